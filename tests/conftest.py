@@ -1,0 +1,26 @@
+"""Fixtures of the whole test suite."""
+import os
+
+import pytest
+import torch
+
+from tests.helpers import DATA_ROOT, PARITY_ROOT
+
+os.environ.setdefault('MPLBACKEND', 'Agg')
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def parity_root():
+    """Folder of the published numbers; skips where it is absent."""
+    if not PARITY_ROOT.is_dir():
+        pytest.skip(f'no parity data at {PARITY_ROOT} (set MMKD3D_PARITY)')
+    return PARITY_ROOT
+
+
+@pytest.fixture(scope='session')
+def data_root():
+    """Folder of the real data; skips where it is absent."""
+    if not DATA_ROOT.is_dir():
+        pytest.skip(f'no real data at {DATA_ROOT} (set MMKD3D_DATA)')
+    return DATA_ROOT

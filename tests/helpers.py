@@ -1,0 +1,33 @@
+"""Where the tests find parity cases and real data."""
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+REPO = Path(__file__).resolve().parents[1]
+PARITY_ROOT = Path(
+    os.environ.get('MMKD3D_PARITY', REPO.parent / 'shared' / 'parity'))
+DATA_ROOT = Path(os.environ.get('MMKD3D_DATA', REPO.parent / 'shared' / 'data'))
+
+
+def parity_cases(pattern: str) -> list[Path]:
+    """Case folders that match, for ``pytest.mark.parametrize``."""
+    return sorted(p.parent for p in PARITY_ROOT.glob(f'{pattern}/manifest.json'))
+
+
+def load_case(case: Path) -> tuple[dict, dict]:
+    """Manifest and arrays of a parity case."""
+    manifest = json.loads((case / 'manifest.json').read_text())
+    with np.load(case / 'io.npz') as arrays:
+        return manifest, dict(arrays)
+
+
+def reference_state(manifest: dict) -> dict:
+    """The published state dict that a case was computed with."""
+    spec = importlib.util.spec_from_file_location(
+        'reference_weights', PARITY_ROOT / 'reference_weights.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make_state_dict(manifest['state_dict'])
