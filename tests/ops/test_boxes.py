@@ -1,0 +1,169 @@
+import math
+
+import pytest
+import torch
+
+from mmkd3d.ops import boxes as ops
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def random_boxes(n, seed=0, room=4.):
+    generator = torch.Generator().manual_seed(seed)
+    boxes = torch.rand(n, 7, generator=generator)
+    scale = torch.tensor([room, room, 1., 1.5, 1.5, 1., 2 * math.pi])
+    shift = torch.tensor([0., 0., 0., .2, .2, .2, -math.pi])
+    return boxes * scale + shift
+
+
+def rectangles(boxes):
+    return boxes[:, [0, 1, 3, 4, 6]]
+
+
+def shared_area(a, b):
+    """Exact area that two rectangles share, by a geometry library."""
+    from shapely import affinity
+    from shapely.geometry import box
+
+    def polygon(x, y, dx, dy, yaw):
+        upright = box(x - dx / 2, y - dy / 2, x + dx / 2, y + dy / 2)
+        return affinity.rotate(upright, yaw, use_radians=True)
+
+    return polygon(*a).intersection(polygon(*b)).area
+
+
+def contains(box, point):
+    """One point, one box, by the definition."""
+    x, y, bottom, dx, dy, dz, yaw = box.tolist()
+    px, py, pz = point.tolist()
+    along = (px - x) * math.cos(yaw) + (py - y) * math.sin(yaw)
+    across = (py - y) * math.cos(yaw) - (px - x) * math.sin(yaw)
+    return (abs(along) < dx / 2 and abs(across) < dy / 2
+            and bottom <= pz <= bottom + dz)
+
+
+def test_overlap_equals_exact_geometry():
+    pytest.importorskip('shapely')
+    a, b = (rectangles(random_boxes(n, seed=n, room=2.)) for n in (23, 31))
+    expected = torch.tensor([[shared_area(x, y) for y in b.tolist()]
+                             for x in a.tolist()])
+    assert (expected > 0).float().mean() > 0.5  # the test tests something
+    torch.testing.assert_close(
+        ops.rectangle_overlap(a, b), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_overlap_of_touching_turned_and_nested_rectangles():
+    square = torch.tensor([[0., 0., 2., 2., 0.]])
+    others = torch.tensor([
+        [0., 0., 2., 2., 0.],  # itself
+        [0., 0., 2., 2., math.pi / 2],  # itself, turned by a quarter
+        [0., 0., 2., 2., math.pi / 4],  # an octagon is shared
+        [2., 0., 2., 2., 0.],  # a common edge
+        [2., 2., 2., 2., 0.],  # a common corner
+        [0.2, 0.1, 0.5, 0.4, 0.7],  # inside
+        [1., 0., 2., 2., 0.],  # half, edges along each other
+        [9., 9., 2., 2., 0.],
+    ])
+    expected = torch.tensor(
+        [[4, 4, 8 * (math.sqrt(2) - 1), 0, 0, 0.2, 2, 0]])
+    torch.testing.assert_close(
+        ops.rectangle_overlap(square, others), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_iou_does_not_depend_on_place_and_heading():
+    a, b = (rectangles(random_boxes(n, seed=n, room=2.)) for n in (9, 8))
+    moved = []
+    for x in (a, b):
+        x = x.double()
+        cos, sin = math.cos(1.1), math.sin(1.1)
+        turn = x.new_tensor([[cos, sin], [-sin, cos]])
+        moved.append(
+            torch.cat([x[:, :2] @ turn + 100, x[:, 2:4], x[:, 4:] + 1.1], 1))
+    torch.testing.assert_close(
+        ops.rectangle_iou(*moved), ops.rectangle_iou(a, b),
+        atol=1e-5, rtol=1e-5)
+
+
+def test_margin_only_adds_and_adds_little():
+    a = rectangles(random_boxes(40, room=2.))
+    exact = ops.rectangle_overlap(a, a)
+    more = ops.rectangle_overlap(a, a, margin=ops.IOU3D_MARGIN) - exact
+    assert more.min() > -1e-5
+    assert more.max() < 0.05
+
+
+def test_aligned_is_the_diagonal():
+    a, b = (rectangles(random_boxes(12, seed=i, room=1.)) for i in (1, 2))
+    for mode in ('iou', 'iof'):
+        torch.testing.assert_close(
+            ops.rectangle_iou(a, b, mode=mode, aligned=True),
+            ops.rectangle_iou(a, b, mode=mode).diagonal())
+
+
+def test_iou_of_an_empty_rectangle_is_zero():
+    a = torch.tensor([[0., 0., 0., 1., 0.], [0., 0., 1., 1., 0.]])
+    torch.testing.assert_close(
+        ops.rectangle_iou(a, a), torch.tensor([[0., 0.], [0., 1.]]))
+
+
+def test_upright_iou_equals_rotated_iou_without_yaw():
+    a = rectangles(random_boxes(20, room=2.))
+    a[:, 4] = 0
+    torch.testing.assert_close(
+        ops.upright_iou(a, a), ops.rectangle_iou(a, a), atol=1e-5, rtol=1e-5)
+
+
+def test_no_boxes_give_empty_results():
+    none, some = torch.zeros(0, 5), rectangles(random_boxes(3))
+    assert ops.rectangle_overlap(none, some).shape == (0, 3)
+    assert ops.rectangle_iou(some, none).shape == (3, 0)
+    assert ops.nms3d(torch.zeros(0, 7), torch.zeros(0), 0.5).shape == (0, )
+    inside = ops.points_in_boxes(torch.rand(2, 5, 3), torch.zeros(2, 0, 7))
+    assert inside.shape == (2, 5, 0)
+
+
+def test_mode_must_be_known():
+    a = rectangles(random_boxes(2))
+    with pytest.raises(ValueError, match='giou'):
+        ops.rectangle_iou(a, a, mode='giou')
+
+
+def test_points_in_boxes_equals_loop(monkeypatch):
+    boxes = torch.stack([random_boxes(7, seed) for seed in (0, 1)])
+    points = torch.rand(2, 50, 3) * torch.tensor([4., 4., 2.])
+    expected = torch.tensor([[[contains(box, point) for box in boxes[b]]
+                              for point in points[b]] for b in range(2)])
+    assert expected.any()
+    assert torch.equal(ops.points_in_boxes(points, boxes), expected)
+    monkeypatch.setattr(ops, '_COMBINATIONS', 100)  # several chunks
+    assert torch.equal(ops.points_in_boxes(points, boxes), expected)
+
+
+def test_horizontal_faces_belong_to_the_box_and_side_faces_do_not():
+    box = torch.tensor([[[1., 2., 0.5, 2., 4., 1., 0.]]])
+    points = torch.tensor([[[1., 2., 0.5], [1., 2., 1.5], [2., 2., 1.],
+                            [1., 4., 1.], [1., 2., 1.5001]]])
+    inside = ops.points_in_boxes(points, box)[0, :, 0]
+    assert inside.tolist() == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize('rotated', [True, False])
+def test_nms_equals_loop(rotated):
+    boxes, scores = random_boxes(60), torch.rand(60)
+    overlap = ops.bird_eye_iou(boxes, rotated=rotated)
+    expected = []
+    for i in scores.argsort(descending=True).tolist():
+        if all(overlap[j, i] <= 0.2 for j in expected):
+            expected.append(i)
+    assert 1 < len(expected) < 60
+    kept = ops.nms3d(boxes, scores, 0.2, rotated=rotated)
+    assert kept.tolist() == expected
+
+
+def test_nms_ignores_heights():
+    boxes = torch.tensor([[0., 0., 0., 1., 1., 1., 0.],
+                          [0., 0., 9., 1., 1., 1., 0.]])
+    assert ops.nms3d(boxes, torch.tensor([.5, .6]), 0.5).tolist() == [1]
