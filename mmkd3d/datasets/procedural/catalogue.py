@@ -1,0 +1,41 @@
+"""The categories of ``ToyShapes``: builder and part names of each."""
+from collections.abc import Callable
+from typing import NamedTuple
+
+from . import furniture, things
+
+
+class Category(NamedTuple):
+    build: Callable
+    parts: tuple[str, ...]
+
+
+CATEGORIES: dict[str, Category] = dict(
+    airplane=Category(things.airplane, ('body', 'wing', 'tail', 'engine')),
+    bed=Category(furniture.bed,
+                 ('mattress', 'frame', 'headboard', 'pillow', 'leg')),
+    bench=Category(furniture.bench, ('seat', 'leg', 'back', 'arm')),
+    bookshelf=Category(furniture.bookshelf, ('side', 'board', 'back', 'book')),
+    bottle=Category(things.bottle, ('body', 'neck', 'cap')),
+    cabinet=Category(furniture.cabinet, ('body', 'door', 'handle', 'leg')),
+    car=Category(things.car, ('body', 'cabin', 'wheel', 'mirror')),
+    chair=Category(furniture.chair, ('seat', 'leg', 'back', 'arm')),
+    desk=Category(furniture.desk, ('top', 'drawer', 'leg', 'panel', 'hutch')),
+    guitar=Category(things.guitar, ('body', 'neck', 'head')),
+    lamp=Category(furniture.lamp, ('base', 'pole', 'shade')),
+    laptop=Category(things.laptop, ('base', 'keyboard', 'screen')),
+    mug=Category(things.mug, ('body', 'handle')),
+    sofa=Category(furniture.sofa, ('seat', 'back', 'arm', 'foot')),
+    table=Category(furniture.table, ('top', 'leg', 'shelf')),
+    vase=Category(things.vase, ('body', 'neck', 'handle', 'plant')),
+)
+
+
+def part_table() -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """Global part ids of each category, and the name of each id."""
+    table, names = {}, []
+    for name, category in CATEGORIES.items():
+        first = len(names)
+        names += [f'{name} {part}' for part in category.parts]
+        table[name] = tuple(range(first, len(names)))
+    return table, tuple(names)

@@ -1,0 +1,305 @@
+"""Solids: affine copies of unit meshes, and the drawing of surface points."""
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SEGMENTS = 24  # of a circle
+# A point counts as inside only below this share of a solid's extent, so that
+# touching faces (a leg under a seat) don't hide each other by rounding.
+INSIDE = 0.995
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A unit mesh: triangles with a normal at each corner.
+
+    Attributes:
+        corners: (F, 3, 3) corners of F triangles.
+        normals: (F, 3, 3) unit normals there.
+        inside: (M, 3) points -> (M,) bool; None for an open surface.
+    """
+
+    corners: np.ndarray
+    normals: np.ndarray
+    inside: Callable | None
+
+
+@dataclass(frozen=True)
+class Solid:
+    """``mesh`` under ``x -> matrix @ x + shift``, a piece of the part ``part``."""
+
+    part: str
+    mesh: Mesh
+    matrix: np.ndarray
+    shift: np.ndarray
+
+    def moved(self, matrix: np.ndarray, shift: Sequence[float] = (0, 0, 0)):
+        """The solid after ``x -> matrix @ x + shift``."""
+        return Solid(self.part, self.mesh, matrix @ self.matrix,
+                     matrix @ self.shift + np.asarray(shift))
+
+
+def rotation(angle: float, axis: str = 'y') -> np.ndarray:
+    """Right-handed rotation matrix (3, 3) about a coordinate axis, radians."""
+    i, j = dict(x=(1, 2), y=(2, 0), z=(0, 1))[axis]
+    matrix = np.eye(3)
+    matrix[[i, j], [i, j]] = np.cos(angle)
+    matrix[j, i] = np.sin(angle)
+    matrix[i, j] = -np.sin(angle)
+    return matrix
+
+
+def _quads(corners: np.ndarray, normals: np.ndarray) -> tuple:
+    """Split quads (Q, 4, 3) into triangles (2 Q, 3, 3)."""
+    split = [[0, 1, 2], [0, 2, 3]]
+    return (corners[:, split].reshape(-1, 3, 3),
+            normals[:, split].reshape(-1, 3, 3))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _grid(points: np.ndarray, normals: np.ndarray) -> tuple:
+    """Triangles of a (U, V, 3) grid of points without closing seams."""
+
+    def cells(x):
+        return np.stack([x[:-1, :-1], x[:-1, 1:], x[1:, 1:], x[1:, :-1]],
+                        axis=2).reshape(-1, 4, 3)
+
+    return _quads(cells(points), cells(normals))
+
+
+@functools.lru_cache(maxsize=None)
+def box_mesh() -> Mesh:
+    """The cube [-1, 1]^3."""
+    square = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1.]])
+    turns = [rotation(k * np.pi / 2, 'y').round() for k in range(4)]
+    turns += [rotation(k * np.pi / 2, 'x').round() for k in (1, 3)]
+    faces = np.stack([square @ turn.T for turn in turns])
+    normals = np.stack([np.tile(turn[:, 2], (4, 1)) for turn in turns])
+    return Mesh(*_quads(faces, normals),
+                lambda q: (np.abs(q) < INSIDE).all(axis=1))
+
+
+def prism_mesh(top_x: float, top_z: float, shift_x: float,
+               shift_z: float) -> Mesh:
+    """The cube with its top face scaled and shifted: wings, wedges, slopes."""
+    corners = box_mesh().corners.copy()
+    top = corners[..., 1] > 0
+    scale, shift = np.array([top_x, 1, top_z]), np.array([shift_x, 0, shift_z])
+    corners[top] = corners[top] * scale + shift
+    normal = np.cross(corners[:, 1] - corners[:, 0],
+                      corners[:, 2] - corners[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+
+    def inside(q):
+        t = (q[:, 1:2] + 1) / 2
+        centre = np.array([[shift_x, shift_z]]) * t
+        half = 1 + (np.array([[top_x, top_z]]) - 1) * t
+        flat = np.abs(q[:, [0, 2]] - centre) < INSIDE * half
+        return flat.all(axis=1) & (np.abs(q[:, 1]) < INSIDE)
+
+    return Mesh(corners, np.repeat(normal[:, None], 3, axis=1), inside)
+
+
+@functools.lru_cache(maxsize=4096)
+def frustum_mesh(top: float, bottom: bool, lid: bool, solid: bool) -> Mesh:
+    """Radius 1 at y = -1 and ``top`` at y = 1, with or without end discs."""
+    angle = np.linspace(0, 2 * np.pi, SEGMENTS + 1)
+    ring = np.stack([np.cos(angle), np.zeros_like(angle), -np.sin(angle)], 1)
+    up = np.array([0, 1., 0])
+    side = np.stack([ring - up, ring * top + up])
+    normals = _unit(np.stack([ring + up * (1 - top) / 2] * 2))
+    pieces = [_grid(side.swapaxes(0, 1), normals.swapaxes(0, 1))]
+    for use, y, radius in ((bottom, -1., 1.), (lid, 1., top)):
+        if use and radius > 0:
+            rim = ring * radius + up * y
+            fan = np.stack([np.tile(up * y, (SEGMENTS, 1)), rim[:-1], rim[1:]],
+                           axis=1)
+            pieces.append((fan, np.tile(up * y, (SEGMENTS, 3, 1))))
+
+    def inside(q):
+        radius = 1 + (top - 1) * (q[:, 1] + 1) / 2
+        return ((np.hypot(q[:, 0], q[:, 2]) < INSIDE * radius)
+                & (np.abs(q[:, 1]) < INSIDE))
+
+    return Mesh(*(np.concatenate(x) for x in zip(*pieces)),
+                inside if solid else None)
+
+
+@functools.lru_cache(maxsize=None)
+def sphere_mesh(low: float = -90., high: float = 90.) -> Mesh:
+    """The unit sphere between two latitudes (degrees); closed if whole."""
+    lat = np.radians(np.linspace(low, high, SEGMENTS // 2 + 1))[:, None]
+    lon = np.linspace(0, 2 * np.pi, SEGMENTS + 1)[None]
+    points = np.stack(
+        np.broadcast_arrays(
+            np.cos(lat) * np.cos(lon), np.sin(lat),
+            np.cos(lat) * np.sin(lon)), -1)
+    whole = low <= -90 and high >= 90
+    return Mesh(*_grid(points, points),
+                (lambda q: (q * q).sum(1) < INSIDE) if whole else None)
+
+
+@functools.lru_cache(maxsize=4096)
+def torus_mesh(tube: float, arc: float) -> Mesh:
+    """A ring of radius 1 in the xy plane, tube radius ``tube``, ``arc`` rad."""
+    u = np.linspace(-arc / 2, arc / 2, SEGMENTS + 1)[:, None]
+    v = np.linspace(0, 2 * np.pi, SEGMENTS // 2 + 1)[None]
+    normals = np.stack(
+        np.broadcast_arrays(
+            np.cos(u) * np.cos(v),
+            np.sin(u) * np.cos(v),
+            np.sin(v) * np.ones_like(u)), -1)
+    spine = np.stack(
+        np.broadcast_arrays(np.cos(u), np.sin(u), np.zeros_like(u)), -1)
+    return Mesh(*_grid(spine + tube * normals, normals), None)
+
+
+def _place(part, mesh, scale, center, rotate=None) -> Solid:
+    matrix = np.diag(np.asarray(scale, dtype=float))
+    if rotate is not None:
+        matrix = rotate @ matrix
+    return Solid(part, mesh, matrix, np.asarray(center, dtype=float))
+
+
+def box(part, size, center, *, rotate=None) -> Solid:
+    """A box of full ``size`` (3,) about ``center``."""
+    return _place(part, box_mesh(), np.asarray(size) / 2, center, rotate)
+
+
+def prism(part, size, center, *, top=(1, 1), shift=(0, 0), rotate=None):
+    """A box whose top face is scaled by ``top`` and shifted by ``shift``.
+
+    ``top`` and ``shift`` are (x, z); the shift is in metres.
+    """
+    half = np.asarray(size) / 2
+    mesh = prism_mesh(*top, shift[0] / half[0], shift[1] / half[2])
+    return _place(part, mesh, half, center, rotate)
+
+
+def cylinder(part, radius, height, center, *, top=1., ends=(True, True),
+             squash=1., rotate=None) -> Solid:
+    """A cylinder or cone about y; ``top`` is the upper radius' share.
+
+    ``ends`` says which end discs there are; without both it is a shell.
+    ``squash`` scales z.
+    """
+    mesh = frustum_mesh(float(top), *ends, all(ends))
+    return _place(part, mesh, (radius, height / 2, radius * squash), center,
+                  rotate)
+
+
+def rod(part, start, end, radius, *, top=1.) -> Solid:
+    """A round bar from ``start`` to ``end``."""
+    start, end = np.asarray(start, float), np.asarray(end, float)
+    length = np.linalg.norm(end - start)
+    y = (end - start) / length
+    helper = np.eye(3)[np.abs(y).argmin()]
+    x = _unit(np.cross(helper, y))
+    rotate = np.stack([x, y, np.cross(x, y)], axis=1)
+    mesh = frustum_mesh(float(top), True, True, True)
+    return _place(part, mesh, (radius, length / 2, radius), (start + end) / 2,
+                  rotate)
+
+
+def ellipsoid(part, radii, center, *, rotate=None) -> Solid:
+    """An ellipsoid with ``radii`` (3,)."""
+    return _place(part, sphere_mesh(), radii, center, rotate)
+
+
+def bowl(part, radii, center, *, low=-90., high=0., rotate=None) -> Solid:
+    """An open ellipsoid shell between two latitudes in degrees."""
+    return _place(part, sphere_mesh(low, high), radii, center, rotate)
+
+
+def ring(part, radius, tube, center, *, arc=2 * np.pi, rotate=None) -> Solid:
+    """A torus or an arc of one, in the xy plane, open to -x."""
+    mesh = torus_mesh(round(tube / radius, 3), float(arc))
+    return _place(part, mesh, (radius, ) * 3, center, rotate)
+
+
+def lathe(part, profile, *, center=(0, 0), squash=1., lid=True, base=True):
+    """A body of revolution about y through ``profile`` [(radius, y), ...].
+
+    Returns a list of solids; closed pieces hide what is inside them.
+    """
+    solids = []
+    for k, ((r0, y0), (r1, y1)) in enumerate(zip(profile, profile[1:])):
+        r0 = max(r0, 1e-3)
+        mesh = frustum_mesh(
+            round(r1 / r0, 3), base and k == 0, lid and k == len(profile) - 2,
+            lid and base)
+        solids.append(
+            _place(part, mesh, (r0, (y1 - y0) / 2, r0 * squash),
+                   (center[0], (y0 + y1) / 2, center[1])))
+    return solids
+
+
+def _surface(solids: Sequence[Solid]) -> tuple:
+    """All triangles: corners, normals (F, 3, 3), owner (F,), area (F,)."""
+    corners = np.concatenate(
+        [s.mesh.corners @ s.matrix.T + s.shift for s in solids])
+    normals = np.concatenate(
+        [s.mesh.normals @ np.linalg.inv(s.matrix) for s in solids])
+    owner = np.repeat(
+        np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
+    area = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]),
+        axis=1) / 2
+    return corners, normals, owner, area
+
+
+def hidden(points: np.ndarray, owner: np.ndarray,
+           solids: Sequence[Solid]) -> np.ndarray:
+    """Which points lie strictly inside another solid than their own.
+
+    Args:
+        points: (M, 3).
+        owner: (M,) index of the solid that a point was drawn on.
+        solids: All solids.
+
+    Returns:
+        (M,) bool.
+    """
+    inside = np.zeros(len(points), dtype=bool)
+    for k, solid in enumerate(solids):
+        if solid.mesh.inside is not None:
+            local = (points - solid.shift) @ np.linalg.inv(solid.matrix).T
+            inside |= solid.mesh.inside(local) & (owner != k)
+    return inside
+
+
+def sample_surface(solids: Sequence[Solid], num_points: int,
+                   rng: np.random.Generator) -> tuple:
+    """Draw points on the visible union of solids, by area.
+
+    Args:
+        solids: Solids in any order.
+        num_points: N.
+        rng: Source of randomness.
+
+    Returns:
+        points (N, 3), unit normals (N, 3), owner (N,) index of the solid.
+    """
+    corners, normals, owner, area = _surface(solids)
+    share = np.cumsum(area)
+    found, have = [], 0
+    while have < num_points:
+        draw = int((num_points - have) * 1.3) + 64
+        face = np.searchsorted(share, rng.random(draw) * share[-1])
+        u, v = rng.random((2, draw, 1))
+        flip = u + v > 1
+        u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
+        weights = np.concatenate([1 - u - v, u, v], axis=1)[:, :, None]
+        points = (corners[face] * weights).sum(1)
+        normal = (normals[face] * weights).sum(1)
+        keep = ~hidden(points, owner[face], solids)
+        found.append((points[keep], normal[keep], owner[face][keep]))
+        have += int(keep.sum())
+    points, normal, chosen = (np.concatenate(x)[:num_points]
+                              for x in zip(*found))
+    return points, _unit(normal), chosen

@@ -1,0 +1,134 @@
+"""Transforms of one cloud: sampling, order and scale.
+
+Augmentation is not here: the data preprocessor does it on whole batches.
+Random choices use numpy's global generator, which mmengine seeds per worker.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmkd3d.registry import TRANSFORMS
+
+
+def _take(results: dict, index: np.ndarray) -> dict:
+    """Choose points, with all that belongs to them."""
+    for key in ('points', 'gt_parts'):
+        if key in results:
+            results[key] = results[key][index]
+    return results
+
+
+def _points(results: dict, name: str) -> np.ndarray:
+    if 'points' not in results:
+        raise ValueError(
+            f"{name} needs 'points', got {sorted(results)}. Begin the pipeline "
+            "with dict(type='LoadPoints').")
+    return results['points']
+
+
+@TRANSFORMS.register_module()
+@dataclass
+class SamplePoints:
+    """Bring a cloud to ``num_points`` points.
+
+    Args:
+        num_points: N of the result.
+        method: 'random'; 'fps' (farthest points, from the first one on); or
+            'first', which keeps the order and is deterministic.
+        replace: Draw with replacement even where points suffice, as the
+            published part segmentation does ('random' only).
+
+    A cloud with fewer points keeps all of them and repeats some.
+
+    Raises:
+        ValueError: An unknown method.
+    """
+
+    num_points: int
+    method: str = 'random'
+    replace: bool = False
+
+    def __post_init__(self):
+        if self.method not in ('random', 'fps', 'first'):
+            raise ValueError(f"SamplePoints: method is 'random', 'fps' or "
+                             f"'first', got {self.method!r}.")
+
+    def __call__(self, results: dict) -> dict:
+        points = _points(results, 'SamplePoints')
+        return _take(results, self._choose(points))
+
+    def _choose(self, points: np.ndarray) -> np.ndarray:
+        have, want = len(points), self.num_points
+        if self.method == 'random' and self.replace:
+            return np.random.randint(have, size=want)
+        if have <= want:
+            if self.method != 'random':
+                return np.arange(want) % have
+            extra = np.random.randint(have, size=want - have)
+            return np.concatenate([np.arange(have), extra])
+        if self.method == 'random':
+            return np.random.choice(have, want, replace=False)
+        if self.method == 'first':
+            return np.arange(want)
+        return self._farthest(points)
+
+    def _farthest(self, points: np.ndarray) -> np.ndarray:
+        import torch
+
+        from mmkd3d.ops.sampling import farthest_point_sample
+        xyz = torch.from_numpy(np.ascontiguousarray(points[None, :, :3]))
+        return farthest_point_sample(xyz, self.num_points)[0].numpy()
+
+
+@TRANSFORMS.register_module()
+@dataclass
+class ShufflePoints:
+    """Put the points in random order."""
+
+    def __call__(self, results: dict) -> dict:
+        points = _points(results, 'ShufflePoints')
+        return _take(results, np.random.permutation(len(points)))
+
+
+@TRANSFORMS.register_module()
+@dataclass
+class NormalizePoints:
+    """Move a cloud to the origin and scale it; columns after xyz stay.
+
+    Args:
+        mode: 'unit_sphere' subtracts the mean of the points and divides by
+            the largest norm, as all published object pretraining does; 'unit_cube' centres the bounding box
+            and divides by half its longest side; 'center' only subtracts the
+            mean.
+
+    Raises:
+        ValueError: An unknown mode, or a cloud without extent.
+    """
+
+    mode: str = 'unit_sphere'
+
+    def __post_init__(self):
+        if self.mode not in ('unit_sphere', 'unit_cube', 'center'):
+            raise ValueError("NormalizePoints: mode is 'unit_sphere', "
+                             f"'unit_cube' or 'center', got {self.mode!r}.")
+
+    def __call__(self, results: dict) -> dict:
+        points = _points(results, 'NormalizePoints')
+        xyz = points[:, :3].astype(np.float64)
+        if self.mode == 'unit_cube':
+            low, high = xyz.min(0), xyz.max(0)
+            xyz -= (low + high) / 2
+            scale = (high - low).max() / 2
+        else:
+            xyz -= xyz.mean(0)
+            scale = np.linalg.norm(xyz, axis=1).max()
+        if self.mode == 'center':
+            scale = 1.
+        if not scale > 0:
+            source = results.get('path', results.get('sample_id', 'a cloud'))
+            raise ValueError(
+                f'{source}: all points coincide, there is no scale to '
+                "normalise. Remove the file, or use mode='center'.")
+        results['points'] = np.concatenate(
+            [(xyz / scale).astype(np.float32), points[:, 3:]], axis=1)
+        return results

@@ -1,0 +1,97 @@
+"""Points from a file, and points to the packed item."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmengine.structures import BaseDataElement
+
+from mmkd3d.datasets.checks import check_labels, check_points
+from mmkd3d.datasets.readers import read_points, select_channels
+from mmkd3d.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+@dataclass(kw_only=True)
+class LoadPoints:
+    """Read ``results['path']``, or check the points that are already there.
+
+    One pipeline so serves data sets of files and of arrays.
+
+    Args:
+        channels: Number of columns to keep, x, y, z first, or their indices;
+            None keeps all.
+        parts_column: Column of the file that holds a part label per point;
+            it becomes ``gt_parts``. Counted before ``channels`` are chosen.
+        missing: 'error', or 'zero' to fill missing columns with zeros.
+        load_dim: Columns of a ``.bin`` file.
+        num_mesh_points: Points drawn from the surface of a mesh file.
+        seed: Seed of that draw.
+
+    Raises:
+        ValueError: The file is damaged, holds no or non-finite points or too
+            few columns, or a part label is not one of
+            ``results['part_ids']``; the message names the file.
+    """
+
+    channels: int | Sequence[int] | None = 3
+    parts_column: int | None = None
+    missing: str = 'error'
+    load_dim: int | None = None
+    num_mesh_points: int = 8192
+    seed: int = 0
+
+    def __call__(self, results: dict) -> dict:
+        if 'points' in results:
+            source = results.get('sample_id', 'points')
+            points = check_points(results['points'], source)
+        elif 'path' in results:
+            source = results['path']
+            points = read_points(
+                source,
+                load_dim=self.load_dim,
+                num_mesh_points=self.num_mesh_points,
+                seed=self.seed)
+        else:
+            raise ValueError("LoadPoints needs 'path' or 'points', got "
+                             f'{sorted(results)}.')
+        if self.parts_column is not None and 'gt_parts' not in results:
+            results['gt_parts'] = self._take_parts(points, source)
+        if 'part_ids' in results and 'gt_parts' in results:
+            check_labels(results['gt_parts'], results['part_ids'], source,
+                         'part label')
+        results['points'] = select_channels(
+            points, self.channels, source, missing=self.missing)
+        return results
+
+    def _take_parts(self, points: np.ndarray, source: str) -> np.ndarray:
+        column = select_channels(points, [self.parts_column], source)
+        return np.round(column[:, 0]).astype(np.int64)
+
+
+@TRANSFORMS.register_module()
+@dataclass(kw_only=True)
+class PackPoints:
+    """Pack the results into the item that the data preprocessor takes.
+
+    ``inputs``: ``points`` (N, 3+F) float and, where the data set renders
+    them, ``views`` (V, H, W) float. ``data_samples``: an element with the
+    metainfo ``sample_id`` and ``category`` and the fields ``gt_label`` (long
+    scalar) and ``gt_parts`` (N,) long, each where known.
+    """
+
+    meta_keys: Sequence[str] = ('sample_id', 'category')
+
+    def __call__(self, results: dict) -> dict:
+        points = check_points(results['points'], results.get('sample_id', '?'))
+        inputs = dict(points=torch.from_numpy(points))
+        if 'views' in results:
+            inputs['views'] = torch.as_tensor(results['views'])
+        meta = {k: results[k] for k in self.meta_keys if k in results}
+        sample = BaseDataElement(metainfo=meta)
+        if 'gt_label' in results:
+            sample.gt_label = torch.tensor(int(results['gt_label']))
+        if 'gt_parts' in results:
+            sample.gt_parts = torch.as_tensor(
+                np.asarray(results['gt_parts'], dtype=np.int64))
+        return dict(inputs=inputs, data_samples=sample)
