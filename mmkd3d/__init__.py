@@ -1,4 +1,23 @@
 """Teachers for point clouds: a pretraining plugin for mmdetection3d."""
+from .utils.compat import allow_mmengine_checkpoints
+from .utils.mmcv_hook import watch_mmcv
 from .version import __version__
 
-__all__ = ['__version__']
+_LAZY = dict(
+    config_path='mmkd3d.apis',
+    get_config='mmkd3d.apis',
+    get_model='mmkd3d.apis',
+    list_models='mmkd3d.apis',
+    load_pretrained='mmkd3d.checkpoints')
+
+__all__ = ['__version__', *_LAZY]
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        import importlib
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+allow_mmengine_checkpoints()
+watch_mmcv()

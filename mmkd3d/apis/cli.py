@@ -1,0 +1,87 @@
+"""The command line that mm tools share."""
+import argparse
+import os
+from pathlib import Path
+from typing import Optional
+
+import torch
+from mmengine.config import Config, DictAction
+
+
+def common_parser(description: str, example: str) -> argparse.ArgumentParser:
+    """Parser with the options of both ``train.py`` and ``test.py``."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f'example: {example}',
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings to override, as key=value with dots inside key')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run are started')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with what the command line says about it."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    if args.launcher == 'pytorch' and not torch.cuda.is_available():
+        use_cpu_processes(cfg)
+    return cfg
+
+
+def use_cpu_processes(cfg: Config) -> None:
+    """Let several processes train on CPU, where mmengine would ask CUDA."""
+    torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch the optimizer wrapper to automatic mixed precision."""
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise SystemExit(
+            f'--amp needs optim_wrapper.type=OptimWrapper, got {kind}.')
+    if not torch.cuda.is_available():
+        raise SystemExit('--amp needs a GPU, and torch sees none.')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate with the total batch size."""
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise SystemExit(
+            '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in '
+            'the config: the total batch size that its learning rate is for.')
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, resume: Optional[str]) -> None:
+    """Resume from a file, or with ``'auto'`` from the newest good one."""
+    if resume is None:
+        return
+    from mmkd3d.engine.hooks.checkpoint import find_resumable
+    cfg.load_from = (
+        find_resumable(cfg.work_dir) if resume == 'auto' else resume)
+    cfg.resume = cfg.load_from is not None

@@ -1,0 +1,120 @@
+"""Load weights into a module and account for every key."""
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple, Sequence, Union
+
+import torch.nn as nn
+from mmengine.logging import print_log
+
+from .files import read_checkpoint, state_dict_of
+from .sources import convert, detect
+
+
+class LoadReport(NamedTuple):
+    """What became of the keys.
+
+    Attributes:
+        loaded: Keys of the module that were filled.
+        missing: Keys of the module that the file does not have.
+        unexpected: Keys of the file, under the prefix, that the module lacks.
+        mismatched: Keys with another shape: ``key: file (3,) module (4,)``.
+        left_out: Keys of the file outside the prefix.
+    """
+    loaded: list
+    missing: list
+    unexpected: list
+    mismatched: list
+    left_out: list
+
+    def __str__(self) -> str:
+        rows = []
+        for name, keys in self._asdict().items():
+            groups = Counter(key.split('.')[0] for key in keys)
+            where = ', '.join(f'{g} {n}' for g, n in groups.most_common(6))
+            rows.append(f'  {name:<10} {len(keys):>5}  {where}')
+        return '\n'.join(rows)
+
+
+def load_pretrained(module: nn.Module,
+                    checkpoint: Union[str, Path, dict],
+                    *,
+                    prefix: str = 'backbone.',
+                    allow_missing: Sequence[str] = (),
+                    allow_unexpected: Sequence[str] = (),
+                    trust: bool = False) -> LoadReport:
+    """Load a checkpoint, ours or a published one, or say why not.
+
+    Published files (``mmkd3d.checkpoints.SOURCES``) are recognised by their
+    keys and renamed first. Then every key under ``prefix`` must fit.
+
+    Args:
+        module: What is filled, in place; untouched if there is an error.
+        checkpoint: A file, or a dict as read from one.
+        prefix: Where ``module`` stands in the file. Keys that start otherwise
+            are left out; a file without any such key is read as a whole.
+        allow_missing: Starts of keys that the file may lack, e.g. ``'cls_'``.
+        allow_unexpected: Starts of keys that the module may lack.
+        trust: See :func:`read_checkpoint`.
+
+    Returns:
+        LoadReport: Also written to the log.
+
+    Raises:
+        ValueError: A key is missing, unexpected or of another shape.
+    """
+    name = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
+    if not isinstance(checkpoint, dict):
+        checkpoint = read_checkpoint(checkpoint, trust=trust)
+    state = state_dict_of(checkpoint)
+    source = detect(state)
+    if source is not None:
+        state, _ = convert(state, source)
+    inside = {
+        k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)
+    }
+    left_out = [k for k in state if not k.startswith(prefix)]
+    if not inside:
+        inside, left_out = state, []
+    report, fitting = compare(module, inside, left_out)
+    problems = [
+        *(f'missing: {k}' for k in report.missing
+          if not k.startswith(tuple(allow_missing))),
+        *(f'unexpected: {k}' for k in report.unexpected
+          if not k.startswith(tuple(allow_unexpected))),
+        *(f'other shape: {k}' for k in report.mismatched)
+    ]
+    title = f'{name} -> {type(module).__name__} (prefix {prefix!r})'
+    if problems:
+        more = f'\n  ... {len(problems) - 8} more' if len(problems) > 8 else ''
+        raise ValueError(
+            f'{title} does not fit:\n{report}\n  ' +
+            '\n  '.join(problems[:8]) + more +
+            f'\nThe keys of the file start with {starts(state)}. Build the '
+            'module with the sizes of the checkpoint, name its prefix, or '
+            'list what may differ in allow_missing / allow_unexpected.')
+    module.load_state_dict(fitting, strict=False)
+    print_log(f'Loaded {title}:\n{report}', logger='current')
+    return report
+
+
+def compare(module: nn.Module, state: dict,
+            left_out: list) -> tuple[LoadReport, dict]:
+    """Account of ``state`` against ``module``, and the entries that fit."""
+    own = module.state_dict()
+    fitting, mismatched = {}, []
+    for key in own.keys() & state.keys():
+        if own[key].shape == state[key].shape:
+            fitting[key] = state[key]
+        else:
+            mismatched.append(f'{key}: file {tuple(state[key].shape)}, '
+                              f'module {tuple(own[key].shape)}')
+    report = LoadReport(
+        sorted(fitting), sorted(own.keys() - state.keys()),
+        sorted(state.keys() - own.keys()), sorted(mismatched), left_out)
+    return report, fitting
+
+
+def starts(state: dict) -> str:
+    """The first parts of the keys with their number: ``norm. (2), ...``."""
+    groups = Counter(key.split('.')[0] for key in state)
+    return ', '.join(f'{g}. ({n})' for g, n in groups.most_common(6))

@@ -1,0 +1,66 @@
+"""Checkpoints that a kill in the middle of a write does not damage."""
+import os
+from pathlib import Path
+from typing import Optional, Union
+
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook as _CheckpointHook
+from mmengine.logging import print_log
+
+from mmkd3d.checkpoints import read_checkpoint
+from mmkd3d.registry import HOOKS
+
+
+class AtomicBackend(LocalBackend):
+    """Local files that appear under their name only when they are whole."""
+
+    def put(self, obj: Union[bytes, memoryview],
+            filepath: Union[str, Path]) -> None:
+        filepath = Path(filepath)
+        filepath.parent.mkdir(parents=True, exist_ok=True)
+        partial = filepath.with_name(f'.{filepath.name}.partial')
+        with open(partial, 'wb') as f:
+            f.write(obj)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(partial, filepath)
+
+
+register_backend('mmkd3d.atomic', AtomicBackend, force=True)
+
+
+@HOOKS.register_module()
+class CheckpointHook(_CheckpointHook):
+    """mmengine's hook, writing through :class:`AtomicBackend`.
+
+    At least two checkpoints are kept: the older one is removed before the
+    newer one is written.
+    """
+
+    def __init__(self, *args, max_keep_ckpts: int = 3, **kwargs):
+        if max_keep_ckpts == 1:
+            raise ValueError(
+                'max_keep_ckpts=1 leaves no checkpoint while the next one is '
+                'written: use 2 or more, or -1 to keep all.')
+        kwargs.setdefault('backend_args', dict(backend='mmkd3d.atomic'))
+        super().__init__(*args, max_keep_ckpts=max_keep_ckpts, **kwargs)
+
+
+def find_resumable(work_dir: Union[str, Path]) -> Optional[str]:
+    """The newest checkpoint in ``work_dir`` that can be read, or None.
+
+    Unlike mmengine's ``last_checkpoint`` this survives a file that was cut
+    off, also one that another hook wrote.
+    """
+    files = [
+        path for path in Path(work_dir).glob('*.pth')
+        if path.name.startswith(('epoch_', 'iter_'))
+    ]
+    for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
+        try:
+            read_checkpoint(path)
+        except ValueError as error:
+            print_log(f'Not resuming from {error}', logger='current')
+        else:
+            return str(path)
+    return None

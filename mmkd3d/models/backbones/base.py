@@ -1,0 +1,73 @@
+"""What every student has in common."""
+import copy
+from typing import Optional
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmkd3d.checkpoints import load_pretrained
+from mmkd3d.ops import three_interpolate
+
+LEVELS = ('global', 'token', 'point')
+
+
+class BasePointBackbone(BaseModule):
+    """A point-cloud student: tokens out, no mask, no loss, no teacher.
+
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` is read as everywhere
+    in OpenMMLab, but the file is loaded by :func:`mmkd3d.load_pretrained`: a
+    key that is missing, unknown or of another shape is an error.
+
+    Subclasses set ``embed_dims`` and write ``forward(points)``, which returns
+    a dict with at least ``tokens (B, G, C)``, ``centers (B, G, 3)``,
+    ``center_idx (B, G)``, ``points (B, N, 3)`` and ``cls_token`` (B, C) or
+    None; and ``get_layer_depth``.
+    """
+
+    embed_dims: int
+
+    def __init__(self, init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg)
+
+    def random_init(self) -> None:
+        """Initialise as the published students are."""
+        raise NotImplementedError
+
+    def init_weights(self) -> None:
+        """Initialise at random or, with ``init_cfg``, from a checkpoint."""
+        if self.is_init:
+            return
+        self.random_init()
+        if self.init_cfg:
+            cfg = copy.deepcopy(dict(self.init_cfg))
+            if cfg.pop('type') != 'Pretrained':
+                raise ValueError(
+                    f'{type(self).__name__} knows one init_cfg, '
+                    "dict(type='Pretrained', checkpoint=...), got "
+                    f'{self.init_cfg}.')
+            load_pretrained(self, cfg.pop('checkpoint'), **cfg)
+        self._is_init = True
+
+    def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
+        """Features for probes and retrieval.
+
+        Args:
+            points: (B, N, 3+F).
+            level: ``'global'``: (B, 2C), class token (or mean token, where
+                there is none) and maximum over tokens. ``'token'``:
+                (B, G, C). ``'point'``: (B, N, C), interpolated from the three
+                nearest centres by inverse squared distance.
+        """
+        if level not in LEVELS:
+            raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
+        out = self(points)
+        tokens = out['tokens']
+        if level == 'global':
+            first = out['cls_token']
+            first = tokens.mean(dim=1) if first is None else first
+            return torch.cat([first, tokens.amax(dim=1)], dim=-1)
+        if level == 'token':
+            return tokens
+        return three_interpolate(
+            out['points'], out['centers'], tokens, squared=True)

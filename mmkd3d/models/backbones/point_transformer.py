@@ -1,0 +1,155 @@
+"""The plain point transformer, student of Point-MAE and ACT."""
+from typing import Optional, Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+
+from ..modules.masking import split_by_mask
+from ..modules.patch_embed import PatchEmbed
+from ..modules.patch_group import Patches, PatchGroup
+from ..modules.transformer import PointBlocks, init_transformer, position_mlp
+from .base import BasePointBackbone
+
+
+@MODELS.register_module()
+class PointTransformer(BasePointBackbone):
+    """ViT over patches of a cloud (Point-BERT; ACT, section 3).
+
+    Args:
+        embed_dims: Width of the tokens, C.
+        depth: Number of blocks.
+        num_heads: Attention heads.
+        num_groups: Patches per cloud, G.
+        group_size: Points per patch, K.
+        patch_dims: Widths of the first MLP of :class:`PatchEmbed`.
+        drop_path_rate: Stochastic depth of the last block.
+        with_cls_token: Whether a class token stands before the patches.
+        out_indices: Blocks, from 0, whose normed patch tokens are returned as
+            ``levels`` too (for segmentation and detection).
+        fps_rule, radius: See :class:`PatchGroup`.
+        center_input: Scenes: the position MLP gets the centres shifted to the
+            middle of the scene and divided by half their largest extent, the
+            range that a student of unit-sphere objects was pretrained on.
+            Patches keep their metric size.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
+    """
+
+    def __init__(self,
+                 *,
+                 embed_dims: int = 384,
+                 depth: int = 12,
+                 num_heads: int = 6,
+                 num_groups: int = 64,
+                 group_size: int = 32,
+                 patch_dims: Sequence[int] = (128, 256),
+                 drop_path_rate: float = 0.1,
+                 with_cls_token: bool = True,
+                 out_indices: Sequence[int] = (),
+                 fps_rule: str = 'pointnet2',
+                 radius: Optional[float] = None,
+                 center_input: bool = False,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg)
+        self.embed_dims = embed_dims
+        self.out_indices = tuple(out_indices)
+        self.center_input = center_input
+        self.group = PatchGroup(
+            num_groups, group_size, fps_rule=fps_rule, radius=radius)
+        self.patch_embed = PatchEmbed(embed_dims, local_dims=patch_dims)
+        self.pos_embed = position_mlp(embed_dims)
+        self.blocks = PointBlocks(
+            embed_dims, depth, num_heads=num_heads, drop_path=drop_path_rate)
+        self.norm = nn.LayerNorm(embed_dims)
+        self.cls_token = self.cls_pos = None
+        if with_cls_token:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
+            self.cls_pos = nn.Parameter(torch.zeros(1, 1, embed_dims))
+        self.random_init()
+
+    def random_init(self) -> None:
+        """Truncated normal, std 0.02; biases 0 (ACT, section 5.4)."""
+        init_transformer(self)
+        if self.cls_token is not None:
+            nn.init.trunc_normal_(self.cls_token, std=0.02)
+            nn.init.trunc_normal_(self.cls_pos, std=0.02)
+
+    def forward(self, points: Tensor) -> dict:
+        """Encode whole clouds.
+
+        Args:
+            points: (B, N, 3+F); coordinates first, features are not read.
+
+        Returns:
+            dict: ``tokens`` (B, G, C), ``cls_token`` (B, C) or None,
+            ``levels`` (list of (B, G, C)), ``centers`` (B, G, 3) in the
+            coordinates of the input, ``center_idx`` (B, G), ``points``
+            (B, N, 3).
+        """
+        points = points[..., :3].contiguous()
+        patches = self.group(points)
+        return dict(
+            self.encode(patches),
+            centers=patches.centers,
+            center_idx=patches.center_idx,
+            points=points)
+
+    def encode(self, patches: Patches, mask: Optional[Tensor] = None) -> dict:
+        """Embed all patches and run the blocks on those that are visible.
+
+        Args:
+            patches: From ``group``.
+            mask: (B, G) bool, True = masked, equally many in every cloud, so
+                that V = G - M remain; None: V = G.
+
+        Returns:
+            dict: ``tokens`` (B, V, C), ``cls_token`` (B, C) or None and
+            ``levels``, all after the final norm.
+        """
+        tokens = self.patch_embed(patches.points)  # (B, G, C)
+        centers = patches.centers
+        if self.center_input:
+            centers = to_unit_cube(centers)
+        if mask is not None:
+            tokens, _ = split_by_mask(tokens, mask)  # (B, V, C)
+            centers, _ = split_by_mask(centers, mask)
+        pos = self.pos_embed(centers)
+        first = 0
+        if self.cls_token is not None:
+            B, first = len(tokens), 1
+            tokens = torch.cat([self.cls_token.expand(B, -1, -1), tokens], 1)
+            pos = torch.cat([self.cls_pos.expand(B, -1, -1), pos], dim=1)
+        x, levels = self.blocks(tokens, pos, self.out_indices)
+        x = self.norm(x)
+        return dict(
+            tokens=x[:, first:],
+            cls_token=x[:, 0] if first else None,
+            levels=[self.norm(level)[:, first:] for level in levels])
+
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter, for layer-wise learning rates.
+
+        Args:
+            name: Full name of the parameter.
+            prefix: What stands before our own names, e.g. ``'backbone.'``.
+
+        Returns:
+            Its layer, 0 for the embeddings, and the number of layers.
+        """
+        num_layers = len(self.blocks) + 2
+        name = name.removeprefix(prefix)
+        if name.startswith('blocks.'):
+            return int(name.split('.')[1]) + 1, num_layers
+        if name.startswith('norm.'):
+            return num_layers - 1, num_layers
+        return 0, num_layers
+
+
+def to_unit_cube(centers: Tensor) -> Tensor:
+    """Centres (B, G, 3) as seen from their middle, within [-1, 1]."""
+    low = centers.amin(dim=1, keepdim=True)
+    high = centers.amax(dim=1, keepdim=True)
+    half = (high - low).amax(dim=2, keepdim=True).clamp(min=1e-6) / 2
+    return (centers - (low + high) / 2) / half

@@ -1,0 +1,87 @@
+"""Transformer blocks over tokens that have a position in space."""
+from typing import Callable, Optional, Sequence, Union
+
+import torch
+import torch.nn as nn
+from timm.models.vision_transformer import Block
+from torch import Tensor
+
+
+def position_mlp(embed_dims: int, hidden_dims: int = 128) -> nn.Sequential:
+    """Position embedding of patch centres, (..., 3) -> (..., C)."""
+    return nn.Sequential(
+        nn.Linear(3, hidden_dims), nn.GELU(),
+        nn.Linear(hidden_dims, embed_dims))
+
+
+class PointBlocks(nn.ModuleList):
+    """A stack of pre-norm ViT blocks that all see the position embedding.
+
+    The position is added to the stream before *every* block, so that it also
+    accumulates along the residual path, as in Point-BERT and what descends
+    from it. The blocks are timm's, with LayerNorm eps 1e-5 and no qkv bias.
+
+    Args:
+        embed_dims: Width, C.
+        depth: Number of blocks.
+        num_heads: Attention heads.
+        drop_path: Stochastic depth: its rate in the last block, rising
+            linearly from 0, or one rate for each block.
+        mlp_ratio: Width of the MLP over C.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 depth: int,
+                 *,
+                 num_heads: int,
+                 drop_path: Union[float, Sequence[float]] = 0.,
+                 mlp_ratio: float = 4.):
+        if isinstance(drop_path, (int, float)):
+            drop_path = torch.linspace(0, drop_path, depth).tolist()
+        super().__init__(
+            Block(
+                embed_dims,
+                num_heads,
+                mlp_ratio,
+                drop_path=rate,
+                norm_layer=nn.LayerNorm) for rate in drop_path)
+
+    def forward(self,
+                x: Tensor,
+                pos: Tensor,
+                out_indices: Sequence[int] = ()) -> tuple[Tensor, list]:
+        """Run the blocks.
+
+        Args:
+            x: (B, L, C) tokens.
+            pos: (B, L, C) position embedding of the tokens.
+            out_indices: Blocks whose output is wanted too, counted from 0.
+
+        Returns:
+            The output of the last block, and the list of those asked for.
+        """
+        wanted = []
+        for index, block in enumerate(self):
+            x = block(x + pos)
+            if index in out_indices:
+                wanted.append(x)
+        return x, wanted
+
+
+def init_transformer(module: nn.Module,
+                     weight_init: Optional[Callable] = None) -> None:
+    """Initialise every Linear of ``module``; biases become 0.
+
+    Args:
+        module: What is initialised, in place.
+        weight_init: Of the weights; default truncated normal, std 0.02.
+    """
+    for m in module.modules():
+        if isinstance(m, nn.Linear):
+            if weight_init is None:
+                nn.init.trunc_normal_(m.weight, std=0.02)
+            else:
+                weight_init(m.weight)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)

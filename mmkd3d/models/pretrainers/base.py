@@ -1,0 +1,63 @@
+"""What every pretraining method has in common."""
+from typing import Optional, Union
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+
+
+class BasePretrainer(BaseModel):
+    """A student and what teaches it.
+
+    The student is ``self.backbone``: the only part that is kept afterwards.
+
+    Args:
+        backbone: Config of the student.
+        data_preprocessor: Default ``dict(type='PointDataPreprocessor')``.
+        init_cfg: As in mmengine.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 *,
+                 data_preprocessor: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(
+            MODELS.build(data_preprocessor
+                         or dict(type='mmkd3d.PointDataPreprocessor')),
+            init_cfg)
+        self.backbone = MODELS.build(backbone)
+
+    def forward(self,
+                inputs: dict,
+                data_samples: Optional[list] = None,
+                mode: str = 'tensor') -> Union[dict, list, Tensor]:
+        """mmengine's entry.
+
+        Args:
+            inputs: ``points`` (B, N, 3+F), stacked by the preprocessor.
+            data_samples: Their metadata and labels, or None.
+            mode: ``'loss'``: dict of losses and monitors. ``'predict'``: a
+                list with, for every cloud, what can be drawn. ``'tensor'``:
+                the global feature of the student, (B, 2C).
+        """
+        points = inputs['points']
+        if mode == 'loss':
+            return self.loss(points, data_samples)
+        if mode == 'predict':
+            with torch.no_grad():
+                return self.predict(points, data_samples)
+        if mode == 'tensor':
+            return self.backbone.extract_feat(points, 'global')
+        raise ValueError(
+            f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
+
+    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+        """Losses (names start with ``loss_``) and monitors."""
+        raise NotImplementedError
+
+    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+        """For every cloud a dict of arrays to draw."""
+        raise NotImplementedError

@@ -1,0 +1,79 @@
+"""The contract of a teacher: frozen, and not part of the student."""
+from typing import Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+
+class BaseTeacher(nn.Module):
+    """A frozen pretrained network.
+
+    It follows its owner from device to device, but it is not a registered
+    child: its weights are in no state dict, no optimizer, no DDP bucket, and
+    ``train()`` of the owner does not reach it.
+
+    A teacher implements what its family can do: ``forward(images)`` for
+    images, ``encode_text(sentences)`` for language, ``forward_tokens(tokens)``
+    for a transformer that can be run on the tokens of another modality.
+
+    Args:
+        net: The network; frozen and set to eval mode here.
+        embed_dims: Width of its outputs, D.
+    """
+
+    def __init__(self, net: nn.Module, embed_dims: int):
+        super().__init__()
+        net.requires_grad_(False).eval()
+        # In a tuple, nn.Module does not see it and does not register it.
+        self._holder = (net, )
+        self.embed_dims = embed_dims
+
+    @property
+    def net(self) -> nn.Module:
+        """The frozen network."""
+        return self._holder[0]
+
+    def _apply(self, fn, recurse: bool = True):
+        self.net._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+    def forward(self, images: Tensor) -> dict:
+        """Features of images (B, 3, H, W) with values in [0, 1].
+
+        Returns:
+            dict: ``global`` (B, D), ``tokens`` (B, L, D) in raster order and
+            ``grid_size`` (rows, columns) with L = rows * columns.
+        """
+        raise NotImplementedError(self._cannot('read images'))
+
+    def encode_text(self, sentences: Sequence[str]) -> Tensor:
+        """Embed sentences as (len(sentences), D), of unit length."""
+        raise NotImplementedError(self._cannot('read text'))
+
+    def forward_tokens(self, tokens: Tensor) -> Tensor:
+        """Run the transformer on foreign tokens (B, L, D) -> (B, L, D)."""
+        raise NotImplementedError(self._cannot('run on tokens'))
+
+    def _cannot(self, what: str) -> str:
+        return (f'{type(self).__name__} can not {what}: choose another '
+                'teacher for this method.')
+
+    def extra_repr(self) -> str:
+        size = sum(p.numel() for p in self.net.parameters())
+        return f'{type(self.net).__name__}, {size / 1e6:.1f} M frozen weights'
+
+
+@torch.no_grad()
+def randomize(net: nn.Module, seed: int = 0) -> nn.Module:
+    """Give every layer of ``net`` fresh random weights: the control teacher.
+
+    Layers are reset by their own ``reset_parameters``, in order, with one
+    seed; the global random state is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in net.modules():
+            if hasattr(module, 'reset_parameters'):
+                module.reset_parameters()
+    return net

@@ -1,0 +1,86 @@
+"""Image transformers of timm as teachers."""
+from pathlib import Path
+from typing import Optional
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+
+from .base import BaseTeacher, randomize
+
+
+@MODELS.register_module()
+class TimmTeacher(BaseTeacher):
+    """A vision transformer of timm with weights from a local file.
+
+    The teacher owns its preprocessing: size, mean and standard deviation are
+    those that timm lists for the model.
+
+    Args:
+        model_name: timm's name, with its tag: ``'vit_base_patch16_384.
+            augreg_in21k_ft_in1k'``.
+        checkpoint: ``.safetensors`` or ``.pth`` file with the weights. None
+            asks timm to find them in its cache or on the hub.
+        random_weights: The control: no pretrained weights at all.
+        model_kwargs: More arguments of ``timm.create_model``.
+    """
+
+    def __init__(self,
+                 model_name: str,
+                 checkpoint: Optional[str] = None,
+                 *,
+                 random_weights: bool = False,
+                 model_kwargs: Optional[dict] = None):
+        if checkpoint is not None and not Path(checkpoint).is_file():
+            raise FileNotFoundError(
+                f'No weights of {model_name} at {checkpoint}. Download '
+                'model.safetensors of that timm model on a machine with '
+                'network and put it there.')
+        kwargs = dict(model_kwargs or {}, num_classes=0)
+        if checkpoint is not None:
+            kwargs['pretrained_cfg_overlay'] = dict(file=str(checkpoint))
+        try:
+            net = timm.create_model(
+                model_name, pretrained=not random_weights, **kwargs)
+        except (OSError, RuntimeError) as error:
+            raise FileNotFoundError(
+                f'The weights of {model_name} could not be loaded from '
+                f'{checkpoint or "the cache or the hub"}: {error}. Offline, '
+                'give checkpoint=FILE of exactly this model; for a control, '
+                'random_weights=True.') from error
+        if not hasattr(net, 'blocks'):
+            raise ValueError(
+                f'{model_name} is not a transformer of the ViT family: it '
+                'has no blocks to run on tokens.')
+        super().__init__(
+            randomize(net) if random_weights else net, net.num_features)
+        data = timm.data.resolve_model_data_config(net)
+        self.size = data['input_size'][-2:]
+        for name in ('mean', 'std'):
+            self.register_buffer(
+                name,
+                torch.tensor(data[name]).view(1, 3, 1, 1),
+                persistent=False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> dict:
+        """See :class:`BaseTeacher`; images are resized to ``self.size``."""
+        if images.shape[-2:] != self.size:
+            images = F.interpolate(
+                images, self.size, mode='bicubic', antialias=True)
+        x = self.net.forward_features((images - self.mean) / self.std)
+        return {
+            'global': self.net.forward_head(x),
+            'tokens': x[:, self.net.num_prefix_tokens:],
+            'grid_size': self.net.patch_embed.grid_size
+        }
+
+    @torch.no_grad()
+    def forward_tokens(self, tokens: Tensor) -> Tensor:
+        """Run blocks and final norm; no class token, no image positions."""
+        for block in self.net.blocks:
+            tokens = block(tokens)
+        return self.net.norm(tokens)

@@ -1,0 +1,122 @@
+"""Pictures that explain: clouds side by side, boxes in a room."""
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+# Corner pairs of a box whose corners are counted as bits (x, y, z).
+EDGES = [(a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit]
+CORNERS = np.array([[a & 1, a >> 1 & 1, a >> 2 & 1] for a in range(8)]) - 0.5
+
+
+def draw_clouds(path: Union[str, Path],
+                rows: list[dict],
+                *,
+                up: str = 'y',
+                size: float = 2.) -> Path:
+    """Draw clouds in a grid, one row for each sample.
+
+    Args:
+        path: PNG file; its folder is made.
+        rows: Of dicts, title to (N, 3) points or to a pair of points and
+            (N,) values, which become colours. All rows have the same titles.
+        up: The axis that points up, ``'y'`` or ``'z'``.
+        size: Of a point, in typographic points squared.
+
+    Returns:
+        ``path``.
+    """
+    titles = list(rows[0])
+    figure = Figure(figsize=(3 * len(titles), 3 * len(rows)))
+    for r, row in enumerate(rows):
+        cells = [c if isinstance(c, tuple) else (c, None) for c in row.values()]
+        extent = np.concatenate([np.asarray(p) for p, _ in cells])
+        low, high = extent.min(0), extent.max(0)
+        for c, (points, values) in enumerate(cells):
+            axes = figure.add_subplot(
+                len(rows), len(titles), r * len(titles) + c + 1,
+                projection='3d')
+            _scatter(axes, points, values, up, size)
+            _frame(axes, low, high, up)
+            if r == 0:
+                axes.set_title(titles[c], fontsize=10)
+    return _save(figure, path)
+
+
+def draw_boxes(path: Union[str, Path],
+               points: np.ndarray,
+               boxes: dict[str, np.ndarray],
+               *,
+               colors: Optional[np.ndarray] = None,
+               cut: float = 0.9) -> Path:
+    """Draw boxes into a room, seen from above at an angle.
+
+    Args:
+        path: PNG file; its folder is made.
+        points: (N, 3) in metres, z up.
+        boxes: Name (``'truth'``, ``'found'``) to boxes (M, 7): gravity centre,
+            extents, yaw. At most five names.
+        colors: (N, 3) with values 0 to 255, or None for the height.
+        cut: Share of the height above which points are left out (ceilings).
+
+    Returns:
+        ``path``.
+    """
+    points = np.asarray(points)
+    low, high = points.min(0), points.max(0)
+    keep = points[:, 2] <= low[2] + cut * (high[2] - low[2])
+    values = points[:, 2] if colors is None else np.asarray(colors) / 255
+    figure = Figure(figsize=(9, 7))
+    axes = figure.add_subplot(projection='3d')
+    _scatter(axes, points[keep], values[keep], 'z', 1., alpha=0.4)
+    legend = []
+    for color, (name, group) in zip(('limegreen', 'red', 'blue', 'orange',
+                                     'purple'), boxes.items()):
+        for box in np.asarray(group).reshape(-1, 7):
+            corners = box_corners(box)
+            for a, b in EDGES:
+                axes.plot(*corners[[a, b]].T, color=color, linewidth=1.2)
+        legend.append(
+            Line2D([], [], color=color, label=f'{name} ({len(group)})'))
+    axes.legend(handles=legend, loc='upper right')
+    _frame(axes, low, high, 'z', elevation=55)
+    return _save(figure, path)
+
+
+def box_corners(box: np.ndarray) -> np.ndarray:
+    """(8, 3) corners of a box: gravity centre, extents, yaw about z."""
+    x, y, z = (CORNERS * box[3:6]).T
+    cos, sin = np.cos(box[6]), np.sin(box[6])
+    return np.stack([cos * x - sin * y, sin * x + cos * y, z], 1) + box[:3]
+
+
+def _scatter(axes, points, values, up, size, **kwargs):
+    points = np.asarray(points)
+    x, y, z = _turn(points, up).T
+    values = z if values is None else np.asarray(values)
+    axes.scatter(x, y, z, c=values, s=size, cmap='viridis', linewidths=0,
+                 **kwargs)
+
+
+def _turn(points, up):
+    return points[:, [2, 0, 1]] if up == 'y' else points
+
+
+def _frame(axes, low, high, up, elevation=25):
+    low, high = _turn(np.stack([low, high]), up)
+    center, half = (low + high) / 2, max((high - low).max() / 2, 1e-6)
+    for axis, middle in zip('xyz', center):
+        getattr(axes, f'set_{axis}lim')(middle - half, middle + half)
+    axes.set_box_aspect((1, 1, 1), zoom=1.3)
+    axes.view_init(elev=elevation, azim=-60)
+    axes.set_axis_off()
+
+
+def _save(figure, path):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    return path

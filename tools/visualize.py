@@ -1,0 +1,37 @@
+#!/usr/bin/env python
+"""Draw what a model sees and predicts, as files; no display is needed."""
+import argparse
+from pathlib import Path
+
+import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.visualization.commands import draw_detections, draw_pretraining
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: python tools/visualize.py recon '
+        'configs/toy/point-mae_toy.py work_dirs/point-mae_toy/epoch_1.pth')
+    parser.add_argument(
+        'what',
+        choices=['recon', 'boxes'],
+        help='recon: clouds of a pretraining config, what was visible and '
+        'what was predicted; boxes: rooms of a detection config')
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/pictures'))
+    parser.add_argument('--num', type=int, default=4, help='samples to draw')
+    parser.add_argument('--score', type=float, default=0.3,
+                        help='boxes below this score are left out')
+    args = parser.parse_args(argv)
+    if args.what == 'recon':
+        paths = draw_pretraining(args.config, args.checkpoint, args.out,
+                                 num=args.num)
+    else:
+        paths = draw_detections(args.config, args.checkpoint, args.out,
+                                num=args.num, score=args.score)
+    print('\n'.join(map(str, paths)))
+
+
+if __name__ == '__main__':
+    main()
