@@ -1,0 +1,54 @@
+"""What released mmengine needs from us to work with newer PyTorch."""
+import pickle
+
+# Booleans, integers, floats and strings: what metrics, palettes and class
+# lists are made of. No objects.
+_DTYPE_CODES = '?bBhHiIlLqQefdU'
+
+
+def _history_statistic(owner: type, name: str):
+    """Stand in for ``getattr`` where a checkpoint asks for it.
+
+    A pickled ``HistoryBuffer`` holds its methods as ``getattr(HistoryBuffer,
+    'mean')``. Allowing ``getattr`` itself would open far more than that.
+    """
+    from mmengine.logging import HistoryBuffer
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise pickle.UnpicklingError(
+            f'refusing getattr({owner!r}, {name!r}) in a checkpoint; only '
+            'statistics of mmengine.logging.HistoryBuffer are expected')
+    return getattr(owner, name)
+
+
+def allow_mmengine_checkpoints() -> None:
+    """Let ``torch.load`` read what mmengine's Runner wrote.
+
+    From 2.6 on ``torch.load`` builds only objects that are known to be safe.
+    A checkpoint of mmengine holds its log history and numpy scalars, and
+    mmengine 0.10.7 can therefore neither resume nor test its own files. Naming
+    these few types keeps the safe way of loading for everything else.
+
+    Does nothing where torch or mmengine can't be imported, so that
+    ``python -m mmkd3d.doctor`` gets to say why.
+    """
+    try:
+        import numpy as np
+        import torch
+        from mmengine.logging import HistoryBuffer
+    except ImportError:
+        return
+    if tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6):
+        return  # No restriction there, and no names beside the types either.
+
+    # numpy 2 moved numpy.core to numpy._core: a file of one must open with
+    # the other. Asking an array avoids importing the name that is deprecated.
+    moved = (np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0])
+    torch.serialization.add_safe_globals([
+        HistoryBuffer,
+        (_history_statistic, 'builtins.getattr'),
+        np.ndarray,
+        np.dtype,
+        *{type(np.dtype(code)) for code in _DTYPE_CODES},
+        *((function, f'numpy.{core}.multiarray.{function.__name__}')
+          for function in moved for core in ('core', '_core')),
+    ])
