@@ -1,0 +1,21 @@
+"""Operators on batches of clouds in plain PyTorch, nothing to compile.
+
+Searches run in float32 also under autocast, in bounded memory, and give the
+same indices on every device. Their chosen indices carry no gradient; values
+picked or computed with them do.
+"""
+from .chamfer import chamfer_distance
+from .gather import gather, group
+from .interpolation import three_interpolate, three_nn
+from .neighbors import Neighbors, ball_query, knn
+from .projection import (AXIS_VIEWS, Pixels, Samples, orthographic, project,
+                         sample_pixels, splat_depth, visible)
+from .sampling import farthest_point_sample, farthest_point_sample_with_dist
+
+__all__ = [
+    'AXIS_VIEWS', 'Neighbors', 'Pixels', 'Samples', 'ball_query',
+    'chamfer_distance', 'farthest_point_sample',
+    'farthest_point_sample_with_dist', 'gather', 'group', 'knn',
+    'orthographic', 'project', 'sample_pixels', 'splat_depth',
+    'three_interpolate', 'three_nn', 'visible'
+]

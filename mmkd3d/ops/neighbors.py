@@ -1,0 +1,173 @@
+"""Nearest neighbours and ball queries, exact and deterministic."""
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .pairwise import Distances, check_pair
+
+
+class Neighbors(NamedTuple):
+    """Distances and indices of neighbours, both (B, M, k).
+
+    Whether ``dist`` is squared is said by the function that returns it. It
+    carries no gradient; indices are long.
+    """
+    dist: Tensor
+    idx: Tensor
+
+
+@torch.no_grad()
+def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
+    """Find the k nearest points of each query.
+
+    Distances are float32 also under autocast and for float64 input. Memory
+    stays bounded whatever M and N are.
+
+    Args:
+        query: (B, M, 3) coordinates.
+        points: (B, N, 3) coordinates; N >= k.
+        k: Neighbours per query.
+
+    Returns:
+        dist: (B, M, k) squared distances, ascending.
+        idx: (B, M, k) indices into N; among equals the lower index first.
+
+    Raises:
+        ValueError: On clouds that don't fit, or ``k`` outside 1..N.
+    """
+    check_pair('query', query, 'points', points)
+    N = points.shape[1]
+    if not 1 <= k <= N:
+        raise ValueError(f'knn needs 1 <= k <= N, got k={k} for clouds of '
+                         f'N={N} points; lower k (group_size) or give larger '
+                         'clouds')
+    select = _nearest if k == 1 else _nearest_k
+    dist = query.new_empty(*query.shape[:2], k, dtype=torch.float32)
+    idx = torch.empty_like(dist, dtype=torch.long)
+    for clouds, queries, block in Distances(query, points, _num_rows(N, k)):
+        dist[clouds, queries], idx[clouds, queries] = select(block, k)
+    return Neighbors(dist, idx)
+
+
+def _num_rows(num_points: int, k: int) -> int:
+    """Rows that balance the two selections, of N / rows and of k * rows.
+
+    The constants were measured: below them one selection is as fast, and
+    columns longer than 32 cost more to collect than they save.
+    """
+    rows = math.isqrt(num_points // k)
+    return min(rows, 32) if rows > 2 and num_points > 128 else 1
+
+
+def _nearest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The nearest of (b, m, A, C); ``argmin`` returns the first of equals."""
+    rows = block.shape[2]
+    if rows == 1:
+        dist, idx = block.squeeze(2).min(-1, keepdim=True)
+        return dist, idx
+    col = block.amin(2).argmin(-1)[..., None]  # (b, m, 1)
+    column = block.gather(3, col[:, :, None].expand(-1, -1, rows, -1))
+    dist, row = column.squeeze(3).min(-1, keepdim=True)
+    return dist, col * rows + row
+
+
+def _nearest_k(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k nearest of (b, m, A, C).
+
+    They lie in the k columns with the smallest minima: an element of another
+    column has k column minima before it. That holds for ties, too, since
+    columns are in index order; so only these columns are looked into.
+    """
+    rows, num_cols = block.shape[2:]
+    ids = torch.arange(num_cols, device=block.device)
+    if rows == 1:
+        return _smallest(block.squeeze(2), ids, k)
+    _, col = _smallest(block.amin(2), ids, k)
+    block = block.gather(3, col[:, :, None].expand(-1, -1, rows, -1))
+    row = torch.arange(rows, device=block.device)[:, None]
+    return _smallest(
+        block.flatten(2), (col[:, :, None] * rows + row).flatten(2), k)
+
+
+def _smallest(dist: Tensor, ids: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """k smallest pairs (dist, id), ascending; dist >= 0, ids < 2**31.
+
+    ``topk`` breaks ties as it likes, hence unique integer keys: the bits of
+    a non-negative float are ordered as the float is.
+    """
+    keys = dist.contiguous().view(torch.int32).long().bitwise_left_shift_(32)
+    keys = keys.bitwise_or_(ids).topk(k, dim=-1, largest=False).values
+    idx = keys & (2**31 - 1)
+    return (keys >> 32).int().view(torch.float32), idx
+
+
+@torch.no_grad()
+def ball_query(query: Tensor,
+               points: Tensor,
+               radius: float,
+               num_samples: int,
+               *,
+               min_radius: float = 0.) -> Tensor:
+    """Find the first points, in index order, within a ball of each query.
+
+    The semantics of mmcv's ``ball_query``: a point counts if its squared
+    distance is 0, or if ``min_radius**2 <= dist < radius**2`` in float32.
+    Missing slots repeat the first hit; without any hit all slots are 0.
+
+    Args:
+        query: (B, M, 3) ball centres.
+        points: (B, N, 3) coordinates.
+        radius: Radius, in the unit of the coordinates.
+        num_samples: Slots ``S`` per query.
+        min_radius: Inner radius, itself inside.
+
+    Returns:
+        (B, M, S) long, indices into N.
+
+    Raises:
+        ValueError: On clouds that don't fit, ``num_samples < 1``, or radii
+            other than ``0 <= min_radius < radius``.
+    """
+    check_pair('query', query, 'points', points)
+    if num_samples < 1 or not 0 <= min_radius < radius:
+        raise ValueError(
+            'ball_query needs num_samples >= 1 and 0 <= min_radius < radius, '
+            f'got {num_samples}, {min_radius} and {radius}')
+    inner, outer = (
+        torch.tensor(r, dtype=torch.float32).square().item()
+        for r in (min_radius, radius))
+    idx = query.new_zeros(*query.shape[:2], num_samples, dtype=torch.long)
+    rows = max(1, math.isqrt(points.shape[1]) // 8)
+    for clouds, queries, block in Distances(query, points, rows):
+        if inner > 0:
+            block.masked_fill_((block < inner) & (block > 0), torch.inf)
+        idx[clouds, queries] = _first_hits(block, outer, num_samples)
+    return idx
+
+
+def _first_hits(block: Tensor, outer: float, num_samples: int) -> Tensor:
+    """First ids with dist < outer among (b, m, A, C), as (b, m, S)."""
+    b, m, rows, _ = block.shape
+    block = block.flatten(0, 1)  # (q, A, C)
+    # columns are in index order: the first S hits lie in the first S columns
+    # that have any
+    query, col = (block.amin(1) < outer).nonzero(as_tuple=True)
+    few = _rank(query, b * m) < num_samples
+    query, col = query[few], col[few]
+    column, row = (block[query, :, col] < outer).nonzero(as_tuple=True)
+    query, ids = query[column], col[column] * rows + row
+    rank = _rank(query, b * m)
+    idx = ids.new_zeros(b * m, num_samples)
+    first, taken = rank == 0, rank < num_samples
+    idx[query[first]] = ids[first, None]
+    idx[query[taken], rank[taken]] = ids[taken]
+    return idx.view(b, m, num_samples)
+
+
+def _rank(group: Tensor, num_groups: int) -> Tensor:
+    """Place of each entry in its group; ``group`` (P,) is ascending."""
+    groups = torch.arange(num_groups, device=group.device)
+    start = torch.searchsorted(group, groups)
+    return torch.arange(len(group), device=group.device) - start[group]
