@@ -1,4 +1,5 @@
 """Load weights into a module and account for every key."""
+import re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple, Sequence, Union
@@ -29,7 +30,7 @@ class LoadReport(NamedTuple):
     def __str__(self) -> str:
         rows = []
         for name, keys in self._asdict().items():
-            groups = Counter(key.split('.')[0] for key in keys)
+            groups = Counter(re.split('[.:]', key)[0] for key in keys)
             where = ', '.join(f'{g} {n}' for g, n in groups.most_common(6))
             rows.append(f'  {name:<10} {len(keys):>5}  {where}')
         return '\n'.join(rows)

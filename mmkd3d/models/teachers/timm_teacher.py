@@ -16,8 +16,8 @@ from .base import BaseTeacher, randomize
 class TimmTeacher(BaseTeacher):
     """A vision transformer of timm with weights from a local file.
 
-    The teacher owns its preprocessing: size, mean and standard deviation are
-    those that timm lists for the model.
+    The teacher owns its preprocessing: the size is that of the model, mean and
+    standard deviation are those that timm lists for it.
 
     Args:
         model_name: timm's name, with its tag: ``'vit_base_patch16_384.
@@ -58,7 +58,7 @@ class TimmTeacher(BaseTeacher):
         super().__init__(
             randomize(net) if random_weights else net, net.num_features)
         data = timm.data.resolve_model_data_config(net)
-        self.size = data['input_size'][-2:]
+        self.size = tuple(net.patch_embed.img_size)
         for name in ('mean', 'std'):
             self.register_buffer(
                 name,

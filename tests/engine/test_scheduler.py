@@ -1,0 +1,70 @@
+"""The published schedule and weight-decay groups."""
+import pytest
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from timm.scheduler import CosineLRScheduler
+
+from mmkd3d.engine.schedulers.warmup_cosine import WarmupCosineLR
+from tests.helpers import REPO
+
+
+def rates(base=1e-3, epochs=301, **kwargs):
+    weight = nn.Parameter(torch.zeros(1))
+    wrapper = OptimWrapper(torch.optim.SGD([weight], lr=base))
+    scheduler = WarmupCosineLR(wrapper, **kwargs)
+    used = []
+    for _ in range(epochs):
+        used.append(wrapper.param_groups[0]['lr'])
+        wrapper.update_params((weight * 0).sum())
+        scheduler.step()
+    return used
+
+
+@pytest.mark.parametrize('base, epoch, expected', [
+    (1e-3, 0, 1e-6), (1e-3, 1, 1e-6), (1e-3, 2, 1.009e-4),
+    (1e-3, 10, 9.001e-4), (1e-3, 11, 9.972612e-4), (1e-3, 150, 5.052854e-4),
+    (1e-3, 299, 2.096473e-7), (1e-3, 300, 1.274126e-7),
+    (5e-4, 11, 4.986307e-4)])
+def test_rates_are_those_of_the_published_table(base, epoch, expected):
+    used = rates(base, period=300, min_lr=1e-7)
+    assert used[epoch] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_schedule_is_timms_one_epoch_late():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
+    timms = CosineLRScheduler(
+        optimizer, t_initial=40, lr_min=1e-6, warmup_t=10,
+        warmup_lr_init=1e-6)
+    expected = [optimizer.param_groups[0]['lr']]
+    for epoch in range(40):
+        timms.step(epoch)
+        expected.append(optimizer.param_groups[0]['lr'])
+    used = rates(0.5, epochs=41, period=40)
+    assert used == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_warmup_longer_than_the_run_is_an_error():
+    with pytest.raises(ValueError, match='period=5'):
+        rates(period=5, warmup=10)
+
+
+def test_weight_decay_groups_are_the_published_ones():
+    config = Config.fromfile(
+        REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py')
+    model = nn.Module()
+    model.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
+    model.mask_token = nn.Parameter(torch.zeros(1, 1, 4))
+    model.cls_pos = nn.Parameter(torch.zeros(1, 1, 4))
+    model.layer = nn.Linear(4, 4)
+    model.norm = nn.LayerNorm(4)
+    model.scale = nn.Parameter(torch.zeros(4))
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    names = {id(p): n for n, p in model.named_parameters()}
+    decayed = {
+        names[id(p)]
+        for g in wrapper.optimizer.param_groups if g['weight_decay']
+        for p in g['params']
+    }
+    assert decayed == {'cls_pos', 'layer.weight'}
