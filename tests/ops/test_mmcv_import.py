@@ -1,0 +1,175 @@
+"""Every order in which mmcv, mmdet3d and mmkd3d get imported."""
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import REPO
+from tests.ops.rooms import write_rooms
+
+if not find_spec('mmdet3d'):
+    pytest.skip('needs mmdet3d', allow_module_level=True)
+MMCV = Path(find_spec('mmcv').origin).parent
+without_compiled = pytest.mark.skipif(
+    bool(list(MMCV.glob('_ext*'))), reason='mmcv is compiled here')
+
+USE_AN_OPERATOR = '''
+import torch
+from mmcv.ops import knn, points_in_boxes_all
+print('knn', knn(2, torch.rand(1, 4, 3)).shape[1])
+'''
+# A compiled extension as a CPU build of mmcv has it: kernels for some
+# operators, and for the others mmcv's own message.
+COMPILED = '''
+MARK = 7.
+
+def box_iou_rotated(a, b, out, mode_flag, aligned):
+    out.fill_(MARK)
+
+def __getattr__(name):
+    if name.startswith('_'):
+        raise AttributeError(name)
+    def operator(*args, **kwargs):
+        raise RuntimeError(
+            f'{name}_impl: implementation for device cpu not found.')
+    return operator
+'''
+
+
+def run(code, *, mode=None, cwd=None, path=(), check=True):
+    """Run Python code in a fresh interpreter; returns what it printed."""
+    env = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    env['PYTHONPATH'] = os.pathsep.join([str(REPO), *map(str, path)])
+    env.pop('MMKD3D_OPS', None)
+    if mode:
+        env['MMKD3D_OPS'] = mode
+    done = subprocess.run([sys.executable, '-c', code], env=env, cwd=cwd,
+                          capture_output=True, text=True)
+    assert not check or done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def test_importing_mmkd3d_does_not_import_mmcv():
+    out = run('import sys, mmkd3d; print("mmcv" in sys.modules)')
+    assert out.strip() == 'False'
+
+
+def test_nothing_happens_without_mmcv():
+    out = run('import sys; sys.modules["mmcv"] = None\n'
+              'import mmkd3d_startup, mmkd3d; print("fine")')
+    assert out.strip() == 'fine'
+
+
+@without_compiled
+@pytest.mark.parametrize('first', ['mmkd3d', 'mmkd3d_startup'])
+def test_operators_work_and_log_their_backend_once(first):
+    out = run(f'import {first}\n' + USE_AN_OPERATOR * 2)
+    assert out.count('knn 2') == 2
+    assert out.count('no compiled mmcv is installed') == 1
+
+
+@without_compiled
+def test_startup_loads_nothing_until_it_is_asked():
+    out = run('import sys; before = set(sys.modules); import mmkd3d_startup\n'
+              'print(sorted(set(sys.modules) - before))')
+    assert out.strip() == "['mmkd3d_startup']"
+
+
+@without_compiled
+def test_mmcv_mode_without_a_compiled_mmcv_is_an_error():
+    out = run('import mmkd3d, mmcv.ops', mode='mmcv', check=False)
+    assert 'ModuleNotFoundError: MMKD3D_OPS=mmcv' in out
+
+
+@without_compiled
+def test_environment_report_of_mmcv_works():
+    out = run('import mmkd3d; from mmcv.utils import collect_env\n'
+              'print(collect_env()["MMCV Compiler"])')
+    assert 'operators of mmkd3d' in out
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    """Code that makes mmcv find a compiled extension."""
+    (tmp_path / '_ext.py').write_text(COMPILED)
+    return f'import mmcv; mmcv.__path__.insert(0, {str(tmp_path)!r})\n'
+
+
+IMPORTS = dict(
+    first='import mmkd3d, mmcv.ops, mmdet3d.structures',
+    last='import mmcv.ops, mmdet3d.structures, mmkd3d',
+    # what an mmdet3d config does that only names one of our parts
+    by_name='''
+import mmcv.ops, mmdet3d.structures
+from mmengine.registry import MODELS
+try:
+    MODELS.get('mmkd3d.Nothing')
+except KeyError:
+    pass''')
+BOXES = '''
+import torch
+from mmdet3d.structures import DepthInstance3DBoxes
+boxes = DepthInstance3DBoxes(torch.tensor([[0., 0., 0., 2., 2., 2., 0.]]))
+print('inside', boxes.points_in_boxes_all(torch.ones(1, 3) / 2).tolist())
+print('iou', mmcv.ops.box_iou_rotated(torch.ones(1, 5), torch.ones(1, 5)))
+import mmcv._ext
+print('mark', mmcv._ext.MARK)
+'''
+
+
+@pytest.mark.parametrize('order', IMPORTS)
+def test_compiled_operators_stay_and_missing_kernels_fall_back(
+        order, compiled):
+    out = run(f'{compiled}{IMPORTS[order]}{BOXES}')
+    assert 'inside [[1]]' in out  # ours: there is no kernel
+    assert 'iou tensor([[7.]])' in out  # theirs
+    assert 'mark 7.0' in out  # whatever else the extension holds
+    assert out.count('are the compiled ones') == 1  # the log
+
+
+def test_startup_leaves_a_compiled_mmcv_alone(compiled):
+    out = run('import mmkd3d_startup\n' + compiled +
+              'import sys, mmcv.ops; print("mmkd3d" in sys.modules)')
+    assert out.strip() == 'False'
+
+
+CONFIG = '''
+_base_ = ['mmdet3d::votenet/votenet_8xb8_scannet-3d.py']
+data_root = '{root}/'
+model = dict(
+    backbone=dict(num_points=(64, 32, 16, 16), num_samples=(8, 8, 8, 8)),
+    bbox_head=dict(vote_aggregation_cfg=dict(num_point=16)))
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(times=2, dataset=dict(data_root=data_root)))
+val_dataloader = dict(
+    num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=1, val_interval=1)
+'''
+
+
+@without_compiled
+@pytest.mark.parametrize('first', [
+    'mmkd3d_startup',
+    pytest.param('mmkd3d', marks=pytest.mark.slow),
+])
+def test_mmdet3d_tools_train_runs_stock_votenet(first, tmp_path):
+    tools = Path(find_spec('mmdet3d').origin).parent / '.mim/tools'
+    root = write_rooms(tmp_path / 'scannet')
+    (tmp_path / 'config.py').write_text(CONFIG.format(root=root.as_posix()))
+    out = run(
+        f'import {first}, runpy, sys\n'
+        'sys.argv = ["train.py", "config.py", "--work-dir", "work",\n'
+        '    "--cfg-options",\n'
+        '    "train_dataloader.dataset.dataset.pipeline.4.num_points=500",\n'
+        '    "val_dataloader.dataset.pipeline.2.transforms.2.num_points=500",'
+        '\n    "default_hooks.logger.interval=1"]\n'
+        f'runpy.run_path({str(tools / "train.py")!r}, run_name="__main__")',
+        cwd=tmp_path)
+    assert 'Epoch(train) [1][2/2]' in out
+    assert 'mAP_0.25' in out
+    assert (tmp_path / 'work' / 'epoch_1.pth').is_file()
