@@ -2,10 +2,12 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
 from mmkd3d.datasets.base import PointDataset
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
-from mmkd3d.datasets.procedural.solids import rotation, sample_surface
+from mmkd3d.datasets.procedural.solids import Surface, rotation
+from mmkd3d.ops.projection import orthographic, splat_depth
 from mmkd3d.registry import DATASETS
 
 SPLITS = ('train', 'val', 'test')
@@ -109,7 +111,8 @@ class ToyShapes(PointDataset):
             np.random.PCG64([self.seed, SPLITS.index(self.split), index]))
         category = CATEGORIES[name]
         solids = category.build(rng)
-        points, normals, owner = sample_surface(solids, self.num_points, rng)
+        points, normals, owner = Surface(solids).draw(
+            self.num_points, rng)
         parts = np.array([category.parts.index(s.part) for s in solids])[owner]
         points, normals = _pose(points, normals, rng)
         points = points + rng.normal(0, self.noise, points.shape)
@@ -157,6 +160,16 @@ def depth_views(points: np.ndarray, num_views: int, size: int) -> np.ndarray:
         size: H = W.
 
     Returns:
-        (V, H, W) float32, larger is nearer, 0 is background.
+        (V, H, W) float32: 1 nearest, towards 0 farther, 0 background.
     """
-    raise NotImplementedError
+    cloud = torch.from_numpy(points)[None].expand(num_views, -1, -1)
+    turns = [
+        np.stack([(1, 0, 0), (0, -1, 0), (0, 0, -1)]) @ rotation(.35, 'x')
+        @ rotation(2 * np.pi * k / num_views) for k in range(num_views)
+    ]
+    pixels = orthographic(
+        cloud, size, rotation=torch.from_numpy(np.stack(turns)), margin=1)
+    image = splat_depth(pixels.uv, pixels.depth, size, radius=1)
+    near, far = pixels.depth.min(), pixels.depth.max()
+    image = 1 - (image - near) / (far - near) * .9
+    return image.where(image.isfinite(), 0).numpy()

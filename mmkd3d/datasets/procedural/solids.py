@@ -25,6 +25,11 @@ class Mesh:
     normals: np.ndarray
     inside: Callable | None
 
+    @functools.cached_property
+    def vertices(self) -> np.ndarray:
+        """(V, 3) distinct corners."""
+        return np.unique(self.corners.reshape(-1, 3).round(9), axis=0)
+
 
 @dataclass(frozen=True)
 class Solid:
@@ -39,6 +44,12 @@ class Solid:
         """The solid after ``x -> matrix @ x + shift``."""
         return Solid(self.part, self.mesh, matrix @ self.matrix,
                      matrix @ self.shift + np.asarray(shift))
+
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest corner."""
+        corners = self.mesh.vertices @ self.matrix.T + self.shift
+        return corners.min(0), corners.max(0)
 
 
 def rotation(angle: float, axis: str = 'y') -> np.ndarray:
@@ -82,6 +93,14 @@ def box_mesh() -> Mesh:
     normals = np.stack([np.tile(turn[:, 2], (4, 1)) for turn in turns])
     return Mesh(*_quads(faces, normals),
                 lambda q: (np.abs(q) < INSIDE).all(axis=1))
+
+
+@functools.lru_cache(maxsize=None)
+def rectangle_mesh() -> Mesh:
+    """The square [-1, 1]^2 at z = 0, looking to +z."""
+    front = box_mesh().normals[:, 0, 2] > .5
+    corners = box_mesh().corners[front] * (1, 1, 0)
+    return Mesh(corners, box_mesh().normals[front], None)
 
 
 def prism_mesh(top_x: float, top_z: float, shift_x: float,
@@ -206,6 +225,12 @@ def rod(part, start, end, radius, *, top=1.) -> Solid:
                   rotate)
 
 
+def rectangle(part, size, center, rotate=None) -> Solid:
+    """A flat face of ``size`` (width, height) that looks to +z."""
+    return _place(part, rectangle_mesh(), (size[0] / 2, size[1] / 2, 1.),
+                  center, rotate)
+
+
 def ellipsoid(part, radii, center, *, rotate=None) -> Solid:
     """An ellipsoid with ``radii`` (3,)."""
     return _place(part, sphere_mesh(), radii, center, rotate)
@@ -239,20 +264,6 @@ def lathe(part, profile, *, center=(0, 0), squash=1., lid=True, base=True):
     return solids
 
 
-def _surface(solids: Sequence[Solid]) -> tuple:
-    """All triangles: corners, normals (F, 3, 3), owner (F,), area (F,)."""
-    corners = np.concatenate(
-        [s.mesh.corners @ s.matrix.T + s.shift for s in solids])
-    normals = np.concatenate(
-        [s.mesh.normals @ np.linalg.inv(s.matrix) for s in solids])
-    owner = np.repeat(
-        np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
-    area = np.linalg.norm(
-        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]),
-        axis=1) / 2
-    return corners, normals, owner, area
-
-
 def hidden(points: np.ndarray, owner: np.ndarray,
            solids: Sequence[Solid]) -> np.ndarray:
     """Which points lie strictly inside another solid than their own.
@@ -273,33 +284,52 @@ def hidden(points: np.ndarray, owner: np.ndarray,
     return inside
 
 
-def sample_surface(solids: Sequence[Solid], num_points: int,
-                   rng: np.random.Generator) -> tuple:
-    """Draw points on the visible union of solids, by area.
+class Surface:
+    """The visible surface of a union of solids, to draw points from.
 
     Args:
         solids: Solids in any order.
-        num_points: N.
-        rng: Source of randomness.
-
-    Returns:
-        points (N, 3), unit normals (N, 3), owner (N,) index of the solid.
     """
-    corners, normals, owner, area = _surface(solids)
-    share = np.cumsum(area)
-    found, have = [], 0
-    while have < num_points:
-        draw = int((num_points - have) * 1.3) + 64
-        face = np.searchsorted(share, rng.random(draw) * share[-1])
+
+    def __init__(self, solids: Sequence[Solid]):
+        self.solids = solids
+        self._corners = np.concatenate(
+            [s.mesh.corners @ s.matrix.T + s.shift for s in solids])
+        self._normals = np.concatenate(
+            [s.mesh.normals @ np.linalg.inv(s.matrix) for s in solids])
+        self._owner = np.repeat(
+            np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
+        first, second, third = self._corners.swapaxes(0, 1)
+        double = np.linalg.norm(np.cross(second - first, third - first), axis=1)
+        self._share = np.cumsum(double / 2)
+
+    @property
+    def area(self) -> float:
+        """Area of all faces, hidden ones included, in square metres."""
+        return float(self._share[-1])
+
+    def draw(self, num_points: int, rng: np.random.Generator) -> tuple:
+        """Draw points by area.
+
+        Returns:
+            points (N, 3), unit normals (N, 3) outwards, owner (N,) index of
+            the solid.
+        """
+        found, have = [], 0
+        while have < num_points:
+            some = self._draw_some(int((num_points - have) * 1.3) + 64, rng)
+            found.append(some)
+            have += len(some[0])
+        return tuple(np.concatenate(x)[:num_points] for x in zip(*found))
+
+    def _draw_some(self, draw: int, rng: np.random.Generator) -> tuple:
+        face = np.searchsorted(self._share, rng.random(draw) * self.area)
         u, v = rng.random((2, draw, 1))
         flip = u + v > 1
         u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
         weights = np.concatenate([1 - u - v, u, v], axis=1)[:, :, None]
-        points = (corners[face] * weights).sum(1)
-        normal = (normals[face] * weights).sum(1)
-        keep = ~hidden(points, owner[face], solids)
-        found.append((points[keep], normal[keep], owner[face][keep]))
-        have += int(keep.sum())
-    points, normal, chosen = (np.concatenate(x)[:num_points]
-                              for x in zip(*found))
-    return points, _unit(normal), chosen
+        points = (self._corners[face] * weights).sum(1)
+        owner = self._owner[face]
+        keep = ~hidden(points, owner, self.solids)
+        normals = (self._normals[face[keep]] * weights[keep]).sum(1)
+        return points[keep], _unit(normals), owner[keep]

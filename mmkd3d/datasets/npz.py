@@ -1,0 +1,137 @@
+"""Shapes in the arrays of one npz file."""
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmkd3d.datasets.base import ArrayDataset
+from mmkd3d.datasets.checks import check_labels, existing
+from mmkd3d.registry import DATASETS
+
+
+@DATASETS.register_module()
+class NpzPoints(ArrayDataset):
+    """Shapes stacked in an npz file, with labels in arrays beside them.
+
+    All but the first two arguments name arrays of the file.
+
+    Args:
+        file: The npz file; relative to ``data_root``.
+        points: (S, N, C) clouds; or (sum N, C) with ``offset``.
+        label: (S,) class ids.
+        names: Names of the classes; else their numbers are the names.
+        ids: (S,) names of the shapes.
+        split: (S,) values, of which ``split_value`` is taken.
+        split_value: E.g. True for the test shapes of 'is_test'.
+        parts: (S, N) part labels, or (sum N,) with ``offset``.
+        offset: (S + 1,) first point of each shape, for clouds of any size.
+        min_per_class: Drop classes with fewer shapes, both splits together.
+        subset_of_classes: Keep these names only; 'in_both_splits' keeps the
+            classes that have shapes on both sides of ``split_value``.
+        data_root: Folder of ``file``.
+        pipeline: Transforms.
+        kwargs: See :class:`PointDataset`.
+
+    Labels are numbered anew, without gaps, over the classes that are kept.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: A missing array, arrays of different length, labels
+            without a name, or nothing left.
+    """
+
+    def __init__(self,
+                 file: str | Path,
+                 *,
+                 points: str = 'points',
+                 label: str | None = None,
+                 names: str | None = None,
+                 ids: str | None = None,
+                 split: str | None = None,
+                 split_value: bool | int | str | None = None,
+                 parts: str | None = None,
+                 offset: str | None = None,
+                 min_per_class: int = 1,
+                 subset_of_classes: str | Sequence[str] | None = None,
+                 data_root: str | Path = '',
+                 pipeline: Sequence[dict | Callable] = (),
+                 **kwargs):
+        self.file = Path(data_root) / file
+        self.keys = dict(
+            points=points, label=label, names=names, ids=ids, split=split,
+            parts=parts, offset=offset)
+        self.split_value, self.min_per_class = split_value, min_per_class
+        self.subset_of_classes = subset_of_classes
+        super().__init__(data_root, pipeline=pipeline, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """One item per shape of the split that is of a kept class."""
+        arrays = self._read()
+        self.clouds, self.parts = arrays['points'], arrays.get('parts')
+        count = len(self.clouds)
+        mine = np.ones(count, dtype=bool)
+        if 'split' in arrays:
+            mine = arrays['split'] == self.split_value
+        items = [dict(cloud=int(i)) for i in range(count)]
+        if 'label' in arrays:
+            mine &= self._label(arrays, mine, items)
+        ids = arrays.get('ids', np.arange(count))
+        for item, name in zip(items, ids):
+            item['sample_id'] = f'{self.file.stem}_{name}'
+        if not mine.any():
+            raise ValueError(
+                f'{self.file}: no shape is left with {self.keys["split"]} == '
+                f'{self.split_value!r}, min_per_class={self.min_per_class} '
+                f'and subset_of_classes={self.subset_of_classes!r}.')
+        return [items[i] for i in np.flatnonzero(mine)]
+
+    def _read(self) -> dict:
+        existing(self.file, 'NpzPoints reads its shapes from it',
+                 'Set file and data_root.')
+        try:
+            with np.load(self.file, allow_pickle=False) as stored:
+                present = list(stored)
+                arrays = {
+                    role: stored[key]
+                    for role, key in self.keys.items() if key in present
+                }
+        except Exception as error:  # zip and header errors of many kinds
+            raise ValueError(f'{self.file}: cannot be read ({error}). The '
+                             'file seems truncated; get it again.') from error
+        for role, key in self.keys.items():
+            if key is not None and role not in arrays:
+                raise ValueError(f"{self.file}: no array '{key}' ({role}), "
+                                 f'there are {present}.')
+        if 'offset' in arrays:
+            cuts = arrays.pop('offset')[1:-1]
+            for role in ('points', 'parts'):
+                if role in arrays:
+                    arrays[role] = np.split(arrays[role], cuts)
+        sizes = {r: len(v) for r, v in arrays.items() if r != 'names'}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f'{self.file}: arrays of different length: '
+                             f'{sizes}. Check the names of the arrays.')
+        return arrays
+
+    def _label(self, arrays: dict, mine: np.ndarray, items: list) -> np.ndarray:
+        """Label the items; which shapes are of a class that is kept."""
+        label, names = arrays['label'], arrays.get('names')
+        if names is None:
+            names = np.arange(int(label.max()) + 1).astype(str)
+        label = check_labels(label, len(names), self.file)
+        total = np.bincount(label, minlength=len(names))
+        keep = total >= max(self.min_per_class, 1)
+        if self.subset_of_classes == 'in_both_splits':
+            of_mine = np.bincount(label[mine], minlength=len(names))
+            keep &= (of_mine > 0) & (of_mine < total)
+        elif self.subset_of_classes is not None:
+            unknown = set(self.subset_of_classes) - set(names.tolist())
+            if unknown:
+                raise ValueError(f'{self.file}: no class {sorted(unknown)}.')
+            keep &= np.isin(names, self.subset_of_classes)
+        classes = tuple(names[keep].tolist())
+        number = np.cumsum(keep) - 1
+        for item, k in zip(items, label):
+            item.update(gt_label=int(number[k]), category=str(names[k]))
+        self._metainfo['classes'] = classes
+        return keep[label]

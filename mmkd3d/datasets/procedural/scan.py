@@ -1,0 +1,130 @@
+"""A scan of a room: drawn points with colours, seen from inside."""
+from typing import NamedTuple
+
+import numpy as np
+
+from .room import Room
+from .solids import Surface
+
+WOOD = ((150, 110, 70), (190, 150, 105), (95, 65, 45), (215, 195, 165))
+WHITE = ((232, 232, 228), (215, 218, 222), (240, 236, 225))
+CLOTH = ((110, 60, 60), (70, 85, 120), (120, 120, 118), (160, 140, 110),
+         (60, 95, 80))
+COLORS = dict(
+    wall=((214, 208, 196), (225, 222, 215), (200, 208, 212)),
+    floor=((140, 115, 90), (120, 118, 115), (165, 145, 120)),
+    bed=CLOTH, sofa=CLOTH, curtain=CLOTH, showercurtrain=WHITE + CLOTH,
+    toilet=WHITE, sink=WHITE, bathtub=WHITE, refrigerator=WHITE, window=WHITE,
+    picture=CLOTH, garbagebin=CLOTH + WHITE, otherprop=CLOTH + WHITE)
+# what lets its wall, or the counter under it, be cut open
+OPENINGS = dict(wall=('door', 'window', 'picture'), counter=('sink', ))
+PANORAMA = (160, 320)  # rows, columns of the visibility buffer
+
+
+class Cloud(NamedTuple):
+    """Points (N, 3), normals (N, 3), colours (N, 3) 0..255, item (N,) and
+    whether the surface has two sides (N,)."""
+
+    points: np.ndarray
+    normals: np.ndarray
+    colors: np.ndarray
+    item: np.ndarray
+    two_sided: np.ndarray
+
+    def take(self, index: np.ndarray) -> 'Cloud':
+        return Cloud(*(x[index] for x in self))
+
+
+class Scene:
+    """A room whose surfaces are ready to be drawn from, with fixed colours."""
+
+    def __init__(self, room: Room, rng: np.random.Generator):
+        self.room = room
+        self.surfaces = [Surface(item.solids) for item in room.items]
+        self.area = sum(s.area for s in self.surfaces)
+        self._tints = [self._tint(item, rng) for item in room.items]
+        self._cuts = [self._openings(item) for item in room.items]
+
+    @staticmethod
+    def _tint(item, rng) -> np.ndarray:
+        palette = COLORS.get(item.name, WOOD)
+        base = np.array(palette[rng.integers(len(palette))])
+        base = base * rng.uniform(.85, 1.1) + rng.normal(0, 6, 3)
+        parts = {s.part: rng.normal(0, 14, 3) for s in item.solids}
+        return np.stack([base + parts[s.part] for s in item.solids])
+
+    def _openings(self, item) -> list[np.ndarray]:
+        names = OPENINGS.get(item.name, ())
+        return [i.bounds() for i in self.room.items if i.name in names]
+
+    def draw(self, num_points: int, rng: np.random.Generator) -> Cloud:
+        """About ``num_points`` points on all surfaces, evenly by area."""
+        clouds = []
+        for k, surface in enumerate(self.surfaces):
+            count = int(np.ceil(num_points * surface.area / self.area))
+            points, normals, owner = surface.draw(count, rng)
+            keep = np.ones(len(points), dtype=bool)
+            for low, high in self._cuts[k]:
+                keep &= ~((points > low) & (points < high)).all(1)
+            points, normals, owner = points[keep], normals[keep], owner[keep]
+            shade = .8 + .2 * normals @ (.35, .85, .39)
+            color = self._tints[k][owner] * shade[:, None]
+            color += rng.normal(0, 5, color.shape)
+            open_ = np.array([s.mesh.inside is None for s in surface.solids])
+            clouds.append(
+                Cloud(points, normals, np.clip(color, 0, 255),
+                      np.full(len(points), k), open_[owner]))
+        return Cloud(*(np.concatenate(x) for x in zip(*clouds)))
+
+
+def stand_points(room: Room, count: int, rng) -> np.ndarray:
+    """Places at eye height that are not inside furniture, (count, 3)."""
+    found = []
+    boxes = np.stack([item.bounds() for item in room.items])
+    for _ in range(50 * count):
+        x, z = rng.uniform(-.5, .5, 2) * (room.size[[0, 2]] - .6)
+        eye = np.array([x, rng.uniform(1.2, 1.7), z])
+        inside = (eye > boxes[:, 0] - .15) & (eye < boxes[:, 1] + .15)
+        if not inside.all(1).any():
+            found.append(eye)
+        if len(found) == count:
+            break
+    return np.stack(found or [np.array([0, 1.7, 0])])
+
+
+def seen_from(cloud: Cloud, eyes: np.ndarray) -> np.ndarray:
+    """Which points are visible from any of the eyes (E, 3), (N,) bool.
+
+    A panoramic z-buffer per eye; surfaces that look away are not seen.
+    """
+    rows, columns = PANORAMA
+    visible = np.zeros(len(cloud.points), dtype=bool)
+    for eye in eyes:
+        ray = cloud.points - eye
+        distance = np.linalg.norm(ray, axis=1) + 1e-9
+        facing = (cloud.normals * ray).sum(1)
+        front = (facing < -.05 * distance) | cloud.two_sided
+        azimuth = np.arctan2(ray[:, 2], ray[:, 0]) / (2 * np.pi) + .5
+        height = np.arccos(np.clip(ray[:, 1] / distance, -1, 1)) / np.pi
+        bins = (np.minimum((height * rows).astype(int), rows - 1) * columns +
+                np.minimum((azimuth * columns).astype(int), columns - 1))
+        nearest = np.full(rows * columns, np.inf)
+        np.minimum.at(nearest, bins, distance)
+        visible |= front & (distance < nearest[bins] * 1.03 + .03)
+    return visible
+
+
+def scan(scene: Scene, num_points: int, rng: np.random.Generator,
+         eyes: np.ndarray) -> Cloud:
+    """A scan with ``num_points`` points: what the eyes see, minus holes."""
+    cloud = scene.draw(3 * num_points, rng)
+    good = seen_from(cloud, eyes)
+    for _ in range(rng.integers(3, 9)):
+        center = cloud.points[rng.integers(len(cloud.points))]
+        radius = rng.uniform(.05, .25)
+        good &= np.linalg.norm(cloud.points - center, axis=1) > radius
+    index = np.flatnonzero(good)
+    index = rng.choice(index, num_points, replace=len(index) < num_points)
+    cloud = cloud.take(index)
+    jitter = rng.normal(0, .004, cloud.points.shape)
+    return cloud._replace(points=cloud.points + jitter)
