@@ -166,14 +166,14 @@ def _sample(planes: Tensor, running: Tensor, num_samples: int,
 
 @functools.lru_cache
 def _triton_sampler() -> Callable[[Tensor, Tensor, int], Tensor] | None:
-    """The kernel if it runs here: triton needs a C compiler at run time."""
+    """The kernel, or None where it can't be compiled and run."""
     try:
         from .fps_triton import sample
         planes = torch.zeros(3, 1, 2, device='cuda')
         sample(planes, planes[0].clone(), 2)
     except Exception as error:  # whatever it is, PyTorch does the same job
         logging.getLogger(__name__).warning(
-            'farthest_point_sample runs in PyTorch, its Triton kernel does '
-            'not work here: %s', error)
+            'farthest_point_sample runs in PyTorch, slower than its Triton '
+            'kernel, which needs triton and a C compiler: %s', error)
         return None
     return sample

@@ -1,0 +1,23 @@
+"""Clouds that make operators stumble, and distances as kernels compute them."""
+import numpy as np
+import torch
+
+
+def random_cloud(num_clouds, num_points, seed=0):
+    """(B, N, 3) in a unit cube around the origin."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(num_clouds, num_points, 3, generator=generator) - 0.5
+
+
+def tied_cloud(num_clouds, num_points, seed=0):
+    """(B, N, 3) on a coarse grid: duplicates and exactly equal distances."""
+    return (random_cloud(num_clouds, num_points, seed) * 4).round() / 4
+
+
+CLOUDS = dict(random=random_cloud, tied=tied_cloud)
+
+
+def squared_distance(a, b):
+    """Of two float32 points, added in the order of the kernels."""
+    dx, dy, dz = (np.float32(q) - np.float32(p) for p, q in zip(a, b))
+    return (dx * dx + dy * dy) + dz * dz

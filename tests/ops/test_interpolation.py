@@ -1,0 +1,86 @@
+"""Three nearest neighbours and interpolation against loops."""
+import numpy as np
+import pytest
+import torch
+
+from mmkd3d.ops import three_interpolate, three_nn
+
+from .clouds import CLOUDS, random_cloud, squared_distance
+
+
+def naive_three(target, source):
+    """Squared distances and indices of one pair of clouds."""
+    dist = np.full((len(target), 3), np.inf, dtype=np.float32)
+    idx = np.zeros((len(target), 3), dtype=int)
+    for row, point in enumerate(target.numpy()):
+        near = sorted((squared_distance(point, other), i)
+                      for i, other in enumerate(source.numpy()))[:3]
+        for slot, (value, i) in enumerate(near):
+            dist[row, slot], idx[row, slot] = value, i
+    return dist, idx
+
+
+SIZES = [(1, 1, 1), (2, 4, 2), (1, 5, 3), (3, 20, 17), (2, 3, 200)]
+
+
+@pytest.mark.parametrize('kind', CLOUDS)
+@pytest.mark.parametrize('B, n, m', SIZES)
+def test_three_nn_equals_a_loop(kind, B, n, m):
+    target, source = CLOUDS[kind](B, n, seed=1), CLOUDS[kind](B, m, seed=2)
+    found = three_nn(target, source)
+    for b in range(B):
+        dist, idx = naive_three(target[b], source[b])
+        np.testing.assert_array_equal(found.idx[b], idx)
+        np.testing.assert_allclose(found.dist[b], np.sqrt(dist), rtol=1e-6)
+
+
+@pytest.mark.parametrize('squared', [False, True])
+@pytest.mark.parametrize('kind', CLOUDS)
+@pytest.mark.parametrize('B, n, m', SIZES)
+def test_three_interpolate_equals_a_loop(squared, kind, B, n, m):
+    target, source = CLOUDS[kind](B, n, seed=1), CLOUDS[kind](B, m, seed=2)
+    feats = torch.randn(B, m, 5)
+    found = three_interpolate(target, source, feats, squared=squared)
+    for b in range(B):
+        dist, idx = naive_three(target[b], source[b])
+        weight = 1 / ((dist if squared else np.sqrt(dist)) + 1e-8)
+        weight /= weight.sum(1, keepdims=True)
+        expected = (feats[b].numpy()[idx] * weight[..., None]).sum(1)
+        np.testing.assert_allclose(found[b], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('squared', [False, True])
+def test_a_point_of_the_source_keeps_its_feature(squared):
+    source, feats = random_cloud(2, 30), torch.randn(2, 30, 4)
+    found = three_interpolate(source, source, feats, squared=squared)
+    torch.testing.assert_close(found, feats, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('m', [1, 2])
+def test_few_sources_take_all_the_weight(m):
+    out = three_interpolate(
+        random_cloud(1, 6), random_cloud(1, m, seed=1), torch.ones(1, m, 2))
+    torch.testing.assert_close(out, torch.ones(1, 6, 2))
+
+
+@pytest.mark.parametrize('squared', [False, True])
+def test_three_interpolate_has_the_right_gradient(squared):
+    target, source = random_cloud(2, 6), random_cloud(2, 4, seed=1)
+    feats = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda x: three_interpolate(target, source, x, squared=squared), feats)
+
+
+def test_three_interpolate_is_float32_under_autocast():
+    target, source = random_cloud(2, 40), random_cloud(2, 9, seed=1)
+    feats = torch.randn(2, 9, 4).bfloat16()
+    expected = three_interpolate(target, source, feats.float())
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = three_interpolate(target, source, feats)
+    assert found.dtype == torch.float32 and torch.equal(found, expected)
+
+
+def test_three_interpolate_wants_features_of_the_source():
+    cloud = random_cloud(1, 4)
+    with pytest.raises(ValueError, match=r'feats must have shape \(B, m, C\)'):
+        three_interpolate(cloud, cloud, torch.rand(1, 5, 2))

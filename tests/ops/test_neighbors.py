@@ -1,0 +1,141 @@
+"""kNN and ball query against loops, in any block size."""
+import numpy as np
+import pytest
+import torch
+
+from mmkd3d.ops import ball_query, knn, neighbors, pairwise
+
+from .clouds import CLOUDS, random_cloud, squared_distance, tied_cloud
+
+SIZES = [  # B, M, N, k
+    (1, 1, 1, 1),
+    (1, 4, 1, 1),
+    (2, 3, 7, 7),
+    (2, 7, 5, 4),
+    (3, 9, 130, 1),
+    (2, 5, 150, 8),
+    (1, 6, 257, 20),
+]
+
+
+def distance_table(query, points):
+    """(B, M, N) from a loop over everything."""
+    return np.array([[[squared_distance(q, p) for p in cloud]
+                      for q in queries]
+                     for queries, cloud in zip(query.numpy(), points.numpy())])
+
+
+def naive_knn(query, points, k):
+    table = distance_table(query, points)
+    idx = np.array([[sorted(range(len(row)), key=lambda i: (row[i], i))[:k]
+                     for row in rows] for rows in table])
+    return np.take_along_axis(table, idx, -1), idx
+
+
+@pytest.fixture(params=[1, 100, 1000, 2**19])
+def block_size(request, monkeypatch):
+    """Distances held at once, down to less than one query's."""
+    monkeypatch.setattr(pairwise, 'MAX_ENTRIES_CPU', request.param)
+
+
+@pytest.mark.usefixtures('block_size')
+@pytest.mark.parametrize('kind', CLOUDS)
+@pytest.mark.parametrize('B, M, N, k', SIZES)
+def test_knn_equals_a_loop_bit_by_bit(kind, B, M, N, k):
+    query, points = CLOUDS[kind](B, M, seed=1), CLOUDS[kind](B, N, seed=2)
+    dist, idx = naive_knn(query, points, k)
+    found = knn(query, points, k)
+    np.testing.assert_array_equal(found.idx, idx)
+    np.testing.assert_array_equal(found.dist, dist)
+
+
+@pytest.mark.parametrize('rows', [1, 2, 3, 7, 25, 40])
+@pytest.mark.parametrize('k', [1, 5])
+def test_knn_gives_the_same_in_any_layout(monkeypatch, rows, k):
+    query, points = tied_cloud(2, 20, seed=1), tied_cloud(2, 200, seed=2)
+    expected = knn(query, points, k)
+    monkeypatch.setattr(neighbors, '_num_rows', lambda *_: rows)
+    found = knn(query, points, k)
+    assert torch.equal(found.idx, expected.idx)
+    assert torch.equal(found.dist, expected.dist)
+
+
+def test_knn_of_equal_points_counts_up():
+    found = knn(torch.zeros(1, 3, 3), torch.zeros(1, 500, 3), 40)
+    assert torch.equal(found.idx, torch.arange(40).expand(1, 3, -1))
+
+
+def test_knn_is_the_same_under_autocast_and_has_no_gradient():
+    query = random_cloud(2, 50).requires_grad_()
+    points = random_cloud(2, 400, seed=1)
+    expected = knn(query, points, 16)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = knn(query, points, 16)
+    assert torch.equal(found.idx, expected.idx)
+    assert found.dist.dtype == torch.float32 and not found.dist.requires_grad
+
+
+def test_knn_of_double_input_is_that_of_float32():
+    query, points = random_cloud(1, 50), random_cloud(1, 300, seed=1)
+    assert torch.equal(
+        knn(query.double(), points.double(), 9).idx,
+        knn(query, points, 9).idx)
+
+
+@pytest.mark.parametrize('query, points, k, message', [
+    (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 5, 'k=5 .* N=4'),
+    (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 0, 'k=0'),
+    (torch.rand(1, 2, 3), torch.rand(2, 4, 3), 2, 'share batch size'),
+    (torch.rand(2, 3), torch.rand(1, 4, 3), 2, 'query must have shape'),
+    (torch.rand(1, 2, 3), torch.rand(1, 0, 3), 1, 'points is an empty'),
+])
+def test_knn_says_what_is_wrong(query, points, k, message):
+    with pytest.raises(ValueError, match=message):
+        knn(query, points, k)
+
+
+def naive_ball_query(query, points, radius, num_samples, min_radius):
+    inner, outer = np.float32(min_radius)**2, np.float32(radius)**2
+    table = distance_table(query, points)
+    result = np.zeros((*table.shape[:2], num_samples), dtype=int)
+    for place in np.ndindex(table.shape[:2]):
+        hits = [
+            i for i, dist in enumerate(table[place])
+            if dist == 0 or inner <= dist < outer
+        ][:num_samples]
+        if hits:
+            result[place] = hits + hits[:1] * (num_samples - len(hits))
+    return result
+
+
+@pytest.mark.usefixtures('block_size')
+@pytest.mark.parametrize('kind', CLOUDS)
+@pytest.mark.parametrize('B, M, N, S', SIZES)
+@pytest.mark.parametrize('radius, min_radius', [(.25, 0.), (.5, .25),
+                                                (9., 0.), (.01, 0.)])
+def test_ball_query_equals_a_loop(kind, B, M, N, S, radius, min_radius):
+    query, points = CLOUDS[kind](B, M, seed=1), CLOUDS[kind](B, N, seed=2)
+    expected = naive_ball_query(query, points, radius, S, min_radius)
+    found = ball_query(query, points, radius, S, min_radius=min_radius)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_ball_query_may_ask_for_more_samples_than_points():
+    found = ball_query(torch.zeros(1, 1, 3), torch.zeros(1, 2, 3), 1., 5)
+    assert found.tolist() == [[[0, 1, 0, 0, 0]]]
+
+
+def test_ball_query_is_the_same_under_autocast():
+    query, points = random_cloud(2, 50), random_cloud(2, 400, seed=1)
+    expected = ball_query(query, points, 0.2, 8)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(ball_query(query, points, 0.2, 8), expected)
+
+
+@pytest.mark.parametrize('radius, num_samples, min_radius', [(.1, 0, 0.),
+                                                             (.1, 4, .1),
+                                                             (.1, 4, -1.)])
+def test_ball_query_says_what_is_wrong(radius, num_samples, min_radius):
+    cloud = torch.rand(1, 4, 3)
+    with pytest.raises(ValueError, match='0 <= min_radius < radius'):
+        ball_query(cloud, cloud, radius, num_samples, min_radius=min_radius)
