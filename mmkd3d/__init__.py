@@ -19,5 +19,6 @@ def __getattr__(name: str):
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
+
 allow_mmengine_checkpoints()
 watch_mmcv()

@@ -28,14 +28,14 @@ def allow_mmengine_checkpoints() -> None:
     mmengine 0.10.7 can therefore neither resume nor test its own files. Naming
     these few types keeps the safe way of loading for everything else.
 
-    Does nothing where torch or mmengine can't be imported, so that
-    ``python -m mmkd3d.doctor`` gets to say why.
+    Does nothing where torch or mmengine can't be imported: they raise all
+    kinds of errors, and ``python -m mmkd3d.doctor`` must get to show them.
     """
     try:
         import numpy as np
         import torch
         from mmengine.logging import HistoryBuffer
-    except ImportError:
+    except Exception:
         return
     if tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6):
         return  # No restriction there, and no names beside the types either.

@@ -1,0 +1,50 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mmkd3d.doctor import Environment, diagnose, inspect
+from mmkd3d.doctor.__main__ import report
+from tests.helpers import REPO
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=REPO,
+        env={**os.environ, 'PYTHONPATH': str(REPO)},
+        capture_output=True,
+        text=True)
+
+
+@pytest.mark.slow
+def test_json_holds_what_was_found_and_the_exit_code_agrees():
+    done = run('tools/doctor.py', '--json')
+    found = json.loads(done.stdout)
+    assert found['versions']['torch']
+    has_errors = any(f['level'] == 'error' for f in found['findings'])
+    assert done.returncode == int(has_errors)
+
+
+def test_missing_torch_is_reported_not_raised():
+    done = run(
+        '-c', 'import runpy, sys; sys.modules["torch"] = None; '
+        'runpy.run_module("mmkd3d.doctor", run_name="__main__")')
+    assert done.returncode == 1, done.stderr
+    assert 'import fails: ModuleNotFoundError' in done.stdout
+
+
+def test_report_names_source_of_operators_and_every_repair():
+    env = Environment(
+        versions=dict(python='3.11', torch='2.11.0'),
+        operators=dict(knn_forward='mmkd3d'))
+    findings = diagnose(env)
+    text = report(env, findings)
+    assert "mmcv's operators from mmkd3d:\n    knn_forward" in text
+    assert all(finding.repair in text for finding in findings)
+
+
+def test_checkpoints_are_readable_once_mmkd3d_is_imported():
+    assert inspect().reads_checkpoints
