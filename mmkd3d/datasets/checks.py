@@ -6,8 +6,9 @@ import numpy as np
 
 
 def verify_hint(name: str, root: str | Path) -> str:
-    """The command that checks the whole folder of a published data set."""
-    return f'Run: python tools/prepare_data/dataset.py verify {name} --root {root}'
+    """Where a published data set comes from, and how to check a folder."""
+    return (f'Where to get it: python tools/prepare_data/dataset.py info {name}; '
+            f'what else is missing: verify {name} --root {root}')
 
 
 def existing(path: str | Path, purpose: str, way_out: str) -> Path:

@@ -1,0 +1,24 @@
+# Pretraining on the training half of the Princeton Shape Benchmark, from one
+# npz file: 905 shapes of 2,048 points.
+pipeline = [
+    dict(type='mmkd3d.LoadPoints'),
+    dict(type='mmkd3d.SamplePoints', num_points=1024),
+    dict(type='mmkd3d.NormalizePoints'),
+    dict(type='mmkd3d.PackPoints'),
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=0,
+    persistent_workers=False,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='mmkd3d.NpzPoints',
+        file='{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz',
+        label='fine',
+        names='fine_names',
+        ids='model_id',
+        split='is_test',
+        split_value=False,
+        pipeline=pipeline))

@@ -1,0 +1,20 @@
+# Pretraining on ShapeNet-55: a random subset first, then the unit sphere.
+# whole=True takes both splits (ACT's second stage, ReCon).
+pipeline = [
+    dict(type='mmkd3d.LoadPoints'),
+    dict(type='mmkd3d.SamplePoints', num_points=1024),
+    dict(type='mmkd3d.NormalizePoints'),
+    dict(type='mmkd3d.PackPoints'),
+]
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=4,
+    persistent_workers=False,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='mmkd3d.ShapeNet55',
+        data_root='data/ShapeNet55-34',
+        split='train',
+        pipeline=pipeline))
