@@ -1,0 +1,106 @@
+"""Measure time and peak memory of a call, each in a process of its own."""
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+
+class Measurement(NamedTuple):
+    """Best time of a call and what its first run needed on top of its input.
+
+    ``peak`` is in bytes: of the GPU, or the resident memory of the process;
+    None where neither can be told.
+    """
+    seconds: float
+    peak: int | None
+
+
+def isolate(function: Callable, *args):
+    """Run a module-level function in a fresh process.
+
+    Memory that an earlier call left behind then counts for nothing, and a
+    process that is killed for memory does not end the benchmark.
+    """
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *args).result()
+
+
+def measure(function: Callable[[], object],
+            *,
+            device: str,
+            budget: float = 2.) -> Measurement:
+    """Call a function until ``budget`` seconds are used, twice at least.
+
+    Args:
+        function: What to measure; runs on ``device``.
+        device: 'cpu', 'cuda', ...
+        budget: Seconds; 0 calls it once.
+    """
+    on_gpu = device.startswith('cuda')
+    before = _reset_peak(on_gpu)
+    seconds = [_time(function, on_gpu)]
+    after = _peak(on_gpu)
+    while budget and (sum(seconds) < budget or len(seconds) < 2):
+        seconds.append(_time(function, on_gpu))
+    known = before is not None and after is not None
+    return Measurement(min(seconds), after - before if known else None)
+
+
+def _time(function: Callable[[], object], on_gpu: bool) -> float:
+    if on_gpu:
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    function()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _reset_peak(on_gpu: bool) -> int | None:
+    """Set the peak to what is in use now, and return that."""
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        try:
+            Path('/proc/self/clear_refs').write_text('5')
+        except OSError:
+            return None
+    return _peak(on_gpu)
+
+
+def _peak(on_gpu: bool) -> int | None:
+    if on_gpu:
+        return torch.cuda.max_memory_allocated()
+    try:
+        # not getrusage: its maximum starts at that of the parent process
+        lines = Path('/proc/self/status').read_text().splitlines()
+    except OSError:
+        return None
+    return next(
+        int(line.split()[1]) * 1024 for line in lines
+        if line.startswith('VmHWM'))
+
+
+def format_seconds(seconds: float) -> str:
+    """'1.23 s' or '45.6 ms'."""
+    return (f'{seconds:.2f} s' if seconds >= 1 else f'{seconds * 1e3:.1f} ms')
+
+
+def format_bytes(number: int | None) -> str:
+    """'12 MiB', or 'unknown'."""
+    return 'unknown' if number is None else f'{number / 2**20:.0f} MiB'
+
+
+def markdown_table(header: Sequence[str],
+                   rows: Sequence[Sequence[str]]) -> str:
+    """A table with columns as wide as their cells."""
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths)]
+             for row in (header, *rows)]
+    lines.insert(1, ['-' * width for width in widths])
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

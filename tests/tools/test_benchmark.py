@@ -1,0 +1,49 @@
+"""The benchmark tool runs, and compares like with like."""
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mmkd3d import ops
+from mmkd3d.utils import benchmark_ops
+from tests.helpers import REPO
+
+
+def test_quick_benchmark_prints_a_row_per_operator_and_size():
+    process = subprocess.run(
+        [sys.executable, 'tools/benchmark.py', 'ops', '--device', 'cpu',
+         '--quick'],
+        cwd=REPO, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    table = [line for line in process.stdout.splitlines() if '|' in line]
+    header, _, *rows = (
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in table)
+    assert header == list(benchmark_ops.HEADER)
+    assert [row[0] for row in rows] == [*benchmark_ops.OPERATORS] * 2
+    for row in rows:
+        cells = dict(zip(header, row))
+        assert cells['ours'].endswith('s') and cells['naive'].endswith('s')
+        assert cells['naive / ours'].endswith('x')
+
+
+@pytest.fixture(params=benchmark_ops.QUICK_SIZES)
+def inputs(request):
+    """Small inputs of one kind."""
+    size = benchmark_ops.QUICK_SIZES[request.param]
+    return benchmark_ops.Inputs(size, size.batch, 'cpu')
+
+
+@pytest.mark.parametrize('operator', ['farthest_point_sample', 'ball_query',
+                                      'group', 'three_interpolate'])
+def test_the_naive_form_computes_the_same(inputs, operator):
+    calls = benchmark_ops.OPERATORS[operator]
+    torch.testing.assert_close(
+        calls['ours'](inputs), calls['naive'](inputs), rtol=1e-4, atol=1e-4)
+
+
+def test_naive_chamfer_computes_the_same(inputs):
+    torch.testing.assert_close(
+        benchmark_ops.naive_chamfer(inputs.centers, inputs.points),
+        ops.chamfer_distance(inputs.centers, inputs.points, norm='l2'))

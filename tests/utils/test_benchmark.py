@@ -1,0 +1,50 @@
+"""Time and memory are measured where they are used."""
+import os
+import time
+
+import pytest
+import torch
+
+from mmkd3d.utils.benchmark import (format_bytes, format_seconds, isolate,
+                                    markdown_table, measure)
+
+
+def measure_allocation(mebibytes):
+    """Touch that much memory in a process that had touched more before."""
+    torch.ones(mebibytes * 2**19).sum()
+    return measure(
+        lambda: torch.ones(mebibytes * 2**18).sum(), device='cpu', budget=0)
+
+
+def test_peak_is_what_the_call_needed_on_top():
+    peak = isolate(measure_allocation, 64).peak
+    if peak is None:
+        pytest.skip('this system does not tell the peak memory')
+    assert 60 * 2**20 < peak < 80 * 2**20
+
+
+def test_isolate_uses_another_process():
+    assert isolate(os.getpid) != os.getpid()
+
+
+def test_measure_takes_the_best_of_several_calls():
+    calls = []
+
+    def slower_at_first():
+        time.sleep(0.05 if not calls else 0.)
+        calls.append(1)
+
+    found = measure(slower_at_first, device='cpu', budget=0.1)
+    assert len(calls) > 1 and found.seconds < 0.05
+
+
+def test_numbers_are_readable():
+    assert format_seconds(1.234) == '1.23 s'
+    assert format_seconds(0.01234) == '12.3 ms'
+    assert format_bytes(3 * 2**20) == '3 MiB'
+    assert format_bytes(None) == 'unknown'
+
+
+def test_markdown_table_has_columns_of_one_width():
+    assert markdown_table(['a', 'long'], [['word', 'b']]) == (
+        '| a    | long |\n| ---- | ---- |\n| word | b    |')
