@@ -62,7 +62,7 @@ def _gather(feats: Tensor, idx: Tensor) -> Tensor:
 
 def _scatter_add(out: Tensor, idx: Tensor, values: Tensor) -> None:
     """Add values (B, C, ...) to out (B, C, N) at idx (B, ...)."""
-    out.scatter_add_(2, _columns(idx, out.shape[1]), values.flatten(2))
+    out.scatter_add_(2, _columns(idx, out.shape[1]), values.flatten(2).to(out))
 
 
 def _columns(idx: Tensor, channels: int) -> Tensor:

@@ -261,7 +261,12 @@ def test_sigmoid_focal_loss_and_its_gradient_follow_the_formula(weighted):
         torch.autograd.grad(table.sum(), logits))
 
 
-def test_half_precision_features_pass():
-    feats = torch.rand(1, 4, 9).half()
-    idx = torch.randint(9, (1, 5, 2), dtype=torch.int32)
-    assert mmcv.ops.grouping_operation(feats, idx).dtype == torch.half
+@pytest.mark.parametrize('name', ['grouping_operation', 'three_interpolate'])
+def test_half_precision_features_keep_their_type(name):
+    feats = torch.rand(1, 4, 9).half().requires_grad_()
+    idx = torch.randint(9, (1, 5, 3), dtype=torch.int32)
+    weight = [torch.rand(1, 5, 3)] if name == 'three_interpolate' else []
+    out = getattr(mmcv.ops, name)(feats, idx, *weight)
+    assert out.dtype == torch.half
+    out.sum().backward()
+    assert feats.grad.dtype == torch.half
