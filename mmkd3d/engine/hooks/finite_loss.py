@@ -46,7 +46,7 @@ class FiniteLossHook(Hook):
 
     def _stop(self, runner, log_vars: dict) -> None:
         terms = [
-            f'{name}={float(value)}' for name, value in log_vars.items()
+            f'{name}={value.item()}' for name, value in log_vars.items()
             if name != 'loss' and not torch.isfinite(value)
         ]
         samples = [sample_name(s) for s in self._batch['data_samples']]

