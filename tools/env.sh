@@ -11,7 +11,7 @@
 #
 #   PYTHON=python3.12       the interpreter to make it with
 #   MMKD3D_LOCK=0           newest versions that constraints.txt allows,
-#                           instead of the exact ones of requirements/lock-*.txt
+#                           instead of the exact ones of requirements/lock/
 
 mmkd3d_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -110,11 +110,11 @@ mmkd3d_use_cached() {
     local python version lock hash cache env
     python=$(mmkd3d_find_python) || exit 1
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    lock=$mmkd3d_root/requirements/lock-$version.txt
+    lock=$mmkd3d_root/requirements/lock/python$version.txt
     if [ "${MMKD3D_LOCK:-1}" = 0 ] || [ ! -f "$lock" ]; then
         lock=$mmkd3d_root/constraints.txt
     fi
-    hash=$("$python" - "$mmkd3d_root"/requirements/*.txt "$lock" <<'PY'
+    hash=$("$python" - "$lock" "$mmkd3d_root"/requirements/*.txt <<'PY'
 import hashlib, platform, sys
 digest = hashlib.sha256(f'{sys.platform} {platform.machine()}'.encode())
 for path in sys.argv[1:]:
