@@ -64,18 +64,10 @@ def rectangle_overlap(a: Tensor,
     """
     a, b = a.double(), b.double()
     if aligned:
-        near = _may_touch(a, b, margin)
-        rows = cols = near.nonzero().squeeze(1)
-    else:
-        near = _may_touch(a[:, None], b[None], margin)
-        rows, cols = near.nonzero(as_tuple=True)
-    parts = [
-        _intersection_area(a[i], b[j], margin)
-        for i, j in zip(rows.split(_PAIRS), cols.split(_PAIRS))
-    ]
-    area = a.new_zeros(near.shape)
-    area[near] = torch.cat(parts) if parts else a.new_zeros(0)
-    return area.float()
+        return _overlap(a, b, margin)
+    rows = max(1, _COMBINATIONS // max(1, len(b)))
+    return torch.cat(
+        [_overlap(part[:, None], b, margin) for part in a.split(rows)])
 
 
 def rectangle_iou(a: Tensor,
@@ -188,13 +180,24 @@ def bird_eye_iou(boxes: Tensor, *, rotated: bool = True) -> Tensor:
     return rectangle_iou(flat, flat, margin=IOU3D_MARGIN)
 
 
+def _overlap(a: Tensor, b: Tensor, margin: float) -> Tensor:
+    """Shared areas of (..., 5) that broadcast; only neighbours are computed.
+    """
+    near = _may_touch(a, b, margin)
+    pairs = (x.expand(*near.shape, 5)[near].split(_PAIRS) for x in (a, b))
+    area = a.new_zeros(near.shape)
+    area[near] = torch.cat(
+        [_intersection_area(*pair, margin) for pair in zip(*pairs)])
+    return area.float()
+
+
 def _may_touch(a: Tensor, b: Tensor, margin: float) -> Tensor:
     """Whether the axis-aligned hulls of rectangles come close."""
     gap = (a[..., :2] - b[..., :2]).abs()
     for box in (a, b):
-        half, cos, sin = box[..., 2:4] / 2, box[..., 4].cos(), box[..., 4].sin()
-        turn = torch.stack([cos, sin, sin, cos], -1).abs().unflatten(-1, (2, 2))
-        gap = gap - (turn @ half.unsqueeze(-1)).squeeze(-1)
+        half = box[..., 2:4] / 2
+        cos, sin = box[..., 4:5].cos().abs(), box[..., 4:5].sin().abs()
+        gap = gap - cos * half - sin * half.flip(-1)
     return (gap <= 2 * margin + 1e-6).all(-1)
 
 

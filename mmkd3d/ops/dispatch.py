@@ -37,7 +37,8 @@ def require_compiled() -> ModuleNotFoundError:
     """The error for ``MMKD3D_OPS=mmcv`` without a compiled mmcv."""
     return ModuleNotFoundError(
         'MMKD3D_OPS=mmcv asks for the compiled operators of mmcv, but '
-        f"'mmcv._ext' is not installed. Unset MMKD3D_OPS, or {HOW_TO_COMPILE}.")
+        "'mmcv._ext' is not installed. Unset MMKD3D_OPS, or "
+        f'{HOW_TO_COMPILE}.')
 
 
 class Extension(ModuleType):

@@ -61,12 +61,8 @@ def replace_wrappers() -> None:
     knn = importlib.import_module('mmcv.ops.knn')
     knn.KNN.forward = staticmethod(_knn(knn))
     boxes = importlib.import_module('mmcv.ops.points_in_boxes')
-    for name, kernel, per_box in (
-        ('points_in_boxes_part', 'points_in_boxes_part_forward', False),
-        ('points_in_boxes_all', 'points_in_boxes_all_forward', True)):
-        original = getattr(boxes, name)
-        replacement = _points_in_boxes(boxes, original, kernel, per_box)
-        _rebind(original, replacement)
+    for original in (boxes.points_in_boxes_part, boxes.points_in_boxes_all):
+        _rebind(original, _points_in_boxes(boxes, original))
 
 
 def _sample(module: ModuleType) -> Callable:
@@ -114,8 +110,9 @@ def _knn(module: ModuleType) -> Callable:
     return forward
 
 
-def _points_in_boxes(module: ModuleType, on_cuda: Callable, kernel: str,
-                     per_box: bool) -> Callable:
+def _points_in_boxes(module: ModuleType, on_cuda: Callable) -> Callable:
+    kernel = f'{on_cuda.__name__}_forward'
+    per_box = on_cuda.__name__ == 'points_in_boxes_all'
 
     def points_in_boxes(points: Tensor, boxes: Tensor) -> Tensor:
         if points.is_cuda:

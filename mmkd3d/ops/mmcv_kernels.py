@@ -197,9 +197,9 @@ def chamfer_distance_backward(a: Tensor, b: Tensor, idx_a: Tensor,
                               idx_b: Tensor, grad_dist_a: Tensor,
                               grad_dist_b: Tensor, grad_a: Tensor,
                               grad_b: Tensor) -> None:
-    for query, points, idx, grad, grad_query, grad_points in (
-        (a, b, idx_a, grad_dist_a, grad_a, grad_b),
-        (b, a, idx_b, grad_dist_b, grad_b, grad_a)):
+    both = ((a, b, idx_a, grad_dist_a, grad_a, grad_b),
+            (b, a, idx_b, grad_dist_b, grad_b, grad_a))
+    for query, points, idx, grad, grad_query, grad_points in both:
         index = idx.long().unsqueeze(-1).expand_as(query)
         step = 2 * grad.unsqueeze(-1) * (query - points.gather(1, index))
         grad_query += step

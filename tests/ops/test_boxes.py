@@ -64,8 +64,10 @@ RECTANGLES = dict(
 
 
 @pytest.mark.parametrize('kind', RECTANGLES)
-def test_overlap_equals_exact_geometry(kind):
+def test_overlap_equals_exact_geometry(kind, monkeypatch):
     pytest.importorskip('shapely')
+    for limit in ('_PAIRS', '_COMBINATIONS'):
+        monkeypatch.setattr(ops, limit, 100)  # several chunks
     x = RECTANGLES[kind](30)
     expected = torch.tensor([[shared_area(a, b) for b in x.tolist()]
                              for a in x.tolist()])
