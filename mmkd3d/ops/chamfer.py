@@ -57,5 +57,5 @@ def _to_nearest(query: Tensor, points: Tensor) -> Tensor:
 
 def _sqrt(x: Tensor) -> Tensor:
     """Root with gradient 0 at 0, where that of ``torch.sqrt`` is infinite."""
-    positive = x > 0
-    return torch.where(positive, x, 1).sqrt().where(positive, 0)
+    zero = x == 0
+    return x.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)

@@ -48,17 +48,18 @@ def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     idx = torch.empty_like(dist, dtype=torch.long)
     for clouds, queries, block in Distances(query, points, _num_rows(N, k)):
         dist[clouds, queries], idx[clouds, queries] = select(block, k)
-    return Neighbors(dist, idx)
+    # a NaN may choose a filler; stay in range, so that the NaN gets as far as
+    # a loss, where it is reported
+    return Neighbors(dist, idx.clamp_(max=N - 1))
 
 
 def _num_rows(num_points: int, k: int) -> int:
     """Rows that balance the two selections, of N / rows and of k * rows.
 
-    The constants were measured: below them one selection is as fast, and
-    columns longer than 32 cost more to collect than they save.
+    A power of two, since its rows stay aligned; the limits were measured.
     """
-    rows = math.isqrt(num_points // k)
-    return min(rows, 32) if rows > 2 and num_points > 128 else 1
+    rows = min(math.isqrt(num_points // k), num_points // 32, 16)
+    return 2**max(0, rows.bit_length() - 1)
 
 
 def _nearest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -84,21 +85,25 @@ def _nearest_k(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
     ids = torch.arange(num_cols, device=block.device)
     if rows == 1:
         return _smallest(block.squeeze(2), ids, k)
-    _, col = _smallest(block.amin(2), ids, k)
+    _, col = _smallest(block.amin(2), ids, k, in_order=False)
     block = block.gather(3, col[:, :, None].expand(-1, -1, rows, -1))
     row = torch.arange(rows, device=block.device)[:, None]
     return _smallest(
         block.flatten(2), (col[:, :, None] * rows + row).flatten(2), k)
 
 
-def _smallest(dist: Tensor, ids: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """k smallest pairs (dist, id), ascending; dist >= 0, ids < 2**31.
+def _smallest(dist: Tensor,
+              ids: Tensor,
+              k: int,
+              in_order: bool = True) -> tuple[Tensor, Tensor]:
+    """k smallest pairs (dist, id) on the last axis; dist >= 0, ids < 2**31.
 
     ``topk`` breaks ties as it likes, hence unique integer keys: the bits of
     a non-negative float are ordered as the float is.
     """
     keys = dist.contiguous().view(torch.int32).long().bitwise_left_shift_(32)
-    keys = keys.bitwise_or_(ids).topk(k, dim=-1, largest=False).values
+    keys = keys.bitwise_or_(ids)
+    keys = keys.topk(k, largest=False, sorted=in_order).values
     idx = keys & (2**31 - 1)
     return (keys >> 32).int().view(torch.float32), idx
 
@@ -139,7 +144,7 @@ def ball_query(query: Tensor,
         torch.tensor(r, dtype=torch.float32).square().item()
         for r in (min_radius, radius))
     idx = query.new_zeros(*query.shape[:2], num_samples, dtype=torch.long)
-    rows = max(1, math.isqrt(points.shape[1]) // 8)
+    rows = _num_rows(points.shape[1], 32)
     for clouds, queries, block in Distances(query, points, rows):
         if inner > 0:
             block.masked_fill_((block < inner) & (block > 0), torch.inf)

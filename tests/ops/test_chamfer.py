@@ -83,6 +83,13 @@ def test_nothing_of_matrix_size_is_kept_for_the_backward_pass():
     assert sizes and max(sizes) <= 500 * 3
 
 
+def test_a_nan_gets_as_far_as_the_loss():
+    pred = random_cloud(2, 143)
+    pred[1, 7] = float('nan')
+    loss = chamfer_distance(pred, random_cloud(2, 143), reduction='none')
+    assert loss[0].isfinite() and loss[1].isnan()
+
+
 def test_chamfer_is_the_same_under_autocast():
     pred, target = random_cloud(2, 30), random_cloud(2, 30, seed=1)
     expected = chamfer_distance(pred, target)

@@ -82,6 +82,17 @@ def test_knn_of_double_input_is_that_of_float32():
         knn(query, points, 9).idx)
 
 
+@pytest.mark.parametrize('nan', [float('nan'), -float('nan')])
+@pytest.mark.parametrize('k', [1, 4])
+def test_knn_stays_in_range_and_keeps_a_nan(nan, k):
+    query, points = random_cloud(1, 3), random_cloud(1, 143, seed=1)
+    query[0, 1] = nan
+    found = knn(query, points, k)
+    assert found.idx.max() < 143 and found.idx.min() >= 0
+    assert found.dist[0, 1].isnan().all()
+    assert found.dist[0, ::2].isfinite().all()
+
+
 @pytest.mark.parametrize('query, points, k, message', [
     (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 5, 'k=5 .* N=4'),
     (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 0, 'k=0'),
