@@ -55,14 +55,14 @@ def sample(planes: Tensor, running: Tensor, num_samples: int) -> Tensor:
     """Positions of the farthest points.
 
     Args:
-        planes: (3, B, N) float32 coordinates.
-        running: (B, N) float32 start of the minimum distances, overwritten.
+        planes: (3, B, N) float32 coordinates, contiguous.
+        running: (B, N) float32 start of the minimum distances, contiguous,
+            overwritten.
         num_samples: Points ``M`` to take.
 
     Returns:
         (B, M) long; the first is 0, the lowest of equals wins.
     """
-    planes, running = planes.contiguous(), running.contiguous()
     B, N = running.shape
     picked = torch.zeros(B, num_samples, dtype=torch.int32,
                          device=planes.device)
