@@ -20,6 +20,7 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=False,
     drop_last=True,
+    worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(

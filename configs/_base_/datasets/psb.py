@@ -1,5 +1,5 @@
 # Pretraining on the training half of the Princeton Shape Benchmark, from one
-# npz file: 905 shapes of 2,048 points.
+# npz file: 904 shapes of 2,048 points.
 pipeline = [
     dict(type='mmkd3d.LoadPoints'),
     dict(type='mmkd3d.SamplePoints', num_points=1024),

@@ -68,6 +68,7 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=2,
     persistent_workers=False,
+    worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
