@@ -1,9 +1,11 @@
 """What the data sets of single objects have in common."""
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.dataset import BaseDataset
+
+from mmkd3d.registry import TRANSFORMS
 
 META_DIR = Path(__file__).parent / 'meta'
 
@@ -34,11 +36,25 @@ class PointDataset(BaseDataset):
                  *,
                  pipeline: Sequence[dict | Callable] = (),
                  **kwargs):
+        # our transforms by their bare names, whatever the default scope is
+        pipeline = [
+            TRANSFORMS.build({'_scope_': 'mmkd3d', **step}) if isinstance(
+                step, Mapping) else step for step in pipeline
+        ]
         super().__init__(
             data_root=str(data_root),
             data_prefix=dict(),
-            pipeline=list(pipeline),
+            pipeline=pipeline,
             **kwargs)
+
+    def filter_data(self) -> list[dict]:
+        """Refuse to be empty, which mmengine reports as a numpy error."""
+        if not self.data_list:
+            raise ValueError(
+                f'{type(self).__name__} in {self.data_root or "memory"}: no '
+                'shape is left. Check the split, the list of shapes and the '
+                'chosen categories.')
+        return self.data_list
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Labels of a sample, as ``ClassBalancedDataset`` wants them."""

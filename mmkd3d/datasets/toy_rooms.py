@@ -94,7 +94,8 @@ def _write_all(out: Path, wanted: dict) -> None:
             for index in range(wanted[f'num_{split}'])
         ]
         layout.write_infos(out, split, [info for info, _ in made])
-        counts = np.array([c for _, c in made]).reshape(len(made), -1)
+        counts = np.array([c for _, c in made]).reshape(
+            len(made), len(layout.SEG_IDS))
         layout.write_seg_info(out, split, counts)
     stamp.write_text(json.dumps(dict(wanted, complete=True)))
 

@@ -12,6 +12,8 @@ from mmkd3d.datasets import (modelnet, scannet_layout, scanobjectnn,
                              shapenet55, shapenetpart)
 from mmkd3d.datasets.safe_pickle import load_pickle
 
+QUICK = dict(serialize_data=False)  # that is for the workers of a loader
+
 
 @dataclass
 class Report:
@@ -46,10 +48,10 @@ class Report:
             text += f'; {purpose}; the first that lacks: {missing[0]}'
         self.add(not missing, text)
 
-    def load(self, what: str, build: Callable):
-        """A data set that must load; returns it, or None."""
+    def load(self, what: str, build: Callable, *args, **kwargs):
+        """A data set (or file) that must load; returns it, or None."""
         try:
-            return build()
+            return build(*args, **kwargs)
         except (OSError, ValueError, ImportError) as error:
             self.add(False, f'{what}: {error}')
             return None
@@ -64,7 +66,7 @@ def check_shapenet55(root: Path) -> Report:
     report = Report()
     for split, expected in (('train', 41952), ('test', 10518)):
         data = report.load(
-            split, lambda s=split: shapenet55.ShapeNet55(root, split=s))
+            split, shapenet55.ShapeNet55, root, split=split, **QUICK)
         if data is not None:
             report.count(f'{split} shapes', len(data), expected)
             report.files(f'points of {split}', 'pretraining reads them',
@@ -82,8 +84,8 @@ def check_modelnet40(root: Path) -> Report:
                 report.lines.append(f'none    {what} (optional)')
                 continue
             data = report.load(
-                what, lambda c=classes, s=split: modelnet.ModelNet40(
-                    root, num_classes=c, split=s))
+                what, modelnet.ModelNet40, root, num_classes=classes,
+                split=split, **QUICK)
             if data is None:
                 continue
             report.count(f'{what} shapes', len(data), expected)
@@ -102,8 +104,8 @@ def check_modelnet_fewshot(root: Path) -> Report:
                 what = f'{way} way {shot} shot fold {fold}'
                 for split, each in (('train', shot), ('test', 20)):
                     data = report.load(
-                        what, lambda s=split: modelnet.ModelNetFewShot(
-                            root, way=way, shot=shot, fold=fold, split=s))
+                        what, modelnet.ModelNetFewShot, root, way=way,
+                        shot=shot, fold=fold, split=split, **QUICK)
                     if data is None:
                         break
                     report.count(f'{what} {split}', len(data), way * each)
@@ -118,9 +120,8 @@ def check_scanobjectnn(root: Path) -> Report:
     for variant, counts in sizes.items():
         for split, expected in zip(('train', 'test'), counts):
             data = report.load(
-                f'{variant} {split}',
-                lambda v=variant, s=split: scanobjectnn.ScanObjectNN(
-                    root, variant=v, split=s))
+                f'{variant} {split}', scanobjectnn.ScanObjectNN, root,
+                variant=variant, split=split, **QUICK)
             if data is not None:
                 report.count(f'{variant} {split}', len(data), expected)
     return report
@@ -131,7 +132,7 @@ def check_shapenetpart(root: Path) -> Report:
     report = Report()
     for split, expected in (('train', 12137), ('val', 1870), ('test', 2874)):
         data = report.load(
-            split, lambda s=split: shapenetpart.ShapeNetPart(root, split=s))
+            split, shapenetpart.ShapeNetPart, root, split=split, **QUICK)
         if data is not None:
             report.count(f'{split} shapes', len(data), expected)
             report.files(f'points of {split}', 'part segmentation reads them',
@@ -148,11 +149,10 @@ def check_scannet(root: Path, *, partial: bool = False) -> Report:
     """
     report = Report()
     for split, expected in (('train', 1201), ('val', 312)):
-        path = root / f'scannet_infos_{split}.pkl'
         content = report.load(
-            split, lambda p=path: load_pickle(
-                p, 'it lists the scenes and boxes',
-                'Run tools/create_data.py scannet of mmdetection3d.'))
+            split, load_pickle, root / f'scannet_infos_{split}.pkl',
+            'it lists the scenes and boxes',
+            'Run tools/create_data.py scannet of mmdetection3d.')
         if content is None:
             continue
         infos = content['data_list']

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from mmkd3d.registry import DATASETS
+
+PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
+
+
+def write(path, n=5):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    points = np.random.default_rng(0).normal(size=(n, 3))
+    np.save(path, points) if path.suffix == '.npy' else np.savetxt(
+        path, points)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ('cup/b.npy', 'cup/a.npy', 'bowl/deep/c.txt', 'bowl/d.npy'):
+        write(tmp_path / name)
+    (tmp_path / 'cup' / 'readme.md').write_text('not a shape')
+    return tmp_path
+
+
+def build(root, **cfg):
+    return DATASETS.build(
+        dict(type='PointCloudFolder', data_root=root, **cfg))
+
+
+def ids(data):
+    return [data.get_data_info(k)['sample_id'] for k in range(len(data))]
+
+
+def test_sub_folders_are_classes_in_alphabetical_order(root):
+    data = build(root, pipeline=PIPELINE)
+    assert ids(data) == ['bowl/d', 'bowl/deep/c', 'cup/a', 'cup/b']
+    assert data.metainfo['classes'] == ('bowl', 'cup')
+    samples = [data[k]['data_samples'] for k in range(4)]
+    assert [int(s.gt_label) for s in samples] == [0, 0, 1, 1]
+    assert samples[3].category == 'cup' and data.get_cat_ids(3) == [1]
+
+
+def test_classes_of_the_config_set_the_order(root):
+    data = build(root, metainfo=dict(classes=('cup', 'plate', 'bowl')))
+    assert [data.get_cat_ids(k) for k in range(4)] == [[2], [2], [0], [0]]
+    with pytest.raises(ValueError, match="d.npy: class 'bowl' is not one of"):
+        build(root, metainfo=dict(classes=('cup', )))
+
+
+def test_a_flat_folder_has_no_labels(root):
+    write(root / 'e.npy')
+    data = build(root, pipeline=PIPELINE)
+    assert len(data) == 5 and 'e' in ids(data)
+    assert not hasattr(data[0]['data_samples'], 'gt_label')
+    with pytest.raises(ValueError, match='e.npy: class'):
+        build(root, classes=True)
+
+
+def test_extensions_filter(root):
+    assert ids(build(root, extensions=['.TXT'])) == ['bowl/deep/c']
+
+
+def test_a_list_sets_shapes_and_order(root):
+    (root / 'list.txt').write_text('cup/b.npy\nbowl/d.npy\n\n')
+    data = build(root, file_list=root / 'list.txt')
+    assert ids(data) == ['cup/b', 'bowl/d']
+    (root / 'list.txt').write_text('cup/z.npy\n')
+    with pytest.raises(FileNotFoundError, match='z.npy is missing.*list.txt'):
+        build(root, file_list=root / 'list.txt')
+
+
+def test_missing_and_empty_folders_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        build(tmp_path / 'nowhere')
+    with pytest.raises(ValueError, match='no file with one of .*npy'):
+        build(tmp_path)
+
+
+def test_a_bad_file_is_named_when_it_is_read(root):
+    np.save(root / 'cup' / 'a.npy', np.full((3, 3), np.nan))
+    data = build(root, pipeline=PIPELINE)
+    with pytest.raises(ValueError, match='cup/a.npy: 3 of 3 points'):
+        data[2]

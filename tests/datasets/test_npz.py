@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+
+from mmkd3d.registry import DATASETS
+
+PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
+rng = np.random.default_rng(0)
+ARRAYS = dict(
+    points=rng.normal(size=(8, 30, 3)).astype(np.float16),
+    fine=np.array([0, 0, 1, 1, 2, 2, 2, 3]),
+    fine_names=np.array(['a', 'b', 'c', 'd']),
+    is_test=np.array([0, 1, 0, 0, 0, 1, 1, 1], dtype=bool),
+    model_id=np.arange(100, 108),
+    part=rng.integers(5, size=(8, 30)))
+LABELS = dict(label='fine', names='fine_names')
+TEST = dict(split='is_test', split_value=True)
+
+
+@pytest.fixture
+def file(tmp_path):
+    np.savez(tmp_path / 'shapes.npz', **ARRAYS)
+    return tmp_path / 'shapes.npz'
+
+
+def build(file, **cfg):
+    return DATASETS.build(dict(type='NpzPoints', file=file, **cfg))
+
+
+def test_points_alone_are_enough(file):
+    data = build(file, pipeline=PIPELINE)
+    assert len(data) == 8
+    points = data[3]['inputs']['points'].numpy()
+    assert (points == ARRAYS['points'][3].astype(np.float32)).all()
+
+
+def test_split_labels_ids_and_parts_go_together(file):
+    data = build(file, **LABELS, **TEST, ids='model_id', parts='part',
+                 pipeline=PIPELINE)
+    rows = np.flatnonzero(ARRAYS['is_test'])
+    assert len(data) == len(rows)
+    for k, row in enumerate(rows):
+        item = data[k]
+        sample = item['data_samples']
+        assert sample.sample_id == f'shapes_{100 + row}'
+        assert sample.category == ARRAYS['fine_names'][ARRAYS['fine'][row]]
+        assert data.metainfo['classes'][sample.gt_label] == sample.category
+        assert (sample.gt_parts.numpy() == ARRAYS['part'][row]).all()
+        assert (item['inputs']['points'].numpy() == ARRAYS['points'][row]
+                ).all()
+
+
+def test_classes_in_both_splits_are_numbered_anew(file):
+    both = dict(subset_of_classes='in_both_splits')
+    train = build(file, **LABELS, split='is_test', split_value=False, **both)
+    test = build(file, **LABELS, **TEST, **both)
+    assert train.metainfo['classes'] == test.metainfo['classes'] == ('a', 'c')
+    assert [train.get_cat_ids(k)[0] for k in range(len(train))] == [0, 1]
+    assert [test.get_cat_ids(k)[0] for k in range(len(test))] == [0, 1, 1]
+
+
+def test_small_classes_and_named_classes(file):
+    data = build(file, **LABELS, min_per_class=3)
+    assert data.metainfo['classes'] == ('c', ) and len(data) == 3
+    data = build(file, **LABELS, subset_of_classes=['d', 'b'])
+    assert data.metainfo['classes'] == ('b', 'd') and len(data) == 3
+    with pytest.raises(ValueError, match=r"no class \['z'\]"):
+        build(file, **LABELS, subset_of_classes=['z'])
+
+
+def test_clouds_of_any_size_by_offset(tmp_path):
+    points = rng.normal(size=(10, 3))
+    np.savez(tmp_path / 'r.npz', xyz=points, part=np.arange(10),
+             offset=np.array([0, 4, 10]))
+    data = build('r.npz', data_root=tmp_path, points='xyz', parts='part',
+                 offset='offset')
+    assert len(data) == 2
+    assert data[1]['gt_parts'].tolist() == list(range(4, 10))
+    np.testing.assert_allclose(data[0]['points'], points[:4], rtol=1e-6)
+
+
+def test_errors_name_the_file_and_the_way_out(file, tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.npz'):
+        build(tmp_path / 'none.npz')
+    with pytest.raises(ValueError, match="shapes.npz: no array 'lable'.*fine"):
+        build(file, label='lable')
+    with pytest.raises(ValueError, match='different length.*fine_names|label'):
+        build(file, label='fine_names')
+    with pytest.raises(ValueError, match='no shape is left'):
+        build(file, split='is_test', split_value=7)
+    np.savez(file, **dict(ARRAYS, fine=ARRAYS['fine'] + 1))
+    with pytest.raises(ValueError, match='shapes.npz: label 4 is out of range'
+                       ', expected 0..3'):
+        build(file, **LABELS)
+    content = file.read_bytes()
+    file.write_bytes(content[:len(content) // 2])
+    with pytest.raises(ValueError, match='shapes.npz: cannot be read.*trunc'):
+        build(file)
+
+
+@pytest.mark.parametrize('bad, message', [
+    (np.full((8, 30, 3), np.nan), 'shapes_2: 30 of 30 points'),
+    (np.zeros((8, 0, 3)), 'shapes_2: the cloud is empty'),
+    (np.zeros((8, 30, 2)), r'shapes_2: expected points.*\(30, 2\)')])
+def test_bad_clouds_are_named(file, bad, message):
+    np.savez(file, **dict(ARRAYS, points=bad))
+    with pytest.raises(ValueError, match=message):
+        build(file, pipeline=PIPELINE)[2]
+
+
+def test_the_21_class_protocol_of_the_real_shapes(data_root):
+    from mmengine.config import Config
+
+    from tests.helpers import REPO
+    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/psb_21.py')
+    sizes = {}
+    for split in ('train', 'val'):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        dataset.file = str(data_root / 'psb_1809.npz')
+        data = DATASETS.build(dataset)
+        assert len(data.metainfo['classes']) == 21
+        sizes[split] = len(data)
+        assert data[0]['inputs']['points'].shape == (1024, 3)
+        labels = [data.get_cat_ids(k)[0] for k in range(len(data))]
+        assert set(labels) == set(range(21))
+    assert sizes == dict(train=368, val=369)
+    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/psb.py')
+    cfg.train_dataloader.dataset.file = str(data_root / 'psb_1809.npz')
+    assert len(DATASETS.build(cfg.train_dataloader.dataset)) == 904

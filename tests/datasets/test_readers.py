@@ -1,0 +1,188 @@
+import struct
+
+import numpy as np
+import pytest
+
+from mmkd3d.datasets.readers import READERS, read_points, select_channels
+
+rng = np.random.default_rng(0)
+CLOUD = rng.uniform(-1, 1, (50, 6)).astype(np.float32)
+CUBE = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+FACES = [(0, 1, 3), (0, 3, 2), (4, 7, 5), (4, 6, 7), (0, 5, 1), (0, 4, 5),
+         (2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4), (1, 7, 3), (1, 5, 7)]
+
+
+def write_ply(path, binary):
+    from plyfile import PlyData, PlyElement
+    names = ('nx', 'ny', 'nz', 'x', 'y', 'z')  # xyz must come first anyway
+    rows = np.empty(len(CLOUD), [(n, 'f4') for n in names])
+    for name, column in zip(names, CLOUD[:, [3, 4, 5, 0, 1, 2]].T):
+        rows[name] = column
+    PlyData([PlyElement.describe(rows, 'vertex')], text=not binary).write(path)
+
+
+def write_pcd(path):
+    head = ('VERSION .7\nFIELDS x y z a b c\nSIZE 4 4 4 4 4 4\n'
+            'TYPE F F F F F F\nCOUNT 1 1 1 1 1 1\nWIDTH 50\nHEIGHT 1\n'
+            'VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 50\nDATA binary\n')
+    path.write_bytes(head.encode() + CLOUD.tobytes())
+
+
+def write(path):
+    """CLOUD in the format that the suffix says."""
+    suffix = path.suffix
+    if suffix == '.npy':
+        np.save(path, CLOUD)
+    elif suffix == '.npz':
+        np.savez(path, points=CLOUD, other=np.zeros((2, 2)))
+    elif suffix == '.h5':
+        h5py = pytest.importorskip('h5py')
+        with h5py.File(path, 'w') as file:
+            file['data'] = CLOUD
+            file['label'] = 3
+    elif suffix in ('.txt', '.xyz'):
+        np.savetxt(path, CLOUD)
+    elif suffix == '.csv':
+        np.savetxt(path, CLOUD, delimiter=',', header='x,y,z,a,b,c',
+                   comments='')
+    elif suffix == '.pts':
+        np.savetxt(path, CLOUD, header='50', comments='')
+    elif suffix == '.bin':
+        CLOUD.tofile(path)
+    elif suffix == '.pcd':
+        pytest.importorskip('pypcd4')
+        write_pcd(path)
+    elif suffix == '.ply':
+        pytest.importorskip('plyfile')
+        write_ply(path, binary=True)
+    return path
+
+
+CLOUD_FORMATS = ('.npy', '.npz', '.h5', '.txt', '.xyz', '.csv', '.pts', '.bin',
+                 '.pcd', '.ply')
+
+
+@pytest.mark.parametrize('suffix', CLOUD_FORMATS)
+def test_every_format_gives_the_same_cloud(tmp_path, suffix):
+    path = write(tmp_path / f'cloud{suffix}')
+    points = read_points(path, load_dim=6)
+    assert points.dtype == np.float32
+    np.testing.assert_allclose(points, CLOUD, atol=1e-6)
+    assert read_points(path, 3, load_dim=6).shape == (50, 3)
+
+
+@pytest.mark.parametrize('suffix', CLOUD_FORMATS)
+def test_a_truncated_file_is_named(tmp_path, suffix):
+    path = write(tmp_path / f'cloud{suffix}')
+    content = path.read_bytes()
+    path.write_bytes(content[:len(content) * 2 // 3 - 1])
+    if suffix in ('.txt', '.xyz', '.csv', '.pts'):  # in the middle of a row
+        path.write_bytes(content[:content.rindex(b'\n', 0, -1) + 8])
+    with pytest.raises(ValueError, match=f'cloud{suffix}'):
+        read_points(path, load_dim=6)
+
+
+def write_off(path):
+    # ModelNet's files often lack the line break after OFF
+    rows = [f'OFF{len(CUBE)} {len(FACES)} 0']
+    rows += [' '.join(map(str, p)) for p in CUBE]
+    rows += ['3 ' + ' '.join(map(str, f)) for f in FACES]
+    path.write_text('\n'.join(rows))
+
+
+def write_obj(path):
+    rows = ['v ' + ' '.join(map(str, p)) for p in CUBE]
+    rows += ['f ' + ' '.join(str(i + 1) for i in f) for f in FACES]
+    path.write_text('\n'.join(rows))
+
+
+def write_stl(path):
+    rows = b''.join(
+        struct.pack('<12fH', 0, 0, 0, *CUBE[list(f)].ravel(), 0)
+        for f in FACES)
+    path.write_bytes(b' ' * 80 + struct.pack('<I', len(FACES)) + rows)
+
+
+def write_mesh_ply(path):
+    rows = ['ply', 'format ascii 1.0', f'element vertex {len(CUBE)}',
+            'property float x', 'property float y', 'property float z',
+            f'element face {len(FACES)}',
+            'property list uchar int vertex_indices', 'end_header']
+    rows += [' '.join(map(str, p)) for p in CUBE]
+    rows += ['3 ' + ' '.join(map(str, f)) for f in FACES]
+    path.write_text('\n'.join(rows) + '\n')
+
+
+@pytest.mark.parametrize('suffix, write_mesh',
+                         [('.off', write_off), ('.obj', write_obj),
+                          ('.stl', write_stl), ('.ply', write_mesh_ply)])
+def test_meshes_are_sampled_by_area_and_seed(tmp_path, suffix, write_mesh):
+    pytest.importorskip('trimesh')
+    path = tmp_path / f'cube{suffix}'
+    write_mesh(path)
+    points = read_points(path, num_mesh_points=6000, seed=1)
+    assert points.shape == (6000, 3)
+    on_face = np.isclose(points[:, :, None], [0, 1], atol=1e-6)
+    assert on_face.any((1, 2)).all()
+    # six faces of one area: a sixth of the points each
+    np.testing.assert_allclose(on_face.mean(0), 1 / 6, atol=.02)
+    again = read_points(path, num_mesh_points=6000, seed=1)
+    other = read_points(path, num_mesh_points=6000, seed=2)
+    assert (again == points).all() and not (other == points).all()
+
+
+@pytest.mark.parametrize('values, message', [
+    (np.zeros((0, 3)), 'empty'),
+    (np.full((4, 3), np.nan), '4 of 4 points'),
+    (np.array([[0, 0, 0], [0, np.inf, 0]]), 'row 1'),
+    (np.zeros((4, 2)), r'\(4, 2\)'),
+    (np.zeros((2, 4, 3)), 'one cloud per file'),
+])
+def test_a_bad_cloud_is_named(tmp_path, values, message):
+    path = tmp_path / 'bad.npy'
+    np.save(path, values)
+    with pytest.raises(ValueError, match=message) as error:
+        read_points(path)
+    assert 'bad.npy' in str(error.value)
+
+
+def test_an_empty_text_file_is_an_empty_cloud(tmp_path):
+    (tmp_path / 'a.txt').write_text('')
+    with pytest.raises(ValueError, match='a.txt: the cloud is empty'):
+        read_points(tmp_path / 'a.txt')
+
+
+def test_missing_file_and_unknown_format_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.npy'):
+        read_points(tmp_path / 'none.npy')
+    (tmp_path / 'a.doc').write_text('')
+    with pytest.raises(ValueError, match=r'a.doc: unknown format.*\.npy'):
+        read_points(tmp_path / 'a.doc')
+
+
+def test_bin_needs_its_row_length(tmp_path):
+    path = write(tmp_path / 'a.bin')
+    with pytest.raises(ValueError, match='load_dim'):
+        read_points(path)
+    with pytest.raises(ValueError, match='load_dim=7'):
+        read_points(path, load_dim=7)
+
+
+def test_missing_channels_are_an_error_or_zeros():
+    with pytest.raises(ValueError, match="column 8 .* missing='zero'"):
+        select_channels(CLOUD, 9, 'a.npy')
+    filled = select_channels(CLOUD, 9, 'a.npy', missing='zero')
+    assert (filled[:, :6] == CLOUD).all() and not filled[:, 6:].any()
+    chosen = select_channels(CLOUD, [0, 1, 2, 5], 'a.npy')
+    assert (chosen == CLOUD[:, [0, 1, 2, 5]]).all()
+
+
+def test_a_pickled_array_is_not_loaded(tmp_path):
+    np.save(tmp_path / 'a.npy', np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match='a.npy'):
+        read_points(tmp_path / 'a.npy')
+
+
+def test_every_known_suffix_has_a_test():
+    assert set(READERS) == {*CLOUD_FORMATS, '.hdf5', '.off', '.obj', '.stl',
+                            '.glb'}

@@ -1,0 +1,112 @@
+import importlib.util
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+from mmkd3d.datasets.base import read_meta
+from mmkd3d.datasets.toy_rooms import write_toy_rooms
+from mmkd3d.datasets.verify import CHECKS, check_scannet
+from tests.datasets import official
+from tests.helpers import REPO
+
+@pytest.fixture
+def tool(capsys):
+    """The command: arguments -> (exit code, what it prints)."""
+    spec = importlib.util.spec_from_file_location(
+        'dataset_tool', REPO / 'tools' / 'prepare_data' / 'dataset.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(*args):
+        try:
+            code = module.main([str(a) for a in args])
+        except SystemExit as stop:
+            code = stop.code
+        return code, capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize('name', CHECKS)
+def test_an_absent_folder_is_not_complete(name, tmp_path):
+    report = CHECKS[name](tmp_path / 'none')
+    assert not report.complete
+    assert any(line.startswith('MISSING') for line in report.lines)
+
+
+@pytest.mark.parametrize('name', CHECKS)
+def test_facts_are_there_for_every_check(name):
+    facts = read_meta('published')[name]
+    assert set(facts) == {'what', 'terms', 'get', 'size', 'layout'}
+
+
+def test_wrong_counts_and_missing_files_are_told(data_root, tmp_path):
+    official.write_shapenetpart(tmp_path, data_root)
+    next(tmp_path.glob('02954340/*.txt')).unlink()
+    report = CHECKS['shapenetpart'](tmp_path)
+    text = '\n'.join(report.lines)
+    assert not report.complete
+    assert 'test shapes: 11, expected 2,874' in text
+    assert 'part segmentation reads them; the first that lacks' in text
+
+
+def test_few_shot_counts_the_published_episodes(tmp_path):
+    cloud = np.zeros((1, 3))
+    for way in (5, 10):
+        for shot in (10, 20):
+            content = {
+                split: [(cloud, k, k) for k in range(way)] * each
+                for split, each in (('train', shot), ('test', 20))
+            }
+            folder = tmp_path / f'{way}way_{shot}shot'
+            folder.mkdir()
+            for fold in range(10):
+                (folder / f'{fold}.pkl').write_bytes(pickle.dumps(content))
+    assert CHECKS['modelnet_fewshot'](tmp_path).complete
+    (tmp_path / '10way_20shot' / '9.pkl').unlink()
+    report = CHECKS['modelnet_fewshot'](tmp_path)
+    missing = [x for x in report.lines if x.startswith('MISSING')]
+    assert len(missing) == 1 and '9.pkl' in missing[0]
+
+
+@pytest.fixture(scope='module')
+def rooms(tmp_path_factory):
+    return write_toy_rooms(tmp_path_factory.mktemp('v') / 'r', num_train=2,
+                           num_val=1, num_points=2000)
+
+
+def test_scannet_counts_scenes_boxes_and_alignment(rooms):
+    report = check_scannet(rooms, partial=True)
+    text = '\n'.join(report.lines)
+    assert report.complete and 'train scenes: 2' in text
+    assert 'train axis alignment: 2 of 2' in text and 'hash' in text
+    full = check_scannet(rooms)
+    assert not full.complete
+    assert 'train scenes: 2, expected 1,201' in '\n'.join(full.lines)
+
+
+def test_a_missing_scan_is_told_with_its_purpose(rooms, tmp_path):
+    shutil.copytree(rooms, tmp_path / 'r')
+    (tmp_path / 'r' / 'instance_mask' / 'scene0001_00.bin').unlink()
+    report = check_scannet(tmp_path / 'r', partial=True)
+    line = next(x for x in report.lines if x.startswith('MISSING'))
+    assert 'vote targets' in line and 'scene0001_00.bin' in line
+
+
+def test_the_tool_tells_by_its_exit_code(tool, rooms, tmp_path):
+    code, text = tool('verify', 'scannet', '--root', rooms, '--partial')
+    assert code == 0 and 'is complete' in text
+    code, text = tool('verify', 'shapenet55', '--root', tmp_path)
+    assert code == 1 and 'NOT complete' in text and 'shapenet_pc' in text
+    code, text = tool('info', 'scanobjectnn')
+    assert code == 0 and 'form' in text and 'main_split' in text
+    code, text = tool('--help')
+    assert code == 0 and 'python tools/prepare_data/dataset.py verify' in text
+
+
+def test_meta_tables_are_json():
+    for path in (REPO / 'mmkd3d/datasets/meta').glob('*.json'):
+        json.loads(path.read_text())

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import BaseDataElement
+
+from mmkd3d.registry import TRANSFORMS
+
+rng = np.random.default_rng(0)
+ROWS = np.concatenate(
+    [rng.normal(size=(20, 6)), rng.integers(4, 6, (20, 1))], axis=1)
+
+
+def run(results, **cfg):
+    return TRANSFORMS.build(cfg)(results)
+
+
+@pytest.fixture
+def path(tmp_path):
+    np.savetxt(tmp_path / 'shape.txt', ROWS)
+    return str(tmp_path / 'shape.txt')
+
+
+def test_load_takes_channels_and_parts_apart(path):
+    results = run(dict(path=path), type='LoadPoints', parts_column=6)
+    np.testing.assert_allclose(results['points'], ROWS[:, :3], atol=1e-6)
+    assert results['points'].dtype == np.float32
+    assert (results['gt_parts'] == ROWS[:, 6]).all()
+    results = run(dict(path=path), type='LoadPoints', channels=6)
+    assert results['points'].shape == (20, 6)
+
+
+def test_load_checks_part_labels(path):
+    run(dict(path=path, part_ids=(4, 5)), type='LoadPoints', parts_column=6)
+    with pytest.raises(ValueError, match=r'shape.txt: part label 5.*\[3, 4\]'):
+        run(dict(path=path, part_ids=(3, 4)), type='LoadPoints',
+            parts_column=6)
+    with pytest.raises(ValueError, match='shape.txt: column 7'):
+        run(dict(path=path), type='LoadPoints', parts_column=7)
+
+
+def test_load_checks_points_in_memory():
+    points = np.zeros((4, 3))
+    points[2, 1] = np.nan
+    with pytest.raises(ValueError, match='cloud_3: 1 of 4 points'):
+        run(dict(points=points, sample_id='cloud_3'), type='LoadPoints')
+    with pytest.raises(ValueError, match="needs 'path' or 'points'"):
+        run(dict(sample_id='x'), type='LoadPoints')
+
+
+def test_packed_item_has_the_agreed_form():
+    results = dict(
+        points=ROWS[:, :4], gt_parts=ROWS[:, 6], gt_label=3, sample_id='a/b',
+        category='chair', other=1)
+    item = run(results, type='PackPoints')
+    assert set(item) == {'inputs', 'data_samples'}
+    points, sample = item['inputs']['points'], item['data_samples']
+    assert points.shape == (20, 4) and points.dtype == torch.float32
+    assert isinstance(sample, BaseDataElement)
+    assert sample.metainfo == dict(sample_id='a/b', category='chair')
+    assert sample.gt_label.dtype == torch.long and sample.gt_label.ndim == 0
+    assert sample.gt_label == 3
+    assert sample.gt_parts.dtype == torch.long
+    assert sample.gt_parts.tolist() == ROWS[:, 6].tolist()
+
+
+def test_what_is_unknown_is_not_packed():
+    item = run(dict(points=ROWS[:, :3]), type='PackPoints')
+    assert set(item['data_samples'].keys()) == set()
+    assert item['data_samples'].metainfo == {}
+    assert set(item['inputs']) == {'points'}
+
+
+def test_packing_rejects_bad_points():
+    bad = dict(points=np.full((3, 3), np.inf), sample_id='it_is_me')
+    with pytest.raises(ValueError, match='it_is_me'):
+        run(bad, type='PackPoints')
