@@ -45,14 +45,14 @@ def rooms():
                                     PointData)
     from mmengine.structures import InstanceData
     generator = torch.Generator().manual_seed(0)
-    points = torch.rand(4096, 4, generator=generator) * 4
+    points = torch.rand(4096, 3, generator=generator) * 4
     sample = Det3DDataSample(
         metainfo=dict(box_type_3d=DepthInstance3DBoxes))
     sample.gt_instances_3d = InstanceData(
         bboxes_3d=DepthInstance3DBoxes(
             torch.tensor([[2., 2, 0, 1, 1, 1]]), box_dim=6, with_yaw=False),
         labels_3d=torch.tensor([2]))
-    inside = ((points[:, :3] - torch.tensor([2., 2, .5])).abs() < 0.5).all(1)
+    inside = ((points - torch.tensor([2., 2, .5])).abs() < 0.5).all(1)
     sample.gt_pts_seg = PointData(
         pts_instance_mask=inside.long(),
         pts_semantic_mask=torch.where(inside, 2, 18))
