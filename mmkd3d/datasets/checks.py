@@ -7,8 +7,9 @@ import numpy as np
 
 def verify_hint(name: str, root: str | Path) -> str:
     """Where a published data set comes from, and how to check a folder."""
-    return (f'Where to get it: python tools/prepare_data/dataset.py info {name}; '
-            f'what else is missing: verify {name} --root {root}')
+    tool = 'python tools/prepare_data/dataset.py'
+    return (f'Where to get it: {tool} info {name}; what else is missing: '
+            f'{tool} verify {name} --root {root}')
 
 
 def existing(path: str | Path, purpose: str, way_out: str) -> Path:

@@ -96,8 +96,9 @@ class ModelNet40(ArrayDataset):
     def _from_text(self, root: Path) -> list[dict]:
         listed = existing(
             root / f'{self.stem}_{self.split}.txt',
-            f'it lists the {self.split} shapes', 'data_root must be the folder '
-            f'modelnet40_normal_resampled. {self._hint()}')
+            f'it lists the {self.split} shapes',
+            'data_root must be the folder modelnet40_normal_resampled. '
+            f'{self._hint()}')
         items = []
         for line in filter(None, listed.read_text().split()):
             name = line.rpartition('_')[0]

@@ -113,7 +113,8 @@ class NpzPoints(ArrayDataset):
                              f'{sizes}. Check the names of the arrays.')
         return arrays
 
-    def _label(self, arrays: dict, mine: np.ndarray, items: list) -> np.ndarray:
+    def _label(self, arrays: dict, mine: np.ndarray,
+               items: list) -> np.ndarray:
         """Label the items; which shapes are of a class that is kept."""
         label, names = arrays['label'], arrays.get('names')
         if names is None:

@@ -81,7 +81,8 @@ def _read_pcd(path: Path, **_) -> np.ndarray:
     try:
         from pypcd4 import PointCloud
     except ImportError as error:
-        raise ImportError(f'{path} needs pypcd4: pip install pypcd4') from error
+        raise ImportError(
+            f'{path} needs pypcd4: pip install pypcd4') from error
     cloud = PointCloud.from_path(path)
     others = [f for f in cloud.fields if f not in ('x', 'y', 'z')]
     return cloud.numpy(('x', 'y', 'z', *others))
@@ -156,8 +157,8 @@ def select_channels(points: np.ndarray,
         if missing != 'zero':
             raise ValueError(
                 f'{source}: column {max(wanted)} was asked for, but there are '
-                f"{points.shape[1]} columns. Set channels=3, or missing='zero' "
-                'to fill what is missing with zeros.')
+                f'{points.shape[1]} columns. Set channels=3, or '
+                "missing='zero' to fill what is missing with zeros.")
         points = np.pad(points, ((0, 0), (0, lack)))
     return points[:, list(wanted)]
 

@@ -12,6 +12,7 @@ from mmkd3d.datasets.verify import CHECKS, check_scannet
 from tests.datasets import official
 from tests.helpers import REPO
 
+
 @pytest.fixture
 def tool(capsys):
     """The command: arguments -> (exit code, what it prints)."""

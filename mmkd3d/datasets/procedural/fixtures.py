@@ -43,7 +43,8 @@ def window(rng) -> Solids:
     solids = _frame('frame', w, h, .07, .12)
     solids.append(box('pane', (w, h, .02), (0, h / 2, 0)))
     for k in range(1, int(rng.integers(1, 4))):
-        solids.append(box('frame', (.05, h, .08), (w * (k / 3 - .5), h / 2, 0)))
+        x = w * (k / 3 - .5)
+        solids.append(box('frame', (.05, h, .08), (x, h / 2, 0)))
     return solids + [box('sill', (w * 1.05, .04, .2), (0, -.02, .1))]
 
 

@@ -25,7 +25,7 @@ def intrinsics(size: tuple[int, int]) -> np.ndarray:
 
 
 def look_from(eye: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
-    """(4, 4) camera to room: x right, y down, z forward; ``pitch`` downwards."""
+    """(4, 4) camera to room: x right, y down, z forward; pitch is down."""
     forward = np.array([
         np.sin(yaw) * np.cos(pitch), -np.sin(pitch),
         np.cos(yaw) * np.cos(pitch)

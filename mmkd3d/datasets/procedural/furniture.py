@@ -16,7 +16,8 @@ def _corners(width: float, depth: float) -> list[tuple[float, float]]:
 
 def four_legs(rng, width, depth, height) -> Solids:
     """Round or square legs at the corners, upright or splayed."""
-    radius, splay = rng.uniform(.012, .035), rng.choice([0, rng.uniform(.02, .1)])
+    radius = rng.uniform(.012, .035)
+    splay = rng.choice([0, rng.uniform(.02, .1)])
     inset = radius + rng.uniform(0, .12) * min(width, depth)
     legs = []
     for x, z in _corners(width - 2 * inset, depth - 2 * inset):
@@ -204,12 +205,11 @@ def desk(rng) -> Solids:
 
 
 def sofa(rng) -> Solids:
-    """Two to four seats with arms; sometimes a corner sofa."""
+    """One to three seats, most with arms; sometimes a corner sofa."""
     seats = int(rng.integers(1, 4))
-    w, d, y = seats * rng.uniform(.55, .75), rng.uniform(.55, .75), rng.uniform(
-        .34, .46)
-    arm, back, foot = rng.uniform(.1, .24), rng.uniform(.14, .26), rng.uniform(
-        .02, .12)
+    w = seats * rng.uniform(.55, .75)
+    d, y = rng.uniform((.55, .34), (.75, .46))
+    arm, back, foot = rng.uniform((.1, .14, .02), (.24, .26, .12))
     high = rng.uniform(.28, .48)
     full = w + 2 * arm
     solids = [

@@ -46,6 +46,7 @@ class Item:
         return np.stack([np.min(low, axis=0), np.max(high, axis=0)])
 
     def moved(self, matrix, shift=(0, 0, 0)) -> 'Item':
+        """The item after ``x -> matrix @ x + shift``."""
         return Item(self.name, [s.moved(matrix, shift) for s in self.solids])
 
 
@@ -239,7 +240,8 @@ def shell(size: np.ndarray) -> list[Item]:
     """Floor and four walls that look inwards."""
     width, height, depth = size
     up = rotation(-np.pi / 2, 'x')
-    items = [Item('floor', [rectangle('floor', (width, depth), (0, 0, 0), up)])]
+    floor = rectangle('floor', (width, depth), (0, 0, 0), up)
+    items = [Item('floor', [floor])]
     for side in range(4):
         long, far = (width, depth) if side % 2 == 0 else (depth, width)
         turn = rotation(side * np.pi / 2)

@@ -32,6 +32,7 @@ class Cloud(NamedTuple):
     two_sided: np.ndarray
 
     def take(self, index: np.ndarray) -> 'Cloud':
+        """The points that ``index`` chooses."""
         return Cloud(*(x[index] for x in self))
 
 

@@ -33,7 +33,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Solid:
-    """``mesh`` under ``x -> matrix @ x + shift``, a piece of the part ``part``."""
+    """``mesh`` under ``x -> matrix @ x + shift``; belongs to ``part``."""
 
     part: str
     mesh: Mesh
@@ -44,7 +44,6 @@ class Solid:
         """The solid after ``x -> matrix @ x + shift``."""
         return Solid(self.part, self.mesh, matrix @ self.matrix,
                      matrix @ self.shift + np.asarray(shift))
-
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest corner."""
@@ -165,7 +164,7 @@ def sphere_mesh(low: float = -90., high: float = 90.) -> Mesh:
 
 @functools.lru_cache(maxsize=4096)
 def torus_mesh(tube: float, arc: float) -> Mesh:
-    """A ring of radius 1 in the xy plane, tube radius ``tube``, ``arc`` rad."""
+    """A ring of radius 1 in the xy plane, of ``arc`` radians."""
     u = np.linspace(-arc / 2, arc / 2, SEGMENTS + 1)[:, None]
     v = np.linspace(0, 2 * np.pi, SEGMENTS // 2 + 1)[None]
     normals = np.stack(
@@ -300,8 +299,8 @@ class Surface:
         self._owner = np.repeat(
             np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
         first, second, third = self._corners.swapaxes(0, 1)
-        double = np.linalg.norm(np.cross(second - first, third - first), axis=1)
-        self._share = np.cumsum(double / 2)
+        cross = np.cross(second - first, third - first)
+        self._share = np.cumsum(np.linalg.norm(cross, axis=1) / 2)
 
     @property
     def area(self) -> float:

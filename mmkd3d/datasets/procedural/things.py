@@ -180,6 +180,27 @@ def _wing(part, span, chord, thick, root, *, sweep, taper, up=0., side=1):
     return wing.moved(rotation(-side * (np.pi / 2 - up), 'z'), root)
 
 
+def _engines(rng, r, under, along, nose) -> Solids:
+    """Pods under the wings, a propeller at the nose, or none to be seen."""
+    kind = rng.random()
+    if kind < .55:
+        size = r * rng.uniform(.4, .65)
+        places = (.35, ) if rng.random() < .7 else (.3, .6)
+        pods = []
+        for side in (-1, 1):
+            for k in places:
+                middle = under + along * k * (side, 1, 1)
+                half = np.array([0, 0, 2 * size])
+                pods.append(rod('engine', middle - half, middle + half, size))
+        return pods
+    if kind < .75:
+        return [
+            box('engine', (3.6 * r, r * .25, r * .15), (0, 0, nose),
+                rotate=rotation(a, 'z')) for a in (0, np.pi / 2)
+        ]
+    return []
+
+
 def airplane(rng) -> Solids:
     """Airliners, gliders, fighters and propeller planes; the nose is +z."""
     long = rng.uniform(8, 16)
@@ -187,8 +208,8 @@ def airplane(rng) -> Solids:
     span = long * rng.uniform(.3, .55)
     chord, sweep = long * rng.uniform(.1, .25), span * rng.uniform(0, .7)
     high = rng.choice([-.5, 0, .7]) * r
-    fly = dict(sweep=sweep, taper=rng.uniform(.25, .8), up=rng.uniform(-.05,
-                                                                      .12))
+    fly = dict(sweep=sweep, taper=rng.uniform(.25, .8),
+               up=rng.uniform(-.05, .12))
     tail = dict(sweep=sweep * .3, taper=rng.uniform(.4, .8))
     solids = [
         rod('body', (0, 0, -long * .3), (0, 0, long * .36), r),
@@ -207,23 +228,7 @@ def airplane(rng) -> Solids:
         prism('tail', (r * .2, r * 3.6, chord * .6),
               (0, r * 1.8, -long * .43), top=(.6, .6),
               shift=(0, -chord * .25)))
-    kind = rng.random()
-    if kind < .55:
-        size = r * rng.uniform(.4, .65)
-        for side in (-1, 1):
-            for k in ((.35, ) if rng.random() < .7 else (.3, .6)):
-                x = side * span * k
-                z = long * .08 - sweep * k
-                y = high - r * .55 + span * k * np.sin(fly['up'])
-                solids.append(
-                    rod('engine', (x, y, z - size * 2), (x, y, z + size * 2),
-                        size))
-    elif kind < .75:
-        z = long * .5
-        blade = r * 1.8
-        solids += [
-            box('engine', (2 * blade, r * .25, r * .15), (0, 0, z),
-                rotate=rotation(a, 'z')) for a in (0, np.pi / 2)
-        ]
-    lift = 2 * r + max(0, -high)
-    return [s.moved(np.eye(3), (0, lift, 0)) for s in solids]
+    under = np.array([0, high - r * .55, long * .08])
+    along = np.array([span, span * np.sin(fly['up']), -sweep])
+    solids += _engines(rng, r, under, along, long * .5)
+    return [s.moved(np.eye(3), (0, 2 * r, 0)) for s in solids]

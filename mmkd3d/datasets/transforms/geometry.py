@@ -6,7 +6,9 @@ Random choices use numpy's global generator, which mmengine seeds per worker.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from mmkd3d.ops.sampling import farthest_point_sample
 from mmkd3d.registry import TRANSFORMS
 
 
@@ -21,8 +23,8 @@ def _take(results: dict, index: np.ndarray) -> dict:
 def _points(results: dict, name: str) -> np.ndarray:
     if 'points' not in results:
         raise ValueError(
-            f"{name} needs 'points', got {sorted(results)}. Begin the pipeline "
-            "with dict(type='LoadPoints').")
+            f"{name} needs 'points', got {sorted(results)}. Begin the "
+            "pipeline with dict(type='LoadPoints').")
     return results['points']
 
 
@@ -73,9 +75,6 @@ class SamplePoints:
         return self._farthest(points)
 
     def _farthest(self, points: np.ndarray) -> np.ndarray:
-        import torch
-
-        from mmkd3d.ops.sampling import farthest_point_sample
         xyz = torch.from_numpy(np.ascontiguousarray(points[None, :, :3]))
         return farthest_point_sample(xyz, self.num_points)[0].numpy()
 
@@ -97,9 +96,9 @@ class NormalizePoints:
 
     Args:
         mode: 'unit_sphere' subtracts the mean of the points and divides by
-            the largest norm, as all published object pretraining does; 'unit_cube' centres the bounding box
-            and divides by half its longest side; 'center' only subtracts the
-            mean.
+            the largest norm, as all published object pretraining does;
+            'unit_cube' centres the bounding box and divides by half its
+            longest side; 'center' only subtracts the mean.
 
     Raises:
         ValueError: An unknown mode, or a cloud without extent.
