@@ -150,7 +150,8 @@ mmkd3d_build() {
     "$python" -m venv "$env" || mmkd3d_fail "$python could not make $env."
     mmkd3d_say "installing requirements/env.txt with ${lock#"$mmkd3d_root"/}: some minutes, once"
     mmkd3d_hint='MMKD3D_LOCK=0 takes the newest versions that fit, where a pinned one is not to be had.'
-    mmkd3d_install "$env/bin/python" "$env.log" \
+    # Most modules are never imported; Python compiles those that are.
+    mmkd3d_install "$env/bin/python" "$env.log" --no-compile \
         -r "$mmkd3d_root/requirements/env.txt" -c "$lock"
     touch "$env/.complete"
 }
