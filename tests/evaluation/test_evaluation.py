@@ -1,0 +1,46 @@
+"""Metrics and probes."""
+import numpy as np
+import pytest
+import torch
+
+from mmkd3d.evaluation.accuracy import Accuracy
+from mmkd3d.evaluation.linear_probe import C_GRID, linear_svm
+
+
+def test_accuracy_is_a_loop_over_samples():
+    rng = np.random.default_rng(0)
+    label, pred = rng.choice([0, 1, 1, 1, 4], 50), rng.integers(0, 5, 50)
+    metric = Accuracy()
+    metric.process({}, [
+        dict(gt_label=torch.tensor(a), pred_label=torch.tensor(b))
+        for a, b in zip(label, pred)
+    ])
+    result = metric.compute_metrics(metric.results)
+    hits = {c: [] for c in set(label.tolist())}
+    for a, b in zip(label.tolist(), pred.tolist()):
+        hits[a].append(a == b)
+    flat = [h for group in hits.values() for h in group]
+    assert result['overall'] == pytest.approx(100 * sum(flat) / len(flat))
+    assert result['class_mean'] == pytest.approx(
+        100 * np.mean([sum(g) / len(g) for g in hits.values()]))
+
+
+def features(n, rng, shift):
+    labels = rng.integers(0, 3, n)
+    return rng.standard_normal((n, 8)) + shift * np.eye(8)[labels], labels
+
+
+def test_svm_learns_what_is_there_and_nothing_else():
+    rng = np.random.default_rng(0)
+    train, test = features(300, rng, 4), features(200, rng, 4)
+    assert linear_svm(*train, *test, C=1.)[0] > 90
+    noise = features(300, rng, 0)
+    assert linear_svm(*noise, *features(200, rng, 0), C=1.)[0] < 50
+
+
+def test_svm_chooses_c_on_the_training_half_alone():
+    rng = np.random.default_rng(0)
+    train, test = features(100, rng, 2), features(100, rng, 2)
+    _, C = linear_svm(*train, *test)
+    assert C in C_GRID
+    assert linear_svm(*train, test[0], test[1][::-1])[1] == C

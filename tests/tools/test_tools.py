@@ -1,0 +1,85 @@
+"""The command-line tools on small inputs."""
+import numpy as np
+import pytest
+import torch
+
+import mmkd3d
+from tools import probe, test, train, visualize
+
+
+@pytest.fixture(scope='module')
+def student(tmp_path_factory):
+    """A checkpoint of the toy pretrainer, with random weights."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('student') / 'epoch_1.pth'
+    torch.save(
+        dict(state_dict=mmkd3d.get_model('point-mae_toy').state_dict()), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def shapes(tmp_path_factory):
+    """Balls and sticks, half of each for the test."""
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((40, 300, 3)).astype('float32')
+    points[20:, :, 1:] *= 0.05
+    path = tmp_path_factory.mktemp('shapes') / 'shapes.npz'
+    np.savez(
+        path, points=points, kind=np.repeat([0, 1], 20),
+        kind_names=np.array(['ball', 'stick']), is_test=np.arange(40) % 2 == 1)
+    return path
+
+
+def test_probe_tells_balls_from_sticks(student, shapes, capsys):
+    accuracy = probe.main([
+        'point-mae_toy', str(student), '--data', str(shapes), '--label', 'kind',
+        '--names', 'kind_names', '--split', 'is_test', '--num-points', '256'
+    ])
+    assert accuracy == 100
+    assert '20 test shapes, 2 classes' in capsys.readouterr().out
+
+
+def test_probe_refuses_one_class(student, shapes):
+    with pytest.raises(ValueError, match='two classes'):
+        probe.main([
+            'point-mae_toy', str(student), '--data', str(shapes), '--label',
+            'kind', '--names', 'kind_names', '--split', 'is_test',
+            '--classes', 'ball'
+        ])
+
+
+def test_visualize_writes_what_it_says(student, tmp_path, capsys):
+    visualize.main([
+        'recon', str(mmkd3d.config_path('point-mae_toy')), str(student),
+        '--out', str(tmp_path), '--num', '1'
+    ])
+    paths = capsys.readouterr().out.split()
+    written = {str(p) for p in tmp_path.iterdir()}
+    assert written == {p for p in paths if p.startswith(str(tmp_path))}
+    assert {'pretraining.png', 'pretraining_predicted.ply'} <= {
+        p.rsplit('/', 1)[-1] for p in written}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='has a GPU')
+def test_amp_without_a_gpu_is_a_clear_error(tmp_path):
+    with pytest.raises(SystemExit, match='--amp needs a GPU'):
+        train.main([
+            str(mmkd3d.config_path('point-mae_toy')), '--amp', '--work-dir',
+            str(tmp_path)
+        ])
+
+
+def test_scaling_needs_the_batch_that_the_rate_is_for(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text("optim_wrapper = dict(type='OptimWrapper')\n")
+    with pytest.raises(SystemExit, match='base_batch_size'):
+        train.main([str(config), '--auto-scale-lr'])
+
+
+def test_evaluation_without_a_checkpoint_is_a_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.pth'):
+        test.main([
+            str(mmkd3d.config_path('classifier_toy')),
+            str(tmp_path / 'none.pth'), '--work-dir',
+            str(tmp_path)
+        ])
