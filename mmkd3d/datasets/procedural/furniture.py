@@ -115,13 +115,16 @@ def chair(rng) -> Solids:
     """Kitchen, office and arm chairs."""
     w, d, y = rng.uniform((.38, .38, .40), (.55, .55, .52))
     t = rng.uniform(.02, .09)
+    stand = 1.
     if rng.random() < .25:
         seat = cylinder('seat', w / 2, t, (0, y - t / 2, 0), squash=d / w)
+        stand = .75
     else:
         seat = prism('seat', (w, t, d), (0, y - t / 2, 0),
                      top=(rng.uniform(.85, 1.), 1))
     solids = [seat]
-    solids += _supports(rng, w, d, y - t, (four_legs, four_legs, pedestal))
+    solids += _supports(rng, w * stand, d * stand, y - t,
+                        (four_legs, four_legs, pedestal))
     solids += _back(rng, w * rng.uniform(.7, 1), rng.uniform(.3, .65), y,
                     -d / 2 + .03)
     if rng.random() < .4:
@@ -211,7 +214,8 @@ def sofa(rng) -> Solids:
     d, y = rng.uniform((.55, .34), (.75, .46))
     arm, back, foot = rng.uniform((.1, .14, .02), (.24, .26, .12))
     high = rng.uniform(.28, .48)
-    full = w + 2 * arm
+    arms = (-1, 1) if rng.random() < .85 else ()
+    full = w + len(arms) * arm
     solids = [
         box('seat', (w, y * .6 - foot, d), (0, foot + (y * .6 - foot) / 2, 0)),
         prism('back', (full, y + high - foot, back),
@@ -223,7 +227,6 @@ def sofa(rng) -> Solids:
             (w * ((k + .5) / seats - .5), y * .8, .01)) for k in range(seats)
     ]
     arm_high = y + rng.uniform(.08, .28)
-    arms = (-1, 1) if rng.random() < .85 else ()
     solids += [
         box('arm', (arm, arm_high - foot, d),
             (s * (w + arm) / 2, foot + (arm_high - foot) / 2, 0)) for s in arms
