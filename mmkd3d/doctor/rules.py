@@ -218,6 +218,14 @@ RULES = (
 )
 
 
+def repair_conflict(line: str) -> str:
+    missing = re.search(r'requires (\S+), which is not installed', line)
+    if missing:
+        return f'pip install {missing[1]}'
+    return ('pip install -c constraints.txt ... (of the checkout) settles it in '
+            'a new environment')
+
+
 def diagnose(env: Environment) -> list[Finding]:
     """Apply all rules, worst findings first.
 
@@ -239,9 +247,8 @@ def diagnose(env: Environment) -> list[Finding]:
                   f'python -c "import {module}"   shows where it fails')
         found.append(Finding('error', f'import {module}: {error}', repair))
     found += [
-        Finding('warning', f'pip check: {line}',
-                'pip install -c constraints.txt ... (of the checkout) settles '
-                'it in a new environment') for line in env.conflicts
+        Finding('warning', f'pip check: {line}', repair_conflict(line))
+        for line in env.conflicts
     ]
     order = ('error', 'warning', 'note')
     return sorted(found, key=lambda finding: order.index(finding.level))

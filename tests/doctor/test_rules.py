@@ -83,6 +83,12 @@ def test_doubtful_combination_is_a_warning(changes, facts, symptom):
     assert [f.level for f in found if symptom in f.symptom] == ['warning']
 
 
+def test_missing_requirement_is_repaired_by_its_name():
+    env = environment(
+        conflicts=['mmkd3d 0.1.0 requires h5py, which is not installed.'])
+    assert 'pip install h5py' in [f.repair for f in diagnose(env)]
+
+
 def test_unexplained_import_error_is_shown():
     found = errors(environment(failures={'timm': 'OSError: no libfoo'}))
     assert [f.symptom for f in found] == ['import timm: OSError: no libfoo']
