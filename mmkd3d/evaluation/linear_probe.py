@@ -8,7 +8,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.utils import track_iter_progress
 from torch.utils.data import DataLoader, Dataset
 
-C_GRID = (1e-3, 1e-2, 1e-1, 1., 10.)
+C_GRID = (1e-3, 1e-2, 1e-1, 1., 10., 100.)
 
 
 def linear_svm(train: np.ndarray,
