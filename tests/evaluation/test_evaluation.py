@@ -44,3 +44,41 @@ def test_svm_chooses_c_on_the_training_half_alone():
     _, C = linear_svm(*train, *test)
     assert C in C_GRID
     assert linear_svm(*train, test[0], test[1][::-1])[1] == C
+
+
+def rooms_with(classes_of_detections):
+    """Two rooms with a chair (2) and a sofa (3), all found; more detections."""
+    from mmdet3d.structures import DepthInstance3DBoxes
+    box = torch.tensor([[0., 0, 0, 1, 1, 1, 0], [3, 0, 0, 2, 2, 2, 0]])
+    results = []
+    for room in range(2):
+        labels = [2, 3] + list(classes_of_detections)
+        boxes = torch.cat([box, box[:1].repeat(len(labels) - 2, 1)])
+        truth = dict(
+            gt_bboxes_3d=DepthInstance3DBoxes(box), gt_labels_3d=[2, 3])
+        found = dict(
+            bboxes_3d=DepthInstance3DBoxes(boxes),
+            scores_3d=torch.linspace(.9 - room / 10, .3, len(labels)),
+            labels_3d=torch.tensor(labels))
+        results.append((truth, found))
+    return results
+
+
+def test_classes_without_objects_do_not_make_the_mean_nan():
+    metrics = pytest.importorskip('mmdet3d.evaluation')
+    if np.lib.NumpyVersion(np.__version__) >= '2.4.0':
+        pytest.skip('indoor_eval of mmdet3d 1.4 fails with numpy 2.4')
+    from mmkd3d.registry import METRICS
+    classes = tuple('abcdef')
+
+    def mean(metric, extra):
+        metric.dataset_meta = dict(classes=classes)
+        return metric.compute_metrics(rooms_with(extra))
+
+    ours = METRICS.build(dict(type='mmkd3d.IndoorMetric'))
+    stock = metrics.IndoorMetric()
+    assert np.isnan(mean(stock, [5])['mAP_0.25'])
+    assert mean(ours, [5])['mAP_0.25'] == 1
+    for extra in ([], [2, 2], [3]):
+        expected, got = mean(stock, extra), mean(ours, extra)
+        assert got == pytest.approx(expected)

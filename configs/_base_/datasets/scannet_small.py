@@ -94,5 +94,5 @@ val_dataloader = dict(
         test_mode=True,
         box_type_3d='Depth'))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='mmdet3d.IndoorMetric')
+val_evaluator = dict(type='mmkd3d.IndoorMetric')
 test_evaluator = val_evaluator
