@@ -64,5 +64,8 @@ def three_interpolate(target: Tensor,
     if feats.dtype != torch.float64:
         feats = feats.float()
     # one neighbour at a time: (B, n, 3, C) would be three times the result
-    return sum(
-        gather(feats, idx[..., i]) * weight[..., i:i + 1] for i in range(3))
+    out = gather(feats, idx[..., 0]) * weight[..., :1]
+    for i in (1, 2):
+        out = torch.addcmul(out, gather(feats, idx[..., i]),
+                            weight[..., i:i + 1])
+    return out

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 # Distances held at once. On a CPU two buffers of this size should stay in the
-# cache; on a GPU larger blocks save launches (64 MiB each).
-MAX_ENTRIES_CPU = 2**19
+# cache, though smaller ones wait for other threads more often; on a GPU larger
+# blocks save launches (64 MiB each).
+MAX_ENTRIES_CPU = 2**20
 MAX_ENTRIES_GPU = 2**24
 
 
