@@ -244,7 +244,7 @@ def _row(operator: str, kind: str, size: Size,
     ours, naive, mmcv = (found[name] for name in ('ours', 'naive', 'mmcv'))
     note = ''
     if size.naive_batch != size.batch and isinstance(naive, Measurement):
-        note = f'naive measured at batch {size.naive_batch}, time scaled'
+        note = f'naive at batch {size.naive_batch}: time scaled, peak not'
         naive = naive._replace(
             seconds=naive.seconds * size.batch / size.naive_batch)
     return (operator, f'{size.batch} {kind} x {size.num_points:,}',
