@@ -1,0 +1,40 @@
+"""What README.md and CONTRIBUTING.md say exists, exists."""
+import re
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmkd3d.registry import MODELS
+from tests.helpers import REPO
+
+README = (REPO / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md'])
+def test_named_files_of_the_repository_exist(name):
+    text = (REPO / name).read_text()
+    named = re.findall(
+        r'(?<![\w/])(?:mmkd3d|configs|tools|tests|requirements)/'
+        r'[\w./-]*[\w/](?![\w./<-])', text)
+    assert len(named) > 5
+    assert [path for path in named if not (REPO / path).exists()] == []
+
+
+def test_named_models_are_shipped():
+    import mmkd3d
+    for name in re.findall(r"get_(?:model|config)\('(.+?)'\)", README):
+        assert name in mmkd3d.list_models()
+
+
+def test_config_for_mmdet3d_builds(tmp_path):
+    pytest.importorskip('mmdet3d')
+    block = re.search(r'```python\n(_base_.+?)```', README, re.S)[1]
+    path = tmp_path / 'config.py'
+    path.write_text(block)
+    config = Config.fromfile(path)
+    assert config.model.backbone.pop('init_cfg').checkpoint == 'student.pth'
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    assert type(model).__module__.startswith('mmdet3d')
+    assert type(model.backbone).__name__ == 'PointTransformer'
