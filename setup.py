@@ -61,21 +61,27 @@ class BuildPy(build_py):
             shutil.rmtree(target)
         target.mkdir(parents=True)
         for part in MIM_PARTS:
-            source, placed = ROOT / part, target / part
-            if link:
-                try:
-                    placed.symlink_to(Path('..', '..', part),
-                                      target_is_directory=source.is_dir())
-                    continue
-                except OSError:
-                    pass  # Windows allows links only to some users.
-            if source.is_dir():
-                shutil.copytree(
-                    source,
-                    placed,
-                    ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
-            else:
-                shutil.copy2(source, placed)
+            if not (link and linked(Path('..', '..', part), target / part)):
+                copy(ROOT / part, target / part)
+
+
+def linked(source: Path, target: Path) -> bool:
+    """Whether a link could be made; Windows allows that only to some users."""
+    try:
+        target.symlink_to(source, target_is_directory=not source.suffix)
+    except OSError:
+        return False
+    return True
+
+
+def copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(
+            source,
+            target,
+            ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+    else:
+        shutil.copy2(source, target)
 
 
 EXTRAS = {
