@@ -56,7 +56,7 @@ mmkd3d_find_python() {
 # mmkd3d_install PYTHON LOG PIP-ARGUMENTS...: pip with its output in LOG, and a
 # line every ten seconds here. When it fails, mmkd3d_hint is the way out.
 mmkd3d_install() {
-    local python=$1 log=$2 begin=$SECONDS pip watcher status=0
+    local python=$1 log=$2 begin=$SECONDS pip status=0
     shift 2
     PIP_USER=0 "$python" -m pip install --disable-pip-version-check \
         --no-input "$@" >"$log" 2>&1 </dev/null &
