@@ -121,3 +121,35 @@ def test_two_processes_train_without_unused_parameters(tmp_path):
     losses = curve(tmp_path)
     assert sorted(losses) == list(range(1, 13))  # half as many iterations
     assert losses[12] < losses[1]
+
+
+def test_the_toy_classifier_learns(tmp_path):
+    out = run([
+        sys.executable, 'tools/train.py', 'configs/toy/classifier_toy.py',
+        '--work-dir', str(tmp_path), '--cfg-options',
+        'train_dataloader.dataset.num_samples=480',
+        'train_dataloader.dataset.num_points=512',
+        'val_dataloader.dataset.num_samples=160',
+        'val_dataloader.dataset.num_points=512',
+        'model.backbone.depth=2', 'model.backbone.group_size=16',
+        'train_cfg.max_epochs=8', 'train_cfg.val_interval=8',
+        'param_scheduler.period=8'
+    ])
+    accuracy = float(out.split('acc/overall:')[-1].split()[0])
+    assert accuracy > 35  # one class in 16 is 6.25 %
+
+
+def test_the_demo_runs_from_pretraining_to_pictures(tmp_path):
+    pytest.importorskip('mmdet3d')
+    arguments = [
+        sys.executable, 'tools/demo.py', '--quick', '--out', str(tmp_path)]
+    out = run(arguments)
+    table = (tmp_path / 'table.md').read_text().splitlines()
+    assert len(table) == 4 and table[2].startswith('| from scratch |')
+    assert all(line in out for line in table)
+    written = [line.strip() for line in out.split('written in')[1].split('\n')
+               if line.startswith('  ')]
+    assert len(written) >= 7 and all(os.path.exists(p) for p in written)
+    assert out.count('tools/train.py') == 3
+    again = run(arguments)
+    assert 'tools/train.py' not in again and 'finished already' in again

@@ -1,4 +1,5 @@
-# VoteNet on the small student: 256 patches of 32 points, metric coordinates.
+# VoteNet on the small student: 256 patches of 32 points, each one a seed,
+# in metric coordinates.
 _base_ = './votenet_scannet.py'
 
 model = dict(
@@ -17,6 +18,5 @@ model = dict(
     neck=dict(
         type='mmkd3d.TokensToSeeds',
         in_channels=128,
-        out_channels=256,
-        num_seeds=512),
+        out_channels=256),
     bbox_head=dict(vote_aggregation_cfg=dict(num_point=128)))

@@ -1,9 +1,9 @@
 # mmdetection3d's own VoteNet, PointNet++ backbone, on the same scans and with
-# the same schedule as votenet_pt-t_1xb2-30e_scannet-small.py.
+# the same schedule as votenet_pt-t_1xb2-60e_scannet-small.py.
 _base_ = [
     '../_base_/models/votenet_scannet.py',
     '../_base_/datasets/scannet_small.py',
-    '../_base_/schedules/detect_adamw.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/detect_adamw_60e.py', '../_base_/default_runtime.py'
 ]
 default_scope = 'mmdet3d'
 
@@ -16,10 +16,4 @@ model = dict(
 train_dataloader = dict(batch_size=2)
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=1.)}))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', T_max=30, eta_min_ratio=0.01,
-         convert_to_iter_based=True),
-]
-train_cfg = dict(max_epochs=30, val_interval=30)
 auto_scale_lr = dict(base_batch_size=2)

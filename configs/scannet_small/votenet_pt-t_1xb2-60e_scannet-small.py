@@ -2,7 +2,7 @@
 # is that of ../point_mae/point-mae_pt-t_1xb64-30e_psb.py.
 _base_ = [
     '../_base_/models/votenet_pt-t.py', '../_base_/datasets/scannet_small.py',
-    '../_base_/schedules/detect_adamw.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/detect_adamw_60e.py', '../_base_/default_runtime.py'
 ]
 default_scope = 'mmdet3d'
 
@@ -13,10 +13,4 @@ model = dict(
             checkpoint='work_dirs/point-mae_pt-t_1xb64-30e_psb/'
             'epoch_30.pth')))
 train_dataloader = dict(batch_size=2)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', T_max=30, eta_min_ratio=0.01,
-         convert_to_iter_based=True),
-]
-train_cfg = dict(max_epochs=30, val_interval=30)
 auto_scale_lr = dict(base_batch_size=2)
