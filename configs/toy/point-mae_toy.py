@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(batch_size=32)
-param_scheduler = dict(period=10, warmup=1, lag=0)
-train_cfg = dict(max_epochs=10)
+param_scheduler = dict(period=6, warmup=1, lag=0)
+train_cfg = dict(max_epochs=6)
 default_hooks = dict(logger=dict(interval=10))
 auto_scale_lr = dict(base_batch_size=32)
