@@ -141,19 +141,31 @@ def test_distillation_leaves_the_teacher_alone():
 def test_descriptor_depends_on_the_set_and_not_on_its_order():
     descriptor = FourierDescriptor(64)
     patches, centers = torch.randn(2, 5, 9, 3) / 10, torch.randn(2, 5, 3)
+    descriptor(patches, centers)
+    descriptor.eval()
     same = descriptor(patches[:, :, torch.randperm(9)], centers)
     torch.testing.assert_close(same, descriptor(patches, centers))
-    other = descriptor(patches * 1.5, centers)
-    assert (other - same).abs().mean() > 0.05
-    assert not descriptor.state_dict()
+    for other in (descriptor(patches * 1.5, centers),
+                  descriptor(patches, centers * 1.5)):
+        assert (other - same).abs().mean() > 0.05
+
+
+def test_shape_and_place_have_equal_weight():
+    descriptor = FourierDescriptor(64)
+    patches, centers = torch.randn(8, 16, 9, 3) / 10, torch.randn(8, 16, 3)
+    words = descriptor(patches, centers)
+    for fixed in (descriptor(patches[:1, :1].expand_as(patches), centers),
+                  descriptor(patches, centers[:1, :1].expand_as(centers))):
+        assert abs(fixed.flatten(0, 1).std(0).mean() - 1) < 0.02
+    assert abs(words.flatten(0, 1).std(0).mean() - 2**0.5) < 0.1
 
 
 def test_descriptor_distance_is_a_kernel_distance():
     # E <phi(x), phi(y)> = exp(-|x - y|^2 / (2 s^2)) / 2 for random features.
     descriptor = FourierDescriptor(20000, patch_scale=0.1)
     x, y = torch.tensor([[0., 0., 0.], [0.08, 0., 0.06]])
-    centers = torch.zeros(1, 1, 3)
-    place = torch.cos(centers @ descriptor.place_freq + descriptor.place_phase)
-    fx, fy = (descriptor(p.view(1, 1, 1, 3), centers) - place for p in (x, y))
+    fx, fy = (
+        torch.cos(p @ descriptor.patch_freq + descriptor.patch_phase)
+        for p in (x, y))
     kernel = 2 * (fx * fy).mean()
     assert abs(kernel - torch.exp(-(x - y).square().sum() / 0.02)) < 0.03

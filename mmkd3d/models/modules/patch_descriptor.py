@@ -12,7 +12,9 @@ class FourierDescriptor(nn.Module):
     A patch is a set of points; the mean of random Fourier features over it is
     a kernel mean embedding: two patches have near descriptors if and only if
     their points are distributed alike (Rahimi and Recht 2007; Smola et al.
-    2007). The place of the patch is written in the same alphabet and added.
+    2007). The place of the patch is written in the same alphabet and added,
+    both standardised over the batch (running statistics in eval mode): else
+    the place, which varies more, would drown the shape.
 
     Args:
         embed_dims: Length of the descriptor.
@@ -35,6 +37,8 @@ class FourierDescriptor(nn.Module):
             phase = 2 * math.pi * torch.rand(embed_dims, generator=generator)
             self.register_buffer(f'{name}_freq', frequency, persistent=False)
             self.register_buffer(f'{name}_phase', phase, persistent=False)
+        self.patch_norm = nn.BatchNorm1d(embed_dims, affine=False)
+        self.place_norm = nn.BatchNorm1d(embed_dims, affine=False)
 
     def forward(self, patches: Tensor, centers: Tensor) -> Tensor:
         """Describe ``patches`` (B, G, K, 3) at ``centers`` (B, G, 3).
@@ -44,4 +48,6 @@ class FourierDescriptor(nn.Module):
         """
         shape = torch.cos(patches.float() @ self.patch_freq + self.patch_phase)
         place = torch.cos(centers.float() @ self.place_freq + self.place_phase)
-        return shape.mean(dim=2) + place
+        shape, place = shape.mean(dim=2).flatten(0, 1), place.flatten(0, 1)
+        return (self.patch_norm(shape) + self.place_norm(place)).unflatten(
+            0, centers.shape[:2])
