@@ -99,6 +99,13 @@ def test_get_model_builds_a_shipped_model():
     assert model(dict(points=torch.randn(1, 256, 3))).shape == (1, 256)
 
 
+def test_get_model_builds_a_detector_of_mmdet3d():
+    pytest.importorskip('mmdet3d')
+    detector = mmkd3d.get_model('votenet_toy')
+    assert type(detector).__name__ == 'VoteNet'
+    assert type(detector.backbone).__module__.startswith('mmkd3d.')
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=names)
 def test_config_says_which_batch_its_learning_rate_is_for(path):
     cfg = Config.fromfile(path)
