@@ -103,7 +103,7 @@ def test_every_config_is_found_by_name(installed, tmp_path):
     names = evaluate(
         installed[0], tmp_path,
         'import mmkd3d; [mmkd3d.get_config(n) for n in mmkd3d.list_models()]; '
-        'print(*mmkd3d.list_models())').split()
+        'print(*mmkd3d.list_models())').splitlines()[-1].split()
     assert sorted(names) == sorted(
         path.stem for path in (REPO / 'configs').rglob('*.py')
         if '_base_' not in path.parts)
