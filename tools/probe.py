@@ -2,9 +2,11 @@
 """Linear SVM on the frozen features of a pretrained student."""
 import argparse
 
-import mmkd3d
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import set_random_seed
 
+import mmkd3d
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.evaluation.linear_probe import extract_features, linear_svm
 from mmkd3d.registry import DATASETS, MODELS
@@ -36,9 +38,6 @@ def main(argv=None):
     parser.add_argument('--seed', type=int, default=0,
                         help='of random weights')
     args = parser.parse_args(argv)
-
-    from mmengine.config import Config
-    from mmengine.runner import set_random_seed
     config = (
         Config.fromfile(args.config)
         if args.config.endswith('.py') else mmkd3d.get_config(args.config))

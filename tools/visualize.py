@@ -21,8 +21,11 @@ def main(argv=None):
     parser.add_argument('checkpoint')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pictures'))
     parser.add_argument('--num', type=int, default=4, help='samples to draw')
-    parser.add_argument('--score', type=float, default=0.3,
-                        help='boxes below this score are left out')
+    parser.add_argument(
+        '--score',
+        type=float,
+        help='draw the boxes above this score; else as many of the best as '
+        'there are true ones')
     args = parser.parse_args(argv)
     if args.what == 'recon':
         paths = draw_pretraining(args.config, args.checkpoint, args.out,

@@ -1,12 +1,11 @@
 """From a config and a checkpoint to pictures."""
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import (DATASETS, MODELS, DefaultScope,
-                               init_default_scope)
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmkd3d.checkpoints import load_pretrained
 
@@ -55,7 +54,7 @@ def draw_detections(config: Union[str, Path, Config],
                     out: Union[str, Path],
                     *,
                     num: int = 1,
-                    score: float = 0.3) -> list[Path]:
+                    score: Optional[float] = None) -> list[Path]:
     """Draw true and found boxes into the first rooms of the test set.
 
     Args:
@@ -63,7 +62,8 @@ def draw_detections(config: Union[str, Path, Config],
         checkpoint: Of that run.
         out: Folder of the pictures.
         num: Number of rooms.
-        score: Boxes below it are left out.
+        score: Boxes below it are left out; None draws as many of the best
+            boxes as there are true ones.
 
     Returns:
         Paths of one PNG for each room.
@@ -78,10 +78,9 @@ def draw_detections(config: Union[str, Path, Config],
                 dict(
                     inputs={k: [v] for k, v in item['inputs'].items()},
                     data_samples=[item['data_samples']]))[0]
-        pred = result.pred_instances_3d
-        boxes = dict(
-            truth=_centered(item['data_samples'].eval_ann_info['gt_bboxes_3d']),
-            found=_centered(pred.bboxes_3d[pred.scores_3d >= score]))
+        truth = _centered(item['data_samples'].eval_ann_info['gt_bboxes_3d'])
+        found = _best(result.pred_instances_3d, len(truth), score)
+        boxes = dict(truth=truth, found=found)
         points = np.asarray(item['inputs']['points'])[:, :3]
         paths.append(
             draw_boxes(Path(out) / f'boxes_{index}.png', points, boxes))
@@ -90,11 +89,7 @@ def draw_detections(config: Union[str, Path, Config],
 
 def _load(config, checkpoint):
     cfg = config if isinstance(config, Config) else Config.fromfile(config)
-    scope = cfg.get('default_scope', 'mmkd3d')
-    init_default_scope(scope)
-    if scope == 'mmdet3d' and DefaultScope.get_current_instance():
-        from mmdet3d.utils import register_all_modules
-        register_all_modules(init_default_scope=False)
+    init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     model = MODELS.build(cfg.model)
     load_pretrained(model, checkpoint, prefix='')
     return cfg, model.eval()
@@ -114,6 +109,18 @@ def _panels(sample: dict) -> dict:
             both=torch.cat([sample['visible'], sample['pred']]))
     return dict(
         input=sample['input'], cosine=(sample['masked'], sample['cosine']))
+
+
+def _best(pred, num: int, score: Optional[float]) -> np.ndarray:
+    """Different boxes of a prediction, best first, (M, 7)."""
+    order = pred.scores_3d.argsort(descending=True)
+    if score is not None:
+        order = order[pred.scores_3d[order] >= score]
+    boxes = _centered(pred.bboxes_3d)[order.numpy()]
+    # A head may report a box once for each class.
+    _, first = np.unique(boxes.round(3), axis=0, return_index=True)
+    boxes = boxes[np.sort(first)]
+    return boxes if score is not None else boxes[:num]
 
 
 def _centered(boxes) -> np.ndarray:

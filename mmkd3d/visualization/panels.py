@@ -70,7 +70,7 @@ def draw_boxes(path: Union[str, Path],
     values = points[:, 2] if colors is None else np.asarray(colors) / 255
     figure = Figure(figsize=(9, 7))
     axes = figure.add_subplot(projection='3d')
-    _scatter(axes, points[keep], values[keep], 'z', 1., alpha=0.4)
+    _scatter(axes, points[keep], values[keep], 'z', 3., alpha=0.5)
     legend = []
     for color, (name, group) in zip(('limegreen', 'red', 'blue', 'orange',
                                      'purple'), boxes.items()):
