@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
@@ -20,12 +21,15 @@ def say(text: str) -> None:
     print(f'[demo] {text}', flush=True)
 
 
-def run(command: list, log: Path) -> None:
+def run(command: list, log: Path, threads: int) -> None:
     """Run a tool as a user would; its progress here, all of it in ``log``."""
     command = [str(part) for part in command]
     say(f'$ {shlex.join(["python", *command])}')
     paths = [str(REPO), *filter(None, [os.environ.get('PYTHONPATH')])]
-    env = dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
+    env = dict(
+        os.environ,
+        PYTHONPATH=os.pathsep.join(paths),
+        OMP_NUM_THREADS=str(threads))
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, 'w') as full, subprocess.Popen(
         [sys.executable, *command], stdout=subprocess.PIPE,
@@ -33,7 +37,7 @@ def run(command: list, log: Path) -> None:
         for line in process.stdout:
             full.write(line)
             if 'Epoch(' in line:
-                print('  ' + progress(line), flush=True)
+                print(f'  {log.parent.name}: {progress(line)}', flush=True)
     if process.returncode:
         print(''.join(log.read_text().splitlines(True)[-30:]))
         raise SystemExit(f'[demo] the command above failed; its log: {log}')
@@ -49,7 +53,20 @@ def progress(line: str) -> str:
     return '  '.join(re.findall(words, line))
 
 
-def train(config: Path, out: Path, options: list, fresh: bool) -> Path:
+def side_by_side(job, rows: list) -> list:
+    """``job(*row, threads)`` for all rows, as many at a time as cores.
+
+    Two small runs of one thread each are faster than one run of two after
+    the other.
+    """
+    cores = os.cpu_count() or 1
+    threads = max(1, cores // len(rows))
+    with ThreadPoolExecutor(min(cores, len(rows))) as pool:
+        return list(pool.map(lambda row: job(*row, threads), rows))
+
+
+def train(config: Path, out: Path, options: list, fresh: bool,
+          threads: int) -> Path:
     """Train unless ``out`` holds the finished result of the same settings."""
     mark = out / 'finished.json'
     sources = sorted((REPO / 'configs').rglob('*.py'))
@@ -64,19 +81,20 @@ def train(config: Path, out: Path, options: list, fresh: bool) -> Path:
     run([
         'tools/train.py', config.relative_to(REPO), '--work-dir', out,
         *(['--cfg-options', *options] if options else [])
-    ], out / 'train.log')
+    ], out / 'train.log', threads)
     checkpoint = Path((out / 'last_checkpoint').read_text().strip())
     mark.write_text(
         json.dumps(dict(settings=settings, checkpoint=str(checkpoint))))
     return checkpoint
 
 
-def evaluate(config: Path, checkpoint: Path, out: Path) -> dict:
+def evaluate(config: Path, checkpoint: Path, out: Path,
+             threads: int) -> dict:
     """AP25 and AP50 of mmdetection3d's ``IndoorMetric``, in percent."""
     run([
         'tools/test.py', config.relative_to(REPO), checkpoint, '--work-dir',
         out
-    ], out / 'test.log')
+    ], out / 'test.log', threads)
     newest = max(out.glob('*/*.json'), key=lambda p: p.stat().st_mtime)
     metrics = json.loads(newest.read_text())
     return {
@@ -99,10 +117,17 @@ def pretrainings() -> list:
     return [TOY / 'point-mae_toy.py', TOY / 'masked-distillation_toy.py']
 
 
+def write_rooms(detector: Path) -> None:
+    """Make the rooms once, before several runs ask for them."""
+    from mmengine.config import Config
+
+    from mmkd3d.datasets.toy_rooms import write_toy_rooms
+    dataset = Config.fromfile(detector).train_dataloader.dataset
+    write_toy_rooms(dataset.data_root, **dataset.rooms)
+
+
 def draw(students: dict, detector: Path, found: Path, out: Path) -> list:
-    """Pictures of both stages; mmkd3d is imported here, after the runs."""
-    sys.path.insert(0, str(REPO))
-    os.chdir(REPO)
+    """Pictures of both stages."""
     from mmkd3d.visualization.commands import (draw_detections,
                                                draw_pretraining)
     paths = []
@@ -124,30 +149,37 @@ def main(argv=None):
         'nothing')
     args = parser.parse_args(argv)
     out, start = args.out.resolve(), time.time()
+    os.chdir(REPO)
+    sys.path.insert(0, str(REPO))
     quick = ['train_cfg.max_epochs=1'] if args.quick else []
     detector = TOY / 'votenet_toy.py'
 
     say('1/4 pretrain students on ToyShapes')
-    students = {
-        config: train(config, out / config.stem, quick, args.fresh)
-        for config in pretrainings()
-    }
+    configs = pretrainings()
+    students = dict(
+        zip(configs,
+            side_by_side(train, [(config, out / config.stem, quick, args.fresh)
+                                 for config in configs])))
 
     say('2/4 finetune VoteNet on ToyRooms, from scratch and from each student')
-    starts = {'from scratch': []}
+    write_rooms(detector)
+    starts = {'from scratch': quick}
     for config, student in students.items():
         starts[f'from {config.stem}'] = [
-            'model.backbone.init_cfg.type=Pretrained',
+            *quick, 'model.backbone.init_cfg.type=Pretrained',
             f'model.backbone.init_cfg.checkpoint={student}'
         ]
-    results, folders = {}, []
-    for name, options in starts.items():
-        folders.append(out / name.replace(' ', '_'))
-        found = train(detector, folders[-1], [*quick, *options], args.fresh)
-        results[name] = evaluate(detector, found, folders[-1])
+    folders = [out / name.replace(' ', '_') for name in starts]
+    found = side_by_side(train, [(detector, folder, options, args.fresh)
+                                 for folder, options in zip(
+                                     folders, starts.values())])
+    results = dict(
+        zip(starts,
+            side_by_side(evaluate, [(detector, *row)
+                                    for row in zip(found, folders)])))
 
     say('3/4 draw')
-    pictures = draw(students, detector, found, out / 'pictures')
+    pictures = draw(students, detector, found[-1], out / 'pictures')
 
     say('4/4 results: ToyRooms, 16 rooms, mmdetection3d\'s IndoorMetric')
     rows = ['| VoteNet | AP25 | AP50 |', '|---|---|---|'] + [
