@@ -29,7 +29,7 @@ def without_files(node):
     return node
 
 
-def objects(head_classes=2):
+def objects():
     samples = [
         BaseDataElement(
             metainfo=dict(sample_id=str(i)), gt_label=torch.tensor(i % 2))

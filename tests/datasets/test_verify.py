@@ -108,6 +108,8 @@ def test_the_tool_tells_by_its_exit_code(tool, rooms, tmp_path):
     assert code == 0 and 'python tools/prepare_data/dataset.py verify' in text
 
 
-def test_meta_tables_are_json():
-    for path in (REPO / 'mmkd3d/datasets/meta').glob('*.json'):
-        json.loads(path.read_text())
+def test_meta_tables_are_json_and_not_empty():
+    tables = list((REPO / 'mmkd3d/datasets/meta').glob('*.json'))
+    assert tables
+    for path in tables:
+        assert json.loads(path.read_text()), path

@@ -25,7 +25,7 @@ def test_fps_is_that_of_the_cpu(monkeypatch, points, backend, rule):
     else:
         pytest.importorskip('triton')
         assert sampling._triton_sampler() is not None
-    found = ops.farthest_point_sample(points.cuda(), 300, rule=rule)
+    found = ops.farthest_point_sample(points.to('cuda'), 300, rule=rule)
     expected = ops.farthest_point_sample(points, 300, rule=rule)
     assert torch.equal(found.cpu(), expected)
 
@@ -39,7 +39,7 @@ def test_fps_is_that_of_the_cpu(monkeypatch, points, backend, rule):
 ])
 def test_searches_are_those_of_the_cpu(points, search):
     query = points[:, ::7]
-    found = search(query.cuda(), points.cuda())
+    found = search(query.to('cuda'), points.to('cuda'))
     assert torch.equal(found.cpu(), search(query, points))
 
 

@@ -18,9 +18,10 @@ class FiniteLossHook(Hook):
     """Refuse to train on a loss that is NaN or infinite.
 
     The check stands between forward and backward, so weights and optimizer
-    are still good. The batch is written to ``WORK_DIR/nonfinite_batch.pth``
-    (with ``weights_only=True`` readable: tensors and names), the error names
-    the loss terms and the samples. Works for every model of mmengine.
+    are still good. The batch is written to
+    ``WORK_DIR/nonfinite_batch_rank0.pth`` (readable with
+    ``weights_only=True``: tensors and names), the error names the loss terms
+    and the samples. Works for every model of mmengine.
     """
 
     priority = 'VERY_HIGH'
