@@ -10,11 +10,15 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from .base import BaseTeacher, randomize
+from .token_transformer import TokenTransformer
 
 
 @MODELS.register_module()
 class TimmTeacher(BaseTeacher):
-    """A vision transformer of timm with weights from a local file.
+    """A transformer of timm for images, with weights from a local file.
+
+    ViT, DeiT, BEiT, hybrids of ResNet and ViT, MLP-Mixer and ResMLP, and what
+    else in timm keeps its ``blocks`` in a row behind a patch embedding.
 
     The teacher owns its preprocessing: the size is that of the model, mean and
     standard deviation are those that timm lists for it.
@@ -51,14 +55,16 @@ class TimmTeacher(BaseTeacher):
                 f'{checkpoint or "the cache or the hub"}: {error}. Offline, '
                 'give checkpoint=FILE of exactly this model; for a control, '
                 'random_weights=True.') from error
-        if not hasattr(net, 'blocks'):
+        embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
+        if embed is None or not hasattr(net, 'blocks'):
             raise ValueError(
                 f'{model_name} is not a transformer of the ViT family: it '
                 'has no blocks to run on tokens.')
         super().__init__(
             randomize(net) if random_weights else net, net.num_features)
         data = timm.data.resolve_model_data_config(net)
-        self.size = tuple(net.patch_embed.img_size)
+        self.size = tuple(embed.img_size)
+        self.grid_size = tuple(embed.grid_size)
         for name in ('mean', 'std'):
             self.register_buffer(
                 name,
@@ -74,13 +80,20 @@ class TimmTeacher(BaseTeacher):
         x = self.net.forward_features((images - self.mean) / self.std)
         return {
             'global': self.net.forward_head(x),
-            'tokens': x[:, self.net.num_prefix_tokens:],
-            'grid_size': self.net.patch_embed.grid_size
+            # A mixer has neither a class token nor this attribute.
+            'tokens': x[:, getattr(self.net, 'num_prefix_tokens', 0):],
+            'grid_size': self.grid_size
         }
 
     @torch.no_grad()
     def forward_tokens(self, tokens: Tensor) -> Tensor:
-        """Run blocks and final norm; no class token, no image positions."""
-        for block in self.net.blocks:
-            tokens = block(tokens)
-        return self.net.norm(tokens)
+        """Run blocks and norms; no class token, no image positions."""
+        return self.token_transformer()(tokens)
+
+    def token_transformer(self) -> TokenTransformer:
+        """See :class:`BaseTeacher`; ``ValueError`` for unknown blocks."""
+        return TokenTransformer(
+            self.net.blocks,
+            self.net.norm,
+            self.embed_dims,
+            pre=getattr(self.net, 'norm_pre', None))
