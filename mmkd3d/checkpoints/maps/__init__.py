@@ -1,0 +1,4 @@
+"""The published files of each family, by the name of their source."""
+from . import act, downstream, point_mae
+
+SOURCES = {**point_mae.MAPS, **act.MAPS, **downstream.MAPS}
