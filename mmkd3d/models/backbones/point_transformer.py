@@ -96,17 +96,23 @@ class PointTransformer(BasePointBackbone):
             center_idx=patches.center_idx,
             points=points)
 
-    def encode(self, patches: Patches, mask: Optional[Tensor] = None) -> dict:
+    def encode(self,
+               patches: Patches,
+               mask: Optional[Tensor] = None,
+               raw_indices: Sequence[int] = ()) -> dict:
         """Embed all patches and run the blocks on those that are visible.
 
         Args:
             patches: From ``group``.
             mask: (B, G) bool, True = masked, equally many in every cloud, so
                 that V = G - M remain; None: V = G.
+            raw_indices: Blocks, from 0, whose patch tokens are wanted as they
+                are, in rising order.
 
         Returns:
             dict: ``tokens`` (B, V, C), ``cls_token`` (B, C) or None and
-            ``levels``, all after the final norm.
+            ``levels``, all after the final norm; ``raw``, list of (B, V, C)
+            before it.
         """
         tokens = self.patch_embed(patches.points)  # (B, G, C)
         centers = patches.centers
@@ -121,12 +127,14 @@ class PointTransformer(BasePointBackbone):
             B, first = len(tokens), 1
             tokens = torch.cat([self.cls_token.expand(B, -1, -1), tokens], 1)
             pos = torch.cat([self.cls_pos.expand(B, -1, -1), pos], dim=1)
-        x, levels = self.blocks(tokens, pos, self.out_indices)
+        x, levels = self.blocks(tokens, pos,
+                                {*self.out_indices, *raw_indices})
         x = self.norm(x)
         return dict(
             tokens=x[:, first:],
             cls_token=x[:, 0] if first else None,
-            levels=[self.norm(level)[:, first:] for level in levels])
+            levels=[self.norm(levels[i])[:, first:] for i in self.out_indices],
+            raw=[levels[i][:, first:] for i in raw_indices])
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter, for layer-wise learning rates.

@@ -1,4 +1,6 @@
 """The decoder of masked pretraining: visible tokens in, masked ones out."""
+from typing import Optional
+
 import torch
 import torch.nn as nn
 from torch import Tensor
@@ -43,14 +45,19 @@ class MaskedDecoder(nn.Module):
         init_transformer(self.blocks, nn.init.xavier_uniform_)
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
-    def forward(self, visible: Tensor, centers: Tensor,
-                mask: Tensor) -> Tensor:
+    def forward(self,
+                visible: Tensor,
+                centers: Tensor,
+                mask: Tensor,
+                first: Optional[tuple[Tensor, Tensor]] = None) -> Tensor:
         """Predict the masked tokens.
 
         Args:
             visible: (B, V, C) encoded tokens of the visible patches.
             centers: (B, G, 3) of all patches.
             mask: (B, G) bool, True = masked; M = G - V in every row.
+            first: Tokens (B, L, C) that are put before all others, and their
+                position embedding (1 or B, L, C).
 
         Returns:
             (B, M, C), the masked patches in the order of ``centers``.
@@ -61,5 +68,9 @@ class MaskedDecoder(nn.Module):
             torch.cat(split_by_mask(centers, mask), dim=1))  # (B, G, C)
         tokens = torch.cat(
             [visible, self.mask_token.expand(B, num_masked, -1)], dim=1)
+        if first is not None:
+            token, token_pos = first
+            tokens = torch.cat([token, tokens], dim=1)
+            pos = torch.cat([token_pos.expand_as(token), pos], dim=1)
         tokens, _ = self.blocks(tokens, pos)
-        return self.norm(tokens[:, V:])
+        return self.norm(tokens[:, -num_masked:])

@@ -1,5 +1,5 @@
 """Transformer blocks over tokens that have a position in space."""
-from typing import Callable, Optional, Sequence, Union
+from typing import Callable, Collection, Optional, Sequence, Union
 
 import torch
 import torch.nn as nn
@@ -50,7 +50,7 @@ class PointBlocks(nn.ModuleList):
     def forward(self,
                 x: Tensor,
                 pos: Tensor,
-                out_indices: Sequence[int] = ()) -> tuple[Tensor, list]:
+                out_indices: Collection[int] = ()) -> tuple[Tensor, dict]:
         """Run the blocks.
 
         Args:
@@ -59,13 +59,14 @@ class PointBlocks(nn.ModuleList):
             out_indices: Blocks whose output is wanted too, counted from 0.
 
         Returns:
-            The output of the last block, and the list of those asked for.
+            The output of the last block, and index to output of those asked
+            for.
         """
-        wanted = []
+        wanted = {}
         for index, block in enumerate(self):
             x = block(x + pos)
             if index in out_indices:
-                wanted.append(x)
+                wanted[index] = x
         return x, wanted
 
 

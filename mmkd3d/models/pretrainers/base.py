@@ -14,13 +14,14 @@ class BasePretrainer(BaseModel):
     The student is ``self.backbone``: the only part that is kept afterwards.
 
     Args:
-        backbone: Config of the student.
+        backbone: Config of the student; None for a method that trains a
+            teacher and writes its own ``extract_feat``.
         data_preprocessor: Default ``dict(type='PointDataPreprocessor')``.
         init_cfg: As in mmengine.
     """
 
     def __init__(self,
-                 backbone: dict,
+                 backbone: Optional[dict] = None,
                  *,
                  data_preprocessor: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
@@ -28,7 +29,8 @@ class BasePretrainer(BaseModel):
             MODELS.build(data_preprocessor
                          or dict(type='mmkd3d.PointDataPreprocessor')),
             init_cfg)
-        self.backbone = MODELS.build(backbone)
+        if backbone is not None:
+            self.backbone = MODELS.build(backbone)
 
     def forward(self,
                 inputs: dict,
@@ -41,7 +43,7 @@ class BasePretrainer(BaseModel):
             data_samples: Their metadata and labels, or None.
             mode: ``'loss'``: dict of losses and monitors. ``'predict'``: a
                 list with, for every cloud, what can be drawn. ``'tensor'``:
-                the global feature of the student, (B, 2C).
+                the global feature, (B, 2C).
         """
         points = inputs['points']
         if mode == 'loss':
@@ -50,9 +52,13 @@ class BasePretrainer(BaseModel):
             with torch.no_grad():
                 return self.predict(points, data_samples)
         if mode == 'tensor':
-            return self.backbone.extract_feat(points, 'global')
+            return self.extract_feat(points, 'global')
         raise ValueError(
             f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
+
+    def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
+        """Features of the student, see :class:`BasePointBackbone`."""
+        return self.backbone.extract_feat(points, level)
 
     def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
         """Losses (names start with ``loss_``) and monitors."""

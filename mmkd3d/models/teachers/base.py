@@ -11,23 +11,34 @@ class BaseTeacher(nn.Module):
 
     It follows its owner from device to device, but it is not a registered
     child: its weights are in no state dict, no optimizer, no DDP bucket, and
-    ``train()`` of the owner does not reach it.
+    ``train()`` of the owner does not reach it. A state dict that holds them
+    all the same, under ``net.``, fills them.
 
     A teacher implements what its family can do: ``forward(images)`` for
     images, ``encode_text(sentences)`` for language, ``forward_tokens(tokens)``
-    for a transformer that can be run on the tokens of another modality.
+    for a transformer that can be run on the tokens of another modality,
+    ``token_transformer()`` to lend that transformer to a method.
 
     Args:
         net: The network; frozen and set to eval mode here.
         embed_dims: Width of its outputs, D.
+        keep_weights: Write the weights into state dicts after all, for files
+            that stand on their own.
     """
 
-    def __init__(self, net: nn.Module, embed_dims: int):
+    hides_net = True  # for the account of keys in mmkd3d.checkpoints
+
+    def __init__(self,
+                 net: nn.Module,
+                 embed_dims: int,
+                 *,
+                 keep_weights: bool = False):
         super().__init__()
         net.requires_grad_(False).eval()
         # In a tuple, nn.Module does not see it and does not register it.
         self._holder = (net, )
         self.embed_dims = embed_dims
+        self.keep_weights = keep_weights
 
     @property
     def net(self) -> nn.Module:
@@ -37,6 +48,29 @@ class BaseTeacher(nn.Module):
     def _apply(self, fn, recurse: bool = True):
         self.net._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.keep_weights:
+            self.net.state_dict(
+                destination=destination,
+                prefix=prefix + 'net.',
+                keep_vars=keep_vars)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict,
+                              missing_keys, unexpected_keys, error_msgs):
+        start = prefix + 'net.'
+        hidden = {
+            key.removeprefix(start): state_dict.pop(key)
+            for key in list(state_dict) if key.startswith(start)
+        }
+        super()._load_from_state_dict(state_dict, prefix, local_metadata,
+                                      strict, missing_keys, unexpected_keys,
+                                      error_msgs)
+        if hidden or self.keep_weights:
+            account = self.net.load_state_dict(hidden, strict=False)
+            missing_keys += [start + key for key in account.missing_keys]
+            unexpected_keys += [start + key for key in account.unexpected_keys]
 
     def forward(self, images: Tensor) -> dict:
         """Features of images (B, 3, H, W) with values in [0, 1].
@@ -54,6 +88,14 @@ class BaseTeacher(nn.Module):
     def forward_tokens(self, tokens: Tensor) -> Tensor:
         """Run the transformer on foreign tokens (B, L, D) -> (B, L, D)."""
         raise NotImplementedError(self._cannot('run on tokens'))
+
+    def token_transformer(self) -> nn.Module:
+        """The transformer without embedding and head, for foreign tokens.
+
+        Returns:
+            TokenTransformer: It shares its weights with ``net``.
+        """
+        raise NotImplementedError(self._cannot('lend its transformer'))
 
     def _cannot(self, what: str) -> str:
         return (f'{type(self).__name__} can not {what}: choose another '

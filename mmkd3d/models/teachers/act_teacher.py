@@ -1,0 +1,62 @@
+"""The autoencoder of ACT's first stage as the teacher of its second."""
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from mmkd3d.checkpoints import load_pretrained
+from mmkd3d.registry import MODELS
+
+from ..modules.patch_group import Patches
+from .base import BaseTeacher
+
+
+@MODELS.register_module()
+class ACTTeacher(BaseTeacher):
+    """A frozen :class:`ACTAutoencoder` that says what a patch means.
+
+    Args:
+        autoencoder: Config of the autoencoder.
+        checkpoint: Of stage I, ours or published; a stage II file that holds
+            its teacher serves too. None: weights are random, or come with the
+            checkpoint of the owner.
+        train_mode: Follow the owner into train mode: BatchNorm normalises
+            with the batch and prompts are dropped, while nothing trains. The
+            published students were taught in this way; default is eval mode.
+        keep_weights: See :class:`BaseTeacher`.
+        trust: See :func:`mmkd3d.checkpoints.read_checkpoint`.
+    """
+
+    def __init__(self,
+                 autoencoder: dict,
+                 checkpoint: Optional[str] = None,
+                 *,
+                 train_mode: bool = False,
+                 keep_weights: bool = False,
+                 trust: bool = False):
+        net = MODELS.build(autoencoder)
+        if checkpoint is not None:
+            load_pretrained(
+                net, checkpoint, prefix='teacher.net.', trust=trust)
+        super().__init__(net, net.embed_dims, keep_weights=keep_weights)
+        self.train_mode = train_mode
+
+    def train(self, mode: bool = True) -> 'ACTTeacher':
+        """Switch the autoencoder too, if ``train_mode`` asks for it."""
+        self.net.train(mode and self.train_mode)
+        return super().train(mode)
+
+    @torch.no_grad()
+    def forward_patches(self,
+                        patches: Patches,
+                        noise: Optional[Tensor] = None) -> Tensor:
+        """Features of all patches, from one hard code each.
+
+        Args:
+            patches: B clouds of G patches.
+            noise: (B, G, number of codes) Gumbel noise; None draws it.
+
+        Returns:
+            (B, G, D), not normalised.
+        """
+        return self.net.encode(patches, hard=True, noise=noise).feats.float()
