@@ -7,6 +7,9 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
+from ..modules.side_branch import SideBranch
+from .transfer import eval_frozen, freeze
+
 
 @MODELS.register_module()
 class PointClassifier(BaseModel):
@@ -15,14 +18,26 @@ class PointClassifier(BaseModel):
     Args:
         backbone: Config of the student.
         head: Config of the head.
+        transfer_type: What is trained (ACT, section 7): ``'full'``: all;
+            ``'mlp-3'`` and ``'linear'``: the head and the class token, the
+            latter with a linear head; ``'side'``: also a side branch that is
+            added; ``'bit-fit'``: also all biases.
+        frozen_eval: Keep what is frozen in eval mode while training. As
+            published, its BatchNorm uses and updates batch statistics and
+            its stochastic depth is on.
         data_preprocessor: Default ``dict(type='PointDataPreprocessor')``.
         init_cfg: As in mmengine.
+
+    Raises:
+        ValueError: An unknown transfer type, or one that needs another head.
     """
 
     def __init__(self,
                  backbone: dict,
                  head: dict,
                  *,
+                 transfer_type: str = 'full',
+                 frozen_eval: bool = False,
                  data_preprocessor: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
         super().__init__(
@@ -31,6 +46,31 @@ class PointClassifier(BaseModel):
             init_cfg)
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
+        if transfer_type == 'linear' and len(self.head.mlp) > 1:
+            raise ValueError(
+                "transfer_type='linear' trains a linear head, this one has "
+                'hidden layers: set hidden_dims=() in the head, or '
+                "transfer_type='mlp-3'.")
+        self.side = None
+        if transfer_type == 'side':
+            self.side = SideBranch(self.backbone.embed_dims)
+        self.frozen_eval = frozen_eval
+        freeze(self, transfer_type)
+
+    def train(self, mode: bool = True) -> 'PointClassifier':
+        """Switch the mode; what is frozen follows only if it should."""
+        super().train(mode)
+        if self.frozen_eval:
+            eval_frozen(self)
+        return self
+
+    def extract(self, points: Tensor) -> dict:
+        """What the head reads, for points (B, N, 3+F)."""
+        if self.side is None:
+            return self.backbone(points)
+        patches = self.backbone.group(points[..., :3].contiguous())
+        feats = self.backbone.encode(patches)
+        return dict(feats, tokens=self.side(feats['tokens'], patches.points))
 
     def forward(self,
                 inputs: dict,
@@ -44,7 +84,7 @@ class PointClassifier(BaseModel):
             mode: ``'loss'``; ``'predict'``: the samples with ``pred_scores``
                 and ``pred_label``; ``'tensor'``: logits.
         """
-        feats = self.backbone(inputs['points'])
+        feats = self.extract(inputs['points'])
         if mode == 'tensor':
             return self.head(feats)
         if mode == 'loss':
