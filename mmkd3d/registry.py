@@ -43,13 +43,14 @@ METRICS = _child('metric', root.METRICS, 'evaluation')
 HOOKS = _child('hook', root.HOOKS, 'engine')
 PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS,
                           'engine')
+OPTIM_WRAPPERS = _child('optimizer wrapper', root.OPTIM_WRAPPERS, 'engine')
 FUNCTIONS = _child('function', root.FUNCTIONS, 'engine')
 
 # Those that hold nothing of ours exist too, or mmengine would warn, for each,
 # that it looks in its own.
 for _parent in (root.DATA_SAMPLERS, root.EVALUATOR, root.LOG_PROCESSORS,
                 root.LOOPS, root.MODEL_WRAPPERS, root.OPTIMIZERS,
-                root.OPTIM_WRAPPERS, root.OPTIM_WRAPPER_CONSTRUCTORS,
-                root.RUNNERS, root.RUNNER_CONSTRUCTORS, root.VISBACKENDS,
-                root.VISUALIZERS, root.WEIGHT_INITIALIZERS):
+                root.OPTIM_WRAPPER_CONSTRUCTORS, root.RUNNERS,
+                root.RUNNER_CONSTRUCTORS, root.VISBACKENDS, root.VISUALIZERS,
+                root.WEIGHT_INITIALIZERS):
     _child(_parent.name, _parent)
