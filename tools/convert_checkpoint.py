@@ -1,5 +1,9 @@
 #!/usr/bin/env python
-"""Convert a published checkpoint to ours: tensors and plain metadata only."""
+"""Convert a published checkpoint to ours, or ours to a published one.
+
+What is written are tensors and plain metadata only. A stage II file can be
+split into its student and its teacher on the way; that goes for ours too.
+"""
 import argparse
 from collections import Counter
 from pathlib import Path
@@ -7,46 +11,112 @@ from pathlib import Path
 import torch
 
 import mmkd3d
-from mmkd3d.checkpoints import (SOURCES, convert, read_checkpoint,
-                                state_dict_of)
-from mmkd3d.checkpoints.sources import detect
+from mmkd3d.checkpoints import (SOURCES, convert, detect, published_name,
+                                read_checkpoint, state_dict_of, to_published)
+from mmkd3d.checkpoints.stages import split_teacher, stage_of
 
 
-def main(argv=None):
+def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/convert_checkpoint.py pretrain.pth '
-        'point-mae.pth')
+        epilog='examples: python tools/convert_checkpoint.py pretrain.pth '
+        'point-mae.pth; python tools/convert_checkpoint.py ours.pth '
+        'theirs.pth --to-published --source act',
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source_file', type=Path)
     parser.add_argument('target_file', type=Path)
     parser.add_argument(
         '--source',
         choices=sorted(SOURCES),
-        help='kind of the file; found out from its keys if not given')
+        help='kind of the published file; found out from its keys if it is '
+        'the one that is read')
+    parser.add_argument(
+        '--to-published',
+        action='store_true',
+        help='from ours to the published keys of --source')
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument(
+        '--without-teacher',
+        dest='part',
+        action='store_const',
+        const='student',
+        help='of a stage II file, write the student alone')
+    part.add_argument(
+        '--teacher-only',
+        dest='part',
+        action='store_const',
+        const='teacher',
+        help='of a stage II file, write the teacher alone: a stage I file')
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
         help='unpickle whatever is in the file; a pickle can run any code')
     args = parser.parse_args(argv)
+    if args.to_published and args.source is None:
+        parser.error('--to-published needs --source, the kind to write.')
+    return args
+
+
+def read_ours(args) -> tuple[dict, dict]:
+    """Our state dict of the file that is read, and its metadata."""
+    checkpoint = read_checkpoint(args.source_file, trust=args.trust_checkpoint)
+    state = state_dict_of(checkpoint)
+    found = detect(state)
+    if args.to_published and found:
+        raise ValueError(f'{args.source_file} is a published file already: '
+                         f'{found}.')
+    source = None if args.to_published else args.source or found
+    if source is not None:
+        return convert(state, source)
+    if not (args.to_published or args.part):
+        raise ValueError(
+            f'{args.source_file} is none of the published files that are '
+            f'known: {", ".join(SOURCES)}. Its keys start with '
+            f'{", ".join(list(state)[:5])}.')
+    meta = checkpoint.get('meta') or {}
+    return state, dict(
+        source=meta.get('source'), stage=stage_of(state), dropped=[])
+
+
+def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
+    """The student or the teacher of a stage II file."""
+    student, teacher = split_teacher(state)
+    if not (student and teacher):
+        raise ValueError(
+            'Only a stage II file that holds its teacher can be split; the '
+            f'keys of this one start with {", ".join(list(state)[:5])}.')
+    if part == 'student':
+        return student, dict(meta, part=part)
+    return teacher, dict(meta, part=part, stage='teacher')
+
+
+def publish(state: dict, source: str) -> tuple[dict, dict]:
+    """The published state dict, and metadata that says what is not in it."""
+    published = to_published(state, source)
+    dropped = [key for key in state if published_name(key, source) is None]
+    return published, dict(
+        source=source, stage=SOURCES[source].stage, dropped=dropped)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    entry = 'state_dict'
     try:
-        state = state_dict_of(
-            read_checkpoint(args.source_file, trust=args.trust_checkpoint))
-        source = args.source or detect(state)
-        if source is None:
-            raise ValueError(
-                f'{args.source_file} is none of the published files that are '
-                f'known: {", ".join(SOURCES)}. Its keys start with '
-                f'{", ".join(list(state)[:5])}.')
-        ours, meta = convert(state, source)
+        state, meta = read_ours(args)
+        if args.part:
+            state, meta = take_part(state, meta, args.part)
+        if args.to_published:
+            entry = SOURCES[args.source].entry
+            state, meta = publish(state, args.source)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error))
     meta['mmkd3d_version'] = mmkd3d.__version__
     args.target_file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=ours, meta=meta), args.target_file)
-    parts = Counter(key.split('.')[0] for key in ours)
-    print(f'{args.source_file} ({source}, {meta["stage"]}) -> '
-          f'{args.target_file}')
-    print(f'  converted {len(ours)}: '
+    torch.save({entry: state, 'meta': meta}, args.target_file)
+    parts = Counter(key.split('.')[0] for key in state)
+    print(f'{args.source_file} -> {args.target_file} '
+          f'({meta["source"] or "ours"}, {meta["stage"]}, under {entry!r})')
+    print(f'  converted {len(state)}: '
           f'{", ".join(f"{k} {n}" for k, n in parts.items())}')
     print(f'  dropped   {len(meta["dropped"])}: '
           f'{", ".join(meta["dropped"]) or "nothing"}')

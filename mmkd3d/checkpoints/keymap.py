@@ -39,11 +39,10 @@ class Rule(NamedTuple):
 
     def reshape(self, key: str, value: Tensor) -> Tensor:
         """Drop or add the unit dims; biases and norms stay as they are."""
-        if value.ndim < 2:
+        if not self.unit_dims or value.ndim < 2:
             return value
         dims = 2 + max(self.unit_dims, 0)
-        if self.unit_dims and (value.ndim != dims
-                               or value.shape[2:].numel() != 1):
+        if value.ndim != dims or value.shape[2:].numel() != 1:
             wanted = ', '.join(['out', 'in', '1', '1'][:dims])
             raise ValueError(
                 f'{key} has shape {tuple(value.shape)}, expected ({wanted}). '

@@ -1,0 +1,199 @@
+"""Small state dicts with the keys and kinds of shapes of published files.
+
+Written down from the published layouts (``spec/act.md``, section 10), not
+made from the key maps that they test.
+"""
+import torch
+
+
+def under(prefix: str, state: dict) -> dict:
+    return {prefix + key: value for key, value in state.items()}
+
+
+def linear(name: str, out: int, width: int, *unit_dims: int,
+           bias: bool = True) -> dict:
+    state = {f'{name}.weight': torch.randn(out, width, *unit_dims)}
+    if bias:
+        state[f'{name}.bias'] = torch.randn(out)
+    return state
+
+
+def norm(name: str, width: int) -> dict:
+    return {f'{name}.{k}': torch.randn(width) for k in ('weight', 'bias')}
+
+
+def batch_norm(name: str, width: int) -> dict:
+    return {
+        **norm(name, width), f'{name}.running_mean': torch.randn(width),
+        f'{name}.running_var': torch.rand(width),
+        f'{name}.num_batches_tracked': torch.tensor(3)
+    }
+
+
+def patch_embed(C: int) -> dict:
+    state = {}
+    for name, dims in (('first_conv', (3, 4, 8)), ('second_conv', (16, 16, C))):
+        state |= linear(f'{name}.0', dims[1], dims[0], 1)
+        state |= batch_norm(f'{name}.1', dims[1])
+        state |= linear(f'{name}.3', dims[2], dims[1], 1)
+    return state
+
+
+def block(C: int) -> dict:
+    return {
+        **norm('norm1', C), **norm('norm2', C),
+        **linear('mlp.fc1', 4 * C, C), **linear('mlp.fc2', C, 4 * C),
+        **linear('attn.qkv', 3 * C, C, bias=False), **linear('attn.proj', C, C)
+    }
+
+
+def pos_embed(name: str, C: int) -> dict:
+    return linear(f'{name}.0', 8, 3) | linear(f'{name}.2', C, 8)
+
+
+def student(C: int = 6, *, with_class: bool = True) -> dict:
+    state = dict(cls_token=torch.randn(1, 1, C), cls_pos=torch.randn(1, 1, C))
+    if not with_class:
+        state = {}
+    state |= under('encoder.', patch_embed(C)) | pos_embed('pos_embed', C)
+    for i in range(2):
+        state |= under(f'blocks.blocks.{i}.', block(C))
+    return state | norm('norm', C)
+
+
+def dgcnn(C: int, out: int) -> dict:
+    state = linear('input_trans', 4, C, 1)
+    for i in (1, 2, 3, 4):
+        state |= linear(f'layer{i}.0', 4, 8, 1, 1, bias=False)
+        state |= norm(f'layer{i}.1', 4)
+    return state | linear('layer5.0', out, 16, 1, bias=False) | norm(
+        'layer5.1', out)
+
+
+def vit(W: int) -> dict:
+    state = {}
+    for i in range(2):
+        state |= under(f'visual_embed.0.{i}.', block(W))
+        state[f'visual_embed.0.{i}.attn.qkv.bias'] = torch.randn(3 * W)
+    return state | norm('visual_embed.1', W)
+
+
+def clip(W: int) -> dict:
+    state = norm('visual_embed.0', W)
+    for i in range(2):
+        start = f'visual_embed.1.{i}.'
+        state[f'{start}attn.in_proj_weight'] = torch.randn(3 * W, W)
+        state[f'{start}attn.in_proj_bias'] = torch.randn(3 * W)
+        state |= under(
+            start, linear('attn.out_proj', W, W) | norm('ln_1', W)
+            | linear('mlp.c_fc', 4 * W, W) | linear('mlp.c_proj', W, 4 * W)
+            | norm('ln_2', W))
+    return state | norm('visual_embed.2', W)
+
+
+def bert(W: int) -> dict:
+    state = {}
+    for i in range(2):
+        start = f'visual_embed.0.layer.{i}.'
+        for name in ('query', 'key', 'value'):
+            state |= linear(f'{start}attention.self.{name}', W, W)
+        state |= under(
+            start, linear('attention.output.dense', W, W)
+            | norm('attention.output.LayerNorm', W)
+            | linear('intermediate.dense', 4 * W, W)
+            | linear('output.dense', W, 4 * W)
+            | norm('output.LayerNorm', W))
+    return state
+
+
+def autoencoder(frozen=None, C: int = 6, W: int = 8) -> dict:
+    """Stage I, around ``frozen``: vit, clip, bert or nothing."""
+    state = dict(codebook=torch.randn(12, C))
+    if frozen is not None:
+        for name, rows in (('visual_prompt_{}', 1), ('deep_prompt_{}', 2)):
+            for kind in ('token' if rows == 1 else 'tokens', 'pos'):
+                state[name.format(kind)] = torch.randn(rows, 5, W)
+    state |= under('encoder.', patch_embed(C))
+    state |= under('dgcnn_1.', dgcnn(C, 12)) | under('dgcnn_2.', dgcnn(C, C))
+    for i, (out, width) in {0: (9, C), 2: (9, 9), 4: (24, 9)}.items():
+        state |= linear(f'decoder.mlp.{i}', out, width)
+    for i, (out, width) in {0: (9, C + 5), 3: (9, 9), 6: (3, 9)}.items():
+        state |= linear(f'decoder.final_conv.{i}', out, width, 1)
+        state |= batch_norm(f'decoder.final_conv.{i + 1}', 9) if i < 6 else {}
+    if frozen is not None:
+        state |= frozen(W) | linear('proj_pre', W, C)
+        state |= pos_embed('visual_pos_embed', W) | linear('proj_post', C, W)
+    return state
+
+
+def pretraining(teacher: dict, C: int = 6) -> dict:
+    """Stage II, with the global branch's position, beside a teacher."""
+    state = dict(cls_pos=torch.randn(1, 1, C), mask_token=torch.randn(1, 1, C))
+    state |= under('ACT_encoder.', student(C))
+    state |= linear('ACT_encoder.lm_head', 12, C)
+    state |= linear('ACT_encoder.cls_head.0', 5, C)
+    state |= linear('ACT_encoder.cls_head.2', 5, 5)
+    state |= under('dvae_tokenizer.', teacher) | linear('proj_head', C, C)
+    state |= pos_embed('decoder_pos_embed', C)
+    state |= under('ACT_decoder.blocks.0.', block(C))
+    return state | norm('ACT_decoder.norm', C)
+
+
+def point_mae(C: int = 6) -> dict:
+    state = under('MAE_encoder.', student(C))
+    state |= dict(mask_token=torch.randn(1, 1, C))
+    state |= pos_embed('decoder_pos_embed', C)
+    state |= under('MAE_decoder.blocks.0.', block(C))
+    return state | norm('MAE_decoder.norm', C) | linear(
+        'increase_dim.0', 24, C, 1)
+
+
+def classifier(C: int = 6) -> dict:
+    """The finetuned classifier, with side tuning."""
+    state = student(C)
+    for i, (out, width) in {0: (9, 2 * C), 4: (9, 9), 8: (5, 9)}.items():
+        state |= linear(f'cls_head_finetune.{i}', out, width)
+        state |= batch_norm(f'cls_head_finetune.{i + 1}', 9) if i < 8 else {}
+    state |= under('side.', patch_embed(C))
+    state |= linear('side_projection', C, C, bias=False)
+    return state | dict(side_alpha=torch.tensor(0.))
+
+
+def segmentor(suffix: str, *, has_label: bool, C: int = 6) -> dict:
+    state = student(C, with_class=False)
+    if has_label:
+        state |= linear(f'label_conv{suffix}.0', 4, 16, 1, bias=False)
+        state |= batch_norm(f'label_conv{suffix}.1', 4)
+    for i, (out, width) in enumerate([(10, 3 * C + 3), (8, 10)]):
+        start = f'propagation_0{suffix}.'
+        state |= linear(f'{start}mlp_convs.{i}', out, width, 1)
+        state |= batch_norm(f'{start}mlp_bns.{i}', out)
+    for i, (out, width) in enumerate([(7, 40), (6, 7), (5, 6)], start=1):
+        state |= linear(f'convs{i}{suffix}', out, width, 1)
+        state |= batch_norm(f'bns{i}{suffix}', out) if i < 3 else {}
+    return state
+
+
+def small_files() -> dict[str, dict]:
+    """One file of every source."""
+    return dict(
+        point_mae=point_mae(),
+        act_autoencoder=autoencoder(vit),
+        act_autoencoder_clip=autoencoder(clip),
+        act_autoencoder_bert=autoencoder(bert),
+        act_autoencoder_plain=autoencoder(),
+        act=pretraining(autoencoder(vit)),
+        act_clip=pretraining(autoencoder(clip)),
+        act_bert=pretraining(autoencoder(bert)),
+        act_plain=pretraining(autoencoder()),
+        act_student=pretraining({}),
+        point_classifier=classifier(),
+        act_semseg=segmentor('_cls', has_label=False),
+        act_partseg=segmentor('_cls', has_label=True),
+        act_semseg_old=segmentor('', has_label=False),
+        act_partseg_old=segmentor('', has_label=True))
+
+
+with torch.random.fork_rng(devices=[]):
+    torch.manual_seed(0)
+    PUBLISHED = small_files()

@@ -1,0 +1,276 @@
+"""Published keys to ours and back."""
+import json
+import random
+import zlib
+
+import pytest
+import torch
+
+from mmkd3d.checkpoints import (SOURCES, convert, detect, frozen_fingerprint,
+                                our_name, published_name, sources,
+                                state_dict_of, to_published)
+from mmkd3d.checkpoints.keymap import KeyMap, Rule, covers
+from tests.checkpoints.published import PUBLISHED
+from tests.helpers import parity_cases
+
+# Published key, our key, source; both directions are read from it.
+NAMES = (
+    ('codebook', 'quantizer.codebook', 'act_autoencoder_plain'),
+    ('encoder.first_conv.1.running_mean', 'patch_embed.first.1.running_mean',
+     'act_autoencoder'),
+    ('encoder.second_conv.3.bias', 'patch_embed.second.3.bias',
+     'act_autoencoder'),
+    ('dgcnn_1.input_trans.weight', 'graph_encoder.input.weight',
+     'act_autoencoder'),
+    ('dgcnn_2.layer1.0.weight', 'graph_decoder.edges.0.linear.weight',
+     'act_autoencoder'),
+    ('dgcnn_2.layer4.1.bias', 'graph_decoder.edges.3.norm.bias',
+     'act_autoencoder'),
+    ('dgcnn_1.layer5.0.weight', 'graph_encoder.output.weight',
+     'act_autoencoder'),
+    ('dgcnn_1.layer5.1.weight', 'graph_encoder.norm.weight',
+     'act_autoencoder'),
+    ('visual_prompt_token', 'transformer.prompt_token', 'act_autoencoder'),
+    ('visual_prompt_pos', 'transformer.prompt_pos', 'act_autoencoder'),
+    ('deep_prompt_tokens', 'transformer.deep_prompt_tokens',
+     'act_autoencoder'),
+    ('deep_prompt_pos', 'transformer.deep_prompt_pos', 'act_autoencoder'),
+    ('visual_pos_embed.2.bias', 'transformer.pos_embed.2.bias',
+     'act_autoencoder'),
+    ('proj_pre.weight', 'transformer.proj_pre.weight', 'act_autoencoder'),
+    ('proj_post.weight', 'transformer.proj_post.weight', 'act_autoencoder'),
+    ('decoder.mlp.4.weight', 'decoder.coarse.4.weight', 'act_autoencoder'),
+    ('decoder.final_conv.6.weight', 'decoder.fold.6.weight',
+     'act_autoencoder'),
+    ('visual_embed.0.11.attn.qkv.bias',
+     'transformer.frozen.net.blocks.11.attn.qkv.bias', 'act_autoencoder'),
+    ('visual_embed.1.weight', 'transformer.frozen.net.norm.weight',
+     'act_autoencoder'),
+    ('visual_embed.0.weight', 'transformer.frozen.net.pre.weight',
+     'act_autoencoder_clip'),
+    ('visual_embed.1.3.ln_1.bias', 'transformer.frozen.net.blocks.3.ln_1.bias',
+     'act_autoencoder_clip'),
+    ('visual_embed.2.bias', 'transformer.frozen.net.norm.bias',
+     'act_autoencoder_clip'),
+    ('visual_embed.0.layer.3.output.dense.bias',
+     'transformer.frozen.net.blocks.3.output.dense.bias',
+     'act_autoencoder_bert'),
+    ('ACT_encoder.blocks.blocks.3.attn.qkv.weight',
+     'backbone.blocks.3.attn.qkv.weight', 'act'),
+    ('ACT_encoder.encoder.first_conv.0.weight',
+     'backbone.patch_embed.first.0.weight', 'act'),
+    ('ACT_encoder.cls_pos', 'backbone.cls_pos', 'act'),
+    ('cls_pos', 'cls_pos', 'act'),
+    ('ACT_encoder.lm_head.weight', 'lm_head.weight', 'act'),
+    ('ACT_encoder.cls_head.2.bias', 'cls_head.2.bias', 'act'),
+    ('mask_token', 'decoder.mask_token', 'act'),
+    ('decoder_pos_embed.0.bias', 'decoder.pos_embed.0.bias', 'act'),
+    ('ACT_decoder.blocks.1.norm2.bias', 'decoder.blocks.1.norm2.bias', 'act'),
+    ('ACT_decoder.norm.bias', 'decoder.norm.bias', 'act'),
+    ('proj_head.weight', 'proj.weight', 'act'),
+    ('dvae_tokenizer.codebook', 'teacher.net.quantizer.codebook', 'act_plain'),
+    ('dvae_tokenizer.visual_embed.1.0.ln_2.bias',
+     'teacher.net.transformer.frozen.net.blocks.0.ln_2.bias', 'act_clip'),
+    ('dvae_tokenizer.visual_embed.0.layer.0.output.dense.bias',
+     'teacher.net.transformer.frozen.net.blocks.0.output.dense.bias',
+     'act_bert'),
+    ('cls_token', 'backbone.cls_token', 'point_classifier'),
+    ('cls_head_finetune.8.bias', 'head.mlp.8.bias', 'point_classifier'),
+    ('side.first_conv.0.weight', 'side.patch_embed.first.0.weight',
+     'point_classifier'),
+    ('side_projection.weight', 'side.proj.weight', 'point_classifier'),
+    ('side_alpha', 'side.alpha', 'point_classifier'),
+    ('blocks.blocks.0.norm1.bias', 'backbone.blocks.0.norm1.bias',
+     'act_semseg'),
+    ('propagation_0_cls.mlp_convs.1.weight', 'head.propagation.3.weight',
+     'act_semseg'),
+    ('propagation_0.mlp_bns.1.bias', 'head.propagation.4.bias',
+     'act_semseg_old'),
+    ('convs1_cls.weight', 'head.mlp.0.weight', 'act_partseg'),
+    ('bns2.running_var', 'head.mlp.5.running_var', 'act_partseg_old'),
+    ('convs3_cls.bias', 'head.mlp.7.bias', 'act_partseg'),
+    ('label_conv_cls.1.bias', 'head.label.1.bias', 'act_partseg'),
+    ('label_conv.0.weight', 'head.label.0.weight', 'act_partseg_old'),
+)
+
+
+def assert_same(got: dict, expected: dict) -> None:
+    assert list(got) == list(expected)
+    for key, value in expected.items():
+        assert torch.equal(got[key], value), key
+
+
+@pytest.mark.parametrize('theirs, ours, source', NAMES)
+def test_names_are_those_agreed_on(theirs, ours, source):
+    assert our_name(theirs, source) == ours
+    assert published_name(ours, source) == theirs
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_there_and_back_is_the_identity(source):
+    theirs = PUBLISHED[source]
+    ours, meta = convert(theirs, source)
+    assert meta == dict(
+        source=source, stage=SOURCES[source].stage, dropped=[])
+    assert_same(to_published(ours, source), theirs)
+    for key, value in theirs.items():
+        other = ours[our_name(key, source)]
+        assert other.flatten().equal(value.flatten()), key
+        assert other.ndim < 3 or value.shape == other.shape
+
+
+@pytest.mark.parametrize(
+    'case', parity_cases('act/*'), ids=lambda case: case.name)
+def test_the_published_models_come_back_key_by_key(case):
+    entries = json.loads((case / 'manifest.json').read_text()).get('state_dict')
+    if entries is None:
+        pytest.skip('a case without weights')
+    # Each tensor holds its own number, in one value stretched to its shape.
+    theirs = {
+        key: torch.tensor(float(i)).expand(entry['shape'])
+        for i, (key, entry) in enumerate(entries.items())
+    }
+    source = detect(theirs)
+    assert source == dict(
+        classifier='point_classifier', classifier_linear='point_classifier',
+        dvae='act_autoencoder', dvae_plain='act_autoencoder_plain',
+        pretrain='act', pretrain_cls='act', part_segmentation='act_partseg',
+        semantic_segmentation='act_semseg')[case.name]
+    assert_same(to_published(convert(theirs, source)[0], source), theirs)
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_files_are_recognised_whatever_the_order(source, monkeypatch):
+    keys = list(PUBLISHED[source])
+    for seed in range(3):
+        random.Random(seed).shuffle(keys)
+        shuffled = list(SOURCES.items())
+        random.Random(seed).shuffle(shuffled)
+        monkeypatch.setattr(sources, 'SOURCES', dict(shuffled))
+        assert detect(dict.fromkeys(keys)) == source
+    parallel = {f'module.{k}': v for k, v in PUBLISHED[source].items()}
+    assert detect(state_dict_of(dict(base_model=parallel))) == source
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_our_keys_are_no_published_file(source):
+    assert detect(convert(PUBLISHED[source], source)[0]) is None
+
+
+def test_parts_of_stage_files_are_recognised():
+    def without(source, part):
+        return {k: v for k, v in PUBLISHED[source].items() if part not in k}
+
+    for source in ('act', 'act_clip', 'act_bert', 'act_plain'):
+        assert detect(without(source, 'dvae_tokenizer')) == 'act_student'
+    # Without the frozen weights the families have the same keys.
+    for family in ('', '_clip', '_bert'):
+        rest = without(f'act_autoencoder{family}', 'visual_embed')
+        assert detect(rest) == 'act_autoencoder'
+        assert 'transformer.fingerprint' not in convert(
+            rest, 'act_autoencoder')[0]
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_no_rule_hides_another(source):
+    for side in (0, 1):
+        prefixes = [r[side] for r in SOURCES[source].rules if r[side]]
+        assert len(set(prefixes)) == len(prefixes)
+        assert not [(a, b) for a in prefixes for b in prefixes
+                    if a != b and covers(a, b)]
+
+
+@pytest.mark.parametrize('source', SOURCES)
+@pytest.mark.parametrize(
+    'key', ['surprise', 'norm', 'cls_token_2', 'encoder.third_conv.0.bias'])
+def test_unknown_keys_are_errors(source, key):
+    state = dict(PUBLISHED[source], **{key: torch.ones(1)})
+    with pytest.raises(ValueError, match=f'1 keys do not .* {source}.*: {key}'):
+        convert(state, source)
+    ours = dict(convert(PUBLISHED[source], source)[0])
+    ours['head.surprise'] = torch.ones(1)
+    with pytest.raises(ValueError, match=f'{source} .*head.surprise'):
+        to_published(ours, source)
+    with pytest.raises(ValueError, match=key):
+        our_name(key, source)
+
+
+def test_kinds_of_files_are_not_mistaken_for_each_other():
+    for source in ('act', 'act_clip', 'act_bert'):
+        with pytest.raises(ValueError, match='do not belong to a act_plain'):
+            convert(PUBLISHED[source], 'act_plain')
+    with pytest.raises(ValueError, match='Unknown source .act_v9'):
+        to_published({}, 'act_v9')
+
+
+@pytest.mark.parametrize('source, key, shape', [
+    ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3, 3)),
+    ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3)),
+    ('act', 'dvae_tokenizer.dgcnn_1.layer1.0.weight', (4, 8, 1)),
+    ('act_semseg', 'convs3_cls.weight', (5, 6, 1, 1)),
+])
+def test_other_layers_in_place_of_1x1_convolutions_are_errors(
+        source, key, shape):
+    state = dict(PUBLISHED[source], **{key: torch.ones(shape)})
+    with pytest.raises(ValueError, match=f'{key} has shape .*out, in, 1'):
+        convert(state, source)
+
+
+def test_a_convolution_is_not_published_as_linear_of_a_convolution():
+    ours, _ = convert(PUBLISHED['act_semseg'], 'act_semseg')
+    ours['head.mlp.7.weight'] = ours['head.mlp.7.weight'][..., None]
+    with pytest.raises(ValueError, match=r'head.mlp.7.weight .*\(out, in\)'):
+        to_published(ours, 'act_semseg')
+
+
+def test_both_class_positions_survive():
+    theirs = PUBLISHED['act']
+    ours, _ = convert(theirs, 'act')
+    assert not torch.equal(theirs['cls_pos'], theirs['ACT_encoder.cls_pos'])
+    assert ours['cls_pos'] is theirs['cls_pos']
+    assert ours['backbone.cls_pos'] is theirs['ACT_encoder.cls_pos']
+
+
+def test_dropped_keys_are_named_and_ours_alone_are_not_published(monkeypatch):
+    monkeypatch.setitem(
+        SOURCES, 'toy',
+        KeyMap('pretrain', ('a.', ), (Rule('a.', 'b.'), Rule('queue', None),
+                                      Rule(None, 'count'))))
+    x = torch.ones(2)
+    ours, meta = convert({'a.weight': x, 'queue': x}, 'toy')
+    assert list(ours) == ['b.weight'] and meta['dropped'] == ['queue']
+    assert our_name('queue', 'toy') is None
+    assert list(to_published(dict(ours, count=x), 'toy')) == ['a.weight']
+    assert published_name('count', 'toy') is None
+
+
+@pytest.mark.parametrize('source', [s for s in SOURCES if 'act' in s])
+def test_frozen_weights_get_their_fingerprint(source):
+    theirs = PUBLISHED[source]
+    ours, _ = convert(theirs, source)
+    found = [key for key in ours if key.endswith('fingerprint')]
+    if not any('visual_embed' in key for key in theirs):
+        assert not found
+        return
+    owner = '' if SOURCES[source].stage == 'teacher' else 'teacher.net.'
+    assert found == [f'{owner}transformer.fingerprint']
+    start = f'{owner}transformer.frozen.net.'
+    content = b''.join(
+        key[len(start):].encode() + value.numpy().tobytes()
+        for key, value in sorted(ours.items()) if key.startswith(start))
+    value = ours[found[0]]
+    assert value.shape == () and value.dtype == torch.int64
+    assert int(value) == zlib.crc32(content)
+
+
+def test_fingerprint_tells_weights_but_not_their_storage():
+    state = {'b.weight': torch.randn(3, 4), 'a': torch.tensor(2.)}
+    own = frozen_fingerprint(state)
+    strided = {'a': state['a'], 'b.weight': state['b.weight'].t().clone().t()}
+    assert frozen_fingerprint(strided) == own
+    half = {k: v.half() for k, v in state.items()}
+    assert frozen_fingerprint(half) == frozen_fingerprint(
+        {k: v.float() for k, v in half.items()})
+    assert frozen_fingerprint(dict(state, a=torch.tensor(2.1))) != own
+    assert frozen_fingerprint({'c.weight': state['b.weight'],
+                               'a': state['a']}) != own
