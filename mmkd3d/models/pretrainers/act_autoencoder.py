@@ -46,6 +46,8 @@ class ACTAutoencoder(BasePretrainer):
         decoder_dims: Width of the target features, D.
         num_codes: Size of the codebook.
         edge_dims: Widths of both graph networks, see :class:`DGCNN`.
+        folding_dims: Widths of the coarse and the folding MLP, see
+            :class:`FoldingDecoder`.
         transformer: Arguments of :class:`PromptedTransformer`, or None.
         loss: Config of the loss between patches.
         kl_weight: Of the KL divergence, until a hook sets it.
@@ -63,6 +65,7 @@ class ACTAutoencoder(BasePretrainer):
                  decoder_dims: int = 384,
                  num_codes: int = 8192,
                  edge_dims: tuple = (128, 256, 512, 512, 1024),
+                 folding_dims: tuple = (1024, 512),
                  transformer: Optional[dict] = None,
                  loss: Optional[dict] = None,
                  kl_weight: float = 0.,
@@ -85,7 +88,12 @@ class ACTAutoencoder(BasePretrainer):
                     **transformer))
         self.graph_decoder = DGCNN(
             token_dims, decoder_dims, edge_dims=edge_dims)
-        self.decoder = FoldingDecoder(decoder_dims, group_size)
+        coarse_dims, hidden_dims = folding_dims
+        self.decoder = FoldingDecoder(
+            decoder_dims,
+            group_size,
+            coarse_dims=coarse_dims,
+            hidden_dims=hidden_dims)
         self.chamfer = MODELS.build(
             loss or dict(type='mmkd3d.ChamferLoss', norm='l1'))
         self.kl_weight = kl_weight
