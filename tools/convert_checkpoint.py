@@ -28,8 +28,9 @@ def parse_args(argv=None):
     parser.add_argument(
         '--source',
         choices=sorted(SOURCES),
+        metavar='SOURCE',
         help='kind of the published file; found out from its keys if it is '
-        'the one that is read')
+        f'the one that is read. One of {", ".join(sorted(SOURCES))}')
     parser.add_argument(
         '--to-published',
         action='store_true',

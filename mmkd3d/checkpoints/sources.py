@@ -52,8 +52,9 @@ def convert(state: dict, source: str) -> tuple[dict, dict]:
     ours, dropped, unknown = rename(state, source_map.rules)
     if unknown:
         raise ValueError(
-            f'{len(unknown)} keys do not belong to a {source} file: '
-            f'{", ".join(unknown[:5])} ... Is it another kind of file?')
+            f'{len(unknown)} keys do not belong to a file of source {source}: '
+            f'{", ".join(unknown[:5])} ... Is it another kind of file, or is '
+            'it damaged?')
     return add_fingerprints(ours), dict(
         source=source, stage=source_map.stage, dropped=dropped)
 
@@ -76,7 +77,7 @@ def to_published(state: dict, source: str) -> dict:
         state, inverse(key_map(source).rules))
     if unknown:
         raise ValueError(
-            f'A {source} file has no place for {len(unknown)} of the keys: '
+            f'A file of source {source} has no place for {len(unknown)} keys: '
             f'{", ".join(unknown[:5])} ... Is another source meant? Known are '
             f'{", ".join(SOURCES)}.')
     return published

@@ -1,0 +1,94 @@
+"""The converter: both directions, and stage II files taken apart."""
+import argparse
+
+import pytest
+import torch
+
+from mmkd3d.checkpoints import SOURCES, convert, detect
+from tests.checkpoints.published import PUBLISHED
+from tools import convert_checkpoint
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Write a file, convert it, read what came out."""
+
+    def run(content: dict, *options: str) -> dict:
+        torch.save(content, tmp_path / 'in.pth')
+        convert_checkpoint.main(
+            [str(tmp_path / 'in.pth'), str(tmp_path / 'new' / 'out.pth'),
+             *options])
+        return torch.load(tmp_path / 'new' / 'out.pth', weights_only=True)
+
+    return run
+
+
+def assert_same(got: dict, expected: dict) -> None:
+    assert list(got) == list(expected)
+    assert all(got[key].equal(expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_published_to_ours_and_back(run, source, capsys):
+    entry = SOURCES[source].entry
+    assert entry == ('model_state_dict' if 'seg' in source else 'base_model')
+    ours = run({entry: PUBLISHED[source], 'epoch': 300})
+    assert ours['meta']['source'] == source
+    assert f'({source}, {SOURCES[source].stage}' in capsys.readouterr().out
+    theirs = run(ours, '--to-published', '--source', source)
+    assert_same(theirs[entry], PUBLISHED[source])
+    assert detect(theirs[entry]) == source
+    has_fingerprint = any('fingerprint' in key for key in ours['state_dict'])
+    assert len(theirs['meta']['dropped']) == has_fingerprint
+
+
+@pytest.mark.parametrize('family', ['', '_clip', '_bert', '_plain'])
+@pytest.mark.parametrize('ours_first', [False, True])
+def test_stage_two_files_are_taken_apart(run, family, ours_first):
+    content = dict(base_model=PUBLISHED[f'act{family}'])
+    if ours_first:
+        content = run(content)
+    student = run(content, '--without-teacher')
+    assert student['meta']['stage'] == 'pretrain'
+    assert student['meta']['source'] == f'act{family}'
+    rest = {k: v for k, v in PUBLISHED[f'act{family}'].items()
+            if not k.startswith('dvae_tokenizer.')}
+    assert_same(student['state_dict'], convert(rest, 'act_student')[0])
+    teacher = run(content, '--teacher-only')
+    assert teacher['meta']['stage'] == 'teacher'
+    stage_one = {k.removeprefix('dvae_tokenizer.'): v
+                 for k, v in PUBLISHED[f'act{family}'].items()
+                 if k not in rest}
+    source = f'act_autoencoder{family}'
+    assert_same(teacher['state_dict'], convert(stage_one, source)[0])
+    if ours_first:
+        published = run(content, '--teacher-only', '--to-published',
+                        '--source', source)
+        assert_same(published['base_model'], stage_one)
+
+
+def test_what_can_not_be_done_is_said(run, tmp_path, capsys):
+    theirs = dict(base_model=PUBLISHED['act'])
+    ours = run(theirs)
+    with pytest.raises(SystemExit):
+        run(ours, '--to-published')
+    assert 'needs --source' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(theirs, '--teacher-only', '--without-teacher')
+    for content, options, text in (
+        (theirs, ('--to-published', '--source', 'act'),
+         'published file already: act'),
+        (ours, (), 'none of the published files'),
+        (ours, ('--to-published', '--source', 'point_mae'),
+         'source point_mae has no place'),
+        (theirs, ('--source', 'act_plain'), 'source act_plain'),
+        (dict(base_model=PUBLISHED['act_autoencoder']), ('--teacher-only', ),
+         'Only a stage II file'),
+        (dict(base_model=PUBLISHED['act_student']), ('--without-teacher', ),
+         'Only a stage II file'),
+        (dict(theirs, args=argparse.Namespace(lr=1)), (),
+         'argparse.Namespace.*--trust-checkpoint')):
+        with pytest.raises(SystemExit, match=text):
+            run(content, *options)
+    assert 'state_dict' in run(
+        dict(theirs, args=argparse.Namespace(lr=1)), '--trust-checkpoint')
