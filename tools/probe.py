@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Linear SVM on the frozen features of a pretrained student."""
+"""Linear SVM and k-NN on the frozen features of a pretrained student."""
 import argparse
 
 from mmengine.config import Config
@@ -8,11 +8,12 @@ from mmengine.runner import set_random_seed
 
 import mmkd3d
 from mmkd3d.checkpoints import load_pretrained
-from mmkd3d.evaluation.linear_probe import extract_features, linear_svm
+from mmkd3d.evaluation.probes import (extract_features, knn_accuracy,
+                                      linear_svm)
 from mmkd3d.registry import DATASETS, MODELS
 
 
-def main(argv=None):
+def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -34,23 +35,27 @@ def main(argv=None):
         help="class names to keep, or 'in_both_splits'")
     parser.add_argument('--num-points', type=int, default=1024)
     parser.add_argument(
+        '--method',
+        nargs='+',
+        choices=('svm', 'knn'),
+        default=('svm', 'knn'),
+        help='default: both')
+    parser.add_argument(
         '--C', type=float, help='of the SVM; else by cross-validation')
+    parser.add_argument(
+        '--k', type=int, help='of k-NN; else by cross-validation')
     parser.add_argument('--seed', type=int, default=0,
                         help='of random weights')
-    args = parser.parse_args(argv)
-    config = (
-        Config.fromfile(args.config)
-        if args.config.endswith('.py') else mmkd3d.get_config(args.config))
-    init_default_scope('mmkd3d')
-    set_random_seed(args.seed)
-    model = MODELS.build(config.model)
-    if args.checkpoint != 'none':
-        load_pretrained(model, args.checkpoint, prefix='')
+    return parser.parse_args(argv)
+
+
+def extract(model, args) -> dict:
+    """Features and labels of the training and the test half."""
     classes = args.classes
     if classes == ['in_both_splits']:
         classes = 'in_both_splits'
-    features = {}
-    for test in (False, True):
+    halves = {}
+    for half, is_test in (('train', False), ('test', True)):
         dataset = DATASETS.build(
             dict(
                 type='mmkd3d.NpzPoints',
@@ -59,7 +64,7 @@ def main(argv=None):
                 label=args.label,
                 names=args.names,
                 split=args.split,
-                split_value=test,
+                split_value=is_test,
                 subset_of_classes=classes,
                 pipeline=[
                     dict(type='mmkd3d.LoadPoints'),
@@ -70,10 +75,32 @@ def main(argv=None):
                     dict(type='mmkd3d.NormalizePoints'),
                     dict(type='mmkd3d.PackPoints')
                 ]))
-        features[test] = extract_features(model, dataset)
-    accuracy, C = linear_svm(*features[False], *features[True], C=args.C)
-    print(f'\nlinear SVM: {accuracy:.2f} % of {len(features[True][1])} test '
-          f'shapes, {len(set(features[True][1]))} classes, C={C:g}')
+        halves[half] = extract_features(model, dataset)
+    return halves
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    config = (
+        Config.fromfile(args.config)
+        if args.config.endswith('.py') else mmkd3d.get_config(args.config))
+    init_default_scope('mmkd3d')
+    set_random_seed(args.seed)
+    model = MODELS.build(config.model)
+    if args.checkpoint != 'none':
+        load_pretrained(model, args.checkpoint, prefix='')
+    halves = extract(model, args)
+    labels = halves['test'][1]
+    print(f'\n{len(labels)} test shapes, {len(set(labels))} classes')
+    accuracy = {}
+    if 'svm' in args.method:
+        accuracy['svm'], C = linear_svm(
+            *halves['train'], *halves['test'], C=args.C)
+        print(f'linear SVM: {accuracy["svm"]:.2f} %, C={C:g}')
+    if 'knn' in args.method:
+        accuracy['knn'], k = knn_accuracy(
+            *halves['train'], *halves['test'], k=args.k)
+        print(f'k-NN (cosine): {accuracy["knn"]:.2f} %, k={k}')
     return accuracy
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mmkd3d.evaluation.accuracy import Accuracy
-from mmkd3d.evaluation.linear_probe import C_GRID, linear_svm
+from mmkd3d.evaluation.probes import (C_GRID, K_GRID, knn_accuracy,
+                                      linear_svm)
 
 
 def test_accuracy_is_a_loop_over_samples():
@@ -44,6 +45,41 @@ def test_svm_chooses_c_on_the_training_half_alone():
     _, C = linear_svm(*train, *test)
     assert C in C_GRID
     assert linear_svm(*train, test[0], test[1][::-1])[1] == C
+
+
+@pytest.mark.parametrize('k', [1, 4, 10])
+def test_knn_is_a_loop_over_votes(k):
+    rng = np.random.default_rng(0)
+    train, test = features(60, rng, 1), features(40, rng, 1)
+    hits = 0
+    for x, label in zip(*test):
+        cosines = [
+            x @ y / np.linalg.norm(x) / np.linalg.norm(y) for y in train[0]
+        ]
+        votes = [0, 0, 0]
+        for i in sorted(range(60), key=lambda i: -cosines[i])[:k]:
+            votes[train[1][i]] += 1
+        hits += votes.index(max(votes)) == label
+    assert knn_accuracy(*train, *test, k=k) == (pytest.approx(100 * hits / 40),
+                                                k)
+
+
+def test_knn_does_not_see_the_length_of_a_feature():
+    rng = np.random.default_rng(0)
+    train, test = features(60, rng, 1), features(40, rng, 1)
+    scale = rng.uniform(0.1, 10, (60, 1))
+    assert knn_accuracy(*train, *test) == knn_accuracy(
+        train[0] * scale, train[1], *test)
+
+
+def test_knn_chooses_k_on_the_training_half_alone():
+    rng = np.random.default_rng(0)
+    train, test = features(200, rng, 1), features(100, rng, 1)
+    _, k = knn_accuracy(*train, *test)
+    assert k in K_GRID[1:]  # Classes overlap: one neighbour is too few.
+    assert knn_accuracy(*train, test[0], test[1][::-1])[1] == k
+    few = [part[:12] for part in train]
+    assert knn_accuracy(*few, *test)[1] <= 9
 
 
 def rooms_with(classes_of_detections):

@@ -161,7 +161,6 @@ def outputs_and_gradients(run, net, batch_of_prompts):
 @pytest.mark.parametrize('batch_of_prompts', [1, 3])
 def test_a_block_between_prompts_is_the_original_one(net, batch_of_prompts):
 
-
     def ours(net, x, prompts):
         return net.run_block(1, x, prompts)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import mmkd3d
+from mmkd3d.evaluation.probes import extract_features
 from tools import probe, test, train, visualize
 
 
@@ -30,13 +31,23 @@ def shapes(tmp_path_factory):
     return path
 
 
-def test_probe_tells_balls_from_sticks(student, shapes, capsys):
+def test_probes_tell_balls_from_sticks(student, shapes, capsys, monkeypatch):
+    extracted = []
+
+    def extract(*args):
+        extracted.append(extract_features(*args))
+        return extracted[-1]
+
+    monkeypatch.setattr(probe, 'extract_features', extract)
     accuracy = probe.main([
         'point-mae_toy', str(student), '--data', str(shapes), '--label', 'kind',
         '--names', 'kind_names', '--split', 'is_test', '--num-points', '256'
     ])
-    assert accuracy == 100
-    assert '20 test shapes, 2 classes' in capsys.readouterr().out
+    assert accuracy['svm'] == 100 and accuracy['knn'] > 75
+    assert len(extracted) == 2  # Each half once, for both probes.
+    printed = capsys.readouterr().out
+    assert '20 test shapes, 2 classes' in printed
+    assert 'linear SVM: 100.00 %' in printed and 'k-NN (cosine)' in printed
 
 
 def test_probe_refuses_one_class(student, shapes):

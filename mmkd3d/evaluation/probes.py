@@ -1,4 +1,4 @@
-"""Linear probes on the features of a frozen student."""
+"""Simple classifiers on the features of a frozen student."""
 from typing import Optional
 
 import numpy as np
@@ -9,6 +9,7 @@ from mmengine.utils import track_iter_progress
 from torch.utils.data import DataLoader, Dataset
 
 C_GRID = (1e-3, 1e-2, 1e-1, 1., 10., 100.)
+K_GRID = (1, 5, 10, 20)
 
 
 def linear_svm(train: np.ndarray,
@@ -33,19 +34,55 @@ def linear_svm(train: np.ndarray,
     Returns:
         Accuracy on the test features in percent, and C.
     """
-    from sklearn.model_selection import GridSearchCV, KFold
     from sklearn.svm import LinearSVC
-    if len(np.unique(train_labels)) < 2:
-        raise ValueError('A linear SVM needs at least two classes, got '
-                         f'{len(np.unique(train_labels))}.')
-    model = LinearSVC(C=C or 1.)
-    if C is None:
-        folds = KFold(5, shuffle=True, random_state=0)
-        model = GridSearchCV(
-            model, dict(C=C_GRID), cv=folds).fit(train,
-                                                 train_labels).best_estimator_
-    model.fit(train, train_labels)
+    grid = C_GRID if C is None else (C, )
+    model = best_of(LinearSVC(), dict(C=grid), train, train_labels)
     return 100 * float(model.score(test, test_labels)), model.C
+
+
+def knn_accuracy(train: np.ndarray,
+                 train_labels: np.ndarray,
+                 test: np.ndarray,
+                 test_labels: np.ndarray,
+                 k: Optional[int] = None) -> tuple[float, int]:
+    """Accuracy of a vote of the k most similar training features.
+
+    Similar is what has a large cosine; every vote counts the same, and a tie
+    goes to the smaller label.
+
+    Args:
+        train: (n, D) features.
+        train_labels: (n,).
+        test: (m, D) features.
+        test_labels: (m,).
+        k: Neighbours that vote; None chooses from ``K_GRID`` by five-fold
+            cross-validation on the training features.
+
+    Returns:
+        Accuracy on the test features in percent, and k.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+    # A fold leaves four fifths of the training features to vote.
+    most = len(train) * 4 // 5
+    grid = [n for n in K_GRID if n <= most] if k is None else (k, )
+    model = best_of(
+        KNeighborsClassifier(metric='cosine'), dict(n_neighbors=grid), train,
+        train_labels)
+    return 100 * float(model.score(test, test_labels)), model.n_neighbors
+
+
+def best_of(model, grid: dict, train: np.ndarray, labels: np.ndarray):
+    """Fit the best of several settings by five-fold cross-validation."""
+    from sklearn.model_selection import GridSearchCV, KFold
+    if len(np.unique(labels)) < 2:
+        raise ValueError('A probe needs at least two classes, got '
+                         f'{len(np.unique(labels))}.')
+    (name, values), = grid.items()
+    if len(values) == 1:
+        return model.set_params(**{name: values[0]}).fit(train, labels)
+    folds = KFold(5, shuffle=True, random_state=0)
+    search = GridSearchCV(model, grid, cv=folds).fit(train, labels)
+    return search.best_estimator_
 
 
 @torch.no_grad()
