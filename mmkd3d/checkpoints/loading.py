@@ -2,7 +2,7 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence, Union
+from typing import NamedTuple, Sequence, Union
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -49,8 +49,8 @@ def load_pretrained(module: nn.Module,
 
     Published files (``mmkd3d.checkpoints.SOURCES``) are recognised by their
     keys and renamed first. Then every key under ``prefix`` must fit. Two kinds
-    of keys may lack on one side: the weights of a teacher, which the file has
-    all or none of, and heads that a published file carries untrained.
+    of keys may be on one side only: the weights of a teacher, which the file
+    has all or none of, and heads that a published file carries untrained.
 
     Args:
         module: What is filled, in place; untouched if the keys do not fit.

@@ -32,7 +32,8 @@ def batch_norm(name: str, width: int) -> dict:
 
 def patch_embed(C: int) -> dict:
     state = {}
-    for name, dims in (('first_conv', (3, 4, 8)), ('second_conv', (16, 16, C))):
+    layers = dict(first_conv=(3, 4, 8), second_conv=(16, 16, C))
+    for name, dims in layers.items():
         state |= linear(f'{name}.0', dims[1], dims[0], 1)
         state |= batch_norm(f'{name}.1', dims[1])
         state |= linear(f'{name}.3', dims[2], dims[1], 1)

@@ -122,13 +122,13 @@ def test_there_and_back_is_the_identity(source):
 @pytest.mark.parametrize(
     'case', parity_cases('act/*'), ids=lambda case: case.name)
 def test_the_published_models_come_back_key_by_key(case):
-    entries = json.loads((case / 'manifest.json').read_text()).get('state_dict')
-    if entries is None:
+    manifest = json.loads((case / 'manifest.json').read_text())
+    if 'state_dict' not in manifest:
         pytest.skip('a case without weights')
     # Each tensor holds its own number, in one value stretched to its shape.
     theirs = {
         key: torch.tensor(float(i)).expand(entry['shape'])
-        for i, (key, entry) in enumerate(entries.items())
+        for i, (key, entry) in enumerate(manifest['state_dict'].items())
     }
     source = detect(theirs)
     assert source == dict(
@@ -185,7 +185,7 @@ def test_no_rule_hides_another(source):
     'key', ['surprise', 'norm', 'cls_token_2', 'encoder.third_conv.0.bias'])
 def test_unknown_keys_are_errors(source, key):
     state = dict(PUBLISHED[source], **{key: torch.ones(1)})
-    with pytest.raises(ValueError, match=f'1 keys do not .* {source}.*: {key}'):
+    with pytest.raises(ValueError, match=f'1 keys do not .*: {key}'):
         convert(state, source)
     ours = dict(convert(PUBLISHED[source], source)[0])
     ours['head.surprise'] = torch.ones(1)
@@ -197,7 +197,7 @@ def test_unknown_keys_are_errors(source, key):
 
 def test_kinds_of_files_are_not_mistaken_for_each_other():
     for source in ('act', 'act_clip', 'act_bert'):
-        with pytest.raises(ValueError, match='do not belong .* source act_plain'):
+        with pytest.raises(ValueError, match='not belong .* source act_plain'):
             convert(PUBLISHED[source], 'act_plain')
     with pytest.raises(ValueError, match='Unknown source .act_v9'):
         to_published({}, 'act_v9')

@@ -96,14 +96,18 @@ def test_a_file_without_the_teacher_leaves_it_alone(keep_weights):
     assert same_weights(model.teacher.net, before)
 
 
-def test_a_teacher_may_come_without_its_frozen_transformer():
+@pytest.mark.parametrize('keep_teacher', [False, True])
+def test_a_teacher_may_come_without_its_frozen_transformer(keep_teacher):
     state = act(
         teacher=dict(
             type='mmkd3d.ACTTeacher',
             autoencoder=autoencoder(),
             keep_weights=True)).state_dict()
     assert not any(key.startswith(FROZEN) for key in state)
-    model = act()
+    model = act(
+        teacher=dict(
+            type='mmkd3d.ACTTeacher',
+            autoencoder=autoencoder(keep_teacher=keep_teacher)))
     load_pretrained(model, state, prefix='')
     assert model.teacher.net.quantizer.codebook.equal(
         state['teacher.net.quantizer.codebook'])
@@ -202,6 +206,9 @@ def test_a_file_of_the_wrong_stage_is_called_by_its_stage(stage_two):
          'a finetuned model.*' + two + "with prefix='backbone.'")):
         with pytest.raises(ValueError, match=f'This is .*{text}'):
             load_pretrained(module, file, prefix=prefix)
+    with pytest.raises(ValueError, match='Build the module with the sizes'):
+        load_pretrained(
+            act(), dict(student, **{'proj.bias': torch.ones(3)}), prefix='')
     assert stage_of(act().backbone.state_dict()) is None
     assert stage_of(point_mae().state_dict()) == 'pretrain'
 
