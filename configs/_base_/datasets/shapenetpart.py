@@ -32,3 +32,5 @@ val_dataloader = dict(
         split='test',
         pipeline=pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(type='mmkd3d.PartIoU')
+test_evaluator = val_evaluator

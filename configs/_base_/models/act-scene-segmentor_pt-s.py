@@ -1,0 +1,34 @@
+# mmdetection3d's segmentor of rooms with ACT's student, without its class
+# token, and three levels of it (ACT, section 9.1).
+model = dict(
+    type='EncoderDecoder3D',
+    data_preprocessor=dict(type='Det3DDataPreprocessor'),
+    backbone=dict(
+        type='mmkd3d.PointTransformer',
+        embed_dims=384,
+        depth=12,
+        num_heads=6,
+        num_groups=128,
+        group_size=32,
+        drop_path_rate=0.1,
+        with_cls_token=False,
+        out_indices=(3, 7, 11),
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/act_pt-s_1xb128-300e_shapenet55/'
+            'epoch_301.pth',
+            allow_unexpected=['cls_'])),
+    # Published: class_weight=(max(n) / n)**(1/3) with n points per class.
+    decode_head=dict(
+        type='mmkd3d.PointSegHead',
+        in_channels=384,
+        num_classes=13,
+        ignore_index=13),
+    train_cfg=dict(),
+    test_cfg=dict(
+        mode='slide',
+        num_points=2048,
+        block_size=1.0,
+        sample_rate=0.5,
+        use_normalized_coord=False,
+        batch_size=32))
