@@ -24,15 +24,18 @@ class GumbelQuantizer(nn.Module):
         num_codes: Size of the codebook.
         embed_dims: Width of a code, C.
         temperature: Of the softmax, until a hook sets it.
+        code_std: Standard deviation of the initial codes.
     """
 
     def __init__(self,
                  num_codes: int,
                  embed_dims: int,
                  *,
-                 temperature: float = 1.):
+                 temperature: float = 1.,
+                 code_std: float = 1.):
         super().__init__()
-        self.codebook = nn.Parameter(torch.randn(num_codes, embed_dims))
+        self.codebook = nn.Parameter(
+            code_std * torch.randn(num_codes, embed_dims))
         self.temperature = temperature
         self.register_buffer(
             'usage', torch.zeros(num_codes, dtype=torch.long),

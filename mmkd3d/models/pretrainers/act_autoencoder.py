@@ -2,6 +2,7 @@
 from typing import NamedTuple, Optional
 
 import torch
+import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
@@ -45,6 +46,11 @@ class ACTAutoencoder(BasePretrainer):
         token_dims: Width of the codes, C.
         decoder_dims: Width of the target features, D.
         num_codes: Size of the codebook.
+        code_std: Standard deviation of the initial codes.
+        logit_gain: Initial gain of the last norm before the codebook: how
+            much logits stand out of the Gumbel noise. Published is 1, which
+            takes some ten thousand iterations until patches choose codes; a
+            higher gain, temperature and ``code_std`` serve short runs.
         edge_dims: Widths of both graph networks, see :class:`DGCNN`.
         folding_dims: Widths of the coarse and the folding MLP, see
             :class:`FoldingDecoder`.
@@ -64,6 +70,8 @@ class ACTAutoencoder(BasePretrainer):
                  token_dims: int = 384,
                  decoder_dims: int = 384,
                  num_codes: int = 8192,
+                 code_std: float = 1.,
+                 logit_gain: float = 1.,
                  edge_dims: tuple = (128, 256, 512, 512, 1024),
                  folding_dims: tuple = (1024, 512),
                  transformer: Optional[dict] = None,
@@ -78,7 +86,9 @@ class ACTAutoencoder(BasePretrainer):
         self.patch_embed = PatchEmbed(encoder_dims, local_dims=patch_dims)
         self.graph_encoder = DGCNN(
             encoder_dims, num_codes, edge_dims=edge_dims)
-        self.quantizer = GumbelQuantizer(num_codes, token_dims)
+        nn.init.constant_(self.graph_encoder.norm.weight, logit_gain)
+        self.quantizer = GumbelQuantizer(
+            num_codes, token_dims, code_std=code_std)
         self.transformer = None
         if transformer is not None:
             self.transformer = MODELS.build(

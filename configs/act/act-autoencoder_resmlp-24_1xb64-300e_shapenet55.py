@@ -1,0 +1,11 @@
+# The teacher is a distilled ResMLP-24: it mixes exactly 196 tokens.
+_base_ = './act-autoencoder_vit-b16_1xb64-300e_shapenet55.py'
+
+model = dict(
+    transformer=dict(
+        num_prompts=132,  # 132 + 64 patches = 14 x 14
+        teacher=dict(
+            _delete_=True,
+            type='TimmTeacher',
+            model_name='resmlp_24_224.fb_distilled_in1k',
+            checkpoint='weights/resmlp_24_224.fb_distilled_in1k.safetensors')))
