@@ -8,7 +8,7 @@ _base_ = [
 
 model = dict(
     teacher=dict(
-        checkpoint='work_dirs/act-autoencoder_minilm_1xb32-40e_psb/'
+        checkpoint='work_dirs/act-autoencoder_minilm_1xb16-40e_psb/'
         'epoch_40.pth'))
 train_dataloader = dict(batch_size=64)
 param_scheduler = dict(period=30, warmup=3, lag=0)

@@ -48,9 +48,9 @@ class ACTAutoencoder(BasePretrainer):
         num_codes: Size of the codebook.
         code_std: Standard deviation of the initial codes.
         logit_gain: Initial gain of the last norm before the codebook: how
-            much logits stand out of the Gumbel noise. Published is 1, which
-            takes some ten thousand iterations until patches choose codes; a
-            higher gain, temperature and ``code_std`` serve short runs.
+            far logits stand out of the Gumbel noise. Published is 1, as is
+            ``code_std``; short runs need more of both, and a temperature that
+            starts as high, or patches never come to choose codes.
         edge_dims: Widths of both graph networks, see :class:`DGCNN`.
         folding_dims: Widths of the coarse and the folding MLP, see
             :class:`FoldingDecoder`.

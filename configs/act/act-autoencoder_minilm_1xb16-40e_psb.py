@@ -6,7 +6,8 @@ _base_ = [
     '../_base_/act_autoencoder_runtime.py'
 ]
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_dataloader = dict(batch_size=16)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = dict(period=40, warmup=2, lag=0)
 train_cfg = dict(max_epochs=40, val_begin=10, val_interval=10)
 val_dataloader = dict(
@@ -24,24 +25,25 @@ val_dataloader = dict(
         split='is_test',
         split_value=True,
         pipeline={{_base_.pipeline}}))
-# 28 iterations per epoch: the schedules of 100,000 iterations in 1,120
+# 56 iterations per epoch: the schedules of 100,000 iterations in 2,240, from a
+# temperature that fits logit_gain
 custom_hooks = [
     dict(type='mmkd3d.ReseedHook'),
     dict(type='mmkd3d.FiniteLossHook'),
     dict(
         type='mmkd3d.AnnealHook',
         target='quantizer.temperature',
-        start=1.,
+        start=16.,
         end=0.0625,
-        length=1000),
+        length=2000),
     dict(
         type='mmkd3d.AnnealHook',
         target='kl_weight',
         start=0.,
         end=0.1,
-        begin=100,
-        length=900),
+        begin=800,
+        length=1000),
     dict(type='mmkd3d.CodebookUsageHook'),
 ]
 default_hooks = dict(checkpoint=dict(interval=10))
-auto_scale_lr = dict(base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=16)
