@@ -56,20 +56,22 @@ class GumbelQuantizer(nn.Module):
                 mode too, as published. Zeros make the choice deterministic.
 
         Returns:
-            (B, G, C).
+            (B, G, C), float32 also under autocast.
         """
         logits = logits.float()
         noise = gumbel_noise(logits) if noise is None else noise
         noisy = logits + noise.to(logits)
-        if not hard:
-            mixture = (noisy / self.temperature).softmax(dim=-1)
-            return mixture.to(self.codebook.dtype) @ self.codebook
-        chosen = noisy.argmax(dim=-1)  # (B, G)
-        if not torch.is_grad_enabled():
-            return F.embedding(chosen, self.codebook)
-        soft = noisy.softmax(dim=-1)
-        one_hot = F.one_hot(chosen, len(self.codebook)).to(soft)
-        return (one_hot + soft - soft.detach()) @ self.codebook
+        if hard:
+            chosen = noisy.argmax(dim=-1)  # (B, G)
+            if not torch.is_grad_enabled():
+                return F.embedding(chosen, self.codebook)
+            soft = noisy.softmax(dim=-1)
+            one_hot = F.one_hot(chosen, len(self.codebook)).to(soft)
+            share = one_hot + soft - soft.detach()
+        else:
+            share = (noisy / self.temperature).softmax(dim=-1)
+        with torch.autocast(share.device.type, enabled=False):
+            return share.to(self.codebook.dtype) @ self.codebook
 
     @torch.no_grad()
     def count(self, logits: Tensor) -> Tensor:
