@@ -92,13 +92,30 @@ class PromptedTransformer(nn.Module):
 
         Returns:
             (B, G, W) after its final norm, prompts cut off.
+
+        Raises:
+            ValueError: A mixer takes another number of prompts and patches.
         """
         net = self.frozen.net
-        pos = self.pos_embed(centers)  # (B, G, W)
+        self._check_length(net.num_tokens, x.shape[1])
+        # Under a surrounding autocast x and pos come in its precision.
+        own = self.proj_pre.weight.dtype
+        x, pos = x.to(own), self.pos_embed(centers).to(own)  # (B, G, W)
         dtype = PRECISIONS[self.precision]
         with torch.autocast(x.device.type, dtype, enabled=dtype is not None):
             read = self._read_deep if self.deep_prompts else self._read_shallow
-            return net.norm(read(net, net.pre(x), pos)).to(x.dtype)
+            return net.norm(read(net, net.pre(x), pos)).to(own)
+
+    def _check_length(self, wanted: Optional[int], num_groups: int) -> None:
+        """Token mixing takes one length only, ``wanted``."""
+        if wanted is None or self.num_prompts + num_groups == wanted:
+            return
+        way_out = (f'num_prompts={wanted - num_groups}' if num_groups <= wanted
+                   else f'num_groups to {wanted} or less')
+        raise ValueError(
+            f'This transformer mixes exactly {wanted} tokens, got '
+            f'{self.num_prompts} prompts and {num_groups} patches: set '
+            f'{way_out}.')
 
     def _read_deep(self, net: nn.Module, x: Tensor, pos: Tensor) -> Tensor:
         for i in range(len(net.blocks)):
