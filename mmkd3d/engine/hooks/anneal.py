@@ -52,11 +52,13 @@ class AnnealHook(Hook):
             1 + math.cos(math.pi * share)) / 2
 
     def before_train(self, runner) -> None:
-        owner, name = self._owner(runner.model)
-        if not hasattr(owner, name):
+        try:
+            owner, name = self._owner(runner.model)
+            getattr(owner, name)
+        except AttributeError as error:
             raise AttributeError(
-                f'AnnealHook: {type(owner).__name__} has no {name!r} (target '
-                f'{self.target!r}).')
+                f'AnnealHook finds no {self.target!r} in the model: {error}.'
+            ) from error
 
     def before_train_iter(self,
                           runner,

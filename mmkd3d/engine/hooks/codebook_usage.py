@@ -53,4 +53,8 @@ class CodebookUsageHook(Hook):
     def _usage(runner) -> torch.Tensor:
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
+        if not hasattr(model, 'quantizer'):
+            raise AttributeError(
+                'CodebookUsageHook watches a quantizer, and '
+                f'{type(model).__name__} has none: remove the hook.')
         return model.quantizer.usage
