@@ -66,6 +66,11 @@ class DGCNN(nn.Module):
                  edge_dims: Sequence[int] = (128, 256, 512, 512, 1024),
                  num_norm_groups: int = 4):
         super().__init__()
+        for width in (*edge_dims[1:], out_dims):
+            if width % num_norm_groups:
+                raise ValueError(
+                    'The widths of a DGCNN are multiples of the '
+                    f'{num_norm_groups} groups of its norms, got {width}.')
         self.input = nn.Linear(in_dims, edge_dims[0])
         self.edges = nn.ModuleList(
             EdgeConv(a, b, num_norm_groups=num_norm_groups)
