@@ -1,9 +1,11 @@
 """The contract of a teacher: frozen, and not part of the student."""
-from typing import Sequence
+from typing import Optional, Sequence
 
 import torch
 import torch.nn as nn
 from torch import Tensor
+
+from ..modules.patch_group import Patches
 
 
 class BaseTeacher(nn.Module):
@@ -15,9 +17,10 @@ class BaseTeacher(nn.Module):
     all the same, under ``net.``, fills them.
 
     A teacher implements what its family can do: ``forward(images)`` for
-    images, ``encode_text(sentences)`` for language, ``forward_tokens(tokens)``
-    for a transformer that can be run on the tokens of another modality,
-    ``token_transformer()`` to lend that transformer to a method.
+    images, ``encode_text(sentences)`` for language, ``forward_patches`` for
+    the patches of clouds, ``forward_tokens(tokens)`` for a transformer that
+    can be run on the tokens of another modality, ``token_transformer()`` to
+    lend that transformer to a method.
 
     Args:
         net: The network; frozen and set to eval mode here.
@@ -84,6 +87,12 @@ class BaseTeacher(nn.Module):
     def encode_text(self, sentences: Sequence[str]) -> Tensor:
         """Embed sentences as (len(sentences), D), of unit length."""
         raise NotImplementedError(self._cannot('read text'))
+
+    def forward_patches(self,
+                        patches: Patches,
+                        noise: Optional[Tensor] = None) -> Tensor:
+        """Features (B, G, D) of the patches of clouds; noise: of a choice."""
+        raise NotImplementedError(self._cannot('read patches'))
 
     def forward_tokens(self, tokens: Tensor) -> Tensor:
         """Run the transformer on foreign tokens (B, L, D) -> (B, L, D)."""
