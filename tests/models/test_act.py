@@ -3,19 +3,14 @@ import copy
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
-from torch.utils.data import Dataset
 
 from mmkd3d.checkpoints import to_published
 from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
 from mmkd3d.models.modules.masking import split_by_mask
 from mmkd3d.registry import MODELS
 from tests.checkpoints.test_stages import autoencoder, same_weights
-from tests.helpers import REPO
-from tests.models.test_act_autoencoder import (cloud, lent, stage_one,
-                                               total)
+from tests.models.test_act_autoencoder import (Clouds, cloud, lent, runner,
+                                               stage_one, total)
 from tests.models.test_pretrainers import PARTS, STUDENT
 from tests.models.test_token_transformer import bert
 
@@ -264,44 +259,6 @@ def test_a_stage_one_file_is_the_teacher_it_was(form, tmp_path):
     assert torch.equal(out.target, split_by_mask(feats, mask)[1])
     model.init_weights()  # as the runner does
     assert torch.equal(model.distil(cloud(), mask, noise).target, out.target)
-
-
-class Clouds(Dataset):
-    """Clouds from a seed; the one called ``bad`` has a NaN."""
-
-    def __init__(self, bad=None):
-        self.clouds = cloud(8)
-        if bad is not None:
-            self.clouds[bad, 40] = float('nan')
-
-    def __len__(self):
-        return 8
-
-    def __getitem__(self, i):
-        return dict(
-            inputs=dict(points=self.clouds[i]),
-            data_samples=BaseDataElement(metainfo=dict(sample_id=f'c{i}')))
-
-
-def runner(work_dir, model, data=None, **kwargs):
-    base = Config.fromfile(REPO / 'configs/_base_/default_runtime.py')
-    return Runner(
-        model=model,
-        work_dir=str(work_dir),
-        train_dataloader=dict(
-            batch_size=4,
-            num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=data or Clouds()),
-        train_cfg=dict(by_epoch=True, max_epochs=2),
-        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
-        default_hooks=base.default_hooks,
-        custom_hooks=base.custom_hooks,
-        default_scope='mmkd3d',
-        log_level='ERROR',
-        randomness=dict(seed=3),
-        experiment_name=f'{work_dir.parent.name}_{work_dir.name}',
-        **kwargs)
 
 
 @pytest.mark.parametrize('options', [

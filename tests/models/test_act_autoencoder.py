@@ -3,11 +3,16 @@ import copy
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from torch.utils.data import Dataset
 
 from mmkd3d.models.modules.folding import Folded
 from mmkd3d.models.modules.quantizer import perplexity, uniform_kl
 from mmkd3d.registry import MODELS
-from tests.checkpoints.test_stages import autoencoder
+from tests.checkpoints.test_stages import autoencoder, same_weights
+from tests.helpers import REPO
 from tests.models.test_prompted_transformer import Lender
 from tests.models.test_token_transformer import bert, beit, clip, mixer
 
@@ -166,6 +171,62 @@ def test_initial_values_survive_the_initialisation_by_the_runner():
     assert (model.graph_encoder.norm.weight == 8).all()
     assert (model.graph_decoder.norm.weight == 1).all()
     assert 25 < model.quantizer.codebook.std() < 35
+
+
+class Clouds(Dataset):
+    """Clouds from a seed; the one called ``bad`` has a NaN."""
+
+    def __init__(self, bad=None):
+        self.clouds = cloud(8)
+        if bad is not None:
+            self.clouds[bad, 40] = float('nan')
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return dict(
+            inputs=dict(points=self.clouds[i]),
+            data_samples=BaseDataElement(metainfo=dict(sample_id=f'c{i}')))
+
+
+def runner(work_dir, model, data=None, hooks=(), **kwargs):
+    base = Config.fromfile(REPO / 'configs/_base_/default_runtime.py')
+    return Runner(
+        model=model,
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=data or Clouds()),
+        train_cfg=dict(by_epoch=True, max_epochs=2),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
+        default_hooks=base.default_hooks,
+        custom_hooks=base.custom_hooks + list(hooks),
+        default_scope='mmkd3d',
+        log_level='ERROR',
+        randomness=dict(seed=3),
+        experiment_name=f'{work_dir.parent.name}_{work_dir.name}',
+        **kwargs)
+
+
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(model, tmp_path):
+    hooks = [
+        dict(type='mmkd3d.AnnealHook', target=target, start=1., end=0.1,
+             length=3) for target in ('quantizer.temperature', 'kl_weight')
+    ] + [dict(type='mmkd3d.CodebookUsageHook')]
+    start = copy.deepcopy(model)
+    whole = runner(tmp_path / 'whole', model, hooks=hooks)
+    whole.train()
+    rest = runner(
+        tmp_path / 'rest', start, hooks=hooks,
+        load_from=str(tmp_path / 'whole' / 'epoch_1.pth'), resume=True)
+    rest.train()
+    assert rest.iter == 4 and same_weights(start, model)
+    assert start.quantizer.temperature == pytest.approx(0.1)
+    saved = torch.load(tmp_path / 'rest' / 'epoch_2.pth', weights_only=True)
+    assert not any('frozen' in key for key in saved['state_dict'])
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'bf16'])
