@@ -183,6 +183,26 @@ def test_mask_and_noise_that_are_given_are_used():
     assert not torch.equal(model.distil(cloud(), None, noise).mask, mask)
 
 
+def test_the_global_branch_reads_a_late_class_token_and_shallow_patches():
+    model, (mask, noise) = act(**GLOBAL).eval(), given()
+    out, student = model.distil(cloud(), mask, noise), model.backbone
+    centers = out.patches.centers
+    tokens, _ = split_by_mask(student.patch_embed(out.patches.points), mask)
+    x = torch.cat([student.cls_token.expand(3, -1, -1), tokens], dim=1)
+    pos = student.pos_embed(split_by_mask(centers, mask)[0])
+    pos = torch.cat([student.cls_pos.expand(3, -1, -1), pos], dim=1)
+    shallow = student.blocks[0](x + pos)
+    last = student.norm(student.blocks[1](shallow + pos))
+    decoder = model.decoder
+    x = torch.cat([
+        last[:, :1], shallow[:, 1:], decoder.mask_token.expand(3, 9, -1)], 1)
+    pos = torch.cat([
+        model.cls_pos.expand(3, -1, -1),
+        *(decoder.pos_embed(c) for c in split_by_mask(centers, mask))], 1)
+    masked = decoder.norm(decoder.blocks[0](x + pos))[:, -9:]
+    torch.testing.assert_close(out.pred_global, model.proj(masked))
+
+
 def test_masked_points_do_not_reach_the_prediction():
     model, (mask, noise) = act(**GLOBAL).eval(), given()
     patches = model.backbone.group(cloud())
