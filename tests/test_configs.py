@@ -28,9 +28,9 @@ def without_files(node):
         return node
     node = {k: without_files(v) for k, v in node.items() if k != 'init_cfg'}
     kind = node.get('type', '').split('.')[-1]
-    if kind in ('TimmTeacher', 'OpenClipTeacher'):
+    if kind in ('TimmTeacher', 'OpenClipTeacher', 'ACTTeacher'):
         node.update(checkpoint=None, random_weights=True)
-    if kind in ('TextTeacher', 'ACTTeacher'):
+    if kind == 'TextTeacher':
         node.update(checkpoint=None)
     return node
 

@@ -44,7 +44,9 @@ def act(**kwargs) -> torch.nn.Module:
             **dict(
                 dict(
                     teacher=dict(
-                        type='mmkd3d.ACTTeacher', autoencoder=autoencoder())),
+                        type='mmkd3d.ACTTeacher',
+                        autoencoder=autoencoder(),
+                        random_weights=True)),
                 **kwargs)))
 
 
@@ -54,6 +56,7 @@ def stage_two():
     teacher = dict(
         type='mmkd3d.ACTTeacher',
         autoencoder=autoencoder(keep_teacher=True),
+        random_weights=True,
         keep_weights=True)
     state = act(teacher=teacher, untrained_heads=True).state_dict()
     return to_published({
@@ -87,6 +90,7 @@ def test_a_file_without_the_teacher_leaves_it_alone(keep_weights):
         teacher=dict(
             type='mmkd3d.ACTTeacher',
             autoencoder=autoencoder(),
+            random_weights=True,
             keep_weights=keep_weights))
     before = copy.deepcopy(model.teacher.net)
     report = load_pretrained(model, act().state_dict(), prefix='')
@@ -102,12 +106,14 @@ def test_a_teacher_may_come_without_its_frozen_transformer(keep_teacher):
         teacher=dict(
             type='mmkd3d.ACTTeacher',
             autoencoder=autoencoder(),
+            random_weights=True,
             keep_weights=True)).state_dict()
     assert not any(key.startswith(FROZEN) for key in state)
     model = act(
         teacher=dict(
             type='mmkd3d.ACTTeacher',
-            autoencoder=autoencoder(keep_teacher=keep_teacher)))
+            autoencoder=autoencoder(keep_teacher=keep_teacher),
+            random_weights=True))
     load_pretrained(model, state, prefix='')
     assert model.teacher.net.quantizer.codebook.equal(
         state['teacher.net.quantizer.codebook'])

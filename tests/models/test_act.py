@@ -3,6 +3,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmkd3d.checkpoints import to_published
 from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
@@ -20,6 +21,7 @@ def teacher(checkpoint=None, *, of=None, **kwargs) -> dict:
         type='mmkd3d.ACTTeacher',
         autoencoder=autoencoder() if of is None else of,
         checkpoint=None if checkpoint is None else str(checkpoint),
+        random_weights=checkpoint is None,
         **kwargs)
 
 
@@ -321,3 +323,16 @@ def test_mixed_precision_gives_nearly_the_same_loss(precision):
             outs.append(model.distill(out.pred, out.target))
         assert out.target.dtype == torch.float32
     torch.testing.assert_close(*outs, rtol=0.02, atol=0.)
+
+
+def test_standardised_targets_have_no_common_part():
+    model = act(standardize=True).train()
+    out = model.distil(cloud(8), noise=None)
+    mean, spread = (f(dim=(0, 1)) for f in (out.target.mean, out.target.std))
+    assert mean.abs().max() < 0.3 and abs(spread.mean() - 1) < 0.3
+    plain = act().train().distil(cloud(8)).target
+    cones = [
+        F.normalize(t, dim=-1).mean((0, 1)).square().sum()
+        for t in (out.target, plain)
+    ]
+    assert cones[0] < cones[1]

@@ -33,6 +33,8 @@ def test_odd_clouds_give_finite_losses_and_gradients(name):
     (dict(GLOBAL, **NO_MASK), ValueError, 'needs masked patches'),
     (dict(decoder=None), ValueError, 'need a decoder'),
     (dict(teacher=teacher('no/where.pth')), FileNotFoundError, 'no/where.pth'),
+    (dict(teacher=dict(teacher(), random_weights=False)), ValueError,
+     'needs the checkpoint of a stage I run'),
 ])
 def test_a_wrong_config_is_an_error(options, error, text):
     with pytest.raises(error, match=text):

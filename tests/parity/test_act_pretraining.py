@@ -63,6 +63,7 @@ def student(config: dict) -> dict:
             type='mmkd3d.ACTTeacher',
             autoencoder=autoencoder(dvae),
             train_mode=True,
+            random_weights=True,
             keep_weights=True),
         shallow_layer=c['register_shallow_hook'] if c['cls_loss'] else None,
         untrained_heads=True)

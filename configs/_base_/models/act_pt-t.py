@@ -24,4 +24,4 @@ model = dict(
     masker=dict(type='RandomMasker', ratio=0.8),
     loss=dict(type='CosineLoss'),
     teacher=dict(
-        type='ACTTeacher', autoencoder={{_base_.model}}, checkpoint=None))
+        type='ACTTeacher', autoencoder={{_base_.model}}))

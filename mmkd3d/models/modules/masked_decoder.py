@@ -73,4 +73,4 @@ class MaskedDecoder(nn.Module):
             tokens = torch.cat([token, tokens], dim=1)
             pos = torch.cat([token_pos.expand_as(token), pos], dim=1)
         tokens, _ = self.blocks(tokens, pos)
-        return self.norm(tokens[:, -num_masked:])
+        return self.norm(tokens[:, tokens.shape[1] - num_masked:])

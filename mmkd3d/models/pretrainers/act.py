@@ -57,6 +57,10 @@ class ACT(BasePretrainer):
             the teacher; without, the two widths must agree.
         shallow_layer: Block, from 0, whose raw output feeds the global branch;
             None: no such branch.
+        standardize: Bring each channel of the target to mean 0 and variance 1
+            over the batch (running statistics in eval mode). Not published: a
+            target whose features are all alike (``target_cone`` near 1) is
+            almost met by a constant, and this takes the constant away.
         untrained_heads: Build the two heads that the published files carry
             and no loss trains. Only for exchange with those files.
         data_preprocessor: See :class:`BasePretrainer`.
@@ -72,6 +76,7 @@ class ACT(BasePretrainer):
                  decoder: Optional[dict] = None,
                  projection: bool = True,
                  shallow_layer: Optional[int] = None,
+                 standardize: bool = False,
                  untrained_heads: bool = False,
                  data_preprocessor: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
@@ -92,6 +97,9 @@ class ACT(BasePretrainer):
                 f'The student has width {width}, the target {target}: set '
                 'projection=True.')
         self.proj = nn.Linear(width, target) if projection else nn.Identity()
+        self.standardize = None
+        if standardize:
+            self.standardize = nn.BatchNorm1d(target, affine=False)
         self.shallow_layer = shallow_layer
         if shallow_layer is not None:
             self._check_global_branch()
@@ -118,6 +126,8 @@ class ACT(BasePretrainer):
         centers = patches.centers
         mask = self.masker(centers) if mask is None else mask  # (B, G)
         target = self.teacher.forward_patches(patches, noise)  # (B, G, D)
+        if self.standardize is not None:
+            target = self.standardize(target.flatten(0, 1)).view_as(target)
         shallow = () if self.shallow_layer is None else (self.shallow_layer, )
         out = self.backbone.encode(patches, mask, raw_indices=shallow)
         visible = out['tokens']  # (B, V, C)

@@ -18,11 +18,12 @@ class ACTTeacher(BaseTeacher):
     Args:
         autoencoder: Config of the autoencoder.
         checkpoint: Of stage I, ours or published; a stage II file that holds
-            its teacher serves too. None: weights are random, or come with the
-            checkpoint of the owner.
+            its teacher serves too.
         train_mode: Follow the owner into train mode: BatchNorm normalises
             with the batch and prompts are dropped, while nothing trains. The
             published students were taught in this way; default is eval mode.
+        random_weights: The control, or where the weights come later, with a
+            checkpoint of the owner: no checkpoint is asked for.
         keep_weights: See :class:`BaseTeacher`.
         trust: See :func:`mmkd3d.checkpoints.read_checkpoint`.
     """
@@ -32,8 +33,14 @@ class ACTTeacher(BaseTeacher):
                  checkpoint: Optional[str] = None,
                  *,
                  train_mode: bool = False,
+                 random_weights: bool = False,
                  keep_weights: bool = False,
                  trust: bool = False):
+        if (checkpoint is None) != random_weights:
+            raise ValueError(
+                'ACTTeacher needs the checkpoint of a stage I run, or '
+                f'random_weights=True; got checkpoint={checkpoint!r} and '
+                f'random_weights={random_weights}.')
         net = MODELS.build(autoencoder)
         if checkpoint is not None:
             load_pretrained(
