@@ -114,12 +114,11 @@ class PointTransformer(BasePointBackbone):
             ``levels``, all after the final norm; ``raw``, list of (B, V, C)
             before it.
         """
-        tokens = self.patch_embed(patches.points)  # (B, G, C)
+        tokens = self.patch_embed(patches.points, mask)  # (B, V, C)
         centers = patches.centers
         if self.center_input:
             centers = to_unit_cube(centers)
         if mask is not None:
-            tokens, _ = split_by_mask(tokens, mask)  # (B, V, C)
             centers, _ = split_by_mask(centers, mask)
         pos = self.pos_embed(centers)
         first = 0

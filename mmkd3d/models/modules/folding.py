@@ -64,7 +64,7 @@ class FoldingDecoder(nn.Module):
         # feature, the same for all points of a patch, computed once.
         layer = self.fold[0]
         of_feature, of_local = layer.weight.split([C, 5], dim=1)
-        x = F.linear(local.view(B, G, 4 * M, 5), of_local) + F.linear(
-            feats, of_feature, layer.bias)[:, :, None]
+        x = F.linear(local.view(B, G, 4 * M, 5), of_local)
+        x += F.linear(feats, of_feature, layer.bias)[:, :, None]
         x = self.fold[1:](x.flatten(0, 2)).view(B, G, 4 * M, 3)
         return Folded(coarse.squeeze(3), x + start.flatten(2, 3))

@@ -1,6 +1,7 @@
 """The mini-PointNet that turns a patch into a token."""
-from typing import Sequence
+from typing import Optional, Sequence
 
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,6 +26,7 @@ class PatchEmbed(nn.Module):
                  *,
                  local_dims: Sequence[int] = (128, 256)):
         super().__init__()
+        self.embed_dims = embed_dims
         hidden, local = local_dims
         self.first = nn.Sequential(
             nn.Linear(in_channels, hidden), nn.BatchNorm1d(hidden),
@@ -33,15 +35,42 @@ class PatchEmbed(nn.Module):
             nn.Linear(2 * local, 2 * local), nn.BatchNorm1d(2 * local),
             nn.ReLU(inplace=True), nn.Linear(2 * local, embed_dims))
 
-    def forward(self, patches: Tensor) -> Tensor:
-        """Embed ``patches`` (B, G, K, in_channels) as (B, G, C)."""
+    def forward(self,
+                patches: Tensor,
+                mask: Optional[Tensor] = None) -> Tensor:
+        """Embed patches.
+
+        Args:
+            patches: (B, G, K, in_channels).
+            mask: (B, G) bool, True = not wanted, equally many in every row,
+                so that V patches remain. All the same they count in the
+                statistics of the norms, as in the published codes; only what
+                follows the last norm is left out.
+
+        Returns:
+            (B, G, C), or (B, V, C) with a mask.
+        """
         B, G, K, _ = patches.shape
         local = self.first(patches.flatten(0, 2)).view(B * G, K, -1)
-        pooled = local.max(dim=1, keepdim=True).values  # (BG, 1, 256)
+        pooled = maximum(local)[:, None]  # (BG, 1, 256)
         # The first layer over [pooled, local], with the part that is the same
         # for all points of a patch computed once.
-        layer = self.second[0]
+        layer, norm = self.second[:2]
         of_pooled, of_local = layer.weight.chunk(2, dim=1)
-        x = F.linear(local, of_local, layer.bias) + F.linear(pooled, of_pooled)
-        x = self.second[1:](x.flatten(0, 1)).view(B * G, K, -1)
-        return x.max(dim=1).values.view(B, G, -1)
+        x = F.linear(local, of_local)
+        x += F.linear(pooled, of_pooled, layer.bias)
+        x = norm(x.flatten(0, 1))  # (BGK, 512)
+        if mask is not None:
+            x = x[~mask.flatten().repeat_interleave(K)]  # (BVK, 512)
+        x = self.second[2:](x).view(-1, K, self.embed_dims)
+        return maximum(x).view(B, -1, self.embed_dims)
+
+
+def maximum(x: Tensor) -> Tensor:
+    """Over the points of a patch, (N, K, C) -> (N, C).
+
+    ``amax`` is ten times as fast on a CPU, but slower with its gradient.
+    """
+    if torch.is_grad_enabled():
+        return x.max(dim=1).values
+    return x.amax(dim=1)
