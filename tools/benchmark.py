@@ -4,7 +4,7 @@ import argparse
 
 import torch
 
-from mmkd3d.utils import benchmark_ops
+from mmkd3d.utils import benchmark_act, benchmark_ops
 from mmkd3d.utils.benchmark import markdown_table
 
 
@@ -13,30 +13,85 @@ def run_ops(args: argparse.Namespace) -> None:
     for row in benchmark_ops.run(args.device, quick=args.quick):
         print(f'{row[0]}, {row[1]}: done', flush=True)
         rows.append(row)
-    where = f'{args.device}, {torch.get_num_threads()} CPU threads'
-    if args.device.startswith('cuda'):
-        where = torch.cuda.get_device_name(args.device)
-    print(f'\nOperators, torch {torch.__version__}, {where}. Best time of '
-          'several; peak memory of one call on top of its input.\n')
+    print(f'\nOperators, {describe(args.device)}. Best time of several; peak '
+          'memory of one call on top of its input.\n')
     print(markdown_table(benchmark_ops.HEADER, rows))
+
+
+def run_pretrain(args: argparse.Namespace) -> None:
+    batch_size = args.batch_size or benchmark_act.default_batch_size(
+        args.stage, args.device)
+    case = benchmark_act.Case(args.stage, batch_size, args.device, args.quick,
+                              torch.get_num_threads(), args.matmul_precision)
+    found = {}
+    for name, step in benchmark_act.run(case):
+        print(f'{name}: done', flush=True)
+        found[name] = step
+    print(f'\nACT, stage {args.stage}: training step, batch {batch_size}, '
+          f'{describe(args.device)}, float32 matmul precision '
+          f'"{args.matmul_precision}".\n')
+    print(markdown_table(*benchmark_act.table(found, case)))
+    print(f'\n{benchmark_act.NOTE}')
+
+
+def describe(device: str) -> str:
+    where = f'{device}, {torch.get_num_threads()} CPU threads'
+    if device.startswith('cuda'):
+        where = torch.cuda.get_device_name(device)
+    return f'torch {torch.__version__}, {where}'
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument(
+        '--threads', type=int, help="CPU threads; default: torch's choice")
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='tiny inputs, one run each: shows that everything works, not '
+        'how fast')
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/benchmark.py ops --device cpu')
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='examples:\n'
+        '  python tools/benchmark.py ops --device cpu\n'
+        '  python tools/benchmark.py pretrain act --stage 2 --threads 2')
     commands = parser.add_subparsers(required=True)
     ops = commands.add_parser(
         'ops', help='operators against their naive form and compiled mmcv')
-    ops.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    ops.add_argument(
-        '--quick',
-        action='store_true',
-        help='tiny inputs, one run each: shows that everything works, not '
-        'how fast')
+    add_common(ops)
     ops.set_defaults(run=run_ops)
+    pretrain = commands.add_parser(
+        'pretrain',
+        help='the training step of a method, part by part, against what its '
+        'published code does')
+    pretrain.add_argument('method', choices=['act'])
+    pretrain.add_argument(
+        '--stage',
+        type=int,
+        choices=[1, 2],
+        default=2,
+        help='1: the teacher autoencoder; 2: the student (default)')
+    pretrain.add_argument(
+        '--batch-size',
+        type=int,
+        help='clouds; default: as published (stage 1: 64, stage 2: 128) on a '
+        'GPU, 8 on the CPU')
+    pretrain.add_argument(
+        '--matmul-precision',
+        choices=['highest', 'high'],
+        default='high',
+        help='of float32 on a GPU, in every mode: "high" allows TF32, as the '
+        'published code ran (default); "highest" does not')
+    add_common(pretrain)
+    pretrain.set_defaults(run=run_pretrain)
     args = parser.parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     args.run(args)
 
 

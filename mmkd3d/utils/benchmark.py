@@ -42,9 +42,9 @@ def measure(function: Callable[[], object],
         budget: Seconds; 0 calls it once.
     """
     on_gpu = device.startswith('cuda')
-    before = _reset_peak(on_gpu)
+    before = reset_peak(on_gpu)
     seconds = [_time(function, on_gpu)]
-    after = _peak(on_gpu)
+    after = peak_memory(on_gpu)
     while budget and (sum(seconds) < budget or len(seconds) < 2):
         seconds.append(_time(function, on_gpu))
     known = before is not None and after is not None
@@ -61,7 +61,7 @@ def _time(function: Callable[[], object], on_gpu: bool) -> float:
     return time.perf_counter() - start
 
 
-def _reset_peak(on_gpu: bool) -> int | None:
+def reset_peak(on_gpu: bool) -> int | None:
     """Set the peak to what is in use now, and return that."""
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -70,10 +70,11 @@ def _reset_peak(on_gpu: bool) -> int | None:
             Path('/proc/self/clear_refs').write_text('5')
         except OSError:
             return None
-    return _peak(on_gpu)
+    return peak_memory(on_gpu)
 
 
-def _peak(on_gpu: bool) -> int | None:
+def peak_memory(on_gpu: bool) -> int | None:
+    """Bytes at most since ``reset_peak``; None where that can't be told."""
     if on_gpu:
         return torch.cuda.max_memory_allocated()
     try:

@@ -1,4 +1,5 @@
 """The benchmark tool runs, and compares like with like."""
+import runpy
 import subprocess
 import sys
 
@@ -47,3 +48,31 @@ def test_naive_chamfer_computes_the_same(inputs):
     torch.testing.assert_close(
         benchmark_ops.naive_chamfer(inputs.centers, inputs.points),
         ops.chamfer_distance(inputs.centers, inputs.points, norm='l2'))
+
+
+@pytest.mark.parametrize('stage, modes', [
+    (1, ['reference', 'ours', 'ours, bf16 teacher']),
+    (2, ['reference', 'ours', 'ours, train-mode teacher',
+         'ours, bf16 teacher']),
+])
+def test_quick_benchmark_of_act_prints_a_row_per_mode(stage, modes, capsys):
+    threads = torch.get_num_threads()
+    benchmark = runpy.run_path(str(REPO / 'tools' / 'benchmark.py'))
+    benchmark['main'](['pretrain', 'act', '--stage', str(stage), '--device',
+                       'cpu', '--batch-size', '2', '--threads', str(threads),
+                       '--quick'])
+    table = [line for line in capsys.readouterr().out.splitlines()
+             if line.startswith('|')]
+    header, _, *rows = (
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in table)
+    assert [row[0] for row in rows] == modes
+    for row in rows:
+        cells = dict(zip(header, row))
+        assert cells['reference / this'].endswith('x')
+        assert float(cells['samples/s']) > 0
+        assert cells['peak'] == 'unknown' or cells['peak'].endswith('MiB')
+        step = float(cells.pop('step, ms'))
+        parts = [float(cells[name]) for name in cells if name.endswith(', ms')]
+        assert len(parts) == 7
+        assert sum(parts) == pytest.approx(step, abs=0.5)

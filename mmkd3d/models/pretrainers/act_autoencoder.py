@@ -119,7 +119,8 @@ class ACTAutoencoder(BasePretrainer):
             patches: From ``group``.
             hard, noise: See :class:`GumbelQuantizer`.
         """
-        graph = DGCNN.graph(patches.centers)  # (B, G, 4), for both networks
+        # (B, G, 4), for both networks
+        graph = self.graph_encoder.graph(patches.centers)
         tokens = self.patch_embed(patches.points)  # (B, G, E)
         logits = self.graph_encoder(tokens, graph)  # (B, G, num_codes)
         codes = self.quantizer(logits, hard=hard, noise=noise)  # (B, G, C)

@@ -1,0 +1,125 @@
+"""The reference mode of ACT's benchmark computes what ours computes."""
+import copy
+
+import pytest
+import torch
+
+from mmkd3d.models.modules.quantizer import gumbel_noise
+from mmkd3d.utils.benchmark_act import (MODES, PARTS, Case, Mode, Stopwatch,
+                                        build_model, run_mode, table)
+from mmkd3d.utils.published_act import (PUBLISHED, PublishedMasker,
+                                        make_published, parts_of)
+
+
+def pair(stage):
+    """A tiny model with norms that do something, and its published form."""
+    model = build_model(stage, Mode(), quick=True).eval()
+    for part in parts_of(model):
+        for name, parameter in part.named_parameters(recurse=False):
+            if 'Norm' in type(part).__name__:
+                parameter.data += 0.3 * torch.randn_like(parameter)
+        for name, buffer in part.named_buffers(recurse=False):
+            if name in ('running_mean', 'running_var'):
+                buffer += 0.3 * torch.rand_like(buffer)
+    published = copy.deepcopy(model)
+    make_published(published)
+    return model, published
+
+
+def clouds():
+    return torch.rand(3, 100, 3, generator=torch.Generator().manual_seed(1))
+
+
+def stage_one_loss(model, noise):
+    patches = model.group(clouds())
+    encoded = model.encode(patches, noise=noise)
+    return model.reconstruction_loss(patches, model.decoder(encoded.feats))
+
+
+def stage_two_loss(model, noise):
+    mask = torch.arange(16).expand(3, 16) % 4 > 0
+    out = model.distil(clouds(), mask, noise)
+    return model.distill(out.pred, out.target)
+
+
+@pytest.mark.parametrize('stage, loss_of', [(1, stage_one_loss),
+                                            (2, stage_two_loss)])
+def test_the_reference_has_our_loss_and_gradients(stage, loss_of):
+    noise = gumbel_noise(torch.empty(3, 16, 64))
+    losses, gradients = [], []
+    for model in pair(stage):
+        loss = loss_of(model, noise)
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append({
+            name: parameter.grad
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        })
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=0)
+    ours, published = gradients
+    assert ours.keys() == published.keys() and len(ours) > 40
+    for name, gradient in ours.items():
+        scale = gradient.abs().max()
+        assert (gradient - published[name]).abs().max() <= 1e-4 * scale, name
+
+
+def test_the_reference_teacher_says_the_same_in_train_mode():
+    """With batch statistics, and dropout of prompts switched off."""
+    noise, targets = gumbel_noise(torch.empty(3, 16, 64)), []
+    for model in pair(2):
+        model.teacher.net.transformer.prompt_dropout = 0.
+        model.teacher.net.train()
+        patches = model.backbone.group(clouds())
+        targets.append(model.teacher.forward_patches(patches, noise))
+    torch.testing.assert_close(*targets, rtol=1e-4, atol=1e-5)
+
+
+def test_every_part_has_its_published_form():
+    forms = set()
+    for stage in (1, 2):
+        _, model = pair(stage)
+        forms |= {type(part) for part in parts_of(model)}
+    assert not forms & set(PUBLISHED)
+    assert {*PUBLISHED.values()} <= forms | {PublishedMasker}
+    assert type(model.masker) is PublishedMasker
+
+
+def test_published_masks_hide_the_same_number_in_every_cloud():
+    masks = PublishedMasker(0.8)(torch.zeros(5, 64, 3))
+    assert (masks.sum(1) == 51).all() and len(masks.unique(dim=0)) == 5
+
+
+@pytest.mark.parametrize('stage', [1, 2])
+@pytest.mark.parametrize('mode', MODES)
+def test_parts_add_up_to_the_step(stage, mode):
+    case = Case(stage, 2, 'cpu', True, torch.get_num_threads(), 'highest')
+    step = run_mode(MODES[mode], case)
+    parts = {*PARTS[stage], 'backward', 'optimizer', 'rest'}
+    assert step.parts.keys() == parts
+    assert sum(step.parts.values()) == pytest.approx(step.seconds)
+    assert min(step.parts.values()) > 0
+    assert step.peak is None or step.peak > step.weights > 0
+
+
+def test_a_mode_without_memory_is_told_in_its_row():
+    case = Case(2, 2, 'cpu', True, 1, 'highest')
+    step = run_mode(MODES['ours'], case)
+    found = {'reference': 'out of memory', 'ours': step}
+    header, rows = table(found, case)
+    assert rows[0][:2] == ['reference', 'out of memory']
+    assert dict(zip(header, rows[1]))['reference / this'] == ''
+    assert {len(row) for row in rows} == {len(header)}
+
+
+def test_a_stopwatch_adds_up_the_calls_of_a_part():
+    watch = Stopwatch('cpu')
+    layer = torch.nn.Linear(2, 2)
+    watch.watch(layer, 'forward', 'layer')
+    for _ in range(2):
+        assert layer(torch.ones(1, 2)).shape == (1, 2)
+    with watch('other'):
+        pass
+    lap = watch.lap()
+    assert {*lap} == {'layer', 'other'} and lap['layer'] > lap['other']
+    assert not watch.lap()
