@@ -27,9 +27,11 @@ def run_pretrain(args: argparse.Namespace) -> None:
     for name, step in benchmark_act.run(case):
         print(f'{name}: done', flush=True)
         found[name] = step
+    where = describe(args.device)
+    if args.device.startswith('cuda'):
+        where += f', float32 products in "{args.matmul_precision}" precision'
     print(f'\nACT, stage {args.stage}: training step, batch {batch_size}, '
-          f'{describe(args.device)}, float32 matmul precision '
-          f'"{args.matmul_precision}".\n')
+          f'{where}.\n')
     print(markdown_table(*benchmark_act.table(found, case)))
     print(f'\n{benchmark_act.NOTE}')
 

@@ -78,7 +78,8 @@ class Case(NamedTuple):
         device: 'cpu', 'cuda', ...
         quick: A tiny model, one step.
         num_threads: Of the CPU.
-        matmul_precision: See ``torch.set_float32_matmul_precision``.
+        matmul_precision: Of a GPU, convolutions included; see
+            ``torch.set_float32_matmul_precision``.
     """
     stage: int
     batch_size: int
@@ -197,9 +198,10 @@ def build_model(stage: int, mode: Mode, *, quick: bool = False) -> nn.Module:
 def run_mode(mode: Mode, case: Case) -> Step | str:
     """Measure one mode; says why where that can't be done."""
     torch.set_num_threads(case.num_threads)
-    torch.set_float32_matmul_precision(case.matmul_precision)
-    torch.backends.cudnn.allow_tf32 = case.matmul_precision != 'highest'
     on_gpu = case.device.startswith('cuda')
+    if on_gpu:
+        torch.set_float32_matmul_precision(case.matmul_precision)
+        torch.backends.cudnn.allow_tf32 = case.matmul_precision != 'highest'
     model = build_model(case.stage, mode, quick=case.quick).to(case.device)
     size = SIZES['objects']._replace(num_points=1024)
     points = Inputs(size, case.batch_size, case.device).points

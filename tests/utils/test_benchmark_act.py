@@ -103,7 +103,7 @@ def test_parts_add_up_to_the_step(stage, mode):
 
 
 def test_a_mode_without_memory_is_told_in_its_row():
-    case = Case(2, 2, 'cpu', True, 1, 'highest')
+    case = Case(2, 2, 'cpu', True, torch.get_num_threads(), 'highest')
     step = run_mode(MODES['ours'], case)
     found = {'reference': 'out of memory', 'ours': step}
     header, rows = table(found, case)
