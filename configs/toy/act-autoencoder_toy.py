@@ -22,14 +22,15 @@ val_dataloader = dict(
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = dict(period=6, warmup=1, lag=0)
 train_cfg = dict(max_epochs=6, val_begin=6, val_interval=6)
-# 16 iterations per epoch: the schedules of 100,000 iterations in 96
+# 16 iterations per epoch: the schedules of 100,000 iterations in 96, from a
+# temperature that fits logit_gain
 custom_hooks = [
     dict(type='mmkd3d.ReseedHook'),
     dict(type='mmkd3d.FiniteLossHook'),
     dict(
         type='mmkd3d.AnnealHook',
         target='quantizer.temperature',
-        start=1.,
+        start=16.,
         end=0.0625,
         length=96),
     dict(
