@@ -101,14 +101,17 @@ def _spread(length: int, num: int) -> list[int]:
 
 
 def _panels(sample: dict) -> dict:
-    if 'pred' in sample:
-        return dict(
-            input=sample['input'],
-            visible=sample['visible'],
-            predicted=sample['pred'],
-            both=torch.cat([sample['visible'], sample['pred']]))
-    return dict(
-        input=sample['input'], cosine=(sample['masked'], sample['cosine']))
+    """What is drawn of the prediction of a pretrainer, by what it holds."""
+    panels = dict(input=sample['input'])
+    for name, title in (('visible', 'visible'), ('coarse', 'coarse'),
+                        ('pred', 'predicted')):
+        if name in sample:
+            panels[title] = sample[name]
+    if 'visible' in sample and 'pred' in sample:
+        panels['both'] = torch.cat([sample['visible'], sample['pred']])
+    if 'cosine' in sample:
+        panels['cosine'] = (sample['masked'], sample['cosine'])
+    return panels
 
 
 def _best(pred, num: int, score: Optional[float]) -> np.ndarray:

@@ -1,10 +1,15 @@
 """Pictures and files."""
 import numpy as np
+import pytest
 import trimesh
 from matplotlib.image import imread
 
-from mmkd3d.visualization import draw_boxes, draw_clouds, write_ply
+from mmkd3d.visualization import (commands, draw_boxes, draw_clouds,
+                                  write_ply)
 from mmkd3d.visualization.panels import EDGES, box_corners
+from tests.models.test_act import act
+from tests.models.test_act_autoencoder import cloud, stage_one
+from tests.models.test_pretrainers import distillation, point_mae
 
 
 def test_ply_keeps_points_and_colors(tmp_path):
@@ -41,3 +46,16 @@ def test_pictures_are_drawn_without_a_display(tmp_path, monkeypatch):
         draw_clouds(tmp_path / 'c.png',
                     [dict(a=points, b=(points, points[:, 0]))] * 2))
     assert picture.shape[:2] == (600, 600) and picture.std() > 0
+
+
+@pytest.mark.parametrize('make, titles', [
+    (point_mae, ['input', 'visible', 'predicted', 'both']),
+    (distillation, ['input', 'cosine']),
+    (stage_one, ['input', 'coarse', 'predicted']),
+    (act, ['input', 'cosine']),
+])
+def test_what_a_pretrainer_predicts_can_be_drawn(make, titles, tmp_path):
+    drawn = make().eval()(dict(points=cloud(2)), mode='predict')
+    rows = [commands._panels(sample) for sample in drawn]
+    assert [list(row) for row in rows] == [titles] * 2
+    assert draw_clouds(tmp_path / 'drawn.png', rows).is_file()
