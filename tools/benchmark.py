@@ -4,27 +4,27 @@ import argparse
 
 import torch
 
-from mmkd3d.utils import benchmark_act, benchmark_ops
-from mmkd3d.utils.benchmark import markdown_table
+from mmkd3d.benchmarks import act, ops
+from mmkd3d.benchmarks.measure import markdown_table
 
 
 def run_ops(args: argparse.Namespace) -> None:
     rows = []
-    for row in benchmark_ops.run(args.device, quick=args.quick):
+    for row in ops.run(args.device, quick=args.quick):
         print(f'{row[0]}, {row[1]}: done', flush=True)
         rows.append(row)
     print(f'\nOperators, {describe(args.device)}. Best time of several; peak '
           'memory of one call on top of its input.\n')
-    print(markdown_table(benchmark_ops.HEADER, rows))
+    print(markdown_table(ops.HEADER, rows))
 
 
 def run_pretrain(args: argparse.Namespace) -> None:
-    batch_size = args.batch_size or benchmark_act.default_batch_size(
+    batch_size = args.batch_size or act.default_batch_size(
         args.stage, args.device)
-    case = benchmark_act.Case(args.stage, batch_size, args.device, args.quick,
-                              torch.get_num_threads(), args.matmul_precision)
+    case = act.Case(args.stage, batch_size, args.device, args.quick,
+                    torch.get_num_threads(), args.matmul_precision)
     found = {}
-    for name, step in benchmark_act.run(case):
+    for name, step in act.run(case):
         print(f'{name}: done', flush=True)
         found[name] = step
     where = describe(args.device)
@@ -32,8 +32,8 @@ def run_pretrain(args: argparse.Namespace) -> None:
         where += f', float32 products in "{args.matmul_precision}" precision'
     print(f'\nACT, stage {args.stage}: training step, batch {batch_size}, '
           f'{where}.\n')
-    print(markdown_table(*benchmark_act.table(found, case)))
-    print(f'\n{benchmark_act.NOTE}')
+    print(markdown_table(*act.table(found, case)))
+    print(f'\n{act.NOTE}')
 
 
 def describe(device: str) -> str:

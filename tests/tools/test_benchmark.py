@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmkd3d import ops
-from mmkd3d.utils import benchmark_ops
+from mmkd3d.benchmarks import ops as benchmark_ops
 from tests.helpers import REPO
 
 

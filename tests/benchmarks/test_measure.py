@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from mmkd3d.utils.benchmark import (format_bytes, format_seconds, isolate,
-                                    markdown_table, measure)
+from mmkd3d.benchmarks.measure import (format_bytes, format_seconds, isolate,
+                                       markdown_table, measure)
 
 
 def measure_allocation(mebibytes):

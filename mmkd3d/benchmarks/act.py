@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from .benchmark import format_bytes, isolate, peak_memory, reset_peak
-from .benchmark_ops import SIZES, Inputs
+from .measure import format_bytes, isolate, peak_memory, reset_peak
+from .ops import SIZES, Inputs
 from .published_act import make_published, parts_of
 
 # stage -> part -> methods of the model that make it up

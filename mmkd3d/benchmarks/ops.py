@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmkd3d import ops
 
-from .benchmark import (Measurement, format_bytes, format_seconds, isolate,
+from .measure import (Measurement, format_bytes, format_seconds, isolate,
                         measure)
 
 HEADER = ('operator', 'input', 'ours', 'naive', 'naive / ours', 'mmcv',

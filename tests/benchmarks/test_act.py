@@ -4,11 +4,11 @@ import copy
 import pytest
 import torch
 
+from mmkd3d.benchmarks.act import (MODES, PARTS, Case, Mode, Stopwatch,
+                                   build_model, run_mode, table)
+from mmkd3d.benchmarks.published_act import (PUBLISHED, PublishedMasker,
+                                             make_published, parts_of)
 from mmkd3d.models.modules.quantizer import gumbel_noise
-from mmkd3d.utils.benchmark_act import (MODES, PARTS, Case, Mode, Stopwatch,
-                                        build_model, run_mode, table)
-from mmkd3d.utils.published_act import (PUBLISHED, PublishedMasker,
-                                        make_published, parts_of)
 
 
 def pair(stage):
