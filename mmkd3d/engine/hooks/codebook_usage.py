@@ -17,9 +17,10 @@ class CodebookUsageHook(Hook):
     iterations of the next epoch, and at once as a line of the log.
 
     Args:
-        min_share: Below this share of live codes the codebook has collapsed.
-            Of an epoch with few patches at most ``patches / codes`` can live,
-            and ``min_share`` is of that.
+        min_share: Below this share of effective codes, the perplexity, the
+            codebook has collapsed, also if rare codes still live. Of an epoch
+            with few patches at most ``patches / codes`` can be used, and
+            ``min_share`` is of that.
     """
 
     def __init__(self, min_share: float = 0.05):
@@ -40,7 +41,7 @@ class CodebookUsageHook(Hook):
                                          1 - live / num_codes)
         text = (f'Codebook: {live} of {num_codes} codes used by {patches} '
                 f'patches, perplexity {effective:.1f}')
-        if live < self.min_share * min(num_codes, patches):
+        if effective < self.min_share * min(num_codes, patches):
             runner.logger.warning(
                 f'{text}. It has collapsed: the codes tell patches hardly '
                 'apart. Raise the weight of the KL loss or let it start '
