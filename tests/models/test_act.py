@@ -278,7 +278,8 @@ def test_a_stage_one_file_is_the_teacher_it_was(form, tmp_path):
     out = model.distil(cloud(), mask, noise)
     with torch.no_grad():
         feats = net.encode(out.patches, hard=True, noise=noise).feats
-    assert torch.equal(out.target, split_by_mask(feats, mask)[1])
+    # another place in memory may mean another order of summation
+    torch.testing.assert_close(out.target, split_by_mask(feats, mask)[1])
     model.init_weights()  # as the runner does
     assert torch.equal(model.distil(cloud(), mask, noise).target, out.target)
 

@@ -10,7 +10,7 @@ from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..modules.masking import split_by_mask
 from ..modules.patch_group import Patches
-from .base import BasePretrainer
+from .base import BasePretrainer, draw_cosine
 
 
 class Distilled(NamedTuple):
@@ -158,14 +158,7 @@ class ACT(BasePretrainer):
         patches = out.patches.points + out.patches.centers[:, :, None]
         if self.decoder is not None:
             _, patches = split_by_mask(patches, out.mask)
-        cosine = F.cosine_similarity(out.pred, out.target, dim=-1)  # (B, M)
-        cosine = cosine[..., None].expand(patches.shape[:3])
-        return [
-            dict(
-                input=points[i, :, :3].cpu(),
-                masked=patches[i].flatten(0, 1).cpu(),
-                cosine=cosine[i].flatten().cpu()) for i in range(len(points))
-        ]
+        return draw_cosine(points, patches, out.pred, out.target)
 
     def _check_global_branch(self) -> None:
         depth = len(self.backbone.blocks)

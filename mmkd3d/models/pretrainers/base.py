@@ -2,6 +2,7 @@
 from typing import Optional, Union
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor
 
@@ -67,3 +68,22 @@ class BasePretrainer(BaseModel):
     def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
         """For every cloud a dict of arrays to draw."""
         raise NotImplementedError
+
+
+def draw_cosine(points: Tensor, masked: Tensor, pred: Tensor,
+                target: Tensor) -> list:
+    """For every cloud ``input``, ``masked`` points and ``cosine`` of each.
+
+    Args:
+        points: (B, N, 3+F).
+        masked: (B, M, K, 3) points of the patches that were predicted.
+        pred, target: (B, M, D) of these patches.
+    """
+    cosine = F.cosine_similarity(pred, target, dim=-1)  # (B, M)
+    cosine = cosine[..., None].expand(masked.shape[:3])
+    return [
+        dict(
+            input=points[i, :, :3].cpu(),
+            masked=masked[i].flatten(0, 1).cpu(),
+            cosine=cosine[i].flatten().cpu()) for i in range(len(points))
+    ]

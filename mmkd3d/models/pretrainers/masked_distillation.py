@@ -10,7 +10,7 @@ from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..modules.masking import split_by_mask
 from ..modules.patch_descriptor import FourierDescriptor
-from .base import BasePretrainer
+from .base import BasePretrainer, draw_cosine
 
 
 @MODELS.register_module()
@@ -102,11 +102,4 @@ class MaskedDistillation(BasePretrainer):
         patches = more['patches']
         _, masked = split_by_mask(
             patches.points + patches.centers[:, :, None], more['mask'])
-        cosine = F.cosine_similarity(pred, target, dim=-1)  # (B, M)
-        cosine = cosine[..., None].expand(masked.shape[:3])
-        return [
-            dict(
-                input=points[i, :, :3].cpu(),
-                masked=masked[i].flatten(0, 1).cpu(),
-                cosine=cosine[i].flatten().cpu()) for i in range(len(points))
-        ]
+        return draw_cosine(points, masked, pred, target)
