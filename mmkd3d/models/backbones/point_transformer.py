@@ -1,8 +1,9 @@
 """The plain point transformer, student of Point-MAE and ACT."""
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import torch
 import torch.nn as nn
+from timm.models.vision_transformer import Block
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
@@ -34,6 +35,7 @@ class PointTransformer(BasePointBackbone):
             middle of the scene and divided by half their largest extent, the
             range that a student of unit-sphere objects was pretrained on.
             Patches keep their metric size.
+        block: See :class:`PointBlocks`.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
     """
 
@@ -51,6 +53,7 @@ class PointTransformer(BasePointBackbone):
                  fps_rule: str = 'pointnet2',
                  radius: Optional[float] = None,
                  center_input: bool = False,
+                 block: Callable[..., nn.Module] = Block,
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
@@ -61,7 +64,11 @@ class PointTransformer(BasePointBackbone):
         self.patch_embed = PatchEmbed(embed_dims, local_dims=patch_dims)
         self.pos_embed = position_mlp(embed_dims)
         self.blocks = PointBlocks(
-            embed_dims, depth, num_heads=num_heads, drop_path=drop_path_rate)
+            embed_dims,
+            depth,
+            num_heads=num_heads,
+            drop_path=drop_path_rate,
+            block=block)
         self.norm = nn.LayerNorm(embed_dims)
         self.cls_token = self.cls_pos = None
         if with_cls_token:
@@ -70,11 +77,11 @@ class PointTransformer(BasePointBackbone):
         self.random_init()
 
     def random_init(self) -> None:
-        """Truncated normal, std 0.02; biases 0 (ACT, section 5.4)."""
+        """Truncated normal, std 0.02; biases 0 (ACT, 5.4; ReCon, 3)."""
         init_transformer(self)
-        if self.cls_token is not None:
-            nn.init.trunc_normal_(self.cls_token, std=0.02)
-            nn.init.trunc_normal_(self.cls_pos, std=0.02)
+        for parameter in self.parameters():
+            if parameter.ndim == 3:  # tokens and their positions
+                nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(self, points: Tensor) -> dict:
         """Encode whole clouds.
@@ -114,13 +121,7 @@ class PointTransformer(BasePointBackbone):
             ``levels``, all after the final norm; ``raw``, list of (B, V, C)
             before it.
         """
-        tokens = self.patch_embed(patches.points, mask)  # (B, V, C)
-        centers = patches.centers
-        if self.center_input:
-            centers = to_unit_cube(centers)
-        if mask is not None:
-            centers, _ = split_by_mask(centers, mask)
-        pos = self.pos_embed(centers)
+        tokens, pos = self.embed(patches, mask)
         first = 0
         if self.cls_token is not None:
             B, first = len(tokens), 1
@@ -134,6 +135,17 @@ class PointTransformer(BasePointBackbone):
             cls_token=x[:, 0] if first else None,
             levels=[self.norm(levels[i])[:, first:] for i in self.out_indices],
             raw=[levels[i][:, first:] for i in raw_indices])
+
+    def embed(self, patches: Patches,
+              mask: Optional[Tensor] = None) -> tuple[Tensor, Tensor]:
+        """Tokens (B, V, C) of the visible patches and of their positions."""
+        tokens = self.patch_embed(patches.points, mask)
+        centers = patches.centers
+        if self.center_input:
+            centers = to_unit_cube(centers)
+        if mask is not None:
+            centers, _ = split_by_mask(centers, mask)
+        return tokens, self.pos_embed(centers)
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter, for layer-wise learning rates.

@@ -28,6 +28,7 @@ class PointBlocks(nn.ModuleList):
         drop_path: Stochastic depth: its rate in the last block, rising
             linearly from 0, or one rate for each block.
         mlp_ratio: Width of the MLP over C.
+        block: Builds a block from the same arguments as timm's.
     """
 
     def __init__(self,
@@ -36,11 +37,12 @@ class PointBlocks(nn.ModuleList):
                  *,
                  num_heads: int,
                  drop_path: Union[float, Sequence[float]] = 0.,
-                 mlp_ratio: float = 4.):
+                 mlp_ratio: float = 4.,
+                 block: Callable[..., nn.Module] = Block):
         if isinstance(drop_path, (int, float)):
             drop_path = torch.linspace(0, drop_path, depth).tolist()
         super().__init__(
-            Block(
+            block(
                 embed_dims,
                 num_heads,
                 mlp_ratio,

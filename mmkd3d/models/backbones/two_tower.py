@@ -1,0 +1,70 @@
+"""Two students side by side: ReCon's ablation without a shared depth."""
+from typing import Optional, Sequence
+
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+
+from ..modules.patch_group import Patches
+from .base import BasePointBackbone
+
+
+@MODELS.register_module()
+class TwoTower(BasePointBackbone):
+    """A tower for local tokens and one for global tokens (ReCon, section 3).
+
+    Both see the same patches; in pretraining only the first is masked.
+
+    Args:
+        masked: Config of the tower whose local tokens are used, a
+            :class:`PointTransformer`.
+        contrast: Config of the tower whose global tokens are used, a
+            :class:`ReConTransformer` with plain blocks.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
+    """
+
+    def __init__(self,
+                 *,
+                 masked: dict,
+                 contrast: dict,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg)
+        self.masked = MODELS.build(masked)
+        self.contrast = MODELS.build(contrast)
+        if self.masked.embed_dims != self.contrast.embed_dims:
+            raise ValueError(
+                'Both towers need the same width, got embed_dims='
+                f'{self.masked.embed_dims} and {self.contrast.embed_dims}.')
+        self.embed_dims = self.masked.embed_dims
+        self.group = self.masked.group
+
+    def random_init(self) -> None:
+        """Both towers as by themselves."""
+        self.masked.random_init()
+        self.contrast.random_init()
+
+    def forward(self, points: Tensor) -> dict:
+        """Encode whole clouds, see :class:`ReConTransformer`."""
+        points = points[..., :3].contiguous()
+        patches = self.group(points)
+        return dict(
+            self.encode(patches),
+            centers=patches.centers,
+            center_idx=patches.center_idx,
+            points=points)
+
+    def encode(self,
+               patches: Patches,
+               mask: Optional[Tensor] = None,
+               raw_indices: Sequence[int] = ()) -> dict:
+        """Local tokens of the visible patches, global tokens of all."""
+        of_all = self.contrast.encode(patches)
+        return dict(
+            self.masked.encode(patches, mask, raw_indices),
+            global_tokens=of_all['global_tokens'],
+            raw_global_tokens=of_all['raw_global_tokens'])
+
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
+        """See :class:`PointTransformer`."""
+        tower, _, name = name.removeprefix(prefix).partition('.')
+        return getattr(self, tower).get_layer_depth(name)
