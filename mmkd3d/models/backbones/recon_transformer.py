@@ -52,6 +52,11 @@ class ReConTransformer(PointTransformer):
         }) for _ in range(2))
         self.random_init()
 
+    @property
+    def global_names(self) -> tuple:
+        """Names of the global tokens, in the order of the sequence."""
+        return tuple(self.global_token)
+
     def encode(self,
                patches: Patches,
                mask: Optional[Tensor] = None,
@@ -68,7 +73,7 @@ class ReConTransformer(PointTransformer):
             to (B, C), after the final norm; ``raw_global_tokens`` before it.
         """
         tokens, pos = self.embed(patches, mask)
-        B, names = len(tokens), tuple(self.global_token)
+        B, names = len(tokens), self.global_names
         first = len(names)
         if first:
             tokens, pos = (

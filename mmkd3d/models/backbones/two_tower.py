@@ -38,6 +38,11 @@ class TwoTower(BasePointBackbone):
         self.embed_dims = self.masked.embed_dims
         self.group = self.masked.group
 
+    @property
+    def global_names(self) -> tuple:
+        """Names of the global tokens."""
+        return self.contrast.global_names
+
     def random_init(self) -> None:
         """Both towers as by themselves."""
         self.masked.random_init()

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
+from ..modules.masking import split_by_mask
+from ..modules.patch_group import Patches
+
 
 class BasePretrainer(BaseModel):
     """A student and what teaches it.
@@ -68,6 +71,28 @@ class BasePretrainer(BaseModel):
     def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
         """For every cloud a dict of arrays to draw."""
         raise NotImplementedError
+
+
+def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor,
+                        pred: Tensor) -> list:
+    """For every cloud ``input``, ``visible`` and ``pred`` points.
+
+    Args:
+        points: (B, N, 3+F).
+        patches: What the clouds were cut into.
+        mask: (B, G) bool, True = masked.
+        pred: (B, M, K, 3) of the masked patches, relative to their centres.
+    """
+    visible, _ = split_by_mask(
+        patches.points + patches.centers[:, :, None], mask)
+    _, centers = split_by_mask(patches.centers, mask)
+    pred = pred + centers[:, :, None]
+    return [
+        dict(
+            input=points[i, :, :3].cpu(),
+            visible=visible[i].flatten(0, 1).cpu(),
+            pred=pred[i].flatten(0, 1).cpu()) for i in range(len(points))
+    ]
 
 
 def draw_cosine(points: Tensor, masked: Tensor, pred: Tensor,

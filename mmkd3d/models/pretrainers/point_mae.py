@@ -6,8 +6,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..modules.masking import split_by_mask
-from .base import BasePretrainer
+from .base import BasePretrainer, draw_reconstruction
 
 
 @MODELS.register_module()
@@ -74,13 +73,4 @@ class PointMAE(BasePretrainer):
     def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
         """For every cloud ``input``, ``visible`` and ``pred`` points."""
         pred, mask, patches = self.reconstruct(points)
-        visible, _ = split_by_mask(
-            patches.points + patches.centers[:, :, None], mask)
-        _, masked_centers = split_by_mask(patches.centers, mask)
-        pred = pred + masked_centers[:, :, None]
-        return [
-            dict(
-                input=points[i, :, :3].cpu(),
-                visible=visible[i].flatten(0, 1).cpu(),
-                pred=pred[i].flatten(0, 1).cpu()) for i in range(len(points))
-        ]
+        return draw_reconstruction(points, patches, mask, pred)

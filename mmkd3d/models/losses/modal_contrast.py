@@ -1,0 +1,74 @@
+"""Contrast of shapes within one modality, by their categories."""
+import zlib
+from typing import Sequence
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_world_size
+from torch import Tensor
+from torch.distributed.nn import functional as dist_nn
+
+from mmkd3d.registry import MODELS
+
+
+@MODELS.register_module()
+class SingleModalContrast(nn.Module):
+    """Pull shapes of one category together (ReCon, ``self_contrastive``).
+
+    With the cosines S of projected features, for every shape i: the mean of
+    S over its category, itself included, against S to all other shapes, as a
+    cross entropy at temperature t::
+
+        -p_i / t + log(exp(p_i / t) + sum_j exp(S_ij / t)),  j not of i's kind
+
+    A batch of one category has loss 0. Computed in float32.
+
+    Args:
+        embed_dims: Width of the features, C.
+        proj_dims: Width of the projection.
+        temperature: t.
+        gather: Compare with the shapes of all ranks; as published, False.
+        loss_weight: Factor of the loss.
+    """
+
+    def __init__(self,
+                 embed_dims: int = 384,
+                 proj_dims: int = 128,
+                 *,
+                 temperature: float = 0.1,
+                 gather: bool = False,
+                 loss_weight: float = 1.):
+        super().__init__()
+        self.temperature = temperature
+        self.gather = gather
+        self.loss_weight = loss_weight
+        self.proj = nn.Sequential(
+            nn.Linear(embed_dims, proj_dims), nn.BatchNorm1d(proj_dims),
+            nn.ReLU(inplace=True), nn.Linear(proj_dims, proj_dims),
+            nn.BatchNorm1d(proj_dims))
+
+    def forward(self, feats: Tensor, categories: Sequence[str]) -> Tensor:
+        """Loss of ``feats`` (B, C) of shapes with these B categories."""
+        z = F.normalize(self.proj(feats).float(), dim=-1)
+        # The same number on every rank, whatever categories it has seen.
+        kind = torch.tensor([zlib.crc32(c.encode()) for c in categories],
+                            device=z.device)
+        kinds, z_all = kind, z
+        if self.gather and get_world_size() > 1:
+            z_all = torch.cat(dist_nn.all_gather(z))
+            kinds = torch.cat(all_gather(kind))
+        with torch.autocast(z.device.type, enabled=False):
+            cosine = z @ z_all.T  # (B, B or that of all ranks)
+        return self.loss_weight * supervised_contrast(
+            cosine, kind[:, None] == kinds, self.temperature)
+
+
+def supervised_contrast(cosine: Tensor, same: Tensor,
+                        temperature: float) -> Tensor:
+    """The loss above from S (B, A) and who is of one kind, (B, A) bool."""
+    logits = cosine / temperature
+    positive = (logits * same).sum(dim=1) / same.sum(dim=1)
+    negatives = logits.masked_fill(same, -torch.inf)
+    everything = torch.cat([positive[:, None], negatives], dim=1)
+    return (everything.logsumexp(dim=1) - positive).mean()
