@@ -1,7 +1,7 @@
 """Small state dicts with the keys and kinds of shapes of published files.
 
-Written down from the published layouts (``spec/act.md``, section 10), not
-made from the key maps that they test.
+Written down from the published layouts (``spec/act.md``, section 10, and
+``spec/recon.md``, section 9), not made from the key maps that they test.
 """
 import torch
 
@@ -60,6 +60,38 @@ def student(C: int = 6, *, with_class: bool = True) -> dict:
     for i in range(2):
         state |= under(f'blocks.blocks.{i}.', block(C))
     return state | norm('norm', C)
+
+
+def recon_block(C: int) -> dict:
+    state = block(C) | norm('norm1_contrast', C) | norm('norm2_contrast', C)
+    for name, rows in (('q', C), ('kv', 2 * C)):
+        state |= linear(f'attn_contrast.{name}', rows, C, bias=False)
+    state |= linear('attn_contrast.proj', C, C)
+    state |= linear('mlp_contrast.fc1', 4 * C, C)
+    return state | linear('mlp_contrast.fc2', C, 4 * C)
+
+
+def recon_student(C: int = 6) -> dict:
+    state = student(C) | {
+        f'{name}_{kind}': torch.randn(1, 1, C)
+        for name in ('img', 'text') for kind in ('token', 'pos')
+    }
+    for i in range(2):
+        state |= under(f'blocks.blocks.{i}.', recon_block(C))
+    return state
+
+
+def recon_zeroshot(C: int = 6) -> dict:
+    return recon_student(C) | linear('text_proj', 5, C) | linear(
+        'img_proj', 7, C)
+
+
+def recon_twotower_classifier(C: int = 6) -> dict:
+    contrast = recon_student(C).items()
+    contrast = {
+        k: v for k, v in contrast if 'contrast' not in k and 'cls' not in k
+    }
+    return student(C) | under('Dis_encoder.', contrast) | classifier_head(C)
 
 
 def dgcnn(C: int, out: int) -> dict:
@@ -149,19 +181,29 @@ def point_mae(C: int = 6) -> dict:
         'increase_dim.0', 24, C, 1)
 
 
-def classifier(C: int = 6) -> dict:
-    """The finetuned classifier, with side tuning."""
-    state = student(C)
+def classifier_head(C: int) -> dict:
+    state = {}
     for i, (out, width) in {0: (9, 2 * C), 4: (9, 9), 8: (5, 9)}.items():
         state |= linear(f'cls_head_finetune.{i}', out, width)
         state |= batch_norm(f'cls_head_finetune.{i + 1}', 9) if i < 8 else {}
+    return state
+
+
+def classifier(C: int = 6) -> dict:
+    """The finetuned classifier, with side tuning."""
+    state = student(C) | classifier_head(C)
     state |= under('side.', patch_embed(C))
     state |= linear('side_projection', C, C, bias=False)
     return state | dict(side_alpha=torch.tensor(0.))
 
 
 def segmentor(suffix: str, *, has_label: bool, C: int = 6) -> dict:
-    state = student(C, with_class=False)
+    return student(C, with_class=False) | segmentor_head(
+        suffix, has_label=has_label, C=C)
+
+
+def segmentor_head(suffix: str, *, has_label: bool, C: int) -> dict:
+    state = {}
     if has_label:
         state |= linear(f'label_conv{suffix}.0', 4, 16, 1, bias=False)
         state |= batch_norm(f'label_conv{suffix}.1', 4)
@@ -192,7 +234,13 @@ def small_files() -> dict[str, dict]:
         act_semseg=segmentor('_cls', has_label=False),
         act_partseg=segmentor('_cls', has_label=True),
         act_semseg_old=segmentor('', has_label=False),
-        act_partseg_old=segmentor('', has_label=True))
+        act_partseg_old=segmentor('', has_label=True),
+        recon_student=recon_student(),
+        recon_zeroshot=recon_zeroshot(),
+        recon_classifier=recon_student() | classifier_head(6),
+        recon_twotower_classifier=recon_twotower_classifier(),
+        recon_partseg=recon_student() | segmentor_head(
+            '', has_label=True, C=6))
 
 
 with torch.random.fork_rng(devices=[]):

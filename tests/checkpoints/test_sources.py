@@ -91,7 +91,42 @@ NAMES = (
     ('convs3_cls.bias', 'head.mlp.7.bias', 'act_partseg'),
     ('label_conv_cls.1.bias', 'head.label.1.bias', 'act_partseg'),
     ('label_conv.0.weight', 'head.label.0.weight', 'act_partseg_old'),
+    ('cls_token', 'backbone.global_token.cls', 'recon_classifier'),
+    ('img_pos', 'backbone.global_pos.img', 'recon_classifier'),
+    ('blocks.blocks.3.attn_contrast.kv.weight',
+     'backbone.blocks.3.attn_contrast.kv.weight', 'recon_classifier'),
+    ('cls_head_finetune.0.bias', 'head.mlp.0.bias', 'recon_classifier'),
+    ('cls_pos', 'backbone.masked.cls_pos', 'recon_twotower_classifier'),
+    ('norm.bias', 'backbone.masked.norm.bias', 'recon_twotower_classifier'),
+    ('Dis_encoder.text_token', 'backbone.contrast.global_token.text',
+     'recon_twotower_classifier'),
+    ('Dis_encoder.encoder.first_conv.0.weight',
+     'backbone.contrast.patch_embed.first.0.weight',
+     'recon_twotower_classifier'),
+    ('text_token', 'backbone.global_token.text', 'recon_student'),
+    ('text_proj.bias', 'proj.text.bias', 'recon_zeroshot'),
+    ('img_proj.weight', 'proj.img.weight', 'recon_zeroshot'),
+    ('convs1.weight', 'head.mlp.0.weight', 'recon_partseg'),
+    ('label_conv.1.bias', 'head.label.1.bias', 'recon_partseg'),
 )
+
+# Parity case: the source of its weights.
+CASES = {
+    'act/classifier': 'point_classifier',
+    'act/classifier_linear': 'point_classifier',
+    'act/dvae': 'act_autoencoder',
+    'act/dvae_plain': 'act_autoencoder_plain',
+    'act/pretrain': 'act',
+    'act/pretrain_cls': 'act',
+    'act/part_segmentation': 'act_partseg',
+    'act/semantic_segmentation': 'act_semseg',
+    'recon/classifier_scanobjectnn': 'recon_classifier',
+    'recon/classifier_twotower': 'recon_twotower_classifier',
+    'recon/svm_modelnet40': 'recon_student',
+    'recon/zeroshot_modelnet40': 'recon_zeroshot',
+    'recon/zeroshot_scan_objonly': 'recon_zeroshot',
+    'recon/partseg': 'recon_partseg',
+}
 
 
 def assert_same(got: dict, expected: dict) -> None:
@@ -119,24 +154,27 @@ def test_there_and_back_is_the_identity(source):
         assert other.ndim < 3 or value.shape == other.shape
 
 
+def case_name(case) -> str:
+    return f'{case.parent.name}/{case.name}'
+
+
 @pytest.mark.parametrize(
-    'case', parity_cases('act/*'), ids=lambda case: case.name)
+    'case', [case for case in parity_cases('*/*') if case_name(case) in CASES],
+    ids=case_name)
 def test_the_published_models_come_back_key_by_key(case):
     manifest = json.loads((case / 'manifest.json').read_text())
-    if 'state_dict' not in manifest:
-        pytest.skip('a case without weights')
-    # Each tensor holds its own number, in one value stretched to its shape.
-    theirs = {
-        key: torch.tensor(float(i)).expand(entry['shape'])
-        for i, (key, entry) in enumerate(manifest['state_dict'].items())
-    }
-    source = detect(theirs)
-    assert source == dict(
-        classifier='point_classifier', classifier_linear='point_classifier',
-        dvae='act_autoencoder', dvae_plain='act_autoencoder_plain',
-        pretrain='act', pretrain_cls='act', part_segmentation='act_partseg',
-        semantic_segmentation='act_semseg')[case.name]
-    assert_same(to_published(convert(theirs, source)[0], source), theirs)
+    states = [k for k in manifest if k.startswith('state_dict')]
+    assert states
+    for name in states:
+        # Each tensor holds its own number, in one value stretched to its
+        # shape.
+        theirs = {
+            key: torch.tensor(float(i)).expand(entry['shape'])
+            for i, (key, entry) in enumerate(manifest[name].items())
+        }
+        source = detect(theirs)
+        assert source == CASES[case_name(case)]
+        assert_same(to_published(convert(theirs, source)[0], source), theirs)
 
 
 @pytest.mark.parametrize('source', SOURCES)

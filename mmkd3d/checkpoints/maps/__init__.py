@@ -1,4 +1,4 @@
 """The published files of each family, by the name of their source."""
-from . import act, downstream, point_mae
+from . import act, downstream, point_mae, recon
 
-SOURCES = {**point_mae.MAPS, **act.MAPS, **downstream.MAPS}
+SOURCES = {**point_mae.MAPS, **act.MAPS, **downstream.MAPS, **recon.MAPS}

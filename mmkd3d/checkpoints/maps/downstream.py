@@ -12,14 +12,15 @@ CLASSIFIER = (
 )
 
 
-def segmentor(suffix: str, *, has_label: bool) -> KeyMap:
-    """A segmentor whose head has names with a suffix.
+def segmentor_head(suffix: str, *, has_label: bool) -> tuple:
+    """Rules of a segmentor's head that has names with a suffix.
 
     Args:
         suffix: ``'_cls'``, or ``''`` for older files.
         has_label: Whether it reads the category, as part segmentation does.
     """
-    head = [
+    label = [Rule(f'label_conv{suffix}.', 'label.', 1)] if has_label else []
+    return (
         Rule(f'propagation_0{suffix}.mlp_convs.0.', 'propagation.0.', 1),
         Rule(f'propagation_0{suffix}.mlp_bns.0.', 'propagation.1.'),
         Rule(f'propagation_0{suffix}.mlp_convs.1.', 'propagation.3.', 1),
@@ -29,9 +30,13 @@ def segmentor(suffix: str, *, has_label: bool) -> KeyMap:
         Rule(f'convs2{suffix}.', 'mlp.4.', 1),
         Rule(f'bns2{suffix}.', 'mlp.5.'),
         Rule(f'convs3{suffix}.', 'mlp.7.', 1),
-    ]
-    if has_label:
-        head.append(Rule(f'label_conv{suffix}.', 'label.', 1))
+        *label,
+    )
+
+
+def segmentor(suffix: str, *, has_label: bool) -> KeyMap:
+    """A segmentor on the student without a class token."""
+    head = segmentor_head(suffix, has_label=has_label)
     marks = [rule.source for rule in head[8:]]
     return KeyMap(
         'finetune',
