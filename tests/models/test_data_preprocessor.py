@@ -6,7 +6,8 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.data_preprocessor import PointDataPreprocessor
-from mmkd3d.models.modules.augment import RandomRotation, ScaleTranslate
+from mmkd3d.models.modules.augment import (RandomRotation, ScaleTranslate,
+                                           SubsamplePoints)
 
 
 def batch(*shapes):
@@ -62,3 +63,18 @@ def test_rotation_about_y_is_the_published_matrix():
     cos, sin = float(angle.cos()), float(angle.sin())
     expected = torch.tensor([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
     torch.testing.assert_close(out[0], expected)
+
+
+def test_a_batch_shares_its_choice_of_points():
+    points = torch.arange(50.)[:, None].expand(3, 50, 4)
+    chosen = SubsamplePoints(40)(points)
+    assert chosen.shape == (3, 40, 4)
+    assert torch.equal(chosen[0], chosen[2])
+    index = chosen[0, :, 0]
+    assert len(index.unique()) == 40 and not torch.equal(
+        index, index.sort().values)
+    assert not torch.equal(SubsamplePoints(40)(points)[0, :, 0], index)
+    assert torch.equal(
+        SubsamplePoints(50)(points)[0, :, 0].sort().values, torch.arange(50.))
+    with pytest.raises(ValueError, match='num_points=51.* 50'):
+        SubsamplePoints(51)(points)

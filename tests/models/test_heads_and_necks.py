@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mmkd3d.models.backbones.point_transformer import PointTransformer
+from mmkd3d.models.backbones.recon_transformer import ReConTransformer
 from mmkd3d.models.heads.classification import ClsHead
 from mmkd3d.models.necks.tokens_to_seeds import TokensToSeeds
 
@@ -40,8 +41,33 @@ def test_labels_outside_the_head_are_an_error(feats):
 def test_pooling_errors_say_what_to_do(feats):
     with pytest.raises(ValueError, match='with_cls_token=True'):
         ClsHead(24, 5).pool(dict(feats, cls_token=None))
-    with pytest.raises(ValueError, match="'min'"):
-        ClsHead(24, 5, pooling=('min', ))
+    with pytest.raises(ValueError,
+                       match=r"\['img'\].* \['cls', 'max', 'mean'\]"):
+        ClsHead(24, 5, pooling=('cls', 'img')).pool(feats)
+    with pytest.raises(ValueError, match='at least one'):
+        ClsHead(24, 5, pooling=())
+
+
+def test_pooling_takes_any_global_token_of_the_student():
+    torch.manual_seed(0)
+    student = {k: v for k, v in STUDENT.items() if k != 'out_indices'}
+    feats = ReConTransformer(
+        **student, global_tokens=('cls', 'audio')).eval()(
+            torch.randn(2, 128, 3) * 3)
+    pooled = ClsHead(24, 5, pooling=('audio', 'max', 'cls')).pool(feats)
+    own = feats['global_tokens']
+    torch.testing.assert_close(
+        pooled, torch.cat(
+            [own['audio'], feats['tokens'].amax(1), own['cls']], 1))
+    with pytest.raises(ValueError, match="'audio', 'cls', 'max', 'mean'"):
+        ClsHead(24, 5, pooling=('text', )).pool(feats)
+
+
+def test_the_slip_of_the_two_towers_leaves_two_patches_out(feats):
+    pooled = ClsHead(24, 5, pooling=('max', 'cls'), skip_tokens=2).pool(feats)
+    torch.testing.assert_close(
+        pooled, torch.cat(
+            [feats['tokens'][:, 2:].amax(1), feats['cls_token']], 1))
 
 
 @pytest.mark.parametrize('num_seeds', [None, 16, 40, 128])

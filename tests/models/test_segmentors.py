@@ -28,12 +28,16 @@ HEAD = dict(
 PARTS = ((0, 1), (2, 3, 4))
 
 
-def segmentor(*, category_parts=PARTS, **head):
+RECON = {k: v for k, v in BACKBONE.items() if k != 'with_cls_token'}
+RECON['type'] = 'mmkd3d.ReConTransformer'
+
+
+def segmentor(*, category_parts=PARTS, backbone=BACKBONE, **head):
     torch.manual_seed(0)
     return MODELS.build(
         dict(
             type='mmkd3d.PointSegmentor',
-            backbone=BACKBONE,
+            backbone=backbone,
             head=dict(HEAD, **head),
             category_parts=category_parts))
 
@@ -64,18 +68,21 @@ def published_form(head, feats, category):
         up.append((levels[b][near.idx[0]] * weight[..., None]).sum(1))
     x = head.propagation(torch.cat([points, torch.stack(up)], 2).flatten(0, 1))
     one_hot = torch.eye(head.num_categories)[category]
-    parts = [
-        levels.amax(1),
-        levels.mean(1),
-        head.label(one_hot),
-    ]
+    parts = [levels.amax(1), levels.mean(1)]
+    if head.with_global_tokens:
+        cls, img, text = feats['raw_global_tokens'].values()
+        parts.append(torch.maximum(torch.maximum(cls, img), text))
+    parts.append(head.label(one_hot))
     parts = [p[:, None].expand(B, N, -1).flatten(0, 1) for p in parts]
     return head.mlp(torch.cat([x, *parts], 1)).view(B, N, -1).transpose(1, 2)
 
 
+@pytest.mark.parametrize('student', [
+    dict(), dict(backbone=RECON, with_global_tokens=True)],
+    ids=['act', 'recon'])
 @pytest.mark.parametrize('training', [False, True])
-def test_head_is_the_published_concatenation(training):
-    model = segmentor(dropout=0.).train(training)
+def test_head_is_the_published_concatenation(training, student):
+    model = segmentor(dropout=0., **student).train(training)
     inputs, samples = batch()
     feats = model.backbone(inputs['points'])
     category = torch.tensor([0, 1, 0])
@@ -182,6 +189,11 @@ def test_a_missing_or_unknown_category_is_an_error(mode):
     del samples[2].gt_label
     with pytest.raises(ValueError, match='give data samples with gt_label'):
         model(inputs, samples, mode=mode)
+
+
+def test_global_tokens_that_the_student_lacks_are_an_error():
+    with pytest.raises(ValueError, match='ReConTransformer'):
+        segmentor(with_global_tokens=True)(*batch())
 
 
 def test_sizes_that_do_not_fit_are_an_error():

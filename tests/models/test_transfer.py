@@ -77,12 +77,14 @@ def test_a_step_changes_what_the_table_says(transfer_type):
         {k for k in names if 'head.' in k or 'cls_' in k or 'side.' in k},
         'bit-fit':
         {k for k in names if 'head.' in k or 'cls_' in k or 'bias' in k},
+        'probe': {k for k in names if 'head.' in k},
     }[transfer_type]
     assert (transfer_type == 'full') == (expected == names)
     trained = {k for k, p in model.named_parameters() if p.requires_grad}
     assert trained == expected
     changed = train_a_step(model) & names
-    assert {'backbone.cls_token', 'head.mlp.0.weight'} <= changed <= expected
+    assert 'head.mlp.0.weight' in changed <= expected
+    assert ('backbone.cls_token' in changed) == (transfer_type != 'probe')
 
 
 def statistics(keys):
@@ -100,6 +102,50 @@ def test_frozen_parts_stay_in_eval_mode_only_if_asked(transfer_type):
     feats = model.backbone(inputs['points'])
     torch.testing.assert_close(
         model.eval().backbone(inputs['points'])['tokens'], feats['tokens'])
+
+
+def test_a_probe_reads_features_that_do_not_change():
+    model = classifier('probe')
+    assert not statistics(train_a_step(model))
+    assert model.head.training and model.head.mlp[1].training
+    assert not any(m.training for m in model.backbone.modules())
+    inputs, _ = batch()
+    feats = model.backbone(inputs['points'])
+    assert not feats['tokens'].requires_grad
+    torch.testing.assert_close(
+        model.eval().backbone(inputs['points'])['tokens'], feats['tokens'])
+
+
+SMALL_RECON = dict(type='mmkd3d.ReConTransformer', **SMALL)
+TOWERS = dict(
+    type='mmkd3d.TwoTower',
+    masked=dict(type='mmkd3d.PointTransformer', **SMALL),
+    contrast=dict(SMALL_RECON, global_tokens=('img', 'text'),
+                  plain_blocks=True))
+
+
+@pytest.mark.parametrize('transfer_type', ['mlp-3', 'linear', 'probe'])
+@pytest.mark.parametrize('backbone, own', [
+    (SMALL_RECON, {'global_token.cls', 'global_pos.cls'}),
+    (TOWERS, {'masked.cls_token', 'masked.cls_pos'})],
+    ids=['recon', 'twotower'])
+def test_of_the_global_tokens_only_that_of_the_class_is_trained(
+        backbone, own, transfer_type):
+    hidden = () if transfer_type == 'linear' else (8, )
+    model = MODELS.build(
+        dict(
+            type='mmkd3d.PointClassifier',
+            backbone=backbone,
+            head=dict(
+                type='mmkd3d.ClsHead', in_channels=24, num_classes=3,
+                pooling=('cls', 'img', 'text', 'max'), hidden_dims=hidden),
+            transfer_type=transfer_type))
+    assert {
+        k
+        for k, p in model.backbone.named_parameters() if p.requires_grad
+    } == (own if transfer_type != 'probe' else set())
+    assert all(p.requires_grad for p in model.head.parameters())
+    assert {'head.mlp.0.weight'} <= train_a_step(model)
 
 
 def test_what_is_trained_is_never_kept_in_eval_mode():

@@ -21,10 +21,11 @@ class PointClassifier(BaseModel):
         transfer_type: What is trained (ACT, section 7): ``'full'``: all;
             ``'mlp-3'`` and ``'linear'``: the head and the class token, the
             latter with a linear head; ``'side'``: also a side branch that is
-            added; ``'bit-fit'``: also all biases.
-        frozen_eval: Keep what is frozen in eval mode while training. As
-            published, its BatchNorm uses and updates batch statistics and
-            its stochastic depth is on.
+            added; ``'bit-fit'``: also all biases; ``'probe'``: the head
+            alone, on features that do not change.
+        frozen_eval: Keep what is frozen in eval mode while training; a probe
+            always does. As published, its BatchNorm uses and updates batch
+            statistics and its stochastic depth is on.
         data_preprocessor: Default ``dict(type='PointDataPreprocessor')``.
         init_cfg: As in mmengine.
 
@@ -54,7 +55,7 @@ class PointClassifier(BaseModel):
         self.side = None
         if transfer_type == 'side':
             self.side = SideBranch(self.backbone.embed_dims)
-        self.frozen_eval = frozen_eval
+        self.frozen_eval = frozen_eval or transfer_type == 'probe'
         freeze(self, transfer_type)
 
     def train(self, mode: bool = True) -> 'PointClassifier':

@@ -1,19 +1,24 @@
-"""What finetuning trains, and what it leaves alone (ACT, section 7)."""
+"""What finetuning trains, and what it leaves alone.
+
+The rules of ACT (section 7) and ReCon (section 5), and a probe.
+"""
 import difflib
 import re
 
 import torch.nn as nn
 
-_HEAD = r'head\.|backbone\.cls_(token|pos)$'
+_HEAD = r'head\.|backbone\.(.*\.)?(cls_(token|pos)|global_(token|pos)\.cls)$'
 TRANSFER_TYPES = {
     'full': r'',
     'mlp-3': _HEAD,
     'linear': _HEAD,
+    'probe': r'head\.',
     'side': _HEAD + r'|side\.',
     'bit-fit': _HEAD + r'|.*bias$',
 }
 """Patterns, matched at the start of a name, of the trained parameters. The
-published rules go by ``cls`` in a name, so they train the class token too."""
+published rules go by ``cls`` in a name, so they train the class token too,
+and not the other global tokens; ``'probe'`` trains the head alone."""
 
 
 def freeze(model: nn.Module, transfer_type: str) -> None:

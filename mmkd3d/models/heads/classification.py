@@ -8,8 +8,6 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-POOLING = ('cls', 'max', 'mean')
-
 
 @MODELS.register_module()
 class ClsHead(nn.Module):
@@ -18,11 +16,16 @@ class ClsHead(nn.Module):
     Args:
         in_channels: Width of the student, C.
         num_classes: Number of classes.
-        pooling: What is concatenated, of ``'cls'``, ``'max'``, ``'mean'``.
+        pooling: What is concatenated: ``'cls'``; ``'max'`` and ``'mean'``,
+            over the tokens of the patches; any global token of the student.
+            Published for ReCon: ``('cls', 'img', 'text', 'max')``.
         hidden_dims: Widths of the hidden layers, each Linear, BatchNorm, ReLU
             and dropout; empty for a linear head.
         dropout: Rate of the dropout.
         label_smoothing: Of the cross entropy.
+        skip_tokens: First patches that maximum and mean leave out. The
+            published two-tower classifier (ReCon, section 3) leaves out two,
+            by a slip: it counts three global tokens where there is one.
     """
 
     def __init__(self,
@@ -32,12 +35,14 @@ class ClsHead(nn.Module):
                  pooling: Sequence[str] = ('cls', 'max'),
                  hidden_dims: Sequence[int] = (256, 256),
                  dropout: float = 0.5,
-                 label_smoothing: float = 0.):
+                 label_smoothing: float = 0.,
+                 skip_tokens: int = 0):
         super().__init__()
-        if not pooling or set(pooling) - set(POOLING):
-            raise ValueError(
-                f'pooling names some of {POOLING}, got {tuple(pooling)}.')
+        if not pooling:
+            raise ValueError("pooling is empty: name at least one, e.g. "
+                             "('cls', 'max').")
         self.pooling = tuple(pooling)
+        self.skip_tokens = skip_tokens
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing
         layers, width = [], in_channels * len(self.pooling)
@@ -51,15 +56,22 @@ class ClsHead(nn.Module):
 
     def pool(self, feats: dict) -> Tensor:
         """(B, C * number of poolings) from the output of a student."""
-        tokens = feats['tokens']
+        tokens = feats['tokens'][:, self.skip_tokens:]
         parts = dict(
-            cls=feats['cls_token'],
-            max=tokens.max(dim=1).values,
+            feats.get('global_tokens', {}),
+            max=tokens.amax(dim=1),
             mean=tokens.mean(dim=1))
-        if 'cls' in self.pooling and parts['cls'] is None:
+        if feats['cls_token'] is not None:
+            parts['cls'] = feats['cls_token']
+        lacking = [name for name in self.pooling if name not in parts]
+        if lacking:
+            hint = ''
+            if 'cls' in lacking:
+                hint = (' A class token is there with with_cls_token=True, or '
+                        "'cls' among the global_tokens.")
             raise ValueError(
-                "pooling 'cls' needs a student with a class token: set "
-                "with_cls_token=True or pooling=('max', 'mean').")
+                f'pooling names {lacking}, the student has '
+                f'{sorted(parts)}.{hint}')
         return torch.cat([parts[name] for name in self.pooling], dim=-1)
 
     def forward(self, feats: dict) -> Tensor:

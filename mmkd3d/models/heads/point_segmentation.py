@@ -27,8 +27,9 @@ class PointSegHead(nn.Module):
     """Segmentation of scenes and of the parts of objects (ACT, section 9.1).
 
     Three levels of the student are carried from the centres of the patches to
-    the points; their maximum and mean over the patches and, for parts, the
-    category of the object are added to every point.
+    the points; their maximum and mean over the patches, for ReCon (section 8)
+    the maximum over its global tokens and, for parts, the category of the
+    object are added to every point.
 
     The first layers of both MLPs are linear in what is concatenated, and so
     is interpolation: each input is multiplied where there is least of it, the
@@ -46,6 +47,8 @@ class PointSegHead(nn.Module):
         hidden_dims: Widths of the MLP before the last layer.
         num_categories: Categories of objects, for parts; 0: none is used.
         category_dims: Width of the category's feature.
+        with_global_tokens: Whether the maximum over the global tokens of the
+            student, as the last block leaves them, is used.
         dropout: Rate after the first of ``hidden_dims``.
         class_weight: Weight of each label in the loss. Published for S3DIS:
             ``(max(n) / n) ** (1 / 3)`` with n points per label.
@@ -61,6 +64,7 @@ class PointSegHead(nn.Module):
                  hidden_dims: Sequence[int] = (512, 256),
                  num_categories: int = 0,
                  category_dims: int = 64,
+                 with_global_tokens: bool = False,
                  dropout: float = 0.5,
                  class_weight: Optional[Sequence[float]] = None,
                  ignore_index: int = -100):
@@ -72,6 +76,7 @@ class PointSegHead(nn.Module):
         self.num_classes = num_classes
         self.num_levels = num_levels
         self.num_categories = num_categories
+        self.with_global_tokens = with_global_tokens
         self.ignore_index = ignore_index
         if class_weight is not None:
             class_weight = torch.tensor(class_weight, dtype=torch.float32)
@@ -80,7 +85,7 @@ class PointSegHead(nn.Module):
         self.propagation = nn.Sequential(
             *shared_mlp(3 + width, *propagation_dims))
         self.label = None
-        cloud_dims = 2 * width
+        cloud_dims = 2 * width + with_global_tokens * in_channels
         if num_categories:
             cloud_dims += category_dims
             self.label = nn.Sequential(
@@ -106,9 +111,11 @@ class PointSegHead(nn.Module):
         points, levels = feats['points'], self.concat(feats['levels'])
         up = self.propagate(points, feats['centers'], levels)  # (B, N, D)
         cloud = [levels.amax(dim=1), levels.mean(dim=1)]
+        if self.with_global_tokens:
+            cloud.append(self.join_global_tokens(feats))
         if self.label is not None or category is not None:
             cloud.append(self.embed_category(category))
-        cloud = torch.cat(cloud, dim=1)  # (B, 2LC [+ 64])
+        cloud = torch.cat(cloud, dim=1)  # (B, 2LC [+ C] [+ 64])
         layer = self.mlp[0]
         of_points, of_cloud = layer.weight.split(
             [up.shape[2], cloud.shape[1]], dim=1)
@@ -124,6 +131,15 @@ class PointSegHead(nn.Module):
                 f'The head expects num_levels={self.num_levels}, the student '
                 f'returns {len(levels)}: name as many blocks in out_indices.')
         return torch.cat(tuple(levels), dim=-1)
+
+    def join_global_tokens(self, feats: dict) -> Tensor:
+        """Their element-wise maximum, without the final norm, (B, C)."""
+        tokens = feats.get('raw_global_tokens')
+        if not tokens:
+            raise ValueError(
+                'with_global_tokens=True needs a student that has some, a '
+                'ReConTransformer; set it to False for this one.')
+        return torch.stack([*tokens.values()]).amax(dim=0)
 
     def propagate(self, points: Tensor, centers: Tensor,
                   levels: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Augmentations of whole batches, on the device of the model.
 
-Each is a module ``points (B, N, 3+F) -> points``; only coordinates change.
+Each is a module ``points (B, N, 3+F) -> points``; only coordinates change, or
+which points there are.
 """
 import math
 from typing import Sequence
@@ -64,3 +65,29 @@ class RandomRotation(nn.Module):
         rotation[:, first, first] = rotation[:, second, second] = cos
         rotation[:, first, second], rotation[:, second, first] = sin, -sin
         return torch.cat([points[..., :3] @ rotation, points[..., 3:]], dim=-1)
+
+
+@MODELS.register_module()
+class SubsamplePoints(nn.Module):
+    """A random choice of points, the same places in every cloud of the batch.
+
+    This is what the published finetuning does after farthest point sampling
+    (ReCon, section 6): 1,024 of 1,200 points, 2,048 of 2,400, one choice per
+    batch. As it does not touch labels of points, it is for whole clouds only.
+
+    Args:
+        num_points: Points that remain, in random order.
+    """
+
+    def __init__(self, num_points: int):
+        super().__init__()
+        self.num_points = num_points
+
+    def forward(self, points: Tensor) -> Tensor:
+        N = points.shape[1]
+        if N < self.num_points:
+            raise ValueError(
+                f'SubsamplePoints keeps num_points={self.num_points}, the '
+                f'clouds have {N}: sample more of them in the pipeline.')
+        index = torch.randperm(N, device=points.device)[:self.num_points]
+        return points[:, index]
