@@ -1,5 +1,4 @@
 """Checkpoints that a kill in the middle of a write does not damage."""
-import os
 from pathlib import Path
 from typing import Optional, Union
 
@@ -9,6 +8,7 @@ from mmengine.logging import print_log
 
 from mmkd3d.checkpoints import read_checkpoint
 from mmkd3d.registry import HOOKS
+from mmkd3d.utils.atomic import write_atomic
 
 
 class AtomicBackend(LocalBackend):
@@ -16,14 +16,7 @@ class AtomicBackend(LocalBackend):
 
     def put(self, obj: Union[bytes, memoryview],
             filepath: Union[str, Path]) -> None:
-        filepath = Path(filepath)
-        filepath.parent.mkdir(parents=True, exist_ok=True)
-        partial = filepath.with_name(f'.{filepath.name}.partial')
-        with open(partial, 'wb') as f:
-            f.write(obj)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(partial, filepath)
+        write_atomic(filepath, obj)
 
 
 register_backend('mmkd3d.atomic', AtomicBackend, force=True)

@@ -1,0 +1,22 @@
+"""Files that are either there as a whole or not at all."""
+import os
+from pathlib import Path
+from typing import Union
+
+Data = Union[bytes, memoryview]
+
+
+def write_atomic(path: Union[str, Path], data: Data) -> None:
+    """Write a file that appears under its name only when it is whole.
+
+    A kill in the middle leaves what stood there before, and perhaps a hidden
+    ``.NAME.partial``, which the next write replaces.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.partial')
+    with open(partial, 'wb') as f:
+        f.write(data)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(partial, path)
