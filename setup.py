@@ -115,7 +115,11 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmkd3d', 'mmkd3d.*']),
     py_modules=['mmkd3d_startup'],
-    package_data={'mmkd3d': ['py.typed'], 'mmkd3d.datasets': ['meta/*']},
+    package_data={
+        'mmkd3d': ['py.typed'],
+        'mmkd3d.datasets': ['meta/*'],
+        'mmkd3d.models.teachers': ['references.json', 'prompts/*.json']
+    },
     install_requires=read_requirements('runtime'),
     extras_require=EXTRAS,
     cmdclass={'build_py': BuildPy},

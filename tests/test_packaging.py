@@ -157,7 +157,8 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     expected = {
         str(path.relative_to(REPO))
         for path in (*folders[0].rglob('*.py'), folders[0] / 'py.typed',
-                     *folders[1].glob('*')) if path.is_file()
+                     *folders[0].rglob('*.json'), *folders[1].glob('*'))
+        if path.is_file()
         and '.mim' not in path.parts
     }
     assert expected <= names

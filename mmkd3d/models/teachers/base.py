@@ -25,6 +25,7 @@ class BaseTeacher(nn.Module):
     Args:
         net: The network; frozen and set to eval mode here.
         embed_dims: Width of its outputs, D.
+        global_dims: Width Dg of the feature of a whole image; default D.
         keep_weights: Write the weights into state dicts after all, for files
             that stand on their own.
     """
@@ -35,12 +36,14 @@ class BaseTeacher(nn.Module):
                  net: nn.Module,
                  embed_dims: int,
                  *,
+                 global_dims: Optional[int] = None,
                  keep_weights: bool = False):
         super().__init__()
         net.requires_grad_(False).eval()
         # In a tuple, nn.Module does not see it and does not register it.
         self._holder = (net, )
         self.embed_dims = embed_dims
+        self.global_dims = embed_dims if global_dims is None else global_dims
         self.keep_weights = keep_weights
 
     @property
@@ -79,13 +82,16 @@ class BaseTeacher(nn.Module):
         """Features of images (B, 3, H, W) with values in [0, 1].
 
         Returns:
-            dict: ``global`` (B, D), ``tokens`` (B, L, D) in raster order and
+            dict: ``global`` (B, Dg), ``tokens`` (B, L, D) in raster order and
             ``grid_size`` (rows, columns) with L = rows * columns.
         """
         raise NotImplementedError(self._cannot('read images'))
 
     def encode_text(self, sentences: Sequence[str]) -> Tensor:
-        """Embed sentences as (len(sentences), D), of unit length."""
+        """Embed sentences as (len(sentences), D).
+
+        Of unit length where the teacher was built with ``normalize=True``.
+        """
         raise NotImplementedError(self._cannot('read text'))
 
     def forward_patches(self,
@@ -105,6 +111,14 @@ class BaseTeacher(nn.Module):
             TokenTransformer: It shares its weights with ``net``.
         """
         raise NotImplementedError(self._cannot('lend its transformer'))
+
+    def reference_feature(self) -> Tensor:
+        """Feature (D,) of a fixed input, by which a mix-up shows.
+
+        It depends on the weights and on what has to belong to them, not on
+        the options of a teacher; see :mod:`.references`.
+        """
+        raise NotImplementedError(self._cannot('be checked'))
 
     def _cannot(self, what: str) -> str:
         return (f'{type(self).__name__} can not {what}: choose another '

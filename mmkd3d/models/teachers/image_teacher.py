@@ -8,6 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import BaseTeacher
+from .references import reference_image
+
+CHANNEL_ORDERS = ('rgb', 'bgr')
 
 
 class ImageTeacher(BaseTeacher):
@@ -17,32 +20,82 @@ class ImageTeacher(BaseTeacher):
         net: The network; frozen and set to eval mode here.
         embed_dims: Width of its outputs, D.
         size: (height, width) of the images it reads.
-        mean: Of the channels, for images in [0, 1].
-        std: Of the channels.
+        own_statistics: Mean and standard deviation that belong to the
+            weights, of the channels of images in [0, 1]; default: the two
+            that follow.
+        mean: In place of the model's own.
+        std: In place of the model's own.
+        channel_order: ``'rgb'``, or ``'bgr'`` to hand the network the
+            channels of its (RGB) images in reverse; ``mean`` and ``std`` are
+            for what the network gets.
+        kwargs: Of :class:`BaseTeacher`.
     """
 
-    def __init__(self, net: nn.Module, embed_dims: int, *,
-                 size: Sequence[int], mean: Sequence[float],
-                 std: Sequence[float]):
-        super().__init__(net, embed_dims)
+    def __init__(self,
+                 net: nn.Module,
+                 embed_dims: int,
+                 *,
+                 size: Sequence[int],
+                 own_statistics: Optional[Sequence[Sequence[float]]] = None,
+                 mean: Optional[Sequence[float]] = None,
+                 std: Optional[Sequence[float]] = None,
+                 channel_order: str = 'rgb',
+                 **kwargs):
+        super().__init__(net, embed_dims, **kwargs)
+        if channel_order not in CHANNEL_ORDERS:
+            raise ValueError('channel_order is one of '
+                             f'{", ".join(CHANNEL_ORDERS)}, got '
+                             f'{channel_order!r}.')
         self.size = tuple(size)
-        for name, values in (('mean', mean), ('std', std)):
+        self.channel_order = channel_order
+        own_mean, own_std = own_statistics or (mean, std)
+        for name, values in (('mean', own_mean if mean is None else mean),
+                             ('std', own_std if std is None else std),
+                             ('own_mean', own_mean), ('own_std', own_std)):
             self.register_buffer(
-                name,
-                torch.tensor(values).view(1, 3, 1, 1),
-                persistent=False)
+                name, per_channel(values, name), persistent=False)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Resize images (B, 3, H, W) in [0, 1] and standardise them."""
         if images.shape[-2:] != self.size:
             images = F.interpolate(
                 images, self.size, mode='bicubic', antialias=True)
+        if self.channel_order == 'bgr':
+            images = images.flip(1)
         return (images - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> dict:
+        """See :class:`BaseTeacher`; images are resized to ``self.size``."""
+        return self.forward_pixels(self.prepare(images))
+
+    def forward_pixels(self, pixels: Tensor) -> dict:
+        """What ``forward`` returns, from what ``prepare`` returns."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def forward_tokens(self, tokens: Tensor) -> Tensor:
         """Run blocks and norms; no class token, no image positions."""
         return self.token_transformer()(tokens)
+
+    def reference_feature(self) -> Tensor:
+        """Mean of the tokens of the reference image.
+
+        Standardised as belongs to the weights: other statistics and another
+        order of the channels, if asked for, are meant.
+        """
+        image = reference_image(self.size).to(self.own_mean.device)
+        pixels = (image - self.own_mean) / self.own_std
+        return self.forward_pixels(pixels)['tokens'].mean(1)[0]
+
+
+def per_channel(values: Optional[Sequence[float]], name: str) -> Tensor:
+    """Three numbers as (1, 3, 1, 1); ``ValueError`` for anything else."""
+    given = torch.tensor([] if values is None else values)
+    if given.shape != (3, ) or (name.endswith('std') and given.min() <= 0):
+        raise ValueError(
+            f'{name} is one number per channel, above 0 where it divides; '
+            f'got {values}.')
+    return given.float().view(1, 3, 1, 1)
 
 
 def check_weights(checkpoint: Optional[str], model_name: str,

@@ -1,5 +1,5 @@
 """Image towers of CLIP as teachers."""
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 import torch.nn as nn
@@ -7,7 +7,9 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from .image_teacher import ImageTeacher, check_weights, weights_error
+from .image_teacher import ImageTeacher
+from .open_clip_models import create_clip, import_open_clip
+from .references import check_reference
 from .token_transformer import TokenTransformer
 
 
@@ -16,24 +18,27 @@ class OpenClipTeacher(ImageTeacher):
     """The vision transformer of a CLIP model of open_clip.
 
     Needs the extra ``clip`` (``pip install "mmkd3d[clip]"``). Only the image
-    tower is kept, up to its last norm: features have the width of the
-    transformer, not that of the space shared with language. Size, mean and
-    standard deviation are the model's own.
+    tower is kept. Tokens are those after its last norm, with the width of the
+    transformer. Size, mean and standard deviation are the model's own.
 
     Args:
         model_name: open_clip's name. The activation is part of it: the
             weights of OpenAI belong to ``'ViT-B-16-quickgelu'``, and
-            ``'ViT-B-16'``, which has GELU, would take them without an error.
-        checkpoint: ``.safetensors`` or ``.pt`` file with the weights of both
-            towers, keys as in open_clip. None asks open_clip to find those of
-            ``pretrained`` in its cache or on the hub.
+            ``'ViT-B-16'`` has GELU.
+        checkpoint: See :func:`~.open_clip_models.create_clip`.
         pretrained: open_clip's tag of the weights, without a checkpoint.
+        projection: Take ``global`` into the space shared with language; else
+            it is the class token after the last norm.
         random_weights: The control: no pretrained weights at all.
         model_kwargs: More arguments of ``open_clip.create_model``.
+        reference: See :func:`~.references.check_reference`.
+        options: ``mean``, ``std``, ``channel_order`` and ``keep_weights`` of
+            :class:`ImageTeacher`.
 
     Raises:
         FileNotFoundError: No weights, or not those of this model.
-        ValueError: The image tower is not a ViT with a class token.
+        ValueError: The image tower is not a ViT with a class token, or the
+            weights do not belong to what is around them.
     """
 
     def __init__(self,
@@ -41,30 +46,42 @@ class OpenClipTeacher(ImageTeacher):
                  checkpoint: Optional[str] = None,
                  *,
                  pretrained: str = 'openai',
+                 projection: bool = False,
                  random_weights: bool = False,
-                 model_kwargs: Optional[dict] = None):
-        check_weights(checkpoint, model_name, 'open_clip_model.safetensors')
-        source = None if random_weights else str(checkpoint or pretrained)
-        net = create_tower(model_name, source, **(model_kwargs or {}))
+                 model_kwargs: Optional[dict] = None,
+                 reference: Union[str, bool] = True,
+                 **options):
+        net = create_clip(
+            model_name,
+            checkpoint,
+            pretrained=pretrained,
+            random_weights=random_weights,
+            **(model_kwargs or {})).visual
+        check_vit(net, model_name)
+        preprocess = net.preprocess_cfg
         super().__init__(
             net,
             net.transformer.width,
+            global_dims=net.output_dim if projection else None,
             size=net.image_size,
-            mean=net.preprocess_cfg['mean'],
-            std=net.preprocess_cfg['std'])
+            own_statistics=(preprocess['mean'], preprocess['std']),
+            **options)
+        self.projection = projection
+        check_reference(self, reference)
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> dict:
-        """See :class:`BaseTeacher`; images are resized to ``self.size``."""
+    def forward_pixels(self, pixels: Tensor) -> dict:
+        """See :class:`ImageTeacher`."""
         out = self.net.forward_intermediates(
-            self.prepare(images),
+            pixels,
             indices=1,
             normalize_intermediates=True,
             intermediates_only=True,
             output_fmt='NLC',
             output_extra_tokens=True)
+        feats = out['image_intermediates_prefix'][0][:, 0]
         return {
-            'global': out['image_intermediates_prefix'][0][:, 0],
+            'global': feats @ self.net.proj if self.projection else feats,
             'tokens': out['image_intermediates'][0],
             'grid_size': self.net.grid_size
         }
@@ -78,27 +95,13 @@ class OpenClipTeacher(ImageTeacher):
             pre=self.net.ln_pre)
 
 
-def create_tower(model_name: str, source: Optional[str],
-                 **kwargs) -> nn.Module:
-    """Image tower with the weights of a file or tag; None: random ones."""
-    try:
-        import open_clip
-    except ImportError as error:
-        raise ImportError('OpenClipTeacher needs the package open_clip: '
-                          'pip install "mmkd3d[clip]"') from error
-    try:
-        # Random weights are the same every time, and nobody else's change.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            net = open_clip.create_model(model_name, source, **kwargs).visual
-    except (OSError, RuntimeError) as error:
-        raise weights_error(source, model_name, error) from error
+def check_vit(net: nn.Module, model_name: str) -> None:
+    """``ValueError`` if an image tower is no ViT with a class token."""
     plain = (
-        isinstance(net, open_clip.transformer.VisionTransformer)
+        isinstance(net, import_open_clip().transformer.VisionTransformer)
         and net.attn_pool is None and net.pool_type == 'tok')
     if not plain:
         raise ValueError(
             f'The image tower of {model_name}, {type(net).__name__}, is not a '
             'ViT with a class token, such as ViT-B-16-quickgelu. For a tower '
             'that open_clip takes from timm use TimmTeacher.')
-    return net

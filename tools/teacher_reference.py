@@ -1,0 +1,83 @@
+#!/usr/bin/env python
+"""The reference feature of a teacher, by which its weights are known.
+
+Take it from a teacher that is known to be right: then teachers built with
+`reference=FILE` and these weights are compared with it.
+"""
+import argparse
+import json
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+
+import mmkd3d
+from mmkd3d.models.teachers.references import make_entry, read_references
+from mmkd3d.registry import MODELS
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='examples:\n'
+        '  python tools/teacher_reference.py OpenClipTeacher --options '
+        'model_name=ViT-B-32-quickgelu \\\n'
+        '      checkpoint=ViT-B-32.pt --record references.json\n'
+        '  python tools/teacher_reference.py my_config.py --at model.teacher')
+    parser.add_argument(
+        'teacher', help='type of a teacher, or a config (name or file)')
+    parser.add_argument(
+        '--at',
+        default='model.teacher',
+        help='where a config holds the teacher; default: %(default)s')
+    parser.add_argument(
+        '--options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='arguments of the teacher')
+    parser.add_argument('--name', help='of the weights, for messages')
+    parser.add_argument(
+        '--record', type=Path, metavar='FILE',
+        help='table (json) that gets the entry; else it is only printed')
+    return parser.parse_args(argv)
+
+
+def teacher_config(args) -> dict:
+    """Type and arguments of the teacher, without a check of its own."""
+    if MODELS.get(args.teacher) is not None:
+        found = dict(type=args.teacher)
+    else:
+        config = (
+            Config.fromfile(args.teacher) if args.teacher.endswith('.py') else
+            mmkd3d.get_config(args.teacher))
+        found = config
+        for part in args.at.split('.'):
+            if part not in found:
+                raise ValueError(
+                    f'{args.teacher} has no {part!r} of {args.at!r}; there '
+                    f'are {", ".join(found)}. Say with --at where the '
+                    'teacher is.')
+            found = found[part]
+    return {**found, **args.options, 'reference': False}
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    init_default_scope('mmkd3d')
+    config = teacher_config(args)
+    name = args.name or ' '.join(
+        str(config[key]) for key in ('type', 'model_name') if key in config)
+    entry = make_entry(MODELS.build(config), name)
+    print(json.dumps(entry, indent=1))
+    if args.record:
+        known = read_references(args.record) if args.record.exists() else {}
+        args.record.write_text(
+            json.dumps({**known, **entry}, indent=1) + '\n')
+    return entry
+
+
+if __name__ == '__main__':
+    main()
