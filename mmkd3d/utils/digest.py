@@ -6,18 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-GOLDEN = -7046029254386353131  # 2^64 / golden ratio, as a signed int64
-MIXERS = (-4658895280553007687, -7723592293110705685)  # of SplitMix64
-LOW_HALF = 0xFFFFFFFF
+# Of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as signed numbers.
+GOLDEN = -7046029254386353131
+MIXERS = (-4658895280553007687, -7723592293110705685)
 
 
 def row_digests(x: Tensor) -> Tensor:
     """Exact checksum of the bits of every sample of a batch, in parallel.
 
-    A sum, modulo 2^64, of pairs of values times odd weights that depend on
-    the place: the same on every device, whatever the order of the sum. One
-    changed value always changes it; anything else goes unnoticed with a
-    chance of some 2^-32.
+    Pairs of values are scrambled, one to one, with their place, and summed
+    modulo 2^64: the same on every device, whatever the order of the sum. One
+    changed pair always shows; more go unnoticed with a chance of 2^-64.
 
     Args:
         x: (B, ...), taken as float32.
@@ -28,17 +27,20 @@ def row_digests(x: Tensor) -> Tensor:
     bits = x.float().contiguous().flatten(1).view(torch.int32)  # (B, n)
     length = bits.shape[1]
     bits = F.pad(bits, (0, length % 2)).view(torch.int64)  # (B, n / 2)
-    # Without this, flips of two signs in the upper halves cancel.
-    bits = bits ^ ((bits >> 32) & LOW_HALF)
-    return (bits * _odd_weights(bits)).sum(1) ^ length
+    places = torch.arange(1, bits.shape[1] + 1, device=bits.device)
+    return _scramble(bits ^ _scramble(places * GOLDEN)).sum(1) ^ length
 
 
-def _odd_weights(bits: Tensor) -> Tensor:
-    """A scrambled odd number for every column of ``bits`` (SplitMix64)."""
-    z = torch.arange(1, bits.shape[1] + 1, device=bits.device) * GOLDEN
-    z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * MIXERS[0]
-    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * MIXERS[1]
-    return z | 1
+def _scramble(z: Tensor) -> Tensor:
+    """Map int64 to int64, one to one, so that every bit turns on all."""
+    for shift, mixer in zip((30, 27), MIXERS):
+        z = (z ^ _shift(z, shift)) * mixer
+    return z ^ _shift(z, 31)
+
+
+def _shift(z: Tensor, by: int) -> Tensor:
+    """To the right, as if without a sign."""
+    return (z >> by) & ((1 << 64 - by) - 1)
 
 
 def text_digest(lines: Iterable[str]) -> str:
