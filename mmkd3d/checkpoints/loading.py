@@ -20,8 +20,8 @@ class LoadReport(NamedTuple):
         missing: Keys of the module that the file does not have.
         unexpected: Keys of the file, under the prefix, that the module lacks.
         mismatched: Keys with another shape: ``key: file (3,) module (4,)``.
-        left_out: Keys of the file outside the prefix, and those of untrained
-            heads that the module does not have.
+        left_out: Keys of the file outside the prefix, and those that the
+            module does not have and may do without.
     """
     loaded: list
     missing: list
@@ -48,9 +48,10 @@ def load_pretrained(module: nn.Module,
     """Load a checkpoint, ours or a published one, or say why not.
 
     Published files (``mmkd3d.checkpoints.SOURCES``) are recognised by their
-    keys and renamed first. Then every key under ``prefix`` must fit. Two kinds
-    of keys may be on one side only: the weights of a teacher, which the file
-    has all or none of, and heads that a published file carries untrained.
+    keys and renamed first. Then every key under ``prefix`` must fit. Some
+    keys may be on one side only: the weights of a teacher, which the file has
+    all or none of, heads that a published file carries untrained, and what
+    the module's ``skipped_keys`` start as: parts that only training needs.
 
     Args:
         module: What is filled, in place; untouched if the keys do not fit.
@@ -78,6 +79,7 @@ def load_pretrained(module: nn.Module,
     if not inside:
         inside, left_out = state, []
     own = expected_state(module, inside)
+    optional += tuple(getattr(module, 'skipped_keys', ()))
     surplus = [k for k in inside if k.startswith(optional) and k not in own]
     inside = {k: v for k, v in inside.items() if k not in surplus}
     report, fitting = compare(own, inside, left_out + surplus)

@@ -1,0 +1,129 @@
+"""Voting against a loop that is written out, and beside the plain test."""
+import time
+
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from torch.utils.data import DataLoader
+
+from mmkd3d.models.modules.augment import ScaleTranslate
+from mmkd3d.registry import MODELS
+
+SHAPES, P, N = 14, 20, 12
+SCALE = dict(type='mmkd3d.ScaleTranslate', scale=(0.2, 5.), shift=0)
+
+
+@MODELS.register_module()
+class FirstPoints(BaseModel):
+    """Its logits are the sum of the first two points, so order matters."""
+
+    def __init__(self):
+        super().__init__(dict(type='mmkd3d.PointDataPreprocessor'))
+        self.seen = []
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        points = inputs['points']
+        self.seen.append(points)
+        logits = points[:, :2].sum(1)
+        if mode == 'tensor':
+            return logits
+        for sample, row in zip(data_samples, logits):
+            sample.pred_label = row.argmax()
+        return data_samples
+
+
+def shapes():
+    generator = torch.Generator().manual_seed(0)
+    return [
+        dict(
+            inputs=dict(points=torch.randn(P, 3, generator=generator)),
+            data_samples=BaseDataElement(gt_label=torch.tensor(i % 3)))
+        for i in range(SHAPES)
+    ]
+
+
+def runner(tmp_path, **test_cfg):
+    return Runner(
+        model=dict(type='FirstPoints'),
+        work_dir=str(tmp_path),
+        test_dataloader=DataLoader(
+            shapes(), batch_size=4, collate_fn=pseudo_collate,
+            generator=torch.Generator()),  # it draws from torch's own
+        test_evaluator=dict(type='mmkd3d.Accuracy'),
+        test_cfg=dict(
+            type='mmkd3d.VotingTestLoop', num_points=N, **test_cfg),
+        default_scope='mmkd3d',
+        experiment_name=f'{tmp_path.name}_{time.time_ns()}')
+
+
+def run(tmp_path, **test_cfg):
+    own = runner(tmp_path, **test_cfg)
+    torch.manual_seed(3)
+    return own, own.test()
+
+
+def naive(votes, rounds, augment):
+    """Accuracy of every round, a sum for every vote of every batch."""
+    clouds = [s['inputs']['points'] for s in shapes()]
+    torch.manual_seed(3)
+    accuracy = []
+    for _ in range(rounds):
+        right = 0
+        for start in range(0, SHAPES, 4):
+            batch = clouds[start:start + 4]
+            logits = [torch.zeros(3) for _ in batch]
+            for _ in range(votes):
+                index = torch.randperm(P)[:N]
+                points = torch.stack([cloud[index] for cloud in batch])
+                if augment:
+                    points = augment(points)
+                for total, cloud in zip(logits, points):
+                    total += (cloud[0] + cloud[1]) / votes
+            right += sum(
+                int(total.argmax()) == (start + i) % 3
+                for i, total in enumerate(logits))
+        accuracy.append(100 * right / SHAPES)
+    return accuracy
+
+
+@pytest.mark.parametrize('augment', [None, SCALE], ids=['none', 'scale'])
+@pytest.mark.parametrize('votes, rounds', [(1, 6), (3, 4)])
+def test_rounds_are_those_of_the_loop_written_out(tmp_path, votes, rounds,
+                                                  augment):
+    _, metrics = run(tmp_path, votes=votes, rounds=rounds, augment=augment)
+    expected = naive(
+        votes, rounds,
+        augment and ScaleTranslate(scale=augment['scale'], shift=0))
+    assert len(set(expected)) > 1  # or the best would be the mean
+    name = f'acc_vote{votes}'
+    assert metrics[f'{name}/mean'] == pytest.approx(sum(expected) / rounds)
+    assert metrics[f'{name}/best_of_{rounds}'] == pytest.approx(max(expected))
+
+
+def test_the_plain_result_is_that_of_the_first_points(tmp_path):
+    own, metrics = run(tmp_path, votes=2, rounds=3, augment=SCALE)
+    right = sum(
+        int(s['inputs']['points'][:2].sum(0).argmax()) == i % 3
+        for i, s in enumerate(shapes()))
+    assert metrics['acc/overall'] == pytest.approx(100 * right / SHAPES)
+    assert set(metrics) == {
+        'acc/overall', 'acc/class_mean', 'acc_vote2/mean',
+        'acc_vote2/best_of_3'
+    }
+    seen = own.model.seen
+    assert torch.equal(seen[0][1], shapes()[1]['inputs']['points'][:N])
+    assert len(seen) == 4 + 4 * 2 * 3
+    assert all(points.shape[1:] == (N, 3) for points in seen)
+
+
+def test_settings_without_sense_are_errors(tmp_path):
+    for setting in ('votes', 'rounds'):
+        with pytest.raises(ValueError, match=f'{setting}=0'):
+            run(tmp_path, **{setting: 0})
+    own = runner(tmp_path, rounds=1)
+    own._test_loop['num_points'] = P + 1
+    with pytest.raises(ValueError, match='num_points=21.* 20'):
+        own.test()
