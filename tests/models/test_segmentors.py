@@ -69,7 +69,7 @@ def published_form(head, feats, category):
     x = head.propagation(torch.cat([points, torch.stack(up)], 2).flatten(0, 1))
     one_hot = torch.eye(head.num_categories)[category]
     parts = [levels.amax(1), levels.mean(1)]
-    if head.with_global_tokens:
+    if head.with_global:
         cls, img, text = feats['raw_global_tokens'].values()
         parts.append(torch.maximum(torch.maximum(cls, img), text))
     parts.append(head.label(one_hot))
@@ -78,7 +78,7 @@ def published_form(head, feats, category):
 
 
 @pytest.mark.parametrize('student', [
-    dict(), dict(backbone=RECON, with_global_tokens=True)],
+    dict(), dict(backbone=RECON, with_global=True)],
     ids=['act', 'recon'])
 @pytest.mark.parametrize('training', [False, True])
 def test_head_is_the_published_concatenation(training, student):
@@ -193,7 +193,7 @@ def test_a_missing_or_unknown_category_is_an_error(mode):
 
 def test_global_tokens_that_the_student_lacks_are_an_error():
     with pytest.raises(ValueError, match='ReConTransformer'):
-        segmentor(with_global_tokens=True)(*batch())
+        segmentor(with_global=True)(*batch())
 
 
 def test_sizes_that_do_not_fit_are_an_error():

@@ -47,7 +47,7 @@ class PointSegHead(nn.Module):
         hidden_dims: Widths of the MLP before the last layer.
         num_categories: Categories of objects, for parts; 0: none is used.
         category_dims: Width of the category's feature.
-        with_global_tokens: Whether the maximum over the global tokens of the
+        with_global: Whether the maximum over the global tokens of the
             student, as the last block leaves them, is used.
         dropout: Rate after the first of ``hidden_dims``.
         class_weight: Weight of each label in the loss. Published for S3DIS:
@@ -64,7 +64,7 @@ class PointSegHead(nn.Module):
                  hidden_dims: Sequence[int] = (512, 256),
                  num_categories: int = 0,
                  category_dims: int = 64,
-                 with_global_tokens: bool = False,
+                 with_global: bool = False,
                  dropout: float = 0.5,
                  class_weight: Optional[Sequence[float]] = None,
                  ignore_index: int = -100):
@@ -76,7 +76,7 @@ class PointSegHead(nn.Module):
         self.num_classes = num_classes
         self.num_levels = num_levels
         self.num_categories = num_categories
-        self.with_global_tokens = with_global_tokens
+        self.with_global = with_global
         self.ignore_index = ignore_index
         if class_weight is not None:
             class_weight = torch.tensor(class_weight, dtype=torch.float32)
@@ -85,7 +85,7 @@ class PointSegHead(nn.Module):
         self.propagation = nn.Sequential(
             *shared_mlp(3 + width, *propagation_dims))
         self.label = None
-        cloud_dims = 2 * width + with_global_tokens * in_channels
+        cloud_dims = 2 * width + with_global * in_channels
         if num_categories:
             cloud_dims += category_dims
             self.label = nn.Sequential(
@@ -111,7 +111,7 @@ class PointSegHead(nn.Module):
         points, levels = feats['points'], self.concat(feats['levels'])
         up = self.propagate(points, feats['centers'], levels)  # (B, N, D)
         cloud = [levels.amax(dim=1), levels.mean(dim=1)]
-        if self.with_global_tokens:
+        if self.with_global:
             cloud.append(self.join_global_tokens(feats))
         if self.label is not None or category is not None:
             cloud.append(self.embed_category(category))
@@ -137,7 +137,7 @@ class PointSegHead(nn.Module):
         tokens = feats.get('raw_global_tokens')
         if not tokens:
             raise ValueError(
-                'with_global_tokens=True needs a student that has some, a '
+                'with_global=True needs a student that has some, a '
                 'ReConTransformer; set it to False for this one.')
         return torch.stack([*tokens.values()]).amax(dim=0)
 
