@@ -9,6 +9,7 @@ from mmkd3d.registry import MODELS
 from mmkd3d.utils.digest import text_digest
 
 from ..teachers.cache import FeatureCache
+from ..teachers.prompts import load_prompts
 from .base import BaseTarget, metainfo
 from .feature_bank import FeatureBank
 
@@ -140,7 +141,6 @@ def find_templates(prompts: Union[str, Sequence[str], None]) -> list[str]:
     if prompts is None:
         return ['{}']
     if isinstance(prompts, str):
-        from ..teachers.prompts import load_prompts
         return load_prompts(prompts)
     without = [template for template in prompts if '{}' not in template]
     if without or not prompts:

@@ -8,21 +8,24 @@ from mmkd3d.registry import MODELS
 
 from .base import BaseTeacher
 
+# They change no feature: weights are told apart by their checksum, not by the
+# place where they lie.
+IGNORED = ('checkpoint', 'trust', 'reference', 'keep_weights')
+
 
 def describe(cfg: Optional[dict]) -> Optional[dict]:
-    """Type and arguments of a part, defaults included, as JSON knows them.
-
-    ``checkpoint`` is left out: weights are told apart by their checksum, not
-    by the place where they lie.
-    """
+    """Type and arguments of a part, defaults included, as JSON knows them."""
     if cfg is None:
         return None
     kind = cfg['type']
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    given = {k: v for k, v in cfg.items() if k not in ('type', '_scope_')}
+    given = {
+        k: v
+        for k, v in cfg.items() if k not in ('type', '_scope_', *IGNORED)
+    }
     bound = inspect.signature(kind).bind_partial(**given)
     bound.apply_defaults()
-    arguments = {k: v for k, v in bound.arguments.items() if k != 'checkpoint'}
+    arguments = {k: v for k, v in bound.arguments.items() if k not in IGNORED}
     plain = json.dumps(dict(type=kind.__name__, **arguments), default=str)
     return json.loads(plain)
 

@@ -1,0 +1,191 @@
+"""The command that asks the teachers once."""
+import json
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from mmkd3d.registry import DATASETS, MODELS
+from tests.models.stub_teachers import (IMAGE, PROMPTS, RENDERER, TEXT,
+                                        StubImageTeacher, StubTextTeacher,
+                                        cloud, make_samples, picture)
+from tools import cache_teacher
+
+IMG = dict(type='ImageTarget', teacher=IMAGE, renderer=RENDERER)
+TXT = dict(type='TextTarget', teacher=TEXT, prompts=PROMPTS)
+
+
+@DATASETS.register_module(force=True)
+class StubShapes(Dataset):
+    """Ten samples; that with number ``damaged`` can not be loaded."""
+
+    def __init__(self, kind='view_points', damaged=None, jitter=0., shift=0.,
+                 captions=10):
+        self.kind, self.damaged = kind, damaged
+        self.jitter, self.shift = jitter, shift
+        self.captions = captions
+
+    def __len__(self):
+        return 10
+
+    def get_data_info(self, i):
+        return dict(sample_id=f's{i}')
+
+    def __getitem__(self, i):
+        if i == self.damaged:
+            raise OSError(f'sample {i} is damaged')
+
+        def field(i):
+            value = (picture if self.kind == 'image' else cloud)(i)
+            return value + self.shift + self.jitter * torch.rand(())
+
+        fields = {self.kind: field} if self.kind else {}
+        sample, = make_samples(
+            1, begin=i, **fields,
+            caption=lambda i: f'shape {i % 4}' if i < self.captions else None)
+        return dict(
+            inputs=dict(points=torch.zeros(9, 3)), data_samples=sample)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the tool on a config with both targets; returns the folders."""
+    StubTextTeacher.sentences.clear()
+    StubImageTeacher.images = 0
+
+    def run(*options, img=None, text=None, **dataset):
+        targets = dict(
+            img={**IMG, **(img or {})}, text={**TXT, **(text or {})})
+        loader = dict(
+            batch_size=2, num_workers=0,
+            dataset=dict(type='StubShapes', **dataset))
+        config = tmp_path / 'recon.py'
+        config.write_text(
+            f"default_scope = 'mmkd3d'\n"
+            f"model = dict(type='ReCon', targets={targets})\n"
+            f'train_dataloader = {loader}\n')
+        run.targets = targets
+        return cache_teacher.main([
+            str(config), '--out', str(tmp_path / 'out'), '--device', 'cpu',
+            '--batch-size', '3', *options
+        ])
+
+    return run
+
+
+def build(run, name, **kwargs):
+    return MODELS.build(dict(run.targets[name], **kwargs))
+
+
+def test_both_caches_are_built_and_give_the_same_targets(run, capsys):
+    folders = run()
+    printed = capsys.readouterr()
+    assert (f'--cfg-options model.targets.img.cache={folders["img"]} '
+            f'model.targets.text.cache={folders["text"]}') in printed.out
+    assert '10 samples, 0.0 MB; 0 are there' in printed.out + printed.err
+    samples = make_samples(10, view_points=cloud)
+    points = torch.zeros(10, 9, 3)
+    for name in ('img', 'text'):
+        asked, cached = build(run, name), build(
+            run, name, cache=str(folders[name]))
+        torch.manual_seed(0)
+        expected = asked(points, samples)
+        torch.manual_seed(0)
+        torch.testing.assert_close(cached(points, samples), expected,
+                                   rtol=1e-6, atol=1e-6)
+        assert cached.teacher is None
+    manifest = json.loads((folders['img'] / 'manifest.json').read_text())
+    assert manifest['source']['dataset'] == 'StubShapes'
+
+
+def test_a_second_run_asks_nothing(run):
+    run()
+    images, sentences = StubImageTeacher.images, len(
+        StubTextTeacher.sentences)
+    assert (images, sentences) == (10 * 3, 3 * len(PROMPTS))
+    run()
+    assert StubImageTeacher.images == images
+    assert len(StubTextTeacher.sentences) == sentences
+
+
+def test_an_interrupted_build_computes_only_the_rest(run, monkeypatch):
+    read = StubImageTeacher.forward
+
+    def interrupted(self, images):
+        if StubImageTeacher.images == 2 * 3 * 3:  # two batches of three
+            raise KeyboardInterrupt
+        return read(self, images)
+
+    monkeypatch.setattr(StubImageTeacher, 'forward', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run('--only', 'img')
+    monkeypatch.setattr(StubImageTeacher, 'forward', read)
+    StubImageTeacher.images = 0
+    folder = run('--only', 'img')['img']
+    assert StubImageTeacher.images == 4 * 3
+    points, samples = torch.zeros(10, 9, 3), make_samples(
+        10, view_points=cloud)
+    idx = torch.arange(10) % 3
+    torch.testing.assert_close(
+        build(run, 'img', cache=str(folder))(points, samples, idx),
+        build(run, 'img')(points, samples, idx), rtol=1e-6, atol=1e-6)
+
+
+def test_a_sample_that_can_not_be_loaded_loses_nothing(run):
+    with pytest.raises(OSError, match='sample 7 is damaged'):
+        run('--only', 'img', damaged=7)
+    assert StubImageTeacher.images == 6 * 3
+    run('--only', 'img')
+    assert StubImageTeacher.images == 10 * 3
+
+
+def test_images_of_the_samples_are_cached_without_a_renderer(run):
+    folder = run('--only', 'img', kind='image', img=dict(renderer=None))['img']
+    target = build(run, 'img', cache=str(folder))
+    samples = make_samples(10, image=picture)
+    torch.testing.assert_close(
+        target(torch.zeros(10, 9, 3), samples),
+        build(run, 'img')(torch.zeros(10, 9, 3), samples))
+    with pytest.raises(ValueError, match='not what the teacher cache'):
+        build(run, 'img', cache=str(folder))(
+            torch.zeros(10, 9, 3),
+            make_samples(10, image=lambda i: picture(i).flip(-1)))
+
+
+def test_captions_are_cached_and_those_that_lack_named(run):
+    folder = run('--only', 'text', text=dict(source='caption'))['text']
+    keys = json.loads((folder / 'keys.json').read_text())
+    assert keys == [f'shape {i}' for i in range(4)]
+    with pytest.raises(SystemExit, match='2 of 3 .*no caption: s7, s8'):
+        run('--only', 'text', text=dict(source='caption'), captions=7)
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(jitter=1.), 'view points of sample 0 differ.*KeepViewPoints'),
+    (dict(kind='image', jitter=1., img=dict(renderer=None)),
+     'images of sample 0 differ.*AugmentRendering'),
+    (dict(kind=None), "bring nothing .*type='KeepViewPoints'"),
+    (dict(kind=None, img=dict(renderer=None)), "type='LoadRendering'"),
+    (dict(img=dict(renderer=dict(RENDERER, random=True))),
+     'StubRenderer draws random views')])
+def test_what_no_cache_can_stand_for_is_refused(run, change, message):
+    with pytest.raises(SystemExit, match=message):
+        run('--only', 'img', **change)
+
+
+def test_a_stale_cache_is_refused_until_it_is_rebuilt(run):
+    run()
+    teacher = dict(teacher=dict(IMAGE, seed=1))
+    with pytest.raises(SystemExit, match='teacher.checksum(.|\n)*--rebuild'):
+        run(img=teacher)
+    folder = run('--only', 'img', '--rebuild', img=teacher)['img']
+    build(run, 'img', cache=str(folder))
+    with pytest.raises(SystemExit, match='begun with other data.*row 0'):
+        run('--only', 'img', img=teacher, shift=1.)
+
+
+def test_targets_that_are_not_there_are_named(run):
+    with pytest.raises(SystemExit, match=r"targets img, text, not \['image'"):
+        run('--only', 'image')
+    with pytest.raises(SystemExit, match='has the targets none'):
+        cache_teacher.main(['point-mae_toy'])

@@ -1,0 +1,92 @@
+#!/usr/bin/env python
+"""Ask the teachers of a pretraining config once, and keep what they say.
+
+Every target of the model (model.targets.NAME) gets a cache in OUT/NAME. Text:
+all categories or captions of the training set, in all prompts. Images: all
+views of every shape; they must be the same every time, so AugmentRendering,
+random views, and random steps before KeepViewPoints are refused.
+
+The command can be stopped at any time; the same command goes on from there.
+A cache knows the teacher (with a checksum of its weights), the renderer or
+the prompts, and the data it was made of, and is refused where one differs:
+then --rebuild. What is printed at the end is what the training needs.
+"""
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+import mmkd3d
+from mmkd3d.apis.teacher_cache import cache_targets
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: python tools/cache_teacher.py recon_toy\n'
+        'then: python tools/train.py configs/toy/recon_toy.py --cfg-options '
+        'model.targets.text.cache=work_dirs/teacher_cache/recon_toy/text')
+    parser.add_argument('config', help='name of a shipped config, or a file')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='folder of the caches; default work_dirs/teacher_cache/CONFIG')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        default=(),
+        metavar='NAME',
+        help='targets to cache, such as img or text; default: all')
+    parser.add_argument(
+        '--dtype',
+        choices=('float32', 'float16'),
+        default='float32',
+        help='of the storage; float16 takes half the space and changes the '
+        'loss a little')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=64,
+        help='samples, or texts, that a teacher reads at a time')
+    parser.add_argument('--device', help='of the teachers, such as cpu')
+    parser.add_argument(
+        '--rebuild', action='store_true', help='remove what is there first')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings to override, as key=value with dots inside key')
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    config = (
+        Config.fromfile(args.config)
+        if args.config.endswith('.py') else mmkd3d.get_config(args.config))
+    if args.cfg_options:
+        config.merge_from_dict(args.cfg_options)
+    out = args.out or Path('work_dirs', 'teacher_cache',
+                           Path(args.config).stem)
+    try:
+        folders = cache_targets(
+            config,
+            out,
+            only=args.only,
+            dtype=args.dtype,
+            batch_size=args.batch_size,
+            rebuild=args.rebuild,
+            device=args.device)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error))
+    options = [
+        f'model.targets.{name}.cache={folder}'
+        for name, folder in folders.items()
+    ]
+    print('Train with:\n  --cfg-options ' + ' '.join(options))
+    return folders
+
+
+if __name__ == '__main__':
+    main()
