@@ -213,12 +213,10 @@ def test_timm_weights_come_from_a_local_file(tmp_path):
 
 @pytest.mark.parametrize('name', ['resnet18', 'efficientnet_b0'])
 def test_a_network_without_blocks_is_no_token_transformer(name):
+    teacher = MODELS.build(
+        dict(type='mmkd3d.TimmTeacher', model_name=name, random_weights=True))
     with pytest.raises(ValueError, match=name):
-        MODELS.build(
-            dict(
-                type='mmkd3d.TimmTeacher',
-                model_name=name,
-                random_weights=True))
+        teacher.token_transformer()
 
 
 def test_a_teacher_says_what_it_can_not_do():

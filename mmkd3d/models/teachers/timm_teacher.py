@@ -1,6 +1,6 @@
-"""Image transformers of timm as teachers."""
+"""Image networks of timm as teachers."""
 from collections import OrderedDict
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 import timm
 import torch
@@ -22,10 +22,12 @@ PRE_LOGITS_FILE = 'jx_vit_base_patch16_224_in21k-e5005f0a.pth'
 
 @MODELS.register_module()
 class TimmTeacher(ImageTeacher):
-    """A transformer of timm for images, with weights from a local file.
+    """A network of timm for images, with weights from a local file.
 
     ViT, DeiT, BEiT, hybrids of ResNet and ViT, MLP-Mixer and ResMLP, and what
-    else in timm keeps its ``blocks`` in a row behind a patch embedding.
+    else in timm keeps its ``blocks`` in a row behind a patch embedding. Or a
+    convolutional network, whose ``tokens`` are the pixels of its last map; it
+    has no transformer to lend.
 
     The teacher owns its preprocessing: the size is that of the model, mean and
     standard deviation are those that timm lists for it.
@@ -49,8 +51,9 @@ class TimmTeacher(ImageTeacher):
 
     Raises:
         FileNotFoundError: No weights, or not those of this model.
-        ValueError: The model is no transformer of the ViT family, or the
-            weights do not belong to what is around them.
+        ValueError: The model has neither tokens in a row nor a map of
+            features (B, C, H, W), or the weights do not belong to what is
+            around them.
     """
 
     def __init__(self,
@@ -75,23 +78,22 @@ class TimmTeacher(ImageTeacher):
                 **kwargs)
         except (OSError, RuntimeError) as error:
             raise weights_error(checkpoint, model_name, error) from error
-        embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
-        if embed is None or not hasattr(net, 'blocks'):
-            raise ValueError(
-                f'{model_name} is not a transformer of the ViT family: it '
-                'has no blocks to run on tokens.')
         if pre_logits:
             add_pre_logits(net, model_name)
             if not random_weights:
                 load_with_pre_logits(net, checkpoint)
         data = timm.data.resolve_model_data_config(net)
+        embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
+        size = getattr(embed, 'img_size', None) or data['input_size'][1:]
+        found = shapes(net.eval(), size, model_name)
         super().__init__(
             randomize(net) if random_weights else net,
-            net.num_features,
-            size=embed.img_size,
+            found.embed_dims,
+            global_dims=found.global_dims,
+            size=size,
             own_statistics=(data['mean'], data['std']),
             **options)
-        self.grid_size = tuple(embed.grid_size)
+        self.model_name, self.grid_size = model_name, found.grid_size
         check_reference(self, reference)
 
     @torch.no_grad()
@@ -100,18 +102,54 @@ class TimmTeacher(ImageTeacher):
         x = self.net.forward_features(pixels)
         return {
             'global': self.net.forward_head(x),
-            # A mixer has neither a class token nor this attribute.
-            'tokens': x[:, getattr(self.net, 'num_prefix_tokens', 0):],
+            'tokens': tokens_of(self.net, x),
             'grid_size': self.grid_size
         }
 
     def token_transformer(self) -> TokenTransformer:
         """See :class:`BaseTeacher`; ``ValueError`` for unknown blocks."""
+        if not hasattr(self.net, 'norm') or not hasattr(self.net, 'blocks'):
+            raise ValueError(
+                f'{self.model_name} is not a transformer of the ViT family: it '
+                'has no blocks to run on tokens.')
         return TokenTransformer(
             self.net.blocks,
             self.net.norm,
             self.embed_dims,
             pre=getattr(self.net, 'norm_pre', None))
+
+
+class Shapes(NamedTuple):
+    """Widths of tokens and of the global feature; rows, columns of tokens."""
+    embed_dims: int
+    global_dims: int
+    grid_size: tuple[int, int]
+
+
+@torch.no_grad()
+def shapes(net: nn.Module, size: tuple[int, int], model_name: str) -> Shapes:
+    """What ``net`` makes of images of a size, found by showing it one."""
+    x = net.forward_features(torch.zeros(1, 3, *size))
+    if x.ndim == 4 and x.shape[1] == net.num_features:
+        grid_size = tuple(x.shape[2:])
+    elif x.ndim == 3 and hasattr(net, 'blocks'):
+        embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
+        grid_size = tuple(embed.grid_size)
+    else:
+        raise ValueError(
+            f'{model_name} gives features of shape {tuple(x.shape)}; a '
+            'teacher needs tokens (B, L, C) of a transformer of the ViT '
+            'family or the map (B, C, H, W) of a convolutional network.')
+    return Shapes(
+        tokens_of(net, x).shape[2], net.forward_head(x).shape[1], grid_size)
+
+
+def tokens_of(net: nn.Module, x: Tensor) -> Tensor:
+    """Tokens (B, L, C) in raster order from the features of ``net``."""
+    if x.ndim == 4:
+        return x.flatten(2).transpose(1, 2)
+    # A mixer has neither a class token nor this attribute.
+    return x[:, getattr(net, 'num_prefix_tokens', 0):]
 
 
 def add_pre_logits(net: nn.Module, model_name: str) -> None:

@@ -1,0 +1,16 @@
+# ReCon, base, with the image tower of CLIP: image and text features lie in
+# one space, as zero-shot classification needs it.
+_base_ = './recon_base.py'
+
+model = dict(
+    targets=dict(
+        img=dict(
+            teacher=dict(
+                _delete_=True,
+                type='OpenClipTeacher',
+                model_name='ViT-B-32-quickgelu',
+                projection=True,
+                checkpoint='weights/clip_vit_b32_openai.safetensors',
+                channel_order='bgr',
+                mean=(0.485, 0.456, 0.406),
+                std=(0.229, 0.224, 0.225)))))

@@ -1,0 +1,20 @@
+# mmdetection3d's VoteNet for ScanNet on the local stream of ReCon's student.
+_base_ = '../../point_mae/benchmarks/votenet_point-mae-pt-s_8xb8-36e_scannet-3d.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmkd3d.ReConTransformer',
+        embed_dims=384,
+        depth=12,
+        num_heads=6,
+        num_groups=1024,
+        group_size=32,
+        global_tokens=(),
+        fps_rule='mmcv',
+        center_input=True,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/'
+            'epoch_301.pth',
+            allow_unexpected=['global_', 'blocks.'])))

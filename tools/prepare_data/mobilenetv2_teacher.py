@@ -1,0 +1,70 @@
+#!/usr/bin/env python
+"""Write an int8 MobileNetV2 as weights that timm reads.
+
+A small image teacher for experiments on a CPU. The npz file holds, for every
+layer in order, int8 weights ``w*``, a scale per output channel ``s*`` and a
+bias ``b*``; BatchNorm is folded in. Then:
+
+    dict(type='mmkd3d.TimmTeacher', model_name='mobilenetv2_100',
+         checkpoint='weights/mobilenetv2_100.safetensors',
+         mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
+         model_kwargs=dict(pad_type='same'))
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from safetensors.torch import save_file
+
+NET = dict(model_name='mobilenetv2_100', pad_type='same')
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path, help='npz file of int8 weights')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('weights', 'mobilenetv2_100.safetensors'))
+    return parser.parse_args(argv)
+
+
+def convert(arrays: dict) -> dict:
+    """State dict of timm's MobileNetV2, norms reduced to their bias."""
+    state = timm.create_model(**NET).state_dict()
+    weights = [
+        k for k, v in state.items() if k.endswith('weight') and v.ndim > 1
+    ]
+    count = sum(name.startswith('w') for name in arrays)
+    if count != len(weights):
+        raise SystemExit(f'The file has {count} layers, a MobileNetV2 has '
+                         f'{len(weights)}: it is another network.')
+    biases = [k for k in state if k.endswith('bias')]
+    for i, (weight, bias) in enumerate(zip(weights, biases)):
+        value, scale = arrays[f'w{i}'], arrays[f's{i}']
+        value = value * scale.reshape(-1, *[1] * (value.ndim - 1))
+        state[weight] = torch.from_numpy(value).view(state[weight].shape)
+        state[bias] = torch.from_numpy(arrays[f'b{i}'])
+    for key, value in state.items():
+        if key.endswith('running_var'):
+            state[key] = value - 1e-5  # so that eps makes it 1
+    return {key: value.contiguous() for key, value in state.items()}
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if not args.source.is_file():
+        raise SystemExit(f'No file {args.source}.')
+    with np.load(args.source, allow_pickle=False) as arrays:
+        state = convert(dict(arrays))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, args.out)
+    print(f'{args.source} -> {args.out} ({len(state)} tensors)')
+
+
+if __name__ == '__main__':
+    main()
