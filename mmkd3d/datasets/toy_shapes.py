@@ -8,6 +8,7 @@ from mmkd3d.datasets.base import PointDataset
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
 from mmkd3d.datasets.procedural.solids import Surface, rotation
 from mmkd3d.ops.projection import orthographic, splat_depth
+from mmkd3d.ops.views import gray_depth, turntable
 from mmkd3d.registry import DATASETS
 
 SPLITS = ('train', 'val', 'test')
@@ -163,13 +164,9 @@ def depth_views(points: np.ndarray, num_views: int, size: int) -> np.ndarray:
         (V, H, W) float32: 1 nearest, towards 0 farther, 0 background.
     """
     cloud = torch.from_numpy(points)[None].expand(num_views, -1, -1)
-    turns = [
-        np.stack([(1, 0, 0), (0, -1, 0), (0, 0, -1)]) @ rotation(.35, 'x')
-        @ rotation(2 * np.pi * k / num_views) for k in range(num_views)
-    ]
+    azimuth = torch.arange(num_views).double() * (2 * np.pi / num_views)
     pixels = orthographic(
-        cloud, size, rotation=torch.from_numpy(np.stack(turns)), margin=1)
+        cloud, size, rotation=turntable(azimuth, .35), margin=1)
     image = splat_depth(pixels.uv, pixels.depth, size, radius=1)
-    near, far = pixels.depth.min(), pixels.depth.max()
-    image = 1 - (image - near) / (far - near) * .9
-    return image.where(image.isfinite(), 0).numpy()
+    # one scale of grey for all views of the shape
+    return gray_depth(image[None], pixels.depth[None])[0].numpy()

@@ -8,14 +8,17 @@ from .chamfer import chamfer_distance
 from .gather import gather, group
 from .interpolation import three_interpolate, three_nn
 from .neighbors import Neighbors, ball_query, knn
-from .projection import (AXIS_VIEWS, Pixels, Samples, orthographic, project,
-                         sample_pixels, splat_depth, visible)
+from .projection import (AXIS_VIEWS, Pixels, Samples, max_filter,
+                         orthographic, project, sample_pixels, splat_depth,
+                         visible)
 from .sampling import farthest_point_sample, farthest_point_sample_with_dist
+from .views import gray_depth, shade, surface_depth, turntable
 
 __all__ = [
     'AXIS_VIEWS', 'Neighbors', 'Pixels', 'Samples', 'ball_query',
     'chamfer_distance', 'farthest_point_sample',
-    'farthest_point_sample_with_dist', 'gather', 'group', 'knn',
-    'orthographic', 'project', 'sample_pixels', 'splat_depth',
-    'three_interpolate', 'three_nn', 'visible'
+    'farthest_point_sample_with_dist', 'gather', 'gray_depth', 'group',
+    'knn', 'max_filter', 'orthographic', 'project', 'sample_pixels',
+    'shade', 'splat_depth', 'surface_depth', 'three_interpolate',
+    'three_nn', 'turntable', 'visible'
 ]

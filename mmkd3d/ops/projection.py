@@ -70,7 +70,8 @@ def orthographic(points: Tensor,
                  size: int | tuple[int, int],
                  *,
                  rotation: Tensor | tuple = AXIS_VIEWS[0],
-                 margin: float = 1.) -> Pixels:
+                 margin: float = 1.,
+                 depth_in_pixels: bool = False) -> Pixels:
     """Project along one direction, scaled so that the cloud fills the image.
 
     Both image axes share one scale, and the middle of the cloud's extent
@@ -82,10 +83,13 @@ def orthographic(points: Tensor,
         rotation: (3, 3) or (B, 3, 3) with rows right, down and forward; one
             of ``AXIS_VIEWS`` for a view along an axis.
         margin: Pixels left free on each side.
+        depth_in_pixels: Scale the depth as the image axes, so that slopes
+            can be read from a depth image.
 
     Returns:
         uv: (B, N, 2).
-        depth: (B, N), the coordinate along forward, of either sign.
+        depth: (B, N), the coordinate along forward, of either sign; in
+            pixels, 0 is the middle of the cloud's extent.
 
     Raises:
         ValueError: On shapes that don't fit or a margin that leaves nothing.
@@ -102,12 +106,13 @@ def orthographic(points: Tensor,
         raise ValueError(f'a margin of {margin} leaves nothing of an image of '
                          f'{height}x{width}')
     view = _rotate(points.float(), rotation.expand(len(points), 3, 3))
-    low, high = view[..., :2].amin(1), view[..., :2].amax(1)  # (B, 2)
+    low, high = view.amin(1), view.amax(1)  # (B, 3)
     # a cloud without extent is a dot in the middle
-    extent = (high - low).clamp(min=1e-8)
+    extent = (high - low)[:, :2].clamp(min=1e-8)
     scale = ((last - 2 * margin) / extent).amin(1)[:, None, None]
-    middle = ((low + high) / 2)[:, None]
-    return Pixels((view[..., :2] - middle) * scale + last / 2, view[..., 2])
+    scaled = (view - ((low + high) / 2)[:, None]) * scale
+    depth = scaled[..., 2] if depth_in_pixels else view[..., 2]
+    return Pixels(scaled[..., :2] + last / 2, depth)
 
 
 def splat_depth(uv: Tensor,
@@ -140,8 +145,31 @@ def splat_depth(uv: Tensor,
     image = near.new_full((len(uv), canvas[0] * canvas[1]), torch.inf)
     image = image.scatter_reduce(1, index, near, 'amin').unflatten(1, canvas)
     if radius:
-        image = -F.max_pool2d(-image, 2 * radius + 1, stride=1)
-    return image
+        image = -max_filter(-image, radius)
+    return image[:, radius:radius + height, radius:radius + width]
+
+
+def max_filter(images: Tensor, radius: int) -> Tensor:
+    """Largest value of the square of ``2 * radius + 1`` around each pixel.
+
+    Args:
+        images: (B, H, W).
+        radius: Of the square; what is outside of the image is left out.
+
+    Returns:
+        (B, H, W).
+    """
+    images = F.pad(images, (radius, ) * 4, value=-torch.inf)
+    for dim in (-1, -2):
+        # maxima of 1, 2, 4, ... pixels, the last step overlaps
+        width, want = 1, 2 * radius + 1
+        while width < want:
+            step = min(width, want - width)
+            kept = images.shape[dim] - step
+            images = torch.maximum(
+                images.narrow(dim, 0, kept), images.narrow(dim, step, kept))
+            width += step
+    return images
 
 
 def visible(uv: Tensor, depth: Tensor, depth_image: Tensor, *,
