@@ -1,0 +1,22 @@
+# ReCon's student with its projections, asked by class names in 60 prompts
+# (ReCon, sections 5 and 7). Both projections lead to the space of CLIP.
+model = dict(
+    type='ZeroShotClassifier',
+    backbone=dict(
+        type='ReConTransformer',
+        embed_dims=384,
+        depth=12,
+        num_heads=6,
+        num_groups=64,
+        group_size=32,
+        drop_path_rate=0.1),
+    proj=dict(img=512, text=512),
+    text=dict(
+        type='TextTarget',
+        prompts='recon-60-v1',
+        teacher=dict(
+            type='OpenClipTextTeacher',
+            model_name='ViT-B-32-quickgelu',
+            checkpoint='weights/clip_vit_b32_openai.safetensors')),
+    mode='full',
+    ratio=0.25)

@@ -1,0 +1,16 @@
+# Training and test split together: the numbers that are published with a star.
+_base_ = './zeroshot_recon-base_modelnet10.py'
+
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        datasets=[
+            dict(
+                type='mmkd3d.ModelNet40',
+                data_root={{_base_.data_root}},
+                split=split,
+                num_classes=10,
+                pipeline={{_base_.test_pipeline}})
+            for split in ('test', 'train')
+        ]))
