@@ -20,7 +20,7 @@ names = [p.stem for p in CONFIGS]
 def without_files(node):
     """Drop weights that are not on this machine.
 
-    Image teachers are random instead, text teachers the packaged one.
+    Teachers are random instead, sentence transformers the packaged one.
     """
     if isinstance(node, list):
         return [without_files(n) for n in node]
@@ -28,7 +28,8 @@ def without_files(node):
         return node
     node = {k: without_files(v) for k, v in node.items() if k != 'init_cfg'}
     kind = node.get('type', '').split('.')[-1]
-    if kind in ('TimmTeacher', 'OpenClipTeacher', 'ACTTeacher'):
+    if kind in ('TimmTeacher', 'OpenClipTeacher', 'OpenClipTextTeacher',
+                'ACTTeacher'):
         node.update(checkpoint=None, random_weights=True)
     if kind == 'TextTeacher':
         node.update(checkpoint=None)

@@ -47,21 +47,23 @@ def parse_args(argv):
 
 def teacher_config(args) -> dict:
     """Type and arguments of the teacher, without a check of its own."""
-    if MODELS.get(args.teacher) is not None:
-        found = dict(type=args.teacher)
-    else:
-        config = (
-            Config.fromfile(args.teacher) if args.teacher.endswith('.py') else
-            mmkd3d.get_config(args.teacher))
-        found = config
+    name = args.teacher
+    if name.endswith('.py') or name in mmkd3d.list_models():
+        found = (
+            Config.fromfile(name)
+            if name.endswith('.py') else mmkd3d.get_config(name))
         for part in args.at.split('.'):
             if part not in found:
                 raise ValueError(
-                    f'{args.teacher} has no {part!r} of {args.at!r}; there '
-                    f'are {", ".join(found)}. Say with --at where the '
-                    'teacher is.')
+                    f'{name} has no {part!r} of {args.at!r}, only '
+                    f'{", ".join(found)}: say with --at where the teacher '
+                    'is.')
             found = found[part]
-    return {**found, **args.options, 'reference': False}
+    else:
+        found = dict(type=name)
+    config = Config(dict(found))
+    config.merge_from_dict({**args.options, 'reference': False})
+    return config.to_dict()
 
 
 def main(argv=None):

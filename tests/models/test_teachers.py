@@ -113,6 +113,44 @@ def test_image_teacher_owns_its_preprocessing(build, width):
     assert out['grid_size'] == (2, 2)
 
 
+BUILDERS = dict(
+    timm=lambda **kwargs: MODELS.build(dict(VIT, **kwargs)), clip=clip)
+
+
+@pytest.mark.parametrize('build', BUILDERS.values(), ids=BUILDERS)
+def test_statistics_and_channel_order_are_options(build):
+    images = torch.rand(2, 3, 32, 32)
+    own = build()
+    mean, std = torch.tensor([[.1, .2, .3], [.4, .5, .6]]).view(2, 3, 1, 1)
+    other = build(
+        mean=mean.flatten().tolist(), std=std.flatten().tolist(),
+        channel_order='bgr')
+    torch.testing.assert_close(
+        other.prepare(images), (images[:, [2, 1, 0]] - mean) / std)
+    torch.testing.assert_close(
+        own.prepare(images), (images - own.mean) / own.std)
+    assert not torch.allclose(
+        other(images)['global'], own(images)['global'], atol=1e-2)
+    only_order = build(channel_order='bgr')
+    torch.testing.assert_close(only_order.mean, own.mean)
+
+
+@pytest.mark.parametrize('build', BUILDERS.values(), ids=BUILDERS)
+@pytest.mark.parametrize('options, message', [
+    (dict(channel_order='bgra'), "rgb, bgr, got 'bgra'"),
+    (dict(mean=[0.5]), r'mean is one number per channel.*\[0.5\]'),
+    (dict(std=[1., 1., 0.]), 'std is one number .* above 0'),
+])
+def test_bad_preprocessing_is_refused(build, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_weights_of_a_teacher_can_be_kept():
+    owner = Owner(clip(keep_weights=True))
+    assert 'teacher.net.conv1.weight' in owner.state_dict()
+
+
 def test_clip_features_lead_to_the_joint_space():
     teacher = clip()
     image = torch.rand(2, 3, 32, 32)
@@ -171,6 +209,12 @@ def test_sentences_of_one_meaning_lie_together():
     assert abs(chair.norm() - 1) < 1e-5
 
 
+def test_unit_length_of_sentences_is_an_option():
+    unit, raw = (text(normalize=n).encode_text(['a chair']) for n in (1, 0))
+    assert abs(raw.norm() - 1) > 0.1
+    torch.testing.assert_close(unit, raw / raw.norm())
+
+
 def test_random_weights_differ_from_pretrained_and_are_reproducible():
     tokens = torch.randn(1, 3, 384)
     a, b = (text(random_weights=True).forward_tokens(tokens) for _ in range(2))
@@ -209,6 +253,69 @@ def test_timm_weights_come_from_a_local_file(tmp_path):
     again = MODELS.build(dict(VIT, random_weights=False, checkpoint=str(path)))
     image = torch.rand(1, 3, 32, 32)
     assert torch.equal(again(image)['global'], teacher(image)['global'])
+
+
+@pytest.fixture(scope='module')
+def in21k():
+    """A file as of timm 0.4.5, with the classifier, for the small ViT."""
+    torch.manual_seed(3)
+    state = dict(MODELS.build(VIT).net.state_dict())
+    state['pre_logits.fc.weight'] = torch.randn(192, 192) / 14
+    state['pre_logits.fc.bias'] = torch.randn(192)
+    state['head.weight'] = torch.randn(21843, 192)
+    state['head.bias'] = torch.randn(21843)
+    return state
+
+
+def pre_logits(state, tmp_path, **kwargs):
+    path = tmp_path / 'in21k.pth'
+    torch.save(state, path)
+    return MODELS.build(
+        dict(
+            dict(
+                VIT, pre_logits=True, random_weights=False,
+                checkpoint=str(path)), **kwargs))
+
+
+def test_pre_logits_are_the_last_layer(in21k, tmp_path):
+    teacher = pre_logits(in21k, tmp_path)
+    plain = pre_logits(
+        {k: v for k, v in in21k.items() if not k.startswith('pre_logits')},
+        tmp_path, pre_logits=False)
+    images = torch.rand(2, 3, 32, 32)
+    out, without = teacher(images), plain(images)
+    expected = torch.tanh(
+        without['global'] @ in21k['pre_logits.fc.weight'].T +
+        in21k['pre_logits.fc.bias'])
+    torch.testing.assert_close(out['global'], expected)
+    assert torch.equal(out['tokens'], without['tokens'])
+    assert teacher.global_dims == teacher.embed_dims == 192
+
+
+@pytest.mark.parametrize('left_out, more, message', [
+    (('pre_logits.', ), {}, 'no weights pre_logits.*augreg'),
+    (('pre_logits.fc.bias', ), {}, r'missing: head\.fc\.bias'),
+    (('blocks.1.mlp.fc2.bias', ), {}, r'missing: blocks\.1\.mlp'),
+    ((), {'fc_norm.weight': torch.ones(192)}, 'fc_norm.weight'),
+    ((), {'blocks.2.norm1.bias': torch.ones(192)}, 'unexpected: blocks.2'),
+    ((), {'pos_embed': torch.ones(1, 197, 192)}, 'other shape: pos_embed'),
+])
+def test_pre_logits_ask_for_all_of_their_file(in21k, tmp_path, left_out, more,
+                                              message):
+    state = {
+        key: value for key, value in in21k.items()
+        if not (left_out and key.startswith(left_out))
+    }
+    with pytest.raises(ValueError, match=message):
+        pre_logits({**state, **more}, tmp_path)
+
+
+def test_pre_logits_come_from_no_hub_and_to_no_mixer(in21k, tmp_path):
+    with pytest.raises(FileNotFoundError, match='e5005f0a.pth'):
+        pre_logits(in21k, tmp_path, checkpoint=None)
+    with pytest.raises(ValueError, match='mixer_s32_224 is not a ViT'):
+        pre_logits(
+            in21k, tmp_path, model_name='mixer_s32_224', model_kwargs={})
 
 
 @pytest.mark.parametrize('name', ['resnet18', 'efficientnet_b0'])

@@ -1,5 +1,6 @@
 """Building models of open_clip with weights that belong to them."""
 import hashlib
+import pickle
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -38,16 +39,18 @@ def create_clip(model_name: str,
     source = None if random_weights else str(checkpoint or pretrained)
     if source is not None:
         check_activation(model_name, source, kwargs)
-    if checkpoint is not None and is_torchscript(checkpoint):
-        # torch.load hands such an archive to torch.jit.load: no pickle runs.
-        kwargs['weights_only'] = False
+    published = checkpoint is not None and is_torchscript(checkpoint)
     try:
         # Random weights are the same every time, and nobody else's change.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return open_clip.create_model(model_name, source, **kwargs)
-    except (OSError, RuntimeError) as error:
+            model = open_clip.create_model(
+                model_name, None if published else source, **kwargs)
+        if published:
+            load_torchscript(model, checkpoint)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise weights_error(source, model_name, error) from error
+    return model
 
 
 def import_open_clip() -> ModuleType:
@@ -114,10 +117,21 @@ def sha256(path: str) -> str:
 
 
 def is_torchscript(path: str) -> bool:
-    """Whether torch.load takes a file for a TorchScript archive."""
+    """Whether a file is a TorchScript archive, which open_clip refuses."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
         return any(
             name.split('/')[1:] == ['constants.pkl']
             for name in archive.namelist())
+
+
+def load_torchscript(model: nn.Module, path: str) -> None:
+    """Fill both towers from an archive as OpenAI published them."""
+    state = torch.jit.load(path, map_location='cpu').state_dict()
+    for name in ('input_resolution', 'context_length', 'vocab_size'):
+        state.pop(name, None)
+    if hasattr(model, 'text'):
+        convert = import_open_clip().model.convert_to_custom_text_state_dict
+        state = convert(state)
+    model.load_state_dict(state)

@@ -115,6 +115,6 @@ def check_plain(model_name: str, model_kwargs: dict) -> None:
     if odd:
         raise ValueError(
             f'The text tower of {model_name} is not a plain CLIP text '
-            f'transformer with its tokenizer: {", ".join(odd)}. Choose a model '
-            'such as ViT-B-32-quickgelu, or TextTeacher for a sentence '
+            f'transformer with its tokenizer: {", ".join(odd)}. Choose a '
+            'model such as ViT-B-32-quickgelu, or TextTeacher for a sentence '
             'transformer.')
