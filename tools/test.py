@@ -1,23 +1,36 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint with the evaluators of its config."""
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmkd3d.apis.cli import common_parser, load_config
+from mmkd3d.checkpoints import load_pretrained
 
 
 def main(argv=None):
     parser = common_parser(
         'Evaluate a model',
         'python tools/test.py configs/toy/votenet_toy.py out/epoch_6.pth')
-    parser.add_argument('checkpoint', help='checkpoint of the whole model')
+    parser.add_argument(
+        'checkpoint', help='of the whole model, ours or a published one')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle whatever is in it: only if you trust its author')
     args = parser.parse_args(argv)
     cfg = load_config(args)
-    cfg.load_from = args.checkpoint
+    cfg.load_from, cfg.resume = None, False
     runner = (
         RUNNERS.build(cfg)
         if 'runner_type' in cfg else Runner.from_cfg(cfg))
+    model = runner.model
+    load_pretrained(
+        model.module if is_model_wrapper(model) else model,
+        args.checkpoint,
+        prefix='',
+        trust=args.trust_checkpoint)
     runner.test()
 
 

@@ -7,6 +7,8 @@ from mmengine.structures import BaseDataElement
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.engine.hooks.class_names import ClassNamesHook
 from mmkd3d.registry import MODELS
+from tests.models.stub_teachers import TEXT, StubTextTeacher
+from tools import test as test_tool
 
 NAMES = ('chair', 'night_stand', 'toilet')
 P, D = 4, 6
@@ -157,9 +159,9 @@ def test_it_can_not_be_trained():
         zero_shot(class_names=NAMES)(dict(points=clouds()), [], mode='loss')
 
 
-def test_the_checkpoint_of_a_pretraining_loads():
+def pretrained():
     torch.manual_seed(1)
-    pretrained = MODELS.build(
+    return MODELS.build(
         dict(
             type='mmkd3d.ReCon',
             backbone=STUDENT,
@@ -170,13 +172,57 @@ def test_the_checkpoint_of_a_pretraining_loads():
             decoder=dict(
                 type='mmkd3d.MaskedDecoder', embed_dims=24, depth=1,
                 num_heads=3)))
-    model = zero_shot()
-    report = load_pretrained(model, pretrained.state_dict(), prefix='')
+
+
+def test_the_checkpoint_of_a_pretraining_loads():
+    source, model = pretrained().state_dict(), zero_shot()
+    report = load_pretrained(model, source, prefix='')
     assert {k.split('.')[0] for k in report.left_out} == {
         'decoder', 'to_points'}
     for key, value in model.state_dict().items():
-        assert torch.equal(value, pretrained.state_dict()[key])
-    damaged = pretrained.state_dict()
+        assert torch.equal(value, source[key])
+    damaged = dict(source)
     del damaged['proj.img.bias']
     with pytest.raises(ValueError, match='missing: proj.img.bias'):
         load_pretrained(model, damaged, prefix='')
+
+
+CONFIG = '''
+default_scope = 'mmkd3d'
+custom_hooks = [dict(type='mmkd3d.ClassNamesHook')]
+model = dict(
+    type='ZeroShotClassifier', backbone={student}, proj=dict(img=6, text=6),
+    text=dict(type='TextTarget', teacher={text}, prompts=['{{}}', 'A {{}}.']),
+    aliases=dict(chair='seat'))
+test_dataloader = dict(
+    batch_size=8, num_workers=0, sampler=dict(type='DefaultSampler',
+                                              shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='ToyShapes', split='test', num_samples=24, num_points=64,
+        pipeline=[dict(type='PackPoints')]))
+test_evaluator = dict(type='Accuracy')
+test_cfg = dict(type='TestLoop')
+'''
+
+
+def test_the_tool_asks_the_names_of_the_data_set(tmp_path, capsys):
+    config, checkpoint = tmp_path / 'zero_shot.py', tmp_path / 'epoch_1.pth'
+    config.write_text(CONFIG.format(student=STUDENT, text=TEXT))
+    torch.save(dict(state_dict=pretrained().state_dict()), checkpoint)
+    StubTextTeacher.sentences.clear()
+    arguments = [str(config), str(checkpoint), '--work-dir', str(tmp_path)]
+    test_tool.main(arguments)
+    read = StubTextTeacher.sentences
+    assert len(read) == 2 * 16 and len(set(read)) == 32
+    assert 'A seat.' in read and 'chair' not in read
+    assert 'acc/overall' in capsys.readouterr().out
+    StubTextTeacher.sentences.clear()
+    with pytest.raises(ValueError, match='has 2, the data set 16: '):
+        test_tool.main([
+            *arguments, '--cfg-options', 'model.class_names=[chair,table]'
+        ])
+    assert not StubTextTeacher.sentences
+    torch.save(dict(state_dict=zero_shot().backbone.state_dict()), checkpoint)
+    with pytest.raises(ValueError, match='does not fit'):
+        test_tool.main(arguments)

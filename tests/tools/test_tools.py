@@ -5,6 +5,7 @@ import torch
 
 import mmkd3d
 from mmkd3d.evaluation.probes import extract_features
+from tests.models import stub_teachers  # noqa: F401  (registers them)
 from tools import probe, test, train, visualize
 
 
@@ -50,6 +51,47 @@ def test_probes_tell_balls_from_sticks(student, shapes, capsys, monkeypatch):
     assert 'linear SVM: 100.00 %' in printed and 'k-NN (cosine)' in printed
 
 
+RECON = '''
+model = dict(
+    type='ReCon',
+    backbone=dict(
+        type='ReConTransformer', embed_dims=24, depth=1, num_heads=3,
+        num_groups=16, group_size=16, patch_dims=(8, 16)),
+    targets=dict(text=dict(
+        type='TextTarget', teacher=dict(type='StubTextTeacher'))),
+    masker=dict(type='RandomMasker', ratio=0.),
+    cross_modal=dict(type='SmoothL1Loss'))
+'''
+
+
+def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys,
+                                                 monkeypatch):
+    extracted = []
+
+    def extract(model, dataset):
+        extracted.append(extract_features(model, dataset))
+        clouds = torch.stack([d['inputs']['points'] for d in dataset])
+        out = model.backbone(clouds)
+        top = torch.stack([*out['global_tokens'].values()]).amax(0)
+        local = out['tokens']
+        np.testing.assert_allclose(
+            extracted[-1][0],
+            torch.cat([top, local.amax(1) + local.mean(1)], 1).detach(),
+            atol=1e-5)
+        return extracted[-1]
+
+    monkeypatch.setattr(probe, 'extract_features', extract)
+    config = tmp_path / 'recon.py'
+    config.write_text(RECON)
+    probe.main([
+        str(config), 'none', '--data', str(shapes), '--label', 'kind',
+        '--split', 'is_test', '--num-points', '256', '--method', 'svm', '--C',
+        '0.075'
+    ])
+    assert len(extracted) == 2
+    assert 'C=0.075' in capsys.readouterr().out
+
+
 def test_probe_refuses_one_class(student, shapes):
     with pytest.raises(ValueError, match='two classes'):
         probe.main([
@@ -92,5 +134,15 @@ def test_evaluation_without_a_checkpoint_is_a_clear_error(tmp_path):
         test.main([
             str(mmkd3d.config_path('classifier_toy')),
             str(tmp_path / 'none.pth'), '--work-dir',
+            str(tmp_path)
+        ])
+
+
+def test_evaluation_of_a_checkpoint_that_does_not_fit_is_an_error(
+        student, tmp_path):
+    with pytest.raises(ValueError, match='This is a pretraining'):
+        test.main([
+            str(mmkd3d.config_path('classifier_toy')),
+            str(student), '--work-dir',
             str(tmp_path)
         ])
