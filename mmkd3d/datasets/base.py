@@ -48,12 +48,19 @@ class PointDataset(BaseDataset):
             **kwargs)
 
     def filter_data(self) -> list[dict]:
-        """Refuse to be empty, which mmengine reports as a numpy error."""
+        """Refuse what would fail later: nothing left, or files missing.
+
+        A transform may have a method ``check_items(items)``, which gets all
+        items before the first is loaded.
+        """
         if not self.data_list:
             raise ValueError(
                 f'{type(self).__name__} in {self.data_root or "memory"}: no '
                 'shape is left. Check the split, the list of shapes and the '
                 'chosen categories.')
+        for step in self.pipeline.transforms:
+            if hasattr(step, 'check_items'):
+                step.check_items(self.data_list)
         return self.data_list
 
     def get_cat_ids(self, idx: int) -> list[int]:

@@ -131,3 +131,23 @@ class NormalizePoints:
         results['points'] = np.concatenate(
             [(xyz / scale).astype(np.float32), points[:, 3:]], axis=1)
         return results
+
+
+@TRANSFORMS.register_module()
+@dataclass
+class KeepViewPoints:
+    """Copy the present xyz to ``view_points`` (M, 3), to draw views from.
+
+    Stands before the sampling of the points that the model gets, so that the
+    pictures are of the dense cloud. Where clouds have different sizes, bring
+    them to one first, with ``SamplePoints``; a random choice there makes
+    other pictures in each epoch, ``method='fps'`` the same ones.
+
+    Raises:
+        ValueError: No points.
+    """
+
+    def __call__(self, results: dict) -> dict:
+        points = _points(results, 'KeepViewPoints')
+        results['view_points'] = points[:, :3].astype(np.float32)
+        return results

@@ -76,11 +76,16 @@ class PackPoints:
 
     ``inputs``: ``points`` (N, 3+F) float and, where the data set renders
     them, ``views`` (V, H, W) float. ``data_samples``: an element with the
-    metainfo ``sample_id`` and ``category`` and the fields ``gt_label`` (long
-    scalar) and ``gt_parts`` (N,) long, each where known.
+    metainfo ``sample_id``, ``category`` and ``caption`` and the fields
+    ``gt_label`` (long scalar), ``gt_parts`` (N,) long, ``image`` (3, H, W)
+    float in [0, 1] and ``view_points`` (M, 3) float, each where known.
+
+    Raises:
+        ValueError: Points that are no usable cloud, or an image that is not
+            a tensor yet.
     """
 
-    meta_keys: Sequence[str] = ('sample_id', 'category')
+    meta_keys: Sequence[str] = ('sample_id', 'category', 'caption')
 
     def __call__(self, results: dict) -> dict:
         points = check_points(results['points'], results.get('sample_id', '?'))
@@ -94,4 +99,17 @@ class PackPoints:
         if 'gt_parts' in results:
             sample.gt_parts = torch.as_tensor(
                 np.asarray(results['gt_parts'], dtype=np.int64))
+        if 'image' in results:
+            sample.image = self._image(results['image'])
+        if 'view_points' in results:
+            sample.view_points = torch.from_numpy(results['view_points'])
         return dict(inputs=inputs, data_samples=sample)
+
+    @staticmethod
+    def _image(image) -> torch.Tensor:
+        if not isinstance(image, torch.Tensor):
+            raise ValueError(
+                'PackPoints needs the image as a tensor (3, H, W), got a '
+                f"{type(image).__name__}. Put dict(type='AugmentRendering') "
+                'after LoadRendering.')
+        return image

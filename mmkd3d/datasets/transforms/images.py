@@ -1,0 +1,153 @@
+"""Renderings of shapes, for image teachers."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+
+from mmkd3d.datasets.checks import existing
+from mmkd3d.registry import TRANSFORMS
+
+from .rand_augment import rand_augment
+
+WAY_OUT = ('Render the shapes that lack an image, take them out of the list, '
+           'or let the model draw views (KeepViewPoints and ViewRenderer).')
+
+
+@TRANSFORMS.register_module()
+@dataclass
+class LoadRendering:
+    """Read the picture of a shape, ``ROOT/STEM.png``, as ``image``.
+
+    STEM is the name of the shape's own file, else the last part of its
+    ``sample_id``; for ShapeNet it is SYNSET-MODEL. What is transparent
+    becomes white. The image is a PIL image until :class:`AugmentRendering`.
+
+    Args:
+        root: Folder of the pictures.
+        suffix: End of their names.
+        channel_order: 'rgb', or 'bgr' to swap red and blue, as all published
+            code does from here on (it reads with OpenCV and takes the result
+            for RGB; spec: ReCon, section 4).
+
+    Raises:
+        FileNotFoundError: No folder or no picture.
+        ValueError: A picture that can't be decoded, or an unknown order.
+    """
+
+    root: str | Path
+    suffix: str = '.png'
+    channel_order: str = 'rgb'
+
+    def __post_init__(self):
+        if self.channel_order not in ('rgb', 'bgr'):
+            raise ValueError("LoadRendering: channel_order is 'rgb' or 'bgr', "
+                             f'got {self.channel_order!r}.')
+
+    def check_items(self, items: Sequence[dict]) -> None:
+        """Refuse a data set of which pictures are missing, all at once."""
+        root = existing(self.root, 'LoadRendering reads pictures there',
+                        'Set root to their folder.')
+        present = {path.name for path in root.iterdir()}
+        names = [self._path(item).name for item in items]
+        missing = [name for name in names if name not in present]
+        if missing:
+            raise FileNotFoundError(
+                f'{root}: no picture of {len(missing)} of {len(items)} '
+                f'shapes; the first: {", ".join(missing[:3])}. {WAY_OUT}')
+
+    def __call__(self, results: dict) -> dict:
+        path = self._path(results)
+        try:
+            with Image.open(path) as stored:
+                image = _on_white(stored)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{path} is missing: LoadRendering needs the picture of '
+                f'{results.get("sample_id", "the shape")}. {WAY_OUT}') from None
+        # decoders raise many kinds, down to SyntaxError
+        except Exception as error:
+            raise ValueError(
+                f'{path}: cannot be decoded as an image ({error}). Get or '
+                'render it again.') from error
+        if self.channel_order == 'bgr':
+            image = Image.merge('RGB', image.split()[::-1])
+        results['image'] = image
+        return results
+
+    def _path(self, results: dict) -> Path:
+        stem = (
+            Path(results['path']).stem if 'path' in results else
+            results['sample_id'].split('/')[-1])
+        return Path(self.root) / f'{stem}{self.suffix}'
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """RGB of 8 bits, over white where the image is transparent."""
+    if 'A' not in image.getbands() and 'transparency' not in image.info:
+        return image.convert('RGB')
+    image = image.convert('RGBA')
+    white = Image.new('RGBA', image.size, 'white')
+    return Image.alpha_composite(white, image).convert('RGB')
+
+
+@TRANSFORMS.register_module()
+@dataclass(kw_only=True)
+class AugmentRendering:
+    """From a PIL image to a float32 (3, size, size) tensor in [0, 1].
+
+    As published (spec: ReCon, section 4): resize to ``resize`` squared, flip
+    with p 0.5, crop a part and resize it to ``size``, all bicubic, then
+    RandAugment as in FixMatch. Mean and standard deviation are the teacher's
+    business. Random choices use the global generators of numpy and torch,
+    which are seeded in every worker.
+
+    Args:
+        size: H = W of the result.
+        resize: Side before the crop.
+        scale: Range of the share of the area that is cropped.
+        ratio: Range of its aspect ratio.
+        num_ops: Operations of RandAugment.
+        cutout: Side of the grey square, in pixels.
+        train: False only resizes to ``size``, for evaluation and for images
+            whose features are cached.
+
+    Raises:
+        ValueError: No image.
+    """
+
+    size: int = 224
+    resize: int = 256
+    scale: Sequence[float] = (0.64, 1.)
+    ratio: Sequence[float] = (3 / 4, 4 / 3)
+    num_ops: int = 2
+    cutout: int = 16
+    train: bool = True
+
+    def __post_init__(self):
+        bicubic = InterpolationMode.BICUBIC
+        first = self.resize if self.train else self.size
+        steps = [transforms.Resize((first, first), interpolation=bicubic)]
+        if self.train:
+            steps += [
+                transforms.RandomHorizontalFlip(0.5),
+                transforms.RandomResizedCrop(
+                    self.size,
+                    scale=self.scale,
+                    ratio=self.ratio,
+                    interpolation=bicubic)
+            ]
+        self.frame = transforms.Compose(steps)
+
+    def __call__(self, results: dict) -> dict:
+        if 'image' not in results:
+            raise ValueError(
+                f"AugmentRendering needs 'image', got {sorted(results)}. Put "
+                "dict(type='LoadRendering', root=...) before it.")
+        image = self.frame(results['image'])
+        if self.train:
+            image = rand_augment(image, self.num_ops, self.cutout)
+        results['image'] = transforms.functional.to_tensor(image)
+        return results

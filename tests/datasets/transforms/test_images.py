@@ -1,0 +1,209 @@
+"""Renderings: read, augmented, packed; and files that are bad."""
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from PIL import Image
+
+from mmkd3d.models.data_preprocessor import PointDataPreprocessor
+from mmkd3d.registry import DATASETS, TRANSFORMS
+
+POINTS = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+
+
+def load(results, **cfg):
+    return TRANSFORMS.build(dict(type='LoadRendering', **cfg))(results)
+
+
+def augment(image, **cfg):
+    step = TRANSFORMS.build(dict(type='AugmentRendering', **cfg))
+    return step(dict(image=image))['image']
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A red top over a blue bottom, as 02691156-abc.png."""
+    image = np.zeros((30, 20, 3), np.uint8)
+    image[:15, :, 0], image[15:, :, 2] = 200, 100
+    Image.fromarray(image).save(tmp_path / '02691156-abc.png')
+    return tmp_path
+
+
+@pytest.mark.parametrize('results', [
+    dict(path='somewhere/02691156-abc.npy', sample_id='other'),
+    dict(sample_id='02691156-abc'),
+    dict(sample_id='plane/02691156-abc'),
+])
+def test_the_picture_is_found_by_the_stem(folder, results):
+    image = np.asarray(load(results, root=folder)['image'])
+    assert image.shape == (30, 20, 3)
+    assert (image[0] == (200, 0, 0)).all() and (image[-1] == (0, 0, 100)).all()
+
+
+def test_published_channel_order_swaps_red_and_blue(folder):
+    cv2 = pytest.importorskip('cv2')
+    results = dict(sample_id='02691156-abc')
+    swapped = load(dict(results), root=folder, channel_order='bgr')['image']
+    straight = load(dict(results), root=folder)['image']
+    np.testing.assert_array_equal(
+        swapped, cv2.imread(str(folder / '02691156-abc.png')))
+    np.testing.assert_array_equal(swapped, np.asarray(straight)[..., ::-1])
+    with pytest.raises(ValueError, match="'rgb' or 'bgr', got 'brg'"):
+        load(dict(results), root=folder, channel_order='brg')
+
+
+@pytest.mark.parametrize('mode', ['RGBA', 'LA', 'P', 'L', '1'])
+def test_every_kind_of_png_becomes_rgb_on_white(tmp_path, mode):
+    image = Image.new('RGBA', (8, 8), (0, 0, 0, 0))
+    image.paste((80, 80, 80, 255), (0, 0, 4, 8))
+    options = {}
+    if mode == 'P':
+        image = Image.new('P', (8, 8), 1)
+        image.putpalette([80, 80, 80, 0, 0, 0])
+        image.paste(0, (0, 0, 4, 8))
+        options = dict(transparency=1)
+    elif mode in ('L', '1'):
+        image = Image.new(mode, (8, 8), 1)
+    else:
+        image = image.convert(mode)
+    image.save(tmp_path / 'x.png', **options)
+    read = load(dict(sample_id='x'), root=tmp_path)['image']
+    assert read.mode == 'RGB'
+    if mode in ('L', '1'):
+        value = 255 if mode == '1' else 1
+        assert (np.asarray(read) == value).all()
+    else:
+        assert (np.asarray(read)[:, :4] == 80).all()
+        assert (np.asarray(read)[:, 4:] == 255).all()
+
+
+def test_a_missing_picture_is_named_with_a_way_out(folder):
+    with pytest.raises(FileNotFoundError, match=r'nope\.png is missing.*'
+                       'of nope.*KeepViewPoints'):
+        load(dict(sample_id='nope'), root=folder)
+
+
+@pytest.mark.parametrize('damage', ['empty', 'text', 'truncated', 'chunk'])
+def test_a_picture_that_cannot_be_decoded_is_named(tmp_path, damage):
+    noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3), np.uint8)
+    path = tmp_path / 'bad.png'
+    Image.fromarray(noise).save(path)
+    data = path.read_bytes()
+    path.write_bytes(
+        dict(empty=b'', text=b'not a picture', truncated=data[:len(data) // 2],
+             chunk=data[:40] + b'\xff' * 60 + data[100:])[damage])
+    with pytest.raises(ValueError, match=r'bad\.png: cannot be decoded'):
+        load(dict(sample_id='bad'), root=tmp_path)
+
+
+def gradient(width=100, height=80):
+    row = np.linspace(0, 255, width).astype(np.uint8)
+    return Image.fromarray(np.tile(row[None, :, None], (height, 1, 3)))
+
+
+def test_output_is_a_tensor_in_the_unit_interval():
+    for train in (True, False):
+        for _ in range(10):
+            image = augment(gradient(), train=train)
+            assert image.shape == (3, 224, 224)
+            assert image.dtype == torch.float32
+            assert image.min() >= 0 and image.max() <= 1
+    assert augment(gradient(), size=64, resize=72).shape == (3, 64, 64)
+
+
+def test_evaluation_only_resizes():
+    image = augment(gradient(), train=False)
+    expected = gradient().resize((224, 224), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(
+        (image * 255).round().byte().permute(1, 2, 0), expected)
+    assert torch.equal(image, augment(gradient(), train=False))
+
+
+def test_the_crop_takes_its_share_and_half_are_flipped():
+    np.random.seed(0)
+    torch.manual_seed(0)
+    # without RandAugment and with a cut-out of one pixel
+    row, flipped, spans = gradient(256, 256), 0, []
+    for _ in range(300):
+        line = augment(row, num_ops=0, cutout=1)[0].median(0).values * 255
+        flipped += bool(line[0] > line[-1])
+        spans.append(abs(line[0] - line[-1]).item() / 255)
+    assert 110 < flipped < 190
+    # a side between sqrt(.64 * 3 / 4) and the whole
+    assert min(spans) > 0.67 and max(spans) <= 1
+    assert np.mean(spans) < 0.95
+
+
+def test_seeds_of_numpy_and_torch_decide():
+    drawn = []
+    for seed in (0, 0, 1):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        drawn.append(augment(gradient()))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_the_transform_travels_to_workers():
+    step = TRANSFORMS.build(dict(type='AugmentRendering', size=32, resize=40))
+    again = pickle.loads(pickle.dumps(step))
+    assert again(dict(image=gradient()))['image'].shape == (3, 32, 32)
+
+
+def test_a_missing_step_is_named():
+    with pytest.raises(ValueError, match="needs 'image'.*LoadRendering"):
+        TRANSFORMS.build(dict(type='AugmentRendering'))(dict(points=POINTS))
+    pack = TRANSFORMS.build(dict(type='PackPoints'))
+    with pytest.raises(ValueError, match='AugmentRendering'):
+        pack(dict(points=POINTS, image=gradient()))
+
+
+def shapes(tmp_path, steps, names=('a', 'b', 'c')):
+    for name in names:
+        (tmp_path / 'points').mkdir(exist_ok=True)
+        np.save(tmp_path / 'points' / f'{name}.npy', POINTS)
+    return DATASETS.build(dict(
+        type='PointCloudFolder', data_root=tmp_path / 'points',
+        pipeline=[dict(type='LoadPoints'), *steps, dict(type='PackPoints')]))
+
+
+def test_missing_pictures_are_counted_before_training(tmp_path):
+    (tmp_path / 'images').mkdir()
+    gradient().save(tmp_path / 'images' / 'b.png')
+    steps = [dict(type='LoadRendering', root=tmp_path / 'images')]
+    with pytest.raises(FileNotFoundError, match=r'images: no picture of 2 of '
+                       r'3 shapes; the first: a\.png, c\.png\. .*Render'):
+        shapes(tmp_path, steps)
+    steps[0]['root'] = tmp_path / 'elsewhere'
+    with pytest.raises(FileNotFoundError, match='elsewhere is missing'):
+        shapes(tmp_path, steps)
+
+
+def test_images_and_view_points_reach_the_model(tmp_path):
+    (tmp_path / 'images').mkdir()
+    for name in 'abc':
+        gradient().save(tmp_path / 'images' / f'{name}.png')
+    data = shapes(tmp_path, [
+        dict(type='KeepViewPoints'),
+        dict(type='SamplePoints', num_points=8),
+        dict(type='NormalizePoints'),
+        dict(type='LoadRendering', root=tmp_path / 'images'),
+        dict(type='AugmentRendering', size=32, resize=40)])
+    batch = PointDataPreprocessor()(pseudo_collate([data[0], data[1]]))
+    assert batch['inputs']['points'].shape == (2, 8, 3)
+    for sample in batch['data_samples']:
+        assert sample.image.shape == (3, 32, 32)
+        assert sample.image.dtype == torch.float32
+        assert sample.view_points.dtype == torch.float32
+        np.testing.assert_array_equal(sample.view_points, POINTS)
+
+
+def test_view_points_are_a_copy_of_the_coordinates():
+    results = dict(points=np.concatenate([POINTS, POINTS], 1))
+    results = TRANSFORMS.build(dict(type='KeepViewPoints'))(results)
+    results['points'][:] = 0
+    np.testing.assert_array_equal(results['view_points'], POINTS)
+    with pytest.raises(ValueError, match="KeepViewPoints needs 'points'"):
+        TRANSFORMS.build(dict(type='KeepViewPoints'))({})
