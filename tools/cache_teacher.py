@@ -3,8 +3,9 @@
 
 Every target of the model (model.targets.NAME) gets a cache in OUT/NAME. Text:
 all categories or captions of the training set, in all prompts. Images: all
-views of every shape; they must be the same every time, so AugmentRendering,
-random views, and random steps before KeepViewPoints are refused.
+views of every shape. They must be the same every time: random views,
+AugmentRendering without train=False, and random steps before KeepViewPoints
+are refused.
 
 The command can be stopped at any time; the same command goes on from there.
 A cache knows the teacher (with a checksum of its weights), the renderer or

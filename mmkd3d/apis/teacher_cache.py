@@ -7,7 +7,6 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement
 from torch import Tensor
@@ -202,8 +201,9 @@ def probe(target: ImageTarget, source: Source) -> tuple[dict[int, int], int]:
             raise ValueError(
                 f'The {what} of sample {index} differ from one loading to the '
                 'next: the pipeline augments them. Their features can not be '
-                'cached: leave out AugmentRendering; put KeepViewPoints '
-                'before random steps; or train without a cache.')
+                'cached: give AugmentRendering train=False; put '
+                'KeepViewPoints before random steps; or train without a '
+                'cache.')
         digests[index] = first
     return digests, target.draw(given[0]).shape[1]
 
@@ -220,8 +220,7 @@ def carried(target: ImageTarget, samples: list) -> Tensor:
 
 def progress(writer: CacheWriter, count: int, unit: str) -> tqdm:
     """Say how large the features will be, and open a progress bar."""
-    print_log(
-        f'{writer.folder}: {count} {unit}s, {writer.num_bytes / 1e6:.1f} MB; '
-        f'{writer.done} are there', logger='current')
+    tqdm.write(f'{writer.folder}: {count} {unit}s, '
+               f'{writer.num_bytes / 1e6:.1f} MB; {writer.done} are there')
     return tqdm(
         desc=writer.folder.name, total=count, initial=writer.done, unit=unit)

@@ -3,8 +3,11 @@ import json
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from torch.utils.data import Dataset
 
+from mmkd3d.models.data_preprocessor import PointDataPreprocessor
 from mmkd3d.registry import DATASETS, MODELS
 from tests.models.stub_teachers import (IMAGE, PROMPTS, RENDERER, TEXT,
                                         StubImageTeacher, StubTextTeacher,
@@ -79,10 +82,10 @@ def build(run, name, **kwargs):
 
 def test_both_caches_are_built_and_give_the_same_targets(run, capsys):
     folders = run()
-    printed = capsys.readouterr()
+    printed = capsys.readouterr().out
     assert (f'--cfg-options model.targets.img.cache={folders["img"]} '
-            f'model.targets.text.cache={folders["text"]}') in printed.out
-    assert '10 samples, 0.0 MB; 0 are there' in printed.out + printed.err
+            f'model.targets.text.cache={folders["text"]}') in printed
+    assert '10 samples, 0.0 MB; 0 are there' in printed
     samples = make_samples(10, view_points=cloud)
     points = torch.zeros(10, 9, 3)
     for name in ('img', 'text'):
@@ -189,3 +192,50 @@ def test_targets_that_are_not_there_are_named(run):
         run('--only', 'image')
     with pytest.raises(SystemExit, match='has the targets none'):
         cache_teacher.main(['point-mae_toy'])
+
+
+TOY = '''
+default_scope = 'mmkd3d'
+model = dict(type='ReCon', targets=dict(
+    img=dict(
+        type='ImageTarget',
+        renderer=dict(type='ViewRenderer', num_views=2, size=32),
+        teacher=dict(
+            type='TimmTeacher', model_name='vit_tiny_patch16_224',
+            random_weights=True, model_kwargs=dict(img_size=32, depth=2))),
+    text=dict(type='TextTarget', teacher=dict(type='StubTextTeacher'))))
+train_dataloader = dict(batch_size=4, dataset=dict(
+    type='ToyShapes', num_samples=9, num_points=256, pipeline=[
+        dict(type='NormalizePoints'),
+        dict(type='KeepViewPoints'),
+        dict(type='SamplePoints', num_points=64),
+        dict(type='PackPoints')]))
+'''
+
+
+def test_views_of_toy_shapes_are_cached(tmp_path, monkeypatch):
+    """The real renderer, a real image teacher, the published prompts."""
+    config = tmp_path / 'recon_toy.py'
+    config.write_text(TOY)
+    monkeypatch.chdir(tmp_path)
+    folders = cache_teacher.main([str(config), '--device', 'cpu'])
+    assert str(folders['img']) == 'work_dirs/teacher_cache/recon_toy/img'
+    cfg = Config.fromfile(config)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    data = PointDataPreprocessor([dict(type='RandomRotation')])(
+        pseudo_collate([dataset[i] for i in (7, 2, 5)]), training=True)
+    for name, folder in folders.items():
+        targets = [
+            MODELS.build({**cfg.model.targets[name], 'cache': cache})
+            for cache in (None, folder)
+        ]
+        assert not targets[0].state_dict()
+        feats = []
+        for target in targets:
+            torch.manual_seed(0)
+            feats.append(target(data['inputs']['points'],
+                                data['data_samples']))
+        torch.testing.assert_close(*feats)
+        assert feats[0].std(0).max() > 0
+    assert len(MODELS.build(
+        {**cfg.model.targets.text, 'cache': folders['text']}).templates) == 60

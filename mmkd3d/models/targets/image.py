@@ -12,7 +12,8 @@ from ..teachers.cache import FeatureCache
 from ..teachers.identity import describe
 from .base import BaseTarget, metainfo, stack_field
 
-LOAD = "Put dict(type='LoadRendering', ...) in the pipeline"
+LOAD = ("Put dict(type='LoadRendering', ...) and dict(type='AugmentRendering')"
+        ' in the pipeline')
 KEEP = ("Put dict(type='KeepViewPoints') in the pipeline, behind the steps "
         'that are always the same and before the first random one')
 
