@@ -185,6 +185,16 @@ def test_random_clip_is_reproducible_and_disturbs_nothing():
         assert torch.equal(x, y)
 
 
+def test_random_vit_is_reproducible_and_disturbs_nothing():
+    torch.manual_seed(3)
+    a = MODELS.build(VIT).net.state_dict()
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(2), expected)
+    b = MODELS.build(VIT).net.state_dict()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
 def test_clip_needs_a_plain_vit():
     tower = dict(layers=(1, 1, 1, 1), width=8, image_size=32)
     with pytest.raises(ValueError, match='RN50, ModifiedResNet'):

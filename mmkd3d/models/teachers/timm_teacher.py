@@ -72,10 +72,13 @@ class TimmTeacher(ImageTeacher):
             kwargs['pretrained_cfg_overlay'] = dict(
                 kwargs.get('pretrained_cfg_overlay', {}), file=str(checkpoint))
         try:
-            net = timm.create_model(
-                model_name,
-                pretrained=not random_weights and not pre_logits,
-                **kwargs)
+            # Random weights are the same every time, and nobody else's change.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                net = timm.create_model(
+                    model_name,
+                    pretrained=not random_weights and not pre_logits,
+                    **kwargs)
         except (OSError, RuntimeError) as error:
             raise weights_error(checkpoint, model_name, error) from error
         if pre_logits:
