@@ -15,6 +15,7 @@ from mmkd3d.utils.digest import row_digests
 from tests.models.stub_teachers import (IMAGE, PROMPTS, RENDERER, TEXT,
                                         StubImageTeacher, StubTextTeacher,
                                         cloud, make_samples)
+from tests.models.test_recon import recon
 
 IDENTITY = dict(teacher=dict(checksum=1, gain=1.), transform=dict(size=8))
 POINTS = torch.zeros(4, 9, 3)
@@ -89,6 +90,32 @@ def test_both_modes_give_the_same_text_targets_and_class_features(tmp_path):
     torch.testing.assert_close(
         cached.class_features(names), asked.class_features(names))
     assert not cached.state_dict()
+
+
+def test_both_modes_give_the_same_losses_and_gradients(tmp_path):
+    points = torch.randn(4, 64, 3)
+    samples = make_samples(4, view_points=cloud)
+    folders = dict(
+        img=str(cache_images(tmp_path / 'img')),
+        text=str(cache_texts(tmp_path / 'text')))
+    losses, grads = [], []
+    for cache in ({}, folders):
+        model = recon(targets=dict(
+            img=dict(
+                type='ImageTarget', teacher=IMAGE, renderer=RENDERER,
+                cache=cache.get('img')),
+            text=dict(
+                type='TextTarget', teacher=TEXT, prompts=PROMPTS,
+                cache=cache.get('text'))))
+        torch.manual_seed(1)
+        losses.append(model.loss(points, samples))
+        sum(losses[-1].values()).backward()
+        grads.append([p.grad for p in model.parameters()])
+        assert not any('targets' in key for key in model.state_dict())
+    assert set(losses[0]) == {
+        'loss_chamfer', 'loss_img', 'loss_text', 'loss_contrast'}
+    torch.testing.assert_close(*losses, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(*grads, rtol=1e-5, atol=1e-6)
 
 
 def test_with_a_cache_no_teacher_is_kept_or_asked(tmp_path):

@@ -1,13 +1,17 @@
 """The command that asks the teachers once."""
 import json
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from PIL import Image
 from torch.utils.data import Dataset
 
+from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.models.data_preprocessor import PointDataPreprocessor
+from mmkd3d.models.teachers.cache import StaleCacheError
 from mmkd3d.registry import DATASETS, MODELS
 from tests.models.stub_teachers import (IMAGE, PROMPTS, RENDERER, TEXT,
                                         StubImageTeacher, StubTextTeacher,
@@ -239,3 +243,45 @@ def test_views_of_toy_shapes_are_cached(tmp_path, monkeypatch):
         assert feats[0].std(0).max() > 0
     assert len(MODELS.build(
         {**cfg.model.targets.text, 'cache': folders['text']}).templates) == 60
+
+
+def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
+    """PNG files through the real transforms."""
+
+    def toy(train):
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict({
+            'model.targets.img.renderer': None,
+            'model.targets.text': None,
+            'train_dataloader.dataset.pipeline': [
+                dict(type='LoadRendering', root=str(tmp_path)),
+                dict(type='AugmentRendering', size=32, train=train),
+                dict(type='PackPoints')]})
+        return cfg
+
+    config = tmp_path / 'recon_toy.py'
+    config.write_text(TOY)
+    plain, augmented = toy(train=False), toy(train=True)
+    shapes = Config.fromfile(config).train_dataloader.dataset
+    for i in range(9):
+        pixels = np.random.default_rng(i).integers(
+            0, 255, (40, 50, 3), dtype='uint8')
+        sample = DATASETS.build(shapes).get_data_info(i)
+        Image.fromarray(pixels).save(tmp_path / f'{sample["sample_id"]}.png')
+    with pytest.raises(ValueError, match='images of sample 0 .*train=False'):
+        cache_targets(augmented, tmp_path / 'out', device='cpu')
+    folders = cache_targets(plain, tmp_path / 'out', device='cpu')
+    assert list(folders) == ['img']
+    points = torch.zeros(2, 9, 3)
+
+    def samples(cfg):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        return [dataset[i]['data_samples'] for i in (4, 1)]
+
+    asked, cached, other = (
+        MODELS.build({**plain.model.targets.img, 'cache': cache})
+        for cache in (None, folders['img'], folders['img']))
+    torch.testing.assert_close(
+        cached(points, samples(plain)), asked(points, samples(plain)))
+    with pytest.raises(StaleCacheError, match='images .*augmented'):
+        other(points, samples(augmented))
