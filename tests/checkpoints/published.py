@@ -81,17 +81,44 @@ def recon_student(C: int = 6) -> dict:
     return state
 
 
-def recon_zeroshot(C: int = 6) -> dict:
-    return recon_student(C) | linear('text_proj', 5, C) | linear(
-        'img_proj', 7, C)
+def recon_projections(C: int) -> dict:
+    return linear('text_proj', 5, C) | linear('img_proj', 7, C)
+
+
+def recon_decoder(C: int) -> dict:
+    state = dict(mask_token=torch.randn(1, 1, C))
+    state |= pos_embed('decoder_pos_embed', C)
+    state |= under('MAE_decoder.blocks.0.', block(C))
+    state |= norm('MAE_decoder.norm', C)
+    return state | linear('increase_dim.0', 24, C, 1) | recon_projections(C)
+
+
+def recon(C: int = 6) -> dict:
+    """Pretraining, with the contrast of the class token."""
+    state = under('MAE_encoder.', recon_student(C)) | recon_decoder(C)
+    for i in (0, 3):
+        state |= linear(f'cls_proj.{i}', 8, C if i == 0 else 8)
+        state |= batch_norm(f'cls_proj.{i + 1}', 8)
+    return state
+
+
+def contrast_tower(C: int) -> dict:
+    return {
+        k: v
+        for k, v in recon_student(C).items()
+        if 'contrast' not in k and 'cls' not in k
+    }
+
+
+def recon_twotower(C: int = 6) -> dict:
+    state = under('MAE_encoder.', student(C, with_class=False))
+    state |= under('Dis_encoder.', contrast_tower(C))
+    return state | recon_decoder(C)
 
 
 def recon_twotower_classifier(C: int = 6) -> dict:
-    contrast = recon_student(C).items()
-    contrast = {
-        k: v for k, v in contrast if 'contrast' not in k and 'cls' not in k
-    }
-    return student(C) | under('Dis_encoder.', contrast) | classifier_head(C)
+    return student(C) | under(
+        'Dis_encoder.', contrast_tower(C)) | classifier_head(C)
 
 
 def dgcnn(C: int, out: int) -> dict:
@@ -235,8 +262,10 @@ def small_files() -> dict[str, dict]:
         act_partseg=segmentor('_cls', has_label=True),
         act_semseg_old=segmentor('', has_label=False),
         act_partseg_old=segmentor('', has_label=True),
+        recon=recon(),
+        recon_twotower=recon_twotower(),
         recon_student=recon_student(),
-        recon_zeroshot=recon_zeroshot(),
+        recon_zeroshot=recon_student() | recon_projections(6),
         recon_classifier=recon_student() | classifier_head(6),
         recon_twotower_classifier=recon_twotower_classifier(),
         recon_partseg=recon_student() | segmentor_head(
