@@ -25,9 +25,10 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: python tools/cache_teacher.py recon_toy\n'
-        'then: python tools/train.py configs/toy/recon_toy.py --cfg-options '
-        'model.targets.text.cache=work_dirs/teacher_cache/recon_toy/text')
+        epilog='example: python tools/cache_teacher.py '
+        'recon_pt-t_1xb64-30e_psb\n'
+        'then: python tools/train.py CONFIG --cfg-options '
+        'model.targets.img.cache=FOLDER model.targets.text.cache=FOLDER')
     parser.add_argument('config', help='name of a shipped config, or a file')
     parser.add_argument(
         '--out',
