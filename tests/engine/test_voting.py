@@ -3,7 +3,9 @@ import time
 
 import pytest
 import torch
-from mmengine.dataset import pseudo_collate
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.dataset import DefaultSampler, pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
@@ -12,7 +14,7 @@ from torch.utils.data import DataLoader
 from mmkd3d.models.modules.augment import ScaleTranslate
 from mmkd3d.registry import MODELS
 
-SHAPES, P, N = 14, 20, 12
+SHAPES, P, N = 15, 20, 12
 SCALE = dict(type='mmkd3d.ScaleTranslate', scale=(0.2, 5.), shift=0)
 
 
@@ -35,6 +37,15 @@ class FirstPoints(BaseModel):
         return data_samples
 
 
+@MODELS.register_module()
+class AllPoints(FirstPoints):
+    """Its logits are the same for any order of all points."""
+
+    def forward(self, inputs, *args, **kwargs):
+        mean = inputs['points'].mean(1, keepdim=True)
+        return super().forward(dict(points=mean), *args, **kwargs)
+
+
 def shapes():
     generator = torch.Generator().manual_seed(0)
     return [
@@ -45,16 +56,17 @@ def shapes():
     ]
 
 
-def runner(tmp_path, **test_cfg):
+def runner(tmp_path, model='FirstPoints', num_points=N, **test_cfg):
     return Runner(
-        model=dict(type='FirstPoints'),
+        model=dict(type=model),
         work_dir=str(tmp_path),
         test_dataloader=DataLoader(
             shapes(), batch_size=4, collate_fn=pseudo_collate,
+            sampler=DefaultSampler(range(SHAPES), shuffle=False),
             generator=torch.Generator()),  # it draws from torch's own
         test_evaluator=dict(type='mmkd3d.Accuracy'),
         test_cfg=dict(
-            type='mmkd3d.VotingTestLoop', num_points=N, **test_cfg),
+            type='mmkd3d.VotingTestLoop', num_points=num_points, **test_cfg),
         default_scope='mmkd3d',
         experiment_name=f'{tmp_path.name}_{time.time_ns()}')
 
@@ -123,7 +135,26 @@ def test_settings_without_sense_are_errors(tmp_path):
     for setting in ('votes', 'rounds'):
         with pytest.raises(ValueError, match=f'{setting}=0'):
             run(tmp_path, **{setting: 0})
-    own = runner(tmp_path, rounds=1)
-    own._test_loop['num_points'] = P + 1
     with pytest.raises(ValueError, match='num_points=21.* 20'):
-        own.test()
+        run(tmp_path, num_points=P + 1)
+
+
+def one_rank(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    _, metrics = run(folder / str(rank), model='AllPoints', num_points=P,
+                     votes=2, rounds=3)
+    torch.save(metrics, folder / f'{rank}.pt')
+    dist.destroy_process_group()
+
+
+def test_two_processes_count_every_shape_once(tmp_path):
+    mp.spawn(one_rank, (tmp_path, ), nprocs=2)
+    right = sum(
+        int(s['inputs']['points'].mean(0).argmax()) == i % 3
+        for i, s in enumerate(shapes()))
+    for rank in range(2):
+        metrics = torch.load(tmp_path / f'{rank}.pt')
+        for name in ('acc/overall', 'acc_vote2/mean', 'acc_vote2/best_of_3'):
+            assert metrics[name] == pytest.approx(100 * right / SHAPES), name

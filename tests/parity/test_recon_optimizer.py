@@ -83,3 +83,22 @@ def test_the_gradient_is_clipped_in_finetuning_only():
     assert clips.pop('pretrain') is None
     assert all(
         clip == dict(max_norm=10, norm_type=2) for clip in clips.values())
+
+
+def test_part_segmentation_trains_what_is_called_a_convolution_faster():
+    cfg = Config.fromfile(
+        REPO / 'configs/recon/benchmarks'
+        '/partseg_recon-base_1xb16-300e_shapenetpart.py')
+    model = MODELS.build({'_scope_': 'mmkd3d', **without_weights(cfg.model)})
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+    names = {id(p): n for n, p in model.named_parameters()}
+    for group in groups:
+        for parameter in group['params']:
+            name = names.get(id(parameter))
+            if name is None:
+                continue  # mmengine's own, which holds the base settings
+            theirs = published_name(name, 'recon_partseg')
+            fast = 'conv' in theirs and 'encoder' not in theirs
+            decays = fast or not (parameter.ndim == 1 or 'token' in theirs)
+            assert group['lr'] == pytest.approx(1e-3 if fast else 1e-4)
+            assert group['weight_decay'] == (0.05 if decays else 0.), theirs
