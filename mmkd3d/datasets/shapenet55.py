@@ -13,6 +13,7 @@ class ShapeNet55(PointDataset):
 
         ROOT/shapenet_pc/SYNSET-MODEL.npy            (8192, 3)
         ROOT/ShapeNet-55/{train,test}.txt            one file name per line
+        ROOT/shapenet_images/SYNSET-MODEL.png        for ``LoadRendering``
 
     The archive does not hold the two lists, and they can't be shipped here
     (52,470 ids): they come from the ``data/ShapeNet55-34/ShapeNet-55`` folder

@@ -62,7 +62,7 @@ def _paths(dataset) -> Iterable[str]:
 
 
 def check_shapenet55(root: Path) -> Report:
-    """Both lists, and the points of all listed shapes."""
+    """Both lists, the points of all listed shapes, renderings if any."""
     report = Report()
     for split, expected in (('train', 41952), ('test', 10518)):
         data = report.load(
@@ -71,6 +71,11 @@ def check_shapenet55(root: Path) -> Report:
             report.count(f'{split} shapes', len(data), expected)
             report.files(f'points of {split}', 'pretraining reads them',
                          _paths(data))
+            if (root / 'shapenet_images').is_dir():
+                report.files(
+                    f'renderings of {split}', 'ReCon reads them',
+                    (root / 'shapenet_images' / Path(p).with_suffix('.png').name
+                     for p in _paths(data)))
     return report
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
+from torchvision.utils import save_image
 
 from mmkd3d.checkpoints import load_pretrained
 
@@ -87,9 +88,51 @@ def draw_detections(config: Union[str, Path, Config],
     return paths
 
 
-def _load(config, checkpoint):
+def draw_views(config: Union[str, Path, Config],
+               out: Union[str, Path],
+               *,
+               num: int = 4) -> list[Path]:
+    """Draw the views of training clouds that an image teacher is shown.
+
+    The renderer is that of the config's image target; without one, four
+    shaded views.
+
+    Args:
+        config: Of a pretraining run, or of a data set alone.
+        out: Folder of the picture.
+        num: Number of clouds.
+
+    Returns:
+        Path of one PNG with a row for each cloud.
+    """
+    cfg = _read(config)
+    target = (cfg.get('model', {}).get('targets') or {}).get('img') or {}
+    renderer = MODELS.build(
+        target.get('renderer') or dict(
+            type='mmkd3d.ViewRenderer', num_views=4))
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    torch.manual_seed(0)
+    rows = []
+    for index in _spread(len(dataset), num):
+        item = dataset[index]
+        points = item['data_samples'].get('view_points')
+        if points is None:
+            points = item['inputs']['points'][:, :3]
+        rows.append(renderer(points[None])[0])  # (V, 3, H, W)
+    path = Path(out) / 'views.png'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_image(torch.cat(rows), path, nrow=len(rows[0]))
+    return [path]
+
+
+def _read(config) -> Config:
     cfg = config if isinstance(config, Config) else Config.fromfile(config)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
+    return cfg
+
+
+def _load(config, checkpoint):
+    cfg = _read(config)
     model = MODELS.build(cfg.model)
     load_pretrained(model, checkpoint, prefix='')
     return cfg, model.eval()

@@ -55,6 +55,47 @@ def test_toy_shapes_load(scope):
         assert all(hasattr(s, 'gt_label') for s in batch['data_samples'])
 
 
+def test_toy_shapes_keep_a_dense_cloud_for_views(scope):
+    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/toy_shapes_views.py')
+    batch = first_batch(cfg.train_dataloader)
+    for points, sample in zip(batch['inputs']['points'],
+                              batch['data_samples']):
+        assert points.shape == (1024, 3)
+        assert sample.view_points.shape == (2048, 3)
+
+
+def test_psb_keeps_a_dense_cloud_for_views(scope, data_root, monkeypatch):
+    monkeypatch.setenv('MMKD3D_DATA', str(data_root))
+    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/psb_views.py')
+    batch = first_batch(cfg.train_dataloader)
+    assert batch['inputs']['points'][0].shape == (1024, 3)
+    assert batch['data_samples'][0].view_points.shape == (2048, 3)
+    assert batch['data_samples'][0].category
+
+
+def test_shapenet_loads_renderings(scope, tmp_path):
+    import numpy as np
+    from PIL import Image
+    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/shapenet55_recon.py')
+    dataset = cfg.train_dataloader.dataset
+    dataset.data_root = str(tmp_path)
+    loading = dataset.pipeline[3]
+    assert loading.root == 'data/ShapeNet55-34/shapenet_images'
+    loading.root = str(tmp_path / 'shapenet_images')
+    for folder in ('shapenet_pc', 'shapenet_images'):
+        (tmp_path / folder).mkdir()
+    for k in range(2):
+        np.save(tmp_path / 'shapenet_pc' / f'02691156-{k}.npy',
+                np.random.default_rng(k).normal(size=(2000, 3)))
+        Image.new('RGBA', (60, 50)).save(
+            tmp_path / 'shapenet_images' / f'02691156-{k}.png')
+    batch = first_batch(cfg.train_dataloader)
+    assert batch['inputs']['points'][0].shape == (1024, 3)
+    for sample in batch['data_samples']:
+        assert sample.image.shape == (3, 224, 224)
+        assert sample.category == 'airplane'
+
+
 def test_a_folder_loads(scope, tmp_path):
     import numpy as np
     for k in range(3):

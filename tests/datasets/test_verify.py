@@ -97,6 +97,25 @@ def test_a_missing_scan_is_told_with_its_purpose(rooms, tmp_path):
     assert 'vote targets' in line and 'scene0001_00.bin' in line
 
 
+def test_renderings_of_shapenet_are_checked_where_there_are_some(tmp_path):
+    names = [f'02691156-{k}' for k in 'abc']
+    for folder in ('shapenet_pc', 'ShapeNet-55'):
+        (tmp_path / folder).mkdir()
+    for split in ('train', 'test'):
+        (tmp_path / 'ShapeNet-55' / f'{split}.txt').write_text(
+            '\n'.join(f'{name}.npy' for name in names))
+    lines = CHECKS['shapenet55'](tmp_path).lines
+    assert not any('renderings' in line for line in lines)
+    (tmp_path / 'shapenet_images').mkdir()
+    (tmp_path / 'shapenet_images' / '02691156-b.png').touch()
+    found = [
+        line for line in CHECKS['shapenet55'](tmp_path).lines
+        if 'renderings of train' in line
+    ]
+    assert len(found) == 1 and '1 of 3 files' in found[0]
+    assert found[0].endswith('02691156-a.png')
+
+
 def test_the_tool_tells_by_its_exit_code(tool, rooms, tmp_path):
     code, text = tool('verify', 'scannet', '--root', rooms, '--partial')
     assert code == 0 and 'is complete' in text

@@ -2,9 +2,11 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.image import imread
 
 import mmkd3d
 from mmkd3d.evaluation.probes import extract_features
+from tests.helpers import REPO
 from tests.models import stub_teachers  # noqa: F401  (registers them)
 from tools import probe, test, train, visualize
 
@@ -111,6 +113,37 @@ def test_visualize_writes_what_it_says(student, tmp_path, capsys):
     assert written == {p for p in paths if p.startswith(str(tmp_path))}
     assert {'pretraining.png', 'pretraining_predicted.ply'} <= {
         p.rsplit('/', 1)[-1] for p in written}
+
+
+VIEWS = dict(
+    _base_=[str(REPO / 'configs/_base_/datasets/toy_shapes_views.py')],
+    default_scope='mmkd3d',
+    train_dataloader=dict(dataset=dict(num_samples=5)),
+    model=dict(targets=dict(img=dict(renderer=dict(
+        type='ViewRenderer', num_views=2, size=60)))))
+
+
+def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
+    config = tmp_path / 'config.py'
+    config.write_text('\n'.join(f'{k} = {v!r}' for k, v in VIEWS.items()))
+    visualize.main([
+        'views', str(config), '--out', str(tmp_path / 'out'), '--num', '3'
+    ])
+    path, = capsys.readouterr().out.split()
+    picture = imread(path)
+    # three rows of two, with two pixels between and around
+    assert picture.shape[:2] == (3 * 62 + 2, 2 * 62 + 2)
+    cells = picture[2:, 2:].reshape(3, 62, 2, 62, -1)[:, :60, :, :60, :3]
+    assert (cells[:, 0] == 1).all() and (cells.std((1, 3)) > 0.05).all()
+
+
+def test_visualize_says_which_needs_a_checkpoint(capsys):
+    for arguments, message in ((['recon', 'c.py'], 'recon takes a checkpoint'),
+                               (['views', 'c.py', 'x.pth'],
+                                'views takes no checkpoint')):
+        with pytest.raises(SystemExit):
+            visualize.main(arguments)
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='has a GPU')
