@@ -105,7 +105,7 @@ def test_renderings_of_shapenet_are_checked_where_there_are_some(tmp_path):
         (tmp_path / 'ShapeNet-55' / f'{split}.txt').write_text(
             '\n'.join(f'{name}.npy' for name in names))
     lines = CHECKS['shapenet55'](tmp_path).lines
-    assert not any('renderings' in line for line in lines)
+    assert not any('renderings of' in line for line in lines)
     (tmp_path / 'shapenet_images').mkdir()
     (tmp_path / 'shapenet_images' / '02691156-b.png').touch()
     found = [

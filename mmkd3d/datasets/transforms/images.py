@@ -66,7 +66,8 @@ class LoadRendering:
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{path} is missing: LoadRendering needs the picture of '
-                f'{results.get("sample_id", "the shape")}. {WAY_OUT}') from None
+                f'{results.get("sample_id", "the shape")}. {WAY_OUT}'
+            ) from None
         # decoders raise many kinds, down to SyntaxError
         except Exception as error:
             raise ValueError(

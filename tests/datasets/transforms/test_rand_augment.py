@@ -14,8 +14,8 @@ from mmkd3d.datasets.transforms.rand_augment import OPERATIONS, rand_augment
 FADE, MOVE = (0.14, 0.86, False), (0.03, 0.27, True)
 RANGES = dict(
     AutoContrast=(0, 0, False), Brightness=FADE, Color=FADE, Contrast=FADE,
-    Equalize=(0, 0, False), Identity=(0, 0, False), Posterize=(4.4, 7.6, False),
-    Rotate=(3, 27, True), Sharpness=FADE, ShearX=MOVE, ShearY=MOVE,
+    Equalize=(0, 0, False), Identity=(0, 0, False),
+    Posterize=(4.4, 7.6, False), Rotate=(3, 27, True), Sharpness=FADE, ShearX=MOVE, ShearY=MOVE,
     Solarize=(25.6, 230.4, False), TranslateX=MOVE, TranslateY=MOVE)
 
 
