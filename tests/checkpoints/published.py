@@ -93,8 +93,43 @@ def recon_decoder(C: int) -> dict:
     return state | linear('increase_dim.0', 24, C, 1) | recon_projections(C)
 
 
+def clip_text(C: int = 4) -> dict:
+    state = dict(positional_embedding=torch.randn(7, C),
+                 text_projection=torch.randn(C, C))
+    state['token_embedding.weight'] = torch.randn(9, C)
+    state |= norm('transformer.resblocks.0.ln_1', C)
+    return under('text_encoder.', state | norm('ln_final', C))
+
+
+def clip_image(C: int = 4) -> dict:
+    """The class token is a vector here, unlike timm's."""
+    state = dict(cls_token=torch.randn(C), pos_embed=torch.randn(5, C),
+                 proj=torch.randn(C, 3))
+    state['conv1.weight'] = torch.randn(C, 3, 2, 2)
+    for name in ('ln_pre', 'blocks.0.ln_1', 'ln_post'):
+        state |= norm(name, C)
+    return under('img_encoder.', state)
+
+
+def in21k_image(C: int = 4) -> dict:
+    state = dict(cls_token=torch.randn(1, 1, C),
+                 pos_embed=torch.randn(1, 5, C))
+    state['patch_embed.proj.weight'] = torch.randn(C, 3, 2, 2)
+    state |= norm('blocks.0.norm1', C) | norm('norm', C)
+    return under('img_encoder.', state | linear('pre_logits.fc', C, C))
+
+
 def recon(C: int = 6) -> dict:
-    """Pretraining, with the contrast of the class token."""
+    """Pretraining, with the contrast of the class token and the teachers."""
+    return recon_alone(C) | in21k_image() | clip_text()
+
+
+def recon_clip(C: int = 6) -> dict:
+    """Of the zero-shot run, whose image teacher is CLIP's."""
+    return recon_alone(C) | clip_image() | clip_text()
+
+
+def recon_alone(C: int) -> dict:
     state = under('MAE_encoder.', recon_student(C)) | recon_decoder(C)
     for i in (0, 3):
         state |= linear(f'cls_proj.{i}', 8, C if i == 0 else 8)
@@ -113,7 +148,7 @@ def contrast_tower(C: int) -> dict:
 def recon_twotower(C: int = 6) -> dict:
     state = under('MAE_encoder.', student(C, with_class=False))
     state |= under('Dis_encoder.', contrast_tower(C))
-    return state | recon_decoder(C)
+    return state | recon_decoder(C) | clip_image() | clip_text()
 
 
 def recon_twotower_classifier(C: int = 6) -> dict:
@@ -263,9 +298,11 @@ def small_files() -> dict[str, dict]:
         act_semseg_old=segmentor('', has_label=False),
         act_partseg_old=segmentor('', has_label=True),
         recon=recon(),
+        recon_clip=recon_clip(),
         recon_twotower=recon_twotower(),
         recon_student=recon_student(),
-        recon_zeroshot=recon_student() | recon_projections(6),
+        recon_zeroshot=recon_student() | recon_projections(6) | clip_image()
+        | clip_text(),
         recon_classifier=recon_student() | classifier_head(6),
         recon_twotower_classifier=recon_twotower_classifier(),
         recon_partseg=recon_student() | segmentor_head(

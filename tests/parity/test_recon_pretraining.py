@@ -4,10 +4,12 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from mmengine.structures import BaseDataElement
 
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name
 from mmkd3d.models.maskers.block import BlockMasker
+from mmkd3d.models.teachers.prompts import load_prompts
 from mmkd3d.registry import MODELS
 from tests.helpers import load_case, parity_cases, reference_state, thin
 
@@ -211,3 +213,60 @@ def test_recon_gradients_go_where_the_published_ones_go(case, kind):
     tolerance = case.manifest['tolerance']
     np.testing.assert_allclose(
         norms, expected, tolerance['grad_rtol'], tolerance['atol'])
+
+
+@pytest.mark.parametrize(
+    'path', parity_cases('recon/pretrain*_teachers'), ids=lambda p: p.name)
+@torch.no_grad()
+def test_recon_with_its_teachers_gives_the_published_losses(path):
+    manifest, arrays = load_case(path)
+    cfg = pretrainer(manifest['config'], {})
+    cfg['targets'] = dict(
+        img=dict(
+            type='mmkd3d.ImageTarget',
+            teacher=dict(
+                type='mmkd3d.TimmTeacher',
+                model_name='vit_base_patch16_224.orig_in21k',
+                pre_logits=True,
+                random_weights=True,
+                mean=(0, 0, 0),  # the case holds what the network reads
+                std=(1, 1, 1))),
+        text=dict(
+            type='mmkd3d.TextTarget',
+            teacher=dict(
+                type='mmkd3d.OpenClipTextTeacher',
+                model_name='ViT-B-32-quickgelu',
+                random_weights=True)))
+    model = MODELS.build(cfg).eval()
+    report = load_pretrained(model, reference_state(manifest), prefix='')
+    assert not report.missing and not report.unexpected
+    templates = load_prompts('recon-60-v1')
+    prompts = torch.tensor([[
+        t.replace('{}', text) for t in templates
+    ].index(said) for text, said in zip(manifest['text'],
+                                        manifest['prompts'])])
+    tokens = model.targets['text'].teacher.tokenize(manifest['prompts'])
+    assert torch.equal(tokens.int(), torch.from_numpy(arrays['tokens']))
+    samples = [
+        BaseDataElement(metainfo=dict(category=text), image=image)
+        for text, image in zip(manifest['text'],
+                               torch.from_numpy(arrays['image']))
+    ]
+    points = torch.from_numpy(arrays['points'])
+    out = model.encode(points, torch.from_numpy(arrays['mask']))
+    said = dict(
+        img=model.targets['img'](points, samples),
+        text=model.targets['text'](points, samples, prompt_idx=prompts))
+    losses = model.losses(out, said, manifest['text'])
+    got = dict(
+        img_feature=said['img'],
+        text_feature=said['text'],
+        img_pred=model.proj['img'](out.global_tokens['img']),
+        text_pred=model.proj['text'](out.global_tokens['text']),
+        loss_mdm=losses['loss_chamfer'],
+        loss_csc_img=losses['loss_img'],
+        loss_csc_text=losses['loss_text'],
+        loss_total=sum(losses.values()))
+    assert {*got, 'points', 'image', 'mask', 'tokens'} == set(arrays)
+    for name, value in got.items():
+        assert_close(value, arrays[name], manifest['tolerance'], name)

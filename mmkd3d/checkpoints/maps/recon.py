@@ -2,6 +2,7 @@
 from ..keymap import KeyMap, Rule, under
 from .downstream import segmentor_head
 from .student import STUDENT, STUDENT_WITH_CLASS
+from .teachers import IMG_CLIP, TEXT_CLIP
 
 
 def global_tokens(*names: str) -> tuple:
@@ -14,10 +15,21 @@ def global_tokens(*names: str) -> tuple:
 RECON_TRUNK = STUDENT + global_tokens('cls', 'img', 'text')
 CONTRAST_TOWER = STUDENT + global_tokens('img', 'text')
 
+
+
+def teachers(image: tuple, text: tuple = TEXT_CLIP) -> tuple:
+    """Rules of the frozen teachers, which a file may hold or not."""
+    return (*under('img_encoder.', 'targets.img.teacher.net.', image),
+            *under('text_encoder.', 'targets.text.teacher.net.', text))
+
+
 TRUNK = under('', 'backbone.', RECON_TRUNK)
 PROJECTIONS = tuple(
     Rule(f'{name}_proj.', f'proj.{name}.') for name in ('img', 'text'))
 HEAD = (Rule('cls_head_finetune.', 'head.mlp.'), )
+
+# A model that reads a cache has no teacher.
+TEACHERS = ('targets.img.teacher.net.', 'targets.text.teacher.net.')
 
 # ACT's classifier and segmentor have no token of an image.
 MARKS = ('img_token', 'encoder.first_conv.', 'blocks.blocks.')
@@ -25,8 +37,9 @@ MARKS = ('img_token', 'encoder.first_conv.', 'blocks.blocks.')
 MAPS = dict(
     # The student alone, as it is read for the linear SVM.
     recon_student=KeyMap('pretrain', MARKS, TRUNK),
-    recon_zeroshot=KeyMap('pretrain', (*MARKS, 'img_proj.', 'text_proj.'),
-                          TRUNK + PROJECTIONS),
+    recon_zeroshot=KeyMap(
+        'pretrain', (*MARKS, 'img_proj.', 'text_proj.'),
+        TRUNK + PROJECTIONS + teachers(IMG_CLIP), optional=TEACHERS),
     recon_classifier=KeyMap('finetune', (*MARKS, 'cls_head_finetune.'),
                             TRUNK + HEAD),
     recon_twotower_classifier=KeyMap(

@@ -1,7 +1,9 @@
 """ReCon's pretraining, with its teachers or without."""
 from ..keymap import KeyMap, Rule, under
-from .recon import CONTRAST_TOWER, PROJECTIONS, RECON_TRUNK
+from .recon import (CONTRAST_TOWER, PROJECTIONS, RECON_TRUNK, TEACHERS,
+                    teachers)
 from .student import STUDENT
+from .teachers import IMG_CLIP, IMG_IN21K
 
 DECODER = (
     Rule('mask_token', 'decoder.mask_token'),
@@ -26,7 +28,13 @@ TWO_TOWER = (
 MARKS = ('MAE_encoder.norm.', 'increase_dim.0.', 'img_proj.')
 
 MAPS = dict(
-    recon=KeyMap('pretrain', ('MAE_encoder.img_token', *MARKS), RECON),
+    recon=KeyMap(
+        'pretrain', ('MAE_encoder.img_token', *MARKS),
+        RECON + teachers(IMG_IN21K), optional=TEACHERS),
+    recon_clip=KeyMap(
+        'pretrain', ('MAE_encoder.img_token', *MARKS, 'img_encoder.conv1.'),
+        RECON + teachers(IMG_CLIP), optional=TEACHERS),
     recon_twotower=KeyMap(
-        'pretrain', ('Dis_encoder.img_token', *MARKS), TWO_TOWER),
+        'pretrain', ('Dis_encoder.img_token', *MARKS),
+        TWO_TOWER + teachers(IMG_CLIP), optional=TEACHERS),
 )
