@@ -46,10 +46,12 @@ def test_scale_and_shift_stay_in_their_range_and_leave_features_alone():
     torch.testing.assert_close(same[:, 0], same[:, 2])
 
 
+@pytest.mark.parametrize('autocast', [False, True])
 @pytest.mark.parametrize('axis', [0, 1, 2])
-def test_rotation_keeps_distances_and_its_axis(axis):
+def test_rotation_keeps_distances_and_its_axis(axis, autocast):
     points = torch.randn(50, 20, 3)
-    out = RandomRotation(axis=axis)(points)
+    with torch.autocast('cpu', torch.bfloat16, autocast):
+        out = RandomRotation(axis=axis)(points)
     torch.testing.assert_close(out.norm(dim=-1), points.norm(dim=-1))
     torch.testing.assert_close(out[..., axis], points[..., axis])
     assert not torch.allclose(out, points)

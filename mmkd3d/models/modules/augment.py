@@ -64,7 +64,10 @@ class RandomRotation(nn.Module):
         rotation[:, self.axis, self.axis] = 1
         rotation[:, first, first] = rotation[:, second, second] = cos
         rotation[:, first, second], rotation[:, second, first] = sin, -sin
-        return torch.cat([points[..., :3] @ rotation, points[..., 3:]], dim=-1)
+        # Autocast would round the coordinates.
+        with torch.autocast(points.device.type, enabled=False):
+            coordinates = points[..., :3] @ rotation
+        return torch.cat([coordinates, points[..., 3:]], dim=-1)
 
 
 @MODELS.register_module()
