@@ -41,13 +41,14 @@ def parse_args(argv=None):
         dest='part',
         action='store_const',
         const='student',
-        help='of a stage II file, write the student alone')
+        help='of a pretraining (stage II) file, write the student alone')
     part.add_argument(
         '--teacher-only',
         dest='part',
         action='store_const',
         const='teacher',
-        help='of a stage II file, write the teacher alone: a stage I file')
+        help='of a stage II file of ACT, write the teacher alone: a stage I '
+        'file')
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
@@ -80,14 +81,18 @@ def read_ours(args) -> tuple[dict, dict]:
 
 
 def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
-    """The student or the teacher of a stage II file."""
+    """The student or the teacher of a pretraining file."""
     student, teacher = split_teacher(state)
     if not (student and teacher):
         raise ValueError(
-            'Only a stage II file that holds its teacher can be split; the '
+            'Only a pretraining file that holds its teacher can be split; the '
             f'keys of this one start with {", ".join(list(state)[:5])}.')
     if part == 'student':
         return student, dict(meta, part=part)
+    if stage_of(teacher) != 'teacher':
+        raise ValueError(
+            'The teachers in this file are networks for images and texts, no '
+            'stage I file: their own files are of more use.')
     return teacher, dict(meta, part=part, stage='teacher')
 
 

@@ -52,17 +52,15 @@ def wrong_stage(keys: Iterable[str], wanted: Iterable[str],
 
 
 def split_teacher(state: dict) -> tuple[dict, dict]:
-    """Take the teacher out of our state dict of a stage II file.
+    """Take the teachers out of our state dict of a pretraining file.
 
     Returns:
-        The student's state dict, and the teacher's as a stage I file has it.
+        The student's state dict; and the teacher's as a stage I file has it,
+        or, where there are several (ReCon's), theirs under their own names.
     """
+    student = {k: v for k, v in state.items() if TEACHER not in k}
     teacher = {
         key.removeprefix(TEACHER): value
-        for key, value in state.items() if key.startswith(TEACHER)
-    }
-    student = {
-        key: value
-        for key, value in state.items() if not key.startswith(TEACHER)
+        for key, value in state.items() if TEACHER in key
     }
     return student, teacher

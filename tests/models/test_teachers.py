@@ -328,6 +328,32 @@ def test_pre_logits_come_from_no_hub_and_to_no_mixer(in21k, tmp_path):
             in21k, tmp_path, model_name='mixer_s32_224', model_kwargs={})
 
 
+@pytest.mark.parametrize('change, says', [
+    (lambda state: state.pop('blocks.0.attn.qkv.weight'), 'Missing key'),
+    (lambda state: state.update(more=torch.ones(2)), 'Unexpected key')])
+def test_timm_weights_fit_key_by_key(change, says, tmp_path):
+    state = MODELS.build(VIT).net.state_dict()
+    change(state)
+    torch.save(state, tmp_path / 'vit.pth')
+    with pytest.raises(FileNotFoundError, match=says):
+        MODELS.build(
+            dict(
+                VIT, random_weights=False,
+                checkpoint=str(tmp_path / 'vit.pth')))
+
+
+def test_a_classifier_in_the_file_is_left_out(tmp_path):
+    teacher = MODELS.build(VIT)
+    state = teacher.net.state_dict()
+    state['head.weight'] = torch.randn(7, teacher.embed_dims)
+    state['head.bias'] = torch.randn(7)
+    torch.save(state, tmp_path / 'vit.pth')
+    again = MODELS.build(
+        dict(VIT, random_weights=False, checkpoint=str(tmp_path / 'vit.pth')))
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.equal(again(image)['global'], teacher(image)['global'])
+
+
 @pytest.mark.parametrize('name', ['resnet18', 'efficientnet_b0'])
 def test_a_network_without_blocks_is_no_token_transformer(name):
     teacher = MODELS.build(

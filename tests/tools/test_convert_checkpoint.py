@@ -83,12 +83,25 @@ def test_what_can_not_be_done_is_said(run, tmp_path, capsys):
          'source point_mae has no place'),
         (theirs, ('--source', 'act_plain'), 'source act_plain'),
         (dict(base_model=PUBLISHED['act_autoencoder']), ('--teacher-only', ),
-         'Only a stage II file'),
+         'Only a pretraining file'),
         (dict(base_model=PUBLISHED['act_student']), ('--without-teacher', ),
-         'Only a stage II file'),
+         'Only a pretraining file'),
         (dict(theirs, args=argparse.Namespace(lr=1)), (),
          'argparse.Namespace.*--trust-checkpoint')):
         with pytest.raises(SystemExit, match=text):
             run(content, *options)
     assert 'state_dict' in run(
         dict(theirs, args=argparse.Namespace(lr=1)), '--trust-checkpoint')
+
+
+def test_recon_teachers_can_be_left_out_but_not_taken_alone(tmp_path):
+    torch.save(dict(base_model=PUBLISHED['recon']), tmp_path / 'recon.pth')
+    out = tmp_path / 'student.pth'
+    convert_checkpoint.main(
+        [str(tmp_path / 'recon.pth'), str(out), '--without-teacher'])
+    student = torch.load(out, weights_only=True)['state_dict']
+    assert 'backbone.global_token.img' in student
+    assert not any('teacher' in key for key in student)
+    with pytest.raises(SystemExit, match='no stage I file'):
+        convert_checkpoint.main(
+            [str(tmp_path / 'recon.pth'), str(out), '--teacher-only'])

@@ -3,8 +3,8 @@
 # the category; for the published descriptions of categories add
 #     dict(type='mmkd3d.LoadCaptions', file=..., by='synset',
 #          key='catalogue', value='describe')
-# before PackPoints, and source='caption' to the text target. That the
-# published code swaps red and blue is an option of the teacher.
+# before PackPoints, and source='caption' to the text target. The published
+# code swaps red and blue when it reads; the sane choice is 'rgb'.
 _base_ = './shapenet55.py'
 
 pipeline = [
@@ -13,7 +13,8 @@ pipeline = [
     dict(type='mmkd3d.NormalizePoints'),
     dict(
         type='mmkd3d.LoadRendering',
-        root='data/ShapeNet55-34/shapenet_images'),
+        root='data/ShapeNet55-34/shapenet_images',
+        channel_order='bgr'),
     dict(type='mmkd3d.AugmentRendering'),
     dict(type='mmkd3d.PackPoints'),
 ]

@@ -1,7 +1,8 @@
 # ReCon, base: student 12 x 384 with three global tokens, decoder 4 x 384, 60 %
 # of the patches masked (ReCon, section 5). The teachers are the published
-# ones, with what the published code gives them: BGR images and the statistics
-# of ImageNet. The sane choice is to delete channel_order, mean and std.
+# ones, with what the published code gives them: the statistics of ImageNet
+# (and BGR images, see ../datasets/shapenet55_recon.py). The sane choice is to
+# delete mean and std, so that each teacher uses its own.
 model = dict(
     type='ReCon',
     data_preprocessor=dict(
@@ -35,7 +36,6 @@ model = dict(
                 pre_logits=True,
                 checkpoint='weights/jx_vit_base_patch16_224_in21k-e5005f0a.'
                 'pth',
-                channel_order='bgr',
                 mean=(0.485, 0.456, 0.406),
                 std=(0.229, 0.224, 0.225))),
         text=dict(

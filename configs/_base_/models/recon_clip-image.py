@@ -11,6 +11,5 @@ model = dict(
                 model_name='ViT-B-32-quickgelu',
                 projection=True,
                 checkpoint='weights/clip_vit_b32_openai.safetensors',
-                channel_order='bgr',
                 mean=(0.485, 0.456, 0.406),
                 std=(0.229, 0.224, 0.225)))))

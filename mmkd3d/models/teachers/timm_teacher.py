@@ -67,10 +67,14 @@ class TimmTeacher(ImageTeacher):
                  **options):
         check_weights(checkpoint, model_name,
                       PRE_LOGITS_FILE if pre_logits else 'model.safetensors')
-        kwargs = dict(model_kwargs or {}, num_classes=0)
-        if checkpoint is not None:
+        kwargs = dict(model_kwargs or {})
+        if checkpoint is not None and not pre_logits:
+            # timm loads strictly only if the number of classes agrees.
+            kwargs['num_classes'] = num_classes(model_name, checkpoint)
             kwargs['pretrained_cfg_overlay'] = dict(
-                kwargs.get('pretrained_cfg_overlay', {}), file=str(checkpoint))
+                kwargs.get('pretrained_cfg_overlay', {}),
+                file=str(checkpoint),
+                num_classes=kwargs['num_classes'])
         try:
             # Random weights are the same every time, and nobody else's change.
             with torch.random.fork_rng(devices=[]):
@@ -81,6 +85,7 @@ class TimmTeacher(ImageTeacher):
                     **kwargs)
         except (OSError, RuntimeError) as error:
             raise weights_error(checkpoint, model_name, error) from error
+        net.reset_classifier(0)
         if pre_logits:
             add_pre_logits(net, model_name)
             if not random_weights:
@@ -153,6 +158,16 @@ def tokens_of(net: nn.Module, x: Tensor) -> Tensor:
         return x.flatten(2).transpose(1, 2)
     # A mixer has neither a class token nor this attribute.
     return x[:, getattr(net, 'num_prefix_tokens', 0):]
+
+
+def num_classes(model_name: str, checkpoint: str) -> int:
+    """Rows of the classifier in a file of a model; 0 without one."""
+    cfg = timm.get_pretrained_cfg(model_name, allow_unregistered=True)
+    names = cfg.classifier if cfg else None
+    names = (names, ) if isinstance(names, str) else names or ()
+    state = state_dict_of(read_checkpoint(checkpoint))
+    rows = [len(state[f'{n}.weight']) for n in names if f'{n}.weight' in state]
+    return rows[0] if rows else 0
 
 
 def add_pre_logits(net: nn.Module, model_name: str) -> None:
