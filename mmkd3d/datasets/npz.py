@@ -27,7 +27,9 @@ class NpzPoints(ArrayDataset):
         offset: (S + 1,) first point of each shape, for clouds of any size.
         min_per_class: Drop classes with fewer shapes, both splits together.
         subset_of_classes: Keep these names only; 'in_both_splits' keeps the
-            classes that have shapes on both sides of ``split_value``.
+            classes that have shapes on both sides of ``split_value``,
+            'in_this_split_only' those that have none on the other side, as
+            zero-shot classification wants them.
         data_root: Folder of ``file``.
         pipeline: Transforms.
         kwargs: See :class:`PointDataset`.
@@ -122,9 +124,11 @@ class NpzPoints(ArrayDataset):
         label = check_labels(label, len(names), self.file)
         total = np.bincount(label, minlength=len(names))
         keep = total >= max(self.min_per_class, 1)
+        of_mine = np.bincount(label[mine], minlength=len(names))
         if self.subset_of_classes == 'in_both_splits':
-            of_mine = np.bincount(label[mine], minlength=len(names))
             keep &= (of_mine > 0) & (of_mine < total)
+        elif self.subset_of_classes == 'in_this_split_only':
+            keep &= of_mine == total
         elif self.subset_of_classes is not None:
             unknown = set(self.subset_of_classes) - set(names.tolist())
             if unknown:

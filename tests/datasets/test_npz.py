@@ -58,6 +58,14 @@ def test_classes_in_both_splits_are_numbered_anew(file):
     assert [test.get_cat_ids(k)[0] for k in range(len(test))] == [0, 1, 1]
 
 
+def test_classes_of_one_split_alone_were_never_trained_on(file):
+    only = dict(subset_of_classes='in_this_split_only')
+    train = build(file, **LABELS, split='is_test', split_value=False, **only)
+    test = build(file, **LABELS, **TEST, **only)
+    assert train.metainfo['classes'] == ('b', )
+    assert test.metainfo['classes'] == ('d', )
+
+
 def test_small_classes_and_named_classes(file):
     data = build(file, **LABELS, min_per_class=3)
     assert data.metainfo['classes'] == ('c', ) and len(data) == 3
