@@ -1,13 +1,16 @@
 """What every student has in common."""
 import copy
-from typing import Optional
+from typing import Optional, Sequence
 
 import torch
+import torch.nn as nn
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.ops import three_interpolate
+
+from ..modules.patch_group import Patches
 
 LEVELS = ('global', 'token', 'point')
 
@@ -19,13 +22,12 @@ class BasePointBackbone(BaseModule):
     in OpenMMLab, but the file is loaded by :func:`mmkd3d.load_pretrained`: a
     key that is missing, unknown or of another shape is an error.
 
-    Subclasses set ``embed_dims`` and write ``forward(points)``, which returns
-    a dict with at least ``tokens (B, G, C)``, ``centers (B, G, 3)``,
-    ``center_idx (B, G)``, ``points (B, N, 3)`` and ``cls_token`` (B, C) or
-    None; and ``get_layer_depth``.
+    Subclasses set ``embed_dims`` and ``group``, a :class:`PatchGroup`, and
+    write ``encode``, ``random_init`` and ``get_layer_depth``.
     """
 
     embed_dims: int
+    group: nn.Module
 
     def __init__(self, init_cfg: Optional[dict] = None):
         super().__init__(init_cfg)
@@ -33,6 +35,33 @@ class BasePointBackbone(BaseModule):
     def random_init(self) -> None:
         """Initialise as the published students are."""
         raise NotImplementedError
+
+    def encode(self,
+               patches: Patches,
+               mask: Optional[Tensor] = None,
+               raw_indices: Sequence[int] = ()) -> dict:
+        """Run on the visible patches, see :class:`PointTransformer`."""
+        raise NotImplementedError
+
+    def forward(self, points: Tensor) -> dict:
+        """Encode whole clouds.
+
+        Args:
+            points: (B, N, 3+F); coordinates first, features are not read.
+
+        Returns:
+            dict: What ``encode`` returns, with ``tokens`` (B, G, C) and
+            ``cls_token`` (B, C) or None at least; and ``centers`` (B, G, 3)
+            in the coordinates of the input, ``center_idx`` (B, G), ``points``
+            (B, N, 3).
+        """
+        points = points[..., :3].contiguous()
+        patches = self.group(points)
+        return dict(
+            self.encode(patches),
+            centers=patches.centers,
+            center_idx=patches.center_idx,
+            points=points)
 
     def init_weights(self) -> None:
         """Initialise at random or, with ``init_cfg``, from a checkpoint."""

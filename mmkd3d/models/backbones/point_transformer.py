@@ -83,26 +83,6 @@ class PointTransformer(BasePointBackbone):
             if parameter.ndim == 3:  # tokens and their positions
                 nn.init.trunc_normal_(parameter, std=0.02)
 
-    def forward(self, points: Tensor) -> dict:
-        """Encode whole clouds.
-
-        Args:
-            points: (B, N, 3+F); coordinates first, features are not read.
-
-        Returns:
-            dict: ``tokens`` (B, G, C), ``cls_token`` (B, C) or None,
-            ``levels`` (list of (B, G, C)), ``centers`` (B, G, 3) in the
-            coordinates of the input, ``center_idx`` (B, G), ``points``
-            (B, N, 3).
-        """
-        points = points[..., :3].contiguous()
-        patches = self.group(points)
-        return dict(
-            self.encode(patches),
-            centers=patches.centers,
-            center_idx=patches.center_idx,
-            points=points)
-
     def encode(self,
                patches: Patches,
                mask: Optional[Tensor] = None,

@@ -48,16 +48,6 @@ class TwoTower(BasePointBackbone):
         self.masked.random_init()
         self.contrast.random_init()
 
-    def forward(self, points: Tensor) -> dict:
-        """Encode whole clouds, see :class:`ReConTransformer`."""
-        points = points[..., :3].contiguous()
-        patches = self.group(points)
-        return dict(
-            self.encode(patches),
-            centers=patches.centers,
-            center_idx=patches.center_idx,
-            points=points)
-
     def encode(self,
                patches: Patches,
                mask: Optional[Tensor] = None,
