@@ -3,11 +3,19 @@ import os
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from tests.helpers import DATA_ROOT, PARITY_ROOT
 
 os.environ.setdefault('MPLBACKEND', 'Agg')
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope_is_left_behind():
+    """Names without a scope mean the same whatever test ran before."""
+    yield
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

@@ -190,7 +190,7 @@ def test_zero_shot_gives_the_published_numbers(case):
                 type='mmkd3d.ZeroShotClassifier',
                 backbone=student(config),
                 proj=widths,
-                text=dict(type='GivenNames', feats=names),
+                text=dict(type='mmkd3d.GivenNames', feats=names),
                 mode=mode,
                 ratio=config['ratio'],
                 class_names=[str(i) for i in range(len(names))]), manifest)

@@ -32,7 +32,7 @@ def without_weights(cfg: dict) -> dict:
     """The model of a config, without files and teachers."""
     cfg.backbone.pop('init_cfg', None)
     for name in cfg.get('targets', ()):
-        cfg.targets[name] = dict(type='NoTeacher')
+        cfg.targets[name] = dict(type='mmkd3d.NoTeacher')
     return cfg
 
 

@@ -55,7 +55,7 @@ def pretrainer(config: dict, dims: dict) -> dict:
         type='mmkd3d.ReCon',
         backbone=backbone,
         targets={
-            name: dict(type='GivenTarget', dims=size)
+            name: dict(type='mmkd3d.GivenTarget', dims=size)
             for name, size in dims.items()
         },
         masker=dict(type=f'mmkd3d.{masker}', ratio=c['mask_ratio']),
