@@ -4,8 +4,10 @@ import argparse
 
 import torch
 
-from mmkd3d.benchmarks import act, ops
+from mmkd3d.benchmarks import ops, recon, step
+from mmkd3d.benchmarks.act import ACTStage
 from mmkd3d.benchmarks.measure import markdown_table
+from mmkd3d.benchmarks.recon import ReConStep
 
 
 def run_ops(args: argparse.Namespace) -> None:
@@ -19,21 +21,27 @@ def run_ops(args: argparse.Namespace) -> None:
 
 
 def run_pretrain(args: argparse.Namespace) -> None:
-    batch_size = args.batch_size or act.default_batch_size(
-        args.stage, args.device)
-    case = act.Case(args.stage, batch_size, args.device, args.quick,
-                    torch.get_num_threads(), args.matmul_precision)
+    method = ReConStep() if args.method == 'recon' else ACTStage(args.stage)
+    batch_size = args.batch_size or method.default_batch_size(args.device)
+    case = step.Case(batch_size, args.device, args.quick,
+                     torch.get_num_threads(), args.matmul_precision)
     found = {}
-    for name, step in act.run(case):
+    for name, result in step.run(method, case):
         print(f'{name}: done', flush=True)
-        found[name] = step
+        found[name] = result
     where = describe(args.device)
     if args.device.startswith('cuda'):
         where += f', float32 products in "{args.matmul_precision}" precision'
-    print(f'\nACT, stage {args.stage}: training step, batch {batch_size}, '
-          f'{where}.\n')
-    print(markdown_table(*act.table(found, case)))
-    print(f'\n{act.NOTE}')
+    print(f'\n{method.title}: training step, batch {batch_size}, {where}.\n')
+    print(markdown_table(*step.table(method, found, case)))
+    print(f'\n{method.note}\n{step.NOTE}')
+
+
+def run_contrast(args: argparse.Namespace) -> None:
+    rows = recon.contrast_rows(args.batch_size, args.device, args.quick)
+    print(f'Contrast of categories, batch {args.batch_size}, '
+          f'{describe(args.device)}. Best time of several.\n')
+    print(markdown_table(recon.CONTRAST_HEADER, rows))
 
 
 def describe(device: str) -> str:
@@ -61,7 +69,9 @@ def main(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='examples:\n'
         '  python tools/benchmark.py ops --device cpu\n'
-        '  python tools/benchmark.py pretrain act --stage 2 --threads 2')
+        '  python tools/benchmark.py pretrain act --stage 2 --threads 2\n'
+        '  python tools/benchmark.py pretrain recon --batch-size 8\n'
+        '  python tools/benchmark.py contrast --batch-size 128')
     commands = parser.add_subparsers(required=True)
     ops = commands.add_parser(
         'ops', help='operators against their naive form and compiled mmcv')
@@ -71,17 +81,17 @@ def main(argv=None):
         'pretrain',
         help='the training step of a method, part by part, against what its '
         'published code does')
-    pretrain.add_argument('method', choices=['act'])
+    pretrain.add_argument('method', choices=['act', 'recon'])
     pretrain.add_argument(
         '--stage',
         type=int,
         choices=[1, 2],
         default=2,
-        help='1: the teacher autoencoder; 2: the student (default)')
+        help='of act. 1: the teacher autoencoder; 2: the student (default)')
     pretrain.add_argument(
         '--batch-size',
         type=int,
-        help='clouds; default: as published (stage 1: 64, stage 2: 128) on a '
+        help='clouds; default: as published (128; stage 1 of act: 64) on a '
         'GPU, 8 on the CPU')
     pretrain.add_argument(
         '--matmul-precision',
@@ -91,6 +101,13 @@ def main(argv=None):
         'published code ran (default); "highest" does not')
     add_common(pretrain)
     pretrain.set_defaults(run=run_pretrain)
+    contrast = commands.add_parser(
+        'contrast',
+        help="ReCon's contrast of categories against a double loop")
+    contrast.add_argument(
+        '--batch-size', type=int, default=128, help='shapes; default 128')
+    add_common(contrast)
+    contrast.set_defaults(run=run_contrast)
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)

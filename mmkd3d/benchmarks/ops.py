@@ -67,7 +67,7 @@ class Inputs:
             *self.centers.shape[:2], 64, generator=generator).to(device)
 
 
-def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
+def squared_distance(a: Tensor, b: Tensor) -> Tensor:
     dist = -2 * torch.matmul(a, b.transpose(1, 2))
     return dist + (a**2).sum(-1)[..., None] + (b**2).sum(-1)[:, None]
 
@@ -93,7 +93,7 @@ def naive_ball_query(query: Tensor, points: Tensor, radius: float,
     B, M, _ = query.shape
     N = points.shape[1]
     idx = torch.arange(N, device=points.device).repeat(B, M, 1)
-    idx[_squared_distance(query, points) >= radius**2] = N
+    idx[squared_distance(query, points) >= radius**2] = N
     idx = idx.sort(dim=-1)[0][..., :num_samples]
     return torch.where(idx == N, idx[..., :1], idx)
 
@@ -101,7 +101,7 @@ def naive_ball_query(query: Tensor, points: Tensor, radius: float,
 def naive_interpolate(target: Tensor, source: Tensor,
                       feats: Tensor) -> Tensor:
     """Sort whole rows and expand the neighbours' features."""
-    dist, idx = _squared_distance(target, source).sort(dim=-1)
+    dist, idx = squared_distance(target, source).sort(dim=-1)
     weight = 1 / (dist[..., :3].clamp(min=0) + 1e-8)
     weight = weight / weight.sum(-1, keepdim=True)
     clouds = torch.arange(len(feats), device=feats.device)[:, None, None]

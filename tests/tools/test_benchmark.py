@@ -50,22 +50,37 @@ def test_naive_chamfer_computes_the_same(inputs):
         ops.chamfer_distance(inputs.centers, inputs.points, norm='l2'))
 
 
-@pytest.mark.parametrize('stage, modes', [
-    (1, ['reference', 'ours', 'ours, bf16 teacher']),
-    (2, ['reference', 'ours', 'ours, train-mode teacher',
-         'ours, bf16 teacher']),
+@pytest.fixture
+def benchmark(capsys):
+    """Run the tool; returns header and rows of its table."""
+    main = runpy.run_path(str(REPO / 'tools' / 'benchmark.py'))['main']
+
+    def run(*argv):
+        threads = str(torch.get_num_threads())
+        main([*argv, '--device', 'cpu', '--batch-size', '2', '--threads',
+              threads, '--quick'])
+        table = [line for line in capsys.readouterr().out.splitlines()
+                 if line.startswith('|')]
+        header, _, *rows = (
+            [cell.strip() for cell in line.strip('|').split('|')]
+            for line in table)
+        return header, rows
+
+    return run
+
+
+@pytest.mark.parametrize('argv, modes, num_parts', [
+    (['act', '--stage', '1'], ['reference', 'ours', 'ours, bf16 teacher'], 7),
+    (['act', '--stage', '2'],
+     ['reference', 'ours', 'ours, train-mode teacher', 'ours, bf16 teacher'],
+     7),
+    (['recon'], ['reference', 'ours', 'ours, cached'], 10),
 ])
-def test_quick_benchmark_of_act_prints_a_row_per_mode(stage, modes, capsys):
-    threads = torch.get_num_threads()
-    benchmark = runpy.run_path(str(REPO / 'tools' / 'benchmark.py'))
-    benchmark['main'](['pretrain', 'act', '--stage', str(stage), '--device',
-                       'cpu', '--batch-size', '2', '--threads', str(threads),
-                       '--quick'])
-    table = [line for line in capsys.readouterr().out.splitlines()
-             if line.startswith('|')]
-    header, _, *rows = (
-        [cell.strip() for cell in line.strip('|').split('|')]
-        for line in table)
+def test_quick_benchmark_of_a_method_prints_a_row_per_mode(
+        benchmark, argv, modes, num_parts):
+    if argv == ['recon']:
+        pytest.importorskip('open_clip')
+    header, rows = benchmark('pretrain', *argv)
     assert [row[0] for row in rows] == modes
     for row in rows:
         cells = dict(zip(header, row))
@@ -74,5 +89,11 @@ def test_quick_benchmark_of_act_prints_a_row_per_mode(stage, modes, capsys):
         assert cells['peak'] == 'unknown' or cells['peak'].endswith('MiB')
         step = float(cells.pop('step, ms'))
         parts = [float(cells[name]) for name in cells if name.endswith(', ms')]
-        assert len(parts) == 7
-        assert sum(parts) == pytest.approx(step, abs=0.5)
+        assert len(parts) == num_parts
+        assert sum(parts) == pytest.approx(step, abs=0.6)
+
+
+def test_quick_benchmark_of_the_contrast_prints_both_forms(benchmark):
+    header, rows = benchmark('contrast')
+    assert [row[0] for row in rows] == ['double loop', 'ours']
+    assert rows[0][-1] == '1.0x'

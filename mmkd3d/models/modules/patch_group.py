@@ -58,13 +58,15 @@ class PatchGroup(nn.Module):
         center_idx = farthest_point_sample(
             points, self.num_groups, rule=self.fps_rule)
         centers = gather(points, center_idx)  # (B, G, 3)
-        if self.radius is None:
-            point_idx = knn(centers, points, self.group_size).idx
-        else:
-            point_idx = ball_query(centers, points, self.radius,
-                                   self.group_size)
+        point_idx = self.neighbors(points, centers)
         return Patches(
             group(points, centers, point_idx), centers, center_idx, point_idx)
+
+    def neighbors(self, points: Tensor, centers: Tensor) -> Tensor:
+        """Indices (B, G, K) of the points that belong to each centre."""
+        if self.radius is None:
+            return knn(centers, points, self.group_size).idx
+        return ball_query(centers, points, self.radius, self.group_size)
 
     def extra_repr(self) -> str:
         return (f'{self.num_groups}, {self.group_size}, '

@@ -1,0 +1,110 @@
+"""The reference mode of ReCon's benchmark computes what ours computes."""
+import copy
+
+import pytest
+import torch
+from timm.layers import DropPath
+
+from mmkd3d.benchmarks.published import (PublishedMasker, make_published,
+                                         parts_of)
+from mmkd3d.benchmarks.published_recon import FORMS, PublishedRotation
+from mmkd3d.benchmarks.recon import (ReConStep, contrast_rows, make_samples,
+                                     model_config)
+from mmkd3d.benchmarks.step import Case, run_mode
+from mmkd3d.models.modules.augment import RandomRotation
+from mmkd3d.registry import MODELS
+
+pytest.importorskip('open_clip')
+CASE = Case(6, 'cpu', True, torch.get_num_threads(), 'highest')
+
+
+@pytest.fixture(scope='module')
+def pair():
+    """A tiny model in train mode, and its published form."""
+    torch.manual_seed(0)
+    model = MODELS.build(model_config('fp32', quick=True)).train()
+    model.double()  # in float32 rounding may choose another one of two maxima
+    for part in parts_of(model):
+        if isinstance(part, DropPath):
+            part.drop_prob = 0.
+        for name, parameter in part.named_parameters(recurse=False):
+            if 'Norm' in type(part).__name__:
+                parameter.data += 0.3 * torch.randn_like(parameter)
+    published = copy.deepcopy(model)
+    make_published(published, FORMS)
+    return model, published
+
+
+def test_the_reference_has_our_losses_and_gradients(pair):
+    """Of the same images, prompts and mask; norms over the batch included."""
+    samples = make_samples(CASE)
+    prompt_idx = torch.arange(6) * 11 % 60
+    points = torch.randn(6, 100, 3).double()
+    for sample in samples:
+        sample.image = torch.rand(3, 224, 224)
+    categories = [sample.category for sample in samples]
+    mask = torch.arange(16).expand(6, 16) % 5 > 1
+    losses, gradients = [], []
+    for model in pair:
+        targets = dict(
+            img=model.targets.img(points, samples),
+            text=model.targets.text(points, samples, prompt_idx))
+        found = model.losses(model.encode(points, mask), targets, categories)
+        sum(found.values()).backward()
+        losses.append({name: loss.detach() for name, loss in found.items()})
+        gradients.append({
+            name: parameter.grad
+            for name, parameter in model.named_parameters()
+        })
+    torch.testing.assert_close(
+        *losses, rtol=1e-5, atol=0, check_dtype=False)
+    assert len(losses[0]) == 4 and min(losses[0].values()) > 0
+    ours, published = gradients
+    assert ours.keys() == published.keys() and len(ours) > 80
+    for name, gradient in ours.items():
+        # Before a norm over the batch, a bias has only rounding for gradient.
+        scale = gradient.abs().max().clamp(min=1e-6)
+        assert (gradient - published[name]).abs().max() <= 1e-5 * scale, name
+
+
+def test_every_part_has_its_published_form(pair):
+    forms = {type(part) for part in parts_of(pair[1])}
+    assert not forms & {form.__base__ for form in FORMS}
+    assert {*FORMS} <= forms | {PublishedMasker}
+    assert type(pair[1].masker) is PublishedMasker
+
+
+def test_published_rotation_turns_every_cloud_by_its_own_angle():
+    points = torch.eye(3).expand(4, 3, 3)
+    turned = PublishedRotation(axis=1)(points)
+    assert len(turned.unique(dim=0)) == 4
+    torch.testing.assert_close(turned @ turned.mT, points @ points.mT)
+    torch.manual_seed(0)
+    ours = RandomRotation(axis=1)(points)
+    assert torch.equal(turned != 0, ours != 0)
+    assert (turned[:, 0, 2] == -turned[:, 2, 0]).all()
+
+
+def test_both_forms_of_the_contrast_are_timed():
+    rows = contrast_rows(4, 'cpu', quick=True)
+    assert [row[0] for row in rows] == ['double loop', 'ours']
+    assert all(row[3].endswith('x') for row in rows)
+
+
+@pytest.mark.parametrize('name', ReConStep.modes)
+def test_parts_add_up_to_the_step(name):
+    step = run_mode(ReConStep(), name, CASE)
+    assert step.parts.keys() == {*ReConStep.parts, 'backward', 'optimizer',
+                                 'rest'}
+    assert sum(step.parts.values()) == pytest.approx(step.seconds)
+    assert min(step.parts.values()) > 0
+    assert step.peak is None or step.peak > step.weights > 0
+
+
+def test_a_cached_model_has_no_teacher(tmp_path):
+    model = ReConStep().build(ReConStep.modes['ours, cached'], CASE, tmp_path)
+    assert model.targets.img.teacher is model.targets.text.teacher is None
+    losses = ReConStep().losses(model, CASE)()
+    assert model.targets.text.teacher is None  # every category is in the cache
+    assert {*losses} == {'loss_chamfer', 'loss_img', 'loss_text',
+                         'loss_contrast'}

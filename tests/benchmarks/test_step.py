@@ -1,0 +1,32 @@
+"""What is told of a step."""
+import torch
+
+from mmkd3d.benchmarks.act import ACTStage
+from mmkd3d.benchmarks.step import Case, Step, Stopwatch, table
+
+
+def test_a_mode_without_memory_is_told_in_its_row():
+    case = Case(2, 'cpu', True, torch.get_num_threads(), 'highest')
+    method = ACTStage(2)
+    parts = {part: 0.1 for part in (*method.parts, 'backward', 'optimizer',
+                                    'rest')}
+    step = Step(sum(parts.values()), parts, None, 2**20)
+    found = {'reference': 'out of memory', 'ours': step}
+    header, rows = table(method, found, case)
+    assert rows[0][:2] == ['reference', 'out of memory']
+    ours = dict(zip(header, rows[1]))
+    assert ours['reference / this'] == '' and ours['samples/s'] == '2.86'
+    assert {len(row) for row in rows} == {len(header)}
+
+
+def test_a_stopwatch_adds_up_the_calls_of_a_part():
+    watch = Stopwatch('cpu')
+    layer = torch.nn.Linear(2, 2)
+    watch.watch(layer, 'forward', 'layer')
+    for _ in range(2):
+        assert layer(torch.ones(1, 2)).shape == (1, 2)
+    with watch('other'):
+        pass
+    lap = watch.lap()
+    assert {*lap} == {'layer', 'other'} and lap['layer'] > lap['other']
+    assert not watch.lap()
