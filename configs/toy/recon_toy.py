@@ -1,0 +1,24 @@
+# ReCon on ToyShapes. The text teacher is a real one. The image teacher has
+# random weights, since none can be shipped: its branch shows that it runs, on
+# one small view of every cloud.
+_base_ = [
+    '../_base_/models/recon_pt-t.py', '../_base_/datasets/toy_shapes_views.py',
+    '../_base_/schedules/pretrain_adamw_300e.py',
+    '../_base_/default_runtime.py'
+]
+
+model = dict(
+    targets=dict(
+        img=dict(
+            renderer=dict(size=64),
+            teacher=dict(
+                _delete_=True,
+                type='TimmTeacher',
+                model_name='vit_tiny_patch16_224',
+                model_kwargs=dict(img_size=64, depth=2),
+                random_weights=True)),
+        text=dict(teacher=dict(normalize=False))))
+param_scheduler = dict(period=6, warmup=1, lag=0)
+train_cfg = dict(max_epochs=6)
+default_hooks = dict(logger=dict(interval=10))
+auto_scale_lr = dict(base_batch_size=32)
