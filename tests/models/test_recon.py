@@ -141,6 +141,7 @@ def test_the_list_of_global_tokens_is_free(tokens):
     losses = model.loss(cloud(), None)
     assert set(losses) == {'loss_chamfer', *(f'loss_{n}' for n in tokens)}
     assert model.backbone.extract_feat(cloud()).shape == (4, 64)
+    assert model.backbone.global_names == tokens
 
 
 def test_a_third_teacher_is_one_more_entry():

@@ -46,10 +46,10 @@ class ReConTransformer(PointTransformer):
             ReConBlock, num_globals=len(names), stop_gradient=stop_gradient)
         super().__init__(
             embed_dims=embed_dims, with_cls_token=False, block=block, **kwargs)
-        self.global_token, self.global_pos = (nn.ParameterDict({
-            name: nn.Parameter(torch.empty(1, 1, embed_dims))
-            for name in names
-        }) for _ in range(2))
+        # From pairs: of a plain dict, torch would sort the names.
+        self.global_token, self.global_pos = (
+            nn.ParameterDict((name, nn.Parameter(torch.empty(
+                1, 1, embed_dims))) for name in names) for _ in range(2))
         self.random_init()
 
     @property
