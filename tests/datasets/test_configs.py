@@ -96,6 +96,39 @@ def test_shapenet_loads_renderings(scope, tmp_path):
         assert sample.category == 'airplane'
 
 
+PRETRAINING = [
+    path for path in sorted((REPO / 'configs').glob('*/*.py'))
+    if 'targets' in Config.fromfile(path).get('model', {})
+]
+
+
+@pytest.mark.parametrize('path', PRETRAINING, ids=lambda p: p.stem)
+def test_pictures_and_view_points_are_loaded_where_they_are_read(path):
+    cfg = Config.fromfile(path)
+    img = cfg.model.targets.img
+    steps = [s.type for s in cfg.train_dataloader.dataset.pipeline]
+    drawn = bool(img and img.get('renderer'))
+    assert ('mmkd3d.KeepViewPoints' in steps) == drawn
+    for step in ('mmkd3d.LoadRendering', 'mmkd3d.AugmentRendering'):
+        assert (step in steps) == (bool(img) and not drawn)
+
+
+def test_clouds_of_a_folder_keep_view_points_of_one_size(scope, tmp_path):
+    import numpy as np
+    for k, size in enumerate((1500, 5000)):
+        np.save(tmp_path / f'{k}.npy', np.random.default_rng(k).normal(
+            size=(size, 3)))
+    cfg = Config.fromfile(
+        REPO / 'configs/_base_/datasets/point_cloud_folder_views.py')
+    loader = cfg.train_dataloader
+    loader.dataset.data_root = str(tmp_path)
+    dataset = DATASETS.build(loader.dataset)
+    for i in range(2):
+        first, again = (dataset[i]['data_samples'].view_points
+                        for _ in range(2))
+        assert first.shape == (2048, 3) and (first == again).all()
+
+
 def test_a_folder_loads(scope, tmp_path):
     import numpy as np
     for k in range(3):
