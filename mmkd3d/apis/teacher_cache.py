@@ -118,10 +118,14 @@ class Source:
         for batch in loader:
             yield [sample.to(self.device) for sample in batch['data_samples']]
 
-    def ids(self) -> list[str]:
-        """Of all samples, without loading them."""
+    def unloaded(self) -> list:
+        """Data samples with what is known before anything is loaded."""
         infos = map(self.dataset.get_data_info, range(len(self)))
-        return [str(info['sample_id']) for info in infos]
+        known = ('sample_id', 'category')
+        return [
+            BaseDataElement(metainfo={k: info[k] for k in known if k in info})
+            for info in infos
+        ]
 
     def describe(self) -> dict:
         """For people who read the manifest."""
@@ -133,10 +137,13 @@ class Source:
 def cache_texts(target: TextTarget, source: Source, folder: Path,
                 dtype: str) -> None:
     """Cache all texts of a data set, in alphabetical order."""
-    batches = tqdm(
-        source.batches(),
-        f'{folder.name}: collecting texts',
-        total=-(-len(source) // source.batch_size))
+    if target.source == 'category':
+        batches = [source.unloaded()]
+    else:  # the pipeline brings them
+        batches = tqdm(
+            source.batches(),
+            f'{folder.name}: collecting texts',
+            total=-(-len(source) // source.batch_size))
     texts = sorted({text for b in batches for text in target.texts(b)})
     writer = CacheWriter(
         folder,
@@ -157,7 +164,7 @@ def cache_images(target: ImageTarget, source: Source, folder: Path,
     """Cache the views of all samples of a data set."""
     target.refuse_random_views()
     digests, num_views = probe(target, source)
-    keys = source.ids()
+    keys = sample_ids(source.unloaded())
     writer = CacheWriter(
         folder,
         keys, (num_views, target.dims),

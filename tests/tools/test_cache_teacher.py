@@ -36,7 +36,7 @@ class StubShapes(Dataset):
         return 10
 
     def get_data_info(self, i):
-        return dict(sample_id=f's{i}')
+        return dict(sample_id=f's{i}', category=f'class {i % 3}')
 
     def __getitem__(self, i):
         if i == self.damaged:
@@ -157,6 +157,12 @@ def test_images_of_the_samples_are_cached_without_a_renderer(run):
         build(run, 'img', cache=str(folder))(
             torch.zeros(10, 9, 3),
             make_samples(10, image=lambda i: picture(i).flip(-1)))
+
+
+def test_categories_are_cached_without_loading_a_sample(run):
+    folder = run('--only', 'text', damaged=0)['text']
+    keys = json.loads((folder / 'keys.json').read_text())
+    assert keys == ['class 0', 'class 1', 'class 2']
 
 
 def test_captions_are_cached_and_those_that_lack_named(run):
