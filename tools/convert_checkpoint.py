@@ -86,7 +86,9 @@ def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
     if not (student and teacher):
         raise ValueError(
             'Only a pretraining file that holds its teacher can be split; the '
-            f'keys of this one start with {", ".join(list(state)[:5])}.')
+            f'keys of this one start with {", ".join(list(state)[:5])}. To '
+            'convert it as a whole, leave out --without-teacher and '
+            '--teacher-only.')
     if part == 'student':
         return student, dict(meta, part=part)
     if stage_of(teacher) != 'teacher':

@@ -22,8 +22,7 @@ model = dict(
                 model_kwargs=dict(pad_type='same'),
                 mean=(0.5, 0.5, 0.5),
                 std=(0.5, 0.5, 0.5),
-                checkpoint='weights/mobilenetv2_100.safetensors')),
-        text=dict(teacher=dict(normalize=False))))
+                checkpoint='weights/mobilenetv2_100.safetensors'))))
 train_dataloader = dict(batch_size=64)
 param_scheduler = dict(period=30, warmup=3, lag=0)
 train_cfg = dict(max_epochs=30)

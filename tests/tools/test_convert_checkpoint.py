@@ -85,7 +85,7 @@ def test_what_can_not_be_done_is_said(run, tmp_path, capsys):
         (dict(base_model=PUBLISHED['act_autoencoder']), ('--teacher-only', ),
          'Only a pretraining file'),
         (dict(base_model=PUBLISHED['act_student']), ('--without-teacher', ),
-         'Only a pretraining file'),
+         'Only a pretraining file.* leave out --without-teacher'),
         (dict(theirs, args=argparse.Namespace(lr=1)), (),
          'argparse.Namespace.*--trust-checkpoint')):
         with pytest.raises(SystemExit, match=text):

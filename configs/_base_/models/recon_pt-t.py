@@ -1,5 +1,6 @@
 # ReCon for two CPU cores: student 4 x 128, 32 patches; views of the cloud
-# instead of rendered images, a sentence transformer for the texts.
+# instead of rendered images, a sentence transformer for the texts. The image
+# teacher has its own mean and standard deviation, not those of ImageNet.
 _base_ = './recon_base.py'
 
 model = dict(
@@ -11,5 +12,8 @@ model = dict(
         patch_dims=(32, 64)),
     decoder=dict(embed_dims=128, depth=2, num_heads=4),
     targets=dict(
-        img=dict(renderer=dict(type='ViewRenderer', num_views=1, size=224)),
-        text=dict(teacher=dict(_delete_=True, type='TextTeacher'))))
+        img=dict(
+            renderer=dict(type='ViewRenderer', num_views=1, size=224),
+            teacher=dict(mean=None, std=None)),
+        text=dict(
+            teacher=dict(_delete_=True, type='TextTeacher', normalize=False))))
