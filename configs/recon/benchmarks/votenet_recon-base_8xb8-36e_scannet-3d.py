@@ -17,4 +17,8 @@ model = dict(
             type='Pretrained',
             checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/'
             'epoch_301.pth',
-            allow_unexpected=['global_', 'blocks.'])))
+            # The stream of the global tokens is not used.
+            allow_unexpected=[
+                'global_', *(f'blocks.{i}.{part}_contrast.' for i in range(12)
+                             for part in ('norm1', 'norm2', 'attn', 'mlp'))
+            ])))

@@ -83,7 +83,8 @@ class ClsHead(nn.Module):
         if labels.min() < 0 or labels.max() >= self.num_classes:
             raise ValueError(
                 f'Labels lie in [{labels.min()}, {labels.max()}], the head '
-                f'has num_classes={self.num_classes}.')
+                f'has num_classes={self.num_classes}: set num_classes to the '
+                'number of classes of the data set.')
         logits = self(feats)
         loss = F.cross_entropy(
             logits.float(), labels, label_smoothing=self.label_smoothing)

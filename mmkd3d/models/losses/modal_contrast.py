@@ -49,7 +49,17 @@ class SingleModalContrast(nn.Module):
             nn.BatchNorm1d(proj_dims))
 
     def forward(self, feats: Tensor, categories: Sequence[str]) -> Tensor:
-        """Loss of ``feats`` (B, C) of shapes with these B categories."""
+        """Loss of ``feats`` (B, C) of shapes with these B categories.
+
+        ``ValueError`` for one shape in training: it has no statistics.
+        """
+        if len(feats) == 1 and self.training and isinstance(
+                self.proj[1], nn.BatchNorm1d):
+            raise ValueError(
+                'The contrast compares shapes and can not be trained on a '
+                'batch of 1: raise batch_size of the train_dataloader, set '
+                'drop_last=True if it is the last batch of an epoch, or set '
+                'contrast=None.')
         z = F.normalize(self.proj(feats).float(), dim=-1)
         # The same number on every rank, whatever categories it has seen.
         kind = torch.tensor([zlib.crc32(c.encode()) for c in categories],

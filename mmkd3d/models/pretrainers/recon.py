@@ -7,6 +7,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..modules.patch_group import Patches
+from ..targets.base import metainfo
 from .base import BasePretrainer, draw_reconstruction
 
 
@@ -151,7 +152,9 @@ class ReCon(BasePretrainer):
         }
         categories = None
         if self.contrast is not None:
-            categories = [sample.category for sample in data_samples]
+            categories = metainfo(
+                data_samples, 'category',
+                'Use a data set with named classes, or set contrast=None.')
         return self.losses(self.encode(points), targets, categories)
 
     def predict(self, points: Tensor, data_samples: Optional[list]) -> list:

@@ -60,7 +60,7 @@ class FeatureCache:
                 f'{build_command(self.folder)}')
         self.shape = tuple(manifest['shape'])
         self.features, self._digests = self._map((count, *self.shape))
-        self.keys = json.loads((self.folder / KEYS).read_text())
+        self.keys = _read_json(self.folder / KEYS)
         self._row = {key: row for row, key in enumerate(self.keys)}
         self._checked = np.zeros(count, dtype=bool)
 
@@ -70,16 +70,12 @@ class FeatureCache:
             features = np.load(self.folder / FEATURES, mmap_mode='r')
             digests = np.load(digests) if digests.exists() else None
         except (OSError, ValueError) as error:
-            raise ValueError(self._damaged(str(error))) from error
+            raise ValueError(_damaged(self.folder, str(error))) from error
         if features.shape != shape:
-            raise ValueError(self._damaged(
+            raise ValueError(_damaged(
+                self.folder,
                 f'features of shape {features.shape}, not {shape}'))
         return features, digests
-
-    def _damaged(self, how: str) -> str:
-        return (f'The teacher cache in {self.folder} is damaged ({how}): copy '
-                'it again, or build it anew:\n  '
-                f'{build_command(self.folder, rebuild=True)}')
 
     def rows(self, keys: Sequence[str]) -> np.ndarray:
         """Rows (len(keys),) of the keys; ``ValueError`` for unknown ones."""
@@ -133,12 +129,12 @@ def build_command(folder: Path, rebuild: bool = False) -> str:
 def read_manifest(folder: Path) -> Optional[dict]:
     """The manifest of a cache, complete or not; None if there is none."""
     path = folder / MANIFEST
-    return json.loads(path.read_text()) if path.is_file() else None
+    return _read_json(path) if path.is_file() else None
 
 
 def read_progress(folder: Path) -> int:
     """Number of rows that are done."""
-    return json.loads((folder / PROGRESS).read_text())['done']
+    return _read_json(folder / PROGRESS)['done']
 
 
 def refuse_stale(folder: Path, manifest: dict, expected: dict) -> None:
@@ -149,6 +145,20 @@ def refuse_stale(folder: Path, manifest: dict, expected: dict) -> None:
         raise StaleCacheError(
             f'The teacher cache in {folder} is stale:\n  ' +
             '\n  '.join(lines) + '\nBuild it anew:\n  '
+            f'{build_command(folder, rebuild=True)}')
+
+
+def _read_json(path: Path) -> Union[dict, list]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        how = f'{path.name}: {error}'
+        raise ValueError(_damaged(path.parent, how)) from error
+
+
+def _damaged(folder: Path, how: str) -> str:
+    return (f'The teacher cache in {folder} is damaged ({how}): copy it '
+            'again, or build it anew:\n  '
             f'{build_command(folder, rebuild=True)}')
 
 
