@@ -194,6 +194,19 @@ def test_contrast_is_that_of_a_loop():
     assert float(got) == pytest.approx(naive_contrast(z, kinds, 0.1), rel=1e-5)
 
 
+def test_autocast_does_not_change_the_contrast_of_shapes_that_are_alike():
+    loss = recon().contrast
+    torch.manual_seed(0)
+    feats = (torch.randn(1, 32) + 0.01 * torch.randn(16, 32)).requires_grad_()
+    kinds = list('abcdabcdabcdabcd')
+    exact = loss(feats, kinds)
+    with torch.autocast('cpu', torch.bfloat16):
+        rounded = loss(feats, kinds)
+    torch.testing.assert_close(rounded, exact)
+    torch.testing.assert_close(*(torch.autograd.grad(value, feats)
+                                 for value in (rounded, exact)))
+
+
 def test_contrast_of_one_category_is_zero_and_finite_in_its_gradient():
     loss = MODELS.build(
         dict(type='mmkd3d.SingleModalContrast', embed_dims=32))

@@ -60,7 +60,10 @@ class SingleModalContrast(nn.Module):
                 'batch of 1: raise batch_size of the train_dataloader, set '
                 'drop_last=True if it is the last batch of an epoch, or set '
                 'contrast=None.')
-        z = F.normalize(self.proj(feats).float(), dim=-1)
+        # At first shapes differ by less than bf16 tells apart, and the norms
+        # would enlarge what it rounds.
+        with torch.autocast(feats.device.type, enabled=False):
+            z = F.normalize(self.proj(feats.float()), dim=-1)
         # The same number on every rank, whatever categories it has seen.
         kind = torch.tensor([zlib.crc32(c.encode()) for c in categories],
                             device=z.device)
