@@ -2,6 +2,7 @@
 """Linear SVM and k-NN on the frozen features of a pretrained student."""
 import argparse
 
+import torch.nn as nn
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
@@ -10,6 +11,7 @@ import mmkd3d
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.evaluation.probes import (extract_features, knn_accuracy,
                                       linear_svm)
+from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import DATASETS, MODELS
 
 
@@ -49,6 +51,20 @@ def parse_args(argv):
     return parser.parse_args(argv)
 
 
+def build(cfg: dict) -> tuple[nn.Module, nn.Module, str]:
+    """A model for ``extract``, what a checkpoint fills of it, and where.
+
+    It is the student alone, so that no teacher's weights are asked for; all
+    of it where the method has no student (ACT's stage I).
+    """
+    if 'backbone' not in cfg:
+        model = MODELS.build(cfg)
+        return model, model, ''
+    model = BasePretrainer(
+        cfg['backbone'], data_preprocessor=cfg.get('data_preprocessor'))
+    return model, model.backbone, 'backbone.'
+
+
 def extract(model, args) -> dict:
     """Features and labels of the training and the test half."""
     classes = args.classes
@@ -86,9 +102,9 @@ def main(argv=None):
         if args.config.endswith('.py') else mmkd3d.get_config(args.config))
     init_default_scope('mmkd3d')
     set_random_seed(args.seed)
-    model = MODELS.build(config.model)
+    model, student, prefix = build(config.model)
     if args.checkpoint != 'none':
-        load_pretrained(model, args.checkpoint, prefix='')
+        load_pretrained(student, args.checkpoint, prefix=prefix)
     halves = extract(model, args)
     labels = halves['test'][1]
     print(f'\n{len(labels)} test shapes, {len(set(labels))} classes')

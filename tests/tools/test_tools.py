@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
+from mmengine.config import Config
 
 import mmkd3d
 from mmkd3d.evaluation.probes import extract_features
+from mmkd3d.registry import MODELS
 from tests.helpers import REPO
 from tests.models import stub_teachers  # noqa: F401  (registers them)
 from tools import probe, test, train, visualize
@@ -92,6 +94,24 @@ def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys,
     ])
     assert len(extracted) == 2
     assert 'C=0.075' in capsys.readouterr().out
+
+
+def test_a_probe_needs_no_teacher(shapes, tmp_path):
+    config = tmp_path / 'recon.py'
+    config.write_text(
+        RECON.replace("'StubTextTeacher'", "'TextTeacher', checkpoint='gone'"))
+    cfg = Config.fromfile(config).model
+    with pytest.raises(FileNotFoundError, match='gone'):
+        MODELS.build(cfg)
+    student = MODELS.build(cfg.backbone).state_dict()
+    state = {f'backbone.{key}': value for key, value in student.items()}
+    state['decoder.mask_token'] = torch.zeros(1, 1, 24)
+    torch.save(dict(state_dict=state), tmp_path / 'epoch_1.pth')
+    accuracy = probe.main([
+        str(config), str(tmp_path / 'epoch_1.pth'), '--data', str(shapes),
+        '--label', 'kind', '--split', 'is_test', '--num-points', '256'
+    ])
+    assert accuracy['svm'] > 75
 
 
 def test_probe_refuses_one_class(student, shapes):
