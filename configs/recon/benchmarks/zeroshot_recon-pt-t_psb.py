@@ -1,7 +1,7 @@
-# Zero-shot classification of the Princeton Shape Benchmark: the 71 leaf classes
-# of the test split that have no shape in the training split. Both are named by
-# their path, 'aircraft/airplane/glider'; the text token alone is asked, since
-# image and text teacher share no space.
+# Zero-shot classification of the Princeton Shape Benchmark: the 71 leaf
+# classes of the test split that have no shape in the training split. Both are
+# named by their path, 'aircraft/airplane/glider'; the text token alone is
+# asked, since image and text teacher share no space.
 _base_ = [
     '../../_base_/models/recon_pt-t.py', '../../_base_/datasets/psb_21.py',
     '../../_base_/default_runtime.py'

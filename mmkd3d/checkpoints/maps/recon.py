@@ -16,7 +16,6 @@ RECON_TRUNK = STUDENT + global_tokens('cls', 'img', 'text')
 CONTRAST_TOWER = STUDENT + global_tokens('img', 'text')
 
 
-
 def teachers(image: tuple, text: tuple = TEXT_CLIP) -> tuple:
     """Rules of the frozen teachers, which a file may hold or not."""
     return (*under('img_encoder.', 'targets.img.teacher.net.', image),

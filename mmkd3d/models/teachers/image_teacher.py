@@ -14,7 +14,7 @@ CHANNEL_ORDERS = ('rgb', 'bgr')
 
 
 class ImageTeacher(BaseTeacher):
-    """A transformer for images, which owns its preprocessing.
+    """A network for images, which owns its preprocessing.
 
     Args:
         net: The network; frozen and set to eval mode here.
@@ -74,7 +74,7 @@ class ImageTeacher(BaseTeacher):
 
     @torch.no_grad()
     def forward_tokens(self, tokens: Tensor) -> Tensor:
-        """Run blocks and norms; no class token, no image positions."""
+        """Run the blocks of a ViT; no class token, no image positions."""
         return self.token_transformer()(tokens)
 
     def reference_feature(self) -> Tensor:
