@@ -4,6 +4,7 @@ import argparse
 
 import torch.nn as nn
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
@@ -22,20 +23,26 @@ def parse_args(argv):
         epilog='example: python tools/probe.py '
         'point-mae_pt-t_1xb64-30e_psb work_dirs/.../epoch_30.pth \\\n'
         '    --data psb_1809.npz --label fine --names fine_names '
-        '--split is_test \\\n    --classes in_both_splits')
+        '--split is_test \\\n    --classes in_both_splits\n'
+        'or    --data configs/_base_/datasets/modelnet40.py --method svm '
+        '--C 0.075')
     parser.add_argument('config', help='name of a shipped config, or a file')
     parser.add_argument(
         'checkpoint', help="of that config, or 'none' for random weights")
-    parser.add_argument('--data', required=True, help='npz file of shapes')
-    parser.add_argument('--points', default='points', help='array of clouds')
-    parser.add_argument('--label', required=True, help='array of class ids')
-    parser.add_argument('--names', help='array of class names')
     parser.add_argument(
-        '--split', required=True, help='array that is true for test shapes')
-    parser.add_argument(
+        '--data',
+        required=True,
+        help='npz file of shapes, or a config whose test_dataloader has a '
+        "data set that knows split='train' and split='test'")
+    npz = parser.add_argument_group('of an npz file')
+    npz.add_argument('--points', default='points', help='array of clouds')
+    npz.add_argument('--label', help='array of class ids')
+    npz.add_argument('--names', help='array of class names')
+    npz.add_argument('--split', help='array that is true for test shapes')
+    npz.add_argument(
         '--classes', nargs='+',
         help="class names to keep, or 'in_both_splits'")
-    parser.add_argument('--num-points', type=int, default=1024)
+    npz.add_argument('--num-points', type=int, default=1024)
     parser.add_argument(
         '--method',
         nargs='+',
@@ -48,7 +55,10 @@ def parse_args(argv):
         '--k', type=int, help='of k-NN; else by cross-validation')
     parser.add_argument('--seed', type=int, default=0,
                         help='of random weights')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not (args.data.endswith('.py') or args.label and args.split):
+        parser.error('an npz file needs --label and --split')
+    return args
 
 
 def build(cfg: dict) -> tuple[nn.Module, nn.Module, str]:
@@ -65,34 +75,38 @@ def build(cfg: dict) -> tuple[nn.Module, nn.Module, str]:
     return model, model.backbone, 'backbone.'
 
 
-def extract(model, args) -> dict:
-    """Features and labels of the training and the test half."""
+def half_of(args, half: str) -> dict:
+    """Config of the data set of the ``'train'`` or the ``'test'`` half."""
+    if args.data.endswith('.py'):
+        dataset = Config.fromfile(args.data).test_dataloader.dataset
+        if dataset.get('split') != 'test':
+            raise ValueError(
+                f"The test_dataloader of {args.data} has no split='test' in "
+                f'its data set ({dataset.type}), so there is no training half '
+                'to learn from. Use an npz file with --split, or a config '
+                'such as configs/_base_/datasets/modelnet40.py.')
+        return dict(dataset, split=half)
     classes = args.classes
     if classes == ['in_both_splits']:
         classes = 'in_both_splits'
-    halves = {}
-    for half, is_test in (('train', False), ('test', True)):
-        dataset = DATASETS.build(
+    return dict(
+        type='mmkd3d.NpzPoints',
+        file=args.data,
+        points=args.points,
+        label=args.label,
+        names=args.names,
+        split=args.split,
+        split_value=half == 'test',
+        subset_of_classes=classes,
+        pipeline=[
+            dict(type='mmkd3d.LoadPoints'),
             dict(
-                type='mmkd3d.NpzPoints',
-                file=args.data,
-                points=args.points,
-                label=args.label,
-                names=args.names,
-                split=args.split,
-                split_value=is_test,
-                subset_of_classes=classes,
-                pipeline=[
-                    dict(type='mmkd3d.LoadPoints'),
-                    dict(
-                        type='mmkd3d.SamplePoints',
-                        num_points=args.num_points,
-                        method='fps'),
-                    dict(type='mmkd3d.NormalizePoints'),
-                    dict(type='mmkd3d.PackPoints')
-                ]))
-        halves[half] = extract_features(model, dataset)
-    return halves
+                type='mmkd3d.SamplePoints',
+                num_points=args.num_points,
+                method='fps'),
+            dict(type='mmkd3d.NormalizePoints'),
+            dict(type='mmkd3d.PackPoints')
+        ])
 
 
 def main(argv=None):
@@ -103,9 +117,13 @@ def main(argv=None):
     init_default_scope('mmkd3d')
     set_random_seed(args.seed)
     model, student, prefix = build(config.model)
+    model.to(get_device())
     if args.checkpoint != 'none':
         load_pretrained(student, args.checkpoint, prefix=prefix)
-    halves = extract(model, args)
+    halves = {
+        half: extract_features(model, DATASETS.build(half_of(args, half)))
+        for half in ('train', 'test')
+    }
     labels = halves['test'][1]
     print(f'\n{len(labels)} test shapes, {len(set(labels))} classes')
     accuracy = {}

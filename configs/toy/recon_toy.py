@@ -7,7 +7,10 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
+# Small steps, since the text token needs some hundred to tell names apart.
 model = dict(
+    backbone=dict(drop_path_rate=0.),
+    decoder=dict(drop_path_rate=0.),
     targets=dict(
         img=dict(
             renderer=dict(size=64),
@@ -16,9 +19,10 @@ model = dict(
                 type='TimmTeacher',
                 model_name='vit_tiny_patch16_224',
                 model_kwargs=dict(img_size=64, depth=2),
-                random_weights=True)),
-        text=dict(teacher=dict(normalize=False))))
+                random_weights=True))))
+train_dataloader = dict(batch_size=8)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = dict(period=6, warmup=1, lag=0)
 train_cfg = dict(max_epochs=6)
-default_hooks = dict(logger=dict(interval=10))
-auto_scale_lr = dict(base_batch_size=32)
+default_hooks = dict(logger=dict(interval=32))
+auto_scale_lr = dict(base_batch_size=8)

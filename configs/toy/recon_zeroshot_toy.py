@@ -1,6 +1,6 @@
-# Zero-shot classification of the toy categories: tools/test.py with a
-# checkpoint of recon_toy.py. By the text token alone, as only the text teacher
-# knows the names.
+# Classification of the toy categories by their names: tools/test.py with a
+# checkpoint of recon_toy.py, which has seen these names. By the text token
+# alone, as only the text teacher knows the names.
 _base_ = [
     '../_base_/models/recon-zero-shot_base.py',
     '../_base_/datasets/toy_shapes_cls.py', '../_base_/default_runtime.py'

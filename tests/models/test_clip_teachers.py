@@ -183,6 +183,21 @@ def test_file_of_openai_with_the_other_activation_is_refused(
     image_teacher(checkpoint=str(checkpoint), **gelu)
 
 
+def test_the_config_beside_a_file_tells_its_activation(model, tmp_path):
+    path = tmp_path / 'open_clip_model.pt'
+    torch.save(model.state_dict(), path)
+    given = dict(random_weights=False, checkpoint=str(path))
+    config = tmp_path / 'open_clip_config.json'
+    config.write_text('{"model_cfg": {"quick_gelu": true}}')
+    text_teacher(**given)
+    with pytest.raises(ValueError, match='Take ViT-B-32-quickgelu'):
+        text_teacher(model_name='ViT-B-32', **given)
+    config.write_text('{"model_cfg": {"embed_dim": 24}}')
+    text_teacher(model_name='ViT-B-32', **given)
+    with pytest.raises(ValueError, match='Take ViT-B-32[.]'):
+        image_teacher(**given)
+
+
 def test_a_pickle_that_runs_code_is_not_read(tmp_path):
     class Bomb:
 

@@ -217,15 +217,17 @@ def test_contrast_of_one_category_is_zero_and_finite_in_its_gradient():
     assert feats.grad.isfinite().all()
 
 
+TOWERS = dict(
+    type='mmkd3d.TwoTower',
+    masked=dict(
+        type='mmkd3d.PointTransformer', with_cls_token=False, **SIZES),
+    contrast=dict(
+        type='mmkd3d.ReConTransformer', plain_blocks=True,
+        global_tokens=('img', 'text'), **SIZES))
+
+
 def test_two_towers_share_patches_and_nothing_else():
-    towers = dict(
-        type='mmkd3d.TwoTower',
-        masked=dict(
-            type='mmkd3d.PointTransformer', with_cls_token=False, **SIZES),
-        contrast=dict(
-            type='mmkd3d.ReConTransformer', plain_blocks=True,
-            global_tokens=('img', 'text'), **SIZES))
-    model = recon(backbone=towers, contrast=None)
+    model = recon(backbone=TOWERS, contrast=None)
     local = trained(model, 'loss_chamfer')
     assert not any('contrast' in name for name in local)
     img = trained(model, 'loss_img')
@@ -247,6 +249,13 @@ def test_two_towers_share_patches_and_nothing_else():
 def test_parts_that_do_not_fit_are_named(change, says):
     with pytest.raises(ValueError, match=says):
         recon(**change)
+
+
+@pytest.mark.parametrize('idle', [
+    dict(reconstruct=None), dict(targets={}, contrast=None)])
+def test_each_of_two_towers_needs_a_loss(idle):
+    with pytest.raises(ValueError, match='Each of two towers needs a loss'):
+        recon(backbone=TOWERS, **{'contrast': None, **idle})
 
 
 def test_what_is_not_rebuilt_can_not_be_drawn():

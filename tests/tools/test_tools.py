@@ -114,6 +114,38 @@ def test_a_probe_needs_no_teacher(shapes, tmp_path):
     assert accuracy['svm'] > 75
 
 
+TOY = '''
+pipeline = [dict(type='mmkd3d.PackPoints')]
+test_dataloader = dict(dataset=dict(
+    type='mmkd3d.ToyShapes', {}num_samples=20, num_points=256,
+    categories=('table', 'mug'), pipeline=pipeline))
+'''
+
+
+def test_probe_of_a_data_set_by_its_config(student, tmp_path, monkeypatch):
+    splits = []
+
+    def extract(model, dataset):
+        splits.append((dataset.split, len(dataset)))
+        return extract_features(model, dataset)
+
+    monkeypatch.setattr(probe, 'extract_features', extract)
+    config = tmp_path / 'toy.py'
+    config.write_text(TOY.format("split='test', "))
+    argv = ['point-mae_toy', str(student), '--data', str(config)]
+    assert probe.main([*argv, '--method', 'svm'])['svm'] > 50
+    assert splits == [('train', 20), ('test', 20)]
+    config.write_text(TOY.format(''))
+    with pytest.raises(ValueError, match="no split='test'"):
+        probe.main(argv)
+
+
+def test_probe_asks_for_the_label_and_split_of_a_file(capsys):
+    with pytest.raises(SystemExit):
+        probe.parse_args(['point-mae_toy', 'none', '--data', 'shapes.npz'])
+    assert '--label and --split' in capsys.readouterr().err
+
+
 def test_probe_refuses_one_class(student, shapes):
     with pytest.raises(ValueError, match='two classes'):
         probe.main([

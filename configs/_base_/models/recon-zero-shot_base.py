@@ -17,6 +17,6 @@ model = dict(
         teacher=dict(
             type='OpenClipTextTeacher',
             model_name='ViT-B-32-quickgelu',
-            checkpoint='weights/clip_vit_b32_openai.safetensors')),
+            checkpoint='weights/ViT-B-32.pt')),
     mode='full',
     ratio=0.25)

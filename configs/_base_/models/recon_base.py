@@ -44,4 +44,4 @@ model = dict(
             teacher=dict(
                 type='OpenClipTextTeacher',
                 model_name='ViT-B-32-quickgelu',
-                checkpoint='weights/clip_vit_b32_openai.safetensors'))))
+                checkpoint='weights/ViT-B-32.pt'))))

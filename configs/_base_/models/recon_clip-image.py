@@ -10,6 +10,6 @@ model = dict(
                 type='OpenClipTeacher',
                 model_name='ViT-B-32-quickgelu',
                 projection=True,
-                checkpoint='weights/clip_vit_b32_openai.safetensors',
+                checkpoint='weights/ViT-B-32.pt',
                 mean=(0.485, 0.456, 0.406),
                 std=(0.229, 0.224, 0.225)))))

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
+from ..backbones.two_tower import TwoTower
 from ..modules.patch_group import Patches
 from ..targets.base import metainfo
 from .base import BasePretrainer, draw_reconstruction
@@ -59,7 +60,8 @@ class ReCon(BasePretrainer):
 
     Raises:
         ValueError: A target or contrast without its global token, nothing to
-            learn at all, or nothing masked that is to be rebuilt.
+            learn at all, or by one of two towers, or nothing masked that is
+            to be rebuilt.
     """
 
     def __init__(self,
@@ -183,6 +185,11 @@ class ReCon(BasePretrainer):
         if not (needed or reconstruct):
             raise ValueError('Nothing to learn: give targets, reconstruct or '
                              'contrast.')
+        if isinstance(self.backbone, TwoTower) and not (
+                needed and reconstruct):
+            raise ValueError(
+                'Each of two towers needs a loss: reconstruct for one, targets'
+                ' or contrast for the other. Take the other tower alone.')
         if reconstruct and self.masker.ratio == 0:
             raise ValueError('Nothing is masked, so there is nothing to '
                              'rebuild: raise the ratio of the masker or set '

@@ -1,5 +1,6 @@
 """Building models of open_clip with weights that belong to them."""
 import hashlib
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -77,14 +78,19 @@ def model_config(model_name: str, kwargs: dict) -> dict:
 def check_activation(model_name: str, source: str, kwargs: dict) -> None:
     """``ValueError`` if weights and model are known to have other ones.
 
-    Known are the weights that open_clip has a tag for, and OpenAI's files.
+    Known are the weights that open_clip has a tag for, files that lie beside
+    an ``open_clip_config.json`` as on the hub, and OpenAI's own files.
     """
     open_clip = import_open_clip()
     config = model_config(model_name, kwargs)
     quick = bool(config.get('force_quick_gelu') or config.get('quick_gelu'))
     tag = open_clip.get_pretrained_cfg(model_name.replace('/', '-'), source)
+    described = Path(source).with_name('open_clip_config.json')
     if tag:
         wanted = bool(tag.get('quick_gelu', source == 'openai'))
+    elif Path(source).is_file() and described.is_file():
+        described = json.loads(described.read_text())
+        wanted = bool(described['model_cfg'].get('quick_gelu'))
     elif not quick and Path(source).is_file() and is_torchscript(source):
         wanted = sha256(source) in openai_checksums()
     else:
