@@ -46,6 +46,7 @@ class ReConStep(Method):
     modes = {
         'reference': Mode(published=True),
         'ours': Mode(),
+        'ours, bf16 teacher': Mode(precision='bf16'),
         'ours, cached': Mode(cached=True),
         'ours, bf16': Mode(precision='bf16', autocast=True),
         'ours, cached, bf16': Mode(cached=True, autocast=True),

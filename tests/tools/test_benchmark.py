@@ -74,7 +74,8 @@ def benchmark(capsys):
     (['act', '--stage', '2'],
      ['reference', 'ours', 'ours, train-mode teacher', 'ours, bf16 teacher'],
      7),
-    (['recon'], ['reference', 'ours', 'ours, cached'], 10),
+    (['recon'],
+     ['reference', 'ours', 'ours, bf16 teacher', 'ours, cached'], 10),
 ])
 def test_quick_benchmark_of_a_method_prints_a_row_per_mode(
         benchmark, argv, modes, num_parts):
