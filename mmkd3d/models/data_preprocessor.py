@@ -28,14 +28,15 @@ class PointDataPreprocessor(BaseDataPreprocessor):
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Stack ``data['inputs']['points']`` to a float32 (B, N, 3+F)."""
-        data = self.cast_data(data)
-        points = stack_clouds(data['inputs']['points'],
-                              data.get('data_samples'))
+        samples = data.get('data_samples')
+        # Stacked first, so that all clouds are one copy to the device.
+        points = stack_clouds(data['inputs']['points'], samples)
+        points = self.cast_data(points)
         if training:
             for augment in self.augments:
                 points = augment(points)
         return dict(
-            inputs=dict(points=points), data_samples=data.get('data_samples'))
+            inputs=dict(points=points), data_samples=self.cast_data(samples))
 
 
 def stack_clouds(clouds: Sequence[Tensor],
