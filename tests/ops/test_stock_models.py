@@ -33,7 +33,7 @@ SEGMENTORS = {
 }
 
 
-@pytest.fixture(scope='module', autouse=True)
+@pytest.fixture(autouse=True)
 def scope():
     register_all_modules()
 

@@ -23,7 +23,7 @@ RUNS = dict(
 
 
 @MODELS.register_module()
-class NoTeacher(nn.Module):
+class TeacherNotRead(nn.Module):
     """A target that has a width and nothing else."""
     dims = 768
 
@@ -32,7 +32,7 @@ def without_weights(cfg: dict) -> dict:
     """The model of a config, without files and teachers."""
     cfg.backbone.pop('init_cfg', None)
     for name in cfg.get('targets', ()):
-        cfg.targets[name] = dict(type='mmkd3d.NoTeacher')
+        cfg.targets[name] = dict(type='mmkd3d.TeacherNotRead')
     return cfg
 
 

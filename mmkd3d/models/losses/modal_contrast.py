@@ -63,7 +63,8 @@ class SingleModalContrast(nn.Module):
         # At first shapes differ by less than bf16 tells apart, and the norms
         # would enlarge what it rounds.
         with torch.autocast(feats.device.type, enabled=False):
-            z = F.normalize(self.proj(feats.float()), dim=-1)
+            exact = torch.promote_types(feats.dtype, torch.float32)
+            z = F.normalize(self.proj(feats.to(exact)), dim=-1)
         # The same number on every rank, whatever categories it has seen.
         kind = torch.tensor([zlib.crc32(c.encode()) for c in categories],
                             device=z.device)
