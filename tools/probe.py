@@ -62,7 +62,7 @@ def parse_args(argv):
 
 
 def build(cfg: dict) -> tuple[nn.Module, nn.Module, str]:
-    """A model for ``extract``, what a checkpoint fills of it, and where.
+    """A model with features, what a checkpoint fills of it, and its prefix.
 
     It is the student alone, so that no teacher's weights are asked for; all
     of it where the method has no student (ACT's stage I).

@@ -163,11 +163,11 @@ def cache_images(target: ImageTarget, source: Source, folder: Path,
                  dtype: str) -> None:
     """Cache the views of all samples of a data set."""
     target.refuse_random_views()
-    digests, num_views = probe(target, source)
+    digests = probe(target, source)
     keys = sample_ids(source.unloaded())
     writer = CacheWriter(
         folder,
-        keys, (num_views, target.dims),
+        keys, (target.num_views, target.dims),
         identity=target.identity(),
         source=source.describe(),
         dtype=dtype,
@@ -189,12 +189,11 @@ def cache_images(target: ImageTarget, source: Source, folder: Path,
             bar.update(len(ids))
 
 
-def probe(target: ImageTarget, source: Source) -> tuple[dict[int, int], int]:
-    """Load some samples twice and draw one.
+def probe(target: ImageTarget, source: Source) -> dict[int, int]:
+    """Load some samples twice.
 
     Returns:
-        Digest of what the teacher would see by the index of the sample, and
-        the number of views.
+        Digest of what the teacher would see, by the index of the sample.
 
     Raises:
         ValueError: It is not the same both times.
@@ -212,7 +211,7 @@ def probe(target: ImageTarget, source: Source) -> tuple[dict[int, int], int]:
                 'KeepViewPoints before random steps; or train without a '
                 'cache.')
         digests[index] = first
-    return digests, target.draw(given[0]).shape[1]
+    return digests
 
 
 def carried(target: ImageTarget, samples: list) -> Tensor:

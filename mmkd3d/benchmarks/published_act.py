@@ -1,8 +1,6 @@
 """ACT computed as in its published code: the same weights, more work.
 
-For benchmarks and tests only. Each class is the published form of the part
-that it extends: it reads the same parameters and says the same, up to
-rounding.
+For benchmarks and tests only; see :mod:`.published`.
 """
 import torch
 import torch.nn.functional as F

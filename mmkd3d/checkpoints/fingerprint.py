@@ -9,14 +9,15 @@ FINGERPRINT = 'transformer.fingerprint'
 
 
 def frozen_fingerprint(state: dict[str, Tensor]) -> Tensor:
-    """Checksum of the frozen transformer that an autoencoder is built on.
+    """Checksum of frozen weights.
 
-    Files written without the frozen weights are worth nothing with others;
-    this number, which is always written, shows it.
+    What was made with a frozen network and written without it, such as an
+    autoencoder around a transformer or a cache of features, is worth nothing
+    with other weights; this number shows it.
 
     Args:
-        state: Weights by their names in the frozen transformer (what follows
-            ``transformer.frozen.net.``), in any order, on any device.
+        state: Weights by their names in the frozen network, in any order, on
+            any device.
 
     Returns:
         CRC-32 over the sorted names, each followed by the float32 values of

@@ -58,8 +58,10 @@ class StubRenderer(nn.Module):
         super().__init__()
         self.num_views, self.random = num_views, random
 
-    def forward(self, points):
+    def forward(self, points, view_idx=None):
         turns = torch.arange(1., self.num_views + 1)[:, None, None]
+        if view_idx is not None:
+            turns = turns[view_idx][:, None]  # (B, 1, 1, 1)
         colour = (points[:, None] * turns).sin().abs().mean(2)  # (B, V, 3)
         return colour[..., None, None].expand(-1, -1, -1, 4, 4)
 

@@ -93,6 +93,17 @@ def test_a_view_of_a_turned_cloud_is_the_turned_view(style):
 
 
 @pytest.mark.parametrize('style', STYLES)
+def test_one_view_of_each_cloud_is_that_of_all(style):
+    renderer, points = ViewRenderer(3, 40, style=style), clouds()
+    idx = torch.arange(len(points)) % 3
+    assert len(set(idx.tolist())) > 1
+    one = renderer(points, idx)
+    assert one.shape == (len(points), 1, 3, 40, 40)
+    each = renderer(points)[torch.arange(len(points)), idx]
+    torch.testing.assert_close(one[:, 0], each)
+
+
+@pytest.mark.parametrize('style', STYLES)
 def test_a_batch_is_drawn_like_its_clouds_alone(style):
     renderer = ViewRenderer(2, 40, style=style)
     points = clouds()

@@ -22,7 +22,7 @@ class SingleModalContrast(nn.Module):
 
         -p_i / t + log(exp(p_i / t) + sum_j exp(S_ij / t)),  j not of i's kind
 
-    A batch of one category has loss 0. Computed in float32.
+    A batch of one category has loss 0. Never computed in half precision.
 
     Args:
         embed_dims: Width of the features, C.
@@ -65,6 +65,10 @@ class SingleModalContrast(nn.Module):
         with torch.autocast(feats.device.type, enabled=False):
             exact = torch.promote_types(feats.dtype, torch.float32)
             z = F.normalize(self.proj(feats.to(exact)), dim=-1)
+            return self.loss_weight * self.compare(z, categories)
+
+    def compare(self, z: Tensor, categories: Sequence[str]) -> Tensor:
+        """The loss of unit vectors (B, D), without a weight."""
         # The same number on every rank, whatever categories it has seen.
         kind = torch.tensor([zlib.crc32(c.encode()) for c in categories],
                             device=z.device)
@@ -72,9 +76,8 @@ class SingleModalContrast(nn.Module):
         if self.gather and get_world_size() > 1:
             z_all = torch.cat(dist_nn.all_gather(z))
             kinds = torch.cat(all_gather(kind))
-        with torch.autocast(z.device.type, enabled=False):
-            cosine = z @ z_all.T  # (B, B or that of all ranks)
-        return self.loss_weight * supervised_contrast(
+        cosine = z @ z_all.T  # (B, B or that of all ranks)
+        return supervised_contrast(
             cosine, kind[:, None] == kinds, self.temperature)
 
 

@@ -1,6 +1,6 @@
 """Pictures of clouds for image teachers, rendered on the model's device."""
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 import torch.nn as nn
@@ -78,11 +78,18 @@ class ViewRenderer(nn.Module):
         self.margin = margin * size + self.radius
 
     @torch.no_grad()
-    def project(self, points: Tensor) -> Views:
-        """Where ``points`` (B, M, 3) are seen, and the surface they form."""
+    def project(self,
+                points: Tensor,
+                view_idx: Optional[Tensor] = None) -> Views:
+        """Where ``points`` (B, M, 3) are seen, and the surface they form.
+
+        With ``view_idx`` (B,), in this view of each cloud alone: V = 1.
+        """
         B, V = len(points), self.num_views
         azimuth = torch.arange(V, device=points.device) * (2 * math.pi / V)
         azimuth = (azimuth + self.azimuth).expand(B, V)
+        if view_idx is not None:
+            azimuth, V = azimuth.gather(1, view_idx[:, None]), 1
         if self.random:
             azimuth = azimuth + 2 * math.pi * torch.rand(
                 B, 1, device=points.device)
@@ -98,17 +105,20 @@ class ViewRenderer(nn.Module):
         return Views(*(x.unflatten(0, (B, V)) for x in (uv, depth, image)))
 
     @torch.no_grad()
-    def forward(self, points: Tensor) -> Tensor:
-        """Draw ``points`` (B, M, 3).
+    def forward(self,
+                points: Tensor,
+                view_idx: Optional[Tensor] = None) -> Tensor:
+        """Draw ``points`` (B, M, 3), with ``view_idx`` as in ``project``.
 
         Returns:
             (B, V, 3, H, W) float32 in [0, 1], three equal channels, on the
             device of the points. Where all points of a cloud coincide, a dot
             in the middle.
         """
-        _, depth, image = (x.flatten(0, 1) for x in self.project(points))
+        views = self.project(points, view_idx)
+        _, depth, image = (x.flatten(0, 1) for x in views)
         gray = shade(image) if self.style == 'shaded' else gray_depth(
             image, depth)
         gray = gray.where(image.isfinite(), self.background)
-        gray = gray.unflatten(0, (len(points), self.num_views))
+        gray = gray.unflatten(0, views.image.shape[:2])
         return gray[:, :, None].expand(-1, -1, 3, -1, -1)

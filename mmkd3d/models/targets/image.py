@@ -35,7 +35,9 @@ class ImageTarget(BaseTarget):
 
     Args:
         teacher: Config of a teacher that reads images.
-        renderer: Config of a renderer ``(B, M, 3) -> (B, V, 3, H, W)``.
+        renderer: Config of a renderer ``(B, M, 3) -> (B, V, 3, H, W)``, such
+            as :class:`ViewRenderer`, which with a second argument draws one
+            view of each cloud.
         cache: Folder of a cache, made by ``tools/cache_teacher.py``.
         reduce: Of several views of a sample: ``'random'`` takes one, anew in
             every step; ``'mean'`` averages their features.
@@ -62,6 +64,7 @@ class ImageTarget(BaseTarget):
         self.renderer_cfg = renderer
         self.renderer = MODELS.build(renderer) if renderer else None
         self.reduce = reduce
+        self.num_views = self.renderer.num_views if renderer else 1
         self.cache = None
         if cache is not None:
             self.refuse_random_views()
@@ -81,14 +84,20 @@ class ImageTarget(BaseTarget):
             view_idx: (B,) which view to take with ``reduce='random'``; None
                 draws it from torch's generator of the device.
         """
+        if self.reduce == 'mean' or self.num_views == 1:
+            view_idx = None
+        elif view_idx is None:
+            view_idx = torch.randint(
+                self.num_views, (len(points), ), device=points.device)
         if self.cache is not None:
             feats = self._look_up(data_samples).to(points.device)  # (B, V, D)
-            return self._choose(feats, view_idx).mean(1)
+            if view_idx is None:
+                return feats.mean(1)
+            return feats.take_along_dim(view_idx[:, None, None], 1)[:, 0]
         source = self.inputs(data_samples)
         if source is None:
             source = self._from_batch(points)
-        views = self.draw(source)  # (B, V, 3, H, W)
-        return self.read(self._choose(views, view_idx)).mean(1)
+        return self.read(self.draw(source, view_idx)).mean(1)
 
     def inputs(self, data_samples: list) -> Optional[Tensor]:
         """What the samples carry to be seen; None if they carry nothing.
@@ -102,11 +111,13 @@ class ImageTarget(BaseTarget):
             data_samples, 'view_points',
             f'{KEEP}, behind one that brings all clouds to one size.')
 
-    def draw(self, source: Tensor) -> Tensor:
-        """Pictures (B, V, 3, H, W) of ``inputs``."""
+    def draw(self,
+             source: Tensor,
+             view_idx: Optional[Tensor] = None) -> Tensor:
+        """Pictures (B, V, 3, H, W) of ``inputs``, or one view of each."""
         if self.renderer is None:
             return source[:, None]
-        return self.renderer(source)
+        return self.renderer(source, view_idx)
 
     @torch.no_grad()
     def read(self, views: Tensor) -> Tensor:
@@ -142,15 +153,6 @@ class ImageTarget(BaseTarget):
             if source is not None:
                 self.cache.check(rows, row_digests(source).cpu().numpy())
         return torch.from_numpy(self.cache.features[rows]).float()
-
-    def _choose(self, views: Tensor, view_idx: Optional[Tensor]) -> Tensor:
-        """All of (B, V, ...), or one for each sample, (B, 1, ...)."""
-        B, V = views.shape[:2]
-        if self.reduce == 'mean' or V == 1:
-            return views
-        if view_idx is None:
-            view_idx = torch.randint(V, (B, ), device=views.device)
-        return views[torch.arange(B, device=views.device), view_idx][:, None]
 
 
 def sample_ids(data_samples: list) -> list[str]:

@@ -10,7 +10,7 @@ from .base import BaseTeacher
 
 # They change no feature: weights are told apart by their checksum, not by the
 # place where they lie.
-IGNORED = ('checkpoint', 'trust', 'reference', 'keep_weights')
+IGNORED = ('checkpoint', 'reference', 'keep_weights')
 
 
 def describe(cfg: Optional[dict]) -> Optional[dict]:
