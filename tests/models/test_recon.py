@@ -192,6 +192,10 @@ def test_contrast_is_that_of_a_loop():
     cosine = F.normalize(z, dim=-1) @ F.normalize(z, dim=-1).T
     got = supervised_contrast(cosine, same, 0.1)
     assert float(got) == pytest.approx(naive_contrast(z, kinds, 0.1), rel=1e-5)
+    loss = recon().contrast
+    feats, names = torch.randn(7, 32), [str(kind) for kind in kinds]
+    once, loss.loss_weight = loss(feats, names), 3.
+    torch.testing.assert_close(loss(feats, names), 3 * once)
 
 
 def test_autocast_does_not_change_the_contrast_of_shapes_that_are_alike():

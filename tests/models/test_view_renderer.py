@@ -92,6 +92,22 @@ def test_a_view_of_a_turned_cloud_is_the_turned_view(style):
     assert unlike.float().mean() > 0.1
 
 
+def test_the_azimuth_is_that_of_the_first_camera():
+    views = ViewRenderer(4, 48)(clouds())
+    later = ViewRenderer(4, 48, azimuth=0.6 + math.pi / 2)(clouds())
+    assert ((later - views.roll(-1, dims=1)).abs() > 0.02).float().mean() < 0.02
+
+
+def test_cameras_at_the_zenith_see_a_pole_as_a_dot():
+    pole = sphere(512) * torch.tensor([0.1, 1, 0.1])
+    shape = {}
+    for elevation in (0., math.pi / 2):
+        seen = ViewRenderer(1, 48, elevation=elevation)(pole)[0, 0, 0] < 1
+        shape[elevation] = seen.any(1).sum() / seen.any(0).sum()
+    assert shape[0.] > 4  # height over width
+    assert 0.9 < shape[math.pi / 2] < 1.1
+
+
 @pytest.mark.parametrize('style', STYLES)
 def test_one_view_of_each_cloud_is_that_of_all(style):
     renderer, points = ViewRenderer(3, 40, style=style), clouds()

@@ -42,6 +42,16 @@ def test_the_picture_is_found_by_the_stem(folder, results):
     assert (image[0] == (200, 0, 0)).all() and (image[-1] == (0, 0, 100)).all()
 
 
+def test_the_ending_of_the_files_can_be_another(folder):
+    path = folder / '02691156-abc.png'
+    path.rename(folder / '02691156-abc-r0.png')
+    results = dict(sample_id='02691156-abc')
+    image = load(dict(results), root=folder, suffix='-r0.png')['image']
+    assert image.size == (20, 30)
+    with pytest.raises(FileNotFoundError, match='02691156-abc.png'):
+        load(results, root=folder)
+
+
 def test_published_channel_order_swaps_red_and_blue(folder):
     cv2 = pytest.importorskip('cv2')
     results = dict(sample_id='02691156-abc')
