@@ -146,9 +146,13 @@ class PointTransformer(BasePointBackbone):
         return 0, num_layers
 
 
-def to_unit_cube(centers: Tensor) -> Tensor:
-    """Centres (B, G, 3) as seen from their middle, within [-1, 1]."""
-    low = centers.amin(dim=1, keepdim=True)
-    high = centers.amax(dim=1, keepdim=True)
+def to_unit_cube(centers: Tensor, cloud: Optional[Tensor] = None) -> Tensor:
+    """Centres (B, G, 3) as seen from the middle of a cloud (B, N, 3).
+
+    The cloud, by default the centres themselves, lies within [-1, 1].
+    """
+    cloud = centers if cloud is None else cloud
+    low = cloud.amin(dim=1, keepdim=True)
+    high = cloud.amax(dim=1, keepdim=True)
     half = (high - low).amax(dim=2, keepdim=True).clamp(min=1e-6) / 2
     return (centers - (low + high) / 2) / half

@@ -3,6 +3,7 @@ from typing import Callable, Collection, Optional, Sequence, Union
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 from torch import Tensor
 
@@ -12,6 +13,27 @@ def position_mlp(embed_dims: int, hidden_dims: int = 128) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(3, hidden_dims), nn.GELU(),
         nn.Linear(hidden_dims, embed_dims))
+
+
+class LocalBlock(Block):
+    """timm's block, in which tokens may attend to some others only."""
+
+    def forward(self, x: Tensor, allowed: Optional[Tensor] = None) -> Tensor:
+        """Run on tokens (B, L, C).
+
+        Args:
+            x: The tokens.
+            allowed: (B, 1, 1 or L, L) bool, which keys (last axis) a query
+                may see; at least one each. None: all.
+        """
+        if allowed is None:
+            return super().forward(x)
+        attn = self.attn
+        qkv = attn.qkv(self.norm1(x)).unflatten(2, (3, attn.num_heads, -1))
+        read = F.scaled_dot_product_attention(
+            *qkv.permute(2, 0, 3, 1, 4), attn_mask=allowed)
+        x = x + self.drop_path1(attn.proj(read.transpose(1, 2).flatten(2)))
+        return x + self.drop_path2(self.mlp(self.norm2(x)))
 
 
 class PointBlocks(nn.ModuleList):
@@ -52,13 +74,15 @@ class PointBlocks(nn.ModuleList):
     def forward(self,
                 x: Tensor,
                 pos: Tensor,
-                out_indices: Collection[int] = ()) -> tuple[Tensor, dict]:
+                out_indices: Collection[int] = (),
+                **kwargs) -> tuple[Tensor, dict]:
         """Run the blocks.
 
         Args:
             x: (B, L, C) tokens.
             pos: (B, L, C) position embedding of the tokens.
             out_indices: Blocks whose output is wanted too, counted from 0.
+            kwargs: Given to every block.
 
         Returns:
             The output of the last block, and index to output of those asked
@@ -66,7 +90,7 @@ class PointBlocks(nn.ModuleList):
         """
         wanted = {}
         for index, block in enumerate(self):
-            x = block(x + pos)
+            x = block(x + pos, **kwargs)
             if index in out_indices:
                 wanted[index] = x
         return x, wanted

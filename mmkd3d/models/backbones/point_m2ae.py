@@ -1,0 +1,277 @@
+"""The hierarchical student of Point-M2AE and I2P-MAE."""
+from typing import Optional, Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from mmkd3d.ops import gather, three_interpolate
+from mmkd3d.registry import MODELS
+
+from ..modules.patch_embed import PatchEmbed
+from ..modules.patch_group import Patches
+from ..modules.pyramid import (PyramidGroup, VisibleTokens, point_indices,
+                               propagate_mask)
+from ..modules.transformer import (LocalBlock, PointBlocks, init_transformer,
+                                   position_mlp)
+from .base import LEVELS, BasePointBackbone
+from .point_transformer import to_unit_cube
+
+
+@MODELS.register_module()
+class PointM2AE(BasePointBackbone):
+    """Transformer over a pyramid of patches (Point-M2AE, section 3).
+
+    The tokens of a level are made of those of the level below, and run
+    through blocks of their own. All that is given for each level starts with
+    the finest.
+
+    Differs from the published code: masks are boolean and leave no token
+    without another to attend to.
+
+    Args:
+        level_dims: Widths of the tokens, C_i.
+        depths: Numbers of blocks.
+        num_heads: Attention heads, of all levels.
+        num_groups: Tokens, G_i.
+        group_sizes: Points per patch, K_0, and tokens of the level below, K_i.
+        radii: How far a token sees; 0 or None: everywhere. In the published
+            code they are without effect while patches are masked; here they
+            never are.
+        patch_dims: Widths of the first MLP of the finest :class:`PatchEmbed`.
+        drop_path_rate: Stochastic depth of the last block of all.
+        norm_levels: Levels whose tokens are normed at the end; default all.
+            The published classifier norms none (its head does).
+        embed_masked: Embed masked patches too, so that they count in the
+            statistics of the norms, as published. Without, training is
+            faster, and the same in eval mode.
+        fps_rule, center_input: See :class:`PointTransformer`.
+        index_zero_visible: See :func:`propagate_mask`; True is as published.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
+
+    Raises:
+        ValueError: Settings of different numbers of levels.
+    """
+
+    def __init__(self,
+                 *,
+                 level_dims: Sequence[int] = (96, 192, 384),
+                 depths: Sequence[int] = (5, 5, 5),
+                 num_heads: int = 6,
+                 num_groups: Sequence[int] = (512, 256, 64),
+                 group_sizes: Sequence[int] = (16, 8, 8),
+                 radii: Optional[Sequence[float]] = None,
+                 patch_dims: Sequence[int] = (128, 256),
+                 drop_path_rate: float = 0.1,
+                 norm_levels: Optional[Sequence[int]] = None,
+                 embed_masked: bool = True,
+                 fps_rule: str = 'pointnet2',
+                 center_input: bool = False,
+                 index_zero_visible: bool = False,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg)
+        self.level_dims, self.depths = tuple(level_dims), tuple(depths)
+        self.embed_dims = level_dims[-1]
+        num_levels = len(level_dims)
+        self.radii = tuple(radii or [0.] * num_levels)
+        if norm_levels is None:
+            norm_levels = range(num_levels)
+        self._check(num_groups, group_sizes, norm_levels)
+        self.embed_masked = embed_masked
+        self.center_input = center_input
+        self.index_zero_visible = index_zero_visible
+        self.group = PyramidGroup(num_groups, group_sizes, fps_rule=fps_rule)
+        inputs = (3, *level_dims[:-1])
+        self.embeds = nn.ModuleList(
+            PatchEmbed(
+                dims, width, local_dims=(width, width) if i else patch_dims)
+            for i, (dims, width) in enumerate(zip(level_dims, inputs)))
+        self.pos_embeds = nn.ModuleList(
+            position_mlp(dims, dims) for dims in level_dims)
+        rates = torch.linspace(0, drop_path_rate, sum(depths)).split(
+            list(depths))
+        self.blocks = nn.ModuleList(
+            PointBlocks(
+                dims,
+                depth,
+                num_heads=num_heads,
+                drop_path=rate.tolist(),
+                block=LocalBlock)
+            for dims, depth, rate in zip(level_dims, depths, rates))
+        self.norms = nn.ModuleDict(
+            {str(i): nn.LayerNorm(level_dims[i])
+             for i in norm_levels})
+        # What a file may have beyond this model.
+        self.skipped_keys = tuple(
+            f'norms.{i}.' for i in range(num_levels) if i not in norm_levels)
+        self.random_init()
+
+    def random_init(self) -> None:
+        """Truncated normal, std 0.02; biases 0 (spec, section 9)."""
+        init_transformer(self)
+
+    def encode(self,
+               patches: Sequence[Patches],
+               mask: Optional[Tensor] = None) -> dict:
+        """Embed the patches of all levels and run the blocks.
+
+        Args:
+            patches: From ``group``.
+            mask: (B, G) bool of the top level, True = masked, equally many
+                in every cloud, V = G - M. Below, what lies in the patch of a
+                visible token is visible; the blocks see nothing else. None:
+                nothing is masked on any level, V = G.
+
+        Returns:
+            dict: ``tokens`` (B, V, C) of the top level; ``cls_token`` None;
+            ``levels``, for each level (B, G_i, C_i), 0 where masked, after
+            the norms; ``masks``, for each level (B, G_i) bool or None.
+        """
+        masks = [None] * len(patches)
+        if mask is not None:
+            masks = propagate_mask(mask, patches, self.index_zero_visible)
+        x, levels = None, []
+        for i, (level, hidden) in enumerate(zip(patches, masks)):
+            source = gather(x, level.point_idx) if i else level.points
+            x = self.embed(i, source, hidden)
+            centers = level.centers
+            positions = centers
+            if self.center_input:
+                positions = to_unit_cube(centers, patches[0].centers)
+            if hidden is None:
+                x = self.run_blocks(i, x, centers, positions)
+                tokens = self.norm(i, x)
+                levels.append(tokens)
+                continue
+            visible = VisibleTokens.of(hidden)
+            seen = self.run_blocks(
+                i, *map(visible.take, (x, centers, positions)), visible.valid)
+            x = visible.put(seen, x)  # masked ones stay as embedded
+            tokens = self.norm(i, seen)
+            levels.append(visible.put(tokens, 0.))
+        return dict(tokens=tokens, cls_token=None, levels=levels, masks=masks)
+
+    def embed(self, level: int, patches: Tensor,
+              mask: Optional[Tensor]) -> Tensor:
+        """Tokens (B, G, C) of patches (B, G, K, D).
+
+        Masked ones are 0 if they need not be embedded.
+        """
+        embed = self.embeds[level]
+        if mask is None or self.embed_masked:
+            return embed(patches)
+        rows = embed(patches[~mask][None])[0]
+        tokens = rows.new_zeros(*mask.shape, rows.shape[-1])
+        return tokens.masked_scatter(~mask[..., None], rows)
+
+    def run_blocks(self,
+                   level: int,
+                   x: Tensor,
+                   centers: Tensor,
+                   positions: Tensor,
+                   valid: Optional[Tensor] = None) -> Tensor:
+        """Blocks of a level over tokens (B, L, C).
+
+        Args:
+            level: Which.
+            x: The tokens.
+            centers: (B, L, 3), for the radius.
+            positions: (B, L, 3), for the position embedding.
+            valid: (B, L) bool, tokens that may be seen; None: all.
+        """
+        allowed = None if valid is None else valid[:, None]  # (B, 1, L)
+        radius = self.radii[level]
+        if radius:
+            near = torch.cdist(
+                centers, centers,
+                compute_mode='donot_use_mm_for_euclid_dist') < radius
+            # a token sees itself, even one that is of no meaning
+            itself = torch.eye(len(near[0]), dtype=bool, device=near.device)
+            allowed = near if valid is None else near & allowed | itself
+        if allowed is not None:
+            allowed = allowed[:, None]
+        x, _ = self.blocks[level](
+            x, self.pos_embeds[level](positions), allowed=allowed)
+        return x
+
+    def norm(self, level: int, x: Tensor) -> Tensor:
+        """Norm of a level, where it has one."""
+        key = str(level)
+        return self.norms[key](x) if key in self.norms else x
+
+    def forward(self, points: Tensor) -> dict:
+        """Encode whole clouds.
+
+        Args:
+            points: (B, N, 3+F); coordinates first, features are not read.
+
+        Returns:
+            dict: As :meth:`BasePointBackbone.forward`, of the top level, with
+            ``levels`` and for each of them ``level_centers`` (B, G_i, 3) and
+            ``level_center_idx`` (B, G_i), indices into the cloud.
+        """
+        points = points[..., :3].contiguous()
+        patches = self.group(points)
+        centers = [level.centers for level in patches]
+        indices = point_indices(patches)
+        return dict(
+            self.encode(patches),
+            centers=centers[-1],
+            center_idx=indices[-1],
+            level_centers=centers,
+            level_center_idx=indices,
+            points=points)
+
+    def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
+        """Features for probes, see :class:`BasePointBackbone`.
+
+        ``'global'``: (B, C), the maximum over the tokens of the top level
+        (I2P-MAE's linear SVM). As published, what is in no patch of the
+        level above takes no part in it. ``'point'``: (B, N, sum of C_i), all
+        levels.
+        """
+        if level not in LEVELS:
+            raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
+        if level == 'global':
+            patches = self.group(points[..., :3].contiguous())
+            top = patches[-1].centers
+            nothing = torch.zeros(
+                top.shape[:2], dtype=torch.bool, device=top.device)
+            return self.encode(patches, nothing)['tokens'].amax(dim=1)
+        out = self(points)
+        if level == 'token':
+            return out['tokens']
+        return torch.cat([
+            three_interpolate(out['points'], centers, tokens, squared=True)
+            for centers, tokens in zip(out['level_centers'], out['levels'])
+        ], dim=2)
+
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
+        """See :meth:`PointTransformer.get_layer_depth`."""
+        num_layers = sum(self.depths) + 2
+        part, _, rest = name.removeprefix(prefix).partition('.')
+        if part == 'norms':
+            return num_layers - 1, num_layers
+        level, _, rest = rest.partition('.')
+        below = sum(self.depths[:int(level)])
+        if part == 'blocks':
+            return below + int(rest.split('.')[0]) + 1, num_layers
+        # an embedding goes with the block below it
+        return below, num_layers
+
+    def _check(self, num_groups: Sequence[int], group_sizes: Sequence[int],
+               norm_levels: Sequence[int]) -> None:
+        """``ValueError`` if there is not one setting for each level."""
+        given = dict(
+            level_dims=self.level_dims,
+            depths=self.depths,
+            num_groups=tuple(num_groups),
+            group_sizes=tuple(group_sizes),
+            radii=self.radii)
+        if len({len(values) for values in given.values()}) > 1:
+            raise ValueError(f'PointM2AE needs one number for each level, '
+                             f'got {given}.')
+        if not set(norm_levels) <= set(range(len(self.depths))):
+            raise ValueError(
+                f'norm_levels lie in 0..{len(self.depths) - 1}, got '
+                f'{tuple(norm_levels)}.')
