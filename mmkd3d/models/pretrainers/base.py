@@ -81,17 +81,17 @@ def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor,
         points: (B, N, 3+F).
         patches: What the clouds were cut into.
         mask: (B, G) bool, True = masked.
-        pred: (B, M, K, 3) of the masked patches, relative to their centres.
+        pred: (L, K, 3) of the masked patches of all clouds, relative to their
+            centres.
     """
-    visible, _ = split_by_mask(
-        patches.points + patches.centers[:, :, None], mask)
-    _, centers = split_by_mask(patches.centers, mask)
-    pred = pred + centers[:, :, None]
+    whole = patches.points + patches.centers[:, :, None]
+    pred = pred + patches.centers[mask][:, None]
     return [
         dict(
             input=points[i, :, :3].cpu(),
-            visible=visible[i].flatten(0, 1).cpu(),
-            pred=pred[i].flatten(0, 1).cpu()) for i in range(len(points))
+            visible=whole[i, ~mask[i]].flatten(0, 1).cpu(),
+            pred=rows.flatten(0, 1).cpu())
+        for i, rows in enumerate(pred.split(mask.sum(dim=1).tolist()))
     ]
 
 

@@ -73,4 +73,4 @@ class PointMAE(BasePretrainer):
     def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
         """For every cloud ``input``, ``visible`` and ``pred`` points."""
         pred, mask, patches = self.reconstruct(points)
-        return draw_reconstruction(points, patches, mask, pred)
+        return draw_reconstruction(points, patches, mask, pred.flatten(0, 1))

@@ -166,7 +166,7 @@ class ReCon(BasePretrainer):
                              'there is no reconstruction to draw.')
         out = self.encode(points)
         return draw_reconstruction(points, out.patches, out.mask,
-                                   self.rebuild(out))
+                                   self.rebuild(out).flatten(0, 1))
 
     def _check(self, targets: dict, reconstruct: Optional[dict],
                contrast: Optional[dict]) -> None:
