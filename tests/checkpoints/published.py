@@ -1,55 +1,15 @@
 """Small state dicts with the keys and kinds of shapes of published files.
 
-Written down from the published layouts (``spec/act.md``, section 10, and
-``spec/recon.md``, section 9), not made from the key maps that they test.
+Written down from the published layouts (``spec/act.md``, section 10,
+``spec/recon.md``, section 9, and ``spec/i2p_mae.md``, section 13), not made
+from the key maps that they test.
 """
 import torch
 
-
-def under(prefix: str, state: dict) -> dict:
-    return {prefix + key: value for key, value in state.items()}
-
-
-def linear(name: str, out: int, width: int, *unit_dims: int,
-           bias: bool = True) -> dict:
-    state = {f'{name}.weight': torch.randn(out, width, *unit_dims)}
-    if bias:
-        state[f'{name}.bias'] = torch.randn(out)
-    return state
-
-
-def norm(name: str, width: int) -> dict:
-    return {f'{name}.{k}': torch.randn(width) for k in ('weight', 'bias')}
-
-
-def batch_norm(name: str, width: int) -> dict:
-    return {
-        **norm(name, width), f'{name}.running_mean': torch.randn(width),
-        f'{name}.running_var': torch.rand(width),
-        f'{name}.num_batches_tracked': torch.tensor(3)
-    }
-
-
-def patch_embed(C: int) -> dict:
-    state = {}
-    layers = dict(first_conv=(3, 4, 8), second_conv=(16, 16, C))
-    for name, dims in layers.items():
-        state |= linear(f'{name}.0', dims[1], dims[0], 1)
-        state |= batch_norm(f'{name}.1', dims[1])
-        state |= linear(f'{name}.3', dims[2], dims[1], 1)
-    return state
-
-
-def block(C: int) -> dict:
-    return {
-        **norm('norm1', C), **norm('norm2', C),
-        **linear('mlp.fc1', 4 * C, C), **linear('mlp.fc2', C, 4 * C),
-        **linear('attn.qkv', 3 * C, C, bias=False), **linear('attn.proj', C, C)
-    }
-
-
-def pos_embed(name: str, C: int) -> dict:
-    return linear(f'{name}.0', 8, 3) | linear(f'{name}.2', C, 8)
+from tests.checkpoints import published_m2ae
+from tests.checkpoints.layers import (batch_norm, block, classifier_head,
+                                      linear, norm, patch_embed, pos_embed,
+                                      under)
 
 
 def student(C: int = 6, *, with_class: bool = True) -> dict:
@@ -153,7 +113,7 @@ def recon_twotower(C: int = 6) -> dict:
 
 def recon_twotower_classifier(C: int = 6) -> dict:
     return student(C) | under(
-        'Dis_encoder.', contrast_tower(C)) | classifier_head(C)
+        'Dis_encoder.', contrast_tower(C)) | classifier_head(2 * C)
 
 
 def dgcnn(C: int, out: int) -> dict:
@@ -243,17 +203,9 @@ def point_mae(C: int = 6) -> dict:
         'increase_dim.0', 24, C, 1)
 
 
-def classifier_head(C: int) -> dict:
-    state = {}
-    for i, (out, width) in {0: (9, 2 * C), 4: (9, 9), 8: (5, 9)}.items():
-        state |= linear(f'cls_head_finetune.{i}', out, width)
-        state |= batch_norm(f'cls_head_finetune.{i + 1}', 9) if i < 8 else {}
-    return state
-
-
 def classifier(C: int = 6) -> dict:
     """The finetuned classifier, with side tuning."""
-    state = student(C) | classifier_head(C)
+    state = student(C) | classifier_head(2 * C)
     state |= under('side.', patch_embed(C))
     state |= linear('side_projection', C, C, bias=False)
     return state | dict(side_alpha=torch.tensor(0.))
@@ -303,10 +255,11 @@ def small_files() -> dict[str, dict]:
         recon_student=recon_student(),
         recon_zeroshot=recon_student() | recon_projections(6) | clip_image()
         | clip_text(),
-        recon_classifier=recon_student() | classifier_head(6),
+        recon_classifier=recon_student() | classifier_head(12),
         recon_twotower_classifier=recon_twotower_classifier(),
         recon_partseg=recon_student() | segmentor_head(
-            '', has_label=True, C=6))
+            '', has_label=True, C=6),
+        **published_m2ae.small_files())
 
 
 with torch.random.fork_rng(devices=[]):

@@ -1,10 +1,11 @@
 """The published files of each family, by the name of their source."""
-from . import act, downstream, point_mae, recon, recon_pretrain
+from . import act, downstream, i2p_mae, point_mae, recon, recon_pretrain
 
 SOURCES = {
     **point_mae.MAPS,
     **act.MAPS,
     **downstream.MAPS,
     **recon.MAPS,
-    **recon_pretrain.MAPS
+    **recon_pretrain.MAPS,
+    **i2p_mae.MAPS
 }

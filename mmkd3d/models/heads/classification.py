@@ -17,12 +17,16 @@ class ClsHead(nn.Module):
         in_channels: Width of the student, C.
         num_classes: Number of classes.
         pooling: What is concatenated: ``'cls'``; ``'max'`` and ``'mean'``,
-            over the tokens of the patches; any global token of the student.
-            Published for ReCon: ``('cls', 'img', 'text', 'max')``.
+            over the tokens of the patches; any global token of the student;
+            sums of these, ``'max+mean'``. Published for ReCon: ``('cls',
+            'img', 'text', 'max')``; I2P-MAE: ``('max+mean', )`` on
+            ModelNet40, ``('mean', 'max')`` on ScanObjectNN.
         hidden_dims: Widths of the hidden layers, each Linear, BatchNorm, ReLU
             and dropout; empty for a linear head.
         dropout: Rate of the dropout.
         label_smoothing: Of the cross entropy.
+        norm: Norm the tokens of the patches first, where the student does
+            not (I2P-MAE, section 10).
         skip_tokens: First patches that maximum and mean leave out. The
             published two-tower classifier (ReCon, section 3) leaves out two,
             by a slip: it counts three global tokens where there is one.
@@ -36,6 +40,7 @@ class ClsHead(nn.Module):
                  hidden_dims: Sequence[int] = (256, 256),
                  dropout: float = 0.5,
                  label_smoothing: float = 0.,
+                 norm: bool = False,
                  skip_tokens: int = 0):
         super().__init__()
         if not pooling:
@@ -45,6 +50,7 @@ class ClsHead(nn.Module):
         self.skip_tokens = skip_tokens
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing
+        self.norm = nn.LayerNorm(in_channels) if norm else nn.Identity()
         layers, width = [], in_channels * len(self.pooling)
         for hidden in hidden_dims:
             layers += [
@@ -56,14 +62,15 @@ class ClsHead(nn.Module):
 
     def pool(self, feats: dict) -> Tensor:
         """(B, C * number of poolings) from the output of a student."""
-        tokens = feats['tokens'][:, self.skip_tokens:]
+        tokens = self.norm(feats['tokens'][:, self.skip_tokens:])
         parts = dict(
             feats.get('global_tokens', {}),
             max=tokens.amax(dim=1),
             mean=tokens.mean(dim=1))
         if feats['cls_token'] is not None:
             parts['cls'] = feats['cls_token']
-        lacking = [name for name in self.pooling if name not in parts]
+        names = [name.split('+') for name in self.pooling]
+        lacking = [name for name in sum(names, []) if name not in parts]
         if lacking:
             hint = ''
             if 'cls' in lacking:
@@ -72,7 +79,8 @@ class ClsHead(nn.Module):
             raise ValueError(
                 f'pooling names {lacking}, the student has '
                 f'{sorted(parts)}.{hint}')
-        return torch.cat([parts[name] for name in self.pooling], dim=-1)
+        return torch.cat(
+            [sum(parts[name] for name in summed) for summed in names], dim=-1)
 
     def forward(self, feats: dict) -> Tensor:
         """Logits (B, num_classes)."""
