@@ -1,0 +1,19 @@
+# I2P-MAE for two CPU cores, with an image teacher of its own statistics and a
+# mask that follows it: saliencies are standardised for each cloud.
+_base_ = './point-m2ae_pt-t.py'
+
+model = dict(
+    type='I2PMAE',
+    masker=dict(type='SaliencyMasker', ratio=0.8, standardize=True),
+    target=dict(
+        type='DenseTarget',
+        precision='bf16',
+        projector=dict(type='AxisProjector', size=160),
+        teacher=dict(
+            type='TimmTeacher',
+            model_name='mobilenetv2_100',
+            model_kwargs=dict(pad_type='same'),
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            checkpoint='weights/mobilenetv2_100.safetensors')),
+    semantic_loss=dict(type='L2Loss'))
