@@ -11,6 +11,7 @@ from .neighbors import Neighbors, ball_query, knn
 from .projection import (AXIS_VIEWS, Pixels, Samples, max_filter,
                          orthographic, project, sample_pixels, splat_depth,
                          visible)
+from .resized import sample_resized
 from .sampling import farthest_point_sample, farthest_point_sample_with_dist
 from .views import gray_depth, shade, surface_depth, turntable
 
@@ -19,6 +20,6 @@ __all__ = [
     'chamfer_distance', 'farthest_point_sample',
     'farthest_point_sample_with_dist', 'gather', 'gray_depth', 'group',
     'knn', 'max_filter', 'orthographic', 'project', 'sample_pixels',
-    'shade', 'splat_depth', 'surface_depth', 'three_interpolate',
-    'three_nn', 'turntable', 'visible'
+    'sample_resized', 'shade', 'splat_depth', 'surface_depth',
+    'three_interpolate', 'three_nn', 'turntable', 'visible'
 ]

@@ -100,7 +100,7 @@ def orthographic(points: Tensor,
     if rotation.shape not in ((3, 3), (len(points), 3, 3)):
         raise ValueError('rotation must have shape (3, 3) or (B, 3, 3), got '
                          f'{tuple(rotation.shape)}')
-    height, width = _height_width(size)
+    height, width = height_width(size)
     last = points.new_tensor((width - 1, height - 1), dtype=torch.float32)
     if margin < 0 or 2 * margin >= min(height, width) - 1:
         raise ValueError(f'a margin of {margin} leaves nothing of an image of '
@@ -135,7 +135,7 @@ def splat_depth(uv: Tensor,
         ValueError: On shapes that don't fit or a negative radius.
     """
     _check_pixels(uv, depth)
-    height, width = _height_width(size)
+    height, width = height_width(size)
     if radius < 0:
         raise ValueError(f'radius must not be negative, got {radius}')
     # squares reach in from outside, so draw on a larger canvas
@@ -247,7 +247,8 @@ def _rotate(points: Tensor, matrix: Tensor) -> Tensor:
     return (x * cols[..., 0] + y * cols[..., 1]) + z * cols[..., 2]
 
 
-def _height_width(size: int | tuple[int, int]) -> tuple[int, int]:
+def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Of an image whose size is given by both or by one number."""
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
