@@ -195,12 +195,10 @@ def test_random_vit_is_reproducible_and_disturbs_nothing():
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_clip_needs_a_plain_vit():
-    tower = dict(layers=(1, 1, 1, 1), width=8, image_size=32)
-    with pytest.raises(ValueError, match='RN50, ModifiedResNet'):
-        clip(
-            model_name='RN50',
-            model_kwargs=dict(CLIP['model_kwargs'], vision_cfg=tower))
+def test_clip_needs_a_tower_that_is_known():
+    tower = dict(CLIP['model_kwargs']['vision_cfg'], pool_type='avg')
+    with pytest.raises(ValueError, match='ViT-B-16-quickgelu, VisionTransf'):
+        clip(model_kwargs=dict(CLIP['model_kwargs'], vision_cfg=tower))
 
 
 def test_text_transformer_is_the_encoder_without_embedding():

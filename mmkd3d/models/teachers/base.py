@@ -16,16 +16,18 @@ class BaseTeacher(nn.Module):
     ``train()`` of the owner does not reach it. A state dict that holds them
     all the same, under ``net.``, fills them.
 
-    A teacher implements what its family can do: ``forward(images)`` for
-    images, ``encode_text(sentences)`` for language, ``forward_patches`` for
-    the patches of clouds, ``forward_tokens(tokens)`` for a transformer that
-    can be run on the tokens of another modality, ``token_transformer()`` to
-    lend that transformer to a method.
+    A teacher implements what its family can do: ``forward(images)`` and
+    ``forward_dense(images)`` for images, ``encode_text(sentences)`` for
+    language, ``forward_patches`` for the patches of clouds,
+    ``forward_tokens(tokens)`` for a transformer that can be run on the tokens
+    of another modality, ``token_transformer()`` to lend that transformer to a
+    method.
 
     Args:
         net: The network; frozen and set to eval mode here.
         embed_dims: Width of its outputs, D.
         global_dims: Width Dg of the feature of a whole image; default D.
+        dense_dims: Width D' of the features of ``forward_dense``; default D.
         keep_weights: Write the weights into state dicts after all, for files
             that stand on their own.
     """
@@ -37,6 +39,7 @@ class BaseTeacher(nn.Module):
                  embed_dims: int,
                  *,
                  global_dims: Optional[int] = None,
+                 dense_dims: Optional[int] = None,
                  keep_weights: bool = False):
         super().__init__()
         net.requires_grad_(False).eval()
@@ -44,6 +47,7 @@ class BaseTeacher(nn.Module):
         self._holder = (net, )
         self.embed_dims = embed_dims
         self.global_dims = embed_dims if global_dims is None else global_dims
+        self.dense_dims = embed_dims if dense_dims is None else dense_dims
         self.keep_weights = keep_weights
 
     @property
@@ -86,6 +90,18 @@ class BaseTeacher(nn.Module):
             ``grid_size`` (rows, columns) with L = rows * columns.
         """
         raise NotImplementedError(self._cannot('read images'))
+
+    def forward_dense(self, images: Tensor) -> dict:
+        """A feature and a saliency of each place of images (B, 3, H, W).
+
+        Args:
+            images: With values in [0, 1].
+
+        Returns:
+            dict: ``feats`` (B, D', h, w) and ``saliency`` (B, h, w), not
+            negative, of a sum of at most 1 over an image; both float.
+        """
+        raise NotImplementedError(self._cannot('make maps of images'))
 
     def encode_text(self, sentences: Sequence[str]) -> Tensor:
         """Embed sentences as (len(sentences), D).

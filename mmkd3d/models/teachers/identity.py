@@ -9,8 +9,8 @@ from mmkd3d.registry import MODELS
 from .base import BaseTeacher
 
 # They change no feature: weights are told apart by their checksum, not by the
-# place where they lie.
-IGNORED = ('checkpoint', 'reference', 'keep_weights')
+# place where they lie, and a saliency is in no cache.
+IGNORED = ('checkpoint', 'reference', 'keep_weights', 'saliency')
 
 
 def describe(cfg: Optional[dict]) -> Optional[dict]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .base import BaseTeacher
 from .references import reference_image
+from .saliency import choose_saliency
 
 CHANNEL_ORDERS = ('rgb', 'bgr')
 
@@ -28,6 +29,12 @@ class ImageTeacher(BaseTeacher):
         channel_order: ``'rgb'``, or ``'bgr'`` to hand the network the
             channels of its (RGB) images in reverse; ``mean`` and ``std`` are
             for what the network gets.
+        saliency: Of ``forward_dense``. ``'attention'``: how much the class
+            token attends to each patch in the last block, averaged over the
+            heads, not renormalised. ``'activation'``: the mean square of the
+            activations of each place, normalised to sum to 1. ``'auto'``: the
+            former where it can be had, else the latter.
+        no_attention: Why the former can not be had; None if it can.
         kwargs: Of :class:`BaseTeacher`.
     """
 
@@ -40,6 +47,8 @@ class ImageTeacher(BaseTeacher):
                  mean: Optional[Sequence[float]] = None,
                  std: Optional[Sequence[float]] = None,
                  channel_order: str = 'rgb',
+                 saliency: str = 'auto',
+                 no_attention: Optional[str] = None,
                  **kwargs):
         super().__init__(net, embed_dims, **kwargs)
         if channel_order not in CHANNEL_ORDERS:
@@ -48,6 +57,7 @@ class ImageTeacher(BaseTeacher):
                              f'{channel_order!r}.')
         self.size = tuple(size)
         self.channel_order = channel_order
+        self.saliency = choose_saliency(saliency, no_attention)
         own_mean, own_std = own_statistics or (mean, std)
         for name, values in (('mean', own_mean if mean is None else mean),
                              ('std', own_std if std is None else std),
@@ -70,6 +80,14 @@ class ImageTeacher(BaseTeacher):
 
     def forward_pixels(self, pixels: Tensor) -> dict:
         """What ``forward`` returns, from what ``prepare`` returns."""
+        raise NotImplementedError
+
+    def forward_dense(self, images: Tensor) -> dict:
+        """See :class:`BaseTeacher`; images are resized to ``self.size``."""
+        return self.forward_dense_pixels(self.prepare(images))
+
+    def forward_dense_pixels(self, pixels: Tensor) -> dict:
+        """What ``forward_dense`` returns, from what ``prepare`` returns."""
         raise NotImplementedError
 
     @torch.no_grad()

@@ -1,4 +1,5 @@
 """Image networks of timm as teachers."""
+import math
 from collections import OrderedDict
 from typing import NamedTuple, Optional, Union
 
@@ -15,6 +16,8 @@ from mmkd3d.registry import MODELS
 from .base import randomize
 from .image_teacher import ImageTeacher, check_weights, weights_error
 from .references import check_reference
+from .saliency import (activation_energy, class_attention, inputs_of, to_map,
+                       why_no_attention)
 from .token_transformer import TokenTransformer
 
 PRE_LOGITS_FILE = 'jx_vit_base_patch16_224_in21k-e5005f0a.pth'
@@ -46,8 +49,8 @@ class TimmTeacher(ImageTeacher):
         random_weights: The control: no pretrained weights at all.
         model_kwargs: More arguments of ``timm.create_model``.
         reference: See :func:`~.references.check_reference`.
-        options: ``mean``, ``std``, ``channel_order`` and ``keep_weights`` of
-            :class:`ImageTeacher`.
+        options: ``mean``, ``std``, ``channel_order``, ``saliency`` and
+            ``keep_weights`` of :class:`ImageTeacher`.
 
     Raises:
         FileNotFoundError: No weights, or not those of this model.
@@ -100,8 +103,12 @@ class TimmTeacher(ImageTeacher):
             global_dims=found.global_dims,
             size=size,
             own_statistics=(data['mean'], data['std']),
+            no_attention=why_no_attention(
+                getattr(net, 'blocks', ()),
+                getattr(net, 'cls_token', None) is not None),
             **options)
         self.model_name, self.grid_size = model_name, found.grid_size
+        self.gives_map = found.gives_map
         check_reference(self, reference)
 
     @torch.no_grad()
@@ -114,11 +121,37 @@ class TimmTeacher(ImageTeacher):
             'grid_size': self.grid_size
         }
 
+    @torch.no_grad()
+    def forward_dense_pixels(self, pixels: Tensor) -> dict:
+        """See :class:`ImageTeacher`.
+
+        Activations are those of the last map, or what the last norm of a
+        transformer gets; behind it, places differ little.
+        """
+        if self.gives_map:
+            feats = self.net.forward_features(pixels).float()
+            return dict(feats=feats, saliency=activation_energy(feats))
+        attention = self.saliency == 'attention'
+        watched = self.net.blocks[-1] if attention else self.net.norm
+        with inputs_of(watched) as seen:
+            x = self.net.forward_features(pixels)
+        if attention:
+            saliency = class_attention(watched, seen[0])
+            saliency = saliency[:, self.net.num_prefix_tokens:]
+            saliency = saliency.unflatten(1, self.grid_size)
+        else:
+            saliency = activation_energy(self.as_map(seen[0]))
+        return dict(feats=self.as_map(x).float(), saliency=saliency)
+
+    def as_map(self, x: Tensor) -> Tensor:
+        """Patches of a transformer's tokens (B, P + L, C) as (B, C, h, w)."""
+        return to_map(tokens_of(self.net, x), self.grid_size)
+
     def token_transformer(self) -> TokenTransformer:
         """See :class:`BaseTeacher`; ``ValueError`` for unknown blocks."""
         if not hasattr(self.net, 'norm') or not hasattr(self.net, 'blocks'):
             raise ValueError(
-                f'{self.model_name} is not a transformer of the ViT family: it '
+        """Patches of a transformer, tokens (B, P + L, C), as (B, C, h, w)."""
                 'has no blocks to run on tokens.')
         return TokenTransformer(
             self.net.blocks,
@@ -128,28 +161,33 @@ class TimmTeacher(ImageTeacher):
 
 
 class Shapes(NamedTuple):
-    """Widths of tokens and of the global feature; rows, columns of tokens."""
+    """What a network makes of an image.
+
+    Widths of tokens and of the global feature; rows and columns of tokens;
+    whether they come as the map of a convolutional network.
+    """
     embed_dims: int
     global_dims: int
     grid_size: tuple[int, int]
+    gives_map: bool
 
 
 @torch.no_grad()
 def shapes(net: nn.Module, size: tuple[int, int], model_name: str) -> Shapes:
     """What ``net`` makes of images of a size, found by showing it one."""
     x = net.forward_features(torch.zeros(1, 3, *size))
-    if x.ndim == 4 and x.shape[1] == net.num_features:
-        grid_size = tuple(x.shape[2:])
-    elif x.ndim == 3 and hasattr(net, 'blocks'):
-        embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
-        grid_size = tuple(embed.grid_size)
-    else:
+    embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
+    gives_map = x.ndim == 4 and x.shape[1] == net.num_features
+    known = gives_map or (x.ndim == 3 and hasattr(net, 'blocks'))
+    grid_size = x.shape[2:] if gives_map else getattr(embed, 'grid_size', ())
+    tokens = tokens_of(net, x)
+    if not known or tokens.shape[1] != math.prod(grid_size):
         raise ValueError(
             f'{model_name} gives features of shape {tuple(x.shape)}; a '
             'teacher needs tokens (B, L, C) of a transformer of the ViT '
             'family or the map (B, C, H, W) of a convolutional network.')
-    return Shapes(
-        tokens_of(net, x).shape[2], net.forward_head(x).shape[1], grid_size)
+    return Shapes(tokens.shape[2], net.forward_head(x).shape[1],
+                  tuple(grid_size), gives_map)
 
 
 def tokens_of(net: nn.Module, x: Tensor) -> Tensor:

@@ -102,7 +102,13 @@ class AttentionFamily:
 
     Of the prompts only keys and values are made; for prompts that all samples
     share, once.
+
+    Attributes:
+        leaves_out: What the blocks add to their attention in an image and is
+            not run here; None if nothing is.
     """
+
+    leaves_out = None
 
     def __call__(self, block: nn.Module, x: Tensor,
                  prompts: Optional[Tensor]) -> Tensor:
@@ -178,6 +184,8 @@ class TimmViT(AttentionFamily):
 
 class TimmBEiT(AttentionFamily):
     """timm's BEiT: bias of queries and values only, gammas, no positions."""
+
+    leaves_out = 'relative position biases'
 
     def attended(self, block, x):
         return block.norm1(x)

@@ -1,0 +1,161 @@
+"""How the image towers of open_clip are read."""
+from typing import Union
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from .open_clip_models import import_open_clip
+from .saliency import (activation_energy, class_attention, inputs_of,
+                       query_attention, to_map, why_no_attention)
+
+
+class ViTTower:
+    """A vision transformer with a class token.
+
+    Args:
+        net: open_clip's ``VisionTransformer``.
+        projection: Take outputs into the space shared with language.
+
+    Attributes:
+        embed_dims: Width of the tokens, D.
+        global_dims: Width of ``global``, Dg.
+        dense_dims: Width of the maps, D'.
+        no_attention: Why there is no attention to read; None if there is.
+    """
+
+    def __init__(self, net: nn.Module, projection: bool):
+        self.net, self.projection = net, projection
+        self.embed_dims = net.transformer.width
+        self.global_dims = self.dense_dims = (
+            net.output_dim if projection else self.embed_dims)
+        self.no_attention = why_no_attention(net.transformer.resblocks, True)
+
+    def forward(self, pixels: Tensor) -> dict:
+        """``global``, ``tokens`` and ``grid_size`` of a teacher."""
+        out = self.net.forward_intermediates(
+            pixels,
+            indices=1,
+            normalize_intermediates=True,
+            intermediates_only=True,
+            output_fmt='NLC',
+            output_extra_tokens=True)
+        return {
+            'global': self.project(out['image_intermediates_prefix'][0][:, 0]),
+            'tokens': out['image_intermediates'][0],
+            'grid_size': self.net.grid_size
+        }
+
+    def forward_dense(self, pixels: Tensor,
+                      attention: bool) -> tuple[Tensor, Tensor]:
+        """Features (B, D', h, w) and saliency (B, h, w).
+
+        Args:
+            pixels: (B, 3, H, W).
+            attention: Of the class token in the last block. Else the energy
+                of what the last norm gets; behind it, places differ little.
+        """
+        watched = (
+            self.net.transformer.resblocks[-1]
+            if attention else self.net.ln_post)
+        with inputs_of(watched) as seen:
+            tokens = self.forward(pixels)['tokens']
+        if attention:
+            saliency = class_attention(watched, seen[0])[:, 1:]
+            saliency = saliency.unflatten(1, self.net.grid_size)
+        else:
+            saliency = activation_energy(
+                to_map(seen[0][:, 1:], self.net.grid_size))
+        return to_map(self.project(tokens), self.net.grid_size), saliency
+
+    def project(self, feats: Tensor) -> Tensor:
+        return feats @ self.net.proj if self.projection else feats
+
+
+class ResNetTower:
+    """A ResNet whose map is pooled by attention.
+
+    ``global`` is the output of the pool, in the space shared with language.
+    With ``projection``, the pixels of a map go there too, each through the
+    value and the output projection of the pool, as in MaskCLIP (Zhou et al.,
+    ECCV 2022), without positions.
+
+    Args:
+        net: open_clip's ``ModifiedResNet``.
+        projection: Take the maps into the space shared with language.
+
+    Attributes: see :class:`ViTTower`.
+    """
+
+    no_attention = None
+
+    def __init__(self, net: nn.Module, projection: bool):
+        self.net, self.projection = net, projection
+        self.embed_dims = net.attnpool.v_proj.in_features
+        self.global_dims = net.output_dim
+        self.dense_dims = net.output_dim if projection else self.embed_dims
+
+    def forward(self, pixels: Tensor) -> dict:
+        """``global``, ``tokens`` and ``grid_size`` of a teacher."""
+        last_map = self.last_map(pixels)
+        return {
+            'global': self.net.attnpool(last_map),
+            'tokens': last_map.flatten(2).transpose(1, 2),
+            'grid_size': tuple(last_map.shape[2:])
+        }
+
+    def forward_dense(self, pixels: Tensor,
+                      attention: bool) -> tuple[Tensor, Tensor]:
+        """Features (B, D', h, w) and saliency (B, h, w).
+
+        Args:
+            pixels: (B, 3, H, W).
+            attention: Of the pool; else the energy of the last map.
+        """
+        last_map = self.last_map(pixels)
+        read = self.pool_attention if attention else activation_energy
+        feats = self.project(last_map) if self.projection else last_map
+        return feats, read(last_map)
+
+    def last_map(self, pixels: Tensor) -> Tensor:
+        out = self.net.forward_intermediates(
+            pixels, indices=1, intermediates_only=True)
+        return out['image_intermediates'][0]
+
+    def project(self, feature_map: Tensor) -> Tensor:
+        """The map (B, D, h, w) in the joint space, (B, Dg, h, w)."""
+        pool = self.net.attnpool
+        feats = pool.c_proj(pool.v_proj(feature_map.movedim(1, 3)))
+        return feats.movedim(3, 1)
+
+    def pool_attention(self, feature_map: Tensor) -> Tensor:
+        """What the pool, whose query is the mean, attends to, (B, h, w).
+
+        Averaged over the heads, without the part of the mean itself.
+        """
+        pool, heads = self.net.attnpool, (self.net.attnpool.num_heads, -1)
+        tokens = feature_map.flatten(2).transpose(1, 2)
+        tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)
+        tokens = tokens + pool.positional_embedding.to(tokens.dtype)
+        q = pool.q_proj(tokens[:, :1]).unflatten(2, heads).transpose(1, 2)
+        k = pool.k_proj(tokens).unflatten(2, heads).transpose(1, 2)
+        attention = query_attention(q, k)[:, 1:]
+        return attention.unflatten(1, feature_map.shape[2:])
+
+
+def find_tower(net: nn.Module, model_name: str,
+               projection: bool) -> Union[ViTTower, ResNetTower]:
+    """How to read an image tower; ``ValueError`` if that is not known."""
+    open_clip = import_open_clip()
+    if isinstance(net, open_clip.modified_resnet.ModifiedResNet):
+        return ResNetTower(net, projection)
+    plain = (
+        isinstance(net, open_clip.transformer.VisionTransformer)
+        and net.attn_pool is None and net.pool_type == 'tok')
+    if not plain:
+        raise ValueError(
+            f'The image tower of {model_name}, {type(net).__name__}, is '
+            'neither a ViT with a class token, such as ViT-B-16-quickgelu, '
+            'nor a ResNet, such as RN50-quickgelu. For a tower that open_clip '
+            'takes from timm use TimmTeacher.')
+    return ViTTower(net, projection)

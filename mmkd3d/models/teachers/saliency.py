@@ -1,0 +1,120 @@
+"""How much each place of an image matters to a network for images.
+
+Attention of the token that stands for the whole image: what the published
+I2P-MAE reads (arXiv 2212.06785). Where there is none, the energy of the
+activations, as in attention transfer (Zagoruyko and Komodakis, ICLR 2017).
+"""
+from contextlib import contextmanager
+from typing import Iterator, Optional, Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from .token_transformer import find_family
+
+SALIENCIES = ('auto', 'attention', 'activation')
+
+
+def choose_saliency(asked: str, no_attention: Optional[str]) -> str:
+    """``'attention'`` or ``'activation'``.
+
+    Args:
+        asked: One of ``SALIENCIES``; ``'auto'`` takes attention where there
+            is one.
+        no_attention: Why there is none; None where there is.
+
+    Raises:
+        ValueError: Something else was asked for, or attention where there is
+            none.
+    """
+    if asked not in SALIENCIES:
+        raise ValueError(
+            f'saliency is one of {", ".join(SALIENCIES)}, got {asked!r}.')
+    if asked == 'attention' and no_attention:
+        raise ValueError(
+            "saliency='attention' reads the attention of a class token in "
+            f'the last block, which can not be had here: {no_attention} Take '
+            "saliency='activation', or another teacher.")
+    if asked == 'auto':
+        return 'activation' if no_attention else 'attention'
+    return asked
+
+
+def why_no_attention(blocks: Sequence[nn.Module],
+                     has_class_token: bool) -> Optional[str]:
+    """Why the class token's attention in the last block can not be computed.
+
+    None if it can.
+    """
+    if not has_class_token:
+        return 'the network has no class token.'
+    try:
+        family = find_family(blocks[-1:])
+    except ValueError as error:
+        return str(error)
+    if family.leaves_out:
+        return (f'{type(blocks[-1]).__name__} adds {family.leaves_out} to its '
+                'attention.')
+    return None
+
+
+@contextmanager
+def inputs_of(module: nn.Module) -> Iterator[list]:
+    """List that gets what ``module`` is called with, call by call."""
+    seen = []
+    handle = module.register_forward_pre_hook(
+        lambda _, arguments: seen.append(arguments[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def class_attention(block: nn.Module, x: Tensor) -> Tensor:
+    """Attention of the first token in a block.
+
+    Args:
+        block: Of a known family, see :mod:`.token_transformer`.
+        x: (B, L, W), what the block gets; the class token comes first.
+
+    Returns:
+        (B, L) float: attention to all tokens, itself included, averaged over
+        the heads; rows sum to 1.
+    """
+    family = find_family([block])
+    q, k, _ = family.project(block, family.attended(block, x))
+    return query_attention(q[:, :, :1], k)
+
+
+def query_attention(q: Tensor, k: Tensor) -> Tensor:
+    """Attention of one query, averaged over the heads.
+
+    Args:
+        q: (B, heads, 1, D).
+        k: (B, heads, L, D).
+
+    Returns:
+        (B, L) float; rows sum to 1.
+    """
+    logits = (q * q.shape[-1]**-0.5) @ k.transpose(2, 3)
+    return logits.float().softmax(-1).mean(1)[:, 0]
+
+
+def activation_energy(feature_map: Tensor) -> Tensor:
+    """Mean of the squared activations over the channels, as a distribution.
+
+    Args:
+        feature_map: (B, C, h, w).
+
+    Returns:
+        (B, h, w) float, which sums to 1 over a map; even where all is 0.
+    """
+    energy = feature_map.float().square().mean(1)
+    energy = energy + torch.finfo(energy.dtype).tiny
+    return energy / energy.sum((1, 2), keepdim=True)
+
+
+def to_map(tokens: Tensor, grid_size: Sequence[int]) -> Tensor:
+    """Tokens (B, h * w, C) in raster order as (B, C, h, w)."""
+    return tokens.transpose(1, 2).unflatten(2, tuple(grid_size))
