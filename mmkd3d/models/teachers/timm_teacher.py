@@ -151,8 +151,8 @@ class TimmTeacher(ImageTeacher):
         """See :class:`BaseTeacher`; ``ValueError`` for unknown blocks."""
         if not hasattr(self.net, 'norm') or not hasattr(self.net, 'blocks'):
             raise ValueError(
-        """Patches of a transformer, tokens (B, P + L, C), as (B, C, h, w)."""
-                'has no blocks to run on tokens.')
+                f'{self.model_name} is not a transformer of the ViT family: '
+                'it has no blocks to run on tokens.')
         return TokenTransformer(
             self.net.blocks,
             self.net.norm,
