@@ -1,4 +1,4 @@
-# Point-M2AE for two CPU cores: 256, 128 and 32 tokens of 32, 64 and 128
+# Point-M2AE for two CPU cores: 128, 64 and 32 tokens of 32, 64 and 128
 # channels, two blocks each.
 _base_ = './point-m2ae_base.py'
 
@@ -7,7 +7,7 @@ model = dict(
         level_dims=(32, 64, 128),
         depths=(2, 2, 2),
         num_heads=4,
-        num_groups=(256, 128, 32),
+        num_groups=(128, 64, 32),
         patch_dims=(32, 64),
         index_zero_visible=False),
     decoder=dict(stage_dims=(128, 64), num_heads=4),
