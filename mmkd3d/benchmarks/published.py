@@ -45,7 +45,7 @@ class PublishedPatchEmbed(PatchEmbed):
 class PublishedMasker(RandomMasker):
     """Masks shuffled by numpy, cloud by cloud."""
 
-    def __call__(self, centers, scores=None, generator=None):
+    def forward(self, centers, **unused):
         B, G, _ = centers.shape
         masks, num_masked = np.zeros((B, G)), int(self.ratio * G)
         for i in range(B):
@@ -59,15 +59,11 @@ def make_published(model: nn.Module, forms: Iterable[type]) -> None:
     """Let the parts of ``model`` compute as in the published code.
 
     Args:
-        model: With the masker as its attribute; changed in place, the weights
-            stay.
+        model: Changed in place, the weights stay.
         forms: Classes like those above.
     """
     published = {form.__base__: form for form in forms}
-    parts = list(parts_of(model))
-    if hasattr(model, 'masker'):
-        parts.append(model.masker)
-    for part in parts:
+    for part in parts_of(model):
         if type(part) in published:
             part.__class__ = published[type(part)]
         if hasattr(part, 'fused_attn'):  # timm's: the softmax written out

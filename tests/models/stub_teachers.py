@@ -3,6 +3,7 @@ import zlib
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.teachers.base import BaseTeacher
@@ -31,6 +32,28 @@ class StubImageTeacher(BaseTeacher):
     def forward(self, images):
         type(self).images += len(images)
         return {'global': self.gain * self.net(images.mean((2, 3)))}
+
+
+@MODELS.register_module(force=True)
+class StubDenseTeacher(BaseTeacher):
+    """Mean colours of 6 x 6 fields times a matrix; it looks at bright ones.
+
+    ``images`` counts what it saw.
+    """
+
+    images = 0
+
+    def __init__(self, seed=0):
+        super().__init__(seeded(nn.Linear(3, 5), seed), 5)
+
+    @torch.no_grad()
+    def forward_dense(self, images):
+        type(self).images += len(images)
+        fields = F.adaptive_avg_pool2d(images, 6)
+        feats = self.net(fields.movedim(1, -1)).movedim(-1, 1)
+        saliency = fields.mean(1).square()
+        return dict(
+            feats=feats, saliency=saliency / saliency.sum((1, 2), True))
 
 
 @MODELS.register_module(force=True)
@@ -67,6 +90,10 @@ class StubRenderer(nn.Module):
 
 
 IMAGE = dict(type='StubImageTeacher')
+DENSE = dict(
+    type='mmkd3d.DenseTarget',
+    teacher=dict(type='mmkd3d.StubDenseTeacher'),
+    projector=dict(type='mmkd3d.AxisProjector', size=48))
 TEXT = dict(type='StubTextTeacher')
 RENDERER = dict(type='StubRenderer')
 PROMPTS = ['{}', 'a {}.', 'a model of {} with {}']

@@ -2,37 +2,46 @@
 from typing import Optional
 
 import torch
+import torch.nn as nn
 from torch import Tensor
 
 
-class BaseMasker:
+class BaseMasker(nn.Module):
     """Choose exactly ``int(ratio * G)`` patches of every cloud.
+
+    Nothing of a masker is in a state dict, but one that asks a teacher takes
+    it from device to device.
 
     Args:
         ratio: Share of patches that is masked, 0 <= ratio < 1.
     """
 
     def __init__(self, ratio: float):
+        super().__init__()
         if not 0 <= ratio < 1:
             raise ValueError(
                 f'A mask ratio lies in [0, 1), got {ratio}: at least one '
                 'patch must stay visible.')
         self.ratio = ratio
 
-    def order(self, centers: Tensor, scores: Optional[Tensor],
+    def order(self, centers: Tensor, *, points: Optional[Tensor],
+              scores: Optional[Tensor],
               generator: Optional[torch.Generator]) -> Tensor:
         """(B, G) numbers; the patches with the smallest are masked."""
         raise NotImplementedError
 
-    def __call__(self,
-                 centers: Tensor,
-                 scores: Optional[Tensor] = None,
-                 generator: Optional[torch.Generator] = None) -> Tensor:
+    def forward(self,
+                centers: Tensor,
+                *,
+                points: Optional[Tensor] = None,
+                scores: Optional[Tensor] = None,
+                generator: Optional[torch.Generator] = None) -> Tensor:
         """Draw a mask.
 
         Args:
             centers: (B, G, 3) of the patches.
-            scores: (B, G), for maskers that are guided.
+            points: (B, N, 3) of the clouds, for maskers that look at them.
+            scores: (B, G), for maskers that are guided; instead of a look.
             generator: Of the random numbers, on the device of ``centers``.
 
         Returns:
@@ -40,5 +49,10 @@ class BaseMasker:
         """
         B, G, _ = centers.shape
         mask = torch.zeros(B, G, dtype=torch.bool, device=centers.device)
-        first = self.order(centers, scores, generator).argsort(dim=1)
-        return mask.scatter_(1, first[:, :int(self.ratio * G)], True)
+        order = self.order(
+            centers, points=points, scores=scores, generator=generator)
+        first = order.argsort(dim=1)[:, :int(self.ratio * G)]
+        return mask.scatter_(1, first, True)
+
+    def extra_repr(self) -> str:
+        return f'ratio={self.ratio}'

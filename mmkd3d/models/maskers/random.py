@@ -10,6 +10,6 @@ from .base import BaseMasker
 class RandomMasker(BaseMasker):
     """Mask patches at random."""
 
-    def order(self, centers, scores, generator):
+    def order(self, centers, *, generator, **unused):
         return torch.rand(
             centers.shape[:2], generator=generator, device=centers.device)

@@ -122,9 +122,11 @@ class ACT(BasePretrainer):
             mask: (B, G) bool; None draws one.
             noise: Of the teacher's codes; None draws it.
         """
-        patches = self.backbone.group(points[..., :3].contiguous())
+        points = points[..., :3].contiguous()
+        patches = self.backbone.group(points)
         centers = patches.centers
-        mask = self.masker(centers) if mask is None else mask  # (B, G)
+        if mask is None:
+            mask = self.masker(centers, points=points)  # (B, G)
         target = self.teacher.forward_patches(patches, noise)  # (B, G, D)
         if self.standardize is not None:
             target = self.standardize(target.flatten(0, 1)).view_as(target)

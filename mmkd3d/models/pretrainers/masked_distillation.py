@@ -81,9 +81,10 @@ class MaskedDistillation(BasePretrainer):
         Returns:
             pred and target, (B, M, D), and what else was computed.
         """
-        patches = self.backbone.group(points[..., :3].contiguous())
+        points = points[..., :3].contiguous()
+        patches = self.backbone.group(points)
         target, cone = self.target(patches)
-        mask = self.masker(patches.centers)  # (B, G)
+        mask = self.masker(patches.centers, points=points)  # (B, G)
         visible = self.backbone.encode(patches, mask)['tokens']  # (B, V, C)
         masked = self.decoder(visible, patches.centers, mask)  # (B, M, C)
         pred = self.to_teacher(masked)  # (B, M, D)

@@ -56,8 +56,9 @@ class PointMAE(BasePretrainer):
             mask: (B, G) bool, True = masked.
             patches: What the cloud was cut into.
         """
-        patches = self.backbone.group(points[..., :3].contiguous())
-        mask = self.masker(patches.centers)  # (B, G)
+        points = points[..., :3].contiguous()
+        patches = self.backbone.group(points)
+        mask = self.masker(patches.centers, points=points)  # (B, G)
         visible = self.backbone.encode(patches, mask)['tokens']  # (B, V, C)
         masked = self.decoder(visible, patches.centers, mask)  # (B, M, C)
         pred = self.to_points(masked).unflatten(2, (-1, 3))  # (B, M, K, 3)

@@ -112,9 +112,10 @@ class ReCon(BasePretrainer):
 
         ``mask`` is (B, G) bool; None draws one.
         """
-        patches = self.backbone.group(points[..., :3].contiguous())
+        points = points[..., :3].contiguous()
+        patches = self.backbone.group(points)
         if mask is None:
-            mask = self.masker(patches.centers)
+            mask = self.masker(patches.centers, points=points)
         out = self.backbone.encode(patches, mask)
         return Encoded(out['tokens'], out['global_tokens'], mask, patches)
 

@@ -42,6 +42,8 @@ class BaseTarget(nn.Module):
     def forward(self, points: Tensor, data_samples: list) -> Tensor:
         """Features (B, D) float32, without gradient, of B samples.
 
+        Or (B, N, D), of every point of the samples.
+
         Args:
             points: (B, N, 3+F) of the batch, augmented.
             data_samples: B elements with what the teacher reads.
