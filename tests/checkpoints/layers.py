@@ -26,9 +26,9 @@ def batch_norm(name: str, width: int) -> dict:
     }
 
 
-def patch_embed(C: int, into: int = 3) -> dict:
-    state = {}
-    layers = dict(first_conv=(into, 4, 8), second_conv=(16, 16, C))
+def patch_embed(C: int, first: tuple = (3, 4, 8)) -> dict:
+    state, both = {}, 2 * first[-1]
+    layers = dict(first_conv=first, second_conv=(both, both, C))
     for name, dims in layers.items():
         state |= linear(f'{name}.0', dims[1], dims[0], 1)
         state |= batch_norm(f'{name}.1', dims[1])
@@ -44,8 +44,8 @@ def block(C: int) -> dict:
     }
 
 
-def pos_embed(name: str, C: int) -> dict:
-    return linear(f'{name}.0', 8, 3) | linear(f'{name}.2', C, 8)
+def pos_embed(name: str, C: int, hidden: int = 8) -> dict:
+    return linear(f'{name}.0', hidden, 3) | linear(f'{name}.2', C, hidden)
 
 
 def classifier_head(width: int) -> dict:

@@ -20,9 +20,10 @@ def blocks(name: str, C: int, depth: int) -> dict:
 
 def encoder(*, norms: bool = True) -> dict:
     state = {}
-    for i, (C, into) in enumerate(zip(DIMS, (3, *DIMS))):
-        state |= under(f'token_embed.{i}.', patch_embed(C, into))
-        state |= pos_embed(f'encoder_pos_embeds.{i}', C)
+    for i, C in enumerate(DIMS):
+        first = 3 * DIMS[i - 1:i] or (3, 4, 8)
+        state |= under(f'token_embed.{i}.', patch_embed(C, first))
+        state |= pos_embed(f'encoder_pos_embeds.{i}', C, C)
         state |= blocks(f'encoder_blocks.{i}', C, 2)
         state |= norm(f'encoder_norms.{i}', C) if norms else {}
     return under('h_encoder.', state)
@@ -37,7 +38,7 @@ def decoder() -> dict:
     state = dict(mask_token=torch.randn(1, top))
     for s, C in enumerate((top, fine)):
         state |= blocks(f'h_decoder.{s}', C, 1)
-        state |= pos_embed(f'decoder_pos_embeds.{s}', C)
+        state |= pos_embed(f'decoder_pos_embeds.{s}', C, C)
     state |= conv_norm('token_prop.0.fuse.net', fine, fine + top)
     for j in range(2):
         start = f'token_prop.0.extraction.operation.{j}'

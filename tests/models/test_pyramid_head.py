@@ -120,6 +120,20 @@ def test_a_segmentor_learns_which_half_is_which():
     assert all(p.grad.abs().sum() > 0 for p in model.head.parameters())
 
 
+@pytest.mark.parametrize('levels', [(0, ), (0, 1), (0, 1, 2, 2)])
+def test_any_number_of_levels(feats, levels):
+    feats = dict(feats, **{
+        key: [feats[key][i] for i in levels]
+        for key in ('levels', 'level_centers', 'level_center_idx')
+    })
+    dims = [DIMS[i] for i in levels]
+    head = PyramidSegHead(dims, 5, propagation_dims=(20, 16)).eval()
+    torch.testing.assert_close(
+        head(feats), published_form(head, feats, None), atol=1e-5, rtol=1e-5)
+    seeds = TokensToSeeds(dims, 7, num_levels=len(dims))(feats)
+    assert seeds['fp_features'][-1].shape == (3, 7, 32)
+
+
 def test_the_head_serves_mmdetection3d():
     pytest.importorskip('mmdet3d')
     from mmdet3d.structures import Det3DDataSample, PointData

@@ -63,7 +63,8 @@ MAPS = dict(
     point_m2ae_classifier=KeyMap(
         'finetune', (ENCODER, 'norm.', 'cls_head_finetune.'),
         (*under('h_encoder.', 'backbone.', PYRAMID),
-         Rule('norm.', 'head.norm.'), Rule('cls_head_finetune.', 'head.mlp.'))),
+         Rule('norm.', 'head.norm.'),
+         Rule('cls_head_finetune.', 'head.mlp.'))),
     # More marks than of ACT's segmentor, whose head has some of these names.
     point_m2ae_partseg=KeyMap(
         'finetune', (ENCODER, 'propagations.', 'convs4.', 'label_conv.'),
