@@ -24,7 +24,7 @@ class BaseMasker(nn.Module):
                 'patch must stay visible.')
         self.ratio = ratio
 
-    def order(self, centers: Tensor, *, points: Optional[Tensor],
+    def order(self, centers: Tensor, points: Optional[Tensor],
               scores: Optional[Tensor],
               generator: Optional[torch.Generator]) -> Tensor:
         """(B, G) numbers; the patches with the smallest are masked."""
@@ -49,8 +49,7 @@ class BaseMasker(nn.Module):
         """
         B, G, _ = centers.shape
         mask = torch.zeros(B, G, dtype=torch.bool, device=centers.device)
-        order = self.order(
-            centers, points=points, scores=scores, generator=generator)
+        order = self.order(centers, points, scores, generator)
         first = order.argsort(dim=1)[:, :int(self.ratio * G)]
         return mask.scatter_(1, first, True)
 

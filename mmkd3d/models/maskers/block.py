@@ -10,7 +10,7 @@ from .base import BaseMasker
 class BlockMasker(BaseMasker):
     """Mask a random patch and those nearest to it (Point-BERT)."""
 
-    def order(self, centers, *, generator, **unused):
+    def order(self, centers, points, scores, generator):
         B, G, _ = centers.shape
         seed = torch.randint(
             G, (B, ), generator=generator, device=centers.device)

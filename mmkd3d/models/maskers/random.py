@@ -10,6 +10,6 @@ from .base import BaseMasker
 class RandomMasker(BaseMasker):
     """Mask patches at random."""
 
-    def order(self, centers, *, generator, **unused):
+    def order(self, centers, points, scores, generator):
         return torch.rand(
             centers.shape[:2], generator=generator, device=centers.device)

@@ -48,7 +48,7 @@ class SaliencyMasker(BaseMasker):
         self.target = MODELS.build(target) if target else None
         self.temperature, self.standardize = temperature, standardize
 
-    def order(self, centers, *, points, scores, generator):
+    def order(self, centers, points, scores, generator):
         if scores is None:
             scores = self.look(centers, points)
         check_scores(scores, centers)
