@@ -83,8 +83,10 @@ def class_attention(block: nn.Module, x: Tensor) -> Tensor:
         the heads; rows sum to 1.
     """
     family = find_family([block])
-    q, k, _ = family.project(block, family.attended(block, x))
-    return query_attention(q[:, :, :1], k)
+    x = family.attended(block, x)
+    q, *_ = family.project(block, x[:, :1])
+    k, _ = family.project(block, x, first=1)
+    return query_attention(q, k)
 
 
 def query_attention(q: Tensor, k: Tensor) -> Tensor:
