@@ -24,13 +24,23 @@ def load_case(case: Path) -> tuple[dict, dict]:
         return manifest, dict(arrays)
 
 
-def reference_state(manifest: dict) -> dict:
-    """The published state dict that a case was computed with."""
+def reference_weights():
+    """The module that rebuilds published weights."""
     spec = importlib.util.spec_from_file_location(
         'reference_weights', PARITY_ROOT / 'reference_weights.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.make_state_dict(manifest['state_dict'])
+    return module
+
+
+def reference_state(manifest: dict) -> dict:
+    """The published state dict that a case was computed with."""
+    return reference_weights().make_state_dict(manifest['state_dict'])
+
+
+def reference_tensor(key: str, shape):
+    """One tensor that a case was computed with."""
+    return reference_weights().make_tensor(key, shape)
 
 
 def thin(x, length: int):

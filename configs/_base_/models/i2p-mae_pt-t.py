@@ -12,7 +12,9 @@ model = dict(
         teacher=dict(
             type='TimmTeacher',
             model_name='mobilenetv2_100',
-            model_kwargs=dict(pad_type='same'),
+            model_kwargs=dict(
+                pad_type='same',
+                pretrained_cfg_overlay=dict(input_size=(3, 160, 160))),
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
             checkpoint='weights/mobilenetv2_100.safetensors')),

@@ -6,6 +6,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from .row_norm import RowBatchNorm
+
 
 class PatchEmbed(nn.Module):
     """Mini-PointNet over the points of a patch (Point-BERT, section 3.1).
@@ -29,10 +31,10 @@ class PatchEmbed(nn.Module):
         self.embed_dims = embed_dims
         hidden, local = local_dims
         self.first = nn.Sequential(
-            nn.Linear(in_channels, hidden), nn.BatchNorm1d(hidden),
+            nn.Linear(in_channels, hidden), RowBatchNorm(hidden),
             nn.ReLU(inplace=True), nn.Linear(hidden, local))
         self.second = nn.Sequential(
-            nn.Linear(2 * local, 2 * local), nn.BatchNorm1d(2 * local),
+            nn.Linear(2 * local, 2 * local), RowBatchNorm(2 * local),
             nn.ReLU(inplace=True), nn.Linear(2 * local, embed_dims))
 
     def forward(self,

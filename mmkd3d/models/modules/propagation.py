@@ -6,11 +6,13 @@ from torch import Tensor
 
 from mmkd3d.ops import three_interpolate
 
+from .row_norm import RowBatchNorm
+
 
 def linear_norm(in_dims: int, out_dims: int) -> nn.Sequential:
     """A layer with its norm, over rows of tokens."""
     return nn.Sequential(
-        nn.Linear(in_dims, out_dims), nn.BatchNorm1d(out_dims))
+        nn.Linear(in_dims, out_dims), RowBatchNorm(out_dims))
 
 
 class ResidualMLP(nn.Module):
