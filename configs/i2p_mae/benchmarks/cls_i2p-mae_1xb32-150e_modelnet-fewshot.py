@@ -9,6 +9,6 @@ _base_ = [
 
 model = dict(
     backbone=dict(group_sizes=(48, 24, 24), radii=(0.24, 0.48, 0.96)),
-    head=dict(pooling=('max+mean', ), label_smoothing=0.2))
+    head=dict(pooling=('max+mean', ), label_smoothing=0.2 * 40 / 39))
 param_scheduler = dict(period=150)
 train_cfg = dict(max_epochs=151)

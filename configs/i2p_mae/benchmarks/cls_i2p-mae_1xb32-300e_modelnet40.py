@@ -9,4 +9,4 @@ _base_ = [
 model = dict(
     backbone=dict(group_sizes=(48, 24, 24), radii=(0.24, 0.48, 0.96)),
     # One sum of mean and maximum, as published here.
-    head=dict(pooling=('max+mean', ), label_smoothing=0.2))
+    head=dict(pooling=('max+mean', ), label_smoothing=0.2 * 40 / 39))

@@ -9,4 +9,4 @@ model = dict(
         init_cfg=dict(
             checkpoint='work_dirs/point-m2ae_base_1xb128-300e_shapenet55/'
             'epoch_301.pth')),
-    head=dict(label_smoothing=0.3))
+    head=dict(label_smoothing=0.3 * 40 / 39))

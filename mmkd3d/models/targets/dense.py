@@ -33,6 +33,8 @@ class DenseTarget(BaseTarget):
         projector: Config of what draws the clouds, such as
             :class:`AxisProjector`.
         precision: See :class:`BaseTarget`.
+        images_at_once: How many pictures the teacher gets at a time, to save
+            memory; None: those of all clouds.
 
     Attributes:
         dims: V * D, features of all views side by side.
@@ -42,8 +44,10 @@ class DenseTarget(BaseTarget):
                  teacher: dict,
                  projector: Optional[dict] = None,
                  *,
-                 precision: str = 'fp32'):
+                 precision: str = 'fp32',
+                 images_at_once: Optional[int] = None):
         super().__init__(teacher, precision=precision)
+        self.images_at_once = images_at_once
         self.projector = MODELS.build(
             projector or dict(type='mmkd3d.AxisProjector'))
         self.dims = self.projector.num_views * self.teacher.dense_dims
@@ -53,10 +57,16 @@ class DenseTarget(BaseTarget):
         """Show points (B, N, 3) to the teacher."""
         frame = self.projector.frame(points)
         images = self.projector(points, frame)  # (B, V, 3, H, W)
+        some = images.flatten(0, 1)
         with self.teacher_precision(points.device):
-            maps = self.teacher.forward_dense(images.flatten(0, 1))
-        return Seen(*(maps[name].float().unflatten(0, images.shape[:2])
-                      for name in ('feats', 'saliency')), frame)
+            maps = [
+                self.teacher.forward_dense(x)
+                for x in some.split(self.images_at_once or len(some))
+            ]
+        feats, saliency = (
+            torch.cat([m[name].float() for m in maps]).unflatten(
+                0, images.shape[:2]) for name in ('feats', 'saliency'))
+        return Seen(feats, saliency, frame)
 
     @torch.no_grad()
     def features_at(self, seen: Seen, positions: Tensor) -> Tensor:

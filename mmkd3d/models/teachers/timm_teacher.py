@@ -129,6 +129,7 @@ class TimmTeacher(ImageTeacher):
         transformer gets; behind it, places differ little.
         """
         if self.gives_map:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
             feats = self.net.forward_features(pixels).float()
             return dict(feats=feats, saliency=activation_energy(feats))
         attention = self.saliency == 'attention'

@@ -1,5 +1,5 @@
-# Point-M2AE on the 904 training shapes of the Princeton Shape Benchmark, with
-# the budget of ../point_mae/point-mae_pt-t_1xb64-30e_psb.py. Two CPU cores.
+# Point-M2AE on the 904 training shapes of the Princeton Shape Benchmark, 20
+# epochs. Two CPU cores.
 _base_ = [
     '../_base_/models/point-m2ae_pt-t.py', '../_base_/datasets/psb.py',
     '../_base_/schedules/pretrain_m2ae_300e.py',
@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(batch_size=64)
-param_scheduler = dict(period=30, warmup=3, lag=0)
-train_cfg = dict(max_epochs=30)
+param_scheduler = dict(period=20, warmup=2, lag=0)
+train_cfg = dict(max_epochs=20)
 default_hooks = dict(checkpoint=dict(interval=10))
 auto_scale_lr = dict(base_batch_size=64)
