@@ -11,6 +11,7 @@ from mmkd3d.models.targets.dense import Seen
 from mmkd3d.registry import MODELS
 from tests.helpers import (load_case, parity_cases, reference_state,
                            reference_tensor, thin)
+from tests.parity.test_i2p_guidance import Guidance, clip_teacher
 
 PRETRAIN = parity_cases('i2p_mae/pretrain*')
 GUIDANCE = parity_cases('i2p_mae/guidance*')
@@ -265,3 +266,30 @@ def test_i2p_gives_the_published_svm_feature(path):
         assert_near(
             thin(level, arrays[f'enc_{i}'].shape[1]), arrays[f'enc_{i}'],
             tolerance['enc'], f'enc_{i}')
+
+
+@pytest.mark.parametrize('path', GUIDANCE, ids=lambda p: p.name)
+@torch.no_grad()
+def test_i2p_from_points_to_losses(path, monkeypatch):
+    guidance = Guidance(path)
+    manifest, arrays = guidance.manifest, guidance.arrays
+    model = MODELS.build(
+        pretrainer(manifest['config'],
+                   clip_teacher(manifest['config']['clip']))).eval()
+    # the published file brings its teacher along, which is left out
+    load_pretrained(model, reference_state(manifest), prefix='')
+    model.target = guidance.target
+    monkeypatch.setattr(torch.Tensor, 'exponential_',
+                        lambda *args, **kwargs: arrays['exp_noise'])
+    points = arrays['points']
+    patches = model.backbone.group(points)
+    assert_groups(patches, {k: v.numpy() for k, v in arrays.items()},
+                  guidance.tolerance)
+    mask = model.draw_mask(points, patches)
+    for i, hidden in enumerate(model.backbone.encode(patches, mask)['masks']):
+        assert torch.equal(hidden, arrays[f'mask_{i}'])
+    losses = model.loss(points, None)
+    for ours, theirs in (('loss_chamfer', 'loss_3d'), ('loss_semantic',
+                                                       'loss_2d')):
+        assert_near(losses[ours], arrays[theirs].numpy(), 0., theirs,
+                    guidance.tolerance['loss_rtol'])
