@@ -52,6 +52,10 @@ def parse_args(argv):
     parser.add_argument(
         '--C', type=float, help='of the SVM; else by cross-validation')
     parser.add_argument(
+        '--pairwise',
+        action='store_true',
+        help='SVM of each class against each other one, not against the rest')
+    parser.add_argument(
         '--k', type=int, help='of k-NN; else by cross-validation')
     parser.add_argument('--seed', type=int, default=0,
                         help='of random weights')
@@ -129,7 +133,8 @@ def main(argv=None):
     accuracy = {}
     if 'svm' in args.method:
         accuracy['svm'], C = linear_svm(
-            *halves['train'], *halves['test'], C=args.C)
+            *halves['train'], *halves['test'], C=args.C,
+            pairwise=args.pairwise)
         print(f'linear SVM: {accuracy["svm"]:.2f} %, C={C:g}')
     if 'knn' in args.method:
         accuracy['knn'], k = knn_accuracy(

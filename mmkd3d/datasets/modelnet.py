@@ -6,32 +6,41 @@ import numpy as np
 
 from mmkd3d.datasets.base import ArrayDataset, read_meta
 from mmkd3d.datasets.checks import check_labels, existing, verify_hint
+from mmkd3d.datasets.readers import read_labelled_h5
 from mmkd3d.datasets.safe_pickle import load_pickle
 from mmkd3d.registry import DATASETS
+
+SOURCES = ('auto', 'dat', 'txt', 'h5')
 
 
 @DATASETS.register_module()
 class ModelNet40(ArrayDataset):
-    """ModelNet40 (or 10), from the cached 8,192 points or the text files.
+    """ModelNet40 (or 10), in one of its published forms.
 
         ROOT/modelnet40_{train,test}_8192pts_fps.dat   pickle of two lists:
                                              (8192, 6) clouds, labels
         ROOT/modelnet40_{train,test}.txt     ids, e.g. airplane_0001
         ROOT/CLASS/ID.txt                    10,000 lines x,y,z,nx,ny,nz
 
-    ROOT is the published ``modelnet40_normal_resampled`` folder.
+    ROOT is the published ``modelnet40_normal_resampled`` folder. Or it is
+    ``modelnet40_ply_hdf5_2048``, with the clouds that I2P-MAE's linear SVM
+    reads (9,840 and 2,468, coordinates alone):
+
+        ROOT/ply_data_{train,test}*.h5       'data' (n, 2048, 3) and 'label'
 
     Args:
         data_root: ROOT.
         split: 'train' (9,843; ModelNet10: 3,991) or 'test' (2,468; 908).
         num_classes: 40, or 10 for ModelNet10's lists in the same folder.
-        source: 'dat', 'txt', or 'auto': the cached file where there is one.
+        source: 'dat', 'txt', 'h5', or 'auto': the h5 files or the cached file
+            where they are there.
         pipeline: Transforms, from ``LoadPoints`` on; with ``channels=6``
             normals come along.
         kwargs: See :class:`PointDataset`.
 
     Raises:
-        FileNotFoundError: Neither the cached file nor the list is there.
+        FileNotFoundError: Neither h5 files nor the cached file nor the list
+            is there.
         ValueError: A damaged file or a label out of range.
     """
 
@@ -44,11 +53,10 @@ class ModelNet40(ArrayDataset):
                  pipeline: Sequence[dict | Callable] = (),
                  **kwargs):
         names = read_meta('modelnet')
-        if str(num_classes) not in names or source not in ('auto', 'dat',
-                                                           'txt'):
+        if str(num_classes) not in names or source not in SOURCES:
             raise ValueError(
                 f'ModelNet40 got num_classes={num_classes}, source={source!r}'
-                "; expected 40 or 10, and 'auto', 'dat' or 'txt'.")
+                f'; expected 40 or 10, and one of {SOURCES}.')
         self.split, self.source = split, source
         self.stem = f'modelnet{num_classes}'
         self.names = tuple(names[str(num_classes)])
@@ -58,6 +66,9 @@ class ModelNet40(ArrayDataset):
     def load_data_list(self) -> list[dict]:
         """One item per shape; text files are opened by ``LoadPoints``."""
         root = Path(self.data_root)
+        files = sorted(root.glob(f'ply_data_{self.split}*.h5'))
+        if self.source == 'h5' or (self.source == 'auto' and files):
+            return self._from_h5(root, files)
         cached = root / f'{self.stem}_{self.split}_8192pts_fps.dat'
         if self.source == 'dat' or (self.source == 'auto'
                                     and cached.exists()):
@@ -82,9 +93,22 @@ class ModelNet40(ArrayDataset):
                 f'{path}: expected two lists of one length, clouds and labels'
                 f'. Get the file again. {self._hint()}')
         self.clouds, labels = content
-        labels = check_labels(
-            np.array([np.reshape(x, -1)[0] for x in labels]), len(self.names),
-            path)
+        return self._items(
+            np.array([np.reshape(x, -1)[0] for x in labels]), path)
+
+    def _from_h5(self, root: Path, files: Sequence[Path]) -> list[dict]:
+        if self.stem != 'modelnet40' or not files:
+            raise FileNotFoundError(
+                f'{root} holds no ply_data_{self.split}*.h5 of {self.stem}: '
+                "data_root must be the folder modelnet40_ply_hdf5_2048, or "
+                f"set source='auto'. {self._hint()}")
+        parts = [read_labelled_h5(path, self._hint()) for path in files]
+        self.clouds, labels = map(np.concatenate, zip(*parts))
+        return self._items(labels, root)
+
+    def _items(self, labels: np.ndarray, source: Path) -> list[dict]:
+        """One item for each of the clouds in memory."""
+        labels = check_labels(labels, len(self.names), source)
         return [
             dict(
                 cloud=i,

@@ -34,11 +34,16 @@ def _read_npz(path: Path, **_) -> np.ndarray:
         return _only_cloud(dict(arrays), path)
 
 
-def _read_h5(path: Path, **_) -> np.ndarray:
+def _import_h5py(path: Path):
     try:
         import h5py
     except ImportError as error:
         raise ImportError(f'{path} needs h5py: pip install h5py') from error
+    return h5py
+
+
+def _read_h5(path: Path, **_) -> np.ndarray:
+    h5py = _import_h5py(path)
     with h5py.File(path) as file:
         arrays = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset)}
         return _only_cloud(arrays, path)
@@ -212,3 +217,33 @@ def read_points(path: str | Path,
         ) from error
     points = check_points(points, path)
     return select_channels(points, channels, path, missing=missing)
+
+
+def read_labelled_h5(path: Path, hint: str) -> tuple[np.ndarray, np.ndarray]:
+    """Clouds ``data`` and labels ``label`` of a published h5 file.
+
+    Args:
+        path: The file.
+        hint: Where to get it, for errors.
+
+    Returns:
+        (n, N, C) and (n,).
+
+    Raises:
+        ImportError: h5py is not installed.
+        ValueError: Another file, a truncated one, or one with other numbers
+            of clouds and labels.
+    """
+    h5py = _import_h5py(path)
+    try:
+        with h5py.File(path) as file:
+            clouds, labels = file['data'][:], file['label'][:].reshape(-1)
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{path}: cannot be read as h5 with 'data' and 'label' ({error}). "
+            f'The file is truncated or another one; get it again. {hint}'
+        ) from error
+    if len(clouds) != len(labels):
+        raise ValueError(f'{path}: {len(clouds)} clouds, {len(labels)} labels.'
+                         f' Get the file again. {hint}')
+    return clouds, labels

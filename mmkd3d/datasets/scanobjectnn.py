@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmkd3d.datasets.base import ArrayDataset, read_meta
 from mmkd3d.datasets.checks import check_labels, existing, verify_hint
+from mmkd3d.datasets.readers import read_labelled_h5
 from mmkd3d.registry import DATASETS
 
 FILES = dict(
@@ -63,7 +64,7 @@ class ScanObjectNN(ArrayDataset):
         path = existing((inner if inner.is_dir() else root) / file,
                         f'it holds the {self.split} shapes of {self.variant}',
                         hint)
-        self.clouds, labels = self._read(path, hint)
+        self.clouds, labels = read_labelled_h5(path, hint)
         labels = check_labels(labels, len(self.names), path)
         return [
             dict(
@@ -72,23 +73,3 @@ class ScanObjectNN(ArrayDataset):
                 gt_label=int(k),
                 category=self.names[k]) for i, k in enumerate(labels)
         ]
-
-    @staticmethod
-    def _read(path: Path, hint: str) -> tuple:
-        try:
-            import h5py
-        except ImportError as error:
-            raise ImportError(
-                f'{path} needs h5py: pip install h5py') from error
-        try:
-            with h5py.File(path) as file:
-                clouds, labels = file['data'][:], file['label'][:].reshape(-1)
-        except (OSError, KeyError) as error:
-            raise ValueError(
-                f"{path}: cannot be read as h5 with 'data' and 'label' "
-                f'({error}). The file is truncated or another one; get it '
-                f'again. {hint}') from error
-        if len(clouds) != len(labels):
-            raise ValueError(f'{path}: {len(clouds)} clouds, {len(labels)} '
-                             f'labels. Get the file again. {hint}')
-        return clouds, labels

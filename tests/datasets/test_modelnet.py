@@ -101,6 +101,38 @@ def test_a_wrong_cache_is_named(tmp_path, content, message):
         build(tmp_path)
 
 
+def write_h5(root, arrays, split, number):
+    """The clouds in two files, as modelnet40_ply_hdf5_2048 has them."""
+    h5py = pytest.importorskip('h5py')
+    mine = np.flatnonzero(arrays['split'] == number)
+    for i, part in enumerate(np.array_split(mine, 2)):
+        with h5py.File(root / f'ply_data_{split}{i}.h5', 'w') as file:
+            file['data'] = arrays['points'][part, :, :3]
+            file['label'] = arrays['label'][part][:, None].astype(np.uint8)
+    return mine
+
+
+@pytest.mark.parametrize('source', ['auto', 'h5'])
+def test_h5_files_are_read_in_their_order(arrays, tmp_path, source):
+    write_h5(tmp_path, arrays, 'train', 0)
+    mine = write_h5(tmp_path, arrays, 'test', 1)
+    data = build(tmp_path, split='test', source=source, pipeline=XYZ)
+    assert len(data) == len(mine)
+    for k in (0, len(mine) // 2 + 1, len(mine) - 1):
+        item = data[k]
+        assert item['data_samples'].gt_label == arrays['label'][mine[k]]
+        np.testing.assert_array_equal(item['inputs']['points'],
+                                      arrays['points'][mine[k], :, :3])
+
+
+def test_h5_files_that_are_not_there_are_named(arrays, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no ply_data_train.*h5 of'):
+        build(tmp_path, source='h5')
+    write_h5(tmp_path, arrays, 'train', 0)
+    with pytest.raises(FileNotFoundError, match='h5 of modelnet10'):
+        build(tmp_path, num_classes=10, source='h5')
+
+
 def episode(root, **cfg):
     return DATASETS.build(
         dict(type='ModelNetFewShot', data_root=root, way=5, shot=1, fold=3,

@@ -39,6 +39,16 @@ def test_svm_learns_what_is_there_and_nothing_else():
     assert linear_svm(*noise, *features(200, rng, 0), C=1.)[0] < 50
 
 
+def test_pairwise_svm_is_sklearn_s_svc():
+    from sklearn.svm import SVC
+    rng = np.random.default_rng(0)
+    train, test = features(100, rng, 1), features(200, rng, 1)
+    expected = SVC(kernel='linear', C=0.0093).fit(*train).score(*test)
+    accuracy, C = linear_svm(*train, *test, C=0.0093, pairwise=True)
+    assert (accuracy, C) == (pytest.approx(100 * expected), 0.0093)
+    assert accuracy != linear_svm(*train, *test, C=0.0093)[0]
+
+
 def test_svm_chooses_c_on_the_training_half_alone():
     rng = np.random.default_rng(0)
     train, test = features(100, rng, 2), features(100, rng, 2)

@@ -90,7 +90,7 @@ def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys,
     probe.main([
         str(config), 'none', '--data', str(shapes), '--label', 'kind',
         '--split', 'is_test', '--num-points', '256', '--method', 'svm', '--C',
-        '0.075'
+        '0.075', '--pairwise'
     ])
     assert len(extracted) == 2
     assert 'C=0.075' in capsys.readouterr().out
