@@ -50,7 +50,8 @@ class PointM2AE(BasePointBackbone):
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
 
     Raises:
-        ValueError: Settings of different numbers of levels.
+        ValueError: Settings of different numbers of levels, or a radius below
+            0.
     """
 
     def __init__(self,
@@ -71,12 +72,12 @@ class PointM2AE(BasePointBackbone):
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg)
         self.level_dims, self.depths = tuple(level_dims), tuple(depths)
-        self.embed_dims = level_dims[-1]
         num_levels = len(level_dims)
         self.radii = tuple(radii or [0.] * num_levels)
         if norm_levels is None:
             norm_levels = range(num_levels)
         self._check(num_groups, group_sizes, norm_levels)
+        self.embed_dims = level_dims[-1]
         self.embed_masked = embed_masked
         self.center_input = center_input
         self.index_zero_visible = index_zero_visible
@@ -268,9 +269,12 @@ class PointM2AE(BasePointBackbone):
             num_groups=tuple(num_groups),
             group_sizes=tuple(group_sizes),
             radii=self.radii)
-        if len({len(values) for values in given.values()}) > 1:
+        if len({len(v) for v in given.values()}) > 1 or not self.depths:
             raise ValueError(f'PointM2AE needs one number for each level, '
                              f'got {given}.')
+        if min(self.radii) < 0:
+            raise ValueError('radii are 0, where a token sees all others, or '
+                             f'above, got {self.radii}.')
         if not set(norm_levels) <= set(range(len(self.depths))):
             raise ValueError(
                 f'norm_levels lie in 0..{len(self.depths) - 1}, got '

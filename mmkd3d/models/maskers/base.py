@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class BaseMasker(nn.Module):
-    """Choose exactly ``int(ratio * G)`` patches of every cloud.
+    """Choose exactly :meth:`num_masked` patches of every cloud.
 
     Nothing of a masker is in a state dict, but one that asks a teacher takes
     it from device to device.
@@ -23,6 +23,10 @@ class BaseMasker(nn.Module):
                 f'A mask ratio lies in [0, 1), got {ratio}: at least one '
                 'patch must stay visible.')
         self.ratio = ratio
+
+    def num_masked(self, num_groups: int) -> int:
+        """How many of G patches are masked."""
+        return int(self.ratio * num_groups)
 
     def order(self, centers: Tensor, points: Optional[Tensor],
               scores: Optional[Tensor],
@@ -50,7 +54,7 @@ class BaseMasker(nn.Module):
         B, G, _ = centers.shape
         mask = torch.zeros(B, G, dtype=torch.bool, device=centers.device)
         order = self.order(centers, points, scores, generator)
-        first = order.argsort(dim=1)[:, :int(self.ratio * G)]
+        first = order.argsort(dim=1)[:, :self.num_masked(G)]
         return mask.scatter_(1, first, True)
 
     def extra_repr(self) -> str:

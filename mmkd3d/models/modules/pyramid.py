@@ -22,7 +22,8 @@ class PyramidGroup(nn.Module):
         kwargs: Of :class:`PatchGroup`, for all levels.
 
     Raises:
-        ValueError: Not one size for each level.
+        ValueError: Not one size for each level, or a patch of more centres
+            than the level below has.
     """
 
     def __init__(self, num_groups: Sequence[int], group_sizes: Sequence[int],
@@ -32,6 +33,12 @@ class PyramidGroup(nn.Module):
             raise ValueError(
                 'A pyramid needs num_groups and group_sizes for each level, '
                 f'got {tuple(num_groups)} and {tuple(group_sizes)}.')
+        if any(size > below
+               for size, below in zip(group_sizes[1:], num_groups)):
+            raise ValueError(
+                'A patch is made of centres of the level below, which must be '
+                f'enough: got group_sizes={tuple(group_sizes)} for '
+                f'num_groups={tuple(num_groups)}.')
         self.levels = nn.ModuleList(
             PatchGroup(number, size, **kwargs)
             for number, size in zip(num_groups, group_sizes))

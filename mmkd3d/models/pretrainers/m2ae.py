@@ -46,7 +46,7 @@ class M2AE(BasePretrainer):
         init_cfg: As in mmengine.
 
     Raises:
-        ValueError: Decoder and student do not fit.
+        ValueError: Decoder and student do not fit, or nothing is masked.
     """
 
     def __init__(self,
@@ -71,9 +71,17 @@ class M2AE(BasePretrainer):
                 'The stages of the decoder have the widths of the levels of '
                 f'the student from the top down: got stage_dims={stage_dims} '
                 f'for level_dims={level_dims}.')
-        for i in range(self.level):
-            self.backbone.norms[str(i)].requires_grad_(False)
-        self.group_size = self.backbone.group.levels[self.level].group_size
+        for level, norm in self.backbone.norms.items():
+            if int(level) < self.level:
+                norm.requires_grad_(False)
+        groups = self.backbone.group.levels
+        num_tokens = groups[-1].num_groups
+        if not self.masker.num_masked(num_tokens):
+            raise ValueError(
+                f'A ratio of {self.masker.ratio} masks none of {num_tokens} '
+                'tokens, so there is nothing to rebuild: raise the ratio of '
+                'the masker.')
+        self.group_size = groups[self.level].group_size
         self.to_points = nn.Linear(self.decoder.embed_dims,
                                    3 * (num_pred_points or self.group_size))
 
@@ -98,10 +106,15 @@ class M2AE(BasePretrainer):
         return self.to_points(out.tokens[out.mask]).unflatten(1, (-1, 3))
 
     def losses(self, out: Decoded) -> dict:
-        """Chamfer distance of predicted and true patches."""
+        """Chamfer distance of predicted and true patches.
+
+        0 where all patches are visible by chance, through their neighbours.
+        """
+        pred = self.rebuild(out)
+        if not len(pred):
+            return dict(loss_chamfer=pred.sum())
         return dict(
-            loss_chamfer=self.chamfer(
-                self.rebuild(out), out.patches.points[out.mask]))
+            loss_chamfer=self.chamfer(pred, out.patches.points[out.mask]))
 
     def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
         """Chamfer distance of predicted and true patches."""
