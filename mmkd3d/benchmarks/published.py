@@ -15,6 +15,7 @@ from torch import Tensor
 from mmkd3d.models.maskers.random import RandomMasker
 from mmkd3d.models.modules.masking import split_by_mask
 from mmkd3d.models.modules.patch_embed import PatchEmbed
+from mmkd3d.models.modules.row_norm import RowBatchNorm
 from mmkd3d.models.teachers.base import BaseTeacher
 
 
@@ -28,6 +29,12 @@ def convolve(mlp: nn.Sequential, x: Tensor) -> Tensor:
 
 def convolve_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     return F.conv1d(x, layer.weight[..., None], layer.bias)
+
+
+class PublishedBatchNorm(RowBatchNorm):
+    """torch's own, which also norms (N, C, L)."""
+
+    forward = nn.BatchNorm1d.forward
 
 
 class PublishedPatchEmbed(PatchEmbed):

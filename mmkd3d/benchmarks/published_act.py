@@ -14,8 +14,8 @@ from mmkd3d.models.modules.quantizer import GumbelQuantizer
 from mmkd3d.models.teachers.prompted_transformer import PromptedTransformer
 from mmkd3d.ops import gather
 
-from .published import (PublishedMasker, PublishedPatchEmbed, convolve,
-                        convolve_linear)
+from .published import (PublishedBatchNorm, PublishedMasker,
+                        PublishedPatchEmbed, convolve, convolve_linear)
 
 
 def looped_knn(query: Tensor, points: Tensor, k: int) -> Tensor:
@@ -127,6 +127,7 @@ class PublishedCosineLoss(CosineLoss):
         return self.loss_weight * loss / len(pred)
 
 
-FORMS = (PublishedPatchGroup, PublishedPatchEmbed, PublishedEdgeConv,
-         PublishedDGCNN, PublishedQuantizer, PublishedPromptedTransformer,
-         PublishedFolding, PublishedMasker, PublishedCosineLoss)
+FORMS = (PublishedPatchGroup, PublishedBatchNorm, PublishedPatchEmbed,
+         PublishedEdgeConv, PublishedDGCNN, PublishedQuantizer,
+         PublishedPromptedTransformer, PublishedFolding, PublishedMasker,
+         PublishedCosineLoss)

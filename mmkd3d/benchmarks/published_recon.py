@@ -13,7 +13,8 @@ from mmkd3d.models.modules.recon_block import CrossAttention
 from mmkd3d.models.targets.text import TextTarget
 
 from .ops import squared_distance
-from .published import PublishedMasker, PublishedPatchEmbed
+from .published import (PublishedBatchNorm, PublishedMasker,
+                        PublishedPatchEmbed)
 
 
 class PublishedPatchGroup(PatchGroup):
@@ -82,6 +83,6 @@ class PublishedContrast(SingleModalContrast):
         return self.loss_weight * loss / len(feats)
 
 
-FORMS = (PublishedPatchGroup, PublishedPatchEmbed, PublishedMasker,
-         PublishedRotation, PublishedCrossAttention, PublishedTextTarget,
-         PublishedContrast)
+FORMS = (PublishedPatchGroup, PublishedBatchNorm, PublishedPatchEmbed,
+         PublishedMasker, PublishedRotation, PublishedCrossAttention,
+         PublishedTextTarget, PublishedContrast)
