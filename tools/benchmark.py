@@ -4,10 +4,16 @@ import argparse
 
 import torch
 
-from mmkd3d.benchmarks import ops, recon, step
+from mmkd3d.benchmarks import i2p_mae, ops, recon, step
 from mmkd3d.benchmarks.act import ACTStage
+from mmkd3d.benchmarks.i2p_mae import I2PMAEStep
 from mmkd3d.benchmarks.measure import markdown_table
 from mmkd3d.benchmarks.recon import ReConStep
+
+METHODS = dict(
+    act=lambda args: ACTStage(args.stage),
+    i2p_mae=lambda args: I2PMAEStep(),
+    recon=lambda args: ReConStep())
 
 
 def run_ops(args: argparse.Namespace) -> None:
@@ -21,7 +27,7 @@ def run_ops(args: argparse.Namespace) -> None:
 
 
 def run_pretrain(args: argparse.Namespace) -> None:
-    method = ReConStep() if args.method == 'recon' else ACTStage(args.stage)
+    method = METHODS[args.method](args)
     batch_size = args.batch_size or method.default_batch_size(args.device)
     case = step.Case(batch_size, args.device, args.quick,
                      torch.get_num_threads(), args.matmul_precision)
@@ -42,6 +48,16 @@ def run_contrast(args: argparse.Namespace) -> None:
     print(f'Contrast of categories, batch {args.batch_size}, '
           f'{describe(args.device)}. Best time of several.\n')
     print(markdown_table(recon.CONTRAST_HEADER, rows))
+
+
+def run_targets(args: argparse.Namespace) -> None:
+    case = step.Case(args.batch_size, args.device, args.quick,
+                     torch.get_num_threads(), 'highest')
+    rows = i2p_mae.target_rows(case)
+    print(f'Targets of I2P-MAE, batch {args.batch_size}, '
+          f'{describe(args.device)}. Best time of several; peak memory on top '
+          'of the maps.\n')
+    print(markdown_table(i2p_mae.TARGET_HEADER, rows))
 
 
 def describe(device: str) -> str:
@@ -71,7 +87,9 @@ def main(argv=None):
         '  python tools/benchmark.py ops --device cpu\n'
         '  python tools/benchmark.py pretrain act --stage 2 --threads 2\n'
         '  python tools/benchmark.py pretrain recon --batch-size 8\n'
-        '  python tools/benchmark.py contrast --batch-size 128')
+        '  python tools/benchmark.py pretrain i2p_mae --threads 2\n'
+        '  python tools/benchmark.py contrast --batch-size 128\n'
+        '  python tools/benchmark.py targets --batch-size 8')
     commands = parser.add_subparsers(required=True)
     ops = commands.add_parser(
         'ops', help='operators against their naive form and compiled mmcv')
@@ -81,7 +99,7 @@ def main(argv=None):
         'pretrain',
         help='the training step of a method, part by part, against what its '
         'published code does')
-    pretrain.add_argument('method', choices=['act', 'recon'])
+    pretrain.add_argument('method', choices=[*METHODS])
     pretrain.add_argument(
         '--stage',
         type=int,
@@ -91,8 +109,8 @@ def main(argv=None):
     pretrain.add_argument(
         '--batch-size',
         type=int,
-        help='clouds; default: as published (128; stage 1 of act: 64) on a '
-        'GPU, 8 on the CPU')
+        help='clouds; default: as published (128; stage 1 of act and i2p_mae: '
+        '64) on a GPU, 8 on the CPU')
     pretrain.add_argument(
         '--matmul-precision',
         choices=['highest', 'high'],
@@ -108,6 +126,13 @@ def main(argv=None):
         '--batch-size', type=int, default=128, help='shapes; default 128')
     add_common(contrast)
     contrast.set_defaults(run=run_contrast)
+    targets = commands.add_parser(
+        'targets',
+        help="I2P-MAE's features of points against maps resized to pictures")
+    targets.add_argument(
+        '--batch-size', type=int, default=8, help='shapes; default 8')
+    add_common(targets)
+    targets.set_defaults(run=run_targets)
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -60,7 +60,7 @@ class Case(NamedTuple):
     """Where a step is measured, and how large it is.
 
     Attributes:
-        batch_size: Clouds of 1,024 points.
+        batch_size: Clouds.
         device: 'cpu', 'cuda', ...
         quick: A tiny model, one step.
         num_threads: Of the CPU.

@@ -76,10 +76,13 @@ def benchmark(capsys):
      7),
     (['recon'],
      ['reference', 'ours', 'ours, bf16 teacher', 'ours, cached'], 10),
+    (['i2p_mae'],
+     ['reference', 'ours', 'ours, bf16 teacher', 'ours, visible only',
+      'ours, visible only, bf16 teacher'], 9),
 ])
 def test_quick_benchmark_of_a_method_prints_a_row_per_mode(
         benchmark, argv, modes, num_parts):
-    if argv == ['recon']:
+    if argv[0] != 'act':
         pytest.importorskip('open_clip')
     header, rows = benchmark('pretrain', *argv)
     assert [row[0] for row in rows] == modes
@@ -98,3 +101,10 @@ def test_quick_benchmark_of_the_contrast_prints_both_forms(benchmark):
     header, rows = benchmark('contrast')
     assert [row[0] for row in rows] == ['double loop', 'ours']
     assert rows[0][-1] == '1.0x'
+
+
+def test_quick_benchmark_of_the_targets_prints_both_forms(benchmark):
+    pytest.importorskip('open_clip')
+    _, rows = benchmark('targets')
+    assert [row[0] for row in rows] == ['whole maps', 'ours']
+    assert rows[0][2] == '1.0x'

@@ -1,0 +1,171 @@
+"""The reference mode of I2P-MAE's benchmark computes what ours computes."""
+import copy
+
+import pytest
+import torch
+from timm.layers import DropPath
+
+from mmkd3d.benchmarks.i2p_mae import (I2PMAEStep, Mode, build_model,
+                                       clip_config, target_rows)
+from mmkd3d.benchmarks.published import make_published, parts_of
+from mmkd3d.benchmarks.published_i2p_mae import FORMS, propagate_by_id
+from mmkd3d.benchmarks.step import Case, run_mode
+from mmkd3d.models.modules.pyramid import propagate_mask
+from mmkd3d.models.modules.row_norm import RowBatchNorm
+
+pytest.importorskip('open_clip')
+CASE = Case(4, 'cpu', True, torch.get_num_threads(), 'highest')
+
+
+@pytest.fixture
+def pair():
+    """A tiny model in train mode, and its published form."""
+    model = build_model(Mode(), clip_config(quick=True), quick=True)
+    model.double()  # in float32 rounding may choose another one of two maxima
+    for part in parts_of(model):
+        if isinstance(part, DropPath):
+            part.drop_prob = 0.
+        for name, parameter in part.named_parameters(recurse=False):
+            if 'Norm' in type(part).__name__:
+                parameter.data += 0.3 * torch.randn_like(parameter)
+    published = copy.deepcopy(model)
+    make_published(published, FORMS)
+    return model, published
+
+
+@pytest.fixture
+def points():
+    """(5, 150, 3), of different extents."""
+    generator = torch.Generator().manual_seed(1)
+    points = torch.randn(5, 150, 3, generator=generator)
+    return (points * torch.tensor([0.5, 0.3, 0.2])).double()
+
+
+def losses_of(model, points):
+    """Of the same noise each time."""
+    torch.manual_seed(2)
+    return model.loss(points, None)
+
+
+def detached(losses):
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def test_the_reference_has_our_losses_and_gradients(pair, points):
+    """From the clouds on; norms over the batch included."""
+    losses, gradients = [], []
+    for model in pair:
+        found = losses_of(model, points)
+        sum(found.values()).backward()
+        losses.append(detached(found))
+        gradients.append({
+            name: parameter.grad
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        })
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=0, check_dtype=False)
+    assert {*losses[0]} == {'loss_chamfer', 'loss_semantic'}
+    assert min(losses[0].values()) > 0
+    ours, published = gradients
+    assert ours.keys() == published.keys() and len(ours) > 100
+    for name, gradient in ours.items():
+        # Before a norm over the batch, a bias has only rounding for gradient:
+        # that of the weights of neighbours in float32.
+        scale = gradient.abs().max().clamp(min=1e-3)
+        assert (gradient - published[name]).abs().max() <= 1e-5 * scale, name
+    for norm, theirs in zip(*map(batch_norms, pair)):
+        torch.testing.assert_close(norm.running_var, theirs.running_var,
+                                   rtol=1e-5, atol=0)
+
+
+def test_the_reference_has_our_losses_in_float32(pair, points):
+    """The precision of the benchmark, with our own norm over the batch."""
+    torch.testing.assert_close(
+        *(detached(losses_of(model.float(), points.float()))
+          for model in pair),
+        rtol=1e-4, atol=0)
+
+
+def batch_norms(model):
+    return [part for part in model.modules() if isinstance(part, RowBatchNorm)]
+
+
+@pytest.mark.parametrize('embed_masked', [True, False])
+def test_the_reference_has_our_losses_in_eval_mode(pair, points,
+                                                   embed_masked):
+    """Embedding what is visible alone only differs in training."""
+    ours, published = pair
+    losses_of(ours, points)  # leaves statistics of the norms
+    published.load_state_dict(ours.state_dict())
+    ours.eval().backbone.embed_masked = embed_masked
+    torch.testing.assert_close(
+        *(detached(losses_of(model, points))
+          for model in (ours, published.eval())),
+        rtol=1e-5, atol=0, check_dtype=False)
+
+
+def test_embedding_visible_patches_alone_differs_in_train_mode(pair, points):
+    before = losses_of(pair[0], points)
+    pair[0].backbone.embed_masked = False
+    after = losses_of(pair[0], points)
+    assert not torch.isclose(before['loss_semantic'], after['loss_semantic'],
+                             rtol=1e-4)
+
+
+def test_every_part_has_its_published_form(pair):
+    forms = {type(part) for part in parts_of(pair[1])}
+    assert not forms & {form.__base__ for form in FORMS}
+    assert {*FORMS} <= forms | {type(pair[1].masker)}
+
+
+def test_the_reference_draws_and_reads_as_ours(pair, points):
+    model, published = (model.target for model in pair)
+    seen, theirs = model.see(points), published.see(points)
+    images, frames = published.projector(points)
+    torch.testing.assert_close(
+        torch.stack(images, dim=1), model.projector(points))
+    for name in ('low', 'cell', 'offset'):
+        of_views = torch.cat([getattr(frame, name) for frame in frames], 1)
+        assert torch.equal(of_views, getattr(seen.frame, name)), name
+    some = points[:, ::7]
+    torch.testing.assert_close(
+        published.features_at(theirs, some), model.features_at(seen, some))
+    torch.testing.assert_close(
+        published.saliency_at(theirs, some), model.saliency_at(seen, some))
+
+
+def test_the_reference_draws_our_masks(pair):
+    centers, scores = torch.zeros(6, 10, 3), torch.rand(6, 10)
+    masks = []
+    for model in pair:
+        torch.manual_seed(3)
+        masks.append(model.masker(centers, scores=4 * scores))
+    assert torch.equal(*masks)
+    assert (masks[0].sum(1) == 8).all()
+
+
+def test_the_reference_shows_token_zero_of_the_first_cloud(pair, points):
+    pyramid = pair[0].backbone.group(points)
+    mask = torch.ones(5, 10, dtype=torch.bool)
+    mask[:, 4] = False
+    theirs = propagate_by_id(mask, pyramid)
+    plain, slip = (propagate_mask(mask, pyramid, on) for on in (False, True))
+    for i, masks in enumerate(zip(theirs, slip)):
+        assert torch.equal(*masks), i
+    assert plain[1][0, 0] and not slip[1][0, 0]
+
+
+@pytest.mark.parametrize('name', I2PMAEStep.modes)
+def test_parts_add_up_to_the_step(name):
+    step = run_mode(I2PMAEStep(), name, CASE)
+    assert step.parts.keys() == {*I2PMAEStep.parts, 'backward', 'optimizer',
+                                 'rest'}
+    assert sum(step.parts.values()) == pytest.approx(step.seconds)
+    assert min(step.parts.values()) > 0
+    assert step.peak is None or step.peak > step.weights > 0
+
+
+def test_targets_of_both_forms_are_measured():
+    rows = target_rows(CASE)
+    assert [row[0] for row in rows] == ['whole maps', 'ours']
+    assert rows[0][2] == '1.0x' and rows[1][2].endswith('x')
