@@ -8,7 +8,6 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.masking import split_by_mask
 from ..modules.patch_group import Patches
 
 

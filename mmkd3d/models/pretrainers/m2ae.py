@@ -1,7 +1,6 @@
 """Point-M2AE: a masked autoencoder on several scales."""
 from typing import NamedTuple, Optional, Sequence
 
-import torch
 import torch.nn as nn
 from torch import Tensor
 
