@@ -118,7 +118,8 @@ setup(
     package_data={
         'mmkd3d': ['py.typed'],
         'mmkd3d.datasets': ['meta/*'],
-        'mmkd3d.models.teachers': ['references.json', 'prompts/*.json']
+        'mmkd3d.models.teachers': ['references.json', 'prompts/*.json'],
+        'mmkd3d.visualization': ['page.html']
     },
     install_requires=read_requirements('runtime'),
     extras_require=EXTRAS,

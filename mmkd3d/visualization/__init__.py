@@ -1,5 +1,8 @@
 """Pictures as files; nothing here needs a display."""
-from .panels import draw_boxes, draw_clouds
-from .writers import write_ply
+from .panels import Cloud, draw_boxes, draw_clouds, draw_sheet
+from .writers import write_page, write_ply
 
-__all__ = ['draw_boxes', 'draw_clouds', 'write_ply']
+__all__ = [
+    'Cloud', 'draw_boxes', 'draw_clouds', 'draw_sheet', 'write_page',
+    'write_ply'
+]

@@ -5,11 +5,10 @@ from typing import Optional, Union
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.registry import DATASETS, MODELS
 from torchvision.utils import save_image
 
-from mmkd3d.checkpoints import load_pretrained
-
+from .inputs import load_model, read_config, spread
 from .panels import draw_boxes, draw_clouds
 from .writers import write_ply
 
@@ -30,11 +29,12 @@ def draw_pretraining(config: Union[str, Path, Config],
     Returns:
         Paths of one PNG, and of a PLY for each part of the first cloud.
     """
-    cfg, model = _load(config, checkpoint)
+    cfg = read_config(config)
+    model = load_model(cfg, checkpoint)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     torch.manual_seed(0)
     drawn = []
-    for index in _spread(len(dataset), num):
+    for index in spread(len(dataset), num):
         item = dataset[index]
         data = dict(
             inputs=dict(points=[item['inputs']['points']]),
@@ -69,10 +69,11 @@ def draw_detections(config: Union[str, Path, Config],
     Returns:
         Paths of one PNG for each room.
     """
-    cfg, model = _load(config, checkpoint)
+    cfg = read_config(config)
+    model = load_model(cfg, checkpoint)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     paths = []
-    for index in _spread(len(dataset), num):
+    for index in spread(len(dataset), num):
         item = dataset[index]
         with torch.no_grad():
             result = model.test_step(
@@ -105,7 +106,7 @@ def draw_views(config: Union[str, Path, Config],
     Returns:
         Path of one PNG with a row for each cloud.
     """
-    cfg = _read(config)
+    cfg = read_config(config)
     target = (cfg.get('model', {}).get('targets') or {}).get('img') or {}
     renderer = MODELS.build(
         target.get('renderer') or dict(
@@ -113,7 +114,7 @@ def draw_views(config: Union[str, Path, Config],
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     torch.manual_seed(0)
     rows = []
-    for index in _spread(len(dataset), num):
+    for index in spread(len(dataset), num):
         item = dataset[index]
         points = item['data_samples'].get('view_points')
         if points is None:
@@ -123,24 +124,6 @@ def draw_views(config: Union[str, Path, Config],
     path.parent.mkdir(parents=True, exist_ok=True)
     save_image(torch.cat(rows), path, nrow=len(rows[0]))
     return [path]
-
-
-def _read(config) -> Config:
-    cfg = config if isinstance(config, Config) else Config.fromfile(config)
-    init_default_scope(cfg.get('default_scope', 'mmkd3d'))
-    return cfg
-
-
-def _load(config, checkpoint):
-    cfg = _read(config)
-    model = MODELS.build(cfg.model)
-    load_pretrained(model, checkpoint, prefix='')
-    return cfg, model.eval()
-
-
-def _spread(length: int, num: int) -> list[int]:
-    """``num`` indices, evenly over the data set."""
-    return np.linspace(0, length - 1, min(num, length)).astype(int).tolist()
 
 
 def _panels(sample: dict) -> dict:

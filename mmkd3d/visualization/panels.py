@@ -1,6 +1,6 @@
 """Pictures that explain: clouds side by side, boxes in a room."""
 from pathlib import Path
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,6 +9,12 @@ from matplotlib.lines import Line2D
 # Corner pairs of a box whose corners are counted as bits (x, y, z).
 EDGES = [(a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit]
 CORNERS = np.array([[a & 1, a >> 1 & 1, a >> 2 & 1] for a in range(8)]) - 0.5
+
+
+class Cloud(NamedTuple):
+    """Points (N, 3), y up, with colours (N, 3) in [0, 1]."""
+    points: np.ndarray
+    colors: np.ndarray
 
 
 def draw_clouds(path: Union[str, Path],
@@ -43,6 +49,64 @@ def draw_clouds(path: Union[str, Path],
             if r == 0:
                 axes.set_title(titles[c], fontsize=10)
     return _save(figure, path)
+
+
+def draw_sheet(path: Union[str, Path],
+               rows: dict[str, dict],
+               *,
+               title: str = '',
+               legend: Optional[dict] = None) -> Path:
+    """Draw one shape in many ways, in rows that are called something.
+
+    Args:
+        path: PNG file; its folder is made.
+        rows: What a row shows, to its cells: title to a :class:`Cloud` or an
+            image (H, W, 3) in [0, 1]. All clouds share one frame.
+        title: Of the whole.
+        legend: What it means to the colour of a point.
+
+    Returns:
+        ``path``.
+    """
+    clouds = [cell for row in rows.values() for cell in row.values()
+              if isinstance(cell, Cloud)]
+    extent = np.concatenate([cloud.points for cloud in clouds])
+    low, high = extent.min(0), extent.max(0)
+    columns = max(map(len, rows.values()))
+    figure = Figure(figsize=(2.4 * columns + 0.3, 2.6 * len(rows) + 0.8))
+    figure.suptitle(title, fontsize=11)
+    for r, (name, row) in enumerate(rows.items()):
+        for c, (caption, cell) in enumerate(row.items()):
+            place = len(rows), columns, r * columns + c + 1
+            if isinstance(cell, Cloud):
+                axes = figure.add_subplot(*place, projection='3d')
+                _scatter(axes, cell.points, cell.colors, 'y',
+                         point_size(len(cell.points)), depthshade=False)
+                _frame(axes, low, high, 'y')
+            else:
+                axes = figure.add_subplot(*place)
+                axes.imshow(cell)
+                axes.set_axis_off()
+            axes.set_title(caption, fontsize=9)
+            if c == 0:
+                axes.annotate(name, (-0.08, 0.5), xycoords='axes fraction',
+                              rotation=90, ha='center', va='center',
+                              fontsize=10, fontweight='bold')
+    margin = 0
+    if legend:
+        margin = 0.3 / figure.get_figheight()
+        figure.legend(
+            handles=[
+                Line2D([], [], color=color, marker='o', linestyle='', label=k)
+                for k, color in legend.items()
+            ],
+            loc='lower center', ncols=len(legend), frameon=False, fontsize=9)
+    return _save(figure, path, rect=(0, margin, 1, 1))
+
+
+def point_size(number: int) -> float:
+    """Few points are drawn larger; in typographic points squared."""
+    return 150 / max(number, 1)**0.5
 
 
 def draw_boxes(path: Union[str, Path],
@@ -96,8 +160,9 @@ def _scatter(axes, points, values, up, size, **kwargs):
     points = np.asarray(points)
     x, y, z = _turn(points, up).T
     values = z if values is None else np.asarray(values)
-    axes.scatter(x, y, z, c=values, s=size, cmap='viridis', linewidths=0,
-                 **kwargs)
+    if values.ndim == 1:
+        kwargs['cmap'] = 'viridis'
+    axes.scatter(x, y, z, c=values, s=size, linewidths=0, **kwargs)
 
 
 def _turn(points, up):
@@ -114,9 +179,9 @@ def _frame(axes, low, high, up, elevation=25):
     axes.set_axis_off()
 
 
-def _save(figure, path):
+def _save(figure, path, **layout):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
+    figure.tight_layout(**layout)
     figure.savefig(path, dpi=100)
     return path

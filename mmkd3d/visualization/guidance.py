@@ -1,0 +1,208 @@
+"""What an image teacher makes of shapes, and what a student then sees."""
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, TASK_UTILS
+from mmengine.runner import set_random_seed
+from torch import Tensor, nn
+
+from mmkd3d.models.data_preprocessor import stack_clouds
+from mmkd3d.models.modules.patch_group import Patches
+from mmkd3d.models.modules.pyramid import propagate_mask
+from mmkd3d.models.pretrainers.base import BasePretrainer
+from mmkd3d.models.targets.dense import DenseTarget
+
+from .colors import FeatureColors, enlarge, heat
+from .inputs import load_model, load_shapes, read_config
+from .panels import Cloud, draw_sheet
+from .rows import (Look, legend_of, look_rows, mask_row, over_views, plain,
+                   prediction_row)
+from .writers import write_page
+
+
+def draw_masks(config: Union[str, Path, Config],
+               checkpoint: Optional[Union[str, Path]],
+               out: Union[str, Path],
+               *,
+               data: Optional[str] = None,
+               num: int = 4) -> list[Path]:
+    """Draw what is masked in some clouds, and why.
+
+    Args:
+        config: Of a masked pretraining. If a :class:`DenseTarget` is in it,
+            what its teacher sees and looks at is drawn, too.
+        checkpoint: Of that run, to draw what it predicts; None: of the
+            config only the grouping, the masker and what guides it are built.
+        out: Folder of the pictures.
+        data: Where the clouds are, see :func:`load_shapes`.
+        num: Number of clouds.
+
+    Returns:
+        Paths of one PNG for each cloud, and of an HTML page with all.
+
+    Raises:
+        ValueError: The method masks nothing, or there are no clouds.
+    """
+    cfg = read_config(config)
+    set_random_seed(0)
+    check_masker(cfg)
+    if checkpoint is None:
+        model = student_and_masker(cfg)
+    else:
+        model = load_model(cfg, checkpoint)
+    batch = model.data_preprocessor(load_shapes(cfg, data, num))
+    sheets = mask_sheets(model, batch, predicts=checkpoint is not None)
+    return write_sheets('mask', sheets, out, cfg)
+
+
+def draw_teacher(config: Union[str, Path, Config],
+                 out: Union[str, Path],
+                 *,
+                 data: Optional[str] = None,
+                 num: int = 4) -> list[Path]:
+    """Draw what an image teacher knows of some clouds.
+
+    Args:
+        config: Of a pretraining with a :class:`DenseTarget`.
+        out: Folder of the pictures.
+        data: Where the clouds are, see :func:`load_shapes`.
+        num: Number of clouds.
+
+    Returns:
+        Paths of one PNG for each cloud, and of an HTML page with all.
+
+    Raises:
+        ValueError: No such teacher, or no clouds.
+    """
+    cfg = read_config(config)
+    set_random_seed(0)
+    model = cfg.get('model', {})
+    dense = model.get('target') or model.get('masker', {}).get('target')
+    if not dense:
+        raise ValueError(
+            f'{cfg.filename or "The config"} has no teacher of places in '
+            'images: neither model.target nor model.masker.target is a '
+            "dict(type='DenseTarget', teacher=...), as in configs/i2p_mae/.")
+    sheets = teacher_sheets(MODELS.build(dense), load_shapes(cfg, data, num))
+    return write_sheets('teacher', sheets, out, cfg)
+
+
+def check_masker(cfg: Config) -> None:
+    """``ValueError`` for a method that masks nothing."""
+    model = cfg.get('model', {})
+    if not model.get('backbone') or not model.get('masker'):
+        raise ValueError(
+            f'{model.get("type", "The config")} has no backbone and masker: '
+            'mask draws masked pretraining, such as '
+            'configs/i2p_mae/point-m2ae_pt-t_1xb64-20e_psb.py.')
+
+
+def student_and_masker(cfg: Config) -> BasePretrainer:
+    """All that a mask depends on, without other teachers."""
+    model = BasePretrainer(
+        cfg.model.backbone,
+        data_preprocessor=cfg.model.get('data_preprocessor'))
+    model.masker = TASK_UTILS.build(cfg.model.masker)
+    if cfg.model.get('target'):
+        model.target = MODELS.build(cfg.model.target)
+    return model.eval()
+
+
+def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> dict:
+    """Name of a cloud to the rows that explain its mask.
+
+    Args:
+        model: A pretrainer with a masker, or :func:`student_and_masker`.
+        batch: From its data preprocessor.
+        predicts: Whether ``model`` is asked what is behind the mask.
+    """
+    points = batch['inputs']['points'][..., :3].contiguous()
+    pyramid = model.backbone.group(points)
+    if isinstance(pyramid, Patches):
+        pyramid = [pyramid]
+    centers, look, scores = pyramid[-1].centers, None, None
+    target = next(
+        (m for m in model.modules() if isinstance(m, DenseTarget)), None)
+    if target is not None:
+        look = Look.of(target, points)
+        scores = target.saliency_at(look.seen, centers)
+    mask = model.masker(centers, points=points, scores=scores)
+    masks = propagate_mask(
+        mask, pyramid, getattr(model.backbone, 'index_zero_visible', False))
+    drawn = predict(model, batch, mask) if predicts else None
+    sheets = {}
+    for i, sample in enumerate(batch['data_samples']):
+        first = dict(input=plain(points[i]))
+        if look is not None:
+            first = {'saliency of tokens': Cloud(
+                centers[i].numpy(), heat(scores[i]))}
+        row = mask_row([level.centers[i] for level in pyramid],
+                       [m[i] for m in masks])
+        rows = dict({} if look is None else look_rows(look, i),
+                    masked=first | row)
+        if drawn is not None:
+            rows['predicted'] = prediction_row(drawn[i])
+        sheets[name_of(sample, i)] = rows
+    return sheets
+
+
+def teacher_sheets(target: DenseTarget, batch: dict) -> dict:
+    """Name of a cloud to the rows that show what a teacher knows of it.
+
+    Features become colours by a principal component analysis over the points
+    of all clouds in all views; a point has the mean of its colours in them.
+
+    Args:
+        target: Whose teacher is asked.
+        batch: From :func:`load_shapes`.
+    """
+    points = stack_clouds(batch['inputs']['points'], batch['data_samples'])
+    points = points[..., :3].contiguous()
+    look = Look.of(target, points)
+    feats = target.features_at(look.seen, points)  # (B, N, V * D)
+    feats = feats.unflatten(2, (target.projector.num_views, -1)).numpy()
+    colors = FeatureColors(feats.reshape(-1, feats.shape[-1]))
+    sheets = {}
+    for i, sample in enumerate(batch['data_samples']):
+        maps = colors(look.seen.feats[i].movedim(1, -1).numpy())
+        maps = enlarge(
+            torch.from_numpy(maps).movedim(-1, 1), look.images.shape[-2:])
+        known = dict(
+            features=Cloud(points[i].numpy(), colors(feats[i]).mean(1)))
+        sheets[name_of(sample, i)] = dict(
+            look_rows(look, i),
+            known=known | over_views(look, i, maps, 'features'))
+    return sheets
+
+
+def predict(model: nn.Module, batch: dict, mask: Tensor) -> list[dict]:
+    """What a pretrainer predicts where ``mask`` (B, G) hides the clouds."""
+    handle = model.masker.register_forward_hook(lambda *_: mask)
+    try:
+        return model(**batch, mode='predict')
+    finally:
+        handle.remove()
+
+
+def name_of(sample, i: int) -> str:
+    """The id of a sample, or its place."""
+    return str(sample.get('sample_id', f'cloud {i}'))
+
+
+def write_sheets(what: str, sheets: dict, out: Union[str, Path],
+                 cfg: Config) -> list[Path]:
+    """Write one PNG for each shape, and a page with all of them."""
+    out, method = Path(out), cfg.model.get('type')
+    pictures = [
+        draw_sheet(
+            out / f'{what}_{i}.png',
+            rows,
+            title=f'{method}: {name}',
+            legend=legend_of(rows))
+        for i, (name, rows) in enumerate(sheets.items())
+    ]
+    page = write_page(
+        out / f'{what}.html', sheets, pictures, title=f'{method}: {what}')
+    return [*pictures, page]

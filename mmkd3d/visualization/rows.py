@@ -1,0 +1,103 @@
+"""The rows of a sheet: what a teacher sees, what is masked and rebuilt."""
+from typing import NamedTuple, Optional
+
+import numpy as np
+from matplotlib import colormaps
+from torch import Tensor
+
+from mmkd3d.models.targets.dense import DenseTarget, Seen
+
+from .colors import (MASKED, PREDICTED, VISIBLE, blend, by_height, enlarge,
+                     heat)
+from .panels import Cloud
+
+
+class Look(NamedTuple):
+    """What a teacher is shown and makes of it.
+
+    Attributes:
+        points: (B, N, 3) of the clouds.
+        images: (B, V, 3, H, W).
+        seen: What became of them.
+        saliency: (B, N) of the points.
+    """
+    points: Tensor
+    images: Tensor
+    seen: Seen
+    saliency: Tensor
+
+    @classmethod
+    def of(cls, target: DenseTarget, points: Tensor) -> 'Look':
+        """Show points (B, N, 3) to the teacher of a target."""
+        seen = target.see(points)
+        return cls(points, target.projector(points, seen.frame), seen,
+                   target.saliency_at(seen, points))
+
+
+def look_rows(look: Look, i: int) -> dict:
+    """Cloud i as the teacher sees it, and where it looks."""
+    maps = enlarge(look.seen.saliency[i, :, None], look.images.shape[-2:])
+    salient = Cloud(look.points[i].numpy(), heat(look.saliency[i]))
+    return {
+        'seen': dict(input=plain(look.points[i])) | over_views(look, i),
+        'looked at': dict(saliency=salient) | over_views(
+            look, i, heat(maps[..., 0]), 'saliency')
+    }
+
+
+def over_views(look: Look, i: int, colors: Optional[np.ndarray] = None,
+               title: str = 'view') -> dict:
+    """The views of cloud i, with colours (V, H, W, 3) over them."""
+    images = look.images[i].movedim(1, -1).numpy()
+    if colors is not None:
+        images = blend(images, colors)
+    return {f'{title} {v}': image for v, image in enumerate(images, 1)}
+
+
+def mask_row(centers: list[Tensor], masks: list[Tensor]) -> dict:
+    """The tokens of one cloud, coarsest first.
+
+    Args:
+        centers: (G, 3) of each level, finest first.
+        masks: (G,) bool of each level, True = masked.
+    """
+    row = {}
+    for level in range(len(masks))[::-1]:
+        mask = masks[level]
+        title = f'{int((~mask).sum())} of {len(mask)} visible'
+        if len(masks) > 1:
+            title = f'level {level}: {title}'
+        colors = np.where(mask[:, None], MASKED, VISIBLE)
+        row[title] = Cloud(centers[level].numpy(), colors)
+    return row
+
+
+def prediction_row(sample: dict) -> dict:
+    """What a pretrainer predicts of one cloud, by what its dict holds."""
+    if 'cosine' in sample:
+        low, high = sample['cosine'].aminmax()
+        return {f'cosine to the target, {low:.2f} to {high:.2f}': Cloud(
+            sample['masked'].numpy(),
+            heat(sample['cosine'], colormaps['viridis']))}
+    visible, pred = (
+        Cloud(sample[key].numpy(), np.broadcast_to(color, sample[key].shape))
+        for key, color in (('visible', VISIBLE), ('pred', PREDICTED)))
+    both = Cloud(*map(np.concatenate, zip(visible, pred)))
+    return dict(visible=visible, predicted=pred, both=both)
+
+
+def plain(points: Tensor) -> Cloud:
+    """Points (N, 3), coloured by their height."""
+    return Cloud(points.numpy(), by_height(points))
+
+
+def legend_of(rows: dict) -> dict:
+    """What the colours in the rows of a sheet mean."""
+    legend = {}
+    if 'looked at' in rows:
+        legend['least salient'], legend['most salient'] = heat([0., 1.])
+    if 'masked' in rows:
+        legend |= dict(visible=VISIBLE, masked=MASKED)
+    if 'predicted' in rows.get('predicted', {}):
+        legend['predicted'] = PREDICTED
+    return legend
