@@ -1,5 +1,6 @@
-# I2P-MAE for two CPU cores, with an image teacher of its own statistics and a
-# mask that follows it: saliencies are standardised for each cloud.
+# I2P-MAE for two CPU cores, with an image teacher of its own statistics. Ours: a
+# mask that follows the teacher (saliencies are standardised for each cloud),
+# features of mean 0 and variance 1, and a weight that makes both losses alike.
 _base_ = './point-m2ae_pt-t.py'
 
 model = dict(
@@ -9,14 +10,15 @@ model = dict(
         type='DenseTarget',
         precision='bf16',
         images_at_once=32,
-        projector=dict(type='AxisProjector', size=160),
+        projector=dict(type='AxisProjector', size=128),
         teacher=dict(
             type='TimmTeacher',
             model_name='mobilenetv2_100',
             model_kwargs=dict(
                 pad_type='same',
-                pretrained_cfg_overlay=dict(input_size=(3, 160, 160))),
+                pretrained_cfg_overlay=dict(input_size=(3, 128, 128))),
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
             checkpoint='weights/mobilenetv2_100.safetensors')),
-    semantic_loss=dict(type='L2Loss'))
+    standardize=True,
+    semantic_loss=dict(type='L2Loss', loss_weight=0.1))

@@ -33,6 +33,9 @@ class I2PMAE(M2AE):
             patches: :class:`SaliencyMasker` uses it.
         semantic_loss: Config of the loss between features; None: the teacher
             guides the mask alone.
+        standardize: Bring each channel of the teacher's maps to mean 0 and
+            variance 1, by the statistics of the batch. Ours; without it,
+            features of a scale far from 1 are learned slowly.
         kwargs: Of :class:`M2AE`.
     """
 
@@ -41,14 +44,26 @@ class I2PMAE(M2AE):
                  *,
                  target: dict,
                  semantic_loss: Optional[dict],
+                 standardize: bool = False,
                  **kwargs):
         super().__init__(backbone, **kwargs)
         self.target = MODELS.build(target)
-        self.semantic = self.to_feats = None
+        self.semantic = self.to_feats = self.standardize = None
+        if standardize:
+            self.standardize = nn.BatchNorm2d(
+                self.target.map_dims, affine=False)
         if semantic_loss:
             self.semantic = MODELS.build(semantic_loss)
             self.to_feats = nn.Linear(self.decoder.embed_dims,
                                       self.group_size * self.target.dims)
+
+    def see(self, points: Tensor) -> Seen:
+        """What the teacher makes of points (B, N, 3)."""
+        seen = self.target.see(points)
+        if self.standardize is None:
+            return seen
+        feats = self.standardize(seen.feats.flatten(0, 1))
+        return seen._replace(feats=feats.view_as(seen.feats))
 
     def guided_mask(self, seen: Seen, patches: Sequence[Patches]) -> Tensor:
         """(B, G) bool of the top level, True = masked."""
@@ -57,7 +72,7 @@ class I2PMAE(M2AE):
             centers, scores=self.target.saliency_at(seen, centers))
 
     def draw_mask(self, points: Tensor, patches: Sequence[Patches]) -> Tensor:
-        return self.guided_mask(self.target.see(points), patches)
+        return self.guided_mask(self.see(points), patches)
 
     def targets(self, seen: Seen, points: Tensor, patches: Sequence[Patches],
                 visible: VisibleTokens) -> Tensor:
@@ -86,7 +101,7 @@ class I2PMAE(M2AE):
         """Chamfer distance at masked patches, features at visible ones."""
         points = points[..., :3].contiguous()
         patches = self.backbone.group(points)
-        seen = self.target.see(points)
+        seen = self.see(points)
         out = self.decode(patches, self.guided_mask(seen, patches))
         losses = self.losses(out)
         if self.semantic is not None:

@@ -37,6 +37,7 @@ class DenseTarget(BaseTarget):
             memory; None: those of all clouds.
 
     Attributes:
+        map_dims: D, channels of a map of features.
         dims: V * D, features of all views side by side.
     """
 
@@ -50,7 +51,8 @@ class DenseTarget(BaseTarget):
         self.images_at_once = images_at_once
         self.projector = MODELS.build(
             projector or dict(type='mmkd3d.AxisProjector'))
-        self.dims = self.projector.num_views * self.teacher.dense_dims
+        self.map_dims = self.teacher.dense_dims
+        self.dims = self.projector.num_views * self.map_dims
 
     @torch.no_grad()
     def see(self, points: Tensor) -> Seen:
