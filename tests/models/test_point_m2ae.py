@@ -207,8 +207,9 @@ def test_masked_tokens_go_up_as_they_were_embedded():
     patches, embedded, gathered = net.group(clouds()), [], []
     for embed in net.embeds:
         embed.register_forward_hook(
-            lambda _, given, out: (gathered.append(given[0]),
-                                   embedded.append(out)))
+            lambda _, given, out: gathered.append(given[0]))
+        embed.register_forward_hook(
+            lambda _, given, out: embedded.append(out))
     out = net.encode(patches, mask)
     for i, hidden in enumerate(out['masks'][:-1]):
         for b in range(3):
