@@ -1,5 +1,5 @@
 # As votenet_pt-t_1xb2-60e_scannet-small.py, on the hierarchical student of
-# ../i2p_mae/i2p-mae_pt-t_1xb64-20e_psb.py: 256 seeds, the tokens of the finest
+# ../i2p_mae/i2p-mae_pt-t_1xb16-20e_psb.py: 256 seeds, the tokens of the finest
 # level, to which the others are carried.
 _base_ = './votenet_pt-t_1xb2-60e_scannet-small.py'
 
@@ -17,5 +17,5 @@ model = dict(
         center_input=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/i2p-mae_pt-t_1xb64-20e_psb/epoch_20.pth')),
+            checkpoint='work_dirs/i2p-mae_pt-t_1xb16-20e_psb/epoch_20.pth')),
     neck=dict(in_channels=(32, 64, 128), num_levels=3))

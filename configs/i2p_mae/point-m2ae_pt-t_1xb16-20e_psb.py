@@ -6,8 +6,8 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-train_dataloader = dict(batch_size=64)
+train_dataloader = dict(batch_size=16)
 param_scheduler = dict(period=20, warmup=2, lag=0)
 train_cfg = dict(max_epochs=20)
 default_hooks = dict(checkpoint=dict(interval=10))
-auto_scale_lr = dict(base_batch_size=64)
+auto_scale_lr = dict(base_batch_size=16)

@@ -1,5 +1,5 @@
 # I2P-MAE on the 904 training shapes of the Princeton Shape Benchmark, as
-# point-m2ae_pt-t_1xb64-20e_psb.py, taught by a MobileNetV2 (make its weights
+# point-m2ae_pt-t_1xb16-20e_psb.py, taught by a MobileNetV2 (make its weights
 # with tools/prepare_data/mobilenetv2_teacher.py). Two CPU cores.
 _base_ = [
     '../_base_/models/i2p-mae_pt-t.py', '../_base_/datasets/psb.py',
@@ -7,8 +7,8 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-train_dataloader = dict(batch_size=64)
+train_dataloader = dict(batch_size=16)
 param_scheduler = dict(period=20, warmup=2, lag=0)
 train_cfg = dict(max_epochs=20)
 default_hooks = dict(checkpoint=dict(interval=10))
-auto_scale_lr = dict(base_batch_size=64)
+auto_scale_lr = dict(base_batch_size=16)
