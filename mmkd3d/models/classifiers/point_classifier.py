@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
+from ..modules.pyramid import PyramidGroup
 from ..modules.side_branch import SideBranch
 from .transfer import eval_frozen, freeze
 
@@ -54,6 +55,12 @@ class PointClassifier(BaseModel):
                 "transfer_type='mlp-3'.")
         self.side = None
         if transfer_type == 'side':
+            if isinstance(self.backbone.group, PyramidGroup):
+                raise ValueError(
+                    "transfer_type='side' blends the tokens of a student with "
+                    'patches of one size, and a '
+                    f'{type(self.backbone).__name__} has a pyramid of them: '
+                    "take 'full', 'bit-fit' or another student.")
             self.side = SideBranch(self.backbone.embed_dims)
         self.frozen_eval = frozen_eval or transfer_type == 'probe'
         freeze(self, transfer_type)
