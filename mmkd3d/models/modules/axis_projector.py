@@ -110,8 +110,11 @@ def split_views(points: Tensor) -> tuple[Tensor, Tensor]:
         Row and column (B, V, N, 2), value (B, V, N); float32.
     """
     check_cloud('points', points)
-    points = points.float()
-    views = torch.stack([points[..., view] for view in VIEWS], 1)
+    axes = points.float().unbind(-1)
+    # a list as an index would be copied to the device, which waits for it
+    views = torch.stack([
+        torch.stack([axes[axis] for axis in view], -1) for view in VIEWS
+    ], 1)
     return views[..., :2], views[..., 2]
 
 

@@ -19,7 +19,8 @@ class RowBatchNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Norm rows (N, C)."""
-        if x.is_cuda or not self.training or x.dtype != torch.float32:
+        if (x.device.type != 'cpu' or not self.training
+                or x.dtype != torch.float32):
             return super().forward(x)
         if len(x) < 2:
             raise ValueError('Batch statistics need more than one row, got '
