@@ -32,8 +32,8 @@ class ModelNet40(ArrayDataset):
         data_root: ROOT.
         split: 'train' (9,843; ModelNet10: 3,991) or 'test' (2,468; 908).
         num_classes: 40, or 10 for ModelNet10's lists in the same folder.
-        source: 'dat', 'txt', 'h5', or 'auto': the h5 files or the cached file
-            where they are there.
+        source: 'dat', 'txt', 'h5' (ModelNet40 only), or 'auto': the h5 files
+            or the cached file where they are there.
         pipeline: Transforms, from ``LoadPoints`` on; with ``channels=6``
             normals come along.
         kwargs: See :class:`PointDataset`.
@@ -67,7 +67,8 @@ class ModelNet40(ArrayDataset):
         """One item per shape; text files are opened by ``LoadPoints``."""
         root = Path(self.data_root)
         files = sorted(root.glob(f'ply_data_{self.split}*.h5'))
-        if self.source == 'h5' or (self.source == 'auto' and files):
+        if self.source == 'h5' or (self.source == 'auto' and files
+                                   and self.stem == 'modelnet40'):
             return self._from_h5(root, files)
         cached = root / f'{self.stem}_{self.split}_8192pts_fps.dat'
         if self.source == 'dat' or (self.source == 'auto'
