@@ -11,6 +11,7 @@ model = dict(
         num_groups=(512, 256, 64),
         group_sizes=(16, 8, 8),
         radii=(0.32, 0.64, 1.28),
+        fps_rule='mmcv',  # no point of a room is left out
         drop_path_rate=0.1,
         init_cfg=dict(
             type='Pretrained',

@@ -1,6 +1,6 @@
-# Segmentation with the hierarchical student (I2P-MAE, spec, section 12). There,
-# each batch made two steps: optim_wrapper.type=mmkd3d.RepeatStepOptimWrapper
-# does so.
+# Segmentation with the hierarchical student (I2P-MAE, spec, section 12).
+# There, each batch made two steps: optim_wrapper.type=
+# mmkd3d.RepeatStepOptimWrapper does so.
 _base_ = './segment_adamw_300e.py'
 
 optim_wrapper = dict(

@@ -1,5 +1,5 @@
-# Few-shot finetuning, as on ModelNet40 with half the epochs (Point-M2AE; I2P-MAE
-# published no config); the data's file says how to choose an episode.
+# Few-shot finetuning, as on ModelNet40 with half the epochs (Point-M2AE;
+# I2P-MAE published no config); the data's file says how to choose an episode.
 _base_ = [
     '../../_base_/models/m2ae-classifier_base.py',
     '../../_base_/datasets/modelnet_fewshot.py',

@@ -1,7 +1,7 @@
 # Finetuning on PB_T50_RS, the hardest variant of ScanObjectNN. The published
-# augmentation turns all clouds of a batch by one angle, and its sampling leaves
-# out points within 3.2 cm of the origin; here each cloud turns by its own, and
-# all points are kept.
+# augmentation turns all clouds of a batch by one angle, and its sampling
+# leaves out points within 3.2 cm of the origin; here each cloud turns by its
+# own, and all points are kept.
 _base_ = [
     '../../_base_/models/m2ae-classifier_base.py',
     '../../_base_/datasets/scanobjectnn.py',
