@@ -79,7 +79,7 @@ def test_squares_that_reach_beyond_the_border_are_moved_onto_it():
 
 @pytest.mark.parametrize('radius', [0, 1, 3])
 def test_box_sum_keeps_the_sum_and_equals_a_loop(radius):
-    images = torch.randn(2, 3, 9, 7)
+    images = torch.randn(2, 3, 9, 7, dtype=torch.float64)
     images[..., [0, -1], :] = images[..., [0, -1]] = 0
     expected = torch.zeros_like(images)
     for row in range(9):
