@@ -184,7 +184,7 @@ def test_all_blocks_and_norms_are_the_original_ones(net):
         net(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize('build', [vit, deit_distilled, clip])
+@pytest.mark.parametrize('build', [vit, deit_distilled])
 def test_the_tokens_of_an_image_end_as_in_the_model(build):
     teacher = build()
     image = torch.rand(2, 3, 32, 32)
@@ -198,6 +198,24 @@ def test_the_tokens_of_an_image_end_as_in_the_model(build):
     net.pre = nn.Identity()  # It comes before the first block.
     tokens = net(caught[0])[:, -out['tokens'].shape[1]:]
     torch.testing.assert_close(tokens, out['tokens'], rtol=1e-4, atol=1e-4)
+
+
+def test_clip_ends_as_in_the_model():
+    teacher = clip()
+    image = torch.rand(2, 3, 32, 32)
+    expected = teacher.net.forward_intermediates(
+        teacher.prepare(image),
+        indices=1,
+        normalize_intermediates=True,
+        intermediates_only=True,
+        output_fmt='NLC',
+        output_extra_tokens=True)
+    out = teacher(image)
+    tokens, = expected['image_intermediates']
+    first, = expected['image_intermediates_prefix']
+    torch.testing.assert_close(out['tokens'], tokens, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        out['global'], first[:, 0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize('name', ['mixer_s32_224', 'resmlp_12_224'])

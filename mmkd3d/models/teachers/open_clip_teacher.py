@@ -94,8 +94,4 @@ class OpenClipTeacher(ImageTeacher):
                 f'The image tower of {self.model_name} is a ResNet: it has no '
                 'blocks to run on tokens. Choose a ViT, such as '
                 'ViT-B-16-quickgelu.')
-        return TokenTransformer(
-            self.net.transformer.resblocks,
-            self.net.ln_post,
-            self.embed_dims,
-            pre=self.net.ln_pre)
+        return self.tower.transformer

@@ -6,8 +6,9 @@ import torch.nn as nn
 from torch import Tensor
 
 from .open_clip_models import import_open_clip
-from .saliency import (activation_energy, class_attention, inputs_of,
-                       query_attention, to_map, why_no_attention)
+from .saliency import (activation_energy, class_attention, query_attention,
+                       to_map)
+from .token_transformer import TokenTransformer
 
 
 class ViTTower:
@@ -24,25 +25,31 @@ class ViTTower:
         no_attention: Why there is no attention to read; None if there is.
     """
 
+    no_attention = None
+
     def __init__(self, net: nn.Module, projection: bool):
         self.net, self.projection = net, projection
         self.embed_dims = net.transformer.width
         self.global_dims = self.dense_dims = (
             net.output_dim if projection else self.embed_dims)
-        self.no_attention = why_no_attention(net.transformer.resblocks, True)
+        blocks = net.transformer.resblocks
+        # Under autocast its own attention copies its weights for every image.
+        self.transformer = TokenTransformer(
+            blocks, net.ln_post, self.embed_dims, pre=net.ln_pre)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Class token and patches with their positions, (B, 1 + L, D)."""
+        x = self.net.conv1(pixels).flatten(2).transpose(1, 2)
+        first = self.net.class_embedding.to(x.dtype).expand(len(x), 1, -1)
+        x = torch.cat([first, x], dim=1)
+        return x + self.net.positional_embedding.to(x.dtype)
 
     def forward(self, pixels: Tensor) -> dict:
         """``global``, ``tokens`` and ``grid_size`` of a teacher."""
-        out = self.net.forward_intermediates(
-            pixels,
-            indices=1,
-            normalize_intermediates=True,
-            intermediates_only=True,
-            output_fmt='NLC',
-            output_extra_tokens=True)
+        x = self.transformer(self.embed(pixels))
         return {
-            'global': self.project(out['image_intermediates_prefix'][0][:, 0]),
-            'tokens': out['image_intermediates'][0],
+            'global': self.project(x[:, 0]),
+            'tokens': x[:, 1:],
             'grid_size': self.net.grid_size
         }
 
@@ -55,18 +62,18 @@ class ViTTower:
             attention: Of the class token in the last block. Else the energy
                 of what the last norm gets; behind it, places differ little.
         """
-        watched = (
-            self.net.transformer.resblocks[-1]
-            if attention else self.net.ln_post)
-        with inputs_of(watched) as seen:
-            tokens = self.forward(pixels)['tokens']
+        x = self.transformer.pre(self.embed(pixels))
+        last = len(self.transformer.blocks) - 1
+        for index in range(last):
+            x = self.transformer.run_block(index, x)
         if attention:
-            saliency = class_attention(watched, seen[0])[:, 1:]
-            saliency = saliency.unflatten(1, self.net.grid_size)
-        else:
-            saliency = activation_energy(
-                to_map(seen[0][:, 1:], self.net.grid_size))
-        return to_map(self.project(tokens), self.net.grid_size), saliency
+            saliency = class_attention(self.transformer.blocks[last], x)
+            saliency = saliency[:, 1:].unflatten(1, self.net.grid_size)
+        x = self.transformer.run_block(last, x)
+        if not attention:
+            saliency = activation_energy(to_map(x[:, 1:], self.net.grid_size))
+        tokens = self.project(self.transformer.norm(x)[:, 1:])
+        return to_map(tokens, self.net.grid_size), saliency
 
     def project(self, feats: Tensor) -> Tensor:
         return feats @ self.net.proj if self.projection else feats
