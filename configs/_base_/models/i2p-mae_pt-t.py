@@ -1,5 +1,5 @@
-# I2P-MAE for two CPU cores, with an image teacher of its own statistics. Ours: a
-# mask that follows the teacher (saliencies are standardised for each cloud),
+# I2P-MAE for two CPU cores, with an image teacher of its own statistics. Ours:
+# a mask that follows the teacher (saliencies are standardised for each cloud),
 # features of mean 0 and variance 1, and a weight that makes both losses alike.
 _base_ = './point-m2ae_pt-t.py'
 
