@@ -81,3 +81,15 @@ def test_pictures_in_parts_give_the_same_maps():
     parts = model.see(points)
     for a, b in zip(whole[:2], parts[:2]):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize('cfg, message', [
+    (dict(type='mmkd3d.M2AE',
+          backbone=dict(type='mmkd3d.PointTransformer')),
+     'M2AE is for students with levels, .* got PointTransformer'),
+    (dict(type='mmkd3d.PointMAE', backbone=i2p_mae()['backbone']),
+     'PointMAE is for students without levels, got PointM2AE')])
+def test_methods_say_which_students_they_are_for(cfg, message):
+    parts = {k: i2p_mae()[k] for k in ('decoder', 'masker', 'loss')}
+    with pytest.raises(ValueError, match=message):
+        build(dict(parts, **cfg))

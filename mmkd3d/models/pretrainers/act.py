@@ -67,6 +67,8 @@ class ACT(BasePretrainer):
         init_cfg: As in mmengine.
     """
 
+    with_levels = False
+
     def __init__(self,
                  backbone: dict,
                  teacher: dict,

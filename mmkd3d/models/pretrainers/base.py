@@ -9,6 +9,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from ..modules.patch_group import Patches
+from ..modules.pyramid import PyramidGroup
 
 
 class BasePretrainer(BaseModel):
@@ -21,7 +22,16 @@ class BasePretrainer(BaseModel):
             teacher and writes its own ``extract_feat``.
         data_preprocessor: Default ``dict(type='PointDataPreprocessor')``.
         init_cfg: As in mmengine.
+
+    Attributes:
+        with_levels: Whether the method is for students with levels of
+            different resolution, True, or without; None: for both.
+
+    Raises:
+        ValueError: A student of the other kind.
     """
+
+    with_levels: Optional[bool] = None
 
     def __init__(self,
                  backbone: Optional[dict] = None,
@@ -34,6 +44,7 @@ class BasePretrainer(BaseModel):
             init_cfg)
         if backbone is not None:
             self.backbone = MODELS.build(backbone)
+            self._check_levels()
 
     def forward(self,
                 inputs: dict,
@@ -70,6 +81,19 @@ class BasePretrainer(BaseModel):
     def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
         """For every cloud a dict of arrays to draw."""
         raise NotImplementedError
+
+    def _check_levels(self) -> None:
+        """``ValueError`` if the student is not of the kind for this method."""
+        group = getattr(self.backbone, 'group', None)
+        found = isinstance(group, PyramidGroup)
+        if self.with_levels not in (None, found):
+            fitting = ('with levels, such as PointM2AE'
+                       if self.with_levels else 'without levels')
+            raise ValueError(
+                f'{type(self).__name__} is for students {fitting}, got '
+                f'{type(self.backbone).__name__}. Take another student, or '
+                f'{"another method" if self.with_levels else "M2AE, I2PMAE"}.')
+
 
 
 def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor,

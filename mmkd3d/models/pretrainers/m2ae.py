@@ -48,6 +48,8 @@ class M2AE(BasePretrainer):
         ValueError: Decoder and student do not fit, or nothing is masked.
     """
 
+    with_levels = True
+
     def __init__(self,
                  backbone: dict,
                  *,

@@ -40,6 +40,8 @@ class MaskedDistillation(BasePretrainer):
         init_cfg: As in mmengine.
     """
 
+    with_levels = False
+
     def __init__(self,
                  backbone: dict,
                  *,

@@ -29,6 +29,8 @@ class PointMAE(BasePretrainer):
         init_cfg: As in mmengine.
     """
 
+    with_levels = False
+
     def __init__(self,
                  backbone: dict,
                  *,

@@ -64,6 +64,8 @@ class ReCon(BasePretrainer):
             to be rebuilt.
     """
 
+    with_levels = False
+
     def __init__(self,
                  backbone: dict,
                  *,
