@@ -16,8 +16,8 @@ from .published import make_published
 from .published_i2p_mae import FORMS
 from .step import Case, Method
 
-TARGET_HEADER = ('targets', 'time', 'whole maps / this', 'peak',
-                 'whole maps / this')
+TARGET_HEADER = ('targets', 'time', 'time of whole maps / this', 'peak',
+                 'peak of whole maps / this')
 
 
 class Mode(NamedTuple):
@@ -178,13 +178,16 @@ def target_rows(case: Case) -> list[list[str]]:
     reference = found['whole maps']
     return [[
         name,
-        format_seconds(took.seconds), f'{reference.seconds / took.seconds:.1f}x',
-        format_bytes(took.peak), _ratio(reference.peak, took.peak)
+        format_seconds(took.seconds),
+        _ratio(reference.seconds, took.seconds),
+        format_bytes(took.peak),
+        _ratio(reference.peak, took.peak)
     ] for name, took in found.items()]
 
 
-def _ratio(reference: int | None, peak: int | None) -> str:
-    return f'{reference / peak:.1f}x' if reference and peak else ''
+def _ratio(reference: float | None, this: float | None) -> str:
+    """Empty where memory can not be told."""
+    return f'{reference / this:.1f}x' if reference and this else ''
 
 
 def measure_targets(mode: Mode, case: Case) -> Measurement:
