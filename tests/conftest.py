@@ -1,6 +1,7 @@
 """Fixtures of the whole test suite."""
 import os
 
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
@@ -16,6 +17,13 @@ def no_default_scope_is_left_behind():
     """Names without a scope mean the same whatever test ran before."""
     yield
     DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(autouse=True)
+def draws_are_the_same_in_every_run():
+    """A test fails always or never."""
+    torch.manual_seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(scope='session')
