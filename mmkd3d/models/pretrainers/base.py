@@ -95,7 +95,6 @@ class BasePretrainer(BaseModel):
                 f'{"another method" if self.with_levels else "M2AE, I2PMAE"}.')
 
 
-
 def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor,
                         pred: Tensor) -> list:
     """For every cloud ``input``, ``visible`` and ``pred`` points.
