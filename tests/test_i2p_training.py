@@ -176,7 +176,9 @@ def downstream(name, checkpoint, head, **model):
     return cfg
 
 
-@pytest.mark.parametrize('name', ['modelnet40', 'scanobjectnn-hardest'])
+@pytest.mark.parametrize('name', [
+    'modelnet40', pytest.param('scanobjectnn-hardest', marks=pytest.mark.slow)
+])
 def test_a_classifier_starts_from_it_and_learns(pretrained, tmp_path, name):
     cfg = downstream(f'cls_i2p-mae_1xb32-300e_{name}', pretrained[2],
                      dict(HIDDEN, in_channels=24, num_classes=2))
