@@ -2,6 +2,7 @@
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
+from mmengine.structures import BaseDataElement
 
 from tests.models.small_m2ae import (build, clouds, decoder, i2p_mae, m2ae,
                                      student)
@@ -254,6 +255,37 @@ def test_a_student_of_settings_that_do_not_fit_is_an_error(options, text):
 def test_a_decoder_that_does_not_fit_is_an_error(cfg, text):
     with pytest.raises(ValueError, match=text):
         build(m2ae(decoder=cfg))
+
+
+def classifier(transfer_type):
+    linear = transfer_type == 'linear'
+    return build(
+        dict(
+            type='mmkd3d.PointClassifier',
+            backbone=student(norm_levels=()),
+            head=dict(
+                type='mmkd3d.ClsHead', in_channels=24, num_classes=2,
+                norm=True, pooling=('mean', 'max'),
+                hidden_dims=() if linear else (8, )),
+            transfer_type=transfer_type))
+
+
+@pytest.mark.parametrize('transfer_type', ['full', 'mlp-3', 'linear', 'probe',
+                                           'bit-fit'])
+def test_what_a_way_of_finetuning_trains_gets_a_gradient(transfer_type):
+    net = classifier(transfer_type).train()
+    samples = [BaseDataElement(gt_label=torch.tensor(i % 2)) for i in range(3)]
+    net(dict(points=clouds()), samples, mode='loss')['loss_cls'].backward()
+    trained = {n for n, p in net.named_parameters() if p.requires_grad}
+    assert trained == {
+        n for n, p in net.named_parameters() if p.grad is not None}
+    assert any(n.startswith('backbone.') for n in trained) == (
+        transfer_type in ('full', 'bit-fit'))
+
+
+def test_a_side_branch_is_refused():
+    with pytest.raises(ValueError, match="'side' .* PointM2AE has a pyramid"):
+        classifier('side')
 
 
 @pytest.fixture(scope='module')
