@@ -4,7 +4,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import io
-import os
 import platform
 import subprocess
 import sys
