@@ -65,11 +65,52 @@ def test_losses(options, names):
     assert all(torch.isfinite(v) and v > 0 for v in losses.values())
 
 
+@pytest.mark.parametrize('name, own, other', [
+    ('loss_chamfer', 'to_points', 'to_feats'),
+    ('loss_semantic', 'to_feats', 'to_points')])
+def test_each_loss_teaches_the_student_through_its_own_head(name, own, other):
+    model = build(i2p_mae())
+    model.loss(clouds(), None)[name].backward()
+    reached = {n for n, p in model.named_parameters()
+               if p.grad is not None and p.grad.any()}
+    wanted = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert reached == {n for n in wanted if not n.startswith(other)}
+    assert any(n.startswith(own) for n in reached)
+
+
+@torch.no_grad()
+def test_losses_are_those_of_loops_over_tokens():
+    model, points = build(i2p_mae()), clouds()
+    patches, seen = model.backbone.group(points), model.see(points)
+    out = model.decode(patches, model.guided_mask(seen, patches))
+    targets = model.targets(seen, points, patches, VisibleTokens.of(out.mask))
+    losses = model.losses(out) | model.semantic_losses(out, targets)
+    forth, back, squares, visible = [], [], [], 0
+    for b, row in enumerate(out.mask.tolist()):
+        for g, masked in enumerate(row):
+            token = out.tokens[b, g]
+            if masked:
+                gaps = torch.cdist(
+                    model.to_points(token).view(-1, 3),
+                    out.patches.points[b, g]).square()
+                forth += gaps.amin(1).tolist()
+                back += gaps.amin(0).tolist()
+            else:
+                pred = model.to_feats(token).view(4, -1)
+                squares += (pred - targets[visible]).square().flatten()
+                visible += 1
+    chamfer = sum(forth) / len(forth) + sum(back) / len(back)
+    assert losses['loss_chamfer'].item() == pytest.approx(chamfer, rel=1e-4)
+    torch.testing.assert_close(
+        losses['loss_semantic'], torch.stack(squares).mean())
+
+
 def test_the_teacher_sees_each_cloud_once_in_a_step(monkeypatch):
     model, calls = build(i2p_mae()), []
     see = model.target.teacher.forward_dense
-    monkeypatch.setattr(model.target.teacher, 'forward_dense',
-                        lambda images: calls.append(len(images)) or see(images))
+    monkeypatch.setattr(
+        model.target.teacher, 'forward_dense',
+        lambda images: calls.append(len(images)) or see(images))
     model.loss(clouds(4), None)
     assert calls == [12]
 
