@@ -19,11 +19,24 @@ def no_default_scope_is_left_behind():
     DefaultScope._instance_dict.clear()
 
 
+def seed(value):
+    torch.manual_seed(value)
+    np.random.seed(value)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def fixtures_draw_the_same_in_every_run():
+    """What a module's tests share doesn't depend on the module before it.
+
+    Nor is it what a test draws for itself.
+    """
+    seed(1)
+
+
 @pytest.fixture(autouse=True)
-def draws_are_the_same_in_every_run():
+def tests_draw_the_same_in_every_run():
     """A test fails always or never."""
-    torch.manual_seed(0)
-    np.random.seed(0)
+    seed(0)
 
 
 @pytest.fixture(scope='session')

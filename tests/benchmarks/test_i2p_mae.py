@@ -1,17 +1,16 @@
 """The reference mode of I2P-MAE's benchmark computes what ours computes."""
-import copy
-
 import pytest
 import torch
-from timm.layers import DropPath
 
 from mmkd3d.benchmarks.i2p_mae import (I2PMAEStep, Mode, build_model,
                                        clip_config, target_rows)
-from mmkd3d.benchmarks.published import make_published, parts_of
+from mmkd3d.benchmarks.published import parts_of
 from mmkd3d.benchmarks.published_i2p_mae import FORMS, propagate_by_id
 from mmkd3d.benchmarks.step import Case, run_mode
 from mmkd3d.models.modules.pyramid import propagate_mask
 from mmkd3d.models.modules.row_norm import RowBatchNorm
+
+from .forms import with_published
 
 pytest.importorskip('open_clip')
 CASE = Case(4, 'cpu', True, torch.get_num_threads(), 'highest')
@@ -21,16 +20,7 @@ CASE = Case(4, 'cpu', True, torch.get_num_threads(), 'highest')
 def pair():
     """A tiny model in train mode, and its published form."""
     model = build_model(Mode(), clip_config(quick=True), quick=True)
-    model.double()  # in float32 rounding may choose another one of two maxima
-    for part in parts_of(model):
-        if isinstance(part, DropPath):
-            part.drop_prob = 0.
-        for name, parameter in part.named_parameters(recurse=False):
-            if 'Norm' in type(part).__name__:
-                parameter.data += 0.3 * torch.randn_like(parameter)
-    published = copy.deepcopy(model)
-    make_published(published, FORMS)
-    return model, published
+    return with_published(model, FORMS)
 
 
 @pytest.fixture

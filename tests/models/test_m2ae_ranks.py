@@ -1,12 +1,9 @@
 """Point-M2AE and I2P-MAE on two processes, with no parameter unused."""
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import build_optim_wrapper
 
 from .small_m2ae import build, clouds, i2p_mae, m2ae, student
+from .two_ranks import on_two_ranks, train
 
 ALL = {'chamfer', 'semantic'}
 CASES = {
@@ -30,41 +27,18 @@ CASES = {
 
 
 def two_steps(rank, cfg):
-    """The losses' names, whether weights moved, and the weights."""
-    model = build(cfg)
-    before = [p.detach().clone() for p in model.parameters()]
-    optim = build_optim_wrapper(
-        model, dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)))
-    wrapped = MMDistributedDataParallel(model, find_unused_parameters=False)
-    names = set()
-    for step in range(2):
-        points = clouds(3, seed=10 * step + rank)
-        names |= wrapped.train_step(dict(inputs=dict(points=[*points])),
-                                    optim).keys()
-    weights = [p.detach() for p in model.parameters()]
-    moved = any(not torch.equal(a, b) for a, b in zip(weights, before))
-    return sorted(names), moved, torch.cat([w.flatten() for w in weights])
-
-
-def one_rank(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
-    results = {}
-    for name, (cfg, _) in CASES.items():
-        try:
-            results[name] = two_steps(rank, cfg)
-        except RuntimeError as error:
-            results[name] = str(error)
-    torch.save(results, f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    batches = [
+        dict(inputs=dict(points=[*clouds(3, seed=10 * step + rank)]))
+        for step in range(2)
+    ]
+    return train(build(cfg), batches)
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('ranks')
-    mp.spawn(one_rank, (str(folder), ), nprocs=2)
-    return [torch.load(folder / f'{rank}.pt') for rank in range(2)]
+    return on_two_ranks(
+        tmp_path_factory.mktemp('ranks'), two_steps,
+        {name: cfg for name, (cfg, _) in CASES.items()})
 
 
 @pytest.mark.slow

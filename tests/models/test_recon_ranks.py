@@ -1,13 +1,10 @@
 """ReCon on two processes, whole and with a part left out."""
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import build_optim_wrapper
 
 from tests.models import stub_teachers
 from tests.models.test_recon import SIZES, recon
+from tests.models.two_ranks import on_two_ranks, train
 
 IMAGE = dict(
     type='mmkd3d.ImageTarget', teacher=dict(type='mmkd3d.StubImageTeacher'))
@@ -48,47 +45,24 @@ CASES = {
 
 
 def two_steps(rank, kwargs):
-    """The losses' names, and whether the weights moved to a finite place."""
-    model = recon(**{'targets': TARGETS, **kwargs})
-    before = [p.detach().clone() for p in model.parameters()]
-    optim = build_optim_wrapper(
-        model, dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)))
-    wrapped = MMDistributedDataParallel(model, find_unused_parameters=False)
-    names = set()
+    batches = []
     for step in range(2):
         begin = 10 * step + 4 * rank
-        data = dict(
+        batches.append(dict(
             inputs=dict(points=[
                 torch.cat([stub_teachers.cloud(i + 100 * k) for k in (1, 2)])
                 for i in range(begin, begin + 4)
             ]),
             data_samples=stub_teachers.make_samples(
-                4, begin=begin, image=stub_teachers.picture))
-        names |= wrapped.train_step(data, optim).keys()
-    weights = [p.detach() for p in model.parameters()]
-    moved = any(not torch.equal(a, b) for a, b in zip(weights, before))
-    return sorted(names), moved, torch.cat([w.flatten() for w in weights])
-
-
-def one_rank(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
-    results = {}
-    for name, (kwargs, _) in CASES.items():
-        try:
-            results[name] = two_steps(rank, kwargs)
-        except RuntimeError as error:
-            results[name] = str(error)
-    torch.save(results, f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+                4, begin=begin, image=stub_teachers.picture)))
+    return train(recon(**{'targets': TARGETS, **kwargs}), batches)
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('ranks')
-    mp.spawn(one_rank, (str(folder), ), nprocs=2)
-    return [torch.load(folder / f'{rank}.pt') for rank in range(2)]
+    return on_two_ranks(
+        tmp_path_factory.mktemp('ranks'), two_steps,
+        {name: kwargs for name, (kwargs, _) in CASES.items()})
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from mmkd3d.models.targets.dense import Seen
 from mmkd3d.registry import MODELS
 from tests.helpers import (load_case, parity_cases, reference_state,
                            reference_tensor, thin)
+from tests.parity.test_i2p_downstream import student
 from tests.parity.test_i2p_guidance import Guidance, clip_teacher
 
 PRETRAIN = parity_cases('i2p_mae/pretrain*')
@@ -27,24 +28,11 @@ class GivenMaps(nn.Module):
         self.dense_dims = dims
 
 
-def sizes(config: dict) -> dict:
-    """Our arguments of the student in a published config."""
-    return dict(
-        level_dims=config['encoder_dims'],
-        depths=config['encoder_depths'],
-        num_heads=config['num_heads'],
-        num_groups=config['num_groups'],
-        group_sizes=config['group_sizes'],
-        radii=config['local_radius'],
-        drop_path_rate=config['drop_path_rate'],
-        index_zero_visible=True)
-
-
 def pretrainer(config: dict, teacher: dict) -> dict:
     """Our config of a published one."""
     return dict(
         type='mmkd3d.I2PMAE',
-        backbone=dict(type='mmkd3d.PointM2AE', **sizes(config)),
+        backbone=student(config, index_zero_visible=True),
         decoder=dict(
             type='mmkd3d.M2AEDecoder',
             stage_dims=config['decoder_dims'],
@@ -248,17 +236,17 @@ def test_i2p_trains_as_published(case):
 def test_i2p_gives_the_published_svm_feature(path):
     manifest, arrays = load_case(path)
     tolerance = manifest['tolerance']
-    student = MODELS.build(
-        dict(type='mmkd3d.PointM2AE', **sizes(manifest['config']))).eval()
-    load_pretrained(student, reference_state(manifest))
+    net = MODELS.build(
+        student(manifest['config'], index_zero_visible=True)).eval()
+    load_pretrained(net, reference_state(manifest))
     points = torch.from_numpy(arrays['points'])
     assert_near(
-        student.extract_feat(points), arrays['feature'],
+        net.extract_feat(points), arrays['feature'],
         tolerance['feature'], 'feature')
-    patches = student.group(points)
+    patches = net.group(points)
     assert_groups(patches, arrays, tolerance)
     nothing = torch.zeros(patches[-1].centers.shape[:2], dtype=torch.bool)
-    out = student.encode(patches, nothing)
+    out = net.encode(patches, nothing)
     for i, (level, hidden) in enumerate(zip(out['levels'], out['masks'])):
         np.testing.assert_array_equal(hidden, arrays[f'mask_{i}'])
         assert_near(level[..., :4], arrays[f'enc_{i}_c4'], tolerance['enc'],

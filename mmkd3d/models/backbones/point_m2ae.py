@@ -12,7 +12,7 @@ from ..modules.patch_embed import PatchEmbed
 from ..modules.patch_group import Patches
 from ..modules.pyramid import (PyramidGroup, VisibleTokens, point_indices,
                                propagate_mask)
-from ..modules.transformer import (LocalBlock, PointBlocks, init_transformer,
+from ..modules.transformer import (LocalBlock, block_stacks, init_transformer,
                                    position_mlp)
 from .base import LEVELS, BasePointBackbone
 from .point_transformer import to_unit_cube
@@ -89,16 +89,12 @@ class PointM2AE(BasePointBackbone):
             for i, (dims, width) in enumerate(zip(level_dims, inputs)))
         self.pos_embeds = nn.ModuleList(
             position_mlp(dims, dims) for dims in level_dims)
-        rates = torch.linspace(0, drop_path_rate, sum(depths)).split(
-            list(depths))
-        self.blocks = nn.ModuleList(
-            PointBlocks(
-                dims,
-                depth,
-                num_heads=num_heads,
-                drop_path=rate.tolist(),
-                block=LocalBlock)
-            for dims, depth, rate in zip(level_dims, depths, rates))
+        self.blocks = block_stacks(
+            level_dims,
+            depths,
+            num_heads=num_heads,
+            drop_path_rate=drop_path_rate,
+            block=LocalBlock)
         self.norms = nn.ModuleDict(
             {str(i): nn.LayerNorm(level_dims[i])
              for i in norm_levels})

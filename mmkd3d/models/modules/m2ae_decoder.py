@@ -8,7 +8,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from .propagation import FeaturePropagation
-from .transformer import PointBlocks, init_transformer, position_mlp
+from .transformer import block_stacks, init_transformer, position_mlp
 
 
 @MODELS.register_module()
@@ -49,12 +49,11 @@ class M2AEDecoder(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(1, stage_dims[0]))
         self.pos_embeds = nn.ModuleList(
             position_mlp(dims, dims) for dims in stage_dims)
-        rates = torch.linspace(0, drop_path_rate, sum(depths)).split(
-            list(depths))
-        self.stages = nn.ModuleList(
-            PointBlocks(
-                dims, depth, num_heads=num_heads, drop_path=rate.tolist())
-            for dims, depth, rate in zip(stage_dims, depths, rates))
+        self.stages = block_stacks(
+            stage_dims,
+            depths,
+            num_heads=num_heads,
+            drop_path_rate=drop_path_rate)
         self.propagations = nn.ModuleList(
             FeaturePropagation(fine, coarse, depth) for coarse, fine, depth in
             zip(stage_dims, stage_dims[1:], propagation_depths))

@@ -16,7 +16,11 @@ def position_mlp(embed_dims: int, hidden_dims: int = 128) -> nn.Sequential:
 
 
 class LocalBlock(Block):
-    """timm's block, in which tokens may attend to some others only."""
+    """timm's block, in which tokens may attend to some others only.
+
+    As :class:`PointBlocks` builds it: without layer scales, and without norms
+    of queries and keys.
+    """
 
     def forward(self, x: Tensor, allowed: Optional[Tensor] = None) -> Tensor:
         """Run on tokens (B, L, C).
@@ -94,6 +98,23 @@ class PointBlocks(nn.ModuleList):
             if index in out_indices:
                 wanted[index] = x
         return x, wanted
+
+
+def block_stacks(dims: Sequence[int], depths: Sequence[int], *,
+                 drop_path_rate: float, **kwargs) -> nn.ModuleList:
+    """A stack of blocks for each of several levels.
+
+    Args:
+        dims: Widths.
+        depths: Numbers of blocks.
+        drop_path_rate: Stochastic depth of the last block of all, rising
+            linearly from 0 in the first.
+        kwargs: Of :class:`PointBlocks`.
+    """
+    rates = torch.linspace(0, drop_path_rate, sum(depths)).split(list(depths))
+    return nn.ModuleList(
+        PointBlocks(width, depth, drop_path=rate.tolist(), **kwargs)
+        for width, depth, rate in zip(dims, depths, rates))
 
 
 def init_transformer(module: nn.Module,

@@ -49,10 +49,10 @@ class I2PMAE(M2AE):
         super().__init__(backbone, **kwargs)
         self.target = MODELS.build(target)
         self.semantic = self.to_feats = self.standardize = None
-        if standardize:
-            self.standardize = nn.BatchNorm2d(
-                self.target.map_dims, affine=False)
         if semantic_loss:
+            if standardize:
+                self.standardize = nn.BatchNorm2d(
+                    self.target.map_dims, affine=False)
             self.semantic = MODELS.build(semantic_loss)
             self.to_feats = nn.Linear(self.decoder.embed_dims,
                                       self.group_size * self.target.dims)
@@ -72,7 +72,7 @@ class I2PMAE(M2AE):
             centers, scores=self.target.saliency_at(seen, centers))
 
     def draw_mask(self, points: Tensor, patches: Sequence[Patches]) -> Tensor:
-        return self.guided_mask(self.see(points), patches)
+        return self.guided_mask(self.target.see(points), patches)
 
     def targets(self, seen: Seen, points: Tensor, patches: Sequence[Patches],
                 visible: VisibleTokens) -> Tensor:

@@ -102,6 +102,12 @@ class M2AE(BasePretrainer):
         tokens = self.decoder(out['levels'], centers, mask)
         return Decoded(tokens, out['masks'][self.level], patches[self.level])
 
+    def reconstruct(self, points: Tensor) -> Decoded:
+        """Mask points (B, N, 3+F), and fill in what was masked."""
+        points = points[..., :3].contiguous()
+        patches = self.backbone.group(points)
+        return self.decode(patches, self.draw_mask(points, patches))
+
     def rebuild(self, out: Decoded) -> Tensor:
         """Points (L, K, 3) of the L masked patches, around their centres."""
         return self.to_points(out.tokens[out.mask]).unflatten(1, (-1, 3))
@@ -119,15 +125,10 @@ class M2AE(BasePretrainer):
 
     def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
         """Chamfer distance of predicted and true patches."""
-        points = points[..., :3].contiguous()
-        patches = self.backbone.group(points)
-        return self.losses(
-            self.decode(patches, self.draw_mask(points, patches)))
+        return self.losses(self.reconstruct(points))
 
     def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
         """For every cloud ``input``, ``visible`` and ``pred`` points."""
-        points = points[..., :3].contiguous()
-        patches = self.backbone.group(points)
-        out = self.decode(patches, self.draw_mask(points, patches))
+        out = self.reconstruct(points)
         return draw_reconstruction(points, out.patches, out.mask,
                                    self.rebuild(out))
