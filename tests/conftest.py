@@ -25,7 +25,7 @@ def seed(value):
 
 
 @pytest.fixture(autouse=True, scope='module')
-def fixtures_draw_the_same_in_every_run():
+def shared_draws_are_the_same_in_every_run():
     """What a module's tests share doesn't depend on the module before it.
 
     Nor is it what a test draws for itself.
@@ -34,7 +34,7 @@ def fixtures_draw_the_same_in_every_run():
 
 
 @pytest.fixture(autouse=True)
-def tests_draw_the_same_in_every_run():
+def draws_are_the_same_in_every_run():
     """A test fails always or never."""
     seed(0)
 

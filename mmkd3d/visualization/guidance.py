@@ -1,6 +1,6 @@
 """What an image teacher makes of shapes, and what a student then sees."""
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional, Sequence, Union
 
 import torch
 from mmengine.config import Config
@@ -110,8 +110,9 @@ def student_and_masker(cfg: Config) -> BasePretrainer:
     return model.eval()
 
 
-def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> dict:
-    """Name of a cloud to the rows that explain its mask.
+def mask_sheets(model: nn.Module, batch: dict, *,
+                predicts: bool) -> list[tuple[str, dict]]:
+    """Of every cloud its name and the rows that explain its mask.
 
     Args:
         model: A pretrainer with a masker, or :func:`student_and_masker`.
@@ -132,7 +133,7 @@ def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> dict:
     masks = propagate_mask(
         mask, pyramid, getattr(model.backbone, 'index_zero_visible', False))
     drawn = predict(model, batch, mask) if predicts else None
-    sheets = {}
+    sheets = []
     for i, sample in enumerate(batch['data_samples']):
         first = dict(input=plain(points[i]))
         if look is not None:
@@ -144,12 +145,13 @@ def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> dict:
                     masked=first | row)
         if drawn is not None:
             rows['predicted'] = prediction_row(drawn[i])
-        sheets[name_of(sample, i)] = rows
+        sheets.append((name_of(sample, i), rows))
     return sheets
 
 
-def teacher_sheets(target: DenseTarget, batch: dict) -> dict:
-    """Name of a cloud to the rows that show what a teacher knows of it.
+def teacher_sheets(target: DenseTarget,
+                   batch: dict) -> list[tuple[str, dict]]:
+    """Of every cloud its name and rows that show what a teacher knows of it.
 
     Features become colours by a principal component analysis over the points
     of all clouds in all views; a point has the mean of its colours in them.
@@ -164,16 +166,17 @@ def teacher_sheets(target: DenseTarget, batch: dict) -> dict:
     feats = target.features_at(look.seen, points)  # (B, N, V * D)
     feats = feats.unflatten(2, (target.projector.num_views, -1)).numpy()
     colors = FeatureColors(feats.reshape(-1, feats.shape[-1]))
-    sheets = {}
+    sheets = []
     for i, sample in enumerate(batch['data_samples']):
         maps = colors(look.seen.feats[i].movedim(1, -1).numpy())
         maps = enlarge(
             torch.from_numpy(maps).movedim(-1, 1), look.images.shape[-2:])
         known = dict(
             features=Cloud(points[i].numpy(), colors(feats[i]).mean(1)))
-        sheets[name_of(sample, i)] = dict(
+        rows = dict(
             look_rows(look, i),
             known=known | over_views(look, i, maps, 'features'))
+        sheets.append((name_of(sample, i), rows))
     return sheets
 
 
@@ -191,8 +194,8 @@ def name_of(sample, i: int) -> str:
     return str(sample.get('sample_id', f'cloud {i}'))
 
 
-def write_sheets(what: str, sheets: dict, out: Union[str, Path],
-                 cfg: Config) -> list[Path]:
+def write_sheets(what: str, sheets: Sequence[tuple[str, dict]],
+                 out: Union[str, Path], cfg: Config) -> list[Path]:
     """Write one PNG for each shape, and a page with all of them."""
     out, method = Path(out), cfg.model.get('type')
     pictures = [
@@ -201,7 +204,7 @@ def write_sheets(what: str, sheets: dict, out: Union[str, Path],
             rows,
             title=f'{method}: {name}',
             legend=legend_of(rows))
-        for i, (name, rows) in enumerate(sheets.items())
+        for i, (name, rows) in enumerate(sheets)
     ]
     page = write_page(
         out / f'{what}.html', sheets, pictures, title=f'{method}: {what}')

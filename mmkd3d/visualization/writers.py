@@ -36,7 +36,7 @@ def write_ply(path: Union[str, Path],
 
 
 def write_page(path: Union[str, Path],
-               sheets: dict[str, dict],
+               sheets: Sequence[tuple[str, dict]],
                pictures: Sequence[Path],
                *,
                title: str) -> Path:
@@ -46,8 +46,8 @@ def write_page(path: Union[str, Path],
 
     Args:
         path: The file; its folder is made.
-        sheets: Name of a shape to the rows of :func:`draw_sheet`; their
-            clouds are drawn.
+        sheets: Of each shape its name, which another may have too, and the
+            rows of :func:`draw_sheet`; their clouds are drawn.
         pictures: PNG file of each shape.
         title: Of the page.
 
@@ -66,7 +66,7 @@ def write_page(path: Union[str, Path],
                     colors=_base64(255 * cell.colors, 'u1'))
                 for row in rows.values() for caption, cell in row.items()
                 if isinstance(cell, Cloud)
-            ]) for (name, rows), picture in zip(sheets.items(), pictures)
+            ]) for (name, rows), picture in zip(sheets, pictures)
     ]
     # In a script, nothing but this could be taken for the end of it.
     data = json.dumps(shapes).replace('<', '\\u003c')

@@ -38,9 +38,10 @@ def batch(points):
 
 
 def sheets_of(model, points, predicts=True):
-    return list(
-        guidance.mask_sheets(
-            model.eval(), batch(points), predicts=predicts).values())
+    return [
+        rows for _, rows in guidance.mask_sheets(
+            model.eval(), batch(points), predicts=predicts)
+    ]
 
 
 def place_on(cmap_colors):
@@ -211,8 +212,8 @@ def test_features_are_coloured_by_their_main_directions_together():
     target = MODELS.build(DENSE)
     target.teacher.forward_dense = rich_maps
     points = torch.cat([clouds(2), clouds(1)])  # the last is the first
-    drawn = list(
-        guidance.teacher_sheets(target, batch(points)).values())
+    drawn = [
+        sheet for _, sheet in guidance.teacher_sheets(target, batch(points))]
     feats = target(points).view(3, 96, 3, 5).double()
     flat = feats.reshape(-1, 5) - feats.reshape(-1, 5).mean(0)
     axes = torch.linalg.svd(flat, full_matrices=False).Vh[:3]
@@ -232,7 +233,7 @@ def test_features_are_coloured_by_their_main_directions_together():
                    for v in (1, 2, 3))
     np.testing.assert_allclose(drawn[0]['known']['features'].colors,
                                drawn[2]['known']['features'].colors)
-    alone, = guidance.teacher_sheets(target, batch(points[:1])).values()
+    (_, alone), = guidance.teacher_sheets(target, batch(points[:1]))
     assert np.abs(alone['known']['features'].colors
                   - drawn[0]['known']['features'].colors).max() > 0.02
 
@@ -272,11 +273,12 @@ def test_a_sheet_is_drawn_with_its_colours(tmp_path):
 
 def page_of(tmp_path, name):
     model, points = build(i2p_mae()), clouds(1)
-    sheets = {name: sheets_of(model, points)[0]}
-    picture = draw_sheet(tmp_path / 'a.png', sheets[name])
+    sheet, = sheets_of(model, points)
+    picture = draw_sheet(tmp_path / 'a.png', sheet)
     page = write_page(
-        tmp_path / 'a.html', sheets, [picture], title='I2PMAE: <mask>')
-    return sheets[name], picture, page.read_text()
+        tmp_path / 'a.html', [(name, sheet)], [picture],
+        title='I2PMAE: <mask>')
+    return sheet, picture, page.read_text()
 
 
 def test_the_page_holds_all_clouds_and_asks_for_nothing_else(tmp_path):
@@ -301,6 +303,17 @@ def test_the_page_holds_all_clouds_and_asks_for_nothing_else(tmp_path):
             for key, dtype in (('points', '<f4'), ('colors', 'u1')))
         np.testing.assert_array_equal(points, cell.points.astype('f4'))
         assert np.abs(colors / 255 - cell.colors).max() <= 1 / 255
+
+
+def test_shapes_of_one_name_are_all_drawn(tmp_path):
+    model, samples = build(m2ae()).eval(), batch(clouds(2))
+    for sample in samples['data_samples']:
+        sample.set_metainfo(dict(sample_id='chair'))
+    sheets = guidance.mask_sheets(model, samples, predicts=False)
+    *pictures, page = guidance.write_sheets(
+        'mask', sheets, tmp_path, Config(dict(model=dict(type='M2AE'))))
+    assert [path.name for path in pictures] == ['mask_0.png', 'mask_1.png']
+    assert page.read_text().count('"name": "chair"') == 2
 
 
 def test_a_legend_names_the_colours_that_are_there():
