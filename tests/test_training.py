@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,45 @@ def test_two_processes_train_without_unused_parameters(tmp_path):
     losses = curve(tmp_path)
     assert sorted(losses) == list(range(1, 13))  # half as many iterations
     assert losses[12] < losses[1]
+
+
+@pytest.mark.skipif(
+    not Path('/proc/self/task').is_dir(), reason='threads are read in /proc')
+def test_processes_part_before_python_ends(tmp_path):
+    # where a thread of gloo is left, some runs are aborted at their end
+    script = tmp_path / 'count_threads.py'
+    script.write_text("""
+import sys
+from pathlib import Path
+import torch.distributed as dist
+from tools.train import main
+
+def count():
+    names = [p.read_text() for p in Path('/proc/self/task').glob('*/comm')]
+    return str(sum('gloo' in name for name in names))
+
+counts, rank, destroy = [], None, dist.destroy_process_group
+
+def watched():
+    global rank
+    rank = dist.get_rank()
+    counts.append(count())
+    destroy()
+
+dist.destroy_process_group = watched
+main(sys.argv[2:])
+Path(f'{sys.argv[1]}/{rank}').write_text(' '.join([*counts, count()]))
+""")
+    arguments = command(
+        tmp_path / 'run', '--launcher', 'pytorch',
+        options=['train_cfg.max_epochs=1'])
+    run([
+        sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
+        '--master_port=29512', str(script), str(tmp_path), *arguments[2:]
+    ])
+    for rank in range(2):
+        before, after = (tmp_path / str(rank)).read_text().split()
+        assert int(before) > int(after) == 0
 
 
 def test_the_toy_classifier_learns(tmp_path):

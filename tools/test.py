@@ -5,7 +5,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmkd3d.apis.cli import common_parser, load_config
+from mmkd3d.apis.cli import common_parser, leave_processes, load_config
 from mmkd3d.checkpoints import load_pretrained
 
 
@@ -32,6 +32,8 @@ def main(argv=None):
         prefix='',
         trust=args.trust_checkpoint)
     runner.test()
+    del runner, model
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmkd3d.apis.cli import (common_parser, enable_amp, enable_auto_scale_lr,
-                             load_config, set_resume)
+                             leave_processes, load_config, set_resume)
 
 
 def main(argv=None):
@@ -35,6 +35,8 @@ def main(argv=None):
         RUNNERS.build(cfg)
         if 'runner_type' in cfg else Runner.from_cfg(cfg))
     runner.train()
+    del runner
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """The command line that mm tools share."""
 import argparse
+import gc
 import os
 from pathlib import Path
 from typing import Optional
@@ -54,6 +55,19 @@ def use_cpu_processes(cfg: Config) -> None:
         device_ids=None,
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False))
+
+
+def leave_processes() -> None:
+    """End what holds the processes of a distributed run together.
+
+    While Python itself ends, a thread of gloo that frees a tensor of the last
+    collective aborts it (before Python 3.14). The threads end with the group,
+    which a runner and its model keep alive: drop them first.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()  # nobody leaves while another is at work
+        gc.collect()  # a runner is part of cycles
+        torch.distributed.destroy_process_group()
 
 
 def enable_amp(cfg: Config) -> None:
