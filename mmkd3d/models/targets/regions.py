@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Regions(NamedTuple):
@@ -34,8 +35,10 @@ def find_regions(tokens: Tensor,
     tokens = tokens.float()
     centers = _starts(tokens, saliency, foreground, num_regions)
     for _ in range(num_iters):
-        nearest = torch.cdist(centers, tokens).argmin(1)  # (P, L)
-        members = torch.nn.functional.one_hot(nearest, num_regions)
+        nearest = torch.cdist(
+            centers, tokens,
+            compute_mode='donot_use_mm_for_euclid_dist').argmin(1)  # (P, L)
+        members = F.one_hot(nearest, num_regions)
         members = (members * foreground[..., None]).float()  # (P, L, K)
         count = members.sum(1)  # (P, K)
         means = members.mT @ tokens / count.clamp(min=1)[..., None]
