@@ -98,8 +98,9 @@ class BaseTeacher(nn.Module):
             images: With values in [0, 1].
 
         Returns:
-            dict: ``feats`` (B, D', h, w) and ``saliency`` (B, h, w), not
-            negative, of a sum of at most 1 over an image; both float.
+            dict: ``feats`` (B, D', h, w); ``saliency`` (B, h, w), not
+            negative, of a sum of at most 1 over an image; ``global`` (B, Dg),
+            as of ``forward``. The first two are float.
         """
         raise NotImplementedError(self._cannot('make maps of images'))
 

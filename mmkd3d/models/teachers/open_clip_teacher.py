@@ -83,9 +83,8 @@ class OpenClipTeacher(ImageTeacher):
     @torch.no_grad()
     def forward_dense_pixels(self, pixels: Tensor) -> dict:
         """See :class:`ImageTeacher`."""
-        feats, saliency = self.tower.forward_dense(
+        return self.tower.forward_dense(
             pixels, attention=self.saliency == 'attention')
-        return dict(feats=feats.float(), saliency=saliency)
 
     def token_transformer(self) -> TokenTransformer:
         """See :class:`BaseTeacher`; ``ValueError`` for unknown blocks."""

@@ -53,9 +53,8 @@ class ViTTower:
             'grid_size': self.net.grid_size
         }
 
-    def forward_dense(self, pixels: Tensor,
-                      attention: bool) -> tuple[Tensor, Tensor]:
-        """Features (B, D', h, w) and saliency (B, h, w).
+    def forward_dense(self, pixels: Tensor, attention: bool) -> dict:
+        """``feats``, ``saliency`` and ``global`` of a teacher.
 
         Args:
             pixels: (B, 3, H, W).
@@ -72,8 +71,12 @@ class ViTTower:
         x = self.transformer.run_block(last, x)
         if not attention:
             saliency = activation_energy(to_map(x[:, 1:], self.net.grid_size))
-        tokens = self.project(self.transformer.norm(x)[:, 1:])
-        return to_map(tokens, self.net.grid_size), saliency
+        x = self.project(self.transformer.norm(x))
+        return {
+            'feats': to_map(x[:, 1:], self.net.grid_size).float(),
+            'saliency': saliency,
+            'global': x[:, 0]
+        }
 
     def project(self, feats: Tensor) -> Tensor:
         return feats @ self.net.proj if self.projection else feats
@@ -111,9 +114,8 @@ class ResNetTower:
             'grid_size': tuple(last_map.shape[2:])
         }
 
-    def forward_dense(self, pixels: Tensor,
-                      attention: bool) -> tuple[Tensor, Tensor]:
-        """Features (B, D', h, w) and saliency (B, h, w).
+    def forward_dense(self, pixels: Tensor, attention: bool) -> dict:
+        """``feats``, ``saliency`` and ``global`` of a teacher.
 
         Args:
             pixels: (B, 3, H, W).
@@ -122,7 +124,11 @@ class ResNetTower:
         last_map = self.last_map(pixels)
         read = self.pool_attention if attention else activation_energy
         feats = self.project(last_map) if self.projection else last_map
-        return feats, read(last_map)
+        return {
+            'feats': feats.float(),
+            'saliency': read(last_map),
+            'global': self.net.attnpool(last_map)
+        }
 
     def last_map(self, pixels: Tensor) -> Tensor:
         out = self.net.forward_intermediates(

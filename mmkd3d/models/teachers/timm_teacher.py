@@ -130,8 +130,8 @@ class TimmTeacher(ImageTeacher):
         """
         if self.gives_map:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-            feats = self.net.forward_features(pixels).float()
-            return dict(feats=feats, saliency=activation_energy(feats))
+            x = self.net.forward_features(pixels)
+            return self.dense(x, x.float(), activation_energy(x))
         attention = self.saliency == 'attention'
         watched = self.net.blocks[-1] if attention else self.net.norm
         with inputs_of(watched) as seen:
@@ -142,7 +142,15 @@ class TimmTeacher(ImageTeacher):
             saliency = saliency.unflatten(1, self.grid_size)
         else:
             saliency = activation_energy(self.as_map(seen[0]))
-        return dict(feats=self.as_map(x).float(), saliency=saliency)
+        return self.dense(x, self.as_map(x).float(), saliency)
+
+    def dense(self, x: Tensor, feats: Tensor, saliency: Tensor) -> dict:
+        """What ``forward_dense`` returns, of features ``x`` of the net."""
+        return {
+            'feats': feats,
+            'saliency': saliency,
+            'global': self.net.forward_head(x)
+        }
 
     def as_map(self, x: Tensor) -> Tensor:
         """Patches of a transformer's tokens (B, P + L, C) as (B, C, h, w)."""

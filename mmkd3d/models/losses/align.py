@@ -1,0 +1,90 @@
+"""Contrast between two modalities."""
+import math
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.dist import get_rank, get_world_size
+from torch import Tensor
+from torch.distributed.nn import functional as dist_nn
+
+from mmkd3d.registry import MODELS
+
+MODES = ('hard', 'soft')
+
+
+@MODELS.register_module()
+class ContrastiveAlignLoss(nn.Module):
+    """Symmetric InfoNCE with a learned scale (CLIP).
+
+    With unit vectors z_i of clouds and g_i of what a teacher says of them,
+    over the batch of all processes::
+
+        1/2 [CE(s Z G^T, P) + CE(s G Z^T, P)]
+
+    Never computed in half precision.
+
+    Args:
+        mode: ``'hard'``: P is the identity. ``'soft'``: P is the softmax of
+            ``G G^T / soft_temperature``, for batches with near-duplicates
+            that should not be pushed apart.
+        init_temperature: 1 / s at the start.
+        max_scale: s never exceeds it.
+        learn_scale: Train s; else it stays as it is.
+        soft_temperature: See ``mode``.
+        gather: Contrast with the samples of all processes, which then must
+            have as many each.
+        loss_weight: Factor of the loss.
+
+    Raises:
+        ValueError: An unknown mode.
+    """
+
+    def __init__(self,
+                 mode: str = 'hard',
+                 *,
+                 init_temperature: float = 0.07,
+                 max_scale: float = 100.,
+                 learn_scale: bool = True,
+                 soft_temperature: float = 0.05,
+                 gather: bool = True,
+                 loss_weight: float = 1.):
+        super().__init__()
+        if mode not in MODES:
+            raise ValueError(f'mode is one of {MODES}, got {mode!r}.')
+        self.mode = mode
+        self.soft_temperature = soft_temperature
+        self.gather = gather
+        self.loss_weight = loss_weight
+        self.max_log_scale = math.log(max_scale)
+        self.log_scale = nn.Parameter(
+            torch.tensor(-math.log(init_temperature)),
+            requires_grad=learn_scale)
+
+    @property
+    def scale(self) -> Tensor:
+        """s, not above its limit."""
+        return self.log_scale.clamp(max=self.max_log_scale).exp()
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Contrast ``pred`` (B, D) with ``target`` (B, D).
+
+        Every process returns the loss of its own rows; their mean over the
+        processes, as DDP takes it of gradients, is that of the joined batch.
+        """
+        with torch.autocast(pred.device.type, enabled=False):
+            exact = torch.promote_types(pred.dtype, torch.float32)
+            z, g = (F.normalize(x.to(exact), dim=-1) for x in (pred, target))
+            z_all, g_all, first = z, g, 0
+            if self.gather and get_world_size() > 1:
+                z_all, g_all = (
+                    torch.cat(dist_nn.all_gather(x)) for x in (z, g))
+                first = get_rank() * len(z)
+            if self.mode == 'hard':
+                truth = torch.arange(first, first + len(z), device=z.device)
+            else:
+                truth = (g @ g_all.T / self.soft_temperature).softmax(1)
+            loss = sum(
+                F.cross_entropy(self.scale * a @ b.T, truth)
+                for a, b in ((z, g_all), (g, z_all)))
+            return self.loss_weight * loss / 2

@@ -1,0 +1,141 @@
+"""Concepts out of a cloud, by cross-attention."""
+from typing import Optional
+
+import torch
+import torch.nn as nn
+from timm.layers import Mlp
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+
+from .transformer import init_transformer, position_mlp
+
+QUERY_SOURCES = ('learned', 'teacher')
+
+
+class ConceptLayer(nn.Module):
+    """Decoder layer, pre-norm, whose values know nothing of positions.
+
+    Args:
+        embed_dims: Width, C.
+        num_heads: Attention heads.
+        residual: Keep the queries beside what they find. Without, what comes
+            out is made of values alone.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, residual: bool = True):
+        super().__init__()
+        self.residual = residual
+        self.norm1 = nn.LayerNorm(embed_dims)
+        self.self_attn = nn.MultiheadAttention(
+            embed_dims, num_heads, batch_first=True)
+        self.norm2 = nn.LayerNorm(embed_dims)
+        self.norm_tokens = nn.LayerNorm(embed_dims)
+        self.cross_attn = nn.MultiheadAttention(
+            embed_dims, num_heads, batch_first=True)
+        self.norm3 = nn.LayerNorm(embed_dims)
+        self.mlp = Mlp(embed_dims, 4 * embed_dims)
+
+    def forward(self, queries: Tensor, tokens: Tensor, pos: Tensor) -> Tensor:
+        """Queries (B, M, C) read tokens (B, G, C) at positions (B, G, C)."""
+        x = self.norm1(queries)
+        queries = queries + self.self_attn(x, x, x, need_weights=False)[0]
+        values = self.norm_tokens(tokens)
+        found, _ = self.cross_attn(
+            self.norm2(queries), values + pos, values, need_weights=False)
+        queries = queries + found if self.residual else found
+        return queries + self.mlp(self.norm3(queries))
+
+
+@MODELS.register_module()
+class ConceptExtractor(nn.Module):
+    """Queries that take concept features out of a point cloud.
+
+    The paper (arXiv 2212.08974) says that cross-attention does it; all else
+    is ours: the number of queries, what they are, where they attend.
+
+    Args:
+        embed_dims: Width of the tokens, C.
+        num_concepts: Number of queries, M.
+        num_layers: Number of layers.
+        num_heads: Attention heads.
+        query_source: ``'learned'``: M vectors, the same for all clouds.
+            ``'teacher'``: what the teacher says of the images of the cloud;
+            then there is no residual around the first cross-attention, or the
+            answer would be in the question. Without images, and in place of
+            some of the teacher's, the learned vectors ask.
+        teacher_dims: Width of the teacher's features, D.
+        drop_queries: Share of the teacher's queries that are replaced in
+            training.
+        detach_tokens: Do not train the student through the concepts.
+
+    Raises:
+        ValueError: An unknown source, or no width for the teacher's queries.
+    """
+
+    def __init__(self,
+                 embed_dims: int = 384,
+                 *,
+                 num_concepts: int = 16,
+                 num_layers: int = 2,
+                 num_heads: int = 6,
+                 query_source: str = 'learned',
+                 teacher_dims: Optional[int] = None,
+                 drop_queries: float = 0.5,
+                 detach_tokens: bool = False):
+        super().__init__()
+        if query_source not in QUERY_SOURCES:
+            raise ValueError(f'query_source is one of {QUERY_SOURCES}, got '
+                             f'{query_source!r}.')
+        if query_source == 'teacher' and not teacher_dims:
+            raise ValueError("query_source='teacher' needs teacher_dims, the "
+                             "width of the teacher's features.")
+        self.embed_dims, self.num_concepts = embed_dims, num_concepts
+        self.query_source = query_source
+        self.drop_queries, self.detach_tokens = drop_queries, detach_tokens
+        self.queries = nn.Parameter(torch.zeros(num_concepts, embed_dims))
+        self.pos_embed = position_mlp(embed_dims)
+        learned = query_source == 'learned'
+        self.to_queries = None if learned else nn.Linear(
+            teacher_dims, embed_dims)
+        self.layers = nn.ModuleList(
+            ConceptLayer(embed_dims, num_heads, residual=learned or i > 0)
+            for i in range(num_layers))
+        self.norm = nn.LayerNorm(embed_dims)
+        init_transformer(self)
+        nn.init.trunc_normal_(self.queries, std=0.02)
+
+    def forward(self,
+                tokens: Tensor,
+                centers: Tensor,
+                seen: Optional[Tensor] = None) -> Tensor:
+        """Concepts (B, M, C) of clouds.
+
+        Args:
+            tokens: (B, G, C) of the student.
+            centers: (B, G, 3) of their patches.
+            seen: (B, M, D), what the teacher says; only for its queries.
+        """
+        if self.detach_tokens:
+            tokens = tokens.detach()
+        pos = self.pos_embed(centers)
+        x = self.ask(len(tokens), seen)
+        for layer in self.layers:
+            x = layer(x, tokens, pos)
+        return self.norm(x)
+
+    def ask(self, batch_size: int, seen: Optional[Tensor]) -> Tensor:
+        """The queries, (B, M, C)."""
+        learned = self.queries.expand(batch_size, -1, -1)
+        if self.to_queries is None or seen is None:
+            return learned
+        given = self.to_queries(seen)
+        if not self.training:
+            return given
+        if given.shape != learned.shape:
+            raise ValueError(
+                f'The teacher gives {given.shape[1]} features for each cloud, '
+                f'and num_concepts={self.num_concepts}: with '
+                "query_source='teacher' they are as many.")
+        dropped = torch.rand(given.shape[:2], device=given.device)
+        return learned.where(dropped[..., None] < self.drop_queries, given)
