@@ -6,6 +6,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 
+from mmkd3d.models.modules.view_renderer import Views
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.registry import MODELS
 
@@ -52,8 +53,11 @@ class StubDenseTeacher(BaseTeacher):
         fields = F.adaptive_avg_pool2d(images, 6)
         feats = self.net(fields.movedim(1, -1)).movedim(-1, 1)
         saliency = fields.mean(1).square()
-        return dict(
-            feats=feats, saliency=saliency / saliency.sum((1, 2), True))
+        return {
+            'feats': feats,
+            'saliency': saliency / saliency.sum((1, 2), True),
+            'global': feats.mean((2, 3))
+        }
 
 
 @MODELS.register_module(force=True)
@@ -81,12 +85,18 @@ class StubRenderer(nn.Module):
         super().__init__()
         self.num_views, self.random = num_views, random
 
-    def forward(self, points, view_idx=None):
+    def project(self, points, view_idx=None):
         turns = torch.arange(1., self.num_views + 1)[:, None, None]
         if view_idx is not None:
-            turns = turns[view_idx][:, None]  # (B, 1, 1, 1)
+            turns = turns[view_idx]  # (B, W, 1, 1)
         colour = (points[:, None] * turns).sin().abs().mean(2)  # (B, V, 3)
-        return colour[..., None, None].expand(-1, -1, -1, 4, 4)
+        return Views(colour, None, torch.zeros(*colour.shape[:2], 4, 4))
+
+    def forward(self, points, view_idx=None):
+        return self.paint(self.project(points, view_idx))
+
+    def paint(self, views):
+        return views.uv[..., None, None].expand(-1, -1, -1, 4, 4)
 
 
 IMAGE = dict(type='StubImageTeacher')
