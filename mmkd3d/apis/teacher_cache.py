@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mmkd3d.models.targets.image import KEEP, LOAD, ImageTarget, sample_ids
+from mmkd3d.models.targets.pictures import PictureTarget, sample_ids
 from mmkd3d.models.targets.text import TextTarget
 from mmkd3d.models.teachers.cache_writer import CacheWriter, remove_cache
 from mmkd3d.registry import DATASETS, MODELS
@@ -159,7 +159,7 @@ def cache_texts(target: TextTarget, source: Source, folder: Path,
             bar.update(len(chunk))
 
 
-def cache_images(target: ImageTarget, source: Source, folder: Path,
+def cache_images(target: PictureTarget, source: Source, folder: Path,
                  dtype: str) -> None:
     """Cache the views of all samples of a data set."""
     target.refuse_random_views()
@@ -167,7 +167,8 @@ def cache_images(target: ImageTarget, source: Source, folder: Path,
     keys = sample_ids(source.unloaded())
     writer = CacheWriter(
         folder,
-        keys, (target.num_views, target.dims),
+        keys,
+        target.shape,
         identity=target.identity(),
         source=source.describe(),
         dtype=dtype,
@@ -183,13 +184,13 @@ def cache_images(target: ImageTarget, source: Source, folder: Path,
                     f'{expected[:3]}, ... stand: an index must mean the same '
                     'sample every time.')
             given = carried(target, samples)
-            feats = target.read(target.draw(given))
+            feats = target.read(target.pairs.draw(given))
             writer.write(feats.cpu().numpy(),
                          row_digests(given).cpu().numpy())
             bar.update(len(ids))
 
 
-def probe(target: ImageTarget, source: Source) -> dict[int, int]:
+def probe(target: PictureTarget, source: Source) -> dict[int, int]:
     """Load some samples twice.
 
     Returns:
@@ -203,9 +204,8 @@ def probe(target: ImageTarget, source: Source) -> dict[int, int]:
         given = [carried(target, [source.sample(index)]) for _ in range(2)]
         first, second = (int(row_digests(x)) for x in given)
         if first != second:
-            what = 'images' if target.renderer is None else 'view points'
             raise ValueError(
-                f'The {what} of sample {index} differ from one loading to the '
+                f'The {target.pairs.carries} of sample {index} differ from one loading to the '
                 'next: the pipeline augments them. Their features can not be '
                 'cached: give AugmentRendering train=False; put '
                 'KeepViewPoints before random steps; or train without a '
@@ -214,13 +214,13 @@ def probe(target: ImageTarget, source: Source) -> dict[int, int]:
     return digests
 
 
-def carried(target: ImageTarget, samples: list) -> Tensor:
+def carried(target: PictureTarget, samples: list) -> Tensor:
     """What the samples bring to be seen; ``ValueError`` if nothing."""
-    given = target.inputs(samples)
+    given = target.pairs.inputs(samples)
     if given is None:
         raise ValueError(
             'The samples bring nothing to be cached. '
-            f'{LOAD if target.renderer is None else KEEP}.')
+            f'{target.pairs.way_out}.')
     return given
 
 

@@ -44,11 +44,11 @@ def text_target(**kwargs):
 def cache_images(folder, num=4, dtype='float32'):
     """A cache of the stub's views of the first samples."""
     target = image_target()
-    source = target.inputs(make_samples(num, view_points=cloud))
+    source = target.pairs.inputs(make_samples(num, view_points=cloud))
     writer = CacheWriter(
         folder, [f's{i}' for i in range(num)], (3, 5), dtype=dtype,
         identity=target.identity(), digests=True)
-    writer.write(target.read(target.draw(source)).numpy(),
+    writer.write(target.read(target.pairs.draw(source)).numpy(),
                  row_digests(source).numpy())
     StubImageTeacher.images = 0
     return folder
@@ -120,7 +120,7 @@ def test_both_modes_give_the_same_losses_and_gradients(tmp_path):
 
 def test_with_a_cache_no_teacher_is_kept_or_asked(tmp_path):
     target = image_target(cache=cache_images(tmp_path))
-    assert target.teacher is None and target.renderer is None
+    assert target.teacher is None
     target(POINTS, make_samples(4, view_points=cloud))
     target(POINTS, make_samples(4))  # Nothing to see is needed.
     assert StubImageTeacher.images == 0

@@ -83,13 +83,15 @@ class ViewRenderer(nn.Module):
                 view_idx: Optional[Tensor] = None) -> Views:
         """Where ``points`` (B, M, 3) are seen, and the surface they form.
 
-        With ``view_idx`` (B,), in this view of each cloud alone: V = 1.
+        With ``view_idx`` (B, W) long, in these views of each cloud alone, or
+        with (B,) in one: V is W, or 1.
         """
         B, V = len(points), self.num_views
         azimuth = torch.arange(V, device=points.device) * (2 * math.pi / V)
         azimuth = (azimuth + self.azimuth).expand(B, V)
         if view_idx is not None:
-            azimuth, V = azimuth.gather(1, view_idx[:, None]), 1
+            azimuth = azimuth.gather(1, view_idx.view(B, -1))
+            V = azimuth.shape[1]
         if self.random:
             azimuth = azimuth + 2 * math.pi * torch.rand(
                 B, 1, device=points.device)
@@ -115,7 +117,11 @@ class ViewRenderer(nn.Module):
             device of the points. Where all points of a cloud coincide, a dot
             in the middle.
         """
-        views = self.project(points, view_idx)
+        return self.paint(self.project(points, view_idx))
+
+    @torch.no_grad()
+    def paint(self, views: Views) -> Tensor:
+        """Grey pictures of what ``project`` found, as of ``forward``."""
         _, depth, image = (x.flatten(0, 1) for x in views)
         gray = shade(image) if self.style == 'shaded' else gray_depth(
             image, depth)
