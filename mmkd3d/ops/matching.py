@@ -5,19 +5,19 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 
-def match(similarity: Tensor,
-          how: str = 'exact') -> tuple[Tensor, Tensor]:
+def match(similarity: Tensor, how: str = 'exact') -> tuple[Tensor, Tensor]:
     """Match rows with columns so that their similarities are large.
 
     Args:
         similarity: (B, M, S); no gradient passes.
         how: ``'exact'``: the largest sum (Hungarian method, scipy, on the
-            CPU). ``'greedy'``: the largest of all, then the largest of those
-            that remain; for large sets, on the device.
+            CPU). ``'greedy'``: the largest of all, then the largest of what
+            its row and its column leave, and so on; on the device. Of equal
+            ones the first in raster order.
 
     Returns:
-        Rows and columns of the P = min(M, S) pairs, (B, P) long each; the
-        rows of exact matches rise.
+        Rows and columns of the P = min(M, S) pairs, (B, P) long each. Exact
+        pairs come with rising rows, greedy ones with falling similarities.
 
     Raises:
         ValueError: Another way, or similarities that are not finite.
@@ -25,30 +25,37 @@ def match(similarity: Tensor,
     if how not in MATCHERS:
         raise ValueError(
             f'how is one of {", ".join(MATCHERS)}, got {how!r}.')
-    return MATCHERS[how](similarity.detach().float())
+    similarity = similarity.detach().float()
+    finite = similarity.isfinite().flatten(1).all(1)
+    if not finite.all():
+        bad = (~finite).nonzero()[:, 0].tolist()
+        raise ValueError(
+            'Only finite similarities can be matched, got NaN or inf in '
+            f'samples {bad[:5]} of a batch of {len(finite)}: look at the '
+            'predictions and the targets of these samples.')
+    return MATCHERS[how](similarity)
 
 
 def _exact(similarity: Tensor) -> tuple[Tensor, Tensor]:
-    values = similarity.cpu().numpy()
     pairs = np.array([
-        linear_sum_assignment(rows, maximize=True) for rows in values
+        linear_sum_assignment(sample, maximize=True)
+        for sample in similarity.cpu().numpy()
     ])  # (B, 2, P)
-    return tuple(torch.from_numpy(pairs).to(similarity.device).unbind(1))
+    return torch.from_numpy(pairs).to(similarity.device).unbind(1)
 
 
 def _greedy(similarity: Tensor) -> tuple[Tensor, Tensor]:
     B, M, S = similarity.shape
+    batch = torch.arange(B, device=similarity.device)
     left = similarity.clone()
-    chosen = []
+    rows, columns = [], []
     for _ in range(min(M, S)):
         best = left.flatten(1).argmax(1)  # (B,)
         row, column = best // S, best % S
-        taken = torch.zeros_like(left, dtype=torch.bool)
-        taken.scatter_(1, row[:, None, None].expand(-1, 1, S), True)
-        taken.scatter_(2, column[:, None, None].expand(-1, M, 1), True)
-        left = left.masked_fill(taken, -torch.inf)
-        chosen.append((row, column))
-    rows, columns = zip(*chosen)
+        left[batch, row] = -torch.inf
+        left[batch, :, column] = -torch.inf
+        rows.append(row)
+        columns.append(column)
     return torch.stack(rows, 1), torch.stack(columns, 1)
 
 
