@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Linear SVM and k-NN on the frozen features of a pretrained student."""
+"""Linear SVM, k-NN and few labels on the frozen features of a student."""
 import argparse
 
 import torch.nn as nn
@@ -10,8 +10,8 @@ from mmengine.runner import set_random_seed
 
 import mmkd3d
 from mmkd3d.checkpoints import load_pretrained
-from mmkd3d.evaluation.probes import (extract_features, knn_accuracy,
-                                      linear_svm)
+from mmkd3d.evaluation.probes import (extract_features, few_label_accuracy,
+                                      knn_accuracy, linear_svm)
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import DATASETS, MODELS
 
@@ -57,6 +57,13 @@ def parse_args(argv):
         help='SVM of each class against each other one, not against the rest')
     parser.add_argument(
         '--k', type=int, help='of k-NN; else by cross-validation')
+    parser.add_argument(
+        '--few-labels',
+        nargs='+',
+        type=int,
+        default=(),
+        metavar='N',
+        help='also logistic regression on N labels of each class, 10 draws')
     parser.add_argument('--seed', type=int, default=0,
                         help='of random weights')
     args = parser.parse_args(argv)
@@ -140,6 +147,11 @@ def main(argv=None):
         accuracy['knn'], k = knn_accuracy(
             *halves['train'], *halves['test'], k=args.k)
         print(f'k-NN (cosine): {accuracy["knn"]:.2f} %, k={k}')
+    for shots in args.few_labels:
+        mean, std = few_label_accuracy(
+            *halves['train'], *halves['test'], shots)
+        accuracy[f'{shots}-label'] = mean
+        print(f'{shots} label(s) per class: {mean:.2f} % +- {std:.2f}')
     return accuracy
 
 

@@ -76,6 +76,56 @@ def knn_accuracy(train: np.ndarray,
     return 100 * float(model.score(test, test_labels)), model.n_neighbors
 
 
+def few_label_accuracy(train: np.ndarray,
+                       train_labels: np.ndarray,
+                       test: np.ndarray,
+                       test_labels: np.ndarray,
+                       shots: int,
+                       *,
+                       draws: int = 10,
+                       seed: int = 0) -> tuple[float, float]:
+    """Accuracy of a logistic regression that sees a few labels of each class.
+
+    Features are standardised by the chosen ones, so that their scale does not
+    matter; scikit-learn's settings are left at default.
+
+    Args:
+        train: (n, D) features.
+        train_labels: (n,).
+        test: (m, D) features.
+        test_labels: (m,).
+        shots: Labels per class; a class with fewer gives all it has.
+        draws: How often they are chosen.
+        seed: Of the choice, the same for all students.
+
+    Returns:
+        Accuracy on the test features in percent: mean and standard deviation
+        over the draws.
+
+    Raises:
+        ValueError: Less than one label or two classes.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    classes = np.unique(train_labels)
+    if shots < 1 or len(classes) < 2:
+        raise ValueError('A few-label probe needs at least one label of two '
+                         f'classes, got {shots} of {len(classes)}.')
+    rng = np.random.default_rng(seed)
+    scores = []
+    for _ in range(draws):
+        chosen = np.concatenate([
+            rng.permutation(np.flatnonzero(train_labels == c))[:shots]
+            for c in classes
+        ])
+        probe = make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=1000))
+        probe.fit(train[chosen], train_labels[chosen])
+        scores.append(100 * probe.score(test, test_labels))
+    return float(np.mean(scores)), float(np.std(scores))
+
+
 def best_of(model, grid: dict, train: np.ndarray, labels: np.ndarray):
     """Fit the best of several settings by five-fold cross-validation."""
     from sklearn.model_selection import GridSearchCV, KFold

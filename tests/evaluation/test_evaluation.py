@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mmkd3d.evaluation.accuracy import Accuracy
-from mmkd3d.evaluation.probes import (C_GRID, K_GRID, knn_accuracy,
-                                      linear_svm)
+from mmkd3d.evaluation.probes import (C_GRID, K_GRID, few_label_accuracy,
+                                      knn_accuracy, linear_svm)
 
 
 def test_accuracy_is_a_loop_over_samples():
@@ -72,6 +72,30 @@ def test_knn_is_a_loop_over_votes(k):
         hits += votes.index(max(votes)) == label
     assert knn_accuracy(*train, *test, k=k) == (pytest.approx(100 * hits / 40),
                                                 k)
+
+
+def test_few_labels_see_no_more_than_they_say():
+    rng = np.random.default_rng(0)
+    train, test = features(60, rng, 1), features(40, rng, 1)
+    one, five, all_of = (
+        few_label_accuracy(*train, *test, shots) for shots in (1, 5, 1000))
+    assert one[0] < five[0] < all_of[0]
+    assert one[1] > 1 and all_of[1] == pytest.approx(0)
+    scaled = train[0] * [100., *[1.] * (train[0].shape[1] - 1)]
+    scaled_test = test[0] * [100., *[1.] * (test[0].shape[1] - 1)]
+    again = few_label_accuracy(scaled, train[1], scaled_test, test[1], 5)
+    assert again == pytest.approx(five)
+    # labels of the rest may be anything
+    kept = np.concatenate([
+        np.random.default_rng(7).permutation(np.flatnonzero(train[1] == c))[:2]
+        for c in range(3)
+    ])
+    few = few_label_accuracy(
+        train[0][kept], train[1][kept], *test, 2, draws=3, seed=3)
+    assert few[1] == pytest.approx(0)
+    for shots, labels in ((0, train[1]), (1, np.zeros(60, int))):
+        with pytest.raises(ValueError, match='at least one label of two'):
+            few_label_accuracy(train[0], labels, *test, shots)
 
 
 def test_knn_does_not_see_the_length_of_a_feature():
