@@ -49,10 +49,12 @@ class ConceptLayer(nn.Module):
 
 @MODELS.register_module()
 class ConceptExtractor(nn.Module):
-    """Queries that take concept features out of a point cloud.
+    """Queries that take concept features out of a point cloud (DC-3).
 
     The paper (arXiv 2212.08974) says that cross-attention does it; all else
-    is ours: the number of queries, what they are, where they attend.
+    is ours: the number of queries, what they are, where they attend. Queries
+    attend to each other, then to the tokens: the keys are told the positions,
+    the values are not.
 
     Args:
         embed_dims: Width of the tokens, C.
@@ -60,17 +62,19 @@ class ConceptExtractor(nn.Module):
         num_layers: Number of layers.
         num_heads: Attention heads.
         query_source: ``'learned'``: M vectors, the same for all clouds.
-            ``'teacher'``: what the teacher says of the images of the cloud;
-            then there is no residual around the first cross-attention, or the
-            answer would be in the question. Without images, and in place of
-            some of the teacher's, the learned vectors ask.
+            ``'teacher'``: what the teacher says of the images of the cloud.
+            Then there is no residual around the first cross-attention, or the
+            answer would be in the question: the queries only weigh what is
+            taken from the cloud. Without images, and in place of some of the
+            teacher's, the learned vectors ask.
         teacher_dims: Width of the teacher's features, D.
         drop_queries: Share of the teacher's queries that are replaced in
             training.
         detach_tokens: Do not train the student through the concepts.
 
     Raises:
-        ValueError: An unknown source, or no width for the teacher's queries.
+        ValueError: An unknown source, no width for the teacher's queries, or
+            no layer.
     """
 
     def __init__(self,
@@ -90,6 +94,9 @@ class ConceptExtractor(nn.Module):
         if query_source == 'teacher' and not teacher_dims:
             raise ValueError("query_source='teacher' needs teacher_dims, the "
                              "width of the teacher's features.")
+        if num_layers < 1:
+            raise ValueError('num_layers is at least 1, or the concepts know '
+                             f'nothing of the cloud; got {num_layers}.')
         self.embed_dims, self.num_concepts = embed_dims, num_concepts
         self.query_source = query_source
         self.drop_queries, self.detach_tokens = drop_queries, detach_tokens
@@ -114,7 +121,11 @@ class ConceptExtractor(nn.Module):
         Args:
             tokens: (B, G, C) of the student.
             centers: (B, G, 3) of their patches.
-            seen: (B, M, D), what the teacher says; only for its queries.
+            seen: (B, M, D), what the teacher says. Only the teacher's queries
+                read it; None: the learned ones ask.
+
+        Raises:
+            ValueError: ``seen`` has another shape.
         """
         if self.detach_tokens:
             tokens = tokens.detach()
@@ -125,17 +136,19 @@ class ConceptExtractor(nn.Module):
         return self.norm(x)
 
     def ask(self, batch_size: int, seen: Optional[Tensor]) -> Tensor:
-        """The queries, (B, M, C)."""
+        """The queries (B, M, C); ``seen`` is (B, M, D) or None."""
         learned = self.queries.expand(batch_size, -1, -1)
         if self.to_queries is None or seen is None:
             return learned
+        expected = (*learned.shape[:2], self.to_queries.in_features)
+        if seen.shape != expected:
+            raise ValueError(
+                f"With query_source='teacher' every concept of {batch_size} "
+                f'clouds asks with a feature of the teacher, {expected}; got '
+                f'{tuple(seen.shape)}. Set num_concepts to the number of '
+                'features of each cloud, teacher_dims to their width.')
         given = self.to_queries(seen)
         if not self.training:
             return given
-        if given.shape != learned.shape:
-            raise ValueError(
-                f'The teacher gives {given.shape[1]} features for each cloud, '
-                f'and num_concepts={self.num_concepts}: with '
-                "query_source='teacher' they are as many.")
         dropped = torch.rand(given.shape[:2], device=given.device)
         return learned.where(dropped[..., None] < self.drop_queries, given)
