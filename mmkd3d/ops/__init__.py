@@ -5,6 +5,7 @@ same indices on every device. Their chosen indices carry no gradient; values
 picked or computed with them do.
 """
 from .chamfer import chamfer_distance
+from .frames import Sight, sight
 from .gather import gather, group
 from .interpolation import three_interpolate, three_nn
 from .neighbors import Neighbors, ball_query, knn
@@ -16,10 +17,10 @@ from .sampling import farthest_point_sample, farthest_point_sample_with_dist
 from .views import gray_depth, shade, surface_depth, turntable
 
 __all__ = [
-    'AXIS_VIEWS', 'Neighbors', 'Pixels', 'Samples', 'ball_query',
+    'AXIS_VIEWS', 'Neighbors', 'Pixels', 'Samples', 'Sight', 'ball_query',
     'chamfer_distance', 'farthest_point_sample',
     'farthest_point_sample_with_dist', 'gather', 'gray_depth', 'group',
     'knn', 'max_filter', 'orthographic', 'project', 'sample_pixels',
-    'sample_resized', 'shade', 'splat_depth', 'surface_depth',
+    'sample_resized', 'shade', 'sight', 'splat_depth', 'surface_depth',
     'three_interpolate', 'three_nn', 'turntable', 'visible'
 ]
