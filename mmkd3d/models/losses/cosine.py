@@ -6,7 +6,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=['CosineLoss', 'CosineDistillLoss'])
 class CosineLoss(nn.Module):
     """``1 - cos(pred, target)``, averaged over all tokens (ACT, eq. 5).
 
