@@ -4,7 +4,7 @@ import math
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
 from torch.distributed.nn import functional as dist_nn
 
@@ -15,7 +15,7 @@ MODES = ('hard', 'soft')
 
 @MODELS.register_module()
 class ContrastiveAlignLoss(nn.Module):
-    """Symmetric InfoNCE with a learned scale (CLIP).
+    """Symmetric InfoNCE with a learned scale, as in CLIP (DC-8).
 
     With unit vectors z_i of clouds and g_i of what a teacher says of them,
     over the batch of all processes::
@@ -26,8 +26,8 @@ class ContrastiveAlignLoss(nn.Module):
 
     Args:
         mode: ``'hard'``: P is the identity. ``'soft'``: P is the softmax of
-            ``G G^T / soft_temperature``, for batches with near-duplicates
-            that should not be pushed apart.
+            ``G G^T / soft_temperature`` over its rows, without gradient, for
+            batches with near-duplicates that should not be pushed apart.
         init_temperature: 1 / s at the start.
         max_scale: s never exceeds it.
         learn_scale: Train s; else it stays as it is.
@@ -37,7 +37,7 @@ class ContrastiveAlignLoss(nn.Module):
         loss_weight: Factor of the loss.
 
     Raises:
-        ValueError: An unknown mode.
+        ValueError: An unknown mode, or a number that is not above 0.
     """
 
     def __init__(self,
@@ -52,6 +52,11 @@ class ContrastiveAlignLoss(nn.Module):
         super().__init__()
         if mode not in MODES:
             raise ValueError(f'mode is one of {MODES}, got {mode!r}.')
+        if min(init_temperature, max_scale, soft_temperature) <= 0:
+            raise ValueError(
+                'Temperatures and max_scale are above 0, got '
+                f'init_temperature={init_temperature}, max_scale={max_scale} '
+                f'and soft_temperature={soft_temperature}.')
         self.mode = mode
         self.soft_temperature = soft_temperature
         self.gather = gather
@@ -71,12 +76,23 @@ class ContrastiveAlignLoss(nn.Module):
 
         Every process returns the loss of its own rows; their mean over the
         processes, as DDP takes it of gradients, is that of the joined batch.
+
+        Raises:
+            ValueError: Other shapes, or batches of several sizes to gather.
         """
+        if pred.ndim != 2 or pred.shape != target.shape:
+            raise ValueError(
+                'The contrast is between features (B, D) of two kinds, got '
+                f'{tuple(pred.shape)} and {tuple(target.shape)}.')
+        # Of what is above its limit, the clamp in ``scale`` lets no gradient
+        # through that could lower it again.
+        self.log_scale.data.clamp_(max=self.max_log_scale)
         with torch.autocast(pred.device.type, enabled=False):
             exact = torch.promote_types(pred.dtype, torch.float32)
             z, g = (F.normalize(x.to(exact), dim=-1) for x in (pred, target))
             z_all, g_all, first = z, g, 0
             if self.gather and get_world_size() > 1:
+                check_same_size(z)
                 z_all, g_all = (
                     torch.cat(dist_nn.all_gather(x)) for x in (z, g))
                 first = get_rank() * len(z)
@@ -84,7 +100,19 @@ class ContrastiveAlignLoss(nn.Module):
                 truth = torch.arange(first, first + len(z), device=z.device)
             else:
                 truth = (g @ g_all.T / self.soft_temperature).softmax(1)
+                truth = truth.detach()
             loss = sum(
                 F.cross_entropy(self.scale * a @ b.T, truth)
                 for a, b in ((z, g_all), (g, z_all)))
             return self.loss_weight * loss / 2
+
+
+def check_same_size(feats: Tensor) -> None:
+    """``ValueError``, on all processes, if they have not as many features."""
+    sizes = all_gather(torch.tensor([len(feats)], device=feats.device))
+    sizes = torch.cat(sizes).tolist()
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            'The contrast gathers batches of one size, and the processes have '
+            f'{sizes} features: set drop_last=True in the train_dataloader, '
+            'or gather=False.')

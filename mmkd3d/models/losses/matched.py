@@ -14,9 +14,10 @@ class Matched(NamedTuple):
     """What a matching of M concepts with S slots came to.
 
     Attributes:
-        loss: Weighted.
-        cosine: Mean of the P pairs, before the loss; no gradient.
-        concept, slot: (B, P), who was matched with whom.
+        loss: Of the pairs, weighted.
+        cosine: Mean of that of the pairs; no gradient.
+        concept: (B, P) long, P = min(M, S).
+        slot: (B, P) long, with which of the S each of them was matched.
     """
     loss: Tensor
     cosine: Tensor
@@ -26,16 +27,22 @@ class Matched(NamedTuple):
 
 @MODELS.register_module()
 class MatchedConceptLoss(nn.Module):
-    """Loss of the pairs of a one-to-one matching (set regression).
+    """Loss of the pairs of a one-to-one matching: set regression (DC-8).
 
-    Predictions and targets are matched by their cosine, without gradient;
-    ``min(M, S)`` pairs remain (as the views in ReCon++).
+    In every cloud M predictions and S targets are matched by their cosine,
+    without gradient; ``min(M, S)`` pairs remain (as the views in ReCon++).
 
     Args:
-        loss: Config of a loss ``(P, D), (P, D)`` of pairs; default
-            :class:`CosineLoss`. A contrast has the pairs of the whole batch
-            as its negatives.
-        matcher: ``'exact'`` or ``'greedy'``, see :func:`mmkd3d.ops.match`.
+        loss: Config of a loss ``(n, D), (n, D) -> scalar`` of all pairs of
+            the batch; default :class:`CosineLoss`. Others are
+            :class:`SmoothL1Loss`, :class:`L2Loss`, :class:`PrototypeKLLoss`
+            and, with the other pairs of the batch as negatives,
+            :class:`ContrastiveAlignLoss`.
+        matcher: ``'exact'`` or ``'greedy'``, see
+            :func:`mmkd3d.ops.matching.match`.
+
+    Raises:
+        ValueError: An unknown matcher.
     """
 
     def __init__(self, loss: Optional[dict] = None, *, matcher: str = 'exact'):
@@ -47,8 +54,16 @@ class MatchedConceptLoss(nn.Module):
         self.matcher = matcher
 
     def forward(self, pred: Tensor, target: Tensor) -> Matched:
-        """Compare ``pred`` (B, M, D) with ``target`` (B, S, D)."""
-        cosine = cosines(pred.detach(), target)
+        """Compare ``pred`` (B, M, D) with ``target`` (B, S, D).
+
+        Raises:
+            ValueError: Other shapes, or cosines that are not finite.
+        """
+        if pred.ndim != 3 or pred.shape[::2] != target.shape[::2]:
+            raise ValueError(
+                'Matched are predictions (B, M, D) with targets (B, S, D), '
+                f'got {tuple(pred.shape)} and {tuple(target.shape)}.')
+        cosine = cosines(pred.detach(), target.detach())
         concept, slot = match(cosine, self.matcher)
         pred, target = (
             x.take_along_dim(i[..., None], 1).flatten(0, 1)
@@ -60,7 +75,10 @@ class MatchedConceptLoss(nn.Module):
 
 
 def cosines(pred: Tensor, target: Tensor) -> Tensor:
-    """(B, M, S) in float32, also under autocast."""
+    """Of ``pred`` (B, M, D) with ``target`` (B, S, D): (B, M, S) float32.
+
+    Never computed in half precision.
+    """
     with torch.autocast(pred.device.type, enabled=False):
         a, b = (F.normalize(x.float(), dim=-1) for x in (pred, target))
         return a @ b.mT

@@ -1,62 +1,59 @@
 """Features of a teacher, brought out of their narrow cone."""
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmkd3d.registry import MODELS
 
-class Standardizer(nn.Module):
+from .fitted import Fitted
+
+
+@MODELS.register_module()
+class Standardizer(Fitted):
     """Subtract a mean, divide by a standard deviation, make it length 1.
 
-    Both are those of the training set, per dimension; they are buffers, so
-    that checkpoints have them. Where the features of a teacher are nearly
-    alike, predicting their mean would else solve a cosine loss.
+    Where the features of a teacher are nearly alike, predicting their mean
+    would else solve a cosine loss (spec of concept distillation, DC-6).
 
     Args:
         dims: Width of the features, D.
-        eps: The least standard deviation.
+        eps: A dimension that spreads less than this share of its size (its
+            root mean square) is constant and only rounded. It is divided by
+            1, so that a later value does not outweigh all other dimensions.
+
+    Attributes:
+        mean, std: Buffers (D,) of the training set, per dimension.
     """
 
     def __init__(self, dims: int, eps: float = 1e-6):
-        super().__init__()
+        super().__init__(dims, min_count=2)
         self.eps = eps
         self.register_buffer('mean', torch.zeros(dims))
         self.register_buffer('std', torch.ones(dims))
-        self.register_buffer('count', torch.tensor(0))
 
-    @property
-    def is_fitted(self) -> bool:
-        """Whether the statistics are known."""
-        return bool(self.count)
-
-    @torch.no_grad()
-    def fit(self, feats: Tensor) -> None:
-        """Take the statistics of ``feats`` (n, D); ``ValueError`` if n < 2."""
-        if len(feats) < 2:
-            raise ValueError('Statistics need at least 2 features, got '
-                             f'{len(feats)}.')
-        feats = feats.double()
-        self.mean.copy_(feats.mean(0))
-        self.std.copy_(feats.std(0, correction=0).clamp(min=self.eps))
-        self.count.fill_(len(feats))
+    def take(self, feats: Tensor) -> None:
+        """See :class:`Fitted`; computed in float64."""
+        var, mean = torch.var_mean(feats.double(), 0, correction=0)
+        std, size = var.sqrt(), (var + mean.square()).sqrt()
+        self.mean.copy_(mean)
+        self.std.copy_(std.where(std > self.eps * size, 1.))
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Standardise ``feats`` (..., D); they get length 1.
+        """Standardise ``feats`` (..., D) to vectors of length 1.
 
-        ``RuntimeError`` if the statistics are not known.
+        The mean itself, which has no direction, becomes 0.
+
+        Raises:
+            RuntimeError: Not fitted yet.
         """
         return F.normalize(self.scale(feats), dim=-1)
 
     def scale(self, feats: Tensor) -> Tensor:
-        """``forward`` without the length."""
-        if not self.is_fitted:
-            raise RuntimeError(
-                'The statistics of the targets are not known: put '
-                "dict(type='FitTargetsHook') in custom_hooks, which takes "
-                'them from the training set, or load a checkpoint that has '
-                'them.')
-        return (feats.float() - self.mean) / self.std
+        """``forward`` without the length; float32 or better."""
+        self.require_fit()
+        return (feats - self.mean) / self.std
 
     def restore(self, feats: Tensor) -> Tensor:
         """The inverse of ``scale``."""
+        self.require_fit()
         return feats * self.std + self.mean
