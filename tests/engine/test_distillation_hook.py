@@ -1,0 +1,351 @@
+"""DistillationHook beside a model of a few weights."""
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+
+from mmkd3d.models.distillation.projector import load_projector
+from tests.engine.small_run import (StubPlaces, hook, make_runner, train,
+                                    weights)
+
+NOISY = dict(type='mmkd3d.StubPlaces', noise=0.1)
+WATCH = dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.)
+ITERS = 12
+
+
+@pytest.fixture(scope='module')
+def plain(tmp_path_factory):
+    """A run without the hook: its losses, weights and checkpoint."""
+    folder = tmp_path_factory.mktemp('plain')
+    runner, watch = train(folder)
+    return watch['loss'], weights(runner), folder / 'epoch_3.pth'
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """A run with the hook: its folder, what it logged, and its weights."""
+    folder = tmp_path_factory.mktemp('whole')
+    runner, watch = train(folder, hook(pairs=NOISY))
+    return folder, watch, weights(runner)
+
+
+def read(path):
+    return torch.load(path, weights_only=False)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def projector_of(runner):
+    return next(h for h in runner.hooks
+                if type(h).__name__ == 'DistillationHook').projector
+
+
+def test_the_loss_is_logged_and_falls(whole):
+    _, watch, _ = whole
+    losses = watch['loss_distill']
+    assert sorted(losses) == list(range(1, ITERS + 1))
+    assert sum(losses[i] for i in (10, 11, 12)) < 0.8 * sum(
+        losses[i] for i in (1, 2, 3))
+    assert all(0 < share < 1 for share in watch['distill_seen'].values())
+
+
+def test_the_loss_is_part_of_what_is_trained(whole, plain):
+    _, watch, trained = whole
+    assert not same(trained, plain[1])
+    assert watch['loss'][1] == pytest.approx(
+        plain[0][1] + watch['loss_distill'][1])
+
+
+def test_checkpoints_of_the_model_are_those_of_a_run_without(whole, plain):
+    ours, theirs = read(whole[0] / 'epoch_3.pth'), read(plain[2])
+    assert list(ours['state_dict']) == list(theirs['state_dict'])
+    assert ours.keys() - {'distillation'} == theirs.keys()
+    for key in ('param_groups', 'state'):
+        assert len(ours['optimizer'][key]) == len(theirs['optimizer'][key])
+    assert [g['params'] for g in ours['optimizer']['param_groups']] == [
+        g['params'] for g in theirs['optimizer']['param_groups']]
+    for a, b in zip(ours['param_schedulers'], theirs['param_schedulers']):
+        for key in ('base_values', '_last_value'):
+            assert len(a[key]) == len(b[key])
+
+
+@pytest.mark.parametrize('paramwise', [None, dict(norm_decay_mult=0.)])
+def test_weight_0_leaves_the_model_bit_equal(tmp_path, plain, paramwise):
+    config = {}
+    if paramwise is not None:  # a group for each weight
+        from tests.engine.small_run import CONFIG
+        config = dict(optim_wrapper=dict(
+            CONFIG['optim_wrapper'], paramwise_cfg=paramwise))
+        other, watch = train(tmp_path / 'plain', **config)
+        plain = watch['loss'], weights(other), None
+    before = StubPlaces.calls
+    runner, watch = train(tmp_path / 'run', hook(pairs=NOISY, loss=WATCH),
+                          **config)
+    assert StubPlaces.calls == before + ITERS
+    assert watch['loss'] == plain[0]
+    assert same(weights(runner), plain[1])
+    assert set(watch['loss_distill'].values()) == {0.}
+
+
+def test_the_projector_learns_at_the_base_rate_of_the_schedule(tmp_path):
+    from tests.engine.small_run import CONFIG
+    optim = dict(
+        CONFIG['optim_wrapper'],
+        paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
+    runner = make_runner(tmp_path, hook(), optim_wrapper=optim)
+    rates = []
+
+    def keep(*args, **kwargs):
+        groups = runner.optim_wrapper.optimizer.param_groups
+        ours, = (g for g in groups if 'added_by' in g)
+        rates.append((ours['lr'], groups[-2]['lr'], groups[0]['lr'],
+                      runner.optim_wrapper.base_param_settings['lr']))
+
+    runner.call_hook, call = (lambda fn, **k: (
+        keep() if fn == 'after_train_iter' else None, call(fn, **k))[1],
+                              runner.call_hook)
+    runner.train()
+    assert len(rates) == ITERS and len({ours for ours, *_ in rates}) > 5
+    for ours, head, backbone, base in rates:
+        assert ours == head == base == pytest.approx(10 * backbone)
+
+
+def test_a_resumed_run_goes_on_bit_by_bit(whole, tmp_path):
+    folder, watch, trained = whole
+    runner, rest = train(
+        tmp_path, hook(pairs=NOISY), load_from=str(folder / 'epoch_1.pth'),
+        resume=True)
+    assert rest.logs == {i: watch.logs[i] for i in range(5, ITERS + 1)}
+    assert same(weights(runner), trained)
+    ours, theirs = (read(f / 'epoch_3.pth') for f in (tmp_path, folder))
+    assert same(ours['distillation']['distill']['projector'],
+                theirs['distillation']['distill']['projector'])
+    for a, b in zip(ours['distillation']['distill']['optimizer']['states'],
+                    theirs['distillation']['distill']['optimizer']['states']):
+        assert same(a, b) and a['step'] == ITERS
+
+
+def test_a_run_without_the_hook_resumes_from_one_with_it(whole, tmp_path):
+    runner, watch = train(
+        tmp_path, load_from=str(whole[0] / 'epoch_1.pth'), resume=True)
+    assert sorted(watch.logs) == list(range(5, ITERS + 1))
+    assert 'loss_distill' not in watch.logs[5]
+    assert 'distillation' not in read(tmp_path / 'epoch_3.pth')
+
+
+def test_a_run_with_the_hook_resumes_from_one_without_it(plain, tmp_path):
+    start = str(plain[2].with_name('epoch_1.pth'))
+    _, watch = train(tmp_path, hook(), load_from=start, resume=True)
+    assert sorted(watch.logs) == list(range(5, ITERS + 1))
+    assert watch['loss_distill'][12] < watch['loss_distill'][5]
+
+
+def test_load_from_alone_starts_a_new_projector(whole, tmp_path):
+    _, watch = train(
+        tmp_path, hook(pairs=NOISY), load_from=str(whole[0] / 'epoch_3.pth'))
+    assert watch['loss_distill'][1] > 1.2 * whole[1]['loss_distill'][12]
+
+
+def test_a_projector_is_found_in_a_checkpoint(whole, plain):
+    net = load_projector(whole[0] / 'epoch_3.pth')
+    assert net(torch.rand(4, 6)).shape == (4, 5) and not net.training
+    with pytest.raises(ValueError, match=r"no projector 'text', but \['dist"):
+        load_projector(whole[0] / 'epoch_3.pth', 'text')
+    with pytest.raises(ValueError, match=r'but \[\]'):
+        load_projector(plain[2])
+
+
+@pytest.mark.parametrize('change, match', [
+    (dict(pairs=dict(type='mmkd3d.StubPlaces', dims=7)),
+     r'from width 6 to \(5,\), now \(7,\) is asked for'),
+    (dict(projector=dict(hidden=(4, ))), r'to \(5,\), now \(4, 5\) is')])
+def test_another_width_on_resume_is_refused(whole, tmp_path, change, match):
+    with pytest.raises(ValueError, match=match):
+        train(tmp_path, hook(**change), resume=True,
+              load_from=str(whole[0] / 'epoch_1.pth'))
+
+
+def test_hidden_layers_and_a_name_of_its_own(tmp_path):
+    two = hook(projector=dict(hidden=(4, )), name='other')
+    runner, watch = train(tmp_path / 'a', hook(), two)
+    assert watch['loss_other'][12] < watch['loss_other'][1]
+    net = load_projector(tmp_path / 'a/epoch_3.pth', 'other')
+    assert [p.shape for p in net.parameters()] == [
+        (4, 6), (4, ), (5, 4), (5, )]
+    _, rest = train(tmp_path / 'b', hook(), two, resume=True,
+                    load_from=str(tmp_path / 'a/epoch_2.pth'))
+    assert rest.logs == {i: watch.logs[i] for i in range(9, ITERS + 1)}
+    with pytest.raises(ValueError, match='already has'):
+        train(tmp_path / 'c', hook(), hook())
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_after_its_share_of_training_the_loss_is_gone(tmp_path, by_epoch):
+    cfg = dict(max_epochs=3) if by_epoch else dict(max_iters=ITERS)
+    before = StubPlaces.calls
+    runner, watch = train(
+        tmp_path / 'a', hook(until=0.5),
+        train_cfg=dict(cfg, by_epoch=by_epoch))
+    assert StubPlaces.calls == before + ITERS // 2
+    losses = watch['loss_distill']
+    assert [i for i in losses if losses[i] is not None] == [1, 2, 3, 4, 5, 6]
+    if by_epoch:  # resumed behind the end, the projector is still kept
+        train(tmp_path / 'b', hook(until=0.5), resume=True,
+              load_from=str(tmp_path / 'a/epoch_2.pth'))
+        kept = [read(tmp_path / f / 'epoch_3.pth')['distillation']['distill']
+                for f in 'ab']
+        assert same(*(k['projector'] for k in kept))
+
+
+def test_evaluation_and_hooks_that_are_left_behind(whole, tmp_path):
+    before = StubPlaces.calls
+    runner, _ = train(tmp_path, hook())
+    calls = StubPlaces.calls
+    assert calls == before + ITERS
+    batch = next(iter(runner.train_dataloader))
+    batch = runner.model.data_preprocessor(batch, True)
+    losses = runner.model.train()(**batch, mode='loss')
+    assert list(losses) == ['loss_far'] and StubPlaces.calls == calls
+    assert not runner.model._forward_hooks
+    assert not runner.model.backbone._forward_hooks
+
+
+def test_other_modes_in_training_get_no_loss(tmp_path):
+    runner = make_runner(tmp_path, hook())
+    forward = runner.model.forward
+    outputs = []
+
+    def watched(inputs, data_samples=None, mode='tensor'):
+        if mode == 'loss':
+            outputs.append(runner.model(inputs, data_samples))
+        return forward(inputs, data_samples, mode)
+
+    runner.model.forward = watched
+    runner.train()
+    assert len(outputs) == ITERS
+    assert all(isinstance(x, torch.Tensor) for x in outputs)
+
+
+@pytest.mark.parametrize('name, match', [
+    ('bakbone', "no module 'bakbone'. The nearest names: backbone"),
+    ('zzz', 'nearest names: data_preprocessor, backbone, head, unused')])
+def test_an_unknown_module_is_refused_with_near_names(tmp_path, name, match):
+    with pytest.raises(ValueError, match=match):
+        train(tmp_path, hook(student=name))
+
+
+def test_a_module_that_is_not_called_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="'unused' was not called"):
+        train(tmp_path, hook(student='unused'))
+
+
+def test_an_output_without_places_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r'tensor \(2, 16, 1\).*\(2, 16, 3'):
+        train(tmp_path, hook(
+            student='head',
+            adapter=dict(type='mmkd3d.StudentPlaces', kind='tokens')))
+
+
+@pytest.mark.parametrize('until', [0., 1.5])
+def test_until_is_a_share(until):
+    from mmkd3d.registry import HOOKS
+    with pytest.raises(ValueError, match=r'in \(0, 1\]'):
+        HOOKS.build(hook(until=until))
+
+
+def test_pictures_need_a_teacher(tmp_path):
+    pairs = dict(type='mmkd3d.PosedFrames', num_views=1)
+    with pytest.raises(ValueError, match='PosedFrames gives pictures'):
+        train(tmp_path, hook(pairs=pairs))
+
+
+def test_several_optimizers_are_refused(tmp_path):
+    from mmengine.optim import OptimWrapperDict
+    from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+    class TwoOptimizers:
+
+        def __init__(self, optim_wrapper_cfg, paramwise_cfg=None):
+            pass
+
+        def __call__(self, model):
+            return OptimWrapperDict(**{
+                name: OptimWrapper(torch.optim.SGD(part.parameters(), lr=1.))
+                for name, part in model.named_children()
+                if name in ('backbone', 'head')})
+
+    OPTIM_WRAPPER_CONSTRUCTORS.register_module(
+        name='TwoOptimizers', module=TwoOptimizers, force=True)
+    optim = dict(constructor='TwoOptimizers', a=dict(), b=dict())
+    with pytest.raises(ValueError, match='got OptimWrapperDict'):
+        train(tmp_path, hook(), optim_wrapper=optim, param_scheduler=None)
+
+
+def test_without_a_place_that_is_seen_the_loss_is_0(tmp_path, plain):
+    blind = dict(type='mmkd3d.StubPlaces', blind=True)
+    runner, watch = train(tmp_path, hook(pairs=blind))
+    assert set(watch['loss_distill'].values()) == {0.}
+    assert watch['loss'][1] == plain[0][1]
+    assert all(v.isfinite().all() for v in weights(runner).values())
+
+
+@OPTIM_WRAPPERS.register_module(force=True)
+class Bfloat16Wrapper(OptimWrapper):
+    """Mixed precision on the CPU, which mmengine's asks a GPU for."""
+
+    def optim_context(self, model):
+        from contextlib import ExitStack
+        stack = ExitStack()
+        stack.enter_context(super().optim_context(model))
+        stack.enter_context(torch.autocast('cpu', torch.bfloat16))
+        return stack
+
+
+def test_mixed_precision(tmp_path, whole):
+    from tests.engine.small_run import CONFIG
+    optim = dict(CONFIG['optim_wrapper'], type='Bfloat16Wrapper')
+    runner, watch = train(tmp_path, hook(pairs=NOISY), optim_wrapper=optim)
+    losses, exact = watch['loss_distill'], whole[1]['loss_distill']
+    assert losses == pytest.approx(exact, rel=0.1) and losses != exact
+    net = load_projector(tmp_path / 'epoch_3.pth')
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+
+
+def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
+    gradients = []
+    for size, counts in ((4, 1), (2, 2)):
+        from tests.engine.small_run import CONFIG
+        loader = dict(
+            CONFIG['train_dataloader'], batch_size=size,
+            sampler=dict(type='DefaultSampler', shuffle=False))
+        runner = make_runner(
+            tmp_path / str(size),
+            # every place is seen, so that means are over as many
+            hook(pairs=dict(type='mmkd3d.StubAll')),
+            train_dataloader=loader,
+            train_cfg=dict(by_epoch=False, max_iters=counts),
+            optim_wrapper=dict(
+                type='OptimWrapper', accumulative_counts=counts,
+                optimizer=dict(type='SGD', lr=1e-3)),
+            param_scheduler=None)
+        runner.model.backbone.training = False
+        runner.model.backbone.train = lambda mode=True: None  # no dropout
+        found = []
+        step = OptimWrapper.step
+
+        def keep(wrapper, **kwargs):
+            group = wrapper.optimizer.param_groups[-1]
+            assert group['added_by'] == 'distill'
+            found.extend(p.grad.clone() for p in group['params'])
+            step(wrapper, **kwargs)
+
+        runner.optim_wrapper['type'] = type(
+            'Keeping', (OptimWrapper, ), dict(step=keep))
+        runner.train()
+        gradients.append(found)
+    assert len(gradients[0]) == len(gradients[1]) == 2
+    for joined, summed in zip(*gradients):
+        assert torch.allclose(joined, summed, atol=1e-7)
+        assert joined.abs().max() > 1e-4
