@@ -200,10 +200,9 @@ class VisibleInFrame:
             chosen = np.concatenate([chosen, extra])
         chosen = torch.from_numpy(index[chosen])
         packed['inputs']['points'] = points[chosen]
-        labels = sample.get('gt_pts_seg') or {}
-        for key, value in labels.items():
-            if len(value) == len(points):
-                labels[key] = value[chosen]
+        labels = sample.get('gt_pts_seg')
+        for key in () if labels is None else labels.keys():
+            labels.set_field(labels[key][chosen], key)
         return packed
 
 

@@ -92,11 +92,11 @@ class PosedFrames(BasePairs):
                 device: torch.device) -> Optional['_Frames']:
         """The first V frames of all samples; None: there is none."""
         V = self.num_views
-        found = [(i * V, sample.frames) for i, sample in enumerate(data_samples)
-                 if sample.get('frames') is not None]
+        found = [(i * V, s.frames) for i, s in enumerate(data_samples)
+                 if s.get('frames') is not None]
         if not found:
             return None
-        rows = [f.image[:V].shape[0] for _, f in found]
+        rows = [min(len(f), V) for _, f in found]
         sizes = {tuple(f.image.shape[-2:]) for _, f in found}
         if sizes != {self.size}:
             raise ValueError(
@@ -111,7 +111,7 @@ class PosedFrames(BasePairs):
             torch.cat([f[key][:V] for _, f in found]).to(device)
             for key in ('image', 'extrinsic', 'intrinsic'))
         slot = torch.cat([
-            torch.arange(begin, begin + n) for (begin, _), n in zip(found, rows)
+            begin + torch.arange(n) for (begin, _), n in zip(found, rows)
         ])
         scale = torch.tensor([f.get('scale', 1.) for _, f in found])
         tolerance = (self.tolerance * scale).repeat_interleave(
@@ -123,7 +123,8 @@ class PosedFrames(BasePairs):
 
 def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Nearest values of maps (P, h, w) as (P, H, W)."""
-    return F.interpolate(maps[:, None], tuple(size), mode='nearest-exact')[:, 0]
+    maps = F.interpolate(maps[:, None], tuple(size), mode='nearest-exact')
+    return maps[:, 0]
 
 
 class _Frames(NamedTuple):
