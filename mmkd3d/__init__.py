@@ -5,6 +5,7 @@ from .version import __version__
 
 _LAZY = dict(
     config_path='mmkd3d.apis',
+    export_backbone='mmkd3d.checkpoints',
     get_config='mmkd3d.apis',
     get_model='mmkd3d.apis',
     list_models='mmkd3d.apis',

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 import mmkd3d
-from mmkd3d.checkpoints import (SOURCES, convert, detect, published_name,
-                                read_checkpoint, state_dict_of, to_published)
+from mmkd3d.checkpoints import (SOURCES, convert, detect, export_backbone,
+                                published_name, read_checkpoint,
+                                state_dict_of, to_published)
 from mmkd3d.checkpoints.stages import split_teacher, stage_of
 
 
@@ -49,6 +50,13 @@ def parse_args(argv=None):
         const='teacher',
         help='of a stage II file of ACT, write the teacher alone: a stage I '
         'file')
+    part.add_argument(
+        '--backbone-only',
+        dest='part',
+        action='store_const',
+        const='backbone',
+        help='of any file with a student, write it under the keys of a '
+        'backbone, for init_cfg of our and of mmdetection3d\'s configs')
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
@@ -110,6 +118,12 @@ def main(argv=None):
     args = parse_args(argv)
     entry = 'state_dict'
     try:
+        if args.part == 'backbone':
+            out = export_backbone(
+                args.source_file, args.target_file,
+                trust=args.trust_checkpoint)
+            print(f'{args.source_file} -> {out} (backbone)')
+            return
         state, meta = read_ours(args)
         if args.part:
             state, meta = take_part(state, meta, args.part)

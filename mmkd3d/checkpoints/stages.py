@@ -17,7 +17,8 @@ def stage_of(keys: Iterable[str]) -> Optional[str]:
 
     if has('quantizer.codebook'):
         return 'teacher'
-    if has('backbone.') and has('decoder.', 'proj.', TEACHER):
+    if has('backbone.') and has('decoder.', 'proj.', 'head_concept.',
+                                   TEACHER):
         return 'pretrain'
     if has('backbone.') and has('head.', 'decode_head.', 'bbox_head.'):
         return 'finetune'

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
@@ -23,11 +24,16 @@ class LoadRendering:
 
     STEM is the name of the shape's own file, else the last part of its
     ``sample_id``; for ShapeNet it is SYNSET-MODEL. What is transparent
-    becomes white. The image is a PIL image until :class:`AugmentRendering`.
+    becomes white. The image is a PIL image until :class:`AugmentRendering`,
+    or with ``views`` a list of them.
 
     Args:
         root: Folder of the pictures.
         suffix: End of their names.
+        views: What follows STEM in the names of several pictures of a shape:
+            ``('_001', '_002')``. Empty: there is one.
+        keep_alpha: Keep the alpha channel as a fourth one, which says where
+            the shape is. A picture without is the shape everywhere.
         channel_order: 'rgb', or 'bgr' to swap red and blue, as all published
             code does from here on (it reads with OpenCV and takes the result
             for RGB; spec: ReCon, section 4).
@@ -39,6 +45,8 @@ class LoadRendering:
 
     root: str | Path
     suffix: str = '.png'
+    views: Sequence[str] = ()
+    keep_alpha: bool = False
     channel_order: str = 'rgb'
 
     def __post_init__(self):
@@ -51,18 +59,25 @@ class LoadRendering:
         root = existing(self.root, 'LoadRendering reads pictures there',
                         'Set root to their folder.')
         present = {path.name for path in root.iterdir()}
-        names = [self._path(item).name for item in items]
-        missing = [name for name in names if name not in present]
+        lacking = [[
+            path.name for path in self._paths(item)
+            if path.name not in present
+        ] for item in items]
+        missing = [names[0] for names in lacking if names]
         if missing:
             raise FileNotFoundError(
                 f'{root}: no picture of {len(missing)} of {len(items)} '
                 f'shapes; the first: {", ".join(missing[:3])}. {WAY_OUT}')
 
     def __call__(self, results: dict) -> dict:
-        path = self._path(results)
+        images = [self._read(path, results) for path in self._paths(results)]
+        results['image'] = images if self.views else images[0]
+        return results
+
+    def _read(self, path: Path, results: dict) -> Image.Image:
         try:
             with Image.open(path) as stored:
-                image = _on_white(stored)
+                image = _on_white(stored, self.keep_alpha)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{path} is missing: LoadRendering needs the picture of '
@@ -74,30 +89,43 @@ class LoadRendering:
                 f'{path}: cannot be decoded as an image ({error}). Get or '
                 'render it again.') from error
         if self.channel_order == 'bgr':
-            image = Image.merge('RGB', image.split()[::-1])
-        results['image'] = image
-        return results
+            red, green, blue, *alpha = image.split()
+            image = Image.merge(image.mode, (blue, green, red, *alpha))
+        return image
 
-    def _path(self, results: dict) -> Path:
+    def _paths(self, results: dict) -> list[Path]:
         stem = (
             Path(results['path']).stem if 'path' in results else
             results['sample_id'].split('/')[-1])
-        return Path(self.root) / f'{stem}{self.suffix}'
+        return [
+            Path(self.root) / f'{stem}{view}{self.suffix}'
+            for view in self.views or ('', )
+        ]
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    """RGB of 8 bits, over white where the image is transparent."""
+def _on_white(image: Image.Image, keep_alpha: bool) -> Image.Image:
+    """RGB of 8 bits, over white where the image is transparent.
+
+    With ``keep_alpha`` RGBA, whose alpha is that of the image.
+    """
     if 'A' not in image.getbands() and 'transparency' not in image.info:
-        return image.convert('RGB')
+        return image.convert('RGBA' if keep_alpha else 'RGB')
     image = image.convert('RGBA')
+    alpha = image.getchannel('A')
     white = Image.new('RGBA', image.size, 'white')
-    return Image.alpha_composite(white, image).convert('RGB')
+    image = Image.alpha_composite(white, image).convert('RGB')
+    if keep_alpha:
+        image.putalpha(alpha)
+    return image
 
 
 @TRANSFORMS.register_module()
 @dataclass(kw_only=True)
 class AugmentRendering:
     """From a PIL image to a float32 (3, size, size) tensor in [0, 1].
+
+    A list of V images becomes (V, 3, size, size); those with alpha have four
+    channels.
 
     As published (spec: ReCon, section 4): resize to ``resize`` squared, flip
     with p 0.5, crop a part and resize it to ``size``, all bicubic, then
@@ -116,7 +144,8 @@ class AugmentRendering:
             whose features are cached.
 
     Raises:
-        ValueError: No image.
+        ValueError: No image, or one with alpha to be augmented: the colours
+            would move away from it.
     """
 
     size: int = 224
@@ -147,8 +176,26 @@ class AugmentRendering:
             raise ValueError(
                 f"AugmentRendering needs 'image', got {sorted(results)}. Put "
                 "dict(type='LoadRendering', root=...) before it.")
-        image = self.frame(results['image'])
+        image = results['image']
+        if isinstance(image, list):
+            results['image'] = torch.stack([self._one(i) for i in image])
+        else:
+            results['image'] = self._one(image)
+        return results
+
+    def _one(self, image: Image.Image) -> torch.Tensor:
+        if image.mode == 'RGBA':
+            if self.train:
+                raise ValueError(
+                    'AugmentRendering augments images without alpha: set '
+                    'train=False here, or keep_alpha=False in LoadRendering.')
+            # PIL resizes both at once with colours weighted by alpha
+            layers = image.convert('RGB'), image.getchannel('A')
+            return torch.cat([
+                transforms.functional.to_tensor(self.frame(layer))
+                for layer in layers
+            ])
+        image = self.frame(image)
         if self.train:
             image = rand_augment(image, self.num_ops, self.cutout)
-        results['image'] = transforms.functional.to_tensor(image)
-        return results
+        return transforms.functional.to_tensor(image)

@@ -1,31 +1,26 @@
 """What every student has in common."""
-import copy
 from typing import Optional, Sequence
 
 import torch
 import torch.nn as nn
-from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.ops import three_interpolate
 
 from ..modules.patch_group import Patches
+from ..modules.strict_init import StrictInitModule
 
 LEVELS = ('global', 'token', 'point')
 
 
-class BasePointBackbone(BaseModule):
+class BasePointBackbone(StrictInitModule):
     """A point-cloud student: tokens out, no mask, no loss, no teacher.
-
-    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` is read as everywhere
-    in OpenMMLab, but the file is loaded by :func:`mmkd3d.load_pretrained`: a
-    key that is missing, unknown or of another shape is an error.
 
     Subclasses set ``embed_dims`` and ``group``, a :class:`PatchGroup`, and
     write ``encode``, ``random_init`` and ``get_layer_depth``.
     """
 
+    prefix = 'backbone.'
     embed_dims: int
     group: nn.Module
 
@@ -62,21 +57,6 @@ class BasePointBackbone(BaseModule):
             centers=patches.centers,
             center_idx=patches.center_idx,
             points=points)
-
-    def init_weights(self) -> None:
-        """Initialise at random or, with ``init_cfg``, from a checkpoint."""
-        if self.is_init:
-            return
-        self.random_init()
-        if self.init_cfg:
-            cfg = copy.deepcopy(dict(self.init_cfg))
-            if cfg.pop('type') != 'Pretrained':
-                raise ValueError(
-                    f'{type(self).__name__} knows one init_cfg, '
-                    "dict(type='Pretrained', checkpoint=...), got "
-                    f'{self.init_cfg}.')
-            load_pretrained(self, cfg.pop('checkpoint'), **cfg)
-        self._is_init = True
 
     def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
         """Features for probes and retrieval.

@@ -24,6 +24,9 @@ class PointClassifier(BaseModel):
             latter with a linear head; ``'side'``: also a side branch that is
             added; ``'bit-fit'``: also all biases; ``'probe'``: the head
             alone, on features that do not change.
+        extractor: Config of a :class:`ConceptExtractor`; the mean of its
+            concepts is then the global token ``'concept'``, for the pooling
+            of the head (concept distillation, DC-10).
         frozen_eval: Keep what is frozen in eval mode while training; a probe
             always does. As published, its BatchNorm uses and updates batch
             statistics and its stochastic depth is on.
@@ -39,6 +42,7 @@ class PointClassifier(BaseModel):
                  head: dict,
                  *,
                  transfer_type: str = 'full',
+                 extractor: Optional[dict] = None,
                  frozen_eval: bool = False,
                  data_preprocessor: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
@@ -48,12 +52,17 @@ class PointClassifier(BaseModel):
             init_cfg)
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
+        self.extractor = MODELS.build(extractor) if extractor else None
         if transfer_type == 'linear' and len(self.head.mlp) > 1:
             raise ValueError(
                 "transfer_type='linear' trains a linear head, this one has "
                 'hidden layers: set hidden_dims=() in the head, or '
                 "transfer_type='mlp-3'.")
         self.side = None
+        if transfer_type == 'side' and extractor:
+            raise ValueError("transfer_type='side' blends the tokens of the "
+                             'student, and concepts are made of them as they '
+                             "are: leave out the extractor, or take 'full'.")
         if transfer_type == 'side':
             if isinstance(self.backbone.group, PyramidGroup):
                 raise ValueError(
@@ -74,11 +83,20 @@ class PointClassifier(BaseModel):
 
     def extract(self, points: Tensor) -> dict:
         """What the head reads, for points (B, N, 3+F)."""
+        if self.extractor is not None:
+            return self.add_concept(self.backbone(points))
         if self.side is None:
             return self.backbone(points)
         patches = self.backbone.group(points[..., :3].contiguous())
         feats = self.backbone.encode(patches)
         return dict(feats, tokens=self.side(feats['tokens'], patches.points))
+
+    def add_concept(self, feats: dict) -> dict:
+        """The output of the student with the mean of its concepts."""
+        concepts = self.extractor(feats['tokens'], feats['centers'])
+        tokens = dict(
+            feats.get('global_tokens', {}), concept=concepts.mean(1))
+        return dict(feats, global_tokens=tokens)
 
     def forward(self,
                 inputs: dict,

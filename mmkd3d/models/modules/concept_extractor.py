@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
+from .strict_init import StrictInitModule
 from .transformer import init_transformer, position_mlp
 
 QUERY_SOURCES = ('learned', 'teacher')
@@ -48,7 +49,7 @@ class ConceptLayer(nn.Module):
 
 
 @MODELS.register_module()
-class ConceptExtractor(nn.Module):
+class ConceptExtractor(StrictInitModule):
     """Queries that take concept features out of a point cloud (DC-3).
 
     The paper (arXiv 2212.08974) says that cross-attention does it; all else
@@ -71,11 +72,14 @@ class ConceptExtractor(nn.Module):
         drop_queries: Share of the teacher's queries that are replaced in
             training.
         detach_tokens: Do not train the student through the concepts.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
 
     Raises:
         ValueError: An unknown source, no width for the teacher's queries, or
             no layer.
     """
+
+    prefix = 'extractor.'
 
     def __init__(self,
                  embed_dims: int = 384,
@@ -86,8 +90,9 @@ class ConceptExtractor(nn.Module):
                  query_source: str = 'learned',
                  teacher_dims: Optional[int] = None,
                  drop_queries: float = 0.5,
-                 detach_tokens: bool = False):
-        super().__init__()
+                 detach_tokens: bool = False,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg)
         if query_source not in QUERY_SOURCES:
             raise ValueError(f'query_source is one of {QUERY_SOURCES}, got '
                              f'{query_source!r}.')
@@ -109,6 +114,10 @@ class ConceptExtractor(nn.Module):
             ConceptLayer(embed_dims, num_heads, residual=learned or i > 0)
             for i in range(num_layers))
         self.norm = nn.LayerNorm(embed_dims)
+        self.random_init()
+
+    def random_init(self) -> None:
+        """Truncated normal, std 0.02; biases 0."""
         init_transformer(self)
         nn.init.trunc_normal_(self.queries, std=0.02)
 

@@ -1,0 +1,40 @@
+# Stock PointNet++ on the 904 training shapes of the Princeton Shape Benchmark,
+# for ../scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py, whose
+# backbone reads no height. Fewer points than there: the weights are the same.
+# Two CPU cores. Ask the teacher once, before training:
+# tools/cache_teacher.py concept_pointnet2_1xb32-10e_psb.
+_base_ = './concept_pt-t_1xb64-30e_psb.py'
+
+pipeline = [
+    dict(type='mmkd3d.LoadPoints'),
+    dict(type='mmkd3d.KeepViewPoints'),
+    dict(type='mmkd3d.SamplePoints', num_points=1024),
+    dict(type='mmkd3d.NormalizePoints'),
+    dict(type='mmkd3d.ToDepthCoordinates', height=False),
+    dict(type='mmkd3d.PackPoints'),
+]
+model = dict(
+    data_preprocessor=dict(
+        augments=[dict(type='RandomRotation', axis=2)]),
+    backbone=dict(
+        _delete_=True,
+        type='mmdet3d.PointNet2SASSG',
+        in_channels=3,
+        num_points=(512, 256, 128, 64),
+        radius=(0.2, 0.4, 0.8, 1.2),
+        num_samples=(32, 32, 16, 16),
+        sa_channels=((64, 64, 128), (128, 128, 256), (128, 128, 256),
+                     (128, 128, 256)),
+        fp_channels=((256, 256), (256, 256)),
+        norm_cfg=dict(type='BN2d'),
+        sa_cfg=dict(
+            type='PointSAModule',
+            pool_mod='max',
+            use_xyz=True,
+            normalize_xyz=True)),
+    adapter=dict(type='LevelTokens', in_channels=256, embed_dims=128))
+train_dataloader = dict(batch_size=32, dataset=dict(pipeline=pipeline))
+param_scheduler = dict(period=10, warmup=1)
+train_cfg = dict(max_epochs=10)
+default_hooks = dict(checkpoint=dict(interval=5))
+auto_scale_lr = dict(base_batch_size=32)
