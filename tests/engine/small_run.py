@@ -121,7 +121,8 @@ class Watch(Hook):
         self.logs = {}
 
     def after_train_iter(self, runner, batch_idx, data_batch, outputs):
-        self.logs[runner.iter + 1] = {k: float(v.detach()) for k, v in outputs.items()}
+        self.logs[runner.iter + 1] = {
+            k: float(v.detach()) for k, v in outputs.items()}
 
     def __getitem__(self, name):
         return {i: logs.get(name) for i, logs in self.logs.items()}

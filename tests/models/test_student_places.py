@@ -101,7 +101,7 @@ class Net(BaseModel):
         self.head = nn.ModuleDict(dict(one=nn.Linear(4, 4)))
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        x = self.head['one'](self.stem(inputs['points']))
+        self.head['one'](self.stem(inputs['points']))
         raise RuntimeError('went too far')
 
 

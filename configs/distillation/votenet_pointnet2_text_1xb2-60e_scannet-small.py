@@ -1,0 +1,20 @@
+# VoteNet learns the names of what it sees beside detection: at its seeds the
+# backbone is led to CLIP's vectors of the class names, by the labels of the
+# points. Vectors of your own: an .npz file, or teacher=dict(
+# type='mmkd3d.OpenClipTextTeacher', ...) instead of vectors.
+_base_ = '../scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py'
+
+custom_hooks = _base_.custom_hooks + [
+    dict(
+        type='mmkd3d.DistillationHook',
+        student='backbone',
+        pairs=dict(
+            type='mmkd3d.LabelTexts',
+            vectors='data/clip_text_scannet_matterport.npz',
+            key='scannet_512',
+            names_key='scannet_names',
+            aliases=dict(showercurtrain='shower curtain'),
+            ignore=('garbagebin', )),  # has no vector there
+        loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.5),
+        until=0.8)
+]

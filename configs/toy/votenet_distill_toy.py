@@ -1,0 +1,26 @@
+# votenet_toy.py with a DistillationHook: beside detection, the tokens of the
+# student are led to what an image network says of posed frames of the rooms.
+# The network has random weights, since none can be shipped.
+_base_ = './votenet_toy.py'
+
+data_root = 'data/toy_rooms_frames'
+toy = dict(data_root=data_root, rooms=dict(frames=8))
+train_dataloader = dict(dataset=toy)
+val_dataloader = dict(dataset=toy)
+test_dataloader = dict(dataset=toy)
+size = (96, 128)
+custom_hooks = _base_.custom_hooks + [
+    dict(
+        type='mmkd3d.DistillationHook',
+        teacher=dict(
+            type='mmkd3d.TimmTeacher',
+            model_name='resnet10t',
+            random_weights=True),
+        student='backbone',
+        pairs=dict(type='mmkd3d.PosedFrames', num_views=2, size=size),
+        frames=dict(
+            root='data/toy_rooms_frames/posed_images', num_frames=2,
+            size=size),
+        loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.5),
+        until=0.8)
+]
