@@ -6,10 +6,11 @@ from pathlib import Path
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.visualization.commands import (draw_detections, draw_pretraining,
                                            draw_views)
+from mmkd3d.visualization.frames import draw_frames
 from mmkd3d.visualization.guidance import draw_masks, draw_teacher
 
 
-NO_CHECKPOINT = ('views', 'teacher')
+NO_CHECKPOINT = ('views', 'teacher', 'frames')
 
 
 def parse_args(argv):
@@ -19,16 +20,17 @@ def parse_args(argv):
         'configs/toy/point-mae_toy.py work_dirs/point-mae_toy/epoch_1.pth')
     parser.add_argument(
         'what',
-        choices=['recon', 'boxes', 'views', 'mask', 'teacher'],
+        choices=['recon', 'boxes', 'views', 'mask', 'teacher', 'frames'],
         help='recon: clouds of a pretraining config, what was visible and '
         'what was predicted; boxes: rooms of a detection config; views: '
         'clouds as an image teacher is shown them; mask: what is hidden from '
         'a student, why, and what it predicts there; teacher: what the '
-        'teacher of I2P-MAE, or of a SaliencyMasker, knows of the points')
+        'teacher of I2P-MAE, or of a SaliencyMasker, knows of the points; '
+        'frames: what that of a DistillationHook knows of scans')
     parser.add_argument('config')
     parser.add_argument(
-        'checkpoint', nargs='?', help='of the model; not for views and '
-        "teacher; 'none' for mask draws no prediction")
+        'checkpoint', nargs='?', help='of the model; not for views, teacher '
+        "and frames; 'none' for mask draws no prediction")
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pictures'))
     parser.add_argument('--num', type=int, default=4, help='samples to draw')
     parser.add_argument(
@@ -55,6 +57,8 @@ def main(argv=None):
     args = parse_args(argv)
     if args.what == 'views':
         paths = draw_views(args.config, args.out, num=args.num)
+    elif args.what == 'frames':
+        paths = draw_frames(args.config, args.out, num=args.num)
     elif args.what == 'teacher':
         paths = draw_teacher(args.config, args.out, data=args.data,
                              num=args.num)

@@ -8,6 +8,7 @@ from torch import Tensor
 HEAT, HEAT_END = colormaps['plasma'], 0.92
 VISIBLE, MASKED, PREDICTED = (np.array(rgb) / 255 for rgb in (
     (0, 158, 115), (170, 184, 200), (213, 94, 0)))
+UNSEEN = np.full(3, 0.85)
 
 
 def heat(values: np.ndarray, cmap=HEAT) -> np.ndarray:
@@ -35,7 +36,8 @@ def enlarge(maps: Tensor, size: tuple[int, int]) -> np.ndarray:
 def blend(images: np.ndarray, colors: np.ndarray,
           share: float = 0.6) -> np.ndarray:
     """Lay colours over images, both (..., 3)."""
-    return (1 - share) * images + share * colors.clip(0, 1)
+    mixed = (1 - share) * images + share * colors.clip(0, 1)
+    return mixed.clip(0, 1)
 
 
 class FeatureColors:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mmkd3d.models.targets.dense import DenseTarget, Seen
 
-from .colors import (MASKED, PREDICTED, VISIBLE, blend, by_height, enlarge,
-                     heat)
+from .colors import (MASKED, PREDICTED, UNSEEN, VISIBLE, blend, by_height,
+                     enlarge, heat)
 from .panels import Cloud
 
 
@@ -100,4 +100,6 @@ def legend_of(rows: dict) -> dict:
         legend |= dict(visible=VISIBLE, masked=MASKED)
     if 'predicted' in rows.get('predicted', {}):
         legend['predicted'] = PREDICTED
+    if 'scan' in rows:
+        legend['not seen'] = UNSEEN
     return legend

@@ -1,0 +1,111 @@
+"""What an image teacher says of a scan, by its posed frames."""
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS
+from mmengine.runner import set_random_seed
+from torch import nn
+
+from mmkd3d.datasets.transforms.frames import add_to_datasets
+
+from .colors import UNSEEN, FeatureColors, blend, enlarge
+from .guidance import write_sheets
+from .inputs import read_config, spread
+from .panels import Cloud
+from .rows import plain
+
+MAX_POINTS, MAX_FRAMES = 20000, 5  # that are drawn of a scan
+
+
+def draw_frames(config: Union[str, Path, Config],
+                out: Union[str, Path],
+                *,
+                num: int = 1) -> list[Path]:
+    """Draw what a teacher says of scans, averaged over all of their frames.
+
+    Args:
+        config: Of a run with a :class:`DistillationHook` that loads frames.
+        out: Folder of the pictures.
+        num: Number of scans, the first that have frames.
+
+    Returns:
+        Paths of one PNG for each scan, and of an HTML page with all.
+
+    Raises:
+        ValueError: No such hook, or no scan with frames.
+    """
+    cfg = read_config(config)
+    set_random_seed(0)
+    hook = next((h for h in cfg.get('custom_hooks') or ()
+                 if h['type'].split('.')[-1] == 'DistillationHook'
+                 and h.get('frames')), None)
+    if hook is None:
+        raise ValueError(
+            f'{cfg.filename or "The config"} has no DistillationHook with '
+            'frames=dict(root=...) in custom_hooks, so there are no posed '
+            'frames to draw.')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    add_to_datasets(
+        dataset,
+        dict(hook['frames'], type='mmkd3d.LoadPosedFrames', num_frames=None,
+             choose='even'))
+    target = MODELS.build(
+        dict(
+            hook.get('target') or {},
+            type='mmkd3d.PlaceTarget',
+            teacher=hook['teacher'],
+            pairs=hook['pairs']))
+    sheets = []
+    for i in range(len(dataset)):
+        if len(sheets) == num:
+            break
+        item = dataset[i]
+        if 'frames' in item['data_samples']:
+            sheets.append(scan_sheet(target, item))
+    if not sheets:
+        raise ValueError(f'None of the {len(dataset)} scans has frames in '
+                         f'{hook["frames"]["root"]}.')
+    return write_sheets('frames', sheets, out, cfg)
+
+
+@torch.no_grad()
+def scan_sheet(target: nn.Module, item: dict) -> tuple[str, dict]:
+    """Name and rows of a scan: its points, and some of its frames.
+
+    Features become colours by a principal component analysis over the points
+    that are seen.
+
+    Args:
+        target: A :class:`PlaceTarget`; set to as many views as there are.
+        item: A packed sample with frames.
+    """
+    sample, points = item['data_samples'], item['inputs']['points'][:, :3]
+    points = points[spread(len(points), MAX_POINTS)]
+    target.pairs.num_views = len(sample.frames)
+    feats, seen = (x[0].numpy() for x in target(
+        points[None], [sample], points[None]))
+    colors = FeatureColors(feats[seen])
+    painted = np.tile(UNSEEN, (len(points), 1))
+    painted[seen] = colors(feats[seen])
+    images = target.pairs(points[None], [sample]).images[0]
+    images = images[spread(len(images), MAX_FRAMES)]
+    maps = target.teacher.forward_dense(images)['feats'].float()
+    maps = torch.from_numpy(colors(maps.movedim(1, -1).numpy()))
+    maps = enlarge(maps.movedim(-1, 1), images.shape[-2:])
+    images = images.movedim(1, -1).numpy()
+    upright = points[:, [1, 2, 0]]  # z up to y up
+    known = Cloud(upright.numpy(), painted)
+    rows = dict(
+        scan={
+            'height': plain(upright),
+            f'features, {seen.mean():.0%} seen': known
+        },
+        frames={f'frame {i}': image for i, image in enumerate(images, 1)},
+        features={
+            f'features {i}': blend(image, over)
+            for i, (image, over) in enumerate(zip(images, maps), 1)
+        })
+    return Path(sample.lidar_path).stem, rows
