@@ -59,17 +59,25 @@ class PlaceTarget(BaseTarget):
         """
         pictures = self.pairs(points, data_samples, places=places)
         cloud, view = pictures.seen.any(-1).nonzero(as_tuple=True)  # (P,)
-        feats = torch.zeros(*places.shape[:2], self.dims, device=points.device)
+        B, M, _ = places.shape
+        feats = torch.zeros(B * M, self.dims, device=points.device)
         some = self.images_at_once or max(len(cloud), 1)
-        for b, v in zip(cloud.split(some), view.split(some)):
-            read = self._read(pictures.images[b, v], pictures.uv[b, v])
-            seen = pictures.seen[b, v, :, None]
-            feats.index_add_(0, b, read.where(seen, 0))
+        for i in range(0, len(cloud), some):
+            b, v = cloud[i:i + some], view[i:i + some]
+            seen = pictures.seen[b, v]  # (p, M)
+            # as many places as one picture shows at most
+            seen, index = seen.int().topk(int(seen.sum(1).amax()))
+            uv = pictures.uv[b, v].take_along_dim(index[..., None], 1)
+            read = self._read(pictures.images[b, v], uv)
+            read = read.where(seen[..., None] > 0, 0)
+            feats.index_add_(0, (b[:, None] * M + index).flatten(),
+                             read.flatten(0, 1))
         count = pictures.seen.sum(1)  # (B, M)
-        return PlaceFeatures(feats / count.clamp(min=1)[..., None], count > 0)
+        feats = feats.unflatten(0, (B, M)) / count.clamp(min=1)[..., None]
+        return PlaceFeatures(feats, count > 0)
 
     def _read(self, images: Tensor, uv: Tensor) -> Tensor:
-        """Features (P, M, D) of images (P, 3, H, W) at pixels (P, M, 2)."""
+        """Features (P, K, D) of images (P, 3, H, W) at pixels (P, K, 2)."""
         with self.teacher_precision(images.device):
             maps = self.teacher.forward_dense(images)['feats']
         size = uv.new_tensor(maps.shape[:1:-1])  # columns, rows
