@@ -183,6 +183,11 @@ def test_a_stock_segmentor_learns_class_names(root, vectors, tmp_path):
     runner, watch = train(cfg, tmp_path / 'run')
     assert type(runner.model).__name__ == 'EncoderDecoder3D'
     assert fell(watch, 0.8), watch['loss_distill']
+    _, rest = train(
+        cfg, tmp_path / 'rest', resume=True,
+        load_from=str(tmp_path / 'run/epoch_7.pth'))
+    assert rest.logs == {
+        i: logs for i, logs in watch.logs.items() if i > len(watch.logs) / 8 * 7}
 
 
 def toy(root):

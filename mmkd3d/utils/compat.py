@@ -34,6 +34,7 @@ def allow_mmengine_checkpoints() -> None:
     try:
         import numpy as np
         import torch
+        from mmengine.config import ConfigDict
         from mmengine.logging import HistoryBuffer
     except Exception:
         return
@@ -45,6 +46,7 @@ def allow_mmengine_checkpoints() -> None:
     moved = (np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0])
     torch.serialization.add_safe_globals([
         HistoryBuffer,
+        ConfigDict,  # in the metainfo of mmdet3d's segmentation data sets
         (_history_statistic, 'builtins.getattr'),
         np.ndarray,
         np.dtype,

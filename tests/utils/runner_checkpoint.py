@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -17,7 +18,10 @@ from torch import nn
 
 
 class Line(torch.utils.data.Dataset):
-    metainfo = dict(classes=('low', 'high'), palette=np.eye(3, dtype=np.uint8))
+    metainfo = dict(
+        classes=('low', 'high'),
+        palette=np.eye(3, dtype=np.uint8),
+        label2cat=ConfigDict({0: 'low', 1: 'high'}))
 
     def __len__(self):
         return 8
