@@ -39,23 +39,25 @@ def without_files(node):
         node.update(checkpoint=None)
     if kind == 'TextTarget':
         node.update(prompts=['a {}'])
+    if kind == 'ConceptTargets':
+        node.update(cache=None)
     return node
 
 
-def objects():
-    points = torch.randn(2, 1024, 3)
+def objects(height=False, views=None):
+    points = torch.randn(2, 1024, 4 if height else 3)
     samples = [
         BaseDataElement(
             metainfo=dict(sample_id=str(i), category='chair'),
             gt_label=torch.tensor(i % 2),
             gt_parts=torch.arange(1024) % 2,
-            image=torch.rand(3, 224, 224),
-            view_points=points[i]) for i in range(2)
+            image=torch.rand(*(views or ()), 3, 224, 224),
+            view_points=points[i, :, :3]) for i in range(2)
     ]
     return dict(inputs=dict(points=list(points)), data_samples=samples)
 
 
-def rooms(background: int):
+def rooms(background: int, height=False):
     """A box of class 2 in a room whose other points are background."""
     from mmdet3d.structures import (DepthInstance3DBoxes, Det3DDataSample,
                                     PointData)
@@ -72,6 +74,8 @@ def rooms(background: int):
     sample.gt_pts_seg = PointData(
         pts_instance_mask=inside.long(),
         pts_semantic_mask=torch.where(inside, 2, background))
+    if height:
+        points = torch.cat([points, points[:, 2:]], 1)
     return dict(inputs=dict(points=[points]), data_samples=[sample])
 
 
@@ -94,10 +98,16 @@ def test_config_builds_and_takes_a_training_step(path):
     cfg = Config.fromfile(path)
     scope = cfg.default_scope
     model = build(cfg).train()
-    batch = objects()
+    concepts = cfg.model.get('targets', {}).get('concepts', {})
+    views = concepts.get('pairs', {}).get('num_views')
+    height = cfg.model.get('backbone', {}).get('in_channels') == 4
+    batch = objects(height, views and (views, ))
     if scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
-        batch = rooms(12 if 'decode_head' in cfg.model else 18)
+        batch = rooms(12 if 'decode_head' in cfg.model else 18, height)
     data = model.data_preprocessor(batch, training=True)
+    if concepts:
+        feats = model.target(data['inputs']['points'], data['data_samples'])
+        model.fit_targets(feats.flatten(0, 1))
     total, log_vars = model.parse_losses(model(**data, mode='loss'))
     assert torch.isfinite(total)
     total.backward()
