@@ -186,8 +186,25 @@ def test_a_stock_segmentor_learns_class_names(root, vectors, tmp_path):
     _, rest = train(
         cfg, tmp_path / 'rest', resume=True,
         load_from=str(tmp_path / 'run/epoch_7.pth'))
+    begin = len(watch.logs) // 8 * 7 + 1
     assert rest.logs == {
-        i: logs for i, logs in watch.logs.items() if i > len(watch.logs) / 8 * 7}
+        i: watch.logs[i] for i in range(begin, len(watch.logs) + 1)}
+
+
+@pytest.mark.parametrize('pairs', [
+    dict(type='mmkd3d.DepthProjection',
+         projector=dict(type='mmkd3d.AxisProjector', size=48)),
+    dict(type='mmkd3d.RenderedViews', up_axis='z',
+         renderer=dict(type='mmkd3d.ViewRenderer', size=48))
+], ids=lambda pairs: pairs['type'])
+def test_pictures_can_be_drawn_of_the_points(root, tmp_path, pairs):
+    cfg = detector(
+        root, 'distillation/votenet_pointnet2_frames_1xb2-60e_scannet-small',
+        teacher=TEACHER, pairs=pairs, until=1., frames=None)
+    cfg.train_cfg.max_epochs = 1
+    _, watch = train(cfg, tmp_path)
+    assert min(watch['distill_seen'].values()) > 0.1
+    assert 0 < min(watch['loss_distill'].values())
 
 
 def toy(root):

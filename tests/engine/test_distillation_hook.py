@@ -261,6 +261,13 @@ def test_pictures_need_a_teacher(tmp_path):
         train(tmp_path, hook(pairs=pairs))
 
 
+def test_frames_of_clouds_that_the_model_augments_are_refused(tmp_path):
+    runner = make_runner(tmp_path, hook(frames=dict(root='frames')))
+    runner.model.data_preprocessor.augments.append(torch.nn.Identity())
+    with pytest.raises(ValueError, match='augment in the pipeline'):
+        runner.train()
+
+
 def test_several_optimizers_are_refused(tmp_path):
     from mmengine.optim import OptimWrapperDict
     from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS

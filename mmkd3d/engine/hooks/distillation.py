@@ -100,12 +100,12 @@ class DistillationHook(Hook):
         only_optimizer(runner)
         student = find_module(model, self.student)
         if self.frames is not None:
-            self._load_frames(runner)
+            self._load_frames(runner, model)
         with own_draws(self._seed(runner, 0), device):
             self.target = self._build_target().to(device)
         if hasattr(self.target, 'set_classes'):
-            dataset = runner.train_dataloader.dataset
-            self.target.set_classes(dataset.metainfo.get('classes'))
+            metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+            self.target.set_classes(metainfo.get('classes'))
         self.projector = SideProjector(
             self.name, (*self.hidden, self.target.dims),
             self._seed(runner, 0))
@@ -122,7 +122,7 @@ class DistillationHook(Hook):
                           runner,
                           batch_idx: int,
                           data_batch: Optional[dict] = None) -> None:
-        self._active = runner.iter < self.until * runner.max_iters
+        self._active = runner.iter < round(self.until * runner.max_iters)
 
     def after_train_iter(self,
                          runner,
@@ -159,9 +159,14 @@ class DistillationHook(Hook):
                 **teacher,
                 **self.target_cfg))
 
-    def _load_frames(self, runner) -> None:
+    def _load_frames(self, runner, model: nn.Module) -> None:
         """Append the loading of frames to the training data."""
         from mmkd3d.datasets.transforms.frames import add_to_datasets
+        if len(getattr(model.data_preprocessor, 'augments', ())):
+            raise ValueError(
+                'The data preprocessor of the model augments the clouds, of '
+                'which the cameras of their frames do not know: augment in '
+                'the pipeline instead.')
         loader = runner.train_dataloader
         if hasattr(runner.train_loop,
                    'dataloader_iterator') and loader.num_workers:
