@@ -96,8 +96,9 @@ def overfit(work_dir, **options):
         dict(
             model=dict(
                 data_preprocessor=dict(augments=[]),
-                backbone=dict(drop_path_rate=0., embed_dims=64),
-                extractor=dict(embed_dims=64)),
+                head_dims=256,
+                backbone=dict(drop_path_rate=0., embed_dims=128, num_heads=4),
+                extractor=dict(embed_dims=128, num_heads=4)),
             train_dataloader=dict(
                 batch_size=32,
                 dataset=dict(num_samples=32, num_points=256)),
