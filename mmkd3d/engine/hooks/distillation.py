@@ -9,7 +9,8 @@ import torch.nn as nn
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from mmkd3d.models.distillation.student import find_module, stack_padded
+from mmkd3d.models.distillation.student import (find_module, not_called,
+                                                stack_padded)
 from mmkd3d.models.pairs.base import BasePairs
 from mmkd3d.registry import HOOKS, MODELS
 from mmkd3d.utils.draws import own_draws
@@ -192,9 +193,7 @@ class DistillationHook(Hook):
             return None
         output, self._output = self._output, None
         if output is None:
-            raise ValueError(
-                f'The module {self.student!r} was not called by the loss of '
-                f'{type(model).__name__}: name one that is.')
+            raise ValueError(not_called(model, self.student))
         # With weight 0 the projector must not count in the norm of all
         # gradients either, by which they are clipped.
         watches = getattr(self.loss, 'loss_weight', 1) == 0

@@ -79,8 +79,15 @@ def read_student(model: nn.Module, name: str, adapter: Callable,
         return adapter(output, stack_padded(data['inputs']['points']))
     finally:
         handle.remove()
-    raise ValueError(f'{type(model).__name__} does not call its module '
-                     f'{name!r}: name one that is called.')
+    raise ValueError(not_called(model, name))
+
+
+def not_called(model: nn.Module, name: str) -> str:
+    """For messages."""
+    return (f'{type(model).__name__} does not call its module {name!r}: name '
+            "another one. Of mmdet3d's heads, which call their forward in "
+            'passing by, name a part instead, such as '
+            "'decode_head.pre_seg_conv'.")
 
 
 # Where positions and features are in a dictionary of each kind, and whether
