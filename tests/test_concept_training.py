@@ -11,12 +11,15 @@ from mmengine.registry import DefaultScope, init_default_scope
 
 import mmkd3d
 from mmkd3d.apis.teacher_cache import cache_targets
+from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.engine.hooks.checkpoint import find_resumable
 from mmkd3d.engine.hooks.fit_targets import mean_cosine, spread
+from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.models.teachers.cache import StaleCacheError
 from mmkd3d.registry import DATASETS, MODELS
 from tests.helpers import REPO
-from tests.models.stub_teachers import StubDenseTeacher
+from tests.models.stub_teachers import (StubDenseTeacher, StubTextTeacher,
+                                        make_samples, seeded)
 from tests.test_i2p_training import (FINETUNE, HIDDEN, RUNTIME, SHAPES, Curve,
                                      Filled, check_filled, predictions,
                                      start_from, train)
@@ -392,3 +395,39 @@ def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
     for (name, a), b in zip(votenet.backbone.state_dict().items(),
                             model.backbone.state_dict().values()):
         assert torch.equal(a, b), name
+
+
+def test_the_student_is_asked_by_class_names(pretrained):
+    """As it would answer in pretraining, in the space of the teacher."""
+    init_default_scope('mmkd3d')
+    text = dict(type='TextTarget', prompts=['a {}', 'the {}'],
+                teacher=dict(type='mmkd3d.StubTextTeacher'))
+    shared = {k: PRETRAIN.model[k] for k in ('backbone', 'extractor')}
+    with pytest.raises(ValueError, match='does not fit'):  # width 6, not 24
+        load_pretrained(
+            MODELS.build(dict(type='ConceptZeroShot', text=text, **shared)),
+            pretrained[2], prefix='')
+    text.update(teacher=dict(type='mmkd3d.WideTextTeacher'))
+    model = MODELS.build(
+        dict(type='ConceptZeroShot', text=text, **shared)).eval()
+    load_pretrained(model, pretrained[2], prefix='')
+    points = torch.randn(3, 128, 3)
+    names = ('chair', 'lamp', 'boat')
+    model.set_classes(names)
+    net = MODELS.build(PRETRAIN.model).eval()
+    net.load_state_dict(
+        torch.load(pretrained[2], weights_only=False)['state_dict'])
+    rows = net(dict(points=points), make_samples(3), mode='predict')
+    expected = torch.stack([
+        torch.cosine_similarity(
+            row['embedding'][None], model.class_features) for row in rows])
+    with torch.no_grad():
+        torch.testing.assert_close(model(dict(points=points)), expected)
+
+
+@MODELS.register_module(force=True)
+class WideTextTeacher(StubTextTeacher):
+    """As wide as the image teacher of the toy."""
+
+    def __init__(self):
+        BaseTeacher.__init__(self, seeded(torch.nn.Linear(4, 24), 0), 24)

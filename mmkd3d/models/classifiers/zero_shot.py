@@ -9,30 +9,27 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
+from ..modules.concept_extractor import make_head
+from ..modules.standardizer import Standardizer
+
 USED = dict(full=('img', 'text'), image=('img', ), text=('text', ))
 
 
-@MODELS.register_module()
-class ZeroShotClassifier(BaseModel):
-    """A pretrained ReCon student that is asked by class names (section 7).
+class BaseZeroShot(BaseModel):
+    """A pretrained student that is asked by class names.
 
-    The feature of a cloud is the projected image token plus ``ratio`` times
-    the projected text token; that of a class is what the text teacher says of
-    its name in all prompts, added up and not normalised before. The class
-    with the largest cosine is predicted.
+    The feature of a class is what the text teacher says of its name in all
+    prompts, added up and not normalised before; that of a cloud is ``embed``.
+    The class with the largest cosine is predicted.
 
-    A checkpoint of :class:`ReCon` fits; what is there for pretraining only is
-    left out. Class names come from the data set: add
+    A checkpoint of the pretraining fits; what is there for pretraining only
+    is left out. Class names come from the data set: add
     ``dict(type='mmkd3d.ClassNamesHook')`` to the hooks.
 
     Args:
         backbone: Config of the student.
-        proj: Width of each projection, by the name of its global token:
-            ``dict(img=512, text=512)``.
-        text: Config of a :class:`TextTarget`, whose teacher the projections
-            were trained towards, or towards whose image encoder.
-        mode: ``'full'``; ``'image'`` or ``'text'``: only one of the tokens.
-        ratio: Weight of the text token in mode ``'full'``.
+        text: Config of a :class:`TextTarget`, whose teacher the student was
+            trained towards, or towards whose image encoder.
         class_names: In the order of the labels; None: those of the data set.
         aliases: What the teacher reads in place of some names. ReCon's
             numbers on ScanObjectNN are with ``dict(toilet='toile')``.
@@ -42,19 +39,13 @@ class ZeroShotClassifier(BaseModel):
         init_cfg: As in mmengine.
 
     Raises:
-        ValueError: An unknown mode or reduction, a token without projection,
-            a width that is not the teacher's.
+        ValueError: An unknown reduction, or aliases of no class.
     """
-
-    skipped_keys = ('decoder.', 'to_points.', 'contrast.', 'targets.')
 
     def __init__(self,
                  backbone: dict,
                  *,
-                 proj: dict,
                  text: dict,
-                 mode: str = 'full',
-                 ratio: float = 1.,
                  class_names: Optional[Sequence[str]] = None,
                  aliases: Optional[dict] = None,
                  reduction: str = 'sum',
@@ -64,22 +55,12 @@ class ZeroShotClassifier(BaseModel):
             MODELS.build(data_preprocessor
                          or dict(type='mmkd3d.PointDataPreprocessor')),
             init_cfg)
-        if mode not in USED:
-            raise ValueError(f'mode is one of {tuple(USED)}, got {mode!r}.')
         if reduction not in ('sum', 'mean'):
             raise ValueError(f"reduction is 'sum' or 'mean', got "
                              f'{reduction!r}.')
         self.backbone = MODELS.build(backbone)
-        width = self.backbone.embed_dims
-        self.proj = nn.ModuleDict(
-            {name: nn.Linear(width, dims) for name, dims in proj.items()})
         # As in ReCon, so that a teacher in a file finds its place.
         self.targets = nn.ModuleDict(dict(text=MODELS.build(text)))
-        self.weights = {
-            name: ratio if (mode, name) == ('full', 'text') else 1.
-            for name in USED[mode]
-        }
-        self._check_tokens(mode)
         self.reduction = reduction
         self.class_names = class_names and tuple(class_names)
         self.aliases = aliases or {}
@@ -116,9 +97,7 @@ class ZeroShotClassifier(BaseModel):
 
     def embed(self, points: Tensor) -> Tensor:
         """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
-        tokens = self.backbone(points)['global_tokens']
-        return sum(weight * self.proj[name](tokens[name])
-                   for name, weight in self.weights.items())
+        raise NotImplementedError
 
     def forward(self,
                 inputs: dict,
@@ -154,6 +133,60 @@ class ZeroShotClassifier(BaseModel):
             sample.pred_label = scores.argmax()
         return data_samples
 
+    def _check_aliases(self, names: Sequence[str]) -> None:
+        unknown = sorted(set(self.aliases) - set(names))
+        if unknown:
+            raise ValueError(f'aliases are for {unknown}, the classes are '
+                             f'{tuple(names)}.')
+
+
+@MODELS.register_module()
+class ZeroShotClassifier(BaseZeroShot):
+    """A pretrained ReCon student that is asked by class names (section 7).
+
+    The feature of a cloud is the projected image token plus ``ratio`` times
+    the projected text token.
+
+    Args:
+        backbone: Config of the student.
+        proj: Width of each projection, by the name of its global token:
+            ``dict(img=512, text=512)``.
+        mode: ``'full'``; ``'image'`` or ``'text'``: only one of the tokens.
+        ratio: Weight of the text token in mode ``'full'``.
+        kwargs: Of :class:`BaseZeroShot`.
+
+    Raises:
+        ValueError: An unknown mode, a token without projection, a width that
+            is not the teacher's.
+    """
+
+    skipped_keys = ('decoder.', 'to_points.', 'contrast.', 'targets.')
+
+    def __init__(self,
+                 backbone: dict,
+                 *,
+                 proj: dict,
+                 mode: str = 'full',
+                 ratio: float = 1.,
+                 **kwargs):
+        if mode not in USED:
+            raise ValueError(f'mode is one of {tuple(USED)}, got {mode!r}.')
+        super().__init__(backbone, **kwargs)
+        width = self.backbone.embed_dims
+        self.proj = nn.ModuleDict(
+            {name: nn.Linear(width, dims) for name, dims in proj.items()})
+        self.weights = {
+            name: ratio if (mode, name) == ('full', 'text') else 1.
+            for name in USED[mode]
+        }
+        self._check_tokens(mode)
+
+    def embed(self, points: Tensor) -> Tensor:
+        """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
+        tokens = self.backbone(points)['global_tokens']
+        return sum(weight * self.proj[name](tokens[name])
+                   for name, weight in self.weights.items())
+
     def _check_tokens(self, mode: str) -> None:
         """``ValueError`` if a token in use does not lead to the names."""
         tokens, dims = self.backbone.global_names, self.targets['text'].dims
@@ -170,11 +203,48 @@ class ZeroShotClassifier(BaseModel):
                     'zero-shot needs a student whose teachers share one '
                     'space, such as both towers of one CLIP.')
 
-    def _check_aliases(self, names: Sequence[str]) -> None:
-        unknown = sorted(set(self.aliases) - set(names))
-        if unknown:
-            raise ValueError(f'aliases are for {unknown}, the classes are '
-                             f'{tuple(names)}.')
+
+@MODELS.register_module()
+class ConceptZeroShot(BaseZeroShot):
+    """A student of concept distillation that is asked by class names.
+
+    The feature of a cloud is the mean of its concepts, as the image teacher
+    would say them: standardisation is undone (spec, DC-6).
+
+    Args:
+        backbone: Config of the student.
+        extractor: Config of its :class:`ConceptExtractor`.
+        head_dims: As in the pretraining.
+        standardize: Whether its targets were standardised.
+        kwargs: Of :class:`BaseZeroShot`.
+    """
+
+    skipped_keys = ('head_concept.', 'loss_', 'standardizers.regions.',
+                    'decoder.', 'to_points.', 'targets.')
+
+    def __init__(self,
+                 backbone: dict,
+                 *,
+                 extractor: dict,
+                 head_dims: Optional[int] = None,
+                 standardize: bool = True,
+                 **kwargs):
+        super().__init__(backbone, **kwargs)
+        self.extractor = MODELS.build(extractor)
+        dims = self.targets['text'].dims
+        self.head_global = make_head(self.extractor.embed_dims, dims,
+                                     head_dims)
+        self.standardizers = nn.ModuleDict(
+            dict(pictures=Standardizer(dims)) if standardize else {})
+
+    def embed(self, points: Tensor) -> Tensor:
+        """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
+        out = self.backbone(points)
+        concepts = self.extractor(out['tokens'], out['centers'])
+        embedding = self.head_global(concepts.mean(1))
+        if not self.standardizers:
+            return embedding
+        return self.standardizers['pictures'].restore(embedding)
 
 
 def first_difference(given: Sequence[str], found: Sequence[str]) -> str:

@@ -161,3 +161,14 @@ class ConceptExtractor(StrictInitModule):
             return given
         dropped = torch.rand(given.shape[:2], device=given.device)
         return learned.where(dropped[..., None] < self.drop_queries, given)
+
+
+def make_head(width: int, dims: int, hidden: Optional[int]) -> nn.Module:
+    """What leads concepts to the teacher: linear, or with a hidden layer.
+
+    DC-3.
+    """
+    if hidden is None:
+        return nn.Linear(width, dims)
+    return nn.Sequential(
+        nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dims))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
+from ..modules.concept_extractor import make_head
 from ..modules.masking import split_by_mask
 from ..modules.standardizer import Standardizer
 from .base import BasePretrainer, draw_reconstruction
@@ -312,14 +313,6 @@ class ConceptDistillation(BasePretrainer):
                 f'The student gives tokens of width {width}, the extractor '
                 f'reads embed_dims={self.extractor.embed_dims}. '
                 + ('' if width else 'Give an adapter, such as LevelTokens.'))
-
-
-def make_head(width: int, dims: int, hidden: Optional[int]) -> nn.Module:
-    """Linear, or with one hidden layer (DC-3)."""
-    if hidden is None:
-        return nn.Linear(width, dims)
-    return nn.Sequential(
-        nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dims))
 
 
 @torch.no_grad()
