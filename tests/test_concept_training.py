@@ -431,3 +431,26 @@ class WideTextTeacher(StubTextTeacher):
 
     def __init__(self):
         BaseTeacher.__init__(self, seeded(torch.nn.Linear(4, 24), 0), 24)
+
+
+def test_parts_of_rooms_learn_from_the_frame_that_shows_them(
+        tmp_path, mmdet3d_scope):
+    cfg = config('toy/concept_rooms_toy.py')
+    cfg.train_dataloader.dataset.data_root = str(tmp_path / 'rooms')
+    cfg.train_dataloader.dataset.pipeline[3].root = str(
+        tmp_path / 'rooms/posed_images')
+    cfg.train_dataloader.dataset.rooms = dict(
+        num_train=6, num_val=1, num_points=6000, frames=3)
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                backbone=dict(STUDENT), extractor=SETTINGS['model'][
+                    'extractor']),
+            train_dataloader=dict(batch_size=6),
+            train_cfg=dict(max_epochs=12),
+            default_hooks=dict(checkpoint=dict(interval=12)),
+            optim_wrapper=dict(optimizer=dict(lr=2e-3))))
+    curve = Curve()
+    runner = train(cfg, tmp_path / 'run', curve)
+    assert curve.fell(0.95, num=3), list(curve.losses.values())
+    assert runner.model.standardizers['pictures'].count == 6

@@ -30,6 +30,8 @@ class PosedFrames(BasePairs):
         size: H and W of the images, as they are loaded.
     """
 
+    random = True  # which frames there are is drawn when they are loaded
+
     def __init__(self,
                  num_views: int,
                  *,
