@@ -18,7 +18,7 @@ def stage_of(keys: Iterable[str]) -> Optional[str]:
     if has('quantizer.codebook'):
         return 'teacher'
     if has('backbone.') and has('decoder.', 'proj.', 'head_concept.',
-                                   TEACHER):
+                                'head_global.', TEACHER):
         return 'pretrain'
     if has('backbone.') and has('head.', 'decode_head.', 'bbox_head.'):
         return 'finetune'

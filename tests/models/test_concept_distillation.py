@@ -55,6 +55,11 @@ def concept(fit=True, **changes):
     return model
 
 
+def look(model, points):
+    """Targets as the student gets them."""
+    return model.normalize(model.target(points, None))
+
+
 def with_targets(**changes):
     return dict(concepts=dict(TARGETS, **changes))
 
@@ -80,7 +85,7 @@ def test_shapes_are_those_of_the_paper_s_notation(B, N, c, M, V):
     assert out['centers'].shape == (B, 8, 3)
     assert out['concepts'].shape == (B, M, 24)
     assert out['embedding'].shape == (B, 5)
-    seen = model.see(points, None)
+    seen = look(model, points)
     assert seen.shape == (B, V, 4, 5)
     assert model.choose(seen).shape == (B, V * 4, 5)
     torch.testing.assert_close(seen.norm(dim=-1), torch.ones(B, V, 4))
@@ -140,6 +145,11 @@ def test_a_stopped_gradient_needs_something_else_to_learn_from():
     (dict(standardize=True), "standardize is one of .*'kind'.*got True"),
     (dict(loss_global=None, loss_concept=None), 'Nothing to learn'),
     (dict(reconstruct=REBUILD['reconstruct']), 'give a masker'),
+    (dict(REBUILD, decoder=None), 'give a masker and a decoder'),
+    (dict(REBUILD, masker=dict(type='mmkd3d.RandomMasker', ratio=.1)),
+     'masks none of 8'),
+    (dict(loss_concept=dict(type='mmkd3d.CosineLoss')),
+     "type='MatchedConceptLoss', loss=.*got CosineLoss"),
     (dict(extractor=dict(embed_dims=12)), 'width 24.*embed_dims=12'),
     (dict(targets=with_targets(num_views=5)), 'num_views=5 of 4')])
 def test_parts_that_do_not_fit_are_named(change, message):
@@ -178,7 +188,7 @@ def test_statistics_are_of_each_kind_or_of_all():
     torch.testing.assert_close(pictures.mean, feats[:, 0].mean(0))
     torch.testing.assert_close(regions.mean, feats[:, 1:].mean((0, 1)))
     torch.testing.assert_close(
-        of_all.standardizers['pictures'].mean, feats.mean((0, 1)))
+        of_all.standardizers['all'].mean, feats.mean((0, 1)))
     # with one mean for all, pictures stay in a cone
     cone = [
         F.cosine_similarity(*model.normalize(feats)[:2, 0], dim=-1)
@@ -264,9 +274,9 @@ def test_depth_projection_needs_nothing_but_the_cloud():
         projector=dict(type='mmkd3d.AxisProjector', size=48))
     model = concept(targets=with_targets(pairs=pairs))
     points = shapes(3)
-    assert model.see(points, None).shape == (3, 3, 4, 5)
+    assert look(model, points).shape == (3, 3, 4, 5)
     turned = points[..., [1, 0, 2]]
-    assert not torch.equal(model.see(turned, None), model.see(points, None))
+    assert not torch.equal(look(model, turned), look(model, points))
     with pytest.raises(ValueError, match='DepthProjection draws random views'):
         concept(targets=with_targets(pairs=pairs, cache='nowhere'))
 

@@ -206,6 +206,10 @@ def test_bad_options_and_features_are_refused():
         teacher_extractor(teacher_dims=None)
     with pytest.raises(ValueError, match='at least 1.*got 0'):
         extractor(num_layers=0)
+    with pytest.raises(ValueError, match='at least 1.*got 2 and 0'):
+        extractor(num_concepts=0)
+    with pytest.raises(ValueError, match='drop_queries is a share.*got 2'):
+        teacher_extractor(drop_queries=2.)
     model = teacher_extractor()
     for seen in (questions(M=4), questions(B=2), questions()[..., :3]):
         for train in (True, False):

@@ -23,12 +23,12 @@ class FitTargetsHook(Hook):
     Args:
         max_samples: Of the training set, that the teacher is shown or that
             are read from the cache.
-        batch_size: Samples shown at a time.
+        batch_size: Samples shown at a time, in all their views.
     """
 
     priority = 'VERY_HIGH'  # before hooks that look at the first losses
 
-    def __init__(self, max_samples: int = 4096, batch_size: int = 64):
+    def __init__(self, max_samples: int = 4096, batch_size: int = 32):
         self.max_samples = max_samples
         self.batch_size = batch_size
 
@@ -60,7 +60,8 @@ class FitTargetsHook(Hook):
 
     def _gather(self, runner, model) -> Tensor:
         """Features (n, 1 + K, D) of pictures of the training set."""
-        dataset = runner.train_loop.dataloader.dataset
+        training = runner.train_loop.dataloader
+        dataset = training.dataset
         target, device = model.target, next(model.parameters()).device
         if target.cache is not None:
             rows = spread(len(target.cache.keys), self.max_samples)
@@ -68,7 +69,10 @@ class FitTargetsHook(Hook):
             return feats.flatten(0, 1).to(device)
         chosen = Subset(dataset, spread(len(dataset), self.max_samples))
         loader = DataLoader(
-            chosen, self.batch_size, collate_fn=pseudo_collate)
+            chosen,
+            self.batch_size,
+            num_workers=training.num_workers,
+            collate_fn=pseudo_collate)
         feats = []
         for batch in loader:
             data = model.data_preprocessor(batch)

@@ -196,6 +196,12 @@ class PointM2AE(BasePointBackbone):
         key = str(level)
         return self.norms[key](x) if key in self.norms else x
 
+    def freeze_norms(self, below: int) -> None:
+        """Leave out of training the norms of levels that nothing reads."""
+        for level, norm in self.norms.items():
+            if int(level) < below:
+                norm.requires_grad_(False)
+
     def forward(self, points: Tensor) -> dict:
         """Encode whole clouds.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from ..modules.concept_extractor import make_head
-from ..modules.standardizer import Standardizer
+from ..modules.standardizer import STATISTICS, Standardizer
 
 USED = dict(full=('img', 'text'), image=('img', ), text=('text', ))
 
@@ -215,7 +215,7 @@ class ConceptZeroShot(BaseZeroShot):
         backbone: Config of the student.
         extractor: Config of its :class:`ConceptExtractor`.
         head_dims: As in the pretraining.
-        standardize: Whether its targets were standardised.
+        standardize: As in the pretraining.
         kwargs: Of :class:`BaseZeroShot`.
     """
 
@@ -227,24 +227,26 @@ class ConceptZeroShot(BaseZeroShot):
                  *,
                  extractor: dict,
                  head_dims: Optional[int] = None,
-                 standardize: bool = True,
+                 standardize: Optional[str] = 'kind',
                  **kwargs):
         super().__init__(backbone, **kwargs)
         self.extractor = MODELS.build(extractor)
         dims = self.targets['text'].dims
         self.head_global = make_head(self.extractor.embed_dims, dims,
                                      head_dims)
-        self.standardizers = nn.ModuleDict(
-            dict(pictures=Standardizer(dims)) if standardize else {})
+        self.standardizers = nn.ModuleDict({
+            name: Standardizer(dims)
+            for name in STATISTICS[standardize][:1]
+        })
 
     def embed(self, points: Tensor) -> Tensor:
         """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
         out = self.backbone(points)
         concepts = self.extractor(out['tokens'], out['centers'])
         embedding = self.head_global(concepts.mean(1))
-        if not self.standardizers:
-            return embedding
-        return self.standardizers['pictures'].restore(embedding)
+        for standardizer in self.standardizers.values():
+            embedding = standardizer.restore(embedding)
+        return embedding
 
 
 def first_difference(given: Sequence[str], found: Sequence[str]) -> str:

@@ -75,8 +75,8 @@ class ConceptExtractor(StrictInitModule):
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
 
     Raises:
-        ValueError: An unknown source, no width for the teacher's queries, or
-            no layer.
+        ValueError: An unknown source, no width for the teacher's queries, no
+            layer, no concept, or a share that is none.
     """
 
     prefix = 'extractor.'
@@ -99,9 +99,13 @@ class ConceptExtractor(StrictInitModule):
         if query_source == 'teacher' and not teacher_dims:
             raise ValueError("query_source='teacher' needs teacher_dims, the "
                              "width of the teacher's features.")
-        if num_layers < 1:
+        if num_layers < 1 or num_concepts < 1:
             raise ValueError('num_layers is at least 1, or the concepts know '
-                             f'nothing of the cloud; got {num_layers}.')
+                             'nothing of the cloud, and so is num_concepts; '
+                             f'got {num_layers} and {num_concepts}.')
+        if not 0 <= drop_queries <= 1:
+            raise ValueError('drop_queries is a share, in [0, 1], got '
+                             f'{drop_queries}.')
         self.embed_dims, self.num_concepts = embed_dims, num_concepts
         self.query_source = query_source
         self.drop_queries, self.detach_tokens = drop_queries, detach_tokens

@@ -7,6 +7,10 @@ from mmkd3d.registry import MODELS
 
 from .fitted import Fitted
 
+# Statistics by how targets of concepts are standardised (DC-6); those that
+# stand for whole pictures first.
+STATISTICS = {'kind': ('pictures', 'regions'), 'all': ('all', ), None: ()}
+
 
 @MODELS.register_module()
 class Standardizer(Fitted):

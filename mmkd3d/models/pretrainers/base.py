@@ -71,7 +71,14 @@ class BasePretrainer(BaseModel):
             f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
 
     def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
-        """Features of the student, see :class:`BasePointBackbone`."""
+        """Features of the student, see :class:`BasePointBackbone`.
+
+        ``ValueError`` if it is none of ours.
+        """
+        if not hasattr(self.backbone, 'extract_feat'):
+            raise ValueError(
+                f'{type(self.backbone).__name__} has no extract_feat(points, '
+                'level): only students of mmkd3d can be probed.')
         return self.backbone.extract_feat(points, level)
 
     def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
+from ..losses.matched import MatchedConceptLoss
 from ..modules.concept_extractor import make_head
 from ..modules.masking import split_by_mask
-from ..modules.standardizer import Standardizer
+from ..modules.pyramid import PyramidGroup
+from ..modules.standardizer import STATISTICS, Standardizer
 from .base import BasePretrainer, draw_reconstruction
 
 SLOTS = ('both', 'global', 'regions')
-STANDARDIZE = ('kind', 'all', None)
 
 
 class Encoded(NamedTuple):
@@ -24,7 +25,7 @@ class Encoded(NamedTuple):
     Attributes:
         tokens: (B, G, d); with a masker those of the visible patches.
         centers: (B, G, 3) of the tokens.
-        patches: What the clouds were cut into, and
+        patches: What the clouds were cut into, of the top level, and
         mask: (B, G) bool, True = masked; both None without a masker.
     """
     tokens: Tensor
@@ -35,10 +36,10 @@ class Encoded(NamedTuple):
 
 class Concepts(NamedTuple):
     """Concepts (B, M, d), as the teacher would say them (B, M, D), and the
-    embedding (B, D) of the whole cloud."""
+    embedding (B, D) of the whole cloud; None where no loss trains it."""
     feats: Tensor
-    said: Tensor
-    embedding: Tensor
+    said: Optional[Tensor]
+    embedding: Optional[Tensor]
 
 
 @MODELS.register_module()
@@ -68,14 +69,17 @@ class ConceptDistillation(BasePretrainer):
             at all.
         slots: What concepts are matched with: ``'both'``, pictures and
             regions; ``'global'``, pictures; ``'regions'``.
-        loss_global: Config of a :class:`ContrastiveAlignLoss`, or None.
+        loss_global: Config of a :class:`ContrastiveAlignLoss` or of another
+            loss ``(B, D), (B, D) -> scalar``; None: clouds have no embedding.
         loss_concept: Config of a :class:`MatchedConceptLoss`, or None.
         head_dims: Width of a hidden layer of both heads; None: linear.
         masker: Config of a masker; the student then sees the visible patches
-            only. Alone it drops tokens; for ``reconstruct`` it is needed.
+            only. Alone it drops tokens; for ``reconstruct`` it is needed. Of
+            a student with levels it masks the top one.
         decoder: Config of a decoder ``(visible, centers, mask) -> (B, M, d)``.
         reconstruct: Config of a loss between clouds for the masked patches,
-            as in Point-MAE; None: nothing is rebuilt.
+            as in Point-MAE; None: nothing is rebuilt. Not for students with
+            levels.
         data_preprocessor: See :class:`BasePretrainer`.
         init_cfg: As in mmengine.
 
@@ -111,23 +115,33 @@ class ConceptDistillation(BasePretrainer):
             for cfg in (loss_global, loss_concept))
         self.slots, self.standardize = slots, standardize
         self.masker = TASK_UTILS.build(masker) if masker else None
-        self._check(reconstruct)
+        self.has_levels = isinstance(
+            getattr(self.backbone, 'group', None), PyramidGroup)
+        self._check_options()
+        self._check_student()
         dims, width = self.target.dims, self.extractor.embed_dims
-        kinds = ['pictures'] if standardize else []
-        if standardize == 'kind' and self.target.num_regions:
-            kinds.append('regions')
+        names = STATISTICS[standardize][:2 if self.target.num_regions else 1]
         self.standardizers = nn.ModuleDict(
-            {kind: Standardizer(dims) for kind in kinds})
-        self.head_concept = make_head(width, dims, head_dims)
-        self.head_global = make_head(width, dims, head_dims)
+            {name: Standardizer(dims) for name in names})
+        self.head_concept, self.head_global = (
+            make_head(width, dims, head_dims) if loss else None
+            for loss in (loss_concept, loss_global))
         self.decoder = self.to_points = self.chamfer = None
         if reconstruct:
+            self._check_reconstruction(decoder)
             self.decoder = MODELS.build(decoder)
             self.to_points = nn.Linear(self.decoder.embed_dims,
                                        3 * self.backbone.group.group_size)
             self.chamfer = MODELS.build(reconstruct)
+        elif self.extractor.detach_tokens:
+            raise ValueError(
+                'With detach_tokens=True no loss reaches the student, which '
+                'would stay as random as it is: give reconstruct, or set '
+                'detach_tokens=False.')
         if self.adapter is not None:
             self.adapter.freeze_unread(self.backbone)
+        if self.has_levels:
+            self.backbone.freeze_norms(below=len(self.backbone.depths) - 1)
 
     @property
     def target(self) -> nn.Module:
@@ -141,7 +155,7 @@ class ConceptDistillation(BasePretrainer):
         """As :class:`BasePretrainer`, but for ``mode='tensor'``.
 
         It then returns a dict: ``tokens`` (B, G, d), ``centers`` (B, G, 3),
-        ``concepts`` (B, M, d) and ``embedding`` (B, D).
+        ``concepts`` (B, M, d) and ``embedding`` (B, D) or None.
         """
         if mode != 'tensor':
             return super().forward(inputs, data_samples, mode)
@@ -162,35 +176,37 @@ class ConceptDistillation(BasePretrainer):
             return Encoded(out['tokens'], out['centers'])
         points = points[..., :3].contiguous()
         patches = self.backbone.group(points)
-        mask = self.masker(patches.centers, points=points)
+        top = patches[-1] if self.has_levels else patches
+        mask = self.masker(top.centers, points=points)
         tokens = self.backbone.encode(patches, mask)['tokens']
-        centers, _ = split_by_mask(patches.centers, mask)
-        return Encoded(tokens, centers, patches, mask)
+        centers, _ = split_by_mask(top.centers, mask)
+        return Encoded(tokens, centers, top, mask)
 
     def conceive(self,
                  out: Encoded,
                  target: Optional[Tensor] = None) -> Concepts:
         """Take the concepts out of a cloud; ``target`` (B, S, D) may ask."""
         feats = self.extractor(out.tokens, out.centers, target)
-        return Concepts(feats, self.head_concept(feats),
-                        self.head_global(feats.mean(1)))
-
-    @torch.no_grad()
-    def see(self, points: Tensor, data_samples: Optional[list]) -> Tensor:
-        """Targets (B, V, 1 + K, D) of unit length."""
-        return self.normalize(self.target(points, data_samples))
+        said, embedding = (
+            head(x) if head else None
+            for head, x in ((self.head_concept, feats),
+                            (self.head_global, feats.mean(1))))
+        return Concepts(feats, said, embedding)
 
     def normalize(self, feats: Tensor) -> Tensor:
         """Targets (..., 1 + K, D), standardised if so wanted, at length 1."""
         if not self.standardizers:
             return F.normalize(feats, dim=-1)
-        if 'regions' not in self.standardizers:
-            return self.standardizers['pictures'](feats)
-        pictures, regions = feats.tensor_split((1, ), dim=-2)
         return torch.cat([
-            self.standardizers['pictures'](pictures),
-            self.standardizers['regions'](regions)
+            standardizer(part) for standardizer, part in zip(
+                self.standardizers.values(), self.split(feats))
         ], -2)
+
+    def split(self, feats: Tensor) -> tuple:
+        """What each standardizer is for, of targets (..., 1 + K, D)."""
+        if 'regions' in self.standardizers:
+            return feats.tensor_split((1, ), dim=-2)
+        return (feats, )
 
     def choose(self, seen: Tensor) -> Tensor:
         """Slots (B, S, D) that the concepts are matched with."""
@@ -201,21 +217,23 @@ class ConceptDistillation(BasePretrainer):
     def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
         """Contrast, matching and, if wanted, Chamfer distance.
 
-        The monitors are ``scale`` of the contrast, ``retrieval_top1``: how
+        The monitors are ``scale`` of a contrast, ``retrieval_top1``: how
         often the pictures of a cloud are those nearest to it in the batch,
         ``matched_cos``, ``concept_usage``, ``token_std``, and
         ``regions_found`` per picture.
         """
-        seen = self.see(points, data_samples)
+        feats = self.target(points, data_samples)  # (B, V, 1 + K, D)
+        seen = self.normalize(feats)
         slots = self.choose(seen)
         out = self.encode(points)
         concepts = self.conceive(out, slots)
         losses = {}
         if self.loss_global is not None:
-            pictures = seen[:, :, 0].mean(1)  # (B, D)
+            pictures = F.normalize(seen[:, :, 0].mean(1), dim=-1)  # (B, D)
             losses['loss_global'] = self.loss_global(concepts.embedding,
                                                      pictures)
-            losses['scale'] = self.loss_global.scale.detach()
+            if hasattr(self.loss_global, 'scale'):
+                losses['scale'] = self.loss_global.scale.detach()
             losses['retrieval_top1'] = retrieval(concepts.embedding, pictures)
         if self.loss_concept is not None:
             matched = self.loss_concept(concepts.said, slots)
@@ -229,7 +247,7 @@ class ConceptDistillation(BasePretrainer):
                 self.rebuild(out).flatten(0, 1), out.patches.points[out.mask])
         losses['token_std'] = out.tokens.detach().float().std((0, 1)).mean()
         if self.target.num_regions:
-            other = (seen[:, :, 1:] != seen[:, :, :1]).any(-1)  # (B, V, K)
+            other = (feats[:, :, 1:] != feats[:, :, :1]).any(-1)  # (B, V, K)
             losses['regions_found'] = other.float().sum(2).mean()
         return losses
 
@@ -242,17 +260,19 @@ class ConceptDistillation(BasePretrainer):
         """For every cloud ``embedding`` (D,) in the space of the teacher.
 
         With it ``input`` and, where something is rebuilt, ``visible`` and
-        ``pred`` points.
+        ``pred`` points. Without ``loss_global`` there is no embedding.
         """
-        embedding = self.conceive(self.encode(points, whole=True)).embedding
-        if self.standardizers:
-            embedding = self.standardizers['pictures'].restore(embedding)
         if self.chamfer is None:
             drawn = [dict(input=cloud[:, :3].cpu()) for cloud in points]
         else:
             out = self.encode(points)
             drawn = draw_reconstruction(points, out.patches, out.mask,
                                         self.rebuild(out).flatten(0, 1))
+        embedding = self.conceive(self.encode(points, whole=True)).embedding
+        if embedding is None:
+            return drawn
+        for standardizer in [*self.standardizers.values()][:1]:
+            embedding = standardizer.restore(embedding)
         return [
             dict(sample, embedding=row)
             for sample, row in zip(drawn, embedding)
@@ -270,40 +290,37 @@ class ConceptDistillation(BasePretrainer):
 
         What a checkpoint brought stays as it is.
         """
-        parts = self.to_fit()
-        for kind, standardizer in self.standardizers.items():
-            if standardizer in parts:
-                of_kind = dict(pictures=feats[:, :1], regions=feats[:, 1:])
-                standardizer.fit((feats if self.standardize == 'all' else
-                                  of_kind[kind]).flatten(0, 1))
-        feats = self.normalize(feats)
-        for part in parts:
-            if not part.is_fitted:
-                part.fit(feats.flatten(0, 1))
+        for standardizer, part in zip(self.standardizers.values(),
+                                      self.split(feats)):
+            if not standardizer.is_fitted:
+                standardizer.fit(part.flatten(0, 1))
+        feats = self.normalize(feats).flatten(0, 1)
+        for part in self.to_fit():
+            part.fit(feats)
 
-    def _check(self, reconstruct: Optional[dict]) -> None:
-        """``ValueError`` if the parts do not fit together."""
+    def _check_options(self) -> None:
+        """``ValueError`` for options that are unknown or do not fit."""
         if list(self.targets) != ['concepts']:
             raise ValueError("targets has one entry, 'concepts', got "
                              f'{list(self.targets)}.')
         if self.slots not in SLOTS:
             raise ValueError(f'slots is one of {SLOTS}, got {self.slots!r}.')
-        if self.standardize not in STANDARDIZE:
-            raise ValueError(f'standardize is one of {STANDARDIZE}, got '
+        if self.standardize not in STATISTICS:
+            raise ValueError(f'standardize is one of {tuple(STATISTICS)}, got '
                              f'{self.standardize!r}.')
         if self.slots == 'regions' and not self.target.num_regions:
             raise ValueError("slots='regions' needs num_regions > 0.")
         if self.loss_global is None and self.loss_concept is None:
             raise ValueError('Nothing to learn: give loss_global, '
                              'loss_concept or both.')
-        if reconstruct and (self.masker is None or self.masker.ratio == 0):
-            raise ValueError('Only masked patches are rebuilt: give a masker '
-                             'with ratio > 0, or set reconstruct=None.')
-        if self.extractor.detach_tokens and not reconstruct:
+        if not isinstance(self.loss_concept, (MatchedConceptLoss, type(None))):
             raise ValueError(
-                'With detach_tokens=True no loss reaches the student, which '
-                'would stay as random as it is: give reconstruct, or set '
-                'detach_tokens=False.')
+                'Concepts and slots are two sets: give loss_concept=dict('
+                "type='MatchedConceptLoss', loss=...), got "
+                f'{type(self.loss_concept).__name__}.')
+
+    def _check_student(self) -> None:
+        """``ValueError`` if the student does not fit what reads it."""
         if self.adapter is not None and self.masker is not None:
             raise ValueError('A student with an adapter has no patches to '
                              'mask: leave out the masker.')
@@ -313,6 +330,24 @@ class ConceptDistillation(BasePretrainer):
                 f'The student gives tokens of width {width}, the extractor '
                 f'reads embed_dims={self.extractor.embed_dims}. '
                 + ('' if width else 'Give an adapter, such as LevelTokens.'))
+
+    def _check_reconstruction(self, decoder: Optional[dict]) -> None:
+        """``ValueError`` if masked patches can not be rebuilt."""
+        if self.has_levels:
+            raise ValueError(
+                'Patches of one size are rebuilt, and a '
+                f'{type(self.backbone).__name__} has a pyramid of them: set '
+                'reconstruct=None, or take another student.')
+        if self.masker is None or not decoder:
+            raise ValueError('Only masked patches are rebuilt, by a decoder: '
+                             'give a masker and a decoder, or set '
+                             'reconstruct=None.')
+        groups = self.backbone.group.num_groups
+        if not self.masker.num_masked(groups):
+            raise ValueError(
+                f'A ratio of {self.masker.ratio} masks none of {groups} '
+                'patches, so there is nothing to rebuild: raise the ratio of '
+                'the masker, or set reconstruct=None.')
 
 
 @torch.no_grad()

@@ -72,9 +72,7 @@ class M2AE(BasePretrainer):
                 'The stages of the decoder have the widths of the levels of '
                 f'the student from the top down: got stage_dims={stage_dims} '
                 f'for level_dims={level_dims}.')
-        for level, norm in self.backbone.norms.items():
-            if int(level) < self.level:
-                norm.requires_grad_(False)
+        self.backbone.freeze_norms(below=self.level)
         groups = self.backbone.group.levels
         num_tokens = groups[-1].num_groups
         if not self.masker.num_masked(num_tokens):

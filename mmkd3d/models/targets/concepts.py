@@ -46,8 +46,8 @@ class ConceptTargets(PictureTarget):
         dims: Width D of the features.
 
     Raises:
-        ValueError: More views than there are, or a teacher whose tokens lie
-            in another space.
+        ValueError: More views than there are, a teacher whose tokens lie in
+            another space, or a number that is too small.
     """
 
     def __init__(self,
@@ -68,6 +68,11 @@ class ConceptTargets(PictureTarget):
                 f'num_views={num_views} of {there} that '
                 f'{type(self.pairs).__name__} gives: raise its number, or '
                 'lower this one.')
+        if num_regions < 0 or (images_at_once is not None
+                               and images_at_once < 1):
+            raise ValueError(
+                'num_regions is 0 or more, images_at_once 1 or more, or None; '
+                f'got {num_regions} and {images_at_once}.')
         widths = self.teacher.global_dims, self.teacher.dense_dims
         if num_regions and widths[0] != widths[1]:
             raise ValueError(
