@@ -14,6 +14,7 @@ from mmkd3d.datasets.scannet_layout import CLASSES
 from mmkd3d.datasets.toy_rooms import write_toy_rooms
 from tests.engine.small_run import Watch
 from tests.helpers import REPO
+from tools import cache_teacher
 
 pytest.importorskip('mmdet3d')
 
@@ -268,3 +269,40 @@ def test_two_processes_by_the_command_line(root, tmp_path):
     assert sorted(curve(tmp_path / 'run')) == [1, 2, 3, 4]
     saved = torch.load(tmp_path / 'run/epoch_2.pth', weights_only=False)
     assert list(saved['distillation']) == ['distill']
+
+
+def test_a_cache_of_all_frames_teaches_the_same(
+        root, tmp_path, monkeypatch):
+    cfg = frames(root, epochs=2)
+    with_teacher = train(cfg, tmp_path / 'online')[1]['loss_distill']
+    path = tmp_path / 'config.py'
+    cfg.dump(path)
+    folders = cache_teacher.main(
+        [str(path), '--out', str(tmp_path / 'cache'), '--batch-size', '5'])
+    place = len(cfg.custom_hooks) - 1
+    assert list(folders) == [place]
+    assert np.load(folders[place] / 'features.npy').shape == (15, 512, 2, 2)
+    monkeypatch.setattr(
+        'mmkd3d.models.teachers.timm_teacher.TimmTeacher.forward_dense',
+        None)
+    options = {f'custom_hooks.{place}.target.cache': str(folders[place])}
+    cached = train(cfg, tmp_path / 'cached', **options)[1]['loss_distill']
+    assert cached == pytest.approx(with_teacher, abs=1e-5)
+    # A picture that the cache does not know, a teacher that it is not of.
+    cfg.custom_hooks[-1].frames.size = cfg.custom_hooks[-1].pairs.size = (
+        24, 32)
+    with pytest.raises(ValueError, match='are not in the teacher cache'):
+        train(cfg, tmp_path / 'other', **options)
+    cfg.custom_hooks[-1].teacher.saliency = 'activation'
+    cfg.custom_hooks[-1].teacher.mean = (0., 0., 0.)
+    with pytest.raises(ValueError, match='teacher.mean'):
+        train(cfg, tmp_path / 'stale', **options)
+
+
+def test_a_folder_without_frames_is_named(root, tmp_path):
+    cfg = frames(root)
+    cfg.custom_hooks[-1].frames.root = str(tmp_path)
+    path = tmp_path / 'config.py'
+    cfg.dump(path)
+    with pytest.raises(SystemExit, match='No cameras.npz in the folders'):
+        cache_teacher.main([str(path), '--out', str(tmp_path / 'cache')])

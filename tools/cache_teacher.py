@@ -5,7 +5,8 @@ Every target of the model (model.targets.NAME) gets a cache in OUT/NAME. Text:
 all categories or captions of the training set, in all prompts. Images: all
 views of every shape. They must be the same every time: random views,
 AugmentRendering without train=False, and random steps before KeepViewPoints
-are refused.
+are refused. Of a config with a DistillationHook: the teacher's maps of all
+posed frames of the hook.
 
 The command can be stopped at any time; the same command goes on from there.
 A cache knows the teacher (with a checksum of its weights), the renderer or
@@ -18,6 +19,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 import mmkd3d
+from mmkd3d.apis.frame_cache import cache_frames, hooks_with_frames
 from mmkd3d.apis.teacher_cache import cache_targets
 
 
@@ -71,22 +73,22 @@ def main(argv=None):
         config.merge_from_dict(args.cfg_options)
     out = args.out or Path('work_dirs', 'teacher_cache',
                            Path(args.config).stem)
+    options = dict(
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        rebuild=args.rebuild,
+        device=args.device)
     try:
-        folders = cache_targets(
-            config,
-            out,
-            only=args.only,
-            dtype=args.dtype,
-            batch_size=args.batch_size,
-            rebuild=args.rebuild,
-            device=args.device)
+        if hooks_with_frames(config):
+            folders = cache_frames(config, out, **options)
+            place = 'custom_hooks.{}.target.cache'
+        else:
+            folders = cache_targets(config, out, only=args.only, **options)
+            place = 'model.targets.{}.cache'
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error))
-    options = [
-        f'model.targets.{name}.cache={folder}'
-        for name, folder in folders.items()
-    ]
-    print('Train with:\n  --cfg-options ' + ' '.join(options))
+    print('Train with:\n  --cfg-options ' + ' '.join(
+        f'{place.format(name)}={folder}' for name, folder in folders.items()))
     return folders
 
 

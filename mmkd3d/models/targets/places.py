@@ -1,12 +1,15 @@
 """What an image teacher says of places in pictures of a scene."""
-from typing import NamedTuple, Optional
+from pathlib import Path
+from typing import NamedTuple, Optional, Union
 
 import torch
 from torch import Tensor
 
 from mmkd3d.ops import sample_pixels
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.digest import row_digests
 
+from ..teachers.cache import FeatureCache
 from .base import BaseTarget
 
 
@@ -24,6 +27,9 @@ class PlaceTarget(BaseTarget):
     bilinearly, and averaged over the pictures that show a place. The teacher
     is shown only pictures in which some place is seen.
 
+    With a cache no teacher runs: its maps are looked up by a checksum of the
+    picture. That is for photographs, such as those of :class:`PosedFrames`.
+
     Args:
         teacher: Config of a teacher with ``forward_dense``.
         pairs: Config of a provider of pictures that finds places in them,
@@ -31,9 +37,14 @@ class PlaceTarget(BaseTarget):
         precision: See :class:`BaseTarget`.
         images_at_once: How many pictures the teacher gets at a time, to save
             memory; None: all.
+        cache: Folder of a cache, made by ``tools/cache_teacher.py``.
 
     Attributes:
         dims: D, channels of the teacher's maps.
+
+    Raises:
+        FileNotFoundError: There is no cache; see :class:`FeatureCache` for
+            what else may be wrong with it.
     """
 
     def __init__(self,
@@ -41,11 +52,16 @@ class PlaceTarget(BaseTarget):
                  pairs: dict,
                  *,
                  precision: str = 'fp32',
-                 images_at_once: Optional[int] = None):
+                 images_at_once: Optional[int] = None,
+                 cache: Union[str, Path, None] = None):
         super().__init__(teacher, precision=precision)
         self.pairs = MODELS.build(pairs)
         self.images_at_once = images_at_once
         self.dims = self.teacher.dense_dims
+        self.cache = None
+        if cache is not None:
+            self.cache = FeatureCache(cache, self.identity())
+            self.teacher = None
 
     @torch.no_grad()
     def forward(self, points: Tensor, data_samples: list,
@@ -78,9 +94,28 @@ class PlaceTarget(BaseTarget):
 
     def _read(self, images: Tensor, uv: Tensor) -> Tensor:
         """Features (P, K, D) of images (P, 3, H, W) at pixels (P, K, 2)."""
-        with self.teacher_precision(images.device):
-            maps = self.teacher.forward_dense(images)['feats']
+        maps = self.maps(images)
         size = uv.new_tensor(maps.shape[:1:-1])  # columns, rows
         scale = size / uv.new_tensor(images.shape[:1:-1])
         uv = ((uv + 0.5) * scale - 0.5).clamp(min=0).minimum(size - 1)
         return sample_pixels(maps, uv).feats
+
+    @torch.no_grad()
+    def maps(self, images: Tensor) -> Tensor:
+        """The teacher's maps (P, D, h, w) of images (P, 3, H, W)."""
+        if self.cache is not None:
+            rows = self.cache.rows(picture_keys(images))
+            maps = torch.from_numpy(self.cache.features[rows])
+            return maps.to(images.device).float()
+        with self.teacher_precision(images.device):
+            return self.teacher.forward_dense(images)['feats'].float()
+
+    def transform(self) -> dict:
+        """See :class:`BaseTarget`: pictures are told apart by themselves."""
+        return dict(maps='dense')
+
+
+def picture_keys(images: Tensor) -> list[str]:
+    """Checksums of photographs (P, 3, H, W), which have 8 bits a channel."""
+    digests = row_digests((images * 255).round()).tolist()
+    return [f'{digest % 2**64:016x}' for digest in digests]
