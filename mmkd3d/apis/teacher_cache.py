@@ -205,11 +205,11 @@ def probe(target: PictureTarget, source: Source) -> dict[int, int]:
         first, second = (int(row_digests(x)) for x in given)
         if first != second:
             raise ValueError(
-                f'The {target.pairs.carries} of sample {index} differ from one loading to the '
-                'next: the pipeline augments them. Their features can not be '
-                'cached: give AugmentRendering train=False; put '
-                'KeepViewPoints before random steps; or train without a '
-                'cache.')
+                f'The {target.pairs.carries} of sample {index} differ from '
+                'one loading to the next: the pipeline augments them. Their '
+                'features can not be cached: give AugmentRendering '
+                'train=False; put KeepViewPoints before random steps; or '
+                'train without a cache.')
         digests[index] = first
     return digests
 

@@ -44,7 +44,8 @@ def export_backbone(checkpoint: Union[str, Path],
         raise ValueError(
             f'{checkpoint} has no keys under {PREFIX!r}, they start with '
             f'{starts(state)}: give the checkpoint of a pretraining.')
-    meta = dict(exported_from=Path(checkpoint).name, mmkd3d_version=__version__)
+    meta = dict(
+        exported_from=Path(checkpoint).name, mmkd3d_version=__version__)
     content = io.BytesIO()
     torch.save(dict(state_dict=student, meta=meta), content)
     write_atomic(out, content.getbuffer())

@@ -111,8 +111,8 @@ class RenderedViews(BasePairs):
             names = sample_names(data_samples or [])
             raise ValueError(
                 f'The samples carry no image ({", ".join(names[:3])}, ...). '
-                f'{self.way_out}, or give a renderer, which draws views of the '
-                'clouds.')
+                f'{self.way_out}, or give a renderer, which draws views of '
+                'the clouds.')
         xyz = points[..., :3]
         if places is not None:
             xyz = torch.cat([xyz, places], 1)
