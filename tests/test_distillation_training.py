@@ -281,7 +281,8 @@ def test_a_cache_of_all_frames_teaches_the_same(
         [str(path), '--out', str(tmp_path / 'cache'), '--batch-size', '5'])
     place = len(cfg.custom_hooks) - 1
     assert list(folders) == [place]
-    assert np.load(folders[place] / 'features.npy').shape == (15, 512, 2, 2)
+    assert np.load(folders[place] / 'features.npy').shape == (
+        15, 512, 6, 6)
     monkeypatch.setattr(
         'mmkd3d.models.teachers.timm_teacher.TimmTeacher.forward_dense',
         None)
