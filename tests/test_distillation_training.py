@@ -296,7 +296,7 @@ def test_a_cache_of_all_frames_teaches_the_same(
         train(cfg, tmp_path / 'other', **options)
     cfg.custom_hooks[-1].teacher.saliency = 'activation'
     cfg.custom_hooks[-1].teacher.mean = (0., 0., 0.)
-    with pytest.raises(ValueError, match='teacher.mean'):
+    with pytest.raises(ValueError, match='teacher.options.mean'):
         train(cfg, tmp_path / 'stale', **options)
 
 

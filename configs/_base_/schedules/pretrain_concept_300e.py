@@ -7,6 +7,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'queries': dict(decay_mult=0.),
+            'pos_embed': dict(decay_mult=0.),
             'log_scale': dict(decay_mult=0.),
         }))
 param_scheduler = dict(period=300, warmup=10, lag=0)

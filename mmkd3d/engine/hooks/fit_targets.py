@@ -41,7 +41,8 @@ class FitTargetsHook(Hook):
                 f'and {type(model).__name__} has none to fit: remove the '
                 'hook.')
         parts = model.to_fit()
-        if not parts:
+        # A run that goes on, or starts with statistics, has seen them.
+        if not parts and (runner.iter or model.standardizers):
             return
         if is_main_process():
             # the run itself draws what it would draw without this
