@@ -105,12 +105,16 @@ PRETRAINING = [
 @pytest.mark.parametrize('path', PRETRAINING, ids=lambda p: p.stem)
 def test_pictures_and_view_points_are_loaded_where_they_are_read(path):
     cfg = Config.fromfile(path)
-    img = cfg.model.targets.img
     steps = [s.type for s in cfg.train_dataloader.dataset.pipeline]
-    drawn = bool(img and img.get('renderer'))
+    targets = cfg.model.targets
+    img = targets.get('img') or targets.get('concepts')
+    pairs = img and img.get('pairs', dict(img, type='RenderedViews'))
+    kind = pairs['type'] if img and not img.get('cache') else None
+    drawn = kind == 'RenderedViews' and bool(pairs.get('renderer'))
     assert ('mmkd3d.KeepViewPoints' in steps) == drawn
     for step in ('mmkd3d.LoadRendering', 'mmkd3d.AugmentRendering'):
-        assert (step in steps) == (bool(img) and not drawn)
+        assert (step in steps) == (kind == 'RenderedViews' and not drawn)
+    assert ('mmkd3d.LoadPosedFrames' in steps) == (kind == 'PosedFrames')
 
 
 def test_clouds_of_a_folder_keep_view_points_of_one_size(scope, tmp_path):
