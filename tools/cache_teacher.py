@@ -41,7 +41,7 @@ def parse_args(argv):
         nargs='+',
         default=(),
         metavar='NAME',
-        help='targets to cache, such as img or text; default: all')
+        help='targets, or hooks, to cache, such as img or text; default: all')
     parser.add_argument(
         '--dtype',
         choices=('float32', 'float16'),
@@ -74,16 +74,17 @@ def main(argv=None):
     out = args.out or Path('work_dirs', 'teacher_cache',
                            Path(args.config).stem)
     options = dict(
+        only=args.only,
         dtype=args.dtype,
         batch_size=args.batch_size,
         rebuild=args.rebuild,
         device=args.device)
     try:
-        if hooks_with_frames(config):
+        if hooks_with_frames(config, args.only):
             folders = cache_frames(config, out, **options)
             place = 'custom_hooks.{}.target.cache'
         else:
-            folders = cache_targets(config, out, only=args.only, **options)
+            folders = cache_targets(config, out, **options)
             place = 'model.targets.{}.cache'
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error))

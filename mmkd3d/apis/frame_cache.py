@@ -19,19 +19,34 @@ from mmkd3d.registry import MODELS
 from .teacher_cache import progress
 
 
-def hooks_with_frames(cfg: Config) -> dict[int, dict]:
-    """Hooks of a config that load posed frames, by their place in it."""
+def hooks_with_frames(cfg: Config,
+                      only: Sequence[str] = ()) -> dict[int, dict]:
+    """Each :class:`DistillationHook` of a config that loads posed frames.
+
+    Args:
+        cfg: The config.
+        only: Names of hooks; empty takes all.
+
+    Returns:
+        Their configs by the place in ``custom_hooks``.
+    """
     return {
         i: hook
         for i, hook in enumerate(cfg.get('custom_hooks') or ())
-        if str(hook['type']).endswith('DistillationHook')
-        and hook.get('frames')
+        if hook['type'].split('.')[-1] == 'DistillationHook'
+        and hook.get('frames') and (not only or name_of(hook) in only)
     }
+
+
+def name_of(hook: dict) -> str:
+    """Of a :class:`DistillationHook`, by its config."""
+    return hook.get('name', 'distill')
 
 
 def cache_frames(cfg: Config,
                  out: Union[str, Path],
                  *,
+                 only: Sequence[str] = (),
                  dtype: str = 'float32',
                  batch_size: int = 64,
                  rebuild: bool = False,
@@ -43,6 +58,7 @@ def cache_frames(cfg: Config,
     Args:
         cfg: With a :class:`DistillationHook` that has ``frames``.
         out: Folder; the cache of a hook is ``out/NAME``.
+        only: Names of hooks; empty takes all.
         dtype: Of the storage: ``'float32'`` or ``'float16'``.
         batch_size: Images that are read at a time.
         rebuild: Remove what is there first.
@@ -59,7 +75,7 @@ def cache_frames(cfg: Config,
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     device = device or get_device()
     folders = {}
-    for place, hook in hooks_with_frames(cfg).items():
+    for place, hook in hooks_with_frames(cfg, only).items():
         options = {
             k: v
             for k, v in hook.get('target', {}).items() if k != 'cache'
@@ -70,7 +86,7 @@ def cache_frames(cfg: Config,
                 teacher=hook['teacher'],
                 pairs=hook['pairs'],
                 **options)).to(device)
-        folder = Path(out) / hook.get('name', 'distill')
+        folder = Path(out) / name_of(hook)
         if rebuild:
             remove_cache(folder)
         frames = hook['frames']

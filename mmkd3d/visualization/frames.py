@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import set_random_seed
 from torch import nn
 
+from mmkd3d.apis.frame_cache import hooks_with_frames
 from mmkd3d.datasets.transforms.frames import add_to_datasets
 
 from .colors import UNSEEN, FeatureColors, blend, enlarge
@@ -39,14 +40,13 @@ def draw_frames(config: Union[str, Path, Config],
     """
     cfg = read_config(config)
     set_random_seed(0)
-    hook = next((h for h in cfg.get('custom_hooks') or ()
-                 if h['type'].split('.')[-1] == 'DistillationHook'
-                 and h.get('frames')), None)
-    if hook is None:
+    hooks = hooks_with_frames(cfg)
+    if not hooks:
         raise ValueError(
             f'{cfg.filename or "The config"} has no DistillationHook with '
             'frames=dict(root=...) in custom_hooks, so there are no posed '
             'frames to draw.')
+    hook, *_ = hooks.values()
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     add_to_datasets(
         dataset,
@@ -92,7 +92,7 @@ def scan_sheet(target: nn.Module, item: dict) -> tuple[str, dict]:
     painted[seen] = colors(feats[seen])
     images = target.pairs(points[None], [sample]).images[0]
     images = images[spread(len(images), MAX_FRAMES)]
-    maps = target.teacher.forward_dense(images)['feats'].float()
+    maps = target.maps(images)
     maps = torch.from_numpy(colors(maps.movedim(1, -1).numpy()))
     maps = enlarge(maps.movedim(-1, 1), images.shape[-2:])
     images = images.movedim(1, -1).numpy()

@@ -4,6 +4,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
+from ..distillation.student import StudentPlaces
+
 LEVELS = ('sa', 'fp')
 
 
@@ -32,24 +34,25 @@ class LevelTokens(nn.Module):
         if level not in LEVELS:
             raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
         self.embed_dims = embed_dims
-        self.level = level
+        self.read = StudentPlaces(level)
         self.norm = nn.LayerNorm(in_channels)
         self.project = nn.Linear(in_channels, embed_dims)
 
-    def forward(self, feats: dict) -> tuple[Tensor, Tensor]:
+    def forward(self, output: dict,
+                points: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, G, C) and their places (B, G, 3).
 
-        ``ValueError`` if the backbone gives no such level.
+        Args:
+            output: Of the backbone.
+            points: (B, N, 3+F) that it got.
+
+        Raises:
+            ValueError: There is no such level.
         """
-        keys = f'{self.level}_features', f'{self.level}_xyz'
-        if not all(key in feats for key in keys):
-            raise ValueError(
-                f'LevelTokens reads {" and ".join(keys)}, the backbone gives '
-                f'{sorted(feats)}: it is for PointNet2SASSG and its like.')
-        feats, places = (feats[key][-1] for key in keys)
-        return self.project(self.norm(feats.mT)), places
+        xyz, feats = self.read(output, points)
+        return self.project(self.norm(feats)), xyz
 
     def freeze_unread(self, backbone: nn.Module) -> None:
         """Leave out of training what the tokens do not depend on."""
-        if self.level == 'sa' and hasattr(backbone, 'FP_modules'):
+        if self.read.kind == 'sa' and hasattr(backbone, 'FP_modules'):
             backbone.FP_modules.requires_grad_(False)

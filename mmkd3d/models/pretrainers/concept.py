@@ -11,6 +11,7 @@ from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..losses.matched import MatchedConceptLoss
 from ..modules.concept_extractor import make_head
+from ..modules.fitted import Fitted
 from ..modules.masking import split_by_mask
 from ..modules.pyramid import PyramidGroup
 from ..modules.standardizer import STATISTICS, Standardizer
@@ -170,7 +171,7 @@ class ConceptDistillation(BasePretrainer):
     def encode(self, points: Tensor, whole: bool = False) -> Encoded:
         """Show points (B, N, 3+F) to the student, all or the visible ones."""
         if self.adapter is not None:
-            return Encoded(*self.adapter(self.backbone(points)))
+            return Encoded(*self.adapter(self.backbone(points), points))
         if self.masker is None or whole:
             out = self.backbone(points)
             return Encoded(out['tokens'], out['centers'])
@@ -278,11 +279,11 @@ class ConceptDistillation(BasePretrainer):
             for sample, row in zip(drawn, embedding)
         ]
 
-    def to_fit(self) -> list[nn.Module]:
+    def to_fit(self) -> list[Fitted]:
         """Parts that need statistics of the targets, and lack them."""
         return [
             m for m in self.modules()
-            if hasattr(m, 'fit') and not m.is_fitted
+            if isinstance(m, Fitted) and not m.is_fitted
         ]
 
     def fit_targets(self, feats: Tensor) -> None:

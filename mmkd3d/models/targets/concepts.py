@@ -98,10 +98,13 @@ class ConceptTargets(PictureTarget):
         Args:
             points: (B, N, 3+F).
             data_samples: B elements.
-            view_idx: (B, V) which views; None draws them.
+            view_idx: (B, V) which views; None draws them, from torch's
+                generator of the device, where there are more.
         """
-        if view_idx is None:
-            view_idx = self.draw_views(points, self.views_per_step)
+        if view_idx is None and self.views_per_step < self.num_views:
+            noise = torch.rand(
+                len(points), self.num_views, device=points.device)
+            view_idx = noise.argsort(1)[:, :self.views_per_step]
         return self.features(points, data_samples, view_idx)
 
     @torch.no_grad()

@@ -77,18 +77,6 @@ class PictureTarget(BaseTarget):
         row = torch.arange(len(feats), device=feats.device)[:, None]
         return feats[row, view_idx]
 
-    def draw_views(self, points: Tensor, num: int) -> Optional[Tensor]:
-        """Views (B, num) long of each sample, chosen at random.
-
-        None stands for all of them. Drawn with torch's generator of the
-        device.
-        """
-        if num == self.num_views:
-            return None
-        noise = torch.rand(
-            len(points), self.num_views, device=points.device)
-        return noise.argsort(1)[:, :num]
-
     def refuse_random_views(self) -> None:
         """``ValueError`` if other pictures are drawn in every step."""
         if self.pairs.random:
