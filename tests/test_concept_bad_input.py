@@ -18,7 +18,7 @@ from tests.models.test_concept_distillation import (BACKBONE, CONFIG, REBUILD,
                                                     with_targets)
 from tests.models.two_ranks import on_two_ranks, train
 from tests.test_concept_training import PRETRAIN, SETTINGS, STUDENT, config
-from tests.test_i2p_training import train as run
+from tests.runs import train as run
 
 DROP = dict(masker=dict(type='mmkd3d.RandomMasker', ratio=.3))
 PLAIN = {k: v for k, v in BACKBONE.items() if k != 'with_cls_token'}

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope, init_default_scope
-from mmengine.runner import Runner
 
 from mmkd3d.datasets.toy_shapes import ToyShapes
 from mmkd3d.engine.hooks.checkpoint import find_resumable
@@ -15,18 +13,12 @@ from mmkd3d.registry import MODELS
 from tests.helpers import REPO
 from tests.models.small_m2ae import student
 from tests.models.test_scene_segmentation import write_area
+from tests.runs import (FINETUNE, HIDDEN, RUNTIME, SHAPES, Curve, Filled,
+                        predictions, start_from, train)
 
 # What is smaller than in the shipped configs, of the student and of the rest.
 DIMS = (12, 18, 24)
 STUDENT = {k: v for k, v in student().items() if k != 'type'}
-RUNTIME = dict(
-    train_dataloader=dict(num_workers=0, persistent_workers=False),
-    default_hooks=dict(logger=dict(interval=100)),
-    visualizer=dict(vis_backends=[]),
-    log_level='ERROR')
-# So that running statistics are those of the weights in the end, some 100
-# steps; one file.
-FINETUNE = dict(default_hooks=dict(checkpoint=dict(interval=100)))
 
 
 def config(name, **options):
@@ -35,36 +27,6 @@ def config(name, **options):
     cfg.merge_from_dict(dict(RUNTIME, model=dict(backbone=STUDENT)))
     cfg.merge_from_dict(options)
     return cfg
-
-
-class Curve(Hook):
-    """Keeps the loss of every step, counted from 1; may stop a run."""
-
-    def __init__(self, stop_at=None):
-        self.losses, self.stop_at = {}, stop_at
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == self.stop_at:
-            raise KeyboardInterrupt
-
-    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
-        self.losses[runner.iter + 1] = outputs['loss'].item()
-
-    def fell(self, share, num=8):
-        """Whether the last losses are below a share of the first."""
-        values = [self.losses[i] for i in sorted(self.losses)]
-        return sum(values[-num:]) < share * sum(values[:num])
-
-
-def train(cfg, work_dir, *hooks, **kwargs):
-    cfg = copy.deepcopy(cfg)
-    cfg.merge_from_dict(
-        dict(work_dir=str(work_dir), experiment_name=work_dir.name, **kwargs))
-    runner = Runner.from_cfg(cfg)
-    for hook in hooks:
-        runner.register_hook(hook)
-    runner.train()
-    return runner
 
 
 PRETRAIN = config(
@@ -121,40 +83,6 @@ def test_a_checkpoint_has_the_student_and_no_teacher(pretrained):
     net = MODELS.build({'_scope_': 'mmkd3d', **PRETRAIN.model})
     trained = [p for p in net.parameters() if p.requires_grad]
     assert len(saved['optimizer']['state']) == len(trained)
-
-
-def start_from(checkpoint):
-    return dict(init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint)))
-
-
-def check_filled(backbone, checkpoint):
-    """Each weight of ``backbone`` is the pretrained one."""
-    saved = torch.load(checkpoint, weights_only=False)['state_dict']
-    for key, value in backbone.state_dict().items():
-        assert torch.equal(value, saved[f'backbone.{key}']), key
-
-
-class Filled(Hook):
-    """Checks that a run starts from the checkpoint."""
-
-    def __init__(self, checkpoint):
-        self.checkpoint = checkpoint
-
-    def before_train(self, runner):
-        check_filled(runner.model.backbone, self.checkpoint)
-
-
-def predictions(runner, cfg):
-    """Of the training set's first batch, as a test would make them."""
-    loader = runner.build_dataloader(cfg, seed=0)
-    return runner.model.eval().test_step(next(iter(loader)))
-
-
-SHAPES = Config.fromfile(REPO / 'configs/_base_/datasets/toy_shapes.py')
-SHAPES.train_dataloader.update(batch_size=8)
-SHAPES.train_dataloader.dataset.update(
-    num_samples=32, num_points=128, categories=['chair', 'lamp'])
-HIDDEN = dict(dropout=0., hidden_dims=(32, ))
 
 
 def downstream(name, checkpoint, head, **model):

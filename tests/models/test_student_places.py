@@ -6,6 +6,7 @@ from mmengine.model import BaseModel
 
 from mmkd3d.models.distillation.student import (StudentPlaces, find_module,
                                                 read_student, stack_padded)
+from mmkd3d.registry import MODELS
 
 B, N, M, C = 2, 12, 5, 4
 POINTS = torch.rand(B, N, 6)
@@ -123,3 +124,25 @@ def test_a_module_is_read_without_what_comes_after_it():
     net.forward = lambda *args, **kwargs: None
     with pytest.raises(ValueError, match="does not call its module 'spare'"):
         read_student(net, 'spare', StudentPlaces(), data)
+
+
+def test_levels_become_tokens():
+    """The last set abstraction, or the seeds, and nothing else."""
+    output = dict(
+        sa_xyz=[torch.randn(2, 8, 3), torch.randn(2, 4, 3)],
+        sa_features=[torch.randn(2, 5, 8), torch.randn(2, 6, 4)],
+        fp_xyz=[torch.randn(2, 4, 3)], fp_features=[torch.randn(2, 6, 4)])
+    points = torch.randn(2, 16, 4)
+    for level in ('sa', 'fp'):
+        adapter = MODELS.build(
+            dict(type='mmkd3d.LevelTokens', in_channels=6, embed_dims=10,
+                 level=level))
+        tokens, centers = adapter(output, points)
+        assert torch.equal(centers, output[f'{level}_xyz'][-1])
+        expected = adapter.project(adapter.norm(
+            output[f'{level}_features'][-1].transpose(1, 2)))
+        torch.testing.assert_close(tokens, expected)
+    with pytest.raises(ValueError, match="As 'fp', StudentPlaces reads no places"):
+        adapter(dict(tokens=points, centers=points), points)
+    with pytest.raises(ValueError, match="level is one of .*got 'up'"):
+        MODELS.build(dict(type='mmkd3d.LevelTokens', level='up'))
