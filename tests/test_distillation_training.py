@@ -278,7 +278,10 @@ def test_a_cache_of_all_frames_teaches_the_same(
     path = tmp_path / 'config.py'
     cfg.dump(path)
     folders = cache_teacher.main(
-        [str(path), '--out', str(tmp_path / 'cache'), '--batch-size', '5'])
+        [str(path), '--out', str(tmp_path / 'cache'), '--batch-size', '5',
+         '--only', 'distill'])
+    with pytest.raises(SystemExit, match="not \\['other'\\]"):
+        cache_teacher.main([str(path), '--only', 'other'])
     place = len(cfg.custom_hooks) - 1
     assert list(folders) == [place]
     assert np.load(folders[place] / 'features.npy').shape == (
