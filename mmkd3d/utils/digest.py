@@ -1,6 +1,7 @@
 """Checksums that tell whether data is still what it was."""
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -50,3 +51,12 @@ def text_digest(lines: Iterable[str]) -> str:
         data = line.encode()
         checksum.update(len(data).to_bytes(8, 'big') + data)
     return checksum.hexdigest()[:16]
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    checksum = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            checksum.update(block)
+    return checksum.hexdigest()

@@ -1,5 +1,4 @@
 """Building models of open_clip with weights that belong to them."""
-import hashlib
 import json
 import pickle
 import zipfile
@@ -9,6 +8,8 @@ from typing import Optional
 
 import torch
 import torch.nn as nn
+
+from mmkd3d.utils.digest import file_digest
 
 from .image_teacher import check_weights, weights_error
 
@@ -92,7 +93,7 @@ def check_activation(model_name: str, source: str, kwargs: dict) -> None:
         described = json.loads(described.read_text())
         wanted = bool(described['model_cfg'].get('quick_gelu'))
     elif not quick and Path(source).is_file() and is_torchscript(source):
-        wanted = sha256(source) in openai_checksums()
+        wanted = file_digest(source) in openai_checksums()
     else:
         return
     if wanted != quick:
@@ -112,14 +113,6 @@ def openai_checksums() -> set[str]:
         open_clip.get_pretrained_url(name, 'openai') or ''
         for name in open_clip.list_openai_models())
     return {url.split('/')[-2] for url in urls if 'openaipublic' in url}
-
-
-def sha256(path: str) -> str:
-    checksum = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            checksum.update(block)
-    return checksum.hexdigest()
 
 
 def is_torchscript(path: str) -> bool:

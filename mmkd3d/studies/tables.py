@@ -1,0 +1,78 @@
+"""Records of several seeds as the rows of a table."""
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean, stdev
+
+
+def summarize(records: Sequence[dict],
+              by: Callable[[dict], str] = lambda r: r['protocol']
+              ) -> dict[str, dict]:
+    """Mean and spread of every metric over the records of a row.
+
+    Args:
+        records: See :func:`~.records.make_record`.
+        by: Names the row of a record.
+
+    Returns:
+        Name of the row -> metric -> ``mean``, ``std`` (of a sample: n - 1 in the
+        denominator; 0 for one run), ``min``, ``max``, ``n`` and ``seeds``.
+    """
+    rows: dict[str, dict] = {}
+    for record in records:
+        for metric, value in record['metrics'].items():
+            row = rows.setdefault(by(record), {})
+            row.setdefault(metric, []).append((value, record['seed']))
+    return {
+        name: {metric: spread(runs)
+               for metric, runs in metrics.items()}
+        for name, metrics in rows.items()
+    }
+
+
+def spread(runs: Sequence[tuple[float, int | None]]) -> dict:
+    """Of (value, seed) pairs."""
+    values = [value for value, _ in runs]
+    return dict(
+        mean=mean(values),
+        std=stdev(values) if len(values) > 1 else 0.,
+        min=min(values),
+        max=max(values),
+        n=len(values),
+        seeds=[seed for _, seed in runs])
+
+
+def markdown(rows: Mapping[str, Mapping[str, dict]],
+             columns: Mapping[str, str] | None = None,
+             *,
+             digits: int = 1,
+             scale: float = 1.,
+             title: str = 'run') -> str:
+    """A table in Markdown: mean ± deviation, and the number of runs.
+
+    Args:
+        rows: From :func:`summarize`.
+        columns: Metric -> head of its column; None takes all metrics.
+        digits: After the point.
+        scale: Factor on the values, 100 for metrics in [0, 1].
+        title: Head of the first column.
+    """
+    if columns is None:
+        columns = {m: m for metrics in rows.values() for m in metrics}
+    lines = [
+        f'| {title} | ' + ' | '.join(columns.values()) + ' | runs |',
+        '|---' * (len(columns) + 2) + '|'
+    ]
+    for name, metrics in rows.items():
+        cells = [cell(metrics.get(m), digits, scale) for m in columns]
+        runs = max((m['n'] for m in metrics.values()), default=0)
+        lines.append(f'| {name} | ' + ' | '.join(cells) + f' | {runs} |')
+    return '\n'.join(lines) + '\n'
+
+
+def cell(found: Mapping | None, digits: int = 1, scale: float = 1.) -> str:
+    """``70.4 ± 2.7``; without a deviation for one run; else "not run"."""
+    if found is None:
+        return 'not run'
+    text = f'{scale * found["mean"]:.{digits}f}'
+    if found['n'] == 1:
+        return text
+    return f'{text} ± {scale * found["std"]:.{digits}f}'
