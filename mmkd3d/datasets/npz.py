@@ -23,7 +23,11 @@ class NpzPoints(ArrayDataset):
         ids: (S,) names of the shapes.
         split: (S,) values, of which ``split_value`` is taken.
         split_value: E.g. True for the test shapes of 'is_test'.
-        parts: (S, N) part labels, or (sum N,) with ``offset``.
+        parts: (S, N) part labels, or (sum N,) with ``offset``; negative for
+            points without one. A label is of one part of one class.
+        part_offset: (classes + 1,) first part label of each class; else the
+            parts of a class are the labels that its shapes have, both splits
+            together.
         offset: (S + 1,) first point of each shape, for clouds of any size.
         min_per_class: Drop classes with fewer shapes, both splits together.
         subset_of_classes: Keep these names only; 'in_both_splits' keeps the
@@ -34,12 +38,16 @@ class NpzPoints(ArrayDataset):
         pipeline: Transforms.
         kwargs: See :class:`PointDataset`.
 
-    Labels are numbered anew, without gaps, over the classes that are kept.
+    Labels are numbered anew, without gaps, over the classes that are kept;
+    part labels stay as they are. With ``parts``, ``metainfo['parts']`` (class
+    -> part labels) is there for :class:`PartIoU`, and without ``label`` all
+    shapes are of one class, named as the file.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: A missing array, arrays of different length, labels
-            without a name, or nothing left.
+            without a name, part labels beyond ``part_offset``, or nothing
+            left.
     """
 
     def __init__(self,
@@ -52,6 +60,7 @@ class NpzPoints(ArrayDataset):
                  split: str | None = None,
                  split_value: bool | int | str | None = None,
                  parts: str | None = None,
+                 part_offset: str | None = None,
                  offset: str | None = None,
                  min_per_class: int = 1,
                  subset_of_classes: str | Sequence[str] | None = None,
@@ -61,7 +70,7 @@ class NpzPoints(ArrayDataset):
         self.file = Path(data_root) / file
         self.keys = dict(
             points=points, label=label, names=names, ids=ids, split=split,
-            parts=parts, offset=offset)
+            parts=parts, part_offset=part_offset, offset=offset)
         self.split_value, self.min_per_class = split_value, min_per_class
         self.subset_of_classes = subset_of_classes
         super().__init__(data_root, pipeline=pipeline, **kwargs)
@@ -75,6 +84,9 @@ class NpzPoints(ArrayDataset):
         if 'split' in arrays:
             mine = arrays['split'] == self.split_value
         items = [dict(cloud=int(i)) for i in range(count)]
+        if self.parts is not None and 'label' not in arrays:
+            arrays['label'] = np.zeros(count, dtype=int)
+            arrays['names'] = np.array([self.file.stem])
         if 'label' in arrays:
             mine &= self._label(arrays, mine, items)
         ids = arrays.get('ids', np.arange(count))
@@ -109,10 +121,19 @@ class NpzPoints(ArrayDataset):
             for role in ('points', 'parts'):
                 if role in arrays:
                     arrays[role] = np.split(arrays[role], cuts)
-        sizes = {r: len(v) for r, v in arrays.items() if r != 'names'}
+        sizes = {
+            role: len(array) for role, array in arrays.items()
+            if role not in ('names', 'part_offset')
+        }
         if len(set(sizes.values())) > 1:
             raise ValueError(f'{self.file}: arrays of different length: '
                              f'{sizes}. Check the names of the arrays.')
+        for k, parts in enumerate(arrays.get('parts', ())):
+            if np.shape(parts) != (len(arrays['points'][k]), ):
+                raise ValueError(
+                    f'{self.file}: shape {k} has {len(arrays["points"][k])} '
+                    f'points and part labels of shape {np.shape(parts)}: '
+                    f"'{self.keys['parts']}' must hold one for each point.")
         return arrays
 
     def _label(self, arrays: dict, mine: np.ndarray,
@@ -139,4 +160,32 @@ class NpzPoints(ArrayDataset):
         for item, k in zip(items, label):
             item.update(gt_label=int(number[k]), category=str(names[k]))
         self._metainfo['classes'] = classes
+        if self.parts is not None:
+            offset = self._part_offset(arrays, len(names))
+            self._metainfo['parts'] = {
+                str(names[k]): self._parts_of(label == k, offset[k:k + 2], k)
+                for k in np.flatnonzero(keep)
+            }
         return keep[label]
+
+    def _part_offset(self, arrays: dict, classes: int) -> list[int]:
+        """First part label of each class, and the end; [] if unknown."""
+        if 'part_offset' not in arrays:
+            return []
+        offset = arrays['part_offset'].tolist()
+        if len(offset) != classes + 1 or sorted(set(offset)) != offset:
+            raise ValueError(
+                f"{self.file}: '{self.keys['part_offset']}' must hold the "
+                f'first part label of each of {classes} classes and the end, '
+                f'rising, got {offset}.')
+        return offset
+
+    def _parts_of(self, mine: np.ndarray, ends: list[int],
+                  k: int) -> tuple[int, ...]:
+        """Part labels of class ``k``, whose shapes are ``mine`` (S,) bool."""
+        rows = [np.unique(self.parts[i]) for i in np.flatnonzero(mine)]
+        seen = np.unique(np.concatenate(rows))
+        seen = seen[seen >= 0]
+        own = range(*ends) if ends else range(int(seen.max(initial=-1)) + 1)
+        check_labels(seen, own, f'{self.file}, class {k}', 'part label')
+        return tuple(own if ends else seen.tolist())

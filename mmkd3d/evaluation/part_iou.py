@@ -12,7 +12,8 @@ class PartIoU(BaseMetric):
     """Mean IoU of parts over shapes and over categories, in percent.
 
     The IoU of a shape is the mean over the parts of its category, where a
-    part that is neither there nor predicted counts 1. ``instance`` is the
+    part that is neither there nor predicted counts 1. Points with a negative
+    label have none and do not count. ``instance`` is the
     mean over shapes, ``category`` the mean over categories of their means
     (ACT, section 9.3); ``accuracy`` is that of the points.
 
@@ -33,6 +34,8 @@ class PartIoU(BaseMetric):
             category = int(sample['gt_label'])
             label = np.asarray(sample['gt_parts'].cpu())
             pred = np.asarray(sample['pred_parts'].cpu())
+            known = label >= 0
+            label, pred = label[known], pred[known]
             parts = meta['parts'][meta['classes'][category]]
             self.results.append((category, shape_iou(label, pred, parts),
                                  (label == pred).mean()))

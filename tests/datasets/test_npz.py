@@ -86,6 +86,52 @@ def test_clouds_of_any_size_by_offset(tmp_path):
     np.testing.assert_allclose(data[0]['points'], points[:4], rtol=1e-6)
 
 
+PARTS = np.where(rng.random((8, 30)) < .5, 0, 1)
+PARTS += 2 * ARRAYS['fine'][:, None]  # two per class, labels of their own
+PARTS[0, :4] = -1
+
+
+def test_parts_of_a_class_are_those_of_both_splits(tmp_path):
+    part = PARTS.copy()
+    part[0, part[0] == 1] = 0  # so label 1 is in the test split alone
+    file = tmp_path / 'shapes.npz'
+    np.savez(file, **dict(ARRAYS, part=part, start=np.arange(0, 10, 2)))
+    for split in (False, True):
+        data = build(file, **LABELS, parts='part', split='is_test',
+                     split_value=split, subset_of_classes='in_both_splits')
+        assert data.metainfo['parts'] == dict(a=(0, 1), c=(4, 5))
+        assert set(data.metainfo['parts']) == set(data.metainfo['classes'])
+    part[ARRAYS['fine'] == 0] = 0
+    np.savez(file, **dict(ARRAYS, part=part, start=np.arange(0, 10, 2)))
+    seen = build(file, **LABELS, parts='part').metainfo['parts']
+    assert seen['a'] == (0, )
+    told = build(file, **LABELS, parts='part', part_offset='start')
+    assert told.metainfo['parts'] == dict(seen, a=(0, 1))
+    assert 'parts' not in build(file, **LABELS).metainfo
+
+
+def test_shapes_without_a_label_are_of_one_class(tmp_path):
+    np.savez(tmp_path / 'mugs.npz', points=ARRAYS['points'],
+             part=PARTS[5:6].repeat(8, 0))
+    data = build(tmp_path / 'mugs.npz', parts='part', pipeline=PIPELINE)
+    assert data.metainfo['classes'] == ('mugs', )
+    assert data.metainfo['parts'] == dict(mugs=(4, 5))
+    assert data[7]['data_samples'].gt_label == 0
+
+
+@pytest.mark.parametrize('arrays, message', [
+    (dict(start=np.arange(0, 8, 2)), "'start' must hold.*4 classes"),
+    (dict(start=np.array([0, 2, 2, 4, 6])), r"rising, got \[0, 2, 2, 4"),
+    (dict(part=PARTS[::-1]), r'class 0: part label 4 .* \[0, 1\]'),
+    (dict(part=PARTS + .5), 'part label 0.5 is out of range'),
+    (dict(part=PARTS[:, :9]), r'shape 0 has 30 points and part .*\(9,\)')])
+def test_parts_of_no_class_are_an_error(file, arrays, message):
+    np.savez(file, **dict(ARRAYS, part=PARTS, start=np.arange(0, 10, 2))
+             | arrays)
+    with pytest.raises(ValueError, match=f'shapes.npz.*{message}'):
+        build(file, **LABELS, parts='part', part_offset='start')
+
+
 def test_errors_name_the_file_and_the_way_out(file, tmp_path):
     with pytest.raises(FileNotFoundError, match='none.npz'):
         build(tmp_path / 'none.npz')
