@@ -9,7 +9,8 @@ _LAZY = dict(
     get_config='mmkd3d.apis',
     get_model='mmkd3d.apis',
     list_models='mmkd3d.apis',
-    load_pretrained='mmkd3d.checkpoints')
+    load_pretrained='mmkd3d.checkpoints',
+    load_student='mmkd3d.apis.students')
 
 __all__ = ['__version__', *_LAZY]
 

@@ -1,0 +1,65 @@
+"""The config that a checkpoint of mmengine carries as text."""
+import ast
+from typing import Any, Optional
+
+from mmengine.config import Config, ConfigDict
+
+
+def stored_config(checkpoint: dict) -> Optional[Config]:
+    """The config that a model was trained with.
+
+    The text in ``meta['cfg']`` is read, not run: a checkpoint is data.
+
+    Args:
+        checkpoint: As :func:`read_checkpoint` returns it.
+
+    Returns:
+        The whole config, or what :func:`export_backbone` keeps of it:
+        ``model`` with the ``backbone``; None if the file carries none.
+
+    Raises:
+        ValueError: The text is more than assignments of plain values.
+    """
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, dict):
+        return None
+    text = meta.get('cfg')
+    if isinstance(text, dict):
+        return Config(ConfigDict(text))
+    if text is None:
+        backbone = meta.get('backbone')
+        return backbone and Config(dict(model=dict(backbone=backbone)))
+    settings = {}
+    try:
+        for line in ast.parse(text).body:
+            (target, ), value = line.targets, line.value
+            settings[target.id] = plain(value)
+    except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+        raise ValueError(
+            "The text in the checkpoint's meta['cfg'] is more than "
+            f'assignments of plain values ({error}). Name the config: a file, '
+            'or one of mmkd3d.list_models().') from error
+    return Config(settings)
+
+
+def plain(node: ast.AST) -> Any:
+    """The value of a literal, with ``dict(...)`` as mmengine writes it.
+
+    ``ValueError`` for anything else.
+    """
+    if isinstance(node, ast.Call):
+        named = isinstance(node.func, ast.Name) and node.func.id == 'dict'
+        if not named:
+            raise ValueError(f'{ast.unparse(node)[:60]!r} in line '
+                             f'{node.lineno}')
+        words = {word.arg: plain(word.value) for word in node.keywords}
+        return dict(*map(plain, node.args), **words)
+    if isinstance(node, ast.Dict):
+        return {
+            plain(key): plain(value)
+            for key, value in zip(node.keys, node.values)
+        }
+    for kind, make in ((ast.List, list), (ast.Tuple, tuple), (ast.Set, set)):
+        if isinstance(node, kind):
+            return make(plain(item) for item in node.elts)
+    return ast.literal_eval(node)

@@ -1,0 +1,121 @@
+"""A student of any config, with its weights, without a Runner."""
+import pytest
+import torch
+from mmengine.config import Config
+
+import mmkd3d
+from mmkd3d.checkpoints.stored_config import stored_config
+from mmkd3d.models.pretrainers.base import BasePretrainer
+
+BACKBONE = dict(
+    type='PointTransformer',
+    embed_dims=24,
+    depth=3,
+    num_heads=2,
+    num_groups=8,
+    group_size=8,
+    patch_dims=(8, 16))
+
+
+def small_config(**model) -> Config:
+    return Config(
+        dict(
+            default_scope='mmkd3d',
+            model=dict(type='PointMAE', backbone=dict(BACKBONE), **model)))
+
+
+def checkpoint_of(config: Config, seed=0, **meta) -> dict:
+    torch.manual_seed(seed)
+    state = mmkd3d.load_student(config).backbone.state_dict()
+    return dict(
+        state_dict={f'backbone.{k}': v for k, v in state.items()}, meta=meta)
+
+
+def same_weights(model, checkpoint: dict) -> bool:
+    return all(
+        torch.equal(checkpoint['state_dict'][f'backbone.{k}'], v)
+        for k, v in model.backbone.state_dict().items())
+
+
+@pytest.mark.parametrize('form', ['object', 'file', 'text in checkpoint'])
+def test_the_config_in_every_form(form, tmp_path):
+    config = small_config()
+    checkpoint = checkpoint_of(config, cfg=config.pretty_text)
+    config.dump(tmp_path / 'student.py')
+    given = dict(object=config, file=str(tmp_path / 'student.py')).get(form)
+    torch.save(checkpoint, tmp_path / 'student.pth')
+    model = mmkd3d.load_student(given, tmp_path / 'student.pth')
+    assert isinstance(model, BasePretrainer) and not model.training
+    assert same_weights(model, checkpoint)
+    assert model.extract_feat(torch.rand(2, 40, 3)).shape == (2, 48)
+
+
+@pytest.mark.parametrize('name', [
+    'point-mae_pt-t_1xb64-30e_psb', 'recon_pt-t_1xb64-30e_psb',
+    'cls_act-pt-s_full_1xb32-300e_modelnet40',
+    'partseg_recon-base_1xb16-300e_shapenetpart', 'zeroshot_recon-pt-t_psb'
+])
+def test_shipped_configs_need_no_teacher(name):
+    model = mmkd3d.load_student(name)
+    assert not any('teacher' in n for n, _ in model.named_modules())
+    width = model.backbone.embed_dims
+    assert model.extract_feat(torch.rand(1, 200, 3)).shape == (1, 2 * width)
+
+
+@pytest.mark.parametrize('name', [
+    'votenet_toy', 'semseg_i2p-mae_1xb32-60e_s3dis'
+])
+def test_a_student_leaves_a_model_of_mmdet3d(name):
+    pytest.importorskip('mmdet3d')
+    model = mmkd3d.load_student(name)
+    batch = dict(inputs=dict(points=[torch.rand(600, 3)] * 2))
+    data = model.data_preprocessor(batch)
+    assert model(**data, mode='tensor').shape[0] == 2
+
+
+def test_random_weights_follow_the_seed():
+    config = small_config()
+    assert same_weights(mmkd3d.load_student(config, checkpoint_of(config, 1)),
+                        checkpoint_of(config, 1))
+    assert not same_weights(mmkd3d.load_student(config),
+                            checkpoint_of(config, 1))
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match='There is no config.*list_models'):
+        mmkd3d.load_student(None)
+    config = small_config()
+    bare = checkpoint_of(config)
+    with pytest.raises(ValueError, match='the given dict carries no config'):
+        mmkd3d.load_student(None, bare)
+    with pytest.raises(FileNotFoundError, match="called 'point-maee'"):
+        mmkd3d.load_student('point-maee', bare)
+    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        mmkd3d.load_student(config, tmp_path / 'nowhere.pth')
+    with pytest.raises(ValueError, match='has no model, only default_scope'):
+        mmkd3d.load_student(Config(dict(default_scope='mmkd3d')), bare)
+    config.model.backbone.depth = 2
+    with pytest.raises(ValueError, match=r'unexpected: blocks\.2'):
+        mmkd3d.load_student(config, bare)
+
+
+def test_a_stored_config_is_read_as_mmengine_writes_it():
+    config = Config(
+        dict(
+            rate=-1e-3,
+            name="it's",
+            nothing=None,
+            items=[(1, ), dict(a=[True]), set('b')],
+            keys={'with.dots.': dict(x=1), 3: 'number'},
+            model=dict(type='PointMAE')))
+    read = stored_config(dict(meta=dict(cfg=config.pretty_text)))
+    assert read.to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize('text', [
+    '__import__("os").system("true")', 'model = open("/etc/hosts").read()',
+    'import os', 'model = dict(', 'a, b = 1, 2', 'x = [y for y in (1,)]'
+])
+def test_a_stored_config_is_not_run(text):
+    with pytest.raises(ValueError, match='more than assignments'):
+        stored_config(dict(meta=dict(cfg=text)))
