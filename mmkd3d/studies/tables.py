@@ -76,3 +76,43 @@ def cell(found: Mapping | None, digits: int = 1, scale: float = 1.) -> str:
     if found['n'] == 1:
         return text
     return f'{text} ± {scale * found["std"]:.{digits}f}'
+
+
+def study_tables(study: Mapping, records: Sequence[dict]) -> str:
+    """The ``tables`` of a study in Markdown; rows that lack say "not run".
+
+    A row is the name of a step; a table may choose one ``protocol`` of
+    several in the records of a step, by how it begins.
+    """
+    parts = []
+    for table in study.get('tables', ()):
+        protocol = table.get('protocol', '')
+        of_steps = summarize(
+            [r for r in records if r['protocol'].startswith(protocol)],
+            by=lambda record: record['name'])
+        rows = {
+            row: of_steps.get(step, {})
+            for row, step in table['rows'].items()
+        }
+        parts.append(f'## {table["title"]}\n\n' + markdown(
+            rows,
+            table.get('columns'),
+            digits=table.get('digits', 1),
+            scale=table.get('scale', 1.)))
+    return '\n'.join(parts)
+
+
+def spread_table(rows: Mapping[str, Mapping[str, dict]]) -> str:
+    """All that :func:`summarize` found, a line for every metric."""
+    lines = [
+        '| protocol | metric | mean | deviation | min | max | runs | seeds |',
+        '|---' * 8 + '|'
+    ]
+    for name, metrics in rows.items():
+        for metric, found in metrics.items():
+            values = ' | '.join(
+                f'{found[key]:.2f}' for key in ('mean', 'std', 'min', 'max'))
+            seeds = ', '.join(map(str, dict.fromkeys(found['seeds'])))
+            lines.append(f'| {name} | {metric} | {values} | {found["n"]} | '
+                         f'{seeds} |')
+    return '\n'.join(lines) + '\n'

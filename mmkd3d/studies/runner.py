@@ -1,0 +1,330 @@
+"""Run the jobs of a study, side by side, and go on where it was stopped."""
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from mmengine.registry import init_default_scope
+
+from mmkd3d.apis.model_hub import config_root
+from mmkd3d.utils.atomic import write_atomic
+from mmkd3d.utils.digest import file_digest
+
+from .records import make_record, write_record
+from .study import Job, fill
+
+DONE = 'done.json'
+TIMES = ('time', 'data_time')  # which mmengine writes beside the metrics
+SCOPE = threading.Lock()  # mmengine has one default scope for all threads
+
+
+class JobFailed(RuntimeError):
+    """A command of a job ended badly."""
+
+
+class StudyRunner:
+    """Run jobs as the commands that a user would type.
+
+    A job has the folder ``out/STEP/seed_K-SETTINGS``, where ``SETTINGS`` is a
+    checksum of its config, its options and what it builds on: other settings
+    are another job, and nothing is overwritten. A finished job is not run
+    again, an interrupted training goes on from its last checkpoint.
+
+    Args:
+        steps: From :func:`~.study.jobs_of`.
+        out: Folder of everything.
+        parallel: Jobs at a time; the cores are shared out to them.
+        say: Where a line of progress goes.
+    """
+
+    def __init__(self,
+                 steps: Mapping[str, Sequence[Job]],
+                 out: str | Path,
+                 *,
+                 parallel: int = 1,
+                 say: Callable[[str], None] = print):
+        self.steps = steps
+        self.out = Path(out).resolve()
+        self.parallel = parallel
+        self.threads = max(1, (os.cpu_count() or 1) // parallel)
+        self.say = say
+        self.done: dict[str, dict] = {}  # name of a job -> its done.json
+        self.failed: dict[str, str] = {}  # name of a job -> why
+        self.processes: set[subprocess.Popen] = set()
+
+    def run(self) -> list[dict]:
+        """Run what is missing.
+
+        Returns:
+            The records of all jobs that are finished, in the order of the
+            steps. ``failed`` says which are not, and why.
+        """
+        waiting = [job for jobs in self.steps.values() for job in jobs]
+        total, running = len(waiting), {}
+        with ThreadPoolExecutor(self.parallel) as pool:
+            try:
+                while waiting or running:
+                    for job in self.ready(waiting):
+                        if len(running) == self.parallel:
+                            break
+                        waiting.remove(job)
+                        running[pool.submit(self.run_job, job)] = job
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        self.finish(running.pop(future), future)
+                    self.drop_hopeless(waiting)
+                    over = len(self.done) + len(self.failed)
+                    self.say(f'[{over}/{total}] {len(running)} running, '
+                             f'{self.eta([*waiting, *running.values()])}')
+            except BaseException:  # Ctrl-C must not leave trainings behind
+                for process in list(self.processes):
+                    process.terminate()
+                raise
+        return [
+            record for jobs in self.steps.values() for job in jobs
+            for record in self.done.get(job.name, {}).get('records', ())
+        ]
+
+    def ready(self, waiting: Sequence[Job]) -> list[Job]:
+        """Jobs whose needs are met."""
+        return [
+            job for job in waiting if all(
+                need.name in self.done for need in self.needed(job))
+        ]
+
+    def needed(self, job: Job) -> list[Job]:
+        """The jobs whose results a job takes: of its seed, or the only ones.
+
+        Raises:
+            ValueError: A step has several seeds, and not this one.
+        """
+        found = []
+        for name in job.needs:
+            jobs = self.steps[name]
+            same = [j for j in jobs if j.seed == job.seed]
+            if not same and len(jobs) > 1:
+                raise ValueError(
+                    f'{job.name} needs {name}, which has the seeds '
+                    f'{[j.seed for j in jobs]}: give it this seed, or one.')
+            found.append((same or jobs)[0])
+        return found
+
+    def results(self, job: Job) -> dict[str, str]:
+        """What the placeholders of a job stand for."""
+        return {
+            need.step: self.done[need.name]['result']
+            for need in self.needed(job)
+        }
+
+    def finish(self, job: Job, future) -> None:
+        """Take down what became of a job."""
+        error = future.exception()
+        if error is None:
+            self.done[job.name] = future.result()
+        elif isinstance(error, Exception):
+            self.failed[job.name] = str(error)
+            self.say(f'{job.name} FAILED: {error}')
+        else:
+            raise error
+
+    def drop_hopeless(self, waiting: list[Job]) -> None:
+        """Give up jobs that need one that failed."""
+        for job in list(waiting):
+            lost = [n.name for n in self.needed(job) if n.name in self.failed]
+            if lost:
+                waiting.remove(job)
+                self.failed[job.name] = f'needs {", ".join(lost)}'
+                self.drop_hopeless(waiting)
+                return
+
+    def eta(self, left: Sequence[Job]) -> str:
+        """How long the rest may take, from jobs of the same step or kind."""
+        if not left:
+            return 'all over'
+        seconds = 0.
+        for job in left:
+            like = [
+                self.done[other.name]['seconds']
+                for jobs in self.steps.values() for other in jobs
+                if other.name in self.done and self.done[other.name]['seconds']
+                and (other.step == job.step or other.kind == job.kind)
+            ]
+            if not like:
+                return f'no guess yet how long {job.kind} jobs take'
+            seconds += sum(like) / len(like)
+        minutes = seconds / self.parallel / 60
+        return f'about {minutes:.0f} minutes left'
+
+    def run_job(self, job: Job) -> dict:
+        """Run a job unless it is finished; returns its ``done.json``."""
+        settings = self.settings(job)
+        if job.given:
+            return dict(settings=settings, result=str(job.given.resolve()),
+                        seconds=0, records=[])
+        folder = self.out / job.step / f'seed_{job.seed}-{settings[:8]}'
+        mark = folder / DONE
+        if mark.is_file():
+            done = json.loads(mark.read_text())
+            if Path(done['result']).exists():
+                self.say(f'{job.name}: finished already, {folder}')
+                return done
+        self.say(f'{job.name}: started, {folder}')
+        start = time.time()
+        result, records = getattr(self, f'run_{job.kind}')(job, folder)
+        done = dict(
+            settings=settings, result=str(result),
+            seconds=round(time.time() - start, 1), records=records)
+        write_atomic(mark, json.dumps(done, indent=1).encode())
+        metrics = '; '.join(
+            f'{k} {v:.4g}' for r in records for k, v in r['metrics'].items())
+        self.say(f'{job.name}: {done["seconds"]:.0f} s  {metrics}')
+        return done
+
+    def settings(self, job: Job) -> str:
+        """Checksum of all that decides about the result of a job."""
+        if job.given:
+            if job.given.is_dir():
+                return str(job.given.resolve())
+            return file_digest(job.given)
+        cfg = job.load_config({name: f'{{{name}}}' for name in job.needs})
+        parts = (job.kind, job.seed, job.options, job.arguments,
+                 job.checkpoint, job.test, job.best, job.extra,
+                 cfg.to_dict(),
+                 [self.done[n.name]['settings'] for n in self.needed(job)])
+        return hashlib.sha256(
+            json.dumps(parts, default=str).encode()).hexdigest()
+
+    def run_train(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
+        """Train; with ``test`` also evaluate the last epoch, or the best."""
+        results = self.results(job)
+        options = [
+            '--cfg-options', f'randomness.seed={job.seed}',
+            *(fill(option, results) for option in job.options)
+        ]
+        best = ['default_hooks.checkpoint.save_best=auto'] * job.best
+        train = ['tools/train.py', job.config, '--work-dir', folder]
+        self.call([*train, '--resume', *options, *best], folder / 'train.log')
+        checkpoint = Path((folder / 'last_checkpoint').read_text().strip())
+        if not job.test:
+            return checkpoint, []
+        if job.best:
+            checkpoint = max(folder.glob('best_*.pth'),
+                             key=lambda p: p.stat().st_mtime)
+        self.call([
+            'tools/test.py', job.config, checkpoint, '--work-dir', folder,
+            *options
+        ], folder / 'test.log')
+        newest = max(folder.glob('*/*.json'), key=lambda p: p.stat().st_mtime)
+        metrics = json.loads(newest.read_text())
+        chosen = 'best epoch on the test set' if job.best else 'last epoch'
+        record = make_record(
+            name=job.step,
+            **dict(job.extra),
+            protocol=job.protocol or f'{job.config.stem}, {chosen}',
+            metrics={k: v for k, v in metrics.items() if k not in TIMES},
+            seed=job.seed,
+            config=job.config.stem,
+            checkpoint=checkpoint,
+            started_from={n: file_digest(r)[:16]
+                          for n, r in results.items() if Path(r).is_file()},
+            data_hash=data_hashes(job.load_config(results)),
+            command=['python', *train, *options])
+        return checkpoint, [record]
+
+    def run_cache(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
+        """Ask the teachers of a config."""
+        command = ['tools/cache_teacher.py', job.config, '--out', folder]
+        if job.options:
+            results = self.results(job)
+            command += ['--cfg-options',
+                        *(fill(o, results) for o in job.options)]
+        self.call(command, folder / 'cache.log')
+        return folder, []
+
+    def run_probe(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
+        """Probe the frozen features of a student."""
+        results, out = self.results(job), folder / 'records.json'
+        self.call([
+            'tools/probe.py', job.config, fill(job.checkpoint, results),
+            *(fill(a, results) for a in job.arguments), '--seeds', job.seed,
+            '--out', out
+        ], folder / 'probe.log')
+        records = json.loads(out.read_text())
+        return out, [dict(record, name=job.step) for record in records]
+
+    def call(self, command: Sequence, log: Path) -> None:
+        """Run a tool; all that it prints goes to ``log``.
+
+        Raises:
+            JobFailed: With the last line that it printed.
+        """
+        root = config_root().parent
+        tool, *rest = map(str, command)
+        paths = [str(root), *filter(None, [os.environ.get('PYTHONPATH')])]
+        env = dict(
+            os.environ,
+            PYTHONPATH=os.pathsep.join(paths),
+            OMP_NUM_THREADS=str(self.threads))
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, 'w') as file:
+            process = subprocess.Popen([sys.executable, root / tool, *rest],
+                                       stdout=file,
+                                       stderr=subprocess.STDOUT,
+                                       env=env)
+            self.processes.add(process)
+            code = process.wait()
+            self.processes.discard(process)
+        if code:
+            lines = log.read_text(errors='replace').strip().splitlines()
+            raise JobFailed(f'{lines[-1] if lines else f"exit code {code}"} '
+                            f'(log: {log})')
+
+
+def run_study(steps: Mapping[str, Sequence[Job]],
+              out: Path,
+              tabulate: Callable[[list[dict]], str],
+              *,
+              parallel: int = 1) -> list[dict]:
+    """Run jobs, write ``records.json`` and ``tables.md``, name failures.
+
+    Args:
+        steps: From :func:`~.study.jobs_of`.
+        out: Folder of everything.
+        tabulate: Makes tables of the records.
+        parallel: Jobs at a time.
+
+    Raises:
+        SystemExit: Some jobs failed; all else is written.
+    """
+    runner = StudyRunner(steps, out, parallel=parallel)
+    records = runner.run()
+    text = tabulate(records)
+    write_record(out / 'records.json', records)
+    write_atomic(out / 'tables.md', text.encode())
+    print(f'\n{text}\nwritten to {out}: records.json, tables.md')
+    if runner.failed:
+        raise SystemExit('\n'.join(
+            f'FAILED {name}: {why}' for name, why in runner.failed.items()))
+    return records
+
+
+def data_hashes(cfg) -> dict[str, str]:
+    """Checksum of the data of a training and of its test."""
+    from mmkd3d.datasets.identity import data_hash
+    from mmkd3d.registry import DATASETS
+    datasets = {
+        name: cfg.get(f'{name}_dataloader', {}).get('dataset')
+        for name in ('train', 'test')
+    }
+    with SCOPE:
+        init_default_scope(cfg.get('default_scope', 'mmkd3d'))
+        return {
+            name: data_hash(DATASETS.build(dataset))
+            for name, dataset in datasets.items() if dataset
+        }

@@ -1,0 +1,99 @@
+#!/usr/bin/env python
+"""Train and test a config with several seeds: mean, deviation, min and max.
+
+The command can be stopped at any time; the same command goes on from there,
+and failed runs are tried again. With --few-shot every seed runs all folds of
+the published episodes (configs whose data sets are ModelNetFewshot).
+
+Written to the work dir: a folder of each run with its log; records.json, every
+result with protocol, seed, commit, and checksums of its data and its
+checkpoint; tables.md.
+"""
+import argparse
+from pathlib import Path
+
+import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.studies.runner import run_study
+from mmkd3d.studies.study import jobs_of
+from mmkd3d.studies.tables import spread_table, summarize
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: python tools/multi_seed.py '
+        'cls_pt-t_1xb32-20e_psb-21 --seeds 0 1 2')
+    parser.add_argument('config', help='name of a shipped config, or a file')
+    parser.add_argument('--seeds', nargs='+', type=int, default=(0, 1, 2))
+    parser.add_argument(
+        '--few-shot',
+        nargs=2,
+        type=int,
+        metavar=('WAY', 'SHOT'),
+        help='run each seed on all folds of these episodes')
+    parser.add_argument(
+        '--folds', type=int, default=10, help='of --few-shot (default 10)')
+    parser.add_argument(
+        '--best-on-test',
+        action='store_true',
+        help='test the epoch that is best on the test set, not the last one: '
+        'optimistic, for comparison with papers that do so; the results are '
+        'called that')
+    parser.add_argument('--work-dir', type=Path,
+                        help='default: work_dirs/multi_seed/CONFIG')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at a time (default 1)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=(),
+        help='settings to override, as key=value with dots inside key')
+    return parser.parse_args(argv)
+
+
+def steps_of(args) -> dict[str, dict]:
+    """The one step, or one for each fold."""
+    name = Path(args.config).stem
+    step = dict(
+        train=args.config,
+        test=True,
+        best=args.best_on_test,
+        options=args.cfg_options)
+    if args.few_shot is None:
+        return {name: step}
+    way, shot = args.few_shot
+    chosen = 'best epoch on the test set' if args.best_on_test else (
+        'last epoch')
+    return {
+        f'{name}/fold_{fold}': dict(
+            step,
+            protocol=f'{way}-way {shot}-shot, {chosen}',
+            extra=tuple(dict(way=way, shot=shot, fold=fold).items()),
+            options=[
+                *args.cfg_options, *(f'{half}_dataloader.dataset.{key}={value}'
+                                     for half in ('train', 'val', 'test')
+                                     for key, value in dict(
+                                         way=way, shot=shot, fold=fold).items())
+            ])
+        for fold in range(args.folds)
+    }
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    out = args.work_dir or Path('work_dirs/multi_seed',
+                                Path(args.config).stem)
+    try:
+        jobs = jobs_of(dict(steps=steps_of(args), seeds=args.seeds))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error))
+    return run_study(
+        jobs,
+        out,
+        lambda records: spread_table(summarize(records)),
+        parallel=args.jobs)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,75 @@
+#!/usr/bin/env python
+"""Run a study: everything behind a table of results, by one command.
+
+A study is a file that names trainings, probes and caches, what they take from
+each other, and tables (see mmkd3d/studies/study.py and tools/studies/). The
+command can be stopped at any time; the same command goes on from there: what
+is finished stays, a training resumes from its last checkpoint. Failed runs
+are named at the end and tried again the next time.
+
+Written to OUT: a folder of each run with its log; records.json, every result
+with protocol, seed, commit, and checksums of its data and its checkpoint;
+tables.md.
+"""
+import argparse
+from pathlib import Path
+
+import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.studies.runner import run_study
+from mmkd3d.studies.study import jobs_of, load_study
+from mmkd3d.studies.tables import study_tables
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: python tools/study.py tools/studies/psb.py --jobs 2')
+    parser.add_argument('study', help='file of the study')
+    parser.add_argument(
+        '--out', type=Path, help='default: work_dirs/studies/STUDY')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at a time (default 1)')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        default=(),
+        metavar='STEP',
+        help='steps, or starts of their names, with what they need')
+    parser.add_argument(
+        '--checkpoint',
+        nargs='+',
+        default=(),
+        metavar='STEP=PATTERN',
+        help='results that are there already, as out/pm_{seed}/epoch_30.pth')
+    parser.add_argument(
+        '--list', action='store_true', help='show the runs, run nothing')
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    given = dict(pair.split('=', 1) for pair in args.checkpoint)
+    try:
+        study = load_study(args.study)
+        steps = jobs_of(study, only=args.only, given=given)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error))
+    if args.list:
+        for name, jobs in steps.items():
+            needs = ', '.join(jobs[0].needs)
+            print(f'{name}: {jobs[0].kind} {jobs[0].config.stem}, seeds '
+                  f'{[job.seed for job in jobs]}' +
+                  (f', needs {needs}' if needs else '') +
+                  (', given' if jobs[0].given else ''))
+        return None
+    out = args.out or Path('work_dirs/studies', Path(args.study).stem)
+    return run_study(
+        steps,
+        out,
+        lambda records: study_tables(study, records),
+        parallel=args.jobs)
+
+
+if __name__ == '__main__':
+    main()
