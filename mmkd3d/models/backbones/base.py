@@ -11,6 +11,7 @@ from ..modules.patch_group import Patches
 from ..modules.strict_init import StrictInitModule
 
 LEVELS = ('global', 'token', 'point')
+MAX_FEATURE = 10.  # of a point; colours from 0 to 255 are far beyond
 
 
 class BasePointBackbone(StrictInitModule):
@@ -18,9 +19,13 @@ class BasePointBackbone(StrictInitModule):
 
     Subclasses set ``embed_dims`` and ``group``, a :class:`PatchGroup`, and
     write ``encode``, ``random_init`` and ``get_layer_depth``.
+
+    Attributes:
+        in_channels: What is read of a point: xyz, and features after it.
     """
 
     prefix = 'backbone.'
+    in_channels = 3
     embed_dims: int
     group: nn.Module
 
@@ -42,21 +47,46 @@ class BasePointBackbone(StrictInitModule):
         """Encode whole clouds.
 
         Args:
-            points: (B, N, 3+F); coordinates first, features are not read.
+            points: (B, N, in_channels or more), coordinates first; what
+                follows ``in_channels`` is not read.
 
         Returns:
             dict: What ``encode`` returns, with ``tokens`` (B, G, C) and
             ``cls_token`` (B, C) or None at least; and ``centers`` (B, G, 3)
             in the coordinates of the input, ``center_idx`` (B, G), ``points``
-            (B, N, 3).
+            (B, N, 3) and ``features`` (B, N, F), F = ``in_channels`` - 3.
         """
-        points = points[..., :3].contiguous()
+        points = self.read(points)
         patches = self.group(points)
         return dict(
             self.encode(patches),
             centers=patches.centers,
             center_idx=patches.center_idx,
-            points=points)
+            points=points[..., :3].contiguous(),
+            features=points[..., 3:])
+
+    def read(self, points: Tensor) -> Tensor:
+        """What the student reads of points: (B, N, in_channels).
+
+        Raises:
+            ValueError: The points have less, or features of another scale.
+        """
+        channels = points.shape[2]
+        if channels < self.in_channels:
+            raise ValueError(
+                f'Points of {channels} channels were given to a '
+                f'{type(self).__name__} with in_channels={self.in_channels}: '
+                'load their colours (use_dim=[0, 1, 2, 3, 4, 5]), or set '
+                'in_channels=3 for a student of coordinates alone.')
+        points = points[..., :self.in_channels].contiguous()
+        features = points[..., 3:]
+        if features.numel() and features.abs().max() > MAX_FEATURE:
+            raise ValueError(
+                f'Features of points reach {features.abs().max():.4g}, about '
+                '[0, 1] was expected: divide colours by 255 '
+                "(dict(type='NormalizePointsColor', color_mean=None)) in "
+                'training and in the test.')
+        return points
 
     def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
         """Features for probes and retrieval.

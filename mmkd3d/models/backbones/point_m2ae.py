@@ -31,6 +31,8 @@ class PointM2AE(BasePointBackbone):
 
     Args:
         level_dims: Widths of the tokens, C_i.
+        in_channels: See :class:`PointTransformer`; what may be missing is
+            ``'embeds.0.features.'``.
         depths: Numbers of blocks.
         num_heads: Attention heads, of all levels.
         num_groups: Tokens, G_i.
@@ -57,6 +59,7 @@ class PointM2AE(BasePointBackbone):
     def __init__(self,
                  *,
                  level_dims: Sequence[int] = (96, 192, 384),
+                 in_channels: int = 3,
                  depths: Sequence[int] = (5, 5, 5),
                  num_heads: int = 6,
                  num_groups: Sequence[int] = (512, 256, 64),
@@ -78,6 +81,7 @@ class PointM2AE(BasePointBackbone):
             norm_levels = range(num_levels)
         self._check(num_groups, group_sizes, norm_levels)
         self.embed_dims = level_dims[-1]
+        self.in_channels = in_channels
         self.embed_masked = embed_masked
         self.center_input = center_input
         self.index_zero_visible = index_zero_visible
@@ -85,7 +89,10 @@ class PointM2AE(BasePointBackbone):
         inputs = (3, *level_dims[:-1])
         self.embeds = nn.ModuleList(
             PatchEmbed(
-                dims, width, local_dims=(width, width) if i else patch_dims)
+                dims,
+                width,
+                feature_channels=0 if i else in_channels - 3,
+                local_dims=(width, width) if i else patch_dims)
             for i, (dims, width) in enumerate(zip(level_dims, inputs)))
         self.pos_embeds = nn.ModuleList(
             position_mlp(dims, dims) for dims in level_dims)
@@ -106,6 +113,7 @@ class PointM2AE(BasePointBackbone):
     def random_init(self) -> None:
         """Truncated normal, std 0.02; biases 0 (spec, section 9)."""
         init_transformer(self)
+        self.embeds[0].reset_features()
 
     def encode(self,
                patches: Sequence[Patches],
@@ -206,14 +214,14 @@ class PointM2AE(BasePointBackbone):
         """Encode whole clouds.
 
         Args:
-            points: (B, N, 3+F); coordinates first, features are not read.
+            points: See :meth:`BasePointBackbone.forward`.
 
         Returns:
             dict: As :meth:`BasePointBackbone.forward`, of the top level, with
             ``levels`` and for each of them ``level_centers`` (B, G_i, 3) and
             ``level_center_idx`` (B, G_i), indices into the cloud.
         """
-        points = points[..., :3].contiguous()
+        points = self.read(points)
         patches = self.group(points)
         centers = [level.centers for level in patches]
         indices = point_indices(patches)
@@ -223,7 +231,8 @@ class PointM2AE(BasePointBackbone):
             center_idx=indices[-1],
             level_centers=centers,
             level_center_idx=indices,
-            points=points)
+            points=points[..., :3].contiguous(),
+            features=points[..., 3:])
 
     def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
         """Features for probes, see :class:`BasePointBackbone`.
@@ -236,7 +245,7 @@ class PointM2AE(BasePointBackbone):
         if level not in LEVELS:
             raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
         if level == 'global':
-            patches = self.group(points[..., :3].contiguous())
+            patches = self.group(self.read(points))
             top = patches[-1].centers
             nothing = torch.zeros(
                 top.shape[:2], dtype=torch.bool, device=top.device)

@@ -21,6 +21,10 @@ class PointTransformer(BasePointBackbone):
 
     Args:
         embed_dims: Width of the tokens, C.
+        in_channels: What is read of a point: 3, coordinates alone as
+            published, or 6 with colours (see :class:`PatchEmbed`). A student
+            of coordinates is loaded with
+            ``allow_missing=['patch_embed.features.']``.
         depth: Number of blocks.
         num_heads: Attention heads.
         num_groups: Patches per cloud, G.
@@ -42,6 +46,7 @@ class PointTransformer(BasePointBackbone):
     def __init__(self,
                  *,
                  embed_dims: int = 384,
+                 in_channels: int = 3,
                  depth: int = 12,
                  num_heads: int = 6,
                  num_groups: int = 64,
@@ -57,11 +62,15 @@ class PointTransformer(BasePointBackbone):
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
+        self.in_channels = in_channels
         self.out_indices = tuple(out_indices)
         self.center_input = center_input
         self.group = PatchGroup(
             num_groups, group_size, fps_rule=fps_rule, radius=radius)
-        self.patch_embed = PatchEmbed(embed_dims, local_dims=patch_dims)
+        self.patch_embed = PatchEmbed(
+            embed_dims,
+            feature_channels=in_channels - 3,
+            local_dims=patch_dims)
         self.pos_embed = position_mlp(embed_dims)
         self.blocks = PointBlocks(
             embed_dims,
@@ -79,6 +88,7 @@ class PointTransformer(BasePointBackbone):
     def random_init(self) -> None:
         """Truncated normal, std 0.02; biases 0 (ACT, 5.4; ReCon, 3)."""
         init_transformer(self)
+        self.patch_embed.reset_features()
         for parameter in self.parameters():
             if parameter.ndim == 3:  # tokens and their positions
                 nn.init.trunc_normal_(parameter, std=0.02)

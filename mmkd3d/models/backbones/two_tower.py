@@ -31,11 +31,13 @@ class TwoTower(BasePointBackbone):
         super().__init__(init_cfg)
         self.masked = MODELS.build(masked)
         self.contrast = MODELS.build(contrast)
-        if self.masked.embed_dims != self.contrast.embed_dims:
-            raise ValueError(
-                'Both towers need the same width, got embed_dims='
-                f'{self.masked.embed_dims} and {self.contrast.embed_dims}.')
+        for name in ('embed_dims', 'in_channels'):
+            of_both = getattr(self.masked, name), getattr(self.contrast, name)
+            if of_both[0] != of_both[1]:
+                raise ValueError('Both towers need the same width, got '
+                                 f'{name}={of_both[0]} and {of_both[1]}.')
         self.embed_dims = self.masked.embed_dims
+        self.in_channels = self.masked.in_channels
         self.group = self.masked.group
 
     @property

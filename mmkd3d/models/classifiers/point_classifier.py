@@ -87,7 +87,7 @@ class PointClassifier(BaseModel):
             return self.add_concept(self.backbone(points))
         if self.side is None:
             return self.backbone(points)
-        patches = self.backbone.group(points[..., :3].contiguous())
+        patches = self.backbone.group(self.backbone.read(points))
         feats = self.backbone.encode(patches)
         return dict(feats, tokens=self.side(feats['tokens'], patches.points))
 

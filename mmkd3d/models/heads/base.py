@@ -26,6 +26,8 @@ class BaseSegHead(nn.Module):
     Args:
         num_classes: Number of labels.
         hidden_dims: Widths of the MLP before the last layer.
+        point_channels: What is known of each point by itself: 3, coordinates
+            as published, or 6 with the colours that the student reads.
         num_categories: Categories of objects, for parts; 0: none is used.
         category_dims: Width of the category's feature.
         dropout: Rate after the first of ``hidden_dims``.
@@ -40,6 +42,7 @@ class BaseSegHead(nn.Module):
                  num_classes: int,
                  *,
                  hidden_dims: Sequence[int],
+                 point_channels: int = 3,
                  num_categories: int = 0,
                  category_dims: int = 64,
                  dropout: float = 0.5,
@@ -52,6 +55,7 @@ class BaseSegHead(nn.Module):
                 f'of num_classes={num_classes} was expected.')
         self.num_classes = num_classes
         self.hidden_dims = tuple(hidden_dims)
+        self.point_channels = point_channels
         self.num_categories = num_categories
         self.category_dims = category_dims
         self.dropout = dropout
@@ -91,6 +95,17 @@ class BaseSegHead(nn.Module):
             (B, num_classes, N), the layout of mmdetection3d.
         """
         raise NotImplementedError
+
+    def point_features(self, feats: dict) -> Optional[Tensor]:
+        """What the head reads of points beside coordinates, (B, N, F)."""
+        if self.point_channels == 3:
+            return None
+        channels = 3 + feats['features'].shape[2]
+        if channels < self.point_channels:
+            raise ValueError(
+                f'The head expects point_channels={self.point_channels}, the '
+                f'student reads in_channels={channels}: set both to the same.')
+        return feats['features'][..., :self.point_channels - 3]
 
     def with_category(self, cloud: Tensor,
                       category: Optional[Tensor]) -> Tensor:

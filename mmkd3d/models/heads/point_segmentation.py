@@ -46,7 +46,7 @@ class PointSegHead(BaseSegHead):
         self.with_global = with_global
         width = num_levels * in_channels
         self.propagation = nn.Sequential(
-            *shared_mlp(3 + width, *propagation_dims))
+            *shared_mlp(self.point_channels + width, *propagation_dims))
         self.add_classifier(propagation_dims[-1],
                             2 * width + with_global * in_channels)
         init_transformer(self)
@@ -56,7 +56,8 @@ class PointSegHead(BaseSegHead):
                 category: Optional[Tensor] = None) -> Tensor:
         """Logits of all points, see :class:`~.base.BaseSegHead`."""
         levels = self.concat(feats['levels'])
-        up = self.propagate(feats['points'], feats['centers'], levels)
+        up = self.propagate(feats['points'], feats['centers'], levels,
+                            self.point_features(feats))
         cloud = [levels.amax(dim=1), levels.mean(dim=1)]
         if self.with_global:
             cloud.append(self.join_global_tokens(feats))
@@ -80,11 +81,17 @@ class PointSegHead(BaseSegHead):
                 'ReConTransformer; set it to False for this one.')
         return torch.stack([*tokens.values()]).amax(dim=0)
 
-    def propagate(self, points: Tensor, centers: Tensor,
-                  levels: Tensor) -> Tensor:
+    def propagate(self,
+                  points: Tensor,
+                  centers: Tensor,
+                  levels: Tensor,
+                  features: Optional[Tensor] = None) -> Tensor:
         """Carry ``levels`` (B, G, LC) of the centres to points (B, N, 3).
+
+        ``features`` (B, N, F) of the points are read, too.
 
         Returns:
             (B, N, D), from inverse squared distances to three centres.
         """
-        return carry_to_points(self.propagation, points, centers, levels)
+        return carry_to_points(self.propagation, points, centers, levels,
+                               features)

@@ -41,7 +41,8 @@ class PyramidSegHead(BaseSegHead):
         super().__init__(num_classes, hidden_dims=hidden_dims, **kwargs)
         self.in_channels = tuple(in_channels)
         self.propagations = nn.ModuleList(
-            nn.Sequential(*shared_mlp(3 + width, *propagation_dims))
+            nn.Sequential(
+                *shared_mlp(self.point_channels + width, *propagation_dims))
             for width in self.in_channels)
         width = len(self.in_channels) * propagation_dims[-1]
         self.add_classifier(width, width)
@@ -57,8 +58,9 @@ class PyramidSegHead(BaseSegHead):
     def propagate(self, feats: dict) -> list[Tensor]:
         """Features of the points from each level, L x (B, N, D)."""
         self._check_levels(feats)
+        features = self.point_features(feats)
         return [
-            carry_to_points(mlp, feats['points'], centers, tokens)
+            carry_to_points(mlp, feats['points'], centers, tokens, features)
             for mlp, centers, tokens in zip(
                 self.propagations, feats['level_centers'], feats['levels'])
         ]

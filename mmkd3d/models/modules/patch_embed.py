@@ -16,9 +16,14 @@ class PatchEmbed(nn.Module):
     maximum finds is handed to every point of the second MLP. The published
     codes write the MLPs as 1x1 convolutions; the weights are the same.
 
+    Features of points, such as colour, are ours: the first layer has a term
+    for them that starts at 0, so that a student of plain points gives the
+    same tokens at first.
+
     Args:
         embed_dims: Width of the token, C.
-        in_channels: Channels of a point.
+        in_channels: Channels of a point without its features.
+        feature_channels: Features of a point, F, after the others.
         local_dims: Widths of the first MLP.
     """
 
@@ -26,9 +31,11 @@ class PatchEmbed(nn.Module):
                  embed_dims: int,
                  in_channels: int = 3,
                  *,
+                 feature_channels: int = 0,
                  local_dims: Sequence[int] = (128, 256)):
         super().__init__()
         self.embed_dims = embed_dims
+        self.channels = in_channels, feature_channels
         hidden, local = local_dims
         self.first = nn.Sequential(
             nn.Linear(in_channels, hidden), RowBatchNorm(hidden),
@@ -36,6 +43,15 @@ class PatchEmbed(nn.Module):
         self.second = nn.Sequential(
             nn.Linear(2 * local, 2 * local), RowBatchNorm(2 * local),
             nn.ReLU(inplace=True), nn.Linear(2 * local, embed_dims))
+        self.features = None
+        if feature_channels:
+            self.features = nn.Linear(feature_channels, hidden, bias=False)
+        self.reset_features()
+
+    def reset_features(self) -> None:
+        """Set the term of the features to 0."""
+        if self.features is not None:
+            nn.init.zeros_(self.features.weight)
 
     def forward(self,
                 patches: Tensor,
@@ -43,7 +59,7 @@ class PatchEmbed(nn.Module):
         """Embed patches.
 
         Args:
-            patches: (B, G, K, in_channels).
+            patches: (B, G, K, in_channels + F).
             mask: (B, G) bool, True = not wanted, equally many in every row,
                 so that V patches remain. All the same they count in the
                 statistics of the norms, as in the published codes; only what
@@ -53,7 +69,7 @@ class PatchEmbed(nn.Module):
             (B, G, C), or (B, V, C) with a mask.
         """
         B, G, K, _ = patches.shape
-        local = self.first(patches.flatten(0, 2)).view(B * G, K, -1)
+        local = self.embed_points(patches.flatten(0, 2)).view(B * G, K, -1)
         pooled = maximum(local)[:, None]  # (BG, 1, 256)
         # The first layer over [pooled, local], with the part that is the same
         # for all points of a patch computed once.
@@ -66,6 +82,19 @@ class PatchEmbed(nn.Module):
             x = x[~mask.flatten().repeat_interleave(K)]  # (BVK, 512)
         x = self.second[2:](x).view(-1, K, self.embed_dims)
         return maximum(x).view(B, -1, self.embed_dims)
+
+    def embed_points(self, points: Tensor) -> Tensor:
+        """The first MLP over rows (M, in_channels + F)."""
+        if self.features is None:
+            return self.first(points)
+        if points.shape[1] != sum(self.channels):
+            raise ValueError(
+                f'Patches of {points.shape[1]} channels were given to a '
+                f'PatchEmbed with feature_channels={self.channels[1]}, which '
+                f'reads {sum(self.channels)}. Pretraining reads coordinates '
+                'alone: take a student with in_channels=3 for it.')
+        xyz, features = points.split(self.channels, dim=1)
+        return self.first[1:](self.first[0](xyz) + self.features(features))
 
 
 def maximum(x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """From a cloud to patches: sample centres, gather their neighbours."""
 from typing import NamedTuple, Optional
 
+import torch
 import torch.nn as nn
 from torch import Tensor
 
@@ -11,7 +12,8 @@ class Patches(NamedTuple):
     """Local patches of a batch of clouds.
 
     Attributes:
-        points: (B, G, K, 3) coordinates relative to the centre of the patch.
+        points: (B, G, K, 3+F) coordinates relative to the centre of the
+            patch, and the features of the points as they are.
         centers: (B, G, 3) in the order of farthest point sampling.
         center_idx: (B, G) long, the centres as indices into the cloud.
         point_idx: (B, G, K) long, the patches as indices into the cloud.
@@ -49,18 +51,22 @@ class PatchGroup(nn.Module):
         self.radius = radius
 
     def forward(self, points: Tensor) -> Patches:
-        """Group ``points`` (B, N, 3) with N >= K."""
+        """Group ``points`` (B, N, 3+F) with N >= K by their coordinates."""
         if points.shape[1] < self.group_size:
             raise ValueError(
                 f'A patch of group_size={self.group_size} can not be cut from '
                 f'a cloud of {points.shape[1]} points: sample more points '
                 '(SamplePoints) or lower group_size.')
+        points, features = points.split([3, points.shape[2] - 3], dim=2)
+        points = points.contiguous()
         center_idx = farthest_point_sample(
             points, self.num_groups, rule=self.fps_rule)
         centers = gather(points, center_idx)  # (B, G, 3)
         point_idx = self.neighbors(points, centers)
-        return Patches(
-            group(points, centers, point_idx), centers, center_idx, point_idx)
+        patches = group(points, centers, point_idx)
+        if features.shape[2]:
+            patches = torch.cat([patches, gather(features, point_idx)], dim=3)
+        return Patches(patches, centers, center_idx, point_idx)
 
     def neighbors(self, points: Tensor, centers: Tensor) -> Tensor:
         """Indices (B, G, K) of the points that belong to each centre."""

@@ -1,4 +1,7 @@
 """MLPs that all points share, after an interpolation or not."""
+from typing import Optional
+
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,21 +26,29 @@ def on_rows(mlp: nn.Sequential, x: Tensor) -> Tensor:
     return mlp(x.flatten(0, 1)).view(*x.shape[:2], -1)
 
 
-def carry_to_points(mlp: nn.Sequential, points: Tensor, centers: Tensor,
-                    tokens: Tensor) -> Tensor:
-    """``mlp`` over [coordinates, interpolated tokens] of every point.
+def carry_to_points(mlp: nn.Sequential,
+                    points: Tensor,
+                    centers: Tensor,
+                    tokens: Tensor,
+                    features: Optional[Tensor] = None) -> Tensor:
+    """``mlp`` over [coordinates, features, interpolated tokens] of points.
 
     Args:
-        mlp: Of :func:`shared_mlp`, from 3 + C channels to D.
+        mlp: Of :func:`shared_mlp`, from 3 [+ F] + C channels to D.
         points: (B, N, 3).
         centers: (B, G, 3) of the tokens.
         tokens: (B, G, C).
+        features: (B, N, F) of the points.
 
     Returns:
         (B, N, D), from inverse squared distances to three centres.
     """
     layer = mlp[0]
-    of_points, of_tokens = layer.weight.split([3, tokens.shape[2]], dim=1)
-    x = F.linear(points, of_points, layer.bias) + three_interpolate(
+    own = points
+    if features is not None:
+        own = torch.cat([points, features], dim=2)
+    of_points, of_tokens = layer.weight.split(
+        [own.shape[2], tokens.shape[2]], dim=1)
+    x = F.linear(own, of_points, layer.bias) + three_interpolate(
         points, centers, F.linear(tokens, of_tokens), squared=True)
     return on_rows(mlp[1:], x)

@@ -44,7 +44,7 @@ class PyramidGroup(nn.Module):
             for number, size in zip(num_groups, group_sizes))
 
     def forward(self, points: Tensor) -> list[Patches]:
-        """Group ``points`` (B, N, 3); finest level first.
+        """Group ``points`` (B, N, 3+F); finest level first.
 
         In level i > 0, ``center_idx`` and ``point_idx`` index the centres of
         level i - 1.
