@@ -8,7 +8,8 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='mmkd3d.CheckpointHook', interval=1, max_keep_ckpts=3))
+        type='mmkd3d.CheckpointHook', interval=1, max_keep_ckpts=3),
+    classes=dict(type='mmkd3d.CheckClassesHook'))
 custom_hooks = [
     dict(type='mmkd3d.ReseedHook'),
     dict(type='mmkd3d.FiniteLossHook'),

@@ -143,7 +143,8 @@ class ModelNet40(ArrayDataset):
 class ModelNetFewShot(ArrayDataset):
     """One few-shot episode of ModelNet40: ``ROOT/5way_10shot/0.pkl``.
 
-    The pickle holds 'train' and 'test' lists of (cloud, label 0..way-1,
+    ``metainfo['drawn_from']`` names the 40 classes, the outputs that published
+    heads keep. The pickle holds 'train' and 'test' lists of (cloud, label 0..way-1,
     label in ModelNet40); 20 test shapes per class. Folders without the
     underscore are found, too.
 
@@ -197,6 +198,7 @@ class ModelNetFewShot(ArrayDataset):
         self._metainfo['classes'] = tuple(
             names[classes[k]] if k in classes else str(k)
             for k in range(self.way))
+        self._metainfo['drawn_from'] = tuple(names)
         stem = f'{self.way}w{self.shot}s_{self.fold}_{self.split}'
         return [
             dict(

@@ -162,10 +162,11 @@ class NpzPoints(ArrayDataset):
         self._metainfo['classes'] = classes
         if self.parts is not None:
             offset = self._part_offset(arrays, len(names))
-            self._metainfo['parts'] = {
+            table = {
                 str(names[k]): self._parts_of(label == k, offset[k:k + 2], k)
                 for k in np.flatnonzero(keep)
             }
+            self._metainfo.setdefault('parts', table)
         return keep[label]
 
     def _part_offset(self, arrays: dict, classes: int) -> list[int]:

@@ -81,6 +81,29 @@ class PointClassifier(BaseModel):
             eval_frozen(self)
         return self
 
+    def check_classes(self, metainfo: dict) -> None:
+        """Refuse a data set with other than ``head.num_classes`` classes.
+
+        Args:
+            metainfo: Of the data set: ``classes``, without which nothing is
+                known, and for an episode ``drawn_from``, the classes of the
+                whole set, whose outputs the head may keep.
+
+        Raises:
+            ValueError: The numbers are not the same.
+        """
+        classes = metainfo.get('classes')
+        if not classes:
+            return
+        fitting = {len(classes), len(metainfo.get('drawn_from', classes))}
+        if self.head.num_classes not in fitting:
+            shown = ', '.join(map(str, classes[:9]))
+            raise ValueError(
+                f'The data set has {len(classes)} classes ({shown}), the head '
+                f'num_classes={self.head.num_classes}: set '
+                f'model.head.num_classes={len(classes)}, or choose the data '
+                'that the model is for.')
+
     def extract(self, points: Tensor) -> dict:
         """What the head reads, for points (B, N, 3+F)."""
         if self.extractor is not None:

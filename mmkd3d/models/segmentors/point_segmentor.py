@@ -60,6 +60,44 @@ class PointSegmentor(BaseModel):
             allowed[category, list(own)] = True
         return allowed
 
+    def check_classes(self, metainfo: dict) -> None:
+        """Refuse a data set with other categories or part labels.
+
+        Args:
+            metainfo: Of the data set: ``classes``, the categories, and
+                ``parts`` (category -> part labels), where known.
+
+        Raises:
+            ValueError: The head has another number of either, or
+                ``category_parts`` lacks a label.
+        """
+        classes, parts = metainfo.get('classes'), metainfo.get('parts')
+        if classes and self.head.num_categories not in (0, len(classes)):
+            raise ValueError(
+                f'The data set has {len(classes)} categories, the head '
+                f'num_categories={self.head.num_categories}: set '
+                f'model.head.num_categories={len(classes)}.')
+        if not parts:
+            return
+        labels = 1 + max(max(own, default=-1) for own in parts.values())
+        if labels != self.head.num_classes:
+            raise ValueError(
+                f'The part labels of the data set are 0 to {labels - 1}, the '
+                f'head has num_classes={self.head.num_classes}: set '
+                f'model.head.num_classes={labels}. Labels that no shape has '
+                'are told by part_offset of NpzPoints, or by '
+                'metainfo=dict(parts=...).')
+        for category, name in enumerate(classes or ()):
+            own = torch.tensor(parts[name], dtype=torch.long)
+            if self.allowed is not None and not (
+                    self.allowed[category, own].all()):
+                raise ValueError(
+                    f'{name} has the parts {tuple(parts[name])}, '
+                    f'category_parts allows '
+                    f'{self.allowed[category].nonzero().flatten().tolist()} '
+                    f'for category {category}: give category_parts in the '
+                    f'order of the classes, {tuple(classes)}.')
+
     def forward(self,
                 inputs: dict,
                 data_samples: Optional[list] = None,
