@@ -263,6 +263,26 @@ def test_features_of_points_are_carried_from_all_levels():
         close(feats[b], torch.cat(expected, 1))
 
 
+@pytest.mark.parametrize('layer', [0, 1, -1])
+@torch.no_grad()
+def test_a_student_that_was_cut_ends_with_a_level(layer):
+    net, points = net_of(radii=RADII), clouds()
+    out = net(points)
+    whole = net.extract_feat(points, 'point')
+    top = net.extract_feat(points)
+    net.cut_after(layer)
+    last = layer % 3
+    assert net.embed_dims == (12, 18, 24)[last]
+    assert torch.equal(net.extract_feat(points, 'token'), out['levels'][last])
+    width = sum((12, 18, 24)[:last + 1])
+    assert torch.equal(net.extract_feat(points, 'point'), whole[..., :width])
+    got = net.extract_feat(points, 'global')
+    assert got.shape == (len(points), net.embed_dims)
+    assert layer != -1 or torch.equal(got, top)
+    with pytest.raises(ValueError, match='no layer 5: .* has [123] levels'):
+        net.cut_after(5)
+
+
 @torch.no_grad()
 def test_the_global_feature_leaves_out_what_is_in_no_patch():
     net, points = net_of(group_sizes=(8, 3, 2)), clouds(4)

@@ -46,6 +46,35 @@ def test_features_of_all_levels_have_their_documented_shapes():
         model.extract_feat(points, 'pixel')
 
 
+@pytest.mark.parametrize('layer', [0, 1, 2, -3])
+def test_a_student_that_was_cut_gives_what_its_block_gave(layer):
+    points = cloud()
+    whole = PointTransformer(**SMALL, out_indices=(layer % 3, )).eval()
+    cut = PointTransformer(**SMALL, out_indices=(2, )).eval()
+    cut.load_state_dict(whole.state_dict())
+    cut.cut_after(layer)
+    level, = whole(points)['levels']
+    assert torch.equal(cut.extract_feat(points, 'token'), level)
+    with pytest.raises(ValueError, match='no layer 7: .* has [123] blocks'):
+        cut.cut_after(7)
+
+
+def test_features_of_points_are_given_anywhere():
+    model = PointTransformer(**SMALL).eval()
+    points, places = cloud(), cloud(N=5, seed=1)
+    assert torch.equal(
+        model.extract_feat(points, 'point', at=points),
+        model.extract_feat(points, 'point'))
+    both = torch.cat([places, points], dim=1)
+    assert torch.equal(
+        model.extract_feat(points, 'point', at=both)[:, :5],
+        model.extract_feat(points, 'point', at=places))
+    centers = model(points)['centers']
+    torch.testing.assert_close(
+        model.extract_feat(points, 'point', at=centers),
+        model.extract_feat(points, 'token'), atol=1e-4, rtol=0)
+
+
 def test_centers_are_points_of_the_input():
     model = PointTransformer(**SMALL, center_input=True).eval()
     points = cloud() * 4 + 7

@@ -243,6 +243,14 @@ def test_two_towers_share_patches_and_nothing_else():
     assert torch.equal(out.global_tokens['img'], other.global_tokens['img'])
 
 
+def test_two_towers_are_cut_where_the_local_tokens_are():
+    student = recon(backbone=TOWERS, contrast=None).eval().backbone
+    student.masked.out_indices = (0, )
+    level, = student(cloud())['levels']
+    student.cut_after(0)
+    assert torch.equal(student.extract_feat(cloud(), 'token'), level)
+
+
 @pytest.mark.parametrize('change, says', [
     (dict(tokens=('img', )), r"No global token for \['text', 'cls'\]"),
     (dict(tokens=('cls', 'img', 'img', 'text')), 'different names'),

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmkd3d.ops.sampling import farthest_point_sample
 from mmkd3d.registry import TRANSFORMS
+
+MODES = ('unit_sphere', 'unit_cube', 'center')
 
 
 def _take(results: dict, index: np.ndarray) -> dict:
@@ -89,6 +92,26 @@ class ShufflePoints:
         return _take(results, np.random.permutation(len(points)))
 
 
+def center_and_scale(xyz: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+    """What :class:`NormalizePoints` subtracts from and divides a cloud by.
+
+    Args:
+        xyz: (..., N, 3).
+        mode: One of ``MODES``.
+
+    Returns:
+        (..., 1, 3) and (..., 1, 1).
+    """
+    low, high = xyz.amin(-2, keepdim=True), xyz.amax(-2, keepdim=True)
+    if mode == 'unit_cube':
+        return (low + high) / 2, (high - low).amax(-1, keepdim=True) / 2
+    center = xyz.mean(-2, keepdim=True)
+    if mode == 'center':
+        return center, torch.ones_like(center[..., :1])
+    return center, (xyz - center).norm(dim=-1, keepdim=True).amax(
+        -2, keepdim=True)
+
+
 @TRANSFORMS.register_module()
 @dataclass
 class NormalizePoints:
@@ -107,29 +130,21 @@ class NormalizePoints:
     mode: str = 'unit_sphere'
 
     def __post_init__(self):
-        if self.mode not in ('unit_sphere', 'unit_cube', 'center'):
+        if self.mode not in MODES:
             raise ValueError("NormalizePoints: mode is 'unit_sphere', "
                              f"'unit_cube' or 'center', got {self.mode!r}.")
 
     def __call__(self, results: dict) -> dict:
         points = _points(results, 'NormalizePoints')
-        xyz = points[:, :3].astype(np.float64)
-        if self.mode == 'unit_cube':
-            low, high = xyz.min(0), xyz.max(0)
-            xyz -= (low + high) / 2
-            scale = (high - low).max() / 2
-        else:
-            xyz -= xyz.mean(0)
-            scale = np.linalg.norm(xyz, axis=1).max()
-        if self.mode == 'center':
-            scale = 1.
+        xyz = torch.from_numpy(points[:, :3].astype(np.float64))
+        center, scale = center_and_scale(xyz, self.mode)
         if not scale > 0:
             source = results.get('path', results.get('sample_id', 'a cloud'))
             raise ValueError(
                 f'{source}: all points coincide, there is no scale to '
                 "normalise. Remove the file, or use mode='center'.")
         results['points'] = np.concatenate(
-            [(xyz / scale).astype(np.float32), points[:, 3:]], axis=1)
+            [((xyz - center) / scale).float().numpy(), points[:, 3:]], axis=1)
         return results
 
 

@@ -88,7 +88,24 @@ class BasePointBackbone(StrictInitModule):
                 'training and in the test.')
         return points
 
-    def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
+    def cut_after(self, layer: int) -> None:
+        """Let the student end with one of its layers, in place.
+
+        What it gives then is what this layer gives, after the final norm.
+
+        Args:
+            layer: A block, from 0, or from the last one if negative; of a
+                :class:`PointM2AE`, a level.
+
+        Raises:
+            ValueError: There is no such layer.
+        """
+        raise NotImplementedError
+
+    def extract_feat(self,
+                     points: Tensor,
+                     level: str = 'global',
+                     at: Optional[Tensor] = None) -> Tensor:
         """Features for probes and retrieval.
 
         Args:
@@ -97,6 +114,8 @@ class BasePointBackbone(StrictInitModule):
                 there is none) and maximum over tokens. ``'token'``:
                 (B, G, C). ``'point'``: (B, N, C), interpolated from the three
                 nearest centres by inverse squared distance.
+            at: (B, M, 3), where the features of level ``'point'`` are wanted
+                instead: (B, M, C).
         """
         if level not in LEVELS:
             raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
@@ -108,5 +127,13 @@ class BasePointBackbone(StrictInitModule):
             return torch.cat([first, tokens.amax(dim=1)], dim=-1)
         if level == 'token':
             return tokens
-        return three_interpolate(
-            out['points'], out['centers'], tokens, squared=True)
+        at = out['points'] if at is None else at
+        return three_interpolate(at, out['centers'], tokens, squared=True)
+
+
+def find_layer(layer: int, count: int, what: str) -> int:
+    """Index from 0 of a layer that may be counted from the last one."""
+    if not -count <= layer < count:
+        raise ValueError(f'There is no layer {layer}: the student has {count} '
+                         f'{what}, 0 to {count - 1} or -{count} to -1.')
+    return layer % count

@@ -14,7 +14,7 @@ from ..modules.pyramid import (PyramidGroup, VisibleTokens, point_indices,
                                propagate_mask)
 from ..modules.transformer import (LocalBlock, block_stacks, init_transformer,
                                    position_mlp)
-from .base import LEVELS, BasePointBackbone
+from .base import LEVELS, BasePointBackbone, find_layer
 from .point_transformer import to_unit_cube
 
 
@@ -234,7 +234,22 @@ class PointM2AE(BasePointBackbone):
             points=points[..., :3].contiguous(),
             features=points[..., 3:])
 
-    def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
+    def cut_after(self, layer: int) -> None:
+        """Let the student end with one of its levels, see the base."""
+        keep = find_layer(layer, len(self.blocks), 'levels') + 1
+        for part in (self.group.levels, self.embeds, self.pos_embeds,
+                     self.blocks):
+            del part[keep:]
+        for key in [key for key in self.norms if int(key) >= keep]:
+            del self.norms[key]
+        self.level_dims = self.level_dims[:keep]
+        self.depths = self.depths[:keep]
+        self.embed_dims = self.level_dims[-1]
+
+    def extract_feat(self,
+                     points: Tensor,
+                     level: str = 'global',
+                     at: Optional[Tensor] = None) -> Tensor:
         """Features for probes, see :class:`BasePointBackbone`.
 
         ``'global'``: (B, C), the maximum over the tokens of the top level
@@ -253,8 +268,9 @@ class PointM2AE(BasePointBackbone):
         out = self(points)
         if level == 'token':
             return out['tokens']
+        at = out['points'] if at is None else at
         return torch.cat([
-            three_interpolate(out['points'], centers, tokens, squared=True)
+            three_interpolate(at, centers, tokens, squared=True)
             for centers, tokens in zip(out['level_centers'], out['levels'])
         ], dim=2)
 

@@ -12,7 +12,7 @@ from ..modules.masking import split_by_mask
 from ..modules.patch_embed import PatchEmbed
 from ..modules.patch_group import Patches, PatchGroup
 from ..modules.transformer import PointBlocks, init_transformer, position_mlp
-from .base import BasePointBackbone
+from .base import BasePointBackbone, find_layer
 
 
 @MODELS.register_module()
@@ -136,6 +136,11 @@ class PointTransformer(BasePointBackbone):
         if mask is not None:
             centers, _ = split_by_mask(centers, mask)
         return tokens, self.pos_embed(centers)
+
+    def cut_after(self, layer: int) -> None:
+        """Let the student end with one of its blocks, see the base."""
+        del self.blocks[find_layer(layer, len(self.blocks), 'blocks') + 1:]
+        self.out_indices = ()
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter, for layer-wise learning rates.

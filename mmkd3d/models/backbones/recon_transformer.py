@@ -92,14 +92,17 @@ class ReConTransformer(PointTransformer):
             levels=[self.norm(levels[i])[:, first:] for i in self.out_indices],
             raw=[levels[i][:, first:] for i in raw_indices])
 
-    def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
+    def extract_feat(self,
+                     points: Tensor,
+                     level: str = 'global',
+                     at: Optional[Tensor] = None) -> Tensor:
         """Features for probes, see :class:`BasePointBackbone`.
 
         ``'global'``: (B, 2C), the maximum over the global tokens, then
         maximum plus mean over the local ones (ReCon, section 5).
         """
         if level != 'global' or not self.global_token:
-            return super().extract_feat(points, level)
+            return super().extract_feat(points, level, at)
         out = self(points)
         tokens = out['tokens']
         top = torch.stack([*out['global_tokens'].values()]).amax(dim=0)

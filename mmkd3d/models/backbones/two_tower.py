@@ -61,6 +61,10 @@ class TwoTower(BasePointBackbone):
             global_tokens=of_all['global_tokens'],
             raw_global_tokens=of_all['raw_global_tokens'])
 
+    def cut_after(self, layer: int) -> None:
+        """Let the tower of local tokens end with one of its blocks."""
+        self.masked.cut_after(layer)
+
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """See :class:`PointTransformer`."""
         tower, _, name = name.removeprefix(prefix).partition('.')

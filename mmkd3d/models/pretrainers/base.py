@@ -70,7 +70,10 @@ class BasePretrainer(BaseModel):
         raise ValueError(
             f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
 
-    def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
+    def extract_feat(self,
+                     points: Tensor,
+                     level: str = 'global',
+                     at: Optional[Tensor] = None) -> Tensor:
         """Features of the student, see :class:`BasePointBackbone`.
 
         ``ValueError`` if it is none of ours.
@@ -79,7 +82,7 @@ class BasePretrainer(BaseModel):
             raise ValueError(
                 f'{type(self.backbone).__name__} has no extract_feat(points, '
                 'level): only students of mmkd3d can be probed.')
-        return self.backbone.extract_feat(points, level)
+        return self.backbone.extract_feat(points, level, at)
 
     def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
         """Losses (names start with ``loss_``) and monitors."""
