@@ -57,7 +57,7 @@ def objects(height=False, views=None):
     return dict(inputs=dict(points=list(points)), data_samples=samples)
 
 
-def rooms(background: int, height=False):
+def rooms(background: int, channels=3):
     """A box of class 2 in a room whose other points are background."""
     from mmdet3d.structures import (DepthInstance3DBoxes, Det3DDataSample,
                                     PointData)
@@ -74,8 +74,8 @@ def rooms(background: int, height=False):
     sample.gt_pts_seg = PointData(
         pts_instance_mask=inside.long(),
         pts_semantic_mask=torch.where(inside, 2, background))
-    if height:
-        points = torch.cat([points, points[:, 2:]], 1)
+    extra = torch.rand(4096, channels - 3, generator=generator)
+    points = torch.cat([points, extra], 1)
     return dict(inputs=dict(points=[points]), data_samples=[sample])
 
 
@@ -100,10 +100,10 @@ def test_config_builds_and_takes_a_training_step(path):
     model = build(cfg).train()
     concepts = cfg.model.get('targets', {}).get('concepts', {})
     views = concepts.get('pairs', {}).get('num_views')
-    height = cfg.model.get('backbone', {}).get('in_channels') == 4
-    batch = objects(height, views and (views, ))
+    channels = cfg.model.get('backbone', {}).get('in_channels', 3)
+    batch = objects(channels == 4, views and (views, ))
     if scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
-        batch = rooms(12 if 'decode_head' in cfg.model else 18, height)
+        batch = rooms(12 if 'decode_head' in cfg.model else 18, channels)
     data = model.data_preprocessor(batch, training=True)
     if concepts:
         model.fit_targets(torch.randn(9, *model.target.shape[1:]))

@@ -15,6 +15,12 @@ class_names = ('wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table',
                'door', 'window', 'bookshelf', 'picture', 'counter', 'desk',
                'curtain', 'refrigerator', 'showercurtrain', 'toilet', 'sink',
                'bathtub', 'otherfurniture')
+# As in mmdetection3d: 1 / log(1.2 + share of the training points).
+class_weight = [
+    2.389689, 2.7215734, 4.5944676, 4.8543367, 4.096086, 4.907941, 4.690836,
+    4.512031, 4.623311, 4.9242644, 5.358117, 5.360071, 5.019636, 4.967126,
+    5.3502126, 5.4023647, 5.4027233, 5.4169416, 5.3954206, 4.6971426
+]
 load_points = dict(
     type='mmdet3d.LoadPointsFromFile',
     coord_type='DEPTH',

@@ -18,7 +18,6 @@ model = dict(
             checkpoint='work_dirs/act_pt-s_1xb128-300e_shapenet55/'
             'epoch_301.pth',
             allow_unexpected=['cls_'])),
-    # Published: class_weight=(max(n) / n)**(1/3) with n points per class.
     decode_head=dict(
         type='mmkd3d.PointSegHead',
         in_channels=384,

@@ -31,8 +31,9 @@ class BaseSegHead(nn.Module):
         num_categories: Categories of objects, for parts; 0: none is used.
         category_dims: Width of the category's feature.
         dropout: Rate after the first of ``hidden_dims``.
-        class_weight: Weight of each label in the loss. Published for S3DIS:
-            ``(max(n) / n) ** (1 / 3)`` with n points per label.
+        class_weight: Weight of each label in the loss;
+            :class:`~mmkd3d.engine.hooks.class_weight.ClassWeightHook` counts
+            labels for them.
         ignore_index: Label of points without one; they have no loss.
     """
 
@@ -181,6 +182,31 @@ class BaseSegHead(nn.Module):
             ignore_index=self.ignore_index)
         correct = logits.argmax(dim=1) == labels
         return dict(loss_seg=loss, accuracy=correct[known].float().mean())
+
+    def check_classes(self, metainfo: dict) -> None:
+        """Refuse mmdetection3d's data sets with other labels.
+
+        Args:
+            metainfo: Of the data set: ``classes`` and ``ignore_index``, the
+                label of points without a class.
+
+        Raises:
+            ValueError: The head has another number of labels, or learns the
+                one that is none.
+        """
+        classes = metainfo['classes']
+        if len(classes) != self.num_classes:
+            raise ValueError(
+                f'The data set has {len(classes)} classes, the head '
+                f'num_classes={self.num_classes}: set '
+                f'model.decode_head.num_classes={len(classes)}, or choose '
+                'the data that the model is for.')
+        unlabelled = metainfo['ignore_index']
+        if unlabelled != self.ignore_index:
+            raise ValueError(
+                f'Points without a class have the label {unlabelled} in the '
+                f'data set, the head has ignore_index={self.ignore_index}: '
+                f'set model.decode_head.ignore_index={unlabelled}.')
 
     def predict(self,
                 feats: dict,
