@@ -35,18 +35,20 @@ class PartIoU(BaseMetric):
             label = np.asarray(sample['gt_parts'].cpu())
             pred = np.asarray(sample['pred_parts'].cpu())
             known = label >= 0
+            if not known.any():
+                continue
             label, pred = label[known], pred[known]
             parts = meta['parts'][meta['classes'][category]]
             self.results.append((category, shape_iou(label, pred, parts),
-                                 (label == pred).mean()))
+                                 (label == pred).sum(), len(label)))
 
     def compute_metrics(self, results: list) -> dict:
-        category, iou, accuracy = np.array(results).T
+        category, iou, correct, count = np.array(results).T
         means = [iou[category == c].mean() for c in np.unique(category)]
         return dict(
             instance=100 * iou.mean(),
             category=100 * np.mean(means),
-            accuracy=100 * accuracy.mean())
+            accuracy=100 * correct.sum() / count.sum())
 
 
 def shape_iou(label: np.ndarray, pred: np.ndarray,
