@@ -13,9 +13,9 @@ class PartIoU(BaseMetric):
 
     The IoU of a shape is the mean over the parts of its category, where a
     part that is neither there nor predicted counts 1. Points with a negative
-    label have none and do not count. ``instance`` is the
-    mean over shapes, ``category`` the mean over categories of their means
-    (ACT, section 9.3); ``accuracy`` is that of the points.
+    label have none and do not count. ``instance`` is the mean over shapes,
+    ``category`` the mean over categories of their means (ACT, section 9.3);
+    ``accuracy`` is that of all points.
 
     Reads ``gt_parts``, ``pred_parts`` and ``gt_label`` of the samples, and
     ``classes`` and ``parts`` (class -> labels) of the data set.
