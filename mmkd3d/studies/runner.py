@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import zip_longest
 from pathlib import Path
 
 from mmengine.registry import init_default_scope
@@ -65,7 +66,11 @@ class StudyRunner:
             The records of all jobs that are finished, in the order of the
             steps. ``failed`` says which are not, and why.
         """
-        waiting = [job for jobs in self.steps.values() for job in jobs]
+        # All rows of a table with one seed before the second seed of any.
+        waiting = [
+            job for round in zip_longest(*self.steps.values())
+            for job in round if job
+        ]
         total, running = len(waiting), {}
         with ThreadPoolExecutor(self.parallel) as pool:
             try:

@@ -27,7 +27,7 @@ students = {
     'point-m2ae': ('point-m2ae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
     'i2p-mae': ('i2p-mae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
 }
-finetune = '_1xb32-20e_psb-21'
+finetune = '_1xb32-15e_psb-21'
 steps = {
     'act-autoencoder':
     dict(train='act-autoencoder_minilm_1xb16-40e_psb', seeds=(0, )),

@@ -20,6 +20,6 @@ model = dict(
         with_cls_token=False),
     head=dict(in_channels=128, num_classes=21, pooling=('max', 'mean')))
 train_dataloader = dict(drop_last=True)
-param_scheduler = dict(period=20, warmup=2, lag=0)
-train_cfg = dict(max_epochs=20, val_interval=20)
-default_hooks = dict(checkpoint=dict(interval=10))
+param_scheduler = dict(period=15, warmup=2, lag=0)
+train_cfg = dict(max_epochs=15, val_interval=15)
+default_hooks = dict(checkpoint=dict(interval=5))

@@ -1,5 +1,5 @@
 # The student with ReCon's global tokens, all of them read by the head.
-_base_ = './cls_pt-t_1xb32-20e_psb-21.py'
+_base_ = './cls_pt-t_1xb32-15e_psb-21.py'
 
 model = dict(
     backbone=dict(

@@ -1,6 +1,6 @@
 # The small hierarchical student, for Point-M2AE and I2P-MAE. Its last norm is
 # new, as in their finetuning.
-_base_ = './cls_pt-t_1xb32-20e_psb-21.py'
+_base_ = './cls_pt-t_1xb32-15e_psb-21.py'
 
 model = dict(
     backbone=dict(
