@@ -20,6 +20,7 @@ from mmkd3d.utils.digest import file_digest
 from .records import make_record, write_record
 from .study import Job, fill
 
+ROOT = config_root().parent  # where the tools are, too
 DONE = 'done.json'
 TIMES = ('time', 'data_time')  # which mmengine writes beside the metrics
 SCOPE = threading.Lock()  # mmengine has one default scope for all threads
@@ -40,7 +41,8 @@ class StudyRunner:
     Args:
         steps: From :func:`~.study.jobs_of`.
         out: Folder of everything.
-        parallel: Jobs at a time; the cores are shared out to them.
+        parallel: Jobs at a time; the cores are shared out to them, unless
+            ``OMP_NUM_THREADS`` is set.
         say: Where a line of progress goes.
     """
 
@@ -53,7 +55,11 @@ class StudyRunner:
         self.steps = steps
         self.out = Path(out).resolve()
         self.parallel = parallel
-        self.threads = max(1, (os.cpu_count() or 1) // parallel)
+        self.env = dict(os.environ)
+        self.env.setdefault('OMP_NUM_THREADS',
+                            str(max(1, (os.cpu_count() or 1) // parallel)))
+        self.env['PYTHONPATH'] = os.pathsep.join(
+            filter(None, [str(ROOT), self.env.get('PYTHONPATH')]))
         self.say = say
         self.done: dict[str, dict] = {}  # name of a job -> its done.json
         self.failed: dict[str, str] = {}  # name of a job -> why
@@ -269,19 +275,13 @@ class StudyRunner:
         Raises:
             JobFailed: With the last line that it printed.
         """
-        root = config_root().parent
         tool, *rest = map(str, command)
-        paths = [str(root), *filter(None, [os.environ.get('PYTHONPATH')])]
-        env = dict(
-            os.environ,
-            PYTHONPATH=os.pathsep.join(paths),
-            OMP_NUM_THREADS=str(self.threads))
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, 'w') as file:
-            process = subprocess.Popen([sys.executable, root / tool, *rest],
+            process = subprocess.Popen([sys.executable, ROOT / tool, *rest],
                                        stdout=file,
                                        stderr=subprocess.STDOUT,
-                                       env=env)
+                                       env=self.env)
             self.processes.add(process)
             code = process.wait()
             self.processes.discard(process)
