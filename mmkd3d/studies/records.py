@@ -14,7 +14,6 @@ from mmkd3d.version import __version__
 
 REPO = Path(__file__).resolve().parents[2]
 PACKAGES = ('torch', 'mmengine', 'mmdet3d', 'numpy', 'scikit-learn')
-NAME = 'record.json'
 
 
 def make_record(*,
@@ -93,11 +92,3 @@ def versions() -> dict[str, str]:
 def write_record(path: str | Path, record: dict) -> None:
     """Write a record, or a list of them, as JSON, whole or not at all."""
     write_atomic(path, json.dumps(record, indent=1).encode())
-
-
-def read_records(folder: str | Path) -> list[dict]:
-    """The records under a folder, in the order of their paths."""
-    return [
-        json.loads(path.read_text())
-        for path in sorted(Path(folder).rglob(NAME))
-    ]

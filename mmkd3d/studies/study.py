@@ -20,6 +20,7 @@ folder of a cache. With several seeds it is that of the same seed.
 """
 import difflib
 import re
+from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,12 +79,11 @@ class Job:
 
     def load_config(self, results: Mapping[str, str]) -> Config:
         """The config with the options, results in their places."""
+        parser = ArgumentParser()
+        parser.add_argument('options', nargs='*', action=DictAction)
+        found = parser.parse_args([fill(o, results) for o in self.options])
         cfg = Config.fromfile(self.config)
-        options = (fill(o, results).split('=', 1) for o in self.options)
-        cfg.merge_from_dict({
-            key: DictAction._parse_iterable(value)
-            for key, value in options
-        })
+        cfg.merge_from_dict(found.options or {})
         return cfg
 
 

@@ -1,0 +1,274 @@
+"""Studies: what is run, in which order, and what a second start finds."""
+import json
+from pathlib import Path
+
+import pytest
+
+from mmkd3d.studies import runner as runner_module
+from mmkd3d.studies.records import checkout_state, make_record
+from mmkd3d.studies.runner import JobFailed, StudyRunner, run_study
+from mmkd3d.studies.study import jobs_of, load_study
+from mmkd3d.studies.tables import (markdown, spread_table, study_tables,
+                                   summarize)
+from mmkd3d.utils.digest import file_digest
+
+PRETRAIN, FINETUNE = 'point-mae_toy', 'classifier_toy'
+START = 'model.backbone.init_cfg.checkpoint={pretrain}'
+STUDY = dict(
+    seeds=(0, 1),
+    steps={
+        'finetune': dict(train=FINETUNE, test=True, options=[START]),
+        'cache': dict(cache='recon_toy', seeds=(5, )),
+        'pretrain': dict(
+            train=PRETRAIN, options=['model.targets.cache={cache}/img']),
+        'probe': dict(
+            probe=PRETRAIN, checkpoint='{pretrain}', arguments=['--k', '1']),
+    })
+
+
+class Tools(StudyRunner):
+    """Runs no tool: writes what they would write, and takes them down.
+
+    A training "reaches" an accuracy of ten times its seed.
+    """
+    broken = ()  # words of commands that fail
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, say=lambda line: self.lines.append(line),
+                         **kwargs)
+        self.lines, self.calls = [], []
+
+    def call(self, command, log):
+        command = [str(word) for word in command]
+        self.calls.append(command)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if any(b in ' '.join(command) for b in self.broken):
+            raise JobFailed('out of memory')
+        folder, tool = log.parent, Path(command[0]).stem
+        seed = next((int(w.split('=')[1]) for w in command
+                     if w.startswith('randomness.seed=')), 0)
+        if tool == 'train':
+            (folder / 'epoch_1.pth').write_text(' '.join(command))
+            (folder / 'last_checkpoint').write_text(
+                str(folder / 'epoch_1.pth'))
+            (folder / 'best_acc.pth').write_text('best')
+        elif tool == 'test':
+            (folder / 'now').mkdir()
+            (folder / 'now' / 'now.json').write_text(
+                json.dumps({'acc/overall': 10 * seed, 'time': 1}))
+        elif tool == 'probe':
+            record = make_record(
+                protocol='k-NN', metrics=dict(accuracy=50), seed=0)
+            (folder / 'records.json').write_text(json.dumps([record]))
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch):
+    """Data are not what these tests are about."""
+    monkeypatch.setattr(runner_module, 'data_hashes', lambda cfg: dict())
+
+
+def start(out, study=STUDY, kind=Tools, **options):
+    runner = kind(jobs_of(study, **options), out)
+    return runner, runner.run()
+
+
+def test_each_step_follows_what_it_needs_and_gets_its_results(tmp_path):
+    runner, records = start(tmp_path)
+    tools = [Path(call[0]).stem for call in runner.calls]
+    assert tools[0] == 'cache_teacher'
+    assert sorted(tools) == sorted(['cache_teacher'] +
+                                   2 * ['train', 'train', 'test', 'probe'])
+    for seed in (0, 1):
+        student = runner.done[f'pretrain/seed_{seed}']['result']
+        trained = [c for c in runner.calls if START.split('=')[0] in
+                   ' '.join(c) and f'randomness.seed={seed}' in c]
+        assert trained and all(
+            START.format(pretrain=student) in call for call in trained)
+        probed = [c for c in runner.calls if 'probe' in c[0] and student in c]
+        assert len(probed) == 1 and probed[0][3:5] == ['--k', '1']
+    cached = runner.done['cache/seed_5']['result']
+    assert sum(f'{cached}/img' in ' '.join(c) for c in runner.calls) == 2
+    accuracy = {r['seed']: r['metrics'] for r in records
+                if r['name'] == 'finetune'}
+    assert accuracy == {0: {'acc/overall': 0.}, 1: {'acc/overall': 10.}}
+
+
+def test_a_record_says_where_its_number_comes_from(tmp_path):
+    runner, records = start(tmp_path)
+    record = next(r for r in records if r['name'] == 'finetune')
+    done = runner.done['finetune/seed_0']
+    assert record['protocol'] == 'classifier_toy, last epoch'
+    assert record['checkpoint'] == done['result']
+    assert record['checkpoint_hash'] == file_digest(done['result'])[:16]
+    student = runner.done['pretrain/seed_0']['result']
+    assert record['started_from'] == dict(pretrain=file_digest(student)[:16])
+    assert record['commit'] == checkout_state()[0]
+    assert record['command'][:2] == ['python', 'tools/train.py']
+
+
+def test_what_is_finished_is_not_run_again(tmp_path):
+    _, first = start(tmp_path)
+    runner, second = start(tmp_path)
+    assert runner.calls == []
+    assert first == second
+
+
+def test_other_settings_are_another_run_and_overwrite_nothing(tmp_path):
+    before, _ = start(tmp_path)
+    steps = dict(STUDY['steps'])
+    steps['pretrain'] = dict(steps['pretrain'],
+                             options=['optim_wrapper.optimizer.lr=0.1'])
+    after, _ = start(tmp_path, dict(STUDY, steps=steps))
+    # what builds on the changed step is run again, too
+    assert sum('tools/test.py' in call for call in after.calls) == 2
+    for name in ('pretrain/seed_0', 'finetune/seed_1'):
+        old, new = before.done[name]['result'], after.done[name]['result']
+        assert old != new and Path(old).is_file() and Path(new).is_file()
+
+
+def test_an_interrupted_training_is_resumed(tmp_path):
+
+    class Killed(Tools):
+
+        def call(self, command, log):
+            super().call(command, log)
+            if 'randomness.seed=1' in command:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path, kind=Killed, only=['pretrain'])
+    runner, _ = start(tmp_path, only=['pretrain'])
+    call, = runner.calls
+    assert '--resume' in call and 'randomness.seed=1' in call
+    assert Path(call[call.index('--work-dir') + 1], 'epoch_1.pth').is_file()
+
+
+def test_a_failure_stops_only_what_needs_it_and_is_tried_again(tmp_path):
+
+    class Broken(Tools):
+        broken = ('point-mae_toy.py --work-dir', )
+
+    runner = Broken(jobs_of(STUDY), tmp_path)
+    records = runner.run()
+    assert records == []
+    assert runner.failed['pretrain/seed_0'] == 'out of memory'
+    assert runner.failed['finetune/seed_1'] == 'needs pretrain/seed_1'
+    assert set(runner.done) == {'cache/seed_5'}
+    again, records = start(tmp_path)
+    assert not again.failed and len(records) == 4
+
+
+def test_failed_runs_are_named_at_the_end(tmp_path, monkeypatch, capsys):
+
+    class Broken(Tools):
+        broken = ('randomness.seed=1', )
+
+    monkeypatch.setattr(runner_module, 'StudyRunner', Broken)
+    with pytest.raises(SystemExit, match='FAILED finetune/seed_1'):
+        run_study(jobs_of(STUDY), tmp_path, lambda r: spread_table(
+            summarize(r)))
+    assert '| classifier_toy, last epoch | acc/overall | 0.00' in (
+        tmp_path / 'tables.md').read_text()
+    records = json.loads((tmp_path / 'records.json').read_text())
+    assert {r['seed'] for r in records} == {0}
+
+
+def test_the_first_seed_of_all_rows_comes_before_the_second(tmp_path):
+    study = dict(seeds=(3, 1), steps={
+        name: dict(train=FINETUNE) for name in 'ab'})
+    runner, _ = start(tmp_path, study)
+    seeds = [w for call in runner.calls for w in call if 'seed=' in w]
+    assert seeds == 2 * ['randomness.seed=3'] + 2 * ['randomness.seed=1']
+
+
+def test_checkpoints_that_are_there_stand_for_a_step(tmp_path):
+    for seed in (0, 1):
+        (tmp_path / f'epoch_{seed}.pth').write_text('weights')
+    runner, records = start(
+        tmp_path / 'out', only=['fine'],
+        given=dict(pretrain=f'{tmp_path}/epoch_{{seed}}.pth'))
+    assert [Path(call[0]).stem for call in runner.calls] == 2 * [
+        'train', 'test']
+    assert START.format(pretrain=tmp_path / 'epoch_1.pth') in sum(
+        runner.calls, [])
+    assert records[0]['started_from']['pretrain'] == file_digest(
+        tmp_path / 'epoch_0.pth')[:16]
+
+
+def test_the_best_epoch_on_the_test_set_is_called_that(tmp_path):
+    steps = dict(a=dict(train=FINETUNE, test=True, best=True))
+    runner, records = start(tmp_path, dict(steps=steps))
+    train, test = runner.calls
+    assert 'default_hooks.checkpoint.save_best=auto' in train
+    assert test[2].endswith('best_acc.pth')
+    assert records[0]['protocol'].endswith('best epoch on the test set')
+    _, plain = start(tmp_path, dict(steps=dict(a=dict(train=FINETUNE,
+                                                      test=True))))
+    assert plain[0]['protocol'].endswith('last epoch')
+
+
+@pytest.mark.parametrize('steps, message', [
+    (dict(a=dict(train=FINETUNE, options=['x={b}'])), r'a needs \{b\}, there'),
+    (dict(a=dict(train=FINETUNE, options=['x={b}']),
+          b=dict(train=FINETUNE, options=['x={a}'])), 'a -> b -> a'),
+    (dict(a=dict(train=FINETUNE, probe=PRETRAIN)), 'exactly one of'),
+    (dict(a=dict(train=FINETUNE, tset=True)), "step 'a'.*tset"),
+])
+def test_steps_that_make_no_sense(steps, message):
+    with pytest.raises(ValueError, match=message):
+        jobs_of(dict(steps=steps))
+
+
+def test_names_that_are_not_there(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'probe'"):
+        jobs_of(STUDY, only=['prbe'])
+    with pytest.raises(ValueError, match="did you mean 'pretrain'"):
+        jobs_of(STUDY, given=dict(pretran='x'))
+    with pytest.raises(FileNotFoundError, match='there is no .*0.pth'):
+        jobs_of(STUDY, given=dict(pretrain=f'{tmp_path}/{{seed}}.pth'))
+    with pytest.raises(FileNotFoundError, match='No shipped config'):
+        jobs_of(dict(steps=dict(a=dict(train='classifier_tyo'))))
+    file = tmp_path / 'study.py'
+    file.write_text("steps = dict(a=dict(train='classifier_toy'))\n"
+                    "tables = [dict(title='T', rows=dict(x='b'))]")
+    with pytest.raises(ValueError, match="row 'x' .* is the step 'b'"):
+        load_study(file)
+    file.write_text('seeds = (0, )')
+    with pytest.raises(ValueError, match='has no steps'):
+        load_study(file)
+
+
+def test_a_seed_that_a_step_lacks(tmp_path):
+    steps = dict(a=dict(train=FINETUNE, seeds=(7, 8)),
+                 b=dict(train=FINETUNE, options=['x={a}'], seeds=(0, )))
+    with pytest.raises(ValueError, match=r'has the seeds \[7, 8\]'):
+        start(tmp_path, dict(steps=steps))
+
+
+def record(name, seed, value, protocol='p'):
+    return dict(name=name, seed=seed, protocol=protocol,
+                metrics=dict(acc=value))
+
+
+def test_tables_give_mean_and_deviation_of_a_sample():
+    rows = summarize([record('a', 0, 1.), record('a', 1, 4.),
+                      record('a', 2, 4.)])
+    found = rows['p']['acc']
+    assert found == dict(mean=3., std=3**0.5, min=1., max=4., n=3,
+                         seeds=[0, 1, 2])
+    assert markdown(rows, dict(acc='accuracy', iou='IoU')).splitlines() == [
+        '| run | accuracy | IoU | runs |', '|---|---|---|---|',
+        '| p | 3.0 ± 1.7 | not run | 3 |'
+    ]
+
+
+def test_rows_of_a_study_that_nobody_ran_say_so():
+    study = dict(tables=[
+        dict(title='T', rows={'one': 'a', 'two': 'b'}, protocol='SVM',
+             columns=dict(acc='accuracy'), scale=100.)
+    ])
+    text = study_tables(study, [record('a', 0, 0.5, 'SVM, C=1'),
+                                record('a', 0, 0.9, 'k-NN')])
+    assert '| one | 50.0 | 1 |' in text
+    assert '| two | not run | 0 |' in text
