@@ -14,7 +14,8 @@ train_pipeline = [
     {{_base_.sample_block}}, scale_colors, {{_base_.pack_train}}
 ]
 test_pipeline = [
-    load_points, {{_base_.load_labels}}, scale_colors, {{_base_.pack_test}}
+    load_points, {{_base_.load_labels}}, {{_base_.map_labels}}, scale_colors,
+    {{_base_.pack_test}}
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
