@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.runner import Runner
 
+from mmkd3d.engine.hooks.class_weight import class_weights, count_labels
 from mmkd3d.registry import MODELS
 from tests.helpers import REPO
 
@@ -91,6 +92,30 @@ def test_blocks_are_the_published_ones(setup):
     assert points[:, :2].abs().max() <= 0.5
     assert (points[labels == 1, 2] == 0).all()  # floor: height is absolute
     assert (points[labels == 0, 2] == 2.5).all()
+
+
+def test_classes_are_counted_in_all_areas(setup):
+    cfg, _ = setup
+    dataset = Runner.build_dataloader(cfg.train_dataloader, seed=0).dataset
+    counts = count_labels(dataset)  # one room in each of five areas
+    assert counts.tolist() == [20000] * 3 + [0] * 10
+    assert class_weights(counts).tolist() == [1.] * 3 + [0.] * 10
+
+
+def test_blocks_with_colours(setup):
+    cfg, _ = setup
+    path = str(CONFIG).replace('act-pt-s_', 'act-pt-s_color_')
+    colored = Config.fromfile(path)
+    assert colored.default_hooks.class_weight == cfg.default_hooks.class_weight
+    for name in ('train_dataloader', 'val_dataloader'):
+        loader, plain = colored[name], cfg[name]
+        loader.num_workers = 0
+        data = loader.dataset.get('dataset', loader.dataset)
+        data.data_root = plain.dataset.get('dataset', plain.dataset).data_root
+        sample = Runner.build_dataloader(loader, seed=0).dataset[0]
+        points = sample['inputs']['points']
+        assert points.shape[1] == 6
+        assert points[:, 3:].min() >= 0 and 0.9 < points[:, 3:].max() <= 1
 
 
 def test_a_segmentor_learns_and_segments_whole_rooms(setup):
