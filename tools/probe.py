@@ -1,39 +1,48 @@
 #!/usr/bin/env python
-"""Linear SVM, k-NN and few labels on the frozen features of a student."""
+"""Probes on the frozen features of a student.
+
+Linear SVM, logistic regression, k-NN, few labels, few-shot episodes,
+retrieval and, for students that were trained towards text, zero-shot.
+"""
 import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean
 
-import torch.nn as nn
-from mmengine.config import Config
-from mmengine.device import get_device
-from mmengine.registry import init_default_scope
-from mmengine.runner import set_random_seed
+import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.apis.model_hub import config_root
+from mmkd3d.apis.probing import StudentProbe
+from mmkd3d.apis.students import find_config
+from mmkd3d.evaluation.features import POOLINGS
+from mmkd3d.evaluation.halves import (config_halves, folder_halves,
+                                      npz_halves)
+from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
+from mmkd3d.evaluation.zero_shot import is_zero_shot
+from mmkd3d.studies.records import write_record
+from mmkd3d.studies.tables import spread_table, summarize
 
-import mmkd3d
-from mmkd3d.checkpoints import load_pretrained
-from mmkd3d.evaluation.probes import (extract_features, few_label_accuracy,
-                                      knn_accuracy, linear_svm)
-from mmkd3d.models.pretrainers.base import BasePretrainer
-from mmkd3d.registry import DATASETS, MODELS
+EXAMPLES = '''examples:
+  python tools/probe.py point-mae_pt-t_1xb64-30e_psb out_{seed}/epoch_30.pth \\
+      --seeds 0 1 2 --data psb_1809.npz --label fine --names fine_names \\
+      --split is_test --classes in_both_splits
+  python tools/probe.py recon_base_1xb128-300e_shapenet55 CHECKPOINT \\
+      --protocol recon-modelnet40
+  python tools/probe.py CONFIG CHECKPOINT --few-shot 5 10 --data shapes/'''
 
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: python tools/probe.py '
-        'point-mae_pt-t_1xb64-30e_psb work_dirs/.../epoch_30.pth \\\n'
-        '    --data psb_1809.npz --label fine --names fine_names '
-        '--split is_test \\\n    --classes in_both_splits\n'
-        'or    --data configs/_base_/datasets/modelnet40.py --method svm '
-        '--C 0.075')
-    parser.add_argument('config', help='name of a shipped config, or a file')
-    parser.add_argument(
-        'checkpoint', help="of that config, or 'none' for random weights")
-    parser.add_argument(
-        '--data',
-        required=True,
-        help='npz file of shapes, or a config whose test_dataloader has a '
-        "data set that knows split='train' and split='test'")
+        epilog=EXAMPLES)
+    add = parser.add_argument
+    add('config', help='name of a shipped config, or a file')
+    add('checkpoint', help="of that config, one of each seed with {seed} in "
+        "it, or 'none' for random weights")
+    add('--data', help='npz file; folder with train/CLASS/ and test/CLASS/; '
+        "or config whose test_dataloader has a data set that knows "
+        "split='train' and 'test'")
     npz = parser.add_argument_group('of an npz file')
     npz.add_argument('--points', default='points', help='array of clouds')
     npz.add_argument('--label', help='array of class ids')
@@ -42,117 +51,112 @@ def parse_args(argv):
     npz.add_argument(
         '--classes', nargs='+',
         help="class names to keep, or 'in_both_splits'")
-    npz.add_argument('--num-points', type=int, default=1024)
-    parser.add_argument(
-        '--method',
-        nargs='+',
-        choices=('svm', 'knn'),
-        default=('svm', 'knn'),
-        help='default: both')
-    parser.add_argument(
-        '--C', type=float, help='of the SVM; else by cross-validation')
-    parser.add_argument(
-        '--pairwise',
-        action='store_true',
-        help='SVM of each class against each other one, not against the rest')
-    parser.add_argument(
-        '--k', type=int, help='of k-NN; else by cross-validation')
-    parser.add_argument(
-        '--few-labels',
-        nargs='+',
-        type=int,
-        default=(),
-        metavar='N',
+    npz.add_argument(
+        '--num-points', type=int, default=1024, help='also of a folder')
+    what = parser.add_argument_group('what is measured')
+    add = what.add_argument
+    add('--method', nargs='*', choices=(*METHODS, 'zero-shot'),
+        help='default: svm knn; of a zero-shot config: zero-shot')
+    add('--protocol', choices=tuple(PUBLISHED),
+        help='the linear SVM of a paper: its C, its data')
+    add('--C', type=float, help='of the SVM; else by cross-validation')
+    add('--pairwise', action='store_true',
+        help='SVM of each class against each other one, not the rest')
+    add('--k', type=int, help='of k-NN; else by cross-validation')
+    add('--few-labels', nargs='+', type=int, default=(), metavar='N',
         help='also logistic regression on N labels of each class, 10 draws')
-    parser.add_argument('--seed', type=int, default=0,
-                        help='of random weights')
+    add('--few-shot', nargs=2, type=int, action='append', default=[],
+        metavar=('WAY', 'SHOT'), help='also episodes; may be given again')
+    add('--folds', type=int, default=10, help='number of episodes')
+    add('--queries', type=int, default=20,
+        help='test shapes of each class in an episode')
+    add('--pooling', choices=POOLINGS, default='global',
+        help="of the tokens; 'global' is as the student's paper does it")
+    add = parser.add_argument
+    add('--seeds', '--seed', nargs='+', type=int, default=[0],
+        help='of the checkpoint or the random weights, and of what is drawn')
+    add('--allow-shared-shapes', action='store_true',
+        help='go on where test shapes were learned from, and say so')
+    add('--cache', default='work_dirs/features',
+        help='folder of features (%(default)s)')
+    add('--out', help='JSON file of the results')
+    add('--trust-checkpoint', action='store_true',
+        help='unpickle whatever is in it: only if you trust its author')
     args = parser.parse_args(argv)
-    if not (args.data.endswith('.py') or args.label and args.split):
+    if args.protocol:
+        if args.C is not None or args.pairwise:
+            parser.error('--protocol sets C: leave out --C and --pairwise.')
+        found = PUBLISHED[args.protocol]
+        args.C, args.pairwise = found.C, found.pairwise
+        args.method = args.method or ['svm']
+        args.data = args.data or str(
+            config_root() / f'_base_/datasets/{found.data}.py')
+    if str(args.data).endswith('.npz') and not (args.label and args.split):
         parser.error('an npz file needs --label and --split')
     return args
 
 
-def build(cfg: dict) -> tuple[nn.Module, nn.Module, str]:
-    """A model with features, what a checkpoint fills of it, and its prefix.
-
-    It is the student alone, so that no teacher's weights are asked for; all
-    of it where the method has no student (ACT's stage I).
-    """
-    if 'backbone' not in cfg:
-        model = MODELS.build(cfg)
-        return model, model, ''
-    model = BasePretrainer(
-        cfg['backbone'], data_preprocessor=cfg.get('data_preprocessor'))
-    return model, model.backbone, 'backbone.'
-
-
-def half_of(args, half: str) -> dict:
-    """Config of the data set of the ``'train'`` or the ``'test'`` half."""
+def halves_of(args, methods) -> Mapping[str, Mapping]:
+    """Configs of the data that are needed."""
+    if args.data is None:
+        if methods != ['zero-shot']:
+            raise ValueError('On which shapes? Name them with --data.')
+        return dict(test=find_config(args.config).test_dataloader.dataset)
     if args.data.endswith('.py'):
-        dataset = Config.fromfile(args.data).test_dataloader.dataset
-        if dataset.get('split') != 'test':
-            raise ValueError(
-                f"The test_dataloader of {args.data} has no split='test' in "
-                f'its data set ({dataset.type}), so there is no training half '
-                'to learn from. Use an npz file with --split, or a config '
-                'such as configs/_base_/datasets/modelnet40.py.')
-        return dict(dataset, split=half)
+        return config_halves(args.data)
+    if Path(args.data).is_dir():
+        return folder_halves(args.data, num_points=args.num_points)
     classes = args.classes
     if classes == ['in_both_splits']:
         classes = 'in_both_splits'
-    return dict(
-        type='mmkd3d.NpzPoints',
-        file=args.data,
+    return npz_halves(
+        args.data,
         points=args.points,
         label=args.label,
         names=args.names,
         split=args.split,
-        split_value=half == 'test',
-        subset_of_classes=classes,
-        pipeline=[
-            dict(type='mmkd3d.LoadPoints'),
-            dict(
-                type='mmkd3d.SamplePoints',
-                num_points=args.num_points,
-                method='fps'),
-            dict(type='mmkd3d.NormalizePoints'),
-            dict(type='mmkd3d.PackPoints')
-        ])
+        num_points=args.num_points,
+        subset_of_classes=classes)
 
 
 def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
-    config = (
-        Config.fromfile(args.config)
-        if args.config.endswith('.py') else mmkd3d.get_config(args.config))
-    init_default_scope('mmkd3d')
-    set_random_seed(args.seed)
-    model, student, prefix = build(config.model)
-    model.to(get_device())
-    if args.checkpoint != 'none':
-        load_pretrained(student, args.checkpoint, prefix=prefix)
-    halves = {
-        half: extract_features(model, DATASETS.build(half_of(args, half)))
-        for half in ('train', 'test')
-    }
-    labels = halves['test'][1]
-    print(f'\n{len(labels)} test shapes, {len(set(labels))} classes')
-    accuracy = {}
-    if 'svm' in args.method:
-        accuracy['svm'], C = linear_svm(
-            *halves['train'], *halves['test'], C=args.C,
-            pairwise=args.pairwise)
-        print(f'linear SVM: {accuracy["svm"]:.2f} %, C={C:g}')
-    if 'knn' in args.method:
-        accuracy['knn'], k = knn_accuracy(
-            *halves['train'], *halves['test'], k=args.k)
-        print(f'k-NN (cosine): {accuracy["knn"]:.2f} %, k={k}')
-    for shots in args.few_labels:
-        mean, std = few_label_accuracy(
-            *halves['train'], *halves['test'], shots)
-        accuracy[f'{shots}-label'] = mean
-        print(f'{shots} label(s) per class: {mean:.2f} % +- {std:.2f}')
-    return accuracy
+    asked = is_zero_shot(find_config(args.config).model)
+    methods = args.method or (['zero-shot'] if asked else ['svm', 'knn'])
+    of_features = [name for name in methods if name != 'zero-shot']
+    probes = Probes(
+        methods=of_features,
+        C=args.C,
+        pairwise=args.pairwise,
+        k=args.k,
+        few_labels=args.few_labels,
+        few_shot=args.few_shot,
+        folds=args.folds,
+        queries=args.queries)
+    needed = of_features or args.few_labels or args.few_shot
+    probe = StudentProbe(
+        args.config,
+        halves_of(args, methods if not needed else [*methods, 'features']),
+        probes if needed else None,
+        zero_shot='zero-shot' in methods,
+        pooling=args.pooling,
+        cache=args.cache,
+        allow_shared_shapes=args.allow_shared_shapes,
+        trust=args.trust_checkpoint)
+    labels = probe.datasets['test'].metainfo.get('classes', ())
+    print(f'{len(probe.datasets["test"])} test shapes, {len(labels)} classes')
+    records, values = [], {}
+    command = ['python', 'tools/probe.py', *argv]
+    for result, record in probe.records(args.checkpoint, args.seeds, command):
+        print(f'seed {record["seed"]}, {result}', flush=True)
+        records.append(record)
+        values.setdefault(result.key, []).append(
+            next(iter(result.metrics.values())))
+    print('\n' + spread_table(summarize(records)))
+    if args.out:
+        write_record(args.out, records)
+    return {key: mean(found) for key, found in values.items()}
 
 
 if __name__ == '__main__':

@@ -1,5 +1,5 @@
 """Which shapes a data set holds, whatever its files are called."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,19 @@ class Item(NamedTuple):
     digest: int
     labels: str
     name: str
+
+
+class Identity(NamedTuple):
+    """What a data set holds.
+
+    Attributes:
+        digests: (n,) int64, see :func:`shape_digests`.
+        names: Of the shapes.
+        hash: See :func:`data_hash`.
+    """
+    digests: np.ndarray
+    names: Sequence[str]
+    hash: str
 
 
 def shape_digests(dataset: Dataset) -> np.ndarray:
@@ -36,7 +49,7 @@ def shape_digests(dataset: Dataset) -> np.ndarray:
     Raises:
         ValueError: A data set of another kind.
     """
-    return np.array([item.digest for item in items(dataset)], dtype=np.int64)
+    return identify(dataset).digests
 
 
 def data_hash(dataset: Dataset) -> str:
@@ -48,34 +61,48 @@ def data_hash(dataset: Dataset) -> str:
     Returns:
         16 hexadecimal digits.
     """
+    return identify(dataset).hash
+
+
+def identify(dataset: Dataset) -> Identity:
+    """All that is known of the shapes, from reading each of them once."""
     files = [
         file_digest(part.ann_file) for part in parts(dataset)
         if getattr(part, 'ann_file', '')
     ]
-    shapes = [f'{item.digest} {item.labels}' for item in items(dataset)]
-    return text_digest(files + shapes)
+    found = list(items(dataset))
+    return Identity(
+        np.array([item.digest for item in found], dtype=np.int64),
+        [item.name for item in found],
+        text_digest(files + [f'{i.digest} {i.labels}' for i in found]))
 
 
-def refuse_shared_shapes(pretraining: Dataset, test: Dataset,
-                         where: str = 'the pretraining data') -> None:
-    """Check that no shape of ``test`` was seen before.
+def shared_shapes(seen: Identity, test: Identity) -> list[str]:
+    """Names of the shapes of ``test`` that are among those ``seen``."""
+    shared = np.isin(test.digests, seen.digests)
+    return [test.names[i] for i in np.flatnonzero(shared)]
 
-    Args:
-        pretraining: What was learned from.
-        test: What is tested on.
-        where: What the first is called in the error.
+
+def refuse_shared_shapes(pretraining: Dataset, test: Dataset) -> None:
+    """Check that no shape of ``test`` was learned from.
 
     Raises:
-        ValueError: Shapes of ``test`` are in both; says how many, and which.
+        ValueError: Shapes are in both data sets; says how many, and which.
     """
-    seen = set(shape_digests(pretraining).tolist())
-    shared = [item.name for item in items(test) if item.digest in seen]
+    test = identify(test)
+    shared = shared_shapes(identify(pretraining), test)
     if shared:
-        more = ', ...' if len(shared) > 5 else ''
         raise ValueError(
-            f'{len(shared)} of {len(test)} test shapes are in {where}: '
-            f'{", ".join(shared[:5])}{more}. A result on them would be too '
-            'good. Test on shapes that were held out.')
+            f'{tell_shared(shared, test)} are in the pretraining data. A '
+            'result on them would be too good: test on shapes that were held '
+            'out.')
+
+
+def tell_shared(shared: Sequence[str], test: Identity) -> str:
+    """How many, and which."""
+    more = ', ...' if len(shared) > 5 else ''
+    return (f'{len(shared)} of {len(test.names)} test shapes '
+            f'({", ".join(shared[:5])}{more})')
 
 
 def parts(dataset: Dataset) -> Iterator[Dataset]:

@@ -2,11 +2,9 @@
 from typing import Optional
 
 import numpy as np
-import torch
-import torch.nn as nn
-from mmengine.dataset import pseudo_collate
-from mmengine.utils import track_iter_progress
-from torch.utils.data import DataLoader, Dataset
+
+from mmkd3d.evaluation.features import check_finite
+from mmkd3d.evaluation.features import extract_features  # noqa: F401
 
 C_GRID = (1e-3, 1e-2, 1e-1, 1., 10., 100.)
 K_GRID = (1, 5, 10, 20)
@@ -37,12 +35,44 @@ def linear_svm(train: np.ndarray,
 
     Returns:
         Accuracy on the test features in percent, and C.
+
+    Raises:
+        ValueError: See :func:`check_halves`.
     """
     from sklearn.svm import SVC, LinearSVC
+    check_halves(train, train_labels, test, test_labels)
     grid = C_GRID if C is None else (C, )
-    svm = SVC(kernel='linear') if pairwise else LinearSVC()
+    svm = SVC(kernel='linear') if pairwise else LinearSVC(random_state=0)
     model = best_of(svm, dict(C=grid), train, train_labels)
     return 100 * float(model.score(test, test_labels)), model.C
+
+
+def logistic_accuracy(train: np.ndarray,
+                      train_labels: np.ndarray,
+                      test: np.ndarray,
+                      test_labels: np.ndarray,
+                      C: Optional[float] = None) -> tuple[float, float]:
+    """Accuracy of a logistic regression on standardised features.
+
+    Args:
+        train: (n, D) features.
+        train_labels: (n,).
+        test: (m, D) features.
+        test_labels: (m,).
+        C: Inverse strength of the regularisation; None chooses it from
+            ``C_GRID`` by five-fold cross-validation on the training features.
+
+    Returns:
+        Accuracy on the test features in percent, and C.
+
+    Raises:
+        ValueError: See :func:`check_halves`.
+    """
+    check_halves(train, train_labels, test, test_labels)
+    grid = C_GRID if C is None else (C, )
+    model = best_of(standardized_logistic(), dict(logisticregression__C=grid),
+                    train, train_labels)
+    return 100 * float(model.score(test, test_labels)), model[-1].C
 
 
 def knn_accuracy(train: np.ndarray,
@@ -65,8 +95,15 @@ def knn_accuracy(train: np.ndarray,
 
     Returns:
         Accuracy on the test features in percent, and k.
+
+    Raises:
+        ValueError: k is larger than n; see also :func:`check_halves`.
     """
     from sklearn.neighbors import KNeighborsClassifier
+    check_halves(train, train_labels, test, test_labels)
+    if k is not None and not 1 <= k <= len(train):
+        raise ValueError(f'k is from 1 to the number of training shapes, '
+                         f'{len(train)}, got {k}.')
     # A fold leaves four fifths of the training features to vote.
     most = len(train) * 4 // 5
     grid = [n for n in K_GRID if n <= most] if k is None else (k, )
@@ -103,15 +140,15 @@ def few_label_accuracy(train: np.ndarray,
         over the draws.
 
     Raises:
-        ValueError: Less than one label or two classes.
+        ValueError: Less than one label, or more than any class has; see also
+            :func:`check_halves`.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    classes = np.unique(train_labels)
-    if shots < 1 or len(classes) < 2:
-        raise ValueError('A few-label probe needs at least one label of two '
-                         f'classes, got {shots} of {len(classes)}.')
+    check_halves(train, train_labels, test, test_labels)
+    classes, counts = np.unique(train_labels, return_counts=True)
+    if not 1 <= shots <= counts.max():
+        raise ValueError(
+            f'The number of labels per class is from 1 to {counts.max()}, '
+            f'the training shapes of the largest class; got {shots}.')
     rng = np.random.default_rng(seed)
     scores = []
     for _ in range(draws):
@@ -119,47 +156,63 @@ def few_label_accuracy(train: np.ndarray,
             rng.permutation(np.flatnonzero(train_labels == c))[:shots]
             for c in classes
         ])
-        probe = make_pipeline(
-            StandardScaler(), LogisticRegression(max_iter=1000))
-        probe.fit(train[chosen], train_labels[chosen])
+        probe = standardized_logistic().fit(
+            train[chosen], train_labels[chosen])
         scores.append(100 * probe.score(test, test_labels))
     return float(np.mean(scores)), float(np.std(scores))
+
+
+def standardized_logistic():
+    """Logistic regression for which the scale of features does not matter."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 def best_of(model, grid: dict, train: np.ndarray, labels: np.ndarray):
     """Fit the best of several settings by five-fold cross-validation."""
     from sklearn.model_selection import GridSearchCV, KFold
-    if len(np.unique(labels)) < 2:
-        raise ValueError('A probe needs at least two classes, got '
-                         f'{len(np.unique(labels))}.')
     (name, values), = grid.items()
     if len(values) == 1:
         return model.set_params(**{name: values[0]}).fit(train, labels)
+    if len(train) < 5:
+        raise ValueError('Five-fold cross-validation needs five training '
+                         f'shapes, got {len(train)}: give C and k.')
     folds = KFold(5, shuffle=True, random_state=0)
     search = GridSearchCV(model, grid, cv=folds).fit(train, labels)
     return search.best_estimator_
 
 
-@torch.no_grad()
-def extract_features(model: nn.Module,
-                     dataset: Dataset,
-                     *,
-                     batch_size: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Global features of a labelled data set, with progress.
+def check_halves(train: np.ndarray, train_labels: np.ndarray,
+                 test: np.ndarray, test_labels: np.ndarray) -> None:
+    """Refuse halves of which no probe can say anything.
 
     Args:
-        model: A pretrainer; its student is put in eval mode.
-        dataset: Yields packed samples with ``gt_label``.
-        batch_size: Clouds at a time.
+        train: (n, D) features.
+        train_labels: (n,).
+        test: (m, D) features.
+        test_labels: (m,).
 
-    Returns:
-        features (n, D) and labels (n,).
+    Raises:
+        ValueError: NaN or infinite features, fewer than two classes, fewer
+            training shapes than classes, or a class of the test without any.
     """
-    model.eval()
-    loader = DataLoader(dataset, batch_size, collate_fn=pseudo_collate)
-    features, labels = [], []
-    for batch in track_iter_progress((loader, len(loader))):
-        data = model.data_preprocessor(batch, training=False)
-        features.append(model(**data, mode='tensor').float().cpu())
-        labels += [int(s.gt_label) for s in data['data_samples']]
-    return torch.cat(features).numpy(), np.array(labels)
+    check_finite(train)
+    check_finite(test)
+    known, wanted = np.unique(train_labels), np.unique(test_labels)
+    classes = np.union1d(known, wanted)
+    if len(known) < 2:
+        raise ValueError('A probe needs training shapes of at least two '
+                         f'classes, got {len(known)}.')
+    if len(train) < len(classes):
+        raise ValueError(
+            f'A probe needs a training shape of each of the {len(classes)} '
+            f'classes, got {len(train)} shapes.')
+    unknown = np.setdiff1d(wanted, known)
+    if len(unknown):
+        raise ValueError(
+            f'{len(unknown)} of {len(wanted)} test classes have no training '
+            f'shape (labels {unknown[:8].tolist()}): no probe could be right '
+            "there. Keep the classes of both halves only (--classes "
+            'in_both_splits).')

@@ -1,7 +1,9 @@
 """Random numbers that take none away from others."""
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -17,3 +19,17 @@ def own_draws(seed: int, device: torch.device) -> Iterator[None]:
         if on_gpu:
             torch.cuda.default_generators[device.index].manual_seed(seed)
         yield
+
+
+@contextmanager
+def all_own_draws(seed: int, device: torch.device) -> Iterator[None]:
+    """The same for the generators of Python and NumPy, too."""
+    states = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        with own_draws(seed, device):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

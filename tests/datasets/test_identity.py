@@ -76,11 +76,11 @@ def test_shared_shapes_are_named():
     test = ToyShapes('test', 10, num_points=32)
     refuse_shared_shapes(train, test)
     leaked = ConcatDataset([Subset(test, [1, 7]), Subset(train, range(5))])
-    with pytest.raises(ValueError, match='2 of 10 test shapes are in the pre'
-                       'training data: toy_test_0_000001, toy_test_0_000007'):
+    with pytest.raises(ValueError, match=r'2 of 10 test shapes \(toy_test_0_00'
+                       r'0001, toy_test_0_000007\) are in the pretraining'):
         refuse_shared_shapes(leaked, test)
-    with pytest.raises(ValueError, match='10 of 10 .* the own half: .*, ...'):
-        refuse_shared_shapes(test, test, 'the own half')
+    with pytest.raises(ValueError, match=r'10 of 10 .*4, \.\.\.\) are in'):
+        refuse_shared_shapes(test, test)
 
 
 def test_scans_are_their_files_and_annotations(tmp_path):

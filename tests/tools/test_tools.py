@@ -1,16 +1,11 @@
 """The command-line tools on small inputs."""
-import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
-from mmengine.config import Config
 
 import mmkd3d
-from mmkd3d.evaluation.probes import extract_features
-from mmkd3d.registry import MODELS
 from tests.helpers import REPO
-from tests.models import stub_teachers  # noqa: F401  (registers them)
-from tools import probe, test, train, visualize
+from tools import test, train, visualize
 
 
 @pytest.fixture(scope='module')
@@ -21,138 +16,6 @@ def student(tmp_path_factory):
     torch.save(
         dict(state_dict=mmkd3d.get_model('point-mae_toy').state_dict()), path)
     return path
-
-
-@pytest.fixture(scope='module')
-def shapes(tmp_path_factory):
-    """Balls and sticks, half of each for the test."""
-    rng = np.random.default_rng(0)
-    points = rng.standard_normal((40, 300, 3)).astype('float32')
-    points[20:, :, 1:] *= 0.05
-    path = tmp_path_factory.mktemp('shapes') / 'shapes.npz'
-    np.savez(
-        path, points=points, kind=np.repeat([0, 1], 20),
-        kind_names=np.array(['ball', 'stick']), is_test=np.arange(40) % 2 == 1)
-    return path
-
-
-def test_probes_tell_balls_from_sticks(student, shapes, capsys, monkeypatch):
-    extracted = []
-
-    def extract(*args):
-        extracted.append(extract_features(*args))
-        return extracted[-1]
-
-    monkeypatch.setattr(probe, 'extract_features', extract)
-    accuracy = probe.main([
-        'point-mae_toy', str(student), '--data', str(shapes), '--label', 'kind',
-        '--names', 'kind_names', '--split', 'is_test', '--num-points', '256'
-    ])
-    assert accuracy['svm'] == 100 and accuracy['knn'] > 75
-    assert len(extracted) == 2  # Each half once, for both probes.
-    printed = capsys.readouterr().out
-    assert '20 test shapes, 2 classes' in printed
-    assert 'linear SVM: 100.00 %' in printed and 'k-NN (cosine)' in printed
-
-
-RECON = '''
-model = dict(
-    type='ReCon',
-    backbone=dict(
-        type='ReConTransformer', embed_dims=24, depth=1, num_heads=3,
-        num_groups=16, group_size=16, patch_dims=(8, 16)),
-    targets=dict(text=dict(
-        type='TextTarget', teacher=dict(type='StubTextTeacher'))),
-    masker=dict(type='RandomMasker', ratio=0.),
-    cross_modal=dict(type='SmoothL1Loss'))
-'''
-
-
-def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys,
-                                                 monkeypatch):
-    extracted = []
-
-    def extract(model, dataset):
-        extracted.append(extract_features(model, dataset))
-        clouds = torch.stack([d['inputs']['points'] for d in dataset])
-        out = model.backbone(clouds)
-        top = torch.stack([*out['global_tokens'].values()]).amax(0)
-        local = out['tokens']
-        np.testing.assert_allclose(
-            extracted[-1][0],
-            torch.cat([top, local.amax(1) + local.mean(1)], 1).detach(),
-            atol=1e-5)
-        return extracted[-1]
-
-    monkeypatch.setattr(probe, 'extract_features', extract)
-    config = tmp_path / 'recon.py'
-    config.write_text(RECON)
-    probe.main([
-        str(config), 'none', '--data', str(shapes), '--label', 'kind',
-        '--split', 'is_test', '--num-points', '256', '--method', 'svm', '--C',
-        '0.075', '--pairwise'
-    ])
-    assert len(extracted) == 2
-    assert 'C=0.075' in capsys.readouterr().out
-
-
-def test_a_probe_needs_no_teacher(shapes, tmp_path):
-    config = tmp_path / 'recon.py'
-    config.write_text(
-        RECON.replace("'StubTextTeacher'", "'TextTeacher', checkpoint='gone'"))
-    cfg = Config.fromfile(config).model
-    with pytest.raises(FileNotFoundError, match='gone'):
-        MODELS.build(cfg)
-    student = MODELS.build(cfg.backbone).state_dict()
-    state = {f'backbone.{key}': value for key, value in student.items()}
-    state['decoder.mask_token'] = torch.zeros(1, 1, 24)
-    torch.save(dict(state_dict=state), tmp_path / 'epoch_1.pth')
-    accuracy = probe.main([
-        str(config), str(tmp_path / 'epoch_1.pth'), '--data', str(shapes),
-        '--label', 'kind', '--split', 'is_test', '--num-points', '256'
-    ])
-    assert accuracy['svm'] > 75
-
-
-TOY = '''
-pipeline = [dict(type='mmkd3d.PackPoints')]
-test_dataloader = dict(dataset=dict(
-    type='mmkd3d.ToyShapes', {}num_samples=20, num_points=256,
-    categories=('table', 'mug'), pipeline=pipeline))
-'''
-
-
-def test_probe_of_a_data_set_by_its_config(student, tmp_path, monkeypatch):
-    splits = []
-
-    def extract(model, dataset):
-        splits.append((dataset.split, len(dataset)))
-        return extract_features(model, dataset)
-
-    monkeypatch.setattr(probe, 'extract_features', extract)
-    config = tmp_path / 'toy.py'
-    config.write_text(TOY.format("split='test', "))
-    argv = ['point-mae_toy', str(student), '--data', str(config)]
-    assert probe.main([*argv, '--method', 'svm'])['svm'] > 50
-    assert splits == [('train', 20), ('test', 20)]
-    config.write_text(TOY.format(''))
-    with pytest.raises(ValueError, match="no split='test'"):
-        probe.main(argv)
-
-
-def test_probe_asks_for_the_label_and_split_of_a_file(capsys):
-    with pytest.raises(SystemExit):
-        probe.parse_args(['point-mae_toy', 'none', '--data', 'shapes.npz'])
-    assert '--label and --split' in capsys.readouterr().err
-
-
-def test_probe_refuses_one_class(student, shapes):
-    with pytest.raises(ValueError, match='two classes'):
-        probe.main([
-            'point-mae_toy', str(student), '--data', str(shapes), '--label',
-            'kind', '--names', 'kind_names', '--split', 'is_test',
-            '--classes', 'ball'
-        ])
 
 
 def test_visualize_writes_what_it_says(student, tmp_path, capsys):

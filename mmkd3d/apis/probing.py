@@ -1,0 +1,179 @@
+"""Probe the students of one config on one labelled data set."""
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import set_random_seed
+
+from mmkd3d.apis.model_hub import list_models
+from mmkd3d.apis.students import find_config, load_student
+from mmkd3d.checkpoints import load_pretrained
+from mmkd3d.datasets.identity import identify
+from mmkd3d.evaluation.features import cached_features
+from mmkd3d.evaluation.held_out import HeldOut
+from mmkd3d.evaluation.protocols import Probes, Result
+from mmkd3d.evaluation.zero_shot import is_zero_shot, zero_shot_accuracy
+from mmkd3d.registry import DATASETS, MODELS
+from mmkd3d.studies.records import make_record
+
+RANDOM = 'none'
+
+
+class Run(NamedTuple):
+    """A student: its checkpoint, None for random weights, and its seed."""
+    checkpoint: str | None
+    seed: int
+
+
+class StudentProbe:
+    """Probes of students of one config, each extracted once.
+
+    Args:
+        config: See :func:`load_student`; a zero-shot config for zero-shot.
+        halves: Configs of the data sets ``'train'`` and ``'test'``; the
+            latter suffices for zero-shot.
+        probes: What is asked of the features; None: nothing.
+        zero_shot: Ask by class names, too.
+        pooling: See :func:`extract_features`.
+        cache: Folder of features.
+        allow_shared_shapes: Go on, with a note in the protocol, where test
+            shapes were learned from.
+        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
+
+    Raises:
+        ValueError: Halves with other classes, test shapes in the training
+            half, or zero-shot of a config that is not for it.
+    """
+
+    def __init__(self,
+                 config: str | Path,
+                 halves: Mapping[str, dict],
+                 probes: Probes | None,
+                 *,
+                 zero_shot: bool = False,
+                 pooling: str = 'global',
+                 cache: str | Path = 'work_dirs/features',
+                 allow_shared_shapes: bool = False,
+                 trust: bool = False):
+        self.name, self.cfg = str(config), find_config(config)
+        init_default_scope(self.cfg.get('default_scope', 'mmkd3d'))
+        if zero_shot and not is_zero_shot(self.cfg.model):
+            raise ValueError(
+                f'{self.name} trains a student, and zero-shot needs a config '
+                'that asks it by class names, of the same size as the '
+                'student: one of your own, or of '
+                f'{", ".join(list_models("*zeroshot_*"))}.')
+        self.probes, self.zero_shot = probes, zero_shot
+        self.pooling, self.cache, self.trust = pooling, cache, trust
+        self.datasets = {
+            half: DATASETS.build(cfg) for half, cfg in halves.items()
+        }
+        self._check_classes()
+        self.known = {h: identify(d) for h, d in self.datasets.items()}
+        self.held_out = HeldOut(
+            self.known['test'], allow=allow_shared_shapes, trust=trust)
+        self.notes = []
+        if 'train' in self.known:
+            self.notes.append(
+                self.held_out.compare(self.known['train'],
+                                      'the training half'))
+
+    def records(self, checkpoint: str, seeds: Sequence[int],
+                command: Sequence[str]) -> Iterator[tuple[Result, dict]]:
+        """Every result with its record.
+
+        Args:
+            checkpoint: A file; with ``{seed}`` in it one for each seed;
+                or ``'none'`` for random weights of each seed.
+            seeds: Of these, and of what is drawn. For a single checkpoint,
+                what draws nothing is measured once.
+            command: That leads here.
+
+        Raises:
+            FileNotFoundError: A checkpoint is missing.
+            ValueError: Test shapes were learned from; or see
+                :func:`check_halves`.
+        """
+        for run, draws in students(checkpoint, seeds):
+            notes = list(self.notes)
+            if run.checkpoint:
+                notes.append(
+                    self.held_out.compare_pretraining(run.checkpoint))
+            for seed, result in self._results(run, draws):
+                yield result, make_record(
+                    protocol='; '.join(filter(None, (result.protocol,
+                                                     *notes))),
+                    metrics=result.metrics,
+                    seed=seed,
+                    config=self.name,
+                    checkpoint=run.checkpoint,
+                    data_hash={h: k.hash for h, k in self.known.items()},
+                    command=command,
+                    method=result.key,
+                    pooling=self.pooling,
+                    chosen=result.chosen)
+
+    def _results(self, run: Run,
+                 draws: Sequence[int]) -> Iterator[tuple[int, Result]]:
+        if self.zero_shot:
+            yield run.seed, self._zero_shot(run)
+        if self.probes is None:
+            return
+        set_random_seed(run.seed)
+        model = load_student(
+            self.cfg, run.checkpoint, device=get_device(), trust=self.trust)
+        halves = [
+            cached_features(
+                model,
+                self.datasets[half],
+                self.cache,
+                config=repr(self.cfg.model),
+                data=self.known[half].hash,
+                pooling=self.pooling) for half in ('train', 'test')
+        ]
+        for result in self.probes.fixed(*halves):
+            yield run.seed, result
+        for seed in draws:
+            for result in self.probes.drawn(*halves, seed):
+                yield seed, result
+
+    def _zero_shot(self, run: Run) -> Result:
+        set_random_seed(run.seed)
+        model = MODELS.build(self.cfg.model)
+        if run.checkpoint:
+            load_pretrained(
+                model, run.checkpoint, prefix='', trust=self.trust)
+        accuracy = zero_shot_accuracy(
+            model.to(get_device()), self.datasets['test'])
+        return Result('zero-shot', 'zero-shot', 'zero-shot by class names',
+                      dict(accuracy=accuracy))
+
+    def _check_classes(self) -> None:
+        """``ValueError`` if labels mean other things in the other half."""
+        names = [d.metainfo.get('classes') for d in self.datasets.values()]
+        if any(other != names[0] for other in names):
+            raise ValueError(
+                f'The halves have other classes: {names[0]} to learn, '
+                f'{names[1]} to test. Keep those of both.')
+
+
+def students(checkpoint: str,
+             seeds: Sequence[int]) -> list[tuple[Run, Sequence[int]]]:
+    """Each student with the seeds of what is drawn for it.
+
+    ``FileNotFoundError`` if one is missing.
+    """
+    if checkpoint == RANDOM:
+        return [(Run(None, seed), [seed]) for seed in seeds]
+    if '{seed}' not in checkpoint:
+        runs = [(Run(checkpoint, seeds[0]), seeds)]
+    else:
+        runs = [(Run(checkpoint.replace('{seed}', str(seed)), seed), [seed])
+                for seed in seeds]
+    files = [run.checkpoint for run, _ in runs]
+    missing = [file for file in files if not Path(file).is_file()]
+    if missing:
+        raise FileNotFoundError(f'No checkpoint at {", ".join(missing)}.')
+    return runs
