@@ -13,7 +13,7 @@ import torch
 import mmkd3d
 from mmkd3d.checkpoints import (SOURCES, convert, detect, export_backbone,
                                 published_name, read_checkpoint,
-                                state_dict_of, to_published)
+                                state_dict_of, stored_spec, to_published)
 from mmkd3d.checkpoints.stages import split_teacher, stage_of
 
 
@@ -85,7 +85,10 @@ def read_ours(args) -> tuple[dict, dict]:
             f'{", ".join(list(state)[:5])}.')
     meta = checkpoint.get('meta') or {}
     return state, dict(
-        source=meta.get('source'), stage=stage_of(state), dropped=[])
+        source=meta.get('source'),
+        stage=stage_of(state),
+        dropped=[],
+        input_spec=stored_spec(checkpoint)._asdict())
 
 
 def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:

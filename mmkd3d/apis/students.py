@@ -66,7 +66,7 @@ def find_config(config: ConfigLike,
         name: What the error calls it.
     """
     if config is None:
-        from mmkd3d.checkpoints.stored_config import stored_config
+        from mmkd3d.checkpoints.stored import stored_config
         cfg = checkpoint and stored_config(checkpoint)
         if not cfg:
             given = f'{name} carries no' if name else 'There is no'

@@ -3,6 +3,8 @@ from typing import NamedTuple, Optional, Sequence
 
 from torch import Tensor
 
+from .input_spec import InputSpec
+
 
 def covers(prefix: Optional[str], key: str) -> bool:
     """Whether a prefix stands for ``key``.
@@ -62,12 +64,14 @@ class KeyMap(NamedTuple):
         rules: One for every key of the file, from published to ours.
         optional: Prefixes of our keys that a model may lack.
         entry: Where the published file holds its state dict.
+        input_spec: What it was trained on.
     """
     stage: str
     marks: Sequence[str]
     rules: Sequence[Rule]
     optional: Sequence[str] = ()
     entry: str = 'base_model'
+    input_spec: InputSpec = InputSpec()
 
 
 def under(source: str, target: str, rules: Sequence[Rule]) -> tuple:

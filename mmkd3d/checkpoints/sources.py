@@ -42,7 +42,8 @@ def convert(state: dict, source: str) -> tuple[dict, dict]:
 
     Returns:
         Our state dict in the same order, the fingerprint of a frozen
-        transformer last, and metadata: source, stage and the dropped keys.
+        transformer last, and metadata: source, stage, the dropped keys and
+        the input spec.
 
     Raises:
         ValueError: The source or some of the keys are not known, or a weight
@@ -56,7 +57,10 @@ def convert(state: dict, source: str) -> tuple[dict, dict]:
             f'{", ".join(unknown[:5])} ... Is it another kind of file, or is '
             'it damaged?')
     return add_fingerprints(ours), dict(
-        source=source, stage=source_map.stage, dropped=dropped)
+        source=source,
+        stage=source_map.stage,
+        dropped=dropped,
+        input_spec=source_map.input_spec._asdict())
 
 
 def to_published(state: dict, source: str) -> dict:

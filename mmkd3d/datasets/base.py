@@ -21,7 +21,8 @@ class PointDataset(BaseDataset):
     A subclass implements ``load_data_list``. What goes into the pipeline is a
     dict with ``path`` (a file for ``LoadPoints``) or ``points`` (float32
     (N, 3+F)), ``sample_id`` and, where known, ``category``, ``gt_label`` and
-    ``gt_parts`` (N,). ``metainfo['classes']`` names the labels.
+    ``gt_parts`` (N,). ``metainfo['classes']`` names the labels,
+    ``metainfo['up_axis']`` says which axis points up, where it is known.
 
     Args:
         data_root: Folder of the data.

@@ -44,6 +44,8 @@ class ModelNet40(ArrayDataset):
         ValueError: A damaged file or a label out of range.
     """
 
+    METAINFO = dict(up_axis='y')
+
     def __init__(self,
                  data_root: str | Path,
                  *,
@@ -161,6 +163,8 @@ class ModelNetFewShot(ArrayDataset):
         FileNotFoundError: No such episode.
         ValueError: A damaged file or a label out of range.
     """
+
+    METAINFO = dict(up_axis='y')
 
     def __init__(self,
                  data_root: str | Path,

@@ -39,6 +39,8 @@ class ScanObjectNN(ArrayDataset):
         ImportError: h5py is not installed.
     """
 
+    METAINFO = dict(up_axis='y', num_points=2048)
+
     def __init__(self,
                  data_root: str | Path,
                  *,

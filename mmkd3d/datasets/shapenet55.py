@@ -34,6 +34,8 @@ class ShapeNet55(PointDataset):
         ValueError: A line or a file that is not named SYNSET-MODEL.npy.
     """
 
+    METAINFO = dict(up_axis='y')
+
     def __init__(self,
                  data_root: str | Path,
                  *,

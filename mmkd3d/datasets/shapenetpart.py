@@ -39,6 +39,8 @@ class ShapeNetPart(PointDataset):
         ValueError: An unknown split or category, or a damaged list.
     """
 
+    METAINFO = dict(up_axis='y')
+
     def __init__(self,
                  data_root: str | Path,
                  *,

@@ -45,6 +45,8 @@ class ToyShapes(PointDataset):
         ValueError: An unknown split, category or feature.
     """
 
+    METAINFO = dict(up_axis='y')
+
     def __init__(self,
                  split: str = 'train',
                  num_samples: int = 1000,

@@ -4,7 +4,7 @@ import torch
 from mmengine.config import Config
 
 import mmkd3d
-from mmkd3d.checkpoints.stored_config import stored_config
+from mmkd3d.checkpoints.stored import stored_config
 from mmkd3d.models.pretrainers.base import BasePretrainer
 
 BACKBONE = dict(

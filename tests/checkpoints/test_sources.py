@@ -201,7 +201,10 @@ def test_there_and_back_is_the_identity(source):
     theirs = PUBLISHED[source]
     ours, meta = convert(theirs, source)
     assert meta == dict(
-        source=source, stage=SOURCES[source].stage, dropped=[])
+        source=source,
+        stage=SOURCES[source].stage,
+        dropped=[],
+        input_spec=SOURCES[source].input_spec._asdict())
     assert_same(to_published(ours, source), theirs)
     for key, value in theirs.items():
         other = ours[our_name(key, source)]

@@ -6,6 +6,7 @@ BEiT, Mixer, ResMLP) give blocks and norm, CLIP a norm before them too, BERT
 its encoder alone. The plain autoencoder, Point-BERT's, has no transformer.
 """
 from ..keymap import KeyMap, Rule, under
+from .inputs import SHAPENET_1K
 from .student import PATCH_EMBED, STUDENT_WITH_CLASS
 
 DGCNN = (
@@ -72,7 +73,7 @@ STUDENT = (
 def stage_one(family: str) -> KeyMap:
     """The autoencoder around one family of frozen transformers."""
     marks, rules = TEACHERS[family]
-    return KeyMap('teacher', marks, rules)
+    return KeyMap('teacher', marks, rules, input_spec=SHAPENET_1K)
 
 
 def stage_two(family: str) -> KeyMap:
@@ -82,7 +83,8 @@ def stage_two(family: str) -> KeyMap:
     return KeyMap(
         'pretrain', ('ACT_encoder.', *(inside + mark for mark in marks)),
         STUDENT + under(inside, 'teacher.net.', rules),
-        optional=UNTRAINED)
+        optional=UNTRAINED,
+        input_spec=SHAPENET_1K)
 
 
 MAPS = dict(
@@ -96,5 +98,6 @@ MAPS = dict(
     act_plain=stage_two('plain'),
     # A stage II file whose teacher was taken out.
     act_student=KeyMap(
-        'pretrain', ('ACT_encoder.', ), STUDENT, optional=UNTRAINED),
+        'pretrain', ('ACT_encoder.', ), STUDENT, optional=UNTRAINED,
+        input_spec=SHAPENET_1K),
 )

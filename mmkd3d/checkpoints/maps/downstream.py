@@ -1,5 +1,6 @@
 """Finetuned models: the classifier and the segmentors."""
 from ..keymap import KeyMap, Rule, under
+from .inputs import OBJECTS, S3DIS, SHAPENETPART
 from .student import PATCH_EMBED, STUDENT, STUDENT_WITH_CLASS
 
 CLASSIFIER = (
@@ -41,13 +42,15 @@ def segmentor(suffix: str, *, has_label: bool) -> KeyMap:
     return KeyMap(
         'finetune',
         marks, (*under('', 'backbone.', STUDENT), *under('', 'head.', head)),
-        entry='model_state_dict')
+        entry='model_state_dict',
+        input_spec=SHAPENETPART if has_label else S3DIS)
 
 
 MAPS = dict(
     point_classifier=KeyMap(
         'finetune', ('encoder.first_conv.', 'blocks.blocks.',
-                     'cls_head_finetune.'), CLASSIFIER),
+                     'cls_head_finetune.'), CLASSIFIER,
+        input_spec=OBJECTS),
     act_semseg=segmentor('_cls', has_label=False),
     act_partseg=segmentor('_cls', has_label=True),
     act_semseg_old=segmentor('', has_label=False),

@@ -5,6 +5,7 @@ between them. Files that the published codes write with other sizes are known
 up to these:
 """
 from ..keymap import KeyMap, Rule, under
+from .inputs import OBJECTS, SHAPENET_2K, SHAPENETPART
 from .student import PATCH_EMBED
 
 LEVELS = range(6)
@@ -52,23 +53,27 @@ ENCODER = 'h_encoder.token_embed.'
 
 MAPS = dict(
     point_m2ae=KeyMap('pretrain', (ENCODER, 'rec_head.'),
-                      (*M2AE, Rule('rec_head.', 'to_points.', 1))),
+                      (*M2AE, Rule('rec_head.', 'to_points.', 1)),
+                      input_spec=SHAPENET_2K),
     i2p_mae=KeyMap(
         'pretrain', (ENCODER, 'rec_head_3d.', 'rec_head_2d.'),
         (*M2AE, Rule('rec_head_3d.', 'to_points.', 1),
          Rule('rec_head_2d.', 'to_feats.', 1),
          # CLIP with its text tower, in half precision.
-         Rule('clip_model.', None))),
+         Rule('clip_model.', None)),
+        input_spec=SHAPENET_2K),
     # Without the encoder's norms: one of its own instead.
     point_m2ae_classifier=KeyMap(
         'finetune', (ENCODER, 'norm.', 'cls_head_finetune.'),
         (*under('h_encoder.', 'backbone.', PYRAMID),
          Rule('norm.', 'head.norm.'),
-         Rule('cls_head_finetune.', 'head.mlp.'))),
+         Rule('cls_head_finetune.', 'head.mlp.')),
+        input_spec=OBJECTS),
     # More marks than of ACT's segmentor, whose head has some of these names.
     point_m2ae_partseg=KeyMap(
         'finetune', (ENCODER, 'propagations.', 'convs4.', 'label_conv.'),
         (*under('h_encoder.', 'backbone.', PYRAMID + NORMS),
          *under('', 'head.', SEG_HEAD)),
-        entry='model_state_dict'),
+        entry='model_state_dict',
+        input_spec=SHAPENETPART),
 )

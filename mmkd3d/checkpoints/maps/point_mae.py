@@ -1,5 +1,6 @@
 """Point-MAE's pretraining."""
 from ..keymap import KeyMap, Rule, under
+from .inputs import SHAPENET_1K
 from .student import STUDENT_WITH_CLASS
 
 MAPS = dict(
@@ -10,4 +11,5 @@ MAPS = dict(
          Rule('decoder_pos_embed.', 'decoder.pos_embed.'),
          Rule('MAE_decoder.blocks.', 'decoder.blocks.'),
          Rule('MAE_decoder.norm.', 'decoder.norm.'),
-         Rule('increase_dim.0.', 'to_points.', 1))))
+         Rule('increase_dim.0.', 'to_points.', 1)),
+        input_spec=SHAPENET_1K))

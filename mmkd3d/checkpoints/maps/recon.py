@@ -1,6 +1,7 @@
 """ReCon: the student, and what is made of it downstream."""
 from ..keymap import KeyMap, Rule, under
 from .downstream import segmentor_head
+from .inputs import OBJECTS, SHAPENET_1K, SHAPENETPART
 from .student import STUDENT, STUDENT_WITH_CLASS
 from .teachers import IMG_CLIP, TEXT_CLIP
 
@@ -35,19 +36,22 @@ MARKS = ('img_token', 'encoder.first_conv.', 'blocks.blocks.')
 
 MAPS = dict(
     # The student alone, as it is read for the linear SVM.
-    recon_student=KeyMap('pretrain', MARKS, TRUNK),
+    recon_student=KeyMap('pretrain', MARKS, TRUNK, input_spec=SHAPENET_1K),
     recon_zeroshot=KeyMap(
         'pretrain', (*MARKS, 'img_proj.', 'text_proj.'),
-        TRUNK + PROJECTIONS + teachers(IMG_CLIP), optional=TEACHERS),
+        TRUNK + PROJECTIONS + teachers(IMG_CLIP), optional=TEACHERS,
+        input_spec=SHAPENET_1K),
     recon_classifier=KeyMap('finetune', (*MARKS, 'cls_head_finetune.'),
-                            TRUNK + HEAD),
+                            TRUNK + HEAD, input_spec=OBJECTS),
     recon_twotower_classifier=KeyMap(
         'finetune', ('Dis_encoder.img_token', *MARKS[1:],
                      'cls_head_finetune.'),
         (*under('', 'backbone.masked.', STUDENT_WITH_CLASS),
-         *under('Dis_encoder.', 'backbone.contrast.', CONTRAST_TOWER), *HEAD)),
+         *under('Dis_encoder.', 'backbone.contrast.', CONTRAST_TOWER), *HEAD),
+        input_spec=OBJECTS),
     recon_partseg=KeyMap(
         'finetune', (*MARKS, 'convs3.', 'label_conv.'),
         TRUNK + under('', 'head.', segmentor_head('', has_label=True)),
-        entry='model_state_dict'),
+        entry='model_state_dict',
+        input_spec=SHAPENETPART),
 )

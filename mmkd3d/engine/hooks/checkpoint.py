@@ -5,8 +5,9 @@ from typing import Optional, Union
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook as _CheckpointHook
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
-from mmkd3d.checkpoints import read_checkpoint
+from mmkd3d.checkpoints import read_checkpoint, spec_of_config
 from mmkd3d.registry import HOOKS
 from mmkd3d.utils.atomic import write_atomic
 
@@ -27,7 +28,8 @@ class CheckpointHook(_CheckpointHook):
     """mmengine's hook, writing through :class:`AtomicBackend`.
 
     At least two checkpoints are kept: the older one is removed before the
-    newer one is written.
+    newer one is written. Each says in ``meta['input_spec']`` what points the
+    model was trained on, see :func:`~mmkd3d.checkpoints.spec_of_config`.
     """
 
     def __init__(self, *args, max_keep_ckpts: int = 3, **kwargs):
@@ -37,6 +39,16 @@ class CheckpointHook(_CheckpointHook):
                 'written: use 2 or more, or -1 to keep all.')
         kwargs.setdefault('backend_args', dict(backend='mmkd3d.atomic'))
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, **kwargs)
+
+    def before_train(self, runner: Runner) -> None:
+        """Also refuse a config whose ``input_spec`` can not be right."""
+        spec_of_config(runner.cfg)
+        super().before_train(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the input spec, as plain data."""
+        checkpoint['meta']['input_spec'] = spec_of_config(
+            runner.cfg)._asdict()
 
 
 def find_resumable(work_dir: Union[str, Path]) -> Optional[str]:

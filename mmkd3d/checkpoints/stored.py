@@ -1,8 +1,12 @@
-"""The config that a checkpoint of mmengine carries as text."""
+"""What a checkpoint says about the training that it comes from."""
 import ast
 from typing import Any, Optional
 
 from mmengine.config import Config, ConfigDict
+
+from .files import state_dict_of
+from .input_spec import InputSpec, spec_of_config
+from .sources import SOURCES, detect
 
 
 def stored_config(checkpoint: dict) -> Optional[Config]:
@@ -40,6 +44,34 @@ def stored_config(checkpoint: dict) -> Optional[Config]:
             f'assignments of plain values ({error}). Name the config: a file, '
             'or one of mmkd3d.list_models().') from error
     return Config(settings)
+
+
+def stored_spec(checkpoint: dict,
+                config: Optional[Config] = None) -> InputSpec:
+    """What the student in a checkpoint was trained on.
+
+    Older files of ours carry a config and no spec; what published files
+    were trained on is known by their kind.
+
+    Args:
+        checkpoint: As :func:`read_checkpoint` returns it.
+        config: What fills in what the file does not say.
+    """
+    meta = checkpoint.get('meta')
+    meta = meta if isinstance(meta, dict) else {}
+    source = meta.get('source') or detect(state_dict_of(checkpoint))
+    if 'input_spec' in meta:
+        known = {k: meta['input_spec'].get(k) for k in InputSpec._fields}
+        spec = InputSpec(**known)
+    elif source in SOURCES:
+        spec = SOURCES[source].input_spec
+    else:
+        try:
+            cfg = stored_config(checkpoint)
+        except ValueError:
+            cfg = None
+        spec = spec_of_config(cfg) if cfg else InputSpec()
+    return spec.filled(spec_of_config(config)) if config else spec
 
 
 def plain(node: ast.AST) -> Any:
