@@ -1,0 +1,113 @@
+"""The table of all models, from the metafiles."""
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from mmkd3d.apis.model_index import check_result, model_zoo, read_models
+from tests.helpers import REPO
+
+INDEX = REPO / 'model-index.yml'
+PAGE = REPO / 'docs' / 'model_zoo.md'
+
+
+def check(*arguments):
+    return subprocess.run(
+        [sys.executable, 'tools/model_index.py', '--check', *arguments],
+        cwd=REPO, text=True, capture_output=True)
+
+
+def rows(page):
+    """Cells of the tables, without their heads."""
+    lines = [line[2:-2].split(' | ') for line in page.splitlines()
+             if line.startswith('| ')]
+    return [cells for cells in lines if cells[0] != 'config']
+
+
+def test_the_page_is_what_the_metafiles_say():
+    done = check()
+    assert done.returncode == 0, done.stderr
+    assert PAGE.read_text(encoding='utf-8') == model_zoo(INDEX, PAGE.parent)
+
+
+def test_an_old_page_is_noticed(tmp_path):
+    page = tmp_path / 'model_zoo.md'
+    for text in (None, PAGE.read_text(encoding='utf-8') + 'more'):
+        if text:
+            page.write_text(text, encoding='utf-8')
+        done = check('--out', str(page))
+        assert done.returncode == 1
+        assert 'run python tools/model_index.py' in done.stderr
+        assert page.exists() == bool(text)
+
+
+def test_every_metric_of_every_config_has_a_row_whose_link_leads_there():
+    found = rows(PAGE.read_text(encoding='utf-8'))
+    metrics = [
+        (model['Name'], result['Dataset'], metric)
+        for model in read_models(INDEX) for result in model['Results']
+        for metric in result['Metrics']
+    ]
+    shown = [(cells[0][1:cells[0].index(']')], cells[1], cells[2])
+             for cells in found]
+    assert sorted(shown) == sorted(metrics)
+    for cells in found:
+        link = cells[0][cells[0].index('(') + 1:cells[0].index(')')]
+        assert (PAGE.parent / link).is_file()
+        assert all(cells) and len(cells) == 6
+
+
+GOOD = dict(
+    Task='Classification', Dataset='D', Metrics=dict(a=1.5, b='not run'),
+    Deviation=dict(a=0.5), Seeds=3, Converted=dict(b='not run'),
+    Published=dict(a=2.), Source='a paper')
+
+
+def write(folder, *results):
+    (folder / 'metafile.yml').write_text(yaml.safe_dump(dict(Models=[dict(
+        Name='m', Config='configs/m.py', Results=list(results))])))
+    index = folder / 'model-index.yml'
+    index.write_text('Import:\n  - metafile.yml\n')
+    return index
+
+
+def test_each_place_has_its_column(tmp_path):
+    other = dict(GOOD, Student='from scratch', Source='another',
+                 **{'Published Deviation': dict(a=.1)})
+    page = model_zoo(write(tmp_path, GOOD, GOOD, other), tmp_path / 'docs')
+    link = '[m](../configs/m.py)'
+    first = [[link, 'D', 'a', '2.0 (1)', '-', '1.5 ± 0.5, 3 seeds'],
+             [link, 'D', 'b', '-', 'not run', 'not run']]
+    third = [f'{link}, from scratch', 'D', 'a', '2.0 ± 0.1 (2)', '-',
+             '1.5 ± 0.5, 3 seeds']
+    assert rows(page)[:5] == first * 2 + [third]
+    assert '(1) a paper  \n(2) another  \n' in page
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(Pubished=dict(a=1)), 'Pubished'),
+    (dict(Task='Clasification'), 'one of the tasks'),
+    (dict(Dataset=''), 'expected Dataset'),
+    (dict(Metrics={}), 'expected Dataset, Metrics'),
+    (dict(Metrics=dict(a='1.5', b=1)), "Metrics of 'a' is '1.5'.*'not run'"),
+    (dict(Converted=dict(c=1)), "Converted of 'c', which is none"),
+    (dict(Published=dict(a='not run')), "expected a number[.]"),
+    (dict(Seeds=None), 'Seeds tells'),
+    (dict(Metrics=dict(a='not run'), Deviation={}, Converted={}),
+     'Seeds tells'),
+    (dict(Source=None), 'Source tells'),
+    (dict(Published={}), 'Source tells'),
+    (dict(Deviation=dict(b=1.)), 'Deviation of a metric that has no'),
+    ({'Published Deviation': dict(b=1.)}, 'Published Deviation of a metric')])
+def test_a_result_that_contradicts_itself_is_an_error(
+        tmp_path, change, message):
+    check_result(GOOD, 'm')
+    result = {k: v for k, v in (GOOD | change).items() if v is not None}
+    with pytest.raises(ValueError, match=f'metafile.yml: m, .*{message}'):
+        read_models(write(tmp_path, result))
+
+
+def test_a_model_without_results_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match='m has no Results.*not run'):
+        read_models(write(tmp_path))
