@@ -2,6 +2,8 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from .study import Job, fill
 
 ROOT = config_root().parent  # where the tools are, too
 DONE = 'done.json'
+HEARTBEAT = 30  # seconds between two lines on what is running
 TIMES = ('time', 'data_time')  # which mmengine writes beside the metrics
 SCOPE = threading.Lock()  # mmengine has one default scope for all threads
 
@@ -63,6 +66,7 @@ class StudyRunner:
         self.say = say
         self.done: dict[str, dict] = {}  # name of a job -> its done.json
         self.failed: dict[str, str] = {}  # name of a job -> why
+        self.logs: dict[str, Path] = {}  # name of a job -> folder of its logs
         self.processes: set[subprocess.Popen] = set()
 
     def run(self) -> list[dict]:
@@ -86,13 +90,17 @@ class StudyRunner:
                             break
                         waiting.remove(job)
                         running[pool.submit(self.run_job, job)] = job
-                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    finished, _ = wait(running, HEARTBEAT, FIRST_COMPLETED)
                     for future in finished:
                         self.finish(running.pop(future), future)
                     self.drop_hopeless(waiting)
                     over = len(self.done) + len(self.failed)
                     self.say(f'[{over}/{total}] {len(running)} running, '
                              f'{self.eta([*waiting, *running.values()])}')
+                    for job in running.values():
+                        line = progress(self.logs.get(job.name))
+                        if line:
+                            self.say(f'  {job.name}: {line}')
             except BaseException:  # Ctrl-C must not leave trainings behind
                 for process in list(self.processes):
                     process.terminate()
@@ -186,6 +194,7 @@ class StudyRunner:
                 self.say(f'{job.name}: finished already, {folder}')
                 return done
         self.say(f'{job.name}: started, {folder}')
+        self.logs[job.name] = folder
         start = time.time()
         result, records = getattr(self, f'run_{job.kind}')(job, folder)
         done = dict(
@@ -276,6 +285,7 @@ class StudyRunner:
             JobFailed: With the last line that it printed.
         """
         tool, *rest = map(str, command)
+        self.say('$ ' + shlex.join(['python', tool, *rest]))
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, 'w') as file:
             process = subprocess.Popen([sys.executable, ROOT / tool, *rest],
@@ -317,6 +327,21 @@ def run_study(steps: Mapping[str, Sequence[Job]],
         raise SystemExit('\n'.join(
             f'FAILED {name}: {why}' for name, why in runner.failed.items()))
     return records
+
+
+def progress(folder: Path | None) -> str:
+    """The newest line about an epoch in the logs of a job, shortened."""
+    logs = sorted(
+        folder.glob('*.log') if folder else (), key=lambda p: p.stat().st_mtime)
+    lines = [
+        line for line in logs[-1].read_text(errors='replace').splitlines()
+        if 'Epoch(' in line
+    ] if logs else []
+    if not lines:
+        return ''
+    words = (r'Epoch\S+ +\S+ *\S*\]|eta: \S+|(?<=\s)loss: \S+'
+             if 'Epoch(train)' in lines[-1] else r'Epoch\S+ +\S+')
+    return '  '.join(re.findall(words, lines[-1]))
 
 
 def data_hashes(cfg) -> dict[str, str]:

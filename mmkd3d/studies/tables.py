@@ -81,15 +81,13 @@ def cell(found: Mapping | None, digits: int = 1, scale: float = 1.) -> str:
 def study_tables(study: Mapping, records: Sequence[dict]) -> str:
     """The ``tables`` of a study in Markdown; rows that lack say "not run".
 
-    A row is the name of a step; a table may choose one ``protocol`` of
-    several in the records of a step, by how it begins.
+    A row is the name of a step. Metrics of a probe are called after its
+    method: ``svm/accuracy``.
     """
     parts = []
+    of_steps = summarize([with_method(r) for r in records],
+                         by=lambda record: record['name'])
     for table in study.get('tables', ()):
-        protocol = table.get('protocol', '')
-        of_steps = summarize(
-            [r for r in records if r['protocol'].startswith(protocol)],
-            by=lambda record: record['name'])
         rows = {
             row: of_steps.get(step, {})
             for row, step in table['rows'].items()
@@ -100,6 +98,18 @@ def study_tables(study: Mapping, records: Sequence[dict]) -> str:
             digits=table.get('digits', 1),
             scale=table.get('scale', 1.)))
     return '\n'.join(parts)
+
+
+def with_method(record: dict) -> dict:
+    """The record with its method, if it has one, in the names of metrics."""
+    if 'method' not in record:
+        return record
+    return dict(
+        record,
+        metrics={
+            f'{record["method"]}/{name}': value
+            for name, value in record['metrics'].items()
+        })
 
 
 def spread_table(rows: Mapping[str, Mapping[str, dict]]) -> str:

@@ -265,10 +265,12 @@ def test_tables_give_mean_and_deviation_of_a_sample():
 
 def test_rows_of_a_study_that_nobody_ran_say_so():
     study = dict(tables=[
-        dict(title='T', rows={'one': 'a', 'two': 'b'}, protocol='SVM',
-             columns=dict(acc='accuracy'), scale=100.)
+        dict(title='T', rows={'one': 'a', 'two': 'b'}, scale=100.,
+             columns={'svm/acc': 'SVM'})
     ])
-    text = study_tables(study, [record('a', 0, 0.5, 'SVM, C=1'),
-                                record('a', 0, 0.9, 'k-NN')])
+    text = study_tables(study, [
+        dict(record('a', 0, 0.5), method='svm'),
+        dict(record('a', 0, 0.9), method='knn')
+    ])
     assert '| one | 50.0 | 1 |' in text
     assert '| two | not run | 0 |' in text

@@ -9,7 +9,7 @@ shapes = '{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz'
 probe = [
     '--data', shapes, '--label', 'fine', '--names', 'fine_names', '--split',
     'is_test', '--classes', 'in_both_splits', '--few-labels', '1', '2', '5',
-    '10', '20'
+    '10', '20', '--method', 'svm', 'logistic', 'knn', 'retrieval'
 ]
 # Name: how it is pretrained, what it starts from, the finetuning of its kind.
 students = {
@@ -41,6 +41,16 @@ steps.update({
     for name, (config, options, _) in students.items()
 })
 steps.update({
+    f'probe/{name}': dict(
+        probe=config, checkpoint=f'{{{name}}}', arguments=probe)
+    for name, (config, _, _) in students.items()
+})
+steps.update({
+    f'probe/random_{name}': dict(
+        probe=students[name][0], checkpoint='none', arguments=probe)
+    for name in ('point-mae', 'act', 'recon', 'point-m2ae')
+})
+steps.update({
     f'finetune/scratch_{config}': dict(train=config + finetune, test=True)
     for config in ('cls_pt-t', 'cls_act-pt-t', 'cls_recon-pt-t',
                    'cls_m2ae-pt-t')
@@ -51,16 +61,6 @@ steps.update({
         test=True,
         options=[option.format(f'{{{name}}}') for option in start])
     for name, (_, _, config) in students.items()
-})
-steps.update({
-    f'probe/{name}': dict(
-        probe=config, checkpoint=f'{{{name}}}', arguments=probe)
-    for name, (config, _, _) in students.items()
-})
-steps.update({
-    f'probe/random_{name}': dict(
-        probe=students[name][0], checkpoint='none', arguments=probe)
-    for name in ('point-mae', 'act', 'recon', 'point-m2ae')
 })
 labels = {
     'scratch_cls_pt-t': 'plain student, from scratch',
@@ -74,7 +74,28 @@ labels = {
     'point-m2ae': 'Point-M2AE',
     'i2p-mae': 'I2P-MAE, MobileNetV2',
 }
+probed = {
+    'random_point-mae': 'plain student, random weights',
+    'random_act': 'with a class token, random weights',
+    'random_recon': "with ReCon's tokens, random weights",
+    'random_point-m2ae': 'hierarchical student, random weights',
+    **{name: labels[name] for name in students}
+}
 tables = [
+    dict(
+        title='Probes on frozen features, 21 classes, 368 shapes',
+        rows={text: f'probe/{name}' for name, text in probed.items()},
+        columns={
+            'svm/accuracy': 'linear SVM',
+            'logistic/accuracy': 'logistic regression',
+            'knn/accuracy': 'k-NN',
+            '1-label/accuracy': '1 label',
+            '2-label/accuracy': '2 labels',
+            '5-label/accuracy': '5 labels',
+            '10-label/accuracy': '10 labels',
+            '20-label/accuracy': '20 labels',
+            'retrieval/mAP': 'retrieval, mAP',
+        }),
     dict(
         title='Finetuning, 21 classes, 368 shapes, last epoch',
         rows={text: f'finetune/{name}'
