@@ -51,8 +51,8 @@ class HeldOut:
             raise ValueError(
                 f'{tell_shared(shared, self.test)} are in {where}. A result '
                 'on them would be too good: test on shapes that were held '
-                'out, or say that it is meant (--allow-shared-shapes); the '
-                'result then says so.')
+                'out, or say that it is meant (--allow-shared-shapes, '
+                'allow_shared_shapes=True).')
         return f'{len(shared)} test shapes are in {where}'
 
     def compare_pretraining(self, checkpoint: str | Path) -> str:
