@@ -2,4 +2,14 @@
 from .model_hub import config_path, get_config, get_model, list_models
 from .students import load_student
 
-__all__ = ['config_path', 'get_config', 'get_model', 'list_models', 'load_student']
+__all__ = [
+    'FeatureExtractor', 'config_path', 'get_config', 'get_model',
+    'list_models', 'load_student'
+]
+
+
+def __getattr__(name: str):
+    if name == 'FeatureExtractor':  # brings all models and data sets
+        from .feature_extractor import FeatureExtractor
+        return FeatureExtractor
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

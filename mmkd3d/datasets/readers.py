@@ -11,13 +11,17 @@ import numpy as np
 from mmkd3d.datasets.checks import check_points, existing
 
 
+# What the array of a cloud is called, in npz and h5 files.
+CLOUD_NAMES = ('points', 'data', 'xyz', 'pcd')
+
+
 def _read_npy(path: Path, **_) -> np.ndarray:
     return np.load(path, allow_pickle=False)
 
 
 def _only_cloud(arrays: dict, path: Path) -> np.ndarray:
     """The array named points or data, or the only one that can be a cloud."""
-    for key in ('points', 'data', 'xyz', 'pcd'):
+    for key in CLOUD_NAMES:
         if key in arrays:
             return np.asarray(arrays[key])
     clouds = [k for k, v in arrays.items() if len(v.shape) == 2]
@@ -34,7 +38,7 @@ def _read_npz(path: Path, **_) -> np.ndarray:
         return _only_cloud(dict(arrays), path)
 
 
-def _import_h5py(path: Path):
+def import_h5py(path: Path):
     try:
         import h5py
     except ImportError as error:
@@ -43,7 +47,7 @@ def _import_h5py(path: Path):
 
 
 def _read_h5(path: Path, **_) -> np.ndarray:
-    h5py = _import_h5py(path)
+    h5py = import_h5py(path)
     with h5py.File(path) as file:
         arrays = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset)}
         return _only_cloud(arrays, path)
@@ -234,7 +238,7 @@ def read_labelled_h5(path: Path, hint: str) -> tuple[np.ndarray, np.ndarray]:
         ValueError: Another file, a truncated one, or one with other numbers
             of clouds and labels.
     """
-    h5py = _import_h5py(path)
+    h5py = import_h5py(path)
     try:
         with h5py.File(path) as file:
             clouds, labels = file['data'][:], file['label'][:].reshape(-1)

@@ -1,0 +1,202 @@
+"""Clouds brought to what a student was trained on, and what differed."""
+import warnings
+from collections.abc import Sequence
+from typing import Optional, Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmkd3d.checkpoints import InputSpec
+from mmkd3d.checkpoints.input_spec import NORMALIZE
+from mmkd3d.datasets.transforms.geometry import center_and_scale
+from mmkd3d.ops import farthest_point_sample, gather
+
+# Sampling moves the centre and the radius of a cloud by some hundredths.
+TOLERANCE = 0.1
+METRES = (0.1, 200.)  # extents of what is scanned: from a cup to a street
+
+
+class InputFit:
+    """Samples and normalises clouds; tells what differs, once each.
+
+    Args:
+        spec: What the student was trained on.
+        channels: What it reads of a point.
+        num_points, normalize: See :class:`FeatureExtractor`.
+
+    Raises:
+        ValueError: ``num_points`` or ``normalize`` is none of these.
+    """
+
+    def __init__(self, spec: InputSpec, channels: int,
+                 num_points: Union[int, str, None], normalize: str):
+        if normalize == 'spec' and spec.normalize is None:
+            warnings.warn(
+                'The checkpoint does not say whether the student was trained '
+                "on normalised clouds: they are taken as they are. Give "
+                f"normalize={', '.join(map(repr, NORMALIZE))}.")
+        if num_points == 'spec':
+            num_points = spec.points
+        if normalize == 'spec':
+            normalize = spec.normalize or 'none'
+        if num_points is not None and (not isinstance(num_points, int)
+                                       or num_points < 1):
+            raise ValueError("num_points is 'spec', a number from 1 on or "
+                             f'None, got {num_points!r}.')
+        if normalize not in NORMALIZE:
+            raise ValueError("normalize is 'spec' or one of "
+                             f'{", ".join(NORMALIZE)}, got {normalize!r}.')
+        self.spec = spec._replace(channels=channels)
+        self.num_points, self.normalize = num_points, normalize
+        self.told = set()
+
+    def __call__(self,
+                 points: Tensor,
+                 names: Sequence[str],
+                 *,
+                 prepared: bool = False,
+                 up: Optional[str] = None) -> tuple[Tensor, Tensor]:
+        """Fit clouds of one size.
+
+        Args:
+            points: (B, N, C).
+            names: Of the clouds, for errors.
+            prepared: Only choose the channels.
+            up: Which axis points up, if known.
+
+        Returns:
+            (B, M, channels) that the student is to see, and where all given
+            points are in its coordinates, (B, N, 3).
+        """
+        N = points.shape[1]
+        number = N if prepared else self.num_points or N
+        mode = 'none' if prepared else self.normalize
+        self.compare(points, number, mode, up)
+        points = self.choose_channels(points)
+        seen = sample(points, number)
+        if mode == 'none':
+            return seen, points[..., :3]
+        center, scale = center_and_scale(seen[..., :3].double(), mode)
+        if not (scale > 0).all():
+            first = int((scale <= 0).flatten().nonzero()[0])
+            raise ValueError(
+                f'{names[first]}: all points coincide, there is no scale to '
+                "normalise. Leave it out, or use normalize='none'.")
+        places, xyz = (((x[..., :3].double() - center) / scale).float()
+                       for x in (points, seen))
+        return torch.cat([xyz, seen[..., 3:]], dim=-1), places
+
+    def compare(self, points: Tensor, number: int, mode: str,
+                up: Optional[str]) -> None:
+        """Warn of what differs from the training, and say what is done."""
+        N = points.shape[1]
+        done = dict(
+            points='they are taken as they are' if number == N else
+            f'{number} of them are sampled' if number < N else
+            f'they are repeated up to {number}',
+            channels='zeros take the place of the others',
+            normalize='it is taken as it is' if mode == 'none' else
+            f'it is normalised here ({mode})',
+            unit='it is taken as it is',
+            up='they are not turned')
+        for field, text in misfits(points, self.spec, up).items():
+            if field not in self.told:
+                self.told.add(field)
+                warnings.warn(f'{text}: {done[field]}.')
+
+    def choose_channels(self, points: Tensor) -> Tensor:
+        """The columns that the student reads, (B, N, channels)."""
+        wanted, found = self.spec.channels, points.shape[2]
+        if found > wanted and 'left out' not in self.told:
+            self.told.add('left out')
+            print_log(
+                f'Of {found} channels the student reads {wanted}: the others '
+                'are left out.', 'current')
+        return F.pad(points, (0, max(wanted - found, 0)))[..., :wanted]
+
+
+def sample(points: Tensor, number: int) -> Tensor:
+    """Bring clouds (B, N, C) to a number of points: the farthest.
+
+    As :class:`~mmkd3d.datasets.transforms.geometry.SamplePoints` does with
+    ``method='fps'``: too few are repeated.
+    """
+    N = points.shape[1]
+    if number <= N:
+        if number == N:
+            return points
+        xyz = points[..., :3].contiguous()
+        return gather(points, farthest_point_sample(xyz, number))
+    return points[:, torch.arange(number, device=points.device) % N]
+
+
+def misfits(points: Tensor,
+            spec: InputSpec,
+            up: Optional[str] = None) -> dict[str, str]:
+    """What a student's input spec says and clouds do not hold.
+
+    The coordinates are judged by their centre, radius and extent; a unit can
+    only be doubted, when metres would make no sense.
+
+    Args:
+        points: (B, N, C).
+        spec: What the student was trained on; what it does not know is no
+            difference.
+        up: Which axis of the clouds points up, if known.
+
+    Returns:
+        For each field of the spec that differs, a sentence with both values.
+    """
+    found = {}
+    N, C = points.shape[1:]
+    if spec.points not in (None, N):
+        found['points'] = (f'The clouds have {N} points, the student was '
+                           f'trained on {spec.points}')
+    if spec.channels is not None and C < spec.channels:
+        found['channels'] = (f'The points have {C} channels, the student was '
+                             f'trained on {spec.channels}')
+    if spec.normalize not in (None, 'none'):
+        other = scale_misfit(points[..., :3], spec.normalize)
+        if other:
+            found['normalize'] = other
+    if spec.unit == 'm':
+        low, high = extent_of(points).aminmax()
+        if not (METRES[0] <= low and high <= METRES[1]):
+            odd = low if low < METRES[0] else high
+            found['unit'] = (f'A cloud has an extent of {odd:.4g}, the '
+                             'student was trained on metres')
+    if up is not None and spec.up not in (None, up):
+        found['up'] = (f'The clouds have +{up} up, the student was trained '
+                       f'with +{spec.up} up')
+    return found
+
+
+def extent_of(points: Tensor) -> Tensor:
+    """Longest side of the bounding box, (B,)."""
+    xyz = points[..., :3]
+    return (xyz.amax(dim=1) - xyz.amin(dim=1)).amax(dim=1)
+
+
+def scale_misfit(xyz: Tensor, mode: str) -> Optional[str]:
+    """A sentence if clouds (B, N, 3) are not normalised; of the worst."""
+    if mode == 'unit_cube':
+        center = (xyz.amin(dim=1) + xyz.amax(dim=1)) / 2
+        size, what = extent_of(xyz) / 2, 'half side'
+    else:
+        center = xyz.mean(dim=1)
+        size, what = xyz.norm(dim=2).amax(dim=1), 'radius'
+    offset = center.norm(dim=1)  # (B,)
+    if mode == 'center':
+        wrong = offset / size.clamp(min=1e-12)
+    else:
+        wrong = offset.maximum((size - 1).abs())
+    worst = wrong.argmax()
+    if wrong[worst] <= TOLERANCE:
+        return None
+    given = f'A cloud has its centre {offset[worst]:.3g} from the origin'
+    if mode == 'center':
+        return f'{given}, the student was trained on 0 (center)'
+    return (f'{given} and a {what} of {size[worst]:.3g}, the student was '
+            f'trained on 0 and 1 ({mode})')
