@@ -55,7 +55,7 @@ def parse_args(argv):
         '--num-points', type=int, default=1024, help='also of a folder')
     what = parser.add_argument_group('what is measured')
     add = what.add_argument
-    add('--method', nargs='*', choices=(*METHODS, 'zero-shot'),
+    add('--method', nargs='+', choices=(*METHODS, 'zero-shot'),
         help='default: svm knn; of a zero-shot config: zero-shot')
     add('--protocol', choices=tuple(PUBLISHED),
         help='the linear SVM of a paper: its C, its data')
@@ -96,12 +96,13 @@ def parse_args(argv):
     return args
 
 
-def halves_of(args, methods) -> Mapping[str, Mapping]:
-    """Configs of the data that are needed."""
+def halves_of(args) -> Mapping[str, Mapping]:
+    """Configs of the data; those of the config where none are named."""
     if args.data is None:
-        if methods != ['zero-shot']:
+        test = find_config(args.config).get('test_dataloader')
+        if not test:
             raise ValueError('On which shapes? Name them with --data.')
-        return dict(test=find_config(args.config).test_dataloader.dataset)
+        return dict(test=test.dataset)
     if args.data.endswith('.py'):
         return config_halves(args.data)
     if Path(args.data).is_dir():
@@ -124,9 +125,8 @@ def main(argv=None):
     args = parse_args(argv)
     asked = is_zero_shot(find_config(args.config).model)
     methods = args.method or (['zero-shot'] if asked else ['svm', 'knn'])
-    of_features = [name for name in methods if name != 'zero-shot']
     probes = Probes(
-        methods=of_features,
+        methods=[name for name in methods if name != 'zero-shot'],
         C=args.C,
         pairwise=args.pairwise,
         k=args.k,
@@ -134,11 +134,10 @@ def main(argv=None):
         few_shot=args.few_shot,
         folds=args.folds,
         queries=args.queries)
-    needed = of_features or args.few_labels or args.few_shot
     probe = StudentProbe(
         args.config,
-        halves_of(args, methods if not needed else [*methods, 'features']),
-        probes if needed else None,
+        halves_of(args),
+        probes,
         zero_shot='zero-shot' in methods,
         pooling=args.pooling,
         cache=args.cache,

@@ -33,8 +33,8 @@ class StudentProbe:
     Args:
         config: See :func:`load_student`; a zero-shot config for zero-shot.
         halves: Configs of the data sets ``'train'`` and ``'test'``; the
-            latter suffices for zero-shot.
-        probes: What is asked of the features; None: nothing.
+            latter suffices for zero-shot alone.
+        probes: What is asked of the features.
         zero_shot: Ask by class names, too.
         pooling: See :func:`extract_features`.
         cache: Folder of features.
@@ -43,14 +43,14 @@ class StudentProbe:
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
 
     Raises:
-        ValueError: Halves with other classes, test shapes in the training
-            half, or zero-shot of a config that is not for it.
+        ValueError: No training half, one with other classes or with shapes
+            of the test, or zero-shot of a config that is not for it.
     """
 
     def __init__(self,
                  config: str | Path,
                  halves: Mapping[str, dict],
-                 probes: Probes | None,
+                 probes: Probes,
                  *,
                  zero_shot: bool = False,
                  pooling: str = 'global',
@@ -67,9 +67,12 @@ class StudentProbe:
                 f'{", ".join(list_models("*zeroshot_*"))}.')
         self.probes, self.zero_shot = probes, zero_shot
         self.pooling, self.cache, self.trust = pooling, cache, trust
-        self.datasets = {
-            half: DATASETS.build(cfg) for half, cfg in halves.items()
-        }
+        needed = ('train', 'test') if probes else ('test', )
+        if 'train' in needed and 'train' not in halves:
+            raise ValueError('There is no training half to learn from. Name '
+                             'other data (--data), or ask for zero-shot '
+                             'alone.')
+        self.datasets = {half: DATASETS.build(halves[half]) for half in needed}
         self._check_classes()
         self.known = {h: identify(d) for h, d in self.datasets.items()}
         self.held_out = HeldOut(
@@ -119,7 +122,7 @@ class StudentProbe:
                  draws: Sequence[int]) -> Iterator[tuple[int, Result]]:
         if self.zero_shot:
             yield run.seed, self._zero_shot(run)
-        if self.probes is None:
+        if not self.probes:
             return
         set_random_seed(run.seed)
         model = load_student(

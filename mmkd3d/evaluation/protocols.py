@@ -99,6 +99,10 @@ class Probes:
             raise ValueError(f'Unknown methods {sorted(unknown)}, there are '
                              f'{METHODS}.')
 
+    def __bool__(self) -> bool:
+        """Whether anything is asked."""
+        return bool(self.methods or self.few_labels or self.few_shot)
+
     def fixed(self, train: Half, test: Half) -> Iterator[Result]:
         """Results that draw nothing."""
         for name in METHODS:

@@ -323,3 +323,5 @@ def test_probe_refuses_one_class_and_no_data(student, shapes):
                     'ball'])
     with pytest.raises(ValueError, match='On which shapes'):
         probe.main(['point-mae_toy', str(student)])
+    with pytest.raises(ValueError, match='no training half'):
+        probe.main(['classifier_toy', str(student)])
