@@ -34,11 +34,15 @@ NUMBERS = ('Deviation', 'Converted', 'Published', 'Published Deviation')
 OTHERS = ('Task', 'Dataset', 'Metrics', 'Seeds', 'Source', 'Student')
 HEAD = """# Model zoo
 
-Every shipped config with its results, a table for each task. Written by `python tools/model_index.py` from the metafiles in `configs/`; edit those.
+Every shipped config with its results, a table for each task. Written by
+`python tools/model_index.py` from the metafiles in `configs/`; edit those.
 
-- **paper**: as published; the number in brackets says where the figure is from. "-": none, or none at hand.
-- **converted weights**: the published checkpoint, converted, loaded and evaluated here. "-": none is known for this config.
-- **ours**: trained and evaluated here; the last epoch, never the best on the test set; mean ± deviation over seeds.
+- **paper**: as published; the number in brackets says where the figure is
+  from. "-": none, or none at hand.
+- **converted weights**: the published checkpoint, converted, loaded and
+  evaluated here. "-": none is known for this config.
+- **ours**: trained and evaluated here; the last epoch, never the best on the
+  test set; mean ± deviation over seeds.
 - "not run": nobody did.
 """
 
