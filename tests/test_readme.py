@@ -1,7 +1,9 @@
 """What README.md and CONTRIBUTING.md say exists, exists."""
 import re
 
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -38,3 +40,27 @@ def test_config_for_mmdet3d_builds(tmp_path):
     model = MODELS.build(config.model)
     assert type(model).__module__.startswith('mmdet3d')
     assert type(model.backbone).__name__ == 'PointTransformer'
+
+
+def test_a_student_is_used_in_five_lines(tmp_path, monkeypatch):
+    import mmkd3d
+    plain, extractor = (
+        re.search(rf'```python\n([^`]*{call}[^`]*)```', README)[1]
+        for call in ('load_student', 'FeatureExtractor'))
+    assert len(plain.splitlines()) == 5
+    name = re.search(r"load_student\('(.+?)'", plain)[1]
+    monkeypatch.chdir(tmp_path)
+    student = mmkd3d.load_student(name).backbone
+    torch.save(
+        {f'backbone.{k}': v for k, v in student.state_dict().items()},
+        'student.pth')
+    (tmp_path / 'shapes').mkdir()
+    given = {}
+    exec(plain, given)
+    np.save('shapes/one.npy', given['points'][0])
+    with torch.no_grad():
+        expected = student.eval().extract_feat(given['points'])
+        tokens = student(given['points'])['tokens']
+    assert torch.equal(given['feats'], expected)
+    exec(extractor, given)
+    assert given['feats'].shape == (1, *tokens.shape[1:])
