@@ -37,6 +37,8 @@ def parse_args(argv):
         metavar='STEP',
         help='steps, or starts of their names, with what they need')
     parser.add_argument(
+        '--seeds', nargs='+', type=int, help="instead of the study's")
+    parser.add_argument(
         '--checkpoint',
         nargs='+',
         default=(),
@@ -52,6 +54,8 @@ def main(argv=None):
     given = dict(pair.split('=', 1) for pair in args.checkpoint)
     try:
         study = load_study(args.study)
+        if args.seeds:
+            study.seeds = args.seeds
         steps = jobs_of(study, only=args.only, given=given)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error))

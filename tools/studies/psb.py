@@ -9,7 +9,7 @@ shapes = '{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz'
 probe = [
     '--data', shapes, '--label', 'fine', '--names', 'fine_names', '--split',
     'is_test', '--classes', 'in_both_splits', '--few-labels', '1', '2', '5',
-    '10', '20', '--method', 'svm', 'logistic', 'knn', 'retrieval'
+    '10', '20', '--method', 'svm', 'knn', 'retrieval'
 ]
 # Name: how it is pretrained, what it starts from, the finetuning of its kind.
 students = {
@@ -87,7 +87,6 @@ tables = [
         rows={text: f'probe/{name}' for name, text in probed.items()},
         columns={
             'svm/accuracy': 'linear SVM',
-            'logistic/accuracy': 'logistic regression',
             'knn/accuracy': 'k-NN',
             '1-label/accuracy': '1 label',
             '2-label/accuracy': '2 labels',
