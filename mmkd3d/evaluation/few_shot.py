@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmkd3d.evaluation.probes import check_halves, standardized_logistic
+from mmkd3d.evaluation.probes import check_halves, fit_few
 
 
 class Episode(NamedTuple):
@@ -100,6 +100,6 @@ def few_shot_accuracy(train: np.ndarray,
         episode = (train[chosen.train], train_labels[chosen.train],
                    test[chosen.test], test_labels[chosen.test])
         check_halves(*episode)
-        probe = standardized_logistic().fit(*episode[:2])
+        probe = fit_few(*episode[:2])
         scores.append(100 * probe.score(*episode[2:]))
     return float(np.mean(scores)), float(np.std(scores))

@@ -1,4 +1,5 @@
 """Simple classifiers on the features of a frozen student."""
+import warnings
 from typing import Optional
 
 import numpy as np
@@ -156,10 +157,17 @@ def few_label_accuracy(train: np.ndarray,
             rng.permutation(np.flatnonzero(train_labels == c))[:shots]
             for c in classes
         ])
-        probe = standardized_logistic().fit(
-            train[chosen], train_labels[chosen])
+        probe = fit_few(train[chosen], train_labels[chosen])
         scores.append(100 * probe.score(test, test_labels))
     return float(np.mean(scores)), float(np.std(scores))
+
+
+def fit_few(train: np.ndarray, labels: np.ndarray):
+    """Logistic regression on few samples, (n, D) and (n,)."""
+    with warnings.catch_warnings():
+        # that there are many classes for so few samples is meant
+        warnings.filterwarnings('ignore', 'The number of unique classes')
+        return standardized_logistic().fit(train, labels)
 
 
 def standardized_logistic():
