@@ -185,7 +185,7 @@ def test_the_demo_runs_from_pretraining_to_pictures(tmp_path):
         sys.executable, 'tools/demo.py', '--quick', '--out', str(tmp_path)]
     out = run(arguments)
     table = (tmp_path / 'table.md').read_text().splitlines()
-    assert len(table) >= 4 and table[2].startswith('| from scratch |')
+    assert len(table) >= 6 and table[4].startswith('| from scratch |')
     assert all(line in out for line in table)
     written = [line.strip() for line in out.split('written in')[1].split('\n')
                if line.startswith('  ')]

@@ -21,6 +21,7 @@ from mmkd3d.utils.digest import file_digest
 
 from .records import make_record, write_record
 from .study import Job, fill
+from .tables import with_method
 
 ROOT = config_root().parent  # where the tools are, too
 DONE = 'done.json'
@@ -201,9 +202,13 @@ class StudyRunner:
             settings=settings, result=str(result),
             seconds=round(time.time() - start, 1), records=records)
         write_atomic(mark, json.dumps(done, indent=1).encode())
-        metrics = '; '.join(
-            f'{k} {v:.4g}' for r in records for k, v in r['metrics'].items())
-        self.say(f'{job.name}: {done["seconds"]:.0f} s  {metrics}')
+        metrics = [
+            f'{name} {value:.4g}' for record in map(with_method, records)
+            for name, value in record['metrics'].items()
+        ]
+        more = '; ...' if len(metrics) > 6 else ''
+        self.say(f'{job.name}: {done["seconds"]:.0f} s  '
+                 f'{"; ".join(metrics[:6])}{more}')
         return done
 
     def settings(self, job: Job) -> str:

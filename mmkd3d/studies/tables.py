@@ -95,6 +95,7 @@ def study_tables(study: Mapping, records: Sequence[dict]) -> str:
         parts.append(f'## {table["title"]}\n\n' + markdown(
             rows,
             table.get('columns'),
+            title=table.get('rows_are', 'run'),
             digits=table.get('digits', 1),
             scale=table.get('scale', 1.)))
     return '\n'.join(parts)
