@@ -84,7 +84,8 @@ def spec_of_config(cfg: Mapping) -> InputSpec:
 def innermost(dataset: Mapping) -> Mapping:
     """The data set in wrappers; of several that are joined, the first."""
     while 'pipeline' not in dataset:
-        inner = dataset.get('dataset') or (dataset.get('datasets') or [None])[0]
+        several = dataset.get('datasets') or [None]
+        inner = dataset.get('dataset') or several[0]
         if inner is None:
             break
         dataset = inner

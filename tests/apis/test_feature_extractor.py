@@ -350,7 +350,8 @@ def test_exported_and_downstream_checkpoints(files, tmp_path):
         type='PointClassifier',
         backbone=dict(BACKBONE),
         head=dict(type='ClassificationHead', in_dims=48, num_classes=3))
-    path = save(tmp_path / 'cls.pth', cfg, **{'head.mlp.0.bias': torch.ones(3)})
+    head = {'head.mlp.0.bias': torch.ones(3)}
+    path = save(tmp_path / 'cls.pth', cfg, **head)
     close(extractor(path)(points), expected)
 
 

@@ -113,7 +113,8 @@ def test_older_files_say_it_by_their_config(run):
     assert stored_spec(content) == TOY
     content['meta']['cfg'] = 'import os'
     assert stored_spec(content) == InputSpec()
-    assert stored_spec(content, Config(dict(input_spec=dict(up='z')))).up == 'z'
+    config = Config(dict(input_spec=dict(up='z')))
+    assert stored_spec(content, config).up == 'z'
     assert stored_spec(dict(weight=torch.ones(1))) == InputSpec()
 
 
