@@ -34,10 +34,13 @@ def test_loaders_follow_the_same_rules(path):
         if split == 'train' and loader.num_workers:
             # mmengine's own default repeats the draws of every epoch
             assert loader.worker_init_fn.type == 'mmkd3d.seed_worker'
-        kind, name = loader.dataset.type.split('.')
+        dataset = loader.dataset
+        if dataset.type == 'RepeatDataset':
+            dataset = dataset.dataset
+        kind, name = dataset.type.split('.')
         if kind == 'mmkd3d':
             assert DATASETS.get(name) is not None
-        for step in loader.dataset.pipeline:
+        for step in dataset.pipeline:
             kind, name = step.type.split('.')
             assert kind == 'mmdet3d' or TRANSFORMS.get(name) is not None
 
