@@ -69,15 +69,32 @@ def steps_of(args) -> dict[str, dict]:
         f'{name}/fold_{fold}': dict(
             step,
             protocol=f'{way}-way {shot}-shot, {chosen}',
-            extra=tuple(dict(way=way, shot=shot, fold=fold).items()),
+            extra=extra,
             options=[
                 *args.cfg_options, *(f'{half}_dataloader.dataset.{key}={value}'
                                      for half in ('train', 'val', 'test')
-                                     for key, value in dict(
-                                         way=way, shot=shot, fold=fold).items())
+                                     for key, value in extra)
             ])
         for fold in range(args.folds)
+        for extra in [(('way', way), ('shot', shot), ('fold', fold))]
     }
+
+
+def check_episodes(args) -> None:
+    """``ValueError`` if ``--few-shot`` asks for what the config has not."""
+    if args.folds < 1:
+        raise ValueError(f'--folds is 1 or more, got {args.folds}.')
+    plain = dict(train=args.config, options=args.cfg_options)
+    (job, ), = jobs_of(dict(steps=dict(plain=plain))).values()
+    cfg = job.load_config({})
+    for half in ('train', 'val', 'test'):
+        dataset = (cfg.get(f'{half}_dataloader') or {}).get('dataset') or {}
+        if not {'way', 'shot', 'fold'} <= set(dataset):
+            raise ValueError(
+                '--few-shot needs a config whose data sets have way, shot '
+                'and fold, as those called cls_*_modelnet-fewshot; the '
+                f'{half}_dataloader of {args.config} has '
+                f'{dataset.get("type", "no data set")}.')
 
 
 def main(argv=None):
@@ -85,8 +102,10 @@ def main(argv=None):
     out = args.work_dir or Path('work_dirs/multi_seed',
                                 Path(args.config).stem)
     try:
+        if args.few_shot:
+            check_episodes(args)
         jobs = jobs_of(dict(steps=steps_of(args), seeds=args.seeds))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error))
     return run_study(
         jobs,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.studies.runner import run_study
-from mmkd3d.studies.study import jobs_of, load_study
+from mmkd3d.studies.study import check_seeds, jobs_of, load_study
 from mmkd3d.studies.tables import study_tables
 
 
@@ -35,7 +35,9 @@ def parse_args(argv):
         nargs='+',
         default=(),
         metavar='STEP',
-        help='steps, or starts of their names, with what they need')
+        help='steps, or starts of their names, with what they need; '
+        'records.json and tables.md hold only these until the whole study is '
+        'started again')
     parser.add_argument(
         '--seeds', nargs='+', type=int, help="instead of the study's")
     parser.add_argument(
@@ -51,13 +53,17 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    wrong = [pair for pair in args.checkpoint if '=' not in pair]
+    if wrong:
+        raise SystemExit(f'--checkpoint takes STEP=PATTERN, got {wrong[0]!r}.')
     given = dict(pair.split('=', 1) for pair in args.checkpoint)
     try:
         study = load_study(args.study)
         if args.seeds:
+            check_seeds(args.seeds, '--seeds')
             study.seeds = args.seeds
         steps = jobs_of(study, only=args.only, given=given)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error))
     if args.list:
         for name, jobs in steps.items():

@@ -2,7 +2,6 @@
 import hashlib
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -19,12 +18,12 @@ from mmkd3d.apis.model_hub import config_root
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.digest import file_digest
 
+from .job_folder import DONE, claimed, progress, read_done
 from .records import make_record, write_record
 from .study import Job, fill
 from .tables import with_method
 
 ROOT = config_root().parent  # where the tools are, too
-DONE = 'done.json'
 HEARTBEAT = 30  # seconds between two lines on what is running
 TIMES = ('time', 'data_time')  # which mmengine writes beside the metrics
 SCOPE = threading.Lock()  # mmengine has one default scope for all threads
@@ -48,6 +47,10 @@ class StudyRunner:
         parallel: Jobs at a time; the cores are shared out to them, unless
             ``OMP_NUM_THREADS`` is set.
         say: Where a line of progress goes.
+
+    Raises:
+        ValueError: ``parallel`` below 1, ``out`` is a file, or a job needs a
+            step that has several seeds, and not its own.
     """
 
     def __init__(self,
@@ -58,6 +61,14 @@ class StudyRunner:
                  say: Callable[[str], None] = print):
         self.steps = steps
         self.out = Path(out).resolve()
+        if parallel < 1:
+            raise ValueError(f'Jobs at a time are 1 or more, got {parallel}.')
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f'{self.out} is a file, and the folder of the '
+                             'study is to be there: name another one.')
+        for jobs in steps.values():
+            for job in jobs:
+                self.needed(job)
         self.parallel = parallel
         self.env = dict(os.environ)
         self.env.setdefault('OMP_NUM_THREADS',
@@ -68,7 +79,9 @@ class StudyRunner:
         self.done: dict[str, dict] = {}  # name of a job -> its done.json
         self.failed: dict[str, str] = {}  # name of a job -> why
         self.logs: dict[str, Path] = {}  # name of a job -> folder of its logs
+        self.claims: dict[Path, int] = {}  # folder of a job -> see claimed
         self.processes: set[subprocess.Popen] = set()
+        self.stopped = False
 
     def run(self) -> list[dict]:
         """Run what is missing.
@@ -103,6 +116,7 @@ class StudyRunner:
                         if line:
                             self.say(f'  {job.name}: {line}')
             except BaseException:  # Ctrl-C must not leave trainings behind
+                self.stopped = True  # nor go from a training to its test
                 for process in list(self.processes):
                     process.terminate()
                 raise
@@ -188,20 +202,21 @@ class StudyRunner:
             return dict(settings=settings, result=str(job.given.resolve()),
                         seconds=0, records=[])
         folder = self.out / job.step / f'seed_{job.seed}-{settings[:8]}'
-        mark = folder / DONE
-        if mark.is_file():
-            done = json.loads(mark.read_text())
-            if Path(done['result']).exists():
+        with claimed(folder) as claim:
+            done, why = read_done(folder)
+            if done:
                 self.say(f'{job.name}: finished already, {folder}')
                 return done
-        self.say(f'{job.name}: started, {folder}')
-        self.logs[job.name] = folder
-        start = time.time()
-        result, records = getattr(self, f'run_{job.kind}')(job, folder)
-        done = dict(
-            settings=settings, result=str(result),
-            seconds=round(time.time() - start, 1), records=records)
-        write_atomic(mark, json.dumps(done, indent=1).encode())
+            again = f' again, since {why}' if why else ''
+            self.say(f'{job.name}: started{again}, {folder}')
+            self.logs[job.name] = folder
+            self.claims[folder] = claim
+            start = time.time()
+            result, records = getattr(self, f'run_{job.kind}')(job, folder)
+            done = dict(
+                settings=settings, result=str(result),
+                seconds=round(time.time() - start, 1), records=records)
+            write_atomic(folder / DONE, json.dumps(done, indent=1).encode())
         metrics = [
             f'{name} {value:.4g}' for record in map(with_method, records)
             for name, value in record['metrics'].items()
@@ -236,11 +251,18 @@ class StudyRunner:
         train = ['tools/train.py', job.config, '--work-dir', folder]
         self.call([*train, '--resume', *options, *best], folder / 'train.log')
         checkpoint = Path((folder / 'last_checkpoint').read_text().strip())
+        if not checkpoint.exists():  # the whole folder was moved
+            checkpoint = folder / checkpoint.name
         if not job.test:
             return checkpoint, []
         if job.best:
-            checkpoint = max(folder.glob('best_*.pth'),
+            checkpoint = max(folder.glob('best_*.pth'), default=None,
                              key=lambda p: p.stat().st_mtime)
+            if checkpoint is None:
+                raise JobFailed(
+                    f'There is no best_*.pth in {folder}: its epochs were not '
+                    'evaluated (train_cfg.val_interval), or the file was '
+                    'removed. Remove the folder to train again.')
         self.call([
             'tools/test.py', job.config, checkpoint, '--work-dir', folder,
             *options
@@ -258,9 +280,18 @@ class StudyRunner:
             checkpoint=checkpoint,
             started_from={n: file_digest(r)[:16]
                           for n, r in results.items() if Path(r).is_file()},
-            data_hash=data_hashes(job.load_config(results)),
+            data_hash=self.data_hashes(job, results),
             command=['python', *train, *options])
         return checkpoint, [record]
+
+    def data_hashes(self, job: Job,
+                    results: Mapping[str, str]) -> dict[str, str] | None:
+        """Checksums of the data of a training; None if there are none."""
+        try:
+            return data_hashes(job.load_config(results))
+        except Exception as error:  # a training is not lost for want of them
+            self.say(f'{job.name}: no checksum of its data: {error}')
+            return None
 
     def run_cache(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
         """Ask the teachers of a config."""
@@ -290,13 +321,16 @@ class StudyRunner:
             JobFailed: With the last line that it printed.
         """
         tool, *rest = map(str, command)
+        if self.stopped:
+            raise JobFailed('stopped before it was started')
+        claim = self.claims[log.parent]
         self.say('$ ' + shlex.join(['python', tool, *rest]))
-        log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, 'w') as file:
             process = subprocess.Popen([sys.executable, ROOT / tool, *rest],
                                        stdout=file,
                                        stderr=subprocess.STDOUT,
-                                       env=self.env)
+                                       env=self.env,
+                                       pass_fds=[claim])
             self.processes.add(process)
             code = process.wait()
             self.processes.discard(process)
@@ -320,10 +354,17 @@ def run_study(steps: Mapping[str, Sequence[Job]],
         parallel: Jobs at a time.
 
     Raises:
-        SystemExit: Some jobs failed; all else is written.
+        SystemExit: The jobs can not be run there (see :class:`StudyRunner`),
+            Ctrl-C was pressed, or some failed; all else is written.
     """
-    runner = StudyRunner(steps, out, parallel=parallel)
-    records = runner.run()
+    try:
+        runner = StudyRunner(steps, out, parallel=parallel)
+    except ValueError as error:
+        raise SystemExit(str(error))
+    try:
+        records = runner.run()
+    except KeyboardInterrupt:
+        raise SystemExit('Stopped. The same command goes on from here.')
     text = tabulate(records)
     write_record(out / 'records.json', records)
     write_atomic(out / 'tables.md', text.encode())
@@ -332,21 +373,6 @@ def run_study(steps: Mapping[str, Sequence[Job]],
         raise SystemExit('\n'.join(
             f'FAILED {name}: {why}' for name, why in runner.failed.items()))
     return records
-
-
-def progress(folder: Path | None) -> str:
-    """The newest line about an epoch in the logs of a job, shortened."""
-    logs = sorted(
-        folder.glob('*.log') if folder else (), key=lambda p: p.stat().st_mtime)
-    lines = [
-        line for line in logs[-1].read_text(errors='replace').splitlines()
-        if 'Epoch(' in line
-    ] if logs else []
-    if not lines:
-        return ''
-    words = (r'Epoch\S+ +\S+ *\S*\]|eta: \S+|(?<=\s)loss: \S+'
-             if 'Epoch(train)' in lines[-1] else r'Epoch\S+ +\S+')
-    return '  '.join(re.findall(words, lines[-1]))
 
 
 def data_hashes(cfg) -> dict[str, str]:

@@ -29,7 +29,12 @@ from mmengine.config import Config, DictAction
 
 from mmkd3d.apis.model_hub import config_path
 
-KINDS = ('train', 'cache', 'probe')
+KINDS = {  # and the other fields that they know, beside seeds
+    'train': ('options', 'test', 'best', 'protocol', 'extra'),
+    'cache': ('options', ),
+    'probe': ('checkpoint', 'arguments')
+}
+TABLE = ('title', 'rows', 'columns', 'rows_are', 'digits', 'scale')
 PLACE = re.compile(r'\{([^{}]+)\}')
 
 
@@ -96,8 +101,8 @@ def load_study(path: str | Path) -> Config:
     """Read a study, and check what can be checked before anything runs.
 
     Raises:
-        ValueError: No steps, a step that is none of ``KINDS`` or knows other
-            fields, or a table with a row that is no step.
+        ValueError: No steps, or a table with unknown fields or with a row
+            that is no step.
     """
     study = Config.fromfile(path)
     steps = study.get('steps')
@@ -105,6 +110,13 @@ def load_study(path: str | Path) -> Config:
         raise ValueError(f'{path} has no steps: a study is a config file '
                          'with steps=dict(NAME=dict(train=CONFIG), ...).')
     for table in study.get('tables', ()):
+        for field in table:
+            if field not in TABLE:
+                raise ValueError(f'{path}: a table has the field {field!r}, '
+                                 f'{near(field, TABLE)}.')
+        if not {'title', 'rows'} <= set(table):
+            raise ValueError(f'{path}: a table needs a title and rows, got '
+                             f'{sorted(table)}.')
         for row, step in table['rows'].items():
             if step not in steps:
                 raise ValueError(f'{path}: the row {row!r} of the table '
@@ -131,7 +143,10 @@ def jobs_of(study: Mapping,
 
     Raises:
         FileNotFoundError: A checkpoint that was given is not there.
-        ValueError: Steps that are not known or need each other in a circle.
+        ValueError: Steps that are not known, need each other in a circle, or
+            can not be run: fields that their kind does not know, seeds that
+            are none or not distinct, options that set the seed, a test
+            without a test set.
     """
     steps, given = study['steps'], given or {}
     for name in given:
@@ -170,28 +185,70 @@ def step_jobs(name: str, step: Mapping, seeds: Sequence[int],
     kinds = [kind for kind in KINDS if kind in step]
     if len(kinds) != 1:
         raise ValueError(f'The step {name!r} has the fields {sorted(step)}: '
-                         f'exactly one of {KINDS} says what is done.')
-    target = step.pop(kinds[0])
+                         f'exactly one of {tuple(KINDS)} says what is done.')
+    kind = kinds[0]
+    target, seeds = step.pop(kind), step.pop('seeds', seeds)
+    check_step(name, kind, step, seeds)
     config = Path(target) if target.endswith('.py') else config_path(target)
+    fields = {
+        key: tuple(value) if isinstance(value, (list, tuple)) else value
+        for key, value in step.items()
+    }
     jobs = []
-    for seed in step.pop('seeds', seeds):
+    for seed in seeds:
         checkpoint = None
         if pattern is not None:
-            checkpoint = Path(pattern.format(seed=seed))
+            checkpoint = Path(pattern.replace('{seed}', str(seed)))
             if not checkpoint.exists():
                 raise FileNotFoundError(
                     f'--checkpoint {name}={pattern}: there is no '
                     f'{checkpoint}.')
-        fields = {
-            key: tuple(value) if isinstance(value, (list, tuple)) else value
-            for key, value in step.items()
-        }
-        try:
-            jobs.append(
-                Job(name, seed, kinds[0], config, given=checkpoint, **fields))
-        except TypeError as error:
-            raise ValueError(f'The step {name!r}: {error}.') from error
+        jobs.append(Job(name, seed, kind, config, given=checkpoint, **fields))
+    if pattern is None:
+        check_data(jobs[0])
     return jobs
+
+
+def check_step(name: str, kind: str, step: Mapping,
+               seeds: Sequence[int]) -> None:
+    """``ValueError`` if the fields of a step can not be meant."""
+    for field, value in step.items():
+        if field not in KINDS[kind]:
+            raise ValueError(f'The step {name!r} has the field {field!r}; of '
+                             f'{kind}, {near(field, KINDS[kind])}.')
+        if field in ('options', 'arguments') and isinstance(value, str):
+            raise ValueError(f'The {field} of the step {name!r} are a list of '
+                             f'words, got {value!r}.')
+    check_seeds(seeds, f'The step {name!r}')
+    for option in step.get('options', ()):
+        if '=' not in option:
+            raise ValueError(f'The step {name!r} has the option {option!r}, '
+                             'expected KEY=VALUE.')
+        if option.startswith(('randomness=', 'randomness.seed=')):
+            raise ValueError(
+                f'The step {name!r} has the option {option!r}, and all of its '
+                'seeds would be that one: name the seeds as seeds.')
+
+
+def check_seeds(seeds: Sequence[int], what: str = 'This') -> None:
+    """``ValueError`` unless seeds are distinct whole numbers."""
+    if (not isinstance(seeds, (list, tuple)) or not seeds
+            or not all(isinstance(seed, int) for seed in seeds)
+            or len(set(seeds)) < len(seeds)):
+        raise ValueError(f'{what} has the seeds {seeds!r}: they are one whole '
+                         'number or more, each once.')
+
+
+def check_data(job: Job) -> None:
+    """``ValueError`` if a training could not be tested in the end."""
+    if not job.test:
+        return
+    cfg = job.load_config({name: name for name in job.needs})
+    for half in ('test', 'val') if job.best else ('test', ):
+        if not cfg.get(f'{half}_dataloader'):
+            raise ValueError(
+                f'{job.step} is to be tested, and {job.config.stem} has no '
+                f'{half}_dataloader: give it one, or leave out test and best.')
 
 
 def near(name: str, known: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ def summarize(records: Sequence[dict],
         by: Names the row of a record.
 
     Returns:
-        Name of the row -> metric -> ``mean``, ``std`` (of a sample: n - 1 in the
-        denominator; 0 for one run), ``min``, ``max``, ``n`` and ``seeds``.
+        Name of the row -> metric -> ``mean``, ``std`` (of a sample: n - 1 in
+        the denominator; 0 for one run), ``min``, ``max``, ``n`` and ``seeds``.
     """
     rows: dict[str, dict] = {}
     for record in records:
@@ -82,7 +82,8 @@ def study_tables(study: Mapping, records: Sequence[dict]) -> str:
     """The ``tables`` of a study in Markdown; rows that lack say "not run".
 
     A row is the name of a step. Metrics of a probe are called after its
-    method: ``svm/accuracy``.
+    method: ``svm/accuracy``. A line below a table names columns that none of
+    its runs has, which may be misspelt.
     """
     parts = []
     of_steps = summarize([with_method(r) for r in records],
@@ -98,6 +99,11 @@ def study_tables(study: Mapping, records: Sequence[dict]) -> str:
             title=table.get('rows_are', 'run'),
             digits=table.get('digits', 1),
             scale=table.get('scale', 1.)))
+        known = sorted({m for metrics in rows.values() for m in metrics})
+        unknown = [m for m in (table.get('columns') or ()) if m not in known]
+        if known and unknown:
+            parts.append(f'None of these runs gave {", ".join(unknown)}; '
+                         f'there are {", ".join(known)}.\n')
     return '\n'.join(parts)
 
 

@@ -1,10 +1,12 @@
 """Studies: what is run, in which order, and what a second start finds."""
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from mmkd3d.studies import runner as runner_module
+from mmkd3d.studies.job_folder import claimed
 from mmkd3d.studies.records import checkout_state, make_record
 from mmkd3d.studies.runner import JobFailed, StudyRunner, run_study
 from mmkd3d.studies.study import jobs_of, load_study
@@ -274,3 +276,150 @@ def test_rows_of_a_study_that_nobody_ran_say_so():
     ])
     assert '| one | 50.0 | 1 |' in text
     assert '| two | not run | 0 |' in text
+
+
+@pytest.mark.parametrize('steps, message', [
+    (dict(a=dict(train=FINETUNE, seeds=(1, 1))), r'seeds \(1, 1\).*each once'),
+    (dict(a=dict(train=FINETUNE, seeds=())), 'one whole number or more'),
+    (dict(a=dict(train=FINETUNE, seeds=3)), 'seeds 3: they are'),
+    (dict(a=dict(train=FINETUNE, options=['randomness.seed=4'])),
+     'name the seeds as seeds'),
+    (dict(a=dict(train=FINETUNE, options='x=1')), "list of words, got 'x=1'"),
+    (dict(a=dict(train=FINETUNE, options=['x'])), 'expected KEY=VALUE'),
+    (dict(a=dict(probe=PRETRAIN, options=['x=1'])),
+     "field 'options'; of probe, there are checkpoint, arguments"),
+    (dict(a=dict(train=PRETRAIN, test=True)),
+     'a is to be tested, and point-mae_toy has no test_dataloader'),
+    (dict(a=dict(train=FINETUNE, test=True, best=True,
+                 options=['val_dataloader=None'])), 'has no val_dataloader'),
+])
+def test_steps_that_would_end_badly_are_not_begun(steps, message):
+    with pytest.raises(ValueError, match=message):
+        jobs_of(dict(steps=steps))
+
+
+@pytest.mark.parametrize('table, message', [
+    ("dict(title='T', rows=dict(x='a'), colums={})", "mean 'columns'"),
+    ("dict(title='T')", r"needs a title and rows, got \['title'\]"),
+])
+def test_tables_that_are_misspelt(tmp_path, table, message):
+    file = tmp_path / 'study.py'
+    file.write_text("steps = dict(a=dict(train='classifier_toy'))\n"
+                    f'tables = [{table}]')
+    with pytest.raises(ValueError, match=message):
+        load_study(file)
+
+
+def test_a_column_that_no_run_gave_is_not_passed_off_as_not_run():
+    study = dict(tables=[dict(title='T', rows=dict(one='a', two='b'),
+                              columns={'ac': 'accuracy'})])
+    assert 'None of these runs gave ac; there are acc.' in study_tables(
+        study, [record('a', 0, 1.)])
+    assert 'None of these' not in study_tables(study, [])
+
+
+@pytest.mark.parametrize('content', ['', '{"sett', '[]', '{"result": "."}'])
+def test_a_damaged_mark_of_a_finished_job_is_made_anew(tmp_path, content):
+    study = dict(steps=dict(a=dict(train=FINETUNE)))
+    _, _ = start(tmp_path, study)
+    mark, = tmp_path.rglob('done.json')
+    whole = json.loads(mark.read_text())
+    mark.write_text(content)
+    runner, _ = start(tmp_path, study)
+    assert not runner.failed and len(runner.calls) == 1
+    assert any('done.json is damaged' in line for line in runner.lines)
+    assert json.loads(mark.read_text())['result'] == whole['result']
+
+
+def test_a_result_that_is_gone_is_made_again_in_a_folder_that_moved(tmp_path):
+    study = dict(steps=dict(a=dict(train=FINETUNE, test=True)))
+    start(tmp_path / 'old', study)
+    (tmp_path / 'old').rename(tmp_path / 'new')
+
+    class Resumed(Tools):
+        """The training is at its end: it writes nothing."""
+
+        def call(self, command, log):
+            if 'tools/train.py' not in command:
+                super().call(command, log)
+
+    for path in tmp_path.rglob('now'):
+        (path / 'now.json').unlink()
+        path.rmdir()
+    runner, records = start(tmp_path / 'new', study, kind=Resumed)
+    assert not runner.failed
+    assert Path(records[0]['checkpoint']).parent.parent.parent == (
+        tmp_path / 'new')
+    assert any('is gone' in line for line in runner.lines)
+
+
+def test_data_without_a_checksum_do_not_cost_the_result(tmp_path, monkeypatch):
+    def unknown(cfg):
+        raise ValueError('it has no get_data_info(index)')
+
+    monkeypatch.setattr(runner_module, 'data_hashes', unknown)
+    runner, records = start(
+        tmp_path, dict(steps=dict(a=dict(train=FINETUNE, test=True))))
+    assert not runner.failed and records[0]['data_hash'] is None
+    assert any('no checksum of its data: it has no' in line
+               for line in runner.lines)
+
+
+def test_two_studies_do_not_work_in_one_folder(tmp_path):
+
+    class Nosy(Tools):
+
+        def call(self, command, log):
+            other = Tools(self.steps, tmp_path)
+            other.run()
+            self.seen = other.failed
+            super().call(command, log)
+
+    runner, _ = start(
+        tmp_path, dict(steps=dict(a=dict(train=FINETUNE))), kind=Nosy)
+    assert 'Another process is at work' in runner.seen['a/seed_0']
+    assert set(runner.done) == {'a/seed_0'}
+
+
+def test_what_outlives_a_study_keeps_its_folder(tmp_path):
+    with claimed(tmp_path) as claim:
+        child = subprocess.Popen(['sleep', '60'], pass_fds=[claim])
+    try:
+        with pytest.raises(ValueError, match='at work'), claimed(tmp_path):
+            pass
+    finally:
+        child.kill()
+        child.wait()
+    with claimed(tmp_path):
+        pass
+
+
+def test_after_ctrl_c_no_tool_is_started(tmp_path):
+    runner = StudyRunner(
+        jobs_of(dict(steps=dict(a=dict(train=FINETUNE)))), tmp_path)
+    runner.stopped = True
+    with pytest.raises(JobFailed, match='stopped'):
+        runner.call(['tools/train.py'], tmp_path / 'train.log')
+
+
+def test_where_and_how_many(tmp_path):
+    jobs = jobs_of(dict(steps=dict(a=dict(train=FINETUNE))))
+    with pytest.raises(SystemExit, match='1 or more, got 0'):
+        run_study(jobs, tmp_path, str, parallel=0)
+    file = tmp_path / 'file'
+    file.write_text('mine')
+    with pytest.raises(SystemExit, match='file is a file'):
+        run_study(jobs, file, str)
+    assert file.read_text() == 'mine'
+
+
+def test_ctrl_c_ends_with_what_to_do(tmp_path, monkeypatch):
+
+    class Killed(Tools):
+
+        def call(self, command, log):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner_module, 'StudyRunner', Killed)
+    with pytest.raises(SystemExit, match='The same command goes on'):
+        run_study(jobs_of(STUDY), tmp_path, str)

@@ -43,7 +43,8 @@ def test_seeds_are_run_once_and_summed_up(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_study_from_pretraining_to_its_tables(tmp_path, capsys):
-    small = [o for o in TINY if not o.startswith(('val', 'test', 'train_cfg.v'))]
+    small = [option for option in TINY
+             if not option.startswith(('val', 'test', 'train_cfg.v'))]
     file = tmp_path / 'small.py'
     file.write_text(f'''
 steps = {{
@@ -108,3 +109,25 @@ def test_errors_before_anything_runs():
         multi_seed.main(['classifier_tyo'])
     with pytest.raises(SystemExit, match='No step starts with prob/act'):
         study.main(['tools/studies/psb.py', '--only', 'prob/act'])
+    with pytest.raises(SystemExit, match="STEP=PATTERN, got 'act'"):
+        study.main(['tools/studies/psb.py', '--list', '--checkpoint', 'act'])
+    with pytest.raises(SystemExit, match=r'--seeds has the seeds \[0, 0\]'):
+        study.main(['tools/studies/psb.py', '--list', '--seeds', '0', '0'])
+    with pytest.raises(SystemExit, match='there is no gone_{sed}_0.pth'):
+        study.main(['tools/studies/psb.py', '--list', '--checkpoint',
+                    'act=gone_{sed}_{seed}.pth'])
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--seeds', '1', '1'], r'seeds \[1, 1\]'),
+    (['--few-shot', '5', '10'], 'way, shot and fold.*has mmkd3d.ToyShapes'),
+    (['--few-shot', '5', '10', '--folds', '0'], '--folds is 1 or more'),
+    (['--cfg-options', 'randomness.seed=3'], 'name the seeds as seeds'),
+    (['--cfg-options', 'test_dataloader=None'], 'no test_dataloader'),
+    (['--jobs', '0'], '1 or more, got 0'),
+])
+def test_several_seeds_of_what_can_not_be_run(arguments, message, tmp_path):
+    with pytest.raises(SystemExit, match=message):
+        multi_seed.main(['classifier_toy', '--work-dir', str(tmp_path),
+                         *arguments])
+    assert not list(tmp_path.iterdir())
