@@ -6,7 +6,8 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmkd3d.apis.cli import common_parser, leave_processes, load_config
-from mmkd3d.checkpoints import load_pretrained
+from mmkd3d.checkpoints import load_pretrained, read_checkpoint
+from mmkd3d.engine.hooks.check_classes import CheckClassesHook
 
 
 def main(argv=None):
@@ -31,6 +32,11 @@ def main(argv=None):
         args.checkpoint,
         prefix='',
         trust=args.trust_checkpoint)
+    for hook in runner.hooks:
+        if isinstance(hook, CheckClassesHook):  # others act on the weights
+            hook.after_load_checkpoint(
+                runner,
+                read_checkpoint(args.checkpoint, trust=args.trust_checkpoint))
     runner.test()
     del runner, model
     leave_processes()

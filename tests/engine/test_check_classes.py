@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmkd3d.registry import DATASETS, MODELS
 from tests.datasets import official
 from tests.helpers import REPO
+from tools import test as tool
 
 NAMES = ('bolt', 'cup', 'nut')
 BACKBONE = dict(
@@ -138,6 +139,10 @@ def test_a_checkpoint_knows_what_it_was_trained_on(tmp_path):
         tmp_path, classifier(3), test=turned, load_from=checkpoint)
     with pytest.raises(ValueError, match="class 0 .*'bolt'.*'nut'"):
         tester.test()
+    tester.cfg.dump(tmp_path / 'turned.py')
+    with pytest.raises(ValueError, match="class 0 .*'bolt'.*'nut'"):
+        tool.main([str(tmp_path / 'turned.py'), checkpoint, '--work-dir',
+                   str(tmp_path / 'tool')])
     # finetuning elsewhere from it is no mistake
     make_runner(tmp_path, classifier(3), turned,
                 load_from=checkpoint).train()

@@ -23,7 +23,7 @@ class CheckClassesHook(Hook):
     trained_on: Optional[tuple] = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        data = checkpoint.get('meta', {}).get('dataset_meta') or {}
+        data = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
         self.trained_on = tuple(data.get('classes') or ()) or None
 
     def before_train(self, runner) -> None:
