@@ -20,6 +20,7 @@ from mmkd3d.evaluation.halves import (config_halves, folder_halves,
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
 from mmkd3d.evaluation.zero_shot import is_zero_shot
 from mmkd3d.studies.records import write_record
+from mmkd3d.studies.study import check_seeds
 from mmkd3d.studies.tables import spread_table, summarize
 
 EXAMPLES = '''examples:
@@ -83,6 +84,10 @@ def parse_args(argv):
     add('--trust-checkpoint', action='store_true',
         help='unpickle whatever is in it: only if you trust its author')
     args = parser.parse_args(argv)
+    try:
+        check_seeds(args.seeds, '--seeds')
+    except ValueError as error:
+        parser.error(str(error))
     if args.protocol:
         if args.C is not None or args.pairwise:
             parser.error('--protocol sets C: leave out --C and --pairwise.')

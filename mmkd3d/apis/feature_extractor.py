@@ -71,6 +71,10 @@ class FeatureExtractor:
                  trust: bool = False):
         if level not in LEVELS:
             raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
+        if up not in (None, 'x', 'y', 'z'):
+            raise ValueError(f"up is 'x', 'y', 'z' or None, got {up!r}.")
+        if batch_size < 1:
+            raise ValueError(f'batch_size is 1 or more, got {batch_size}.')
         content = checkpoint and read_checkpoint(checkpoint, trust=trust)
         cfg = find_config(config, content, checkpoint)
         self.spec = (

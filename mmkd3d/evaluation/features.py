@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -140,10 +141,18 @@ def cached_features(model: nn.Module,
              'changed, or the pipeline draws points. They are made anew.')
     features, labels = extract_features(
         model, dataset, batch_size=batch_size, pooling=pooling)
-    buffer = io.BytesIO()
-    np.savez(buffer, features=features, labels=labels, identity=text)
-    write_atomic(path, buffer.getvalue())
+    store_features(path, features, labels, text)
     return features, labels
+
+
+def store_features(path: Path, features: np.ndarray, labels: np.ndarray,
+                   identity: str) -> None:
+    """Write what :func:`read_features` reads, beside others who do so."""
+    buffer = io.BytesIO()
+    np.savez(buffer, features=features, labels=labels, identity=identity)
+    own = path.with_name(f'{path.stem}.{os.getpid()}.npz')
+    write_atomic(own, buffer.getvalue())
+    os.replace(own, path)
 
 
 def read_features(path: Path,

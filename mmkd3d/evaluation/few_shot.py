@@ -90,8 +90,11 @@ def few_shot_accuracy(train: np.ndarray,
         Accuracy in percent: mean and standard deviation over the folds.
 
     Raises:
-        ValueError: See :func:`draw_episode` and :func:`check_halves`.
+        ValueError: No fold; see also :func:`draw_episode` and
+            :func:`check_halves`.
     """
+    if folds < 1:
+        raise ValueError(f'The number of folds is 1 or more, got {folds}.')
     scores = []
     for fold in range(folds):
         rng = np.random.default_rng((seed, fold))

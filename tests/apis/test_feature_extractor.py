@@ -406,6 +406,8 @@ def test_what_is_no_cloud_is_named(inputs, says, files):
 
 @pytest.mark.parametrize('kwargs, says', [
     (dict(level='pixel'), "level is one of .*'pixel'"),
+    (dict(batch_size=0), 'batch_size is 1 or more, got 0'),
+    (dict(up='w'), "up is 'x', 'y', 'z' or None, got 'w'"),
     (dict(num_points=0), "num_points is 'spec'.*got 0"),
     (dict(num_points='all'), "got 'all'"),
     (dict(normalize='sphere'), "unit_sphere.*got 'sphere'"),

@@ -1,4 +1,6 @@
 """Features that are extracted once, and caches that are not to be trusted."""
+import multiprocessing
+
 import numpy as np
 import pytest
 import torch
@@ -146,3 +148,23 @@ def test_the_digest_of_weights_reads_all_of_them(model):
         value.view(-1)[-1] += 1e-3
         digests.add(weights_digest(model))
     assert len(digests) == 3
+
+
+def write_often(path):
+    for _ in range(100):
+        features.store_features(path, np.ones((4, 3)), np.arange(4), 'same')
+
+
+def test_processes_that_store_the_same_features_do_not_disturb_each_other(
+        tmp_path):
+    path = tmp_path / 'same.npz'
+    context = multiprocessing.get_context('fork')
+    writers = [context.Process(target=write_often, args=(path, ))
+               for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert features.read_features(path, 'same') is not None
+    assert list(tmp_path.iterdir()) == [path]

@@ -53,6 +53,8 @@ def test_episodes_that_can_not_be_are_refused(halves, way, shot, queries,
                                               message):
     with pytest.raises(ValueError, match=message):
         few_shot_accuracy(*halves, way, shot, queries=queries)
+    with pytest.raises(ValueError, match='1 or more, got 0'):
+        few_shot_accuracy(*halves, 2, 1, queries=1, folds=0)
 
 
 def test_folds_are_a_loop_over_episodes(halves):

@@ -310,6 +310,7 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
 
 @pytest.mark.parametrize('arguments, message', [
     (['--data', 'shapes.npz'], '--label and --split'),
+    (['--seeds', '2', '2'], '--seeds has the seeds [2, 2]'),
     (['--protocol', 'recon-modelnet40', '--C', '1'], '--protocol sets C')])
 def test_arguments_that_lack_or_contradict(capsys, arguments, message):
     with pytest.raises(SystemExit):
