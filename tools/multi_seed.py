@@ -40,6 +40,11 @@ def parse_args(argv):
         help='test the epoch that is best on the test set, not the last one: '
         'optimistic, for comparison with papers that do so; the results are '
         'called that')
+    parser.add_argument(
+        '--allow-shared-shapes',
+        action='store_true',
+        help='go on where the student was pretrained on test shapes, and say '
+        'so')
     parser.add_argument('--work-dir', type=Path,
                         help='default: work_dirs/multi_seed/CONFIG')
     parser.add_argument(
@@ -59,6 +64,7 @@ def steps_of(args) -> dict[str, dict]:
         train=args.config,
         test=True,
         best=args.best_on_test,
+        allow_shared_shapes=args.allow_shared_shapes,
         options=args.cfg_options)
     if args.few_shot is None:
         return {name: step}

@@ -31,7 +31,8 @@ model = dict(
 shapes = dict(
     file='{{$MMKD3D_DATA:../shared/data}}/partseg_coseg.npz',
     part_offset='part_offset',
-    ids='model')
+    ids='model',
+    metainfo=dict(up_axis='y'))
 load = [dict(type='mmkd3d.LoadPoints'), dict(type='mmkd3d.NormalizePoints')]
 train_dataloader = dict(
     dataset=dict(

@@ -59,9 +59,8 @@ def make_record(*,
         date=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 
-@functools.cache
 def checkout_state() -> tuple[str | None, bool | None]:
-    """Commit that this code was checked out at, and whether it was changed."""
+    """Commit that is checked out, and whether its files were changed."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(['git', '-C', REPO, *arguments],
@@ -72,7 +71,8 @@ def checkout_state() -> tuple[str | None, bool | None]:
     try:
         if Path(git('rev-parse', '--show-toplevel')) != REPO:
             return None, None  # installed somewhere below another checkout
-        return git('rev-parse', 'HEAD'), bool(git('status', '--porcelain'))
+        changed = git('status', '--porcelain', '--untracked-files=no')
+        return git('rev-parse', 'HEAD'), bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None, None
 

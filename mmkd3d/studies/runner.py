@@ -5,19 +5,18 @@ import os
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import zip_longest
 from pathlib import Path
 
-from mmengine.registry import init_default_scope
-
 from mmkd3d.apis.model_hub import config_root
+from mmkd3d.datasets.identity import Identity
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.digest import file_digest
 
+from .data import identify_data, shared_notes
 from .job_folder import DONE, claimed, progress, read_done
 from .records import make_record, write_record
 from .study import Job, fill
@@ -26,7 +25,6 @@ from .tables import with_method
 ROOT = config_root().parent  # where the tools are, too
 HEARTBEAT = 30  # seconds between two lines on what is running
 TIMES = ('time', 'data_time')  # which mmengine writes beside the metrics
-SCOPE = threading.Lock()  # mmengine has one default scope for all threads
 
 
 class JobFailed(RuntimeError):
@@ -243,6 +241,7 @@ class StudyRunner:
     def run_train(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
         """Train; with ``test`` also evaluate the last epoch, or the best."""
         results = self.results(job)
+        known, notes = self.examine_data(job, results)
         options = [
             '--cfg-options', f'randomness.seed={job.seed}',
             *(fill(option, results) for option in job.options)
@@ -273,25 +272,39 @@ class StudyRunner:
         record = make_record(
             name=job.step,
             **dict(job.extra),
-            protocol=job.protocol or f'{job.config.stem}, {chosen}',
+            protocol='; '.join(
+                (job.protocol or f'{job.config.stem}, {chosen}', *notes)),
             metrics={k: v for k, v in metrics.items() if k not in TIMES},
             seed=job.seed,
             config=job.config.stem,
             checkpoint=checkpoint,
             started_from={n: file_digest(r)[:16]
                           for n, r in results.items() if Path(r).is_file()},
-            data_hash=self.data_hashes(job, results),
+            data_hash={name: known[name].hash for name in known} or None,
             command=['python', *train, *options])
         return checkpoint, [record]
 
-    def data_hashes(self, job: Job,
-                    results: Mapping[str, str]) -> dict[str, str] | None:
-        """Checksums of the data of a training; None if there are none."""
+    def examine_data(
+            self, job: Job, results: Mapping[str, str]
+    ) -> tuple[dict[str, Identity], list[str]]:
+        """The data of a training with a test, and notes on shared shapes.
+
+        Raises:
+            JobFailed: Test shapes were pretrained on.
+        """
+        if not job.test:
+            return {}, []
+        cfg = job.load_config(results)
         try:
-            return data_hashes(job.load_config(results))
+            known = identify_data(cfg)
         except Exception as error:  # a training is not lost for want of them
             self.say(f'{job.name}: no checksum of its data: {error}')
-            return None
+            return {}, []
+        try:
+            return known, shared_notes(
+                cfg, known, allow=job.allow_shared_shapes)
+        except ValueError as error:
+            raise JobFailed(str(error)) from error
 
     def run_cache(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
         """Ask the teachers of a config."""
@@ -373,19 +386,3 @@ def run_study(steps: Mapping[str, Sequence[Job]],
         raise SystemExit('\n'.join(
             f'FAILED {name}: {why}' for name, why in runner.failed.items()))
     return records
-
-
-def data_hashes(cfg) -> dict[str, str]:
-    """Checksum of the data of a training and of its test."""
-    from mmkd3d.datasets.identity import data_hash
-    from mmkd3d.registry import DATASETS
-    datasets = {
-        name: cfg.get(f'{name}_dataloader', {}).get('dataset')
-        for name in ('train', 'test')
-    }
-    with SCOPE:
-        init_default_scope(cfg.get('default_scope', 'mmkd3d'))
-        return {
-            name: data_hash(DATASETS.build(dataset))
-            for name, dataset in datasets.items() if dataset
-        }

@@ -30,7 +30,8 @@ from mmengine.config import Config, DictAction
 from mmkd3d.apis.model_hub import config_path
 
 KINDS = {  # and the other fields that they know, beside seeds
-    'train': ('options', 'test', 'best', 'protocol', 'extra'),
+    'train': ('options', 'test', 'best', 'protocol', 'extra',
+              'allow_shared_shapes'),
     'cache': ('options', ),
     'probe': ('checkpoint', 'arguments')
 }
@@ -52,6 +53,8 @@ class Job:
         checkpoint: That is probed, likewise, or ``'none'``.
         test: Whether the training ends with a test, whose metrics count.
         best: Whether the checkpoint that is best on the test set is tested.
+        allow_shared_shapes: Whether test shapes may have been pretrained on;
+            the protocol then says so.
         protocol: What is measured, in words.
         extra: What else its records say: ``dict(fold=3)``.
         given: A checkpoint that stands for the result; nothing is run.
@@ -65,6 +68,7 @@ class Job:
     checkpoint: str = 'none'
     test: bool = False
     best: bool = False
+    allow_shared_shapes: bool = False
     protocol: str = ''
     extra: tuple[tuple[str, int], ...] = ()
     given: Path | None = None

@@ -67,7 +67,7 @@ class Tools(StudyRunner):
 @pytest.fixture(autouse=True)
 def no_data(monkeypatch):
     """Data are not what these tests are about."""
-    monkeypatch.setattr(runner_module, 'data_hashes', lambda cfg: dict())
+    monkeypatch.setattr(runner_module, 'identify_data', lambda cfg: dict())
 
 
 def start(out, study=STUDY, kind=Tools, **options):
@@ -357,7 +357,7 @@ def test_data_without_a_checksum_do_not_cost_the_result(tmp_path, monkeypatch):
     def unknown(cfg):
         raise ValueError('it has no get_data_info(index)')
 
-    monkeypatch.setattr(runner_module, 'data_hashes', unknown)
+    monkeypatch.setattr(runner_module, 'identify_data', unknown)
     runner, records = start(
         tmp_path, dict(steps=dict(a=dict(train=FINETUNE, test=True))))
     assert not runner.failed and records[0]['data_hash'] is None

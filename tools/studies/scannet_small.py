@@ -19,7 +19,7 @@ steps = {
 }
 tables = [
     dict(
-        title='Semantic segmentation, 10 scans, 300 steps of 4 blocks',
+        title='Semantic segmentation, 10 scans, 240 steps of 4 blocks',
         rows={
             'PointNet++ of mmdetection3d': 'semseg/pointnet2',
             'plain student, from scratch': 'semseg/scratch',

@@ -21,4 +21,5 @@ train_dataloader = dict(
         ids='model_id',
         split='is_test',
         split_value=False,
+        metainfo=dict(up_axis='y'),
         pipeline=pipeline))
