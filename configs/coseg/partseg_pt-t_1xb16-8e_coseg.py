@@ -28,11 +28,11 @@ model = dict(
         propagation_dims=(256, 128),
         hidden_dims=(128, 64)),
     category_parts=[[0, 1, 2, 3], [4, 5, 6, 7]])
+input_spec = dict(up='y')
 shapes = dict(
     file='{{$MMKD3D_DATA:../shared/data}}/partseg_coseg.npz',
     part_offset='part_offset',
-    ids='model',
-    metainfo=dict(up_axis='y'))
+    ids='model')
 load = [dict(type='mmkd3d.LoadPoints'), dict(type='mmkd3d.NormalizePoints')]
 train_dataloader = dict(
     dataset=dict(

@@ -1,5 +1,6 @@
 # Pretraining on the training half of the Princeton Shape Benchmark, from one
 # npz file: 904 shapes of 2,048 points.
+input_spec = dict(up='y')
 pipeline = [
     dict(type='mmkd3d.LoadPoints'),
     dict(type='mmkd3d.SamplePoints', num_points=1024),
@@ -21,5 +22,4 @@ train_dataloader = dict(
         ids='model_id',
         split='is_test',
         split_value=False,
-        metainfo=dict(up_axis='y'),
         pipeline=pipeline))

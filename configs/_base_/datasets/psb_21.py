@@ -18,7 +18,6 @@ val_dataloader = dict(
         ids='model_id',
         split='is_test',
         split_value=True,
-        metainfo=dict(up_axis='y'),
         pipeline=[
             dict(type='mmkd3d.LoadPoints'),
             dict(type='mmkd3d.SamplePoints', num_points=1024, method='fps'),
