@@ -20,6 +20,7 @@ folder of a cache. With several seeds it is that of the same seed.
 """
 import difflib
 import re
+import threading
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ KINDS = {  # and the other fields that they know, beside seeds
     'probe': ('checkpoint', 'arguments')
 }
 TABLE = ('title', 'rows', 'columns', 'rows_are', 'digits', 'scale')
+READING = threading.Lock()  # mmengine reads one config at a time
 PLACE = re.compile(r'\{([^{}]+)\}')
 
 
@@ -91,7 +93,8 @@ class Job:
         parser = ArgumentParser()
         parser.add_argument('options', nargs='*', action=DictAction)
         found = parser.parse_args([fill(o, results) for o in self.options])
-        cfg = Config.fromfile(self.config)
+        with READING:
+            cfg = Config.fromfile(self.config)
         cfg.merge_from_dict(found.options or {})
         return cfg
 

@@ -1,6 +1,7 @@
 """Studies: what is run, in which order, and what a second start finds."""
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -423,3 +424,14 @@ def test_ctrl_c_ends_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(runner_module, 'StudyRunner', Killed)
     with pytest.raises(SystemExit, match='The same command goes on'):
         run_study(jobs_of(STUDY), tmp_path, str)
+
+
+def test_configs_are_read_side_by_side():
+    """mmengine's reader keeps what it reads in global places."""
+    steps = dict(a=dict(train='votenet_toy'), b=dict(train=FINETUNE))
+    jobs = [step[0] for step in jobs_of(dict(steps=steps)).values()] * 8
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda job: job.load_config({}), jobs))
+    assert [cfg.model.type for cfg in found[:2]] == [
+        jobs[0].load_config({}).model.type, 'PointClassifier']
+    assert all(a.model == b.model for a, b in zip(found, found[2:]))
