@@ -137,7 +137,7 @@ def test_any_number_of_levels_trains_without_an_idle_parameter(
 
 @pytest.mark.parametrize('options', [
     dict(norm_levels=()), dict(norm_levels=(2, )), dict(embed_masked=False),
-    dict(index_zero_visible=True), dict(center_input=True),
+    dict(index_zero_visible=True), dict(pos_scale='scene'),
     dict(fps_rule='mmcv')], ids=str)
 def test_options_of_the_student_leave_no_parameter_idle(options):
     check_step(build(i2p_mae(backbone=student(**options))), clouds())

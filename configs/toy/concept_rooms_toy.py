@@ -27,7 +27,7 @@ pipeline = [
 ]
 model = dict(
     data_preprocessor=dict(augments=[dict(type='RandomRotation', axis=2)]),
-    backbone=dict(num_groups=64, center_input=True),
+    backbone=dict(num_groups=64, pos_scale='scene'),
     extractor=dict(num_concepts=4),
     targets=dict(
         concepts=dict(

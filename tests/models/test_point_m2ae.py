@@ -334,7 +334,7 @@ def test_norms_stand_at_the_end_of_their_levels():
 
 @torch.no_grad()
 def test_centered_positions_do_not_know_where_a_scene_is():
-    net = net_of(center_input=True, fps_rule='mmcv')
+    net = net_of(pos_scale='scene', fps_rule='mmcv')
     points = clouds()
     expected = net(points)['tokens']
     torch.testing.assert_close(

@@ -2,8 +2,8 @@
 import pytest
 import torch
 
-from mmkd3d.models.backbones.point_transformer import (PointTransformer,
-                                                       to_unit_cube)
+from mmkd3d.models.backbones.point_transformer import PointTransformer
+from mmkd3d.models.modules.position_embed import to_unit_cube
 
 SMALL = dict(
     embed_dims=24, depth=3, num_heads=3, num_groups=8, group_size=4,
@@ -76,15 +76,15 @@ def test_features_of_points_are_given_anywhere():
 
 
 def test_centers_are_points_of_the_input():
-    model = PointTransformer(**SMALL, center_input=True).eval()
+    model = PointTransformer(**SMALL, pos_scale='scene').eval()
     points = cloud() * 4 + 7
     out = model(points)
     picked = torch.stack([p[i] for p, i in zip(points, out['center_idx'])])
     assert torch.equal(picked, out['centers'])
 
 
-def test_center_input_makes_the_student_blind_to_where_the_scene_lies():
-    model = PointTransformer(**SMALL, fps_rule='mmcv', center_input=True).eval()
+def test_scene_positions_make_the_student_blind_to_where_the_scene_lies():
+    model = PointTransformer(**SMALL, fps_rule='mmcv', pos_scale='scene').eval()
     points = cloud()
     a, b = model(points)['tokens'], model(points + 3)['tokens']
     torch.testing.assert_close(a, b, atol=1e-4, rtol=0)

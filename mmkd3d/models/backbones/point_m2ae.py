@@ -10,12 +10,11 @@ from mmkd3d.registry import MODELS
 
 from ..modules.patch_embed import PatchEmbed
 from ..modules.patch_group import Patches
+from ..modules.position_embed import PositionEmbed
 from ..modules.pyramid import (PyramidGroup, VisibleTokens, point_indices,
                                propagate_mask)
-from ..modules.transformer import (LocalBlock, block_stacks, init_transformer,
-                                   position_mlp)
+from ..modules.transformer import LocalBlock, block_stacks, init_transformer
 from .base import LEVELS, BasePointBackbone, find_layer
-from .point_transformer import to_unit_cube
 
 
 @MODELS.register_module()
@@ -47,7 +46,12 @@ class PointM2AE(BasePointBackbone):
         embed_masked: Embed masked patches too, so that they count in the
             statistics of the norms, as published. Without, training is
             faster, and the same in eval mode.
-        fps_rule, center_input: See :class:`PointTransformer`.
+        fps_rule: See :class:`PatchGroup`.
+        group_radii: Radius of the ball query of each level, see
+            :class:`PatchGroup`; default: nearest neighbours.
+        pos_scale: See :class:`PositionEmbed`; a scene is measured by the
+            centres of the finest level.
+        group_scale: See :class:`PointTransformer`; of the finest level.
         index_zero_visible: See :func:`propagate_mask`; True is as published.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
 
@@ -70,7 +74,9 @@ class PointM2AE(BasePointBackbone):
                  norm_levels: Optional[Sequence[int]] = None,
                  embed_masked: bool = True,
                  fps_rule: str = 'pointnet2',
-                 center_input: bool = False,
+                 group_radii: Optional[Sequence[float]] = None,
+                 pos_scale: Optional[str] = 'metric',
+                 group_scale: float = 1.,
                  index_zero_visible: bool = False,
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg)
@@ -83,19 +89,20 @@ class PointM2AE(BasePointBackbone):
         self.embed_dims = level_dims[-1]
         self.in_channels = in_channels
         self.embed_masked = embed_masked
-        self.center_input = center_input
         self.index_zero_visible = index_zero_visible
-        self.group = PyramidGroup(num_groups, group_sizes, fps_rule=fps_rule)
+        self.group = PyramidGroup(
+            num_groups, group_sizes, radii=group_radii, fps_rule=fps_rule)
         inputs = (3, *level_dims[:-1])
         self.embeds = nn.ModuleList(
             PatchEmbed(
                 dims,
                 width,
                 feature_channels=0 if i else in_channels - 3,
-                local_dims=(width, width) if i else patch_dims)
+                local_dims=(width, width) if i else patch_dims,
+                scale=1. if i else group_scale)
             for i, (dims, width) in enumerate(zip(level_dims, inputs)))
         self.pos_embeds = nn.ModuleList(
-            position_mlp(dims, dims) for dims in level_dims)
+            PositionEmbed(dims, dims, scale=pos_scale) for dims in level_dims)
         self.blocks = block_stacks(
             level_dims,
             depths,
@@ -140,9 +147,7 @@ class PointM2AE(BasePointBackbone):
             source = gather(x, level.point_idx) if i else level.points
             x = self.embed(i, source, hidden)
             centers = level.centers
-            positions = centers
-            if self.center_input:
-                positions = to_unit_cube(centers, patches[0].centers)
+            positions = self.pos_embeds[i].place(centers, patches[0].centers)
             if hidden is None:
                 x = self.run_blocks(i, x, centers, positions)
                 tokens = self.norm(i, x)
@@ -181,7 +186,7 @@ class PointM2AE(BasePointBackbone):
             level: Which.
             x: The tokens.
             centers: (B, L, 3), for the radius.
-            positions: (B, L, 3), for the position embedding.
+            positions: (B, L, 3), what the position embedding reads.
             valid: (B, L) bool, tokens that may be seen; None: all.
         """
         allowed = None if valid is None else valid[:, None]  # (B, 1, L)

@@ -11,7 +11,8 @@ from mmkd3d.registry import MODELS
 from ..modules.masking import split_by_mask
 from ..modules.patch_embed import PatchEmbed
 from ..modules.patch_group import Patches, PatchGroup
-from ..modules.transformer import PointBlocks, init_transformer, position_mlp
+from ..modules.position_embed import PositionEmbed
+from ..modules.transformer import PointBlocks, init_transformer
 from .base import BasePointBackbone, find_layer
 
 
@@ -35,10 +36,11 @@ class PointTransformer(BasePointBackbone):
         out_indices: Blocks, from 0, whose normed patch tokens are returned as
             ``levels`` too (for segmentation and detection).
         fps_rule, radius: See :class:`PatchGroup`.
-        center_input: Scenes: the position MLP gets the centres shifted to the
-            middle of the scene and divided by half their largest extent, the
-            range that a student of unit-sphere objects was pretrained on.
-            Patches keep their metric size.
+        pos_scale: How the position embedding reads the centres, 'metric',
+            'scene' or None: see :class:`PositionEmbed`.
+        group_scale: Factor on the coordinates of points relative to the
+            centre of their patch, as the student reads them; targets of a
+            pretraining stay as they are.
         block: See :class:`PointBlocks`.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
     """
@@ -57,21 +59,22 @@ class PointTransformer(BasePointBackbone):
                  out_indices: Sequence[int] = (),
                  fps_rule: str = 'pointnet2',
                  radius: Optional[float] = None,
-                 center_input: bool = False,
+                 pos_scale: Optional[str] = 'metric',
+                 group_scale: float = 1.,
                  block: Callable[..., nn.Module] = Block,
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
         self.in_channels = in_channels
         self.out_indices = tuple(out_indices)
-        self.center_input = center_input
         self.group = PatchGroup(
             num_groups, group_size, fps_rule=fps_rule, radius=radius)
         self.patch_embed = PatchEmbed(
             embed_dims,
             feature_channels=in_channels - 3,
-            local_dims=patch_dims)
-        self.pos_embed = position_mlp(embed_dims)
+            local_dims=patch_dims,
+            scale=group_scale)
+        self.pos_embed = PositionEmbed(embed_dims, scale=pos_scale)
         self.blocks = PointBlocks(
             embed_dims,
             depth,
@@ -130,12 +133,10 @@ class PointTransformer(BasePointBackbone):
               mask: Optional[Tensor] = None) -> tuple[Tensor, Tensor]:
         """Tokens (B, V, C) of the visible patches and of their positions."""
         tokens = self.patch_embed(patches.points, mask)
-        centers = patches.centers
-        if self.center_input:
-            centers = to_unit_cube(centers)
+        places = self.pos_embed.place(patches.centers)
         if mask is not None:
-            centers, _ = split_by_mask(centers, mask)
-        return tokens, self.pos_embed(centers)
+            places, _ = split_by_mask(places, mask)
+        return tokens, self.pos_embed(places)
 
     def cut_after(self, layer: int) -> None:
         """Let the student end with one of its blocks, see the base."""
@@ -159,15 +160,3 @@ class PointTransformer(BasePointBackbone):
         if name.startswith('norm.'):
             return num_layers - 1, num_layers
         return 0, num_layers
-
-
-def to_unit_cube(centers: Tensor, cloud: Optional[Tensor] = None) -> Tensor:
-    """Centres (B, G, 3) as seen from the middle of a cloud (B, N, 3).
-
-    The cloud, by default the centres themselves, lies within [-1, 1].
-    """
-    cloud = centers if cloud is None else cloud
-    low = cloud.amin(dim=1, keepdim=True)
-    high = cloud.amax(dim=1, keepdim=True)
-    half = (high - low).amax(dim=2, keepdim=True).clamp(min=1e-6) / 2
-    return (centers - (low + high) / 2) / half

@@ -25,6 +25,7 @@ class PatchEmbed(nn.Module):
         in_channels: Channels of a point without its features.
         feature_channels: Features of a point, F, after the others.
         local_dims: Widths of the first MLP.
+        scale: Factor on the channels of a point without its features.
     """
 
     def __init__(self,
@@ -32,10 +33,12 @@ class PatchEmbed(nn.Module):
                  in_channels: int = 3,
                  *,
                  feature_channels: int = 0,
-                 local_dims: Sequence[int] = (128, 256)):
+                 local_dims: Sequence[int] = (128, 256),
+                 scale: float = 1.):
         super().__init__()
         self.embed_dims = embed_dims
         self.channels = in_channels, feature_channels
+        self.scale = scale
         hidden, local = local_dims
         self.first = nn.Sequential(
             nn.Linear(in_channels, hidden), RowBatchNorm(hidden),
@@ -86,7 +89,7 @@ class PatchEmbed(nn.Module):
     def embed_points(self, points: Tensor) -> Tensor:
         """The first MLP over rows (M, in_channels + F)."""
         if self.features is None:
-            return self.first(points)
+            return self.first(self.scale * points)
         if points.shape[1] != sum(self.channels):
             raise ValueError(
                 f'Patches of {points.shape[1]} channels were given to a '
@@ -94,7 +97,7 @@ class PatchEmbed(nn.Module):
                 f'reads {sum(self.channels)}. Pretraining reads coordinates '
                 'alone: take a student with in_channels=3 for it.')
         xyz, features = points.split(self.channels, dim=1)
-        return self.first[1:](self.first[0](xyz) + self.features(features))
+        return self.first[1:](self.first[0](self.scale * xyz) + self.features(features))
 
 
 def maximum(x: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 """Clouds as pyramids of patches, and which of their tokens are seen."""
-from typing import NamedTuple, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -19,6 +19,8 @@ class PyramidGroup(nn.Module):
     Args:
         num_groups: Patches of each level, finest first.
         group_sizes: Points, or centres of the level below, per patch.
+        radii: Radius of the ball query of each level, see
+            :class:`PatchGroup`; default: nearest neighbours.
         kwargs: Of :class:`PatchGroup`, for all levels.
 
     Raises:
@@ -26,13 +28,19 @@ class PyramidGroup(nn.Module):
             than the level below has.
     """
 
-    def __init__(self, num_groups: Sequence[int], group_sizes: Sequence[int],
+    def __init__(self,
+                 num_groups: Sequence[int],
+                 group_sizes: Sequence[int],
+                 *,
+                 radii: Optional[Sequence[float]] = None,
                  **kwargs):
         super().__init__()
-        if len(num_groups) != len(group_sizes) or not num_groups:
+        radii = radii or [None] * len(num_groups)
+        if not len(num_groups) == len(group_sizes) == len(radii) > 0:
             raise ValueError(
-                'A pyramid needs num_groups and group_sizes for each level, '
-                f'got {tuple(num_groups)} and {tuple(group_sizes)}.')
+                'A pyramid needs num_groups, group_sizes and radii for each '
+                f'level, got {tuple(num_groups)}, {tuple(group_sizes)} and '
+                f'{tuple(radii)}.')
         if any(size > below
                for size, below in zip(group_sizes[1:], num_groups)):
             raise ValueError(
@@ -40,8 +48,8 @@ class PyramidGroup(nn.Module):
                 f'enough: got group_sizes={tuple(group_sizes)} for '
                 f'num_groups={tuple(num_groups)}.')
         self.levels = nn.ModuleList(
-            PatchGroup(number, size, **kwargs)
-            for number, size in zip(num_groups, group_sizes))
+            PatchGroup(number, size, radius=radius, **kwargs)
+            for number, size, radius in zip(num_groups, group_sizes, radii))
 
     def forward(self, points: Tensor) -> list[Patches]:
         """Group ``points`` (B, N, 3+F); finest level first.
