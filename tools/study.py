@@ -9,12 +9,13 @@ are named at the end and tried again the next time.
 
 Written to OUT: a folder of each run with its log; records.json, every result
 with protocol, seed, commit, and checksums of its data and its checkpoint;
-tables.md.
+tables.md, with a picture of each curve.
 """
 import argparse
 from pathlib import Path
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.studies.curves import draw_curve
 from mmkd3d.studies.runner import run_study
 from mmkd3d.studies.study import check_seeds, jobs_of, load_study
 from mmkd3d.studies.tables import study_tables
@@ -74,11 +75,14 @@ def main(argv=None):
                   (', given' if jobs[0].given else ''))
         return None
     out = args.out or Path('work_dirs/studies', Path(args.study).stem)
-    return run_study(
-        steps,
-        out,
-        lambda records: study_tables(study, records),
-        parallel=args.jobs)
+
+    def tabulate(records: list[dict]) -> str:
+        for number, table in enumerate(study.get('tables', ())):
+            if 'curve' in table:
+                draw_curve(table, records, out / f'curve_{number}.svg')
+        return study_tables(study, records)
+
+    return run_study(steps, out, tabulate, parallel=args.jobs)
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from mmkd3d.datasets.identity import Identity
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.digest import file_digest
 
+from .curves import read_curve
 from .data import identify_data, shared_notes
 from .job_folder import DONE, claimed, progress, read_done
 from .records import make_record, write_record
@@ -232,7 +233,7 @@ class StudyRunner:
             return file_digest(job.given)
         cfg = job.load_config({name: f'{{{name}}}' for name in job.needs})
         parts = (job.kind, job.seed, job.options, job.arguments,
-                 job.checkpoint, job.test, job.best, job.extra,
+                 job.checkpoint, job.test, job.best, job.curve, job.extra,
                  cfg.to_dict(),
                  [self.done[n.name]['settings'] for n in self.needed(job)])
         return hashlib.sha256(
@@ -268,6 +269,8 @@ class StudyRunner:
         ], folder / 'test.log')
         newest = max(folder.glob('*/*.json'), key=lambda p: p.stat().st_mtime)
         metrics = json.loads(newest.read_text())
+        if job.curve:
+            metrics.update(read_curve(folder, job.curve))
         chosen = 'best epoch on the test set' if job.best else 'last epoch'
         record = make_record(
             name=job.step,

@@ -6,7 +6,7 @@ A study is a config file with ``seeds``, ``steps`` and ``tables``::
     steps = {
         'point-mae': dict(train='point-mae_pt-t_1xb64-30e_psb'),
         'finetune/point-mae': dict(
-            train='cls_pt-t_full_1xb32-60e_psb', test=True,
+            train='cls_pt-t_1xb32-15e_psb-21', test=True,
             options=['model.backbone.init_cfg.checkpoint={point-mae}']),
         'probe/point-mae': dict(
             probe='point-mae_pt-t_1xb64-30e_psb', checkpoint='{point-mae}',
@@ -31,12 +31,13 @@ from mmengine.config import Config, DictAction
 from mmkd3d.apis.model_hub import config_path
 
 KINDS = {  # and the other fields that they know, beside seeds
-    'train': ('options', 'test', 'best', 'protocol', 'extra',
+    'train': ('options', 'test', 'best', 'curve', 'protocol', 'extra',
               'allow_shared_shapes'),
     'cache': ('options', ),
     'probe': ('checkpoint', 'arguments')
 }
-TABLE = ('title', 'rows', 'columns', 'rows_are', 'digits', 'scale')
+TABLE = ('title', 'rows', 'columns', 'rows_are', 'digits', 'scale', 'curve',
+         'curve_is', 'steps_per_epoch')
 READING = threading.Lock()  # mmengine reads one config at a time
 PLACE = re.compile(r'\{([^{}]+)\}')
 
@@ -55,6 +56,8 @@ class Job:
         checkpoint: That is probed, likewise, or ``'none'``.
         test: Whether the training ends with a test, whose metrics count.
         best: Whether the checkpoint that is best on the test set is tested.
+        curve: Metric of the validations during the training that is kept too,
+            as ``METRIC@EPOCH``; '' for none. Such a job has ``test``.
         allow_shared_shapes: Whether test shapes may have been pretrained on;
             the protocol then says so.
         protocol: What is measured, in words.
@@ -70,6 +73,7 @@ class Job:
     checkpoint: str = 'none'
     test: bool = False
     best: bool = False
+    curve: str = ''
     allow_shared_shapes: bool = False
     protocol: str = ''
     extra: tuple[tuple[str, int], ...] = ()

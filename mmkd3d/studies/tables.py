@@ -82,7 +82,8 @@ def study_tables(study: Mapping, records: Sequence[dict]) -> str:
     """The ``tables`` of a study in Markdown; rows that lack say "not run".
 
     A row is the name of a step. Metrics of a probe are called after its
-    method: ``svm/accuracy``. A line below a table names columns that none of
+    method: ``svm/accuracy``. The columns of a table with a ``curve`` are that
+    metric after so many steps. A line below a table names columns that none of
     its runs has, which may be misspelt.
     """
     parts = []
@@ -93,18 +94,39 @@ def study_tables(study: Mapping, records: Sequence[dict]) -> str:
             row: of_steps.get(step, {})
             for row, step in table['rows'].items()
         }
+        columns = table.get('columns')
+        if 'curve' in table:
+            columns = curve_columns(
+                [m for metrics in rows.values() for m in metrics],
+                table['curve'], table.get('steps_per_epoch', 1))
         parts.append(f'## {table["title"]}\n\n' + markdown(
             rows,
-            table.get('columns'),
+            columns,
             title=table.get('rows_are', 'run'),
             digits=table.get('digits', 1),
             scale=table.get('scale', 1.)))
         known = sorted({m for metrics in rows.values() for m in metrics})
-        unknown = [m for m in (table.get('columns') or ()) if m not in known]
+        unknown = [m for m in columns or () if m not in known]
         if known and unknown:
             parts.append(f'None of these runs gave {", ".join(unknown)}; '
                          f'there are {", ".join(known)}.\n')
     return '\n'.join(parts)
+
+
+def curve_columns(names: Sequence[str], metric: str,
+                  steps_per_epoch: int) -> dict[str, str]:
+    """Heads of the columns of a table: ``METRIC@EPOCH`` to steps."""
+    epochs = sorted(epoch_of(n) for n in set(names)
+                    if n.startswith(f'{metric}@'))
+    return {
+        f'{metric}@{epoch}': f'{epoch * steps_per_epoch} steps'
+        for epoch in epochs
+    }
+
+
+def epoch_of(name: str) -> int:
+    """Of ``METRIC@EPOCH``."""
+    return int(name.rsplit('@', 1)[1])
 
 
 def with_method(record: dict) -> dict:

@@ -289,8 +289,9 @@ def bookshelf(rng) -> Solids:
     gap = heights[1] - heights[0] - t
     for y in heights[:-1]:
         if rng.random() < .6:
-            long = w * rng.uniform(.2, .9)
-            left = rng.uniform(-w / 2 + t, w / 2 - t - long)
+            long = min(w * rng.uniform(.2, .9), w - 2 * t)
+            first = -w / 2 + t
+            left = rng.uniform(first, max(first, w / 2 - t - long))
             for part in np.array_split(np.linspace(left, left + long, 13), 4):
                 tall = gap * rng.uniform(.5, .9)
                 solids.append(

@@ -71,6 +71,35 @@ class LoadPoints:
 
 @TRANSFORMS.register_module()
 @dataclass(kw_only=True)
+class SceneToCloud:
+    """Make a scan that mmdetection3d's transforms loaded one of our clouds.
+
+    Stands after ``mmdet3d.LoadPointsFromFile`` and, for ScanNet,
+    ``mmdet3d.GlobalAlignment``; our transforms follow. The origin moves to
+    the middle of the floor, metres stay: pretraining then sees what
+    detection will see.
+
+    Raises:
+        ValueError: No points that mmdetection3d loaded.
+    """
+
+    def __call__(self, results: dict) -> dict:
+        points = getattr(results.get('points'), 'tensor', None)
+        if points is None:
+            raise ValueError(
+                'SceneToCloud needs the points of mmdetection3d, got '
+                f'{type(results.get("points")).__name__}. Begin the pipeline '
+                "with dict(type='mmdet3d.LoadPointsFromFile', ...).")
+        path = results.get('lidar_points', {}).get('lidar_path', '?')
+        points = check_points(points.numpy(), path)
+        low, high = points[:, :3].min(axis=0), points[:, :3].max(axis=0)
+        origin = np.append((low[:2] + high[:2]) / 2, low[2])
+        points = np.concatenate([points[:, :3] - origin, points[:, 3:]], 1)
+        return dict(results, points=points.astype(np.float32), sample_id=path)
+
+
+@TRANSFORMS.register_module()
+@dataclass(kw_only=True)
 class PackPoints:
     """Pack the results into the item that the data preprocessor takes.
 
