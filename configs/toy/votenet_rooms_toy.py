@@ -1,4 +1,4 @@
-# votenet_toy.py on some hundred rooms, measured every second epoch: where a
+# votenet_toy.py on some hundred rooms, measured after every epoch: where a
 # curve over training steps means something.
 _base_ = './votenet_toy.py'
 
@@ -15,8 +15,8 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **toy))
 test_dataloader = val_dataloader
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.01,
+    dict(type='CosineAnnealingLR', T_max=8, eta_min_ratio=0.01,
          convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=12, val_interval=2)
+train_cfg = dict(max_epochs=8, val_interval=1)
 auto_scale_lr = dict(base_batch_size=8)
