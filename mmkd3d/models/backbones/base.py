@@ -58,10 +58,9 @@ class BasePointBackbone(StrictInitModule):
         """
         points = self.read(points)
         patches = self.group(points)
+        places = dict(centers=patches.centers, center_idx=patches.center_idx)
         return dict(
-            self.encode(patches),
-            centers=patches.centers,
-            center_idx=patches.center_idx,
+            places | self.encode(patches),
             points=points[..., :3].contiguous(),
             features=points[..., 3:])
 

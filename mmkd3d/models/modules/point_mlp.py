@@ -11,12 +11,13 @@ from mmkd3d.ops import three_interpolate
 from .row_norm import RowBatchNorm
 
 
-def shared_mlp(*dims: int) -> list[nn.Module]:
+def shared_mlp(*dims: int, bias: bool = True) -> list[nn.Module]:
     """Linear, BatchNorm, ReLU from width to width, over rows of points."""
     layers = []
     for width, out in zip(dims, dims[1:]):
         layers += [
-            nn.Linear(width, out), RowBatchNorm(out), nn.ReLU(inplace=True)
+            nn.Linear(width, out, bias=bias), RowBatchNorm(out),
+            nn.ReLU(inplace=True)
         ]
     return layers
 

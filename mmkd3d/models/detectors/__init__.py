@@ -1,0 +1,13 @@
+"""Detectors, which are mmdetection3d's: it is imported when one is built."""
+from mmkd3d.registry import MODELS
+
+
+@MODELS.register_module(name='ThreeDETR')
+def three_detr(**kwargs):
+    """Build a :class:`~mmkd3d.models.detectors.three_detr.ThreeDETR`.
+
+    Args:
+        kwargs: Of the class.
+    """
+    from .three_detr import ThreeDETR
+    return ThreeDETR(**kwargs)

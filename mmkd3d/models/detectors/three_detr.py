@@ -1,0 +1,79 @@
+"""3DETR in mmdetection3d, around any student."""
+from typing import Optional, Sequence
+
+import torch
+from mmdet3d.models.detectors.single_stage import SingleStage3DDetector
+from torch import Tensor
+
+from ..heads.three_detr import extrema
+
+
+class ThreeDETR(SingleStage3DDetector):
+    """A student, a neck or none, and a :class:`ThreeDETRHead`.
+
+    With a :class:`ThreeDETREncoder` this is 3DETR (detection, section 1), or
+    3DETR-m where that is masked.
+
+    Args:
+        backbone: Config of the student.
+        neck: Config of what turns its dict into another with ``tokens`` and
+            ``centers``, or None.
+        bbox_head: Config of the head.
+        train_cfg: Not read.
+        test_cfg: Of the head: which boxes are kept, see
+            :func:`select_boxes`.
+        data_preprocessor: ``dict(type='mmdet3d.Det3DDataPreprocessor')``.
+        init_cfg: As in mmengine.
+    """
+
+    def loss(self, batch_inputs_dict: dict, batch_data_samples: list,
+             **kwargs) -> dict:
+        """Losses of ``points`` [(N, 3+F)], see the head."""
+        points = stack_scenes(batch_inputs_dict['points'], batch_data_samples)
+        feats = self.extract_feat(batch_inputs_dict)
+        return self.bbox_head.loss(points, feats, batch_data_samples)
+
+    def predict(self, batch_inputs_dict: dict, batch_data_samples: list,
+                **kwargs) -> list:
+        """The samples with ``pred_instances_3d``, see the head."""
+        points = stack_scenes(batch_inputs_dict['points'], batch_data_samples)
+        feats = self.extract_feat(batch_inputs_dict)
+        found = self.bbox_head.predict(points, feats, batch_data_samples)
+        return self.add_pred_to_datasample(batch_data_samples, found)
+
+    def _forward(self,
+                 batch_inputs_dict: dict,
+                 data_samples: Optional[list] = None,
+                 **kwargs) -> tuple:
+        """Raw boxes and queries (``mode='tensor'``), see the head."""
+        points = stack_scenes(batch_inputs_dict['points'], data_samples)
+        feats = self.extract_feat(batch_inputs_dict)
+        return self.bbox_head(feats, *extrema(points))
+
+
+def stack_scenes(scenes: Sequence[Tensor],
+                 samples: Optional[Sequence] = None) -> Tensor:
+    """Stack B scenes (N, C) to (B, N, C).
+
+    Args:
+        scenes: Of one size.
+        samples: Data samples, to tell which scene an error is about.
+
+    Raises:
+        ValueError: Another size, or a number that is not finite.
+    """
+    sizes = [len(points) for points in scenes]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f'Scenes of a batch must have one number of points, got {sizes}. '
+            "Put dict(type='PointSample', num_points=...) in the pipeline.")
+    points = torch.stack(list(scenes))
+    finite = points.sum(dim=(1, 2)).isfinite()
+    if not finite.all():
+        odd = int(finite.logical_not().nonzero()[0])
+        path = samples[odd].get('lidar_path') if samples else None
+        raise ValueError(
+            f'Scene {odd} of the batch ({path or "of unknown path"}) has '
+            'points that are not finite: repair its file, or drop them in '
+            'the pipeline.')
+    return points
