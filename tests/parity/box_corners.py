@@ -9,7 +9,7 @@ def box_corners(center: Tensor, size: Tensor, angle: Tensor) -> Tensor:
     Args:
         center: (..., 3) gravity centres, z up.
         size: (..., 3).
-        angle: (...) headings of 3DETR.
+        angle: (..., 1) headings of 3DETR.
 
     Returns:
         (..., 8, 3).
@@ -19,7 +19,7 @@ def box_corners(center: Tensor, size: Tensor, angle: Tensor) -> Tensor:
     z = [1, -1, -1, 1, 1, -1, -1, 1]
     signs = center.new_tensor([x, y, z]).T / 2
     x, y, z = (signs * size[..., None, [0, 2, 1]]).unbind(-1)
-    cos, sin = angle.cos()[..., None], angle.sin()[..., None]
+    cos, sin = angle.cos(), angle.sin()
     turned = torch.stack([cos * x + sin * z, y, cos * z - sin * x], -1)
     return turned + to_camera(center)[..., None, :]
 

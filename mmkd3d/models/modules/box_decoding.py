@@ -6,6 +6,7 @@ mmdetection3d. Lengths in metres, z up, centres are gravity centres.
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 MIN_EXTENT = 0.1  # metres; sizes are never told in units of less
@@ -62,6 +63,11 @@ class DecodedBoxes(NamedTuple):
     def objectness(self) -> Tensor:
         """(L, B, Q) probability of any object."""
         return 1 - self.cls.softmax(-1)[..., -1]
+
+    @property
+    def tensor(self) -> Tensor:
+        """(L, B, Q, 7) centre, size, heading."""
+        return torch.cat([self.center, self.size, self.angle[..., None]], -1)
 
     def layer(self, index: int) -> 'DecodedBoxes':
         """The boxes of one decoder layer, (B, Q, ...)."""
