@@ -44,14 +44,15 @@ HOOKS = _child('hook', root.HOOKS, 'engine')
 PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS,
                           'engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', root.OPTIM_WRAPPERS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor',
+                                    root.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
 LOOPS = _child('loop', root.LOOPS, 'engine')
 FUNCTIONS = _child('function', root.FUNCTIONS, 'engine')
 
 # Those that hold nothing of ours exist too, or mmengine would warn, for each,
 # that it looks in its own.
 for _parent in (root.DATA_SAMPLERS, root.EVALUATOR, root.LOG_PROCESSORS,
-                root.MODEL_WRAPPERS, root.OPTIMIZERS,
-                root.OPTIM_WRAPPER_CONSTRUCTORS, root.RUNNERS,
+                root.MODEL_WRAPPERS, root.OPTIMIZERS, root.RUNNERS,
                 root.RUNNER_CONSTRUCTORS, root.VISBACKENDS, root.VISUALIZERS,
                 root.WEIGHT_INITIALIZERS):
     _child(_parent.name, _parent)

@@ -1,9 +1,12 @@
 """The published schedule and weight-decay groups."""
+import math
+
 import pytest
 import torch
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
 from timm.scheduler import CosineLRScheduler
 
 from mmkd3d.engine.schedulers.warmup_cosine import WarmupCosineLR
@@ -43,6 +46,50 @@ def test_the_schedule_is_timms_one_epoch_late():
         expected.append(optimizer.param_groups[0]['lr'])
     used = rates(0.5, epochs=41, period=40)
     assert used == pytest.approx(expected, rel=1e-9)
+
+
+def published_3detr(step, base, length, epochs=1080, warm_epochs=9):
+    """Of step (from 0) of ``length`` in an epoch (detection, section 5)."""
+    done = step / (epochs * length)  # of the whole training
+    if done < warm_epochs / epochs:
+        return 1e-6 + done * epochs * (base - 1e-6) / warm_epochs
+    return 1e-6 + 0.5 * (base - 1e-6) * (1 + math.cos(math.pi * done))
+
+
+@pytest.mark.parametrize('base', [5e-4, 7e-4])
+def test_the_schedule_of_3detr_is_the_published_formula(base):
+    config = Config.fromfile(
+        REPO / 'configs/_base_/schedules/3detr_adamw_1080e.py')
+    length = 7
+    wrapper = OptimWrapper(
+        torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=base))
+    scheduler = PARAM_SCHEDULERS.build(
+        config.param_scheduler,
+        default_args=dict(optimizer=wrapper, epoch_length=length,
+                          end=config.train_cfg.max_epochs))
+    assert not scheduler.by_epoch
+    used = []
+    for _ in range(1080 * length):
+        used.append(wrapper.param_groups[0]['lr'])
+        scheduler.step()
+    expected = [published_3detr(i, base, length) for i in range(1080 * length)]
+    assert used == pytest.approx(expected, rel=1e-12)
+    assert used[0] == 1e-6 and max(used) == pytest.approx(base, rel=2e-4)
+    # mmengine's own pair, whose cosine starts after the warm-up, is near it.
+    after = 100 * length
+    late = (after - 9 * length) / (1071 * length)
+    stock = 1e-6 + .5 * (base - 1e-6) * (1 + math.cos(math.pi * late))
+    assert 0 < stock / used[after] - 1 < 0.02
+
+
+def test_all_parameters_of_3detr_decay_norms_and_biases_too():
+    config = Config.fromfile(
+        REPO / 'configs/_base_/schedules/3detr_adamw_1080e.py')
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    group, = wrapper.optimizer.param_groups
+    assert group['weight_decay'] == 0.1 and len(group['params']) == 4
+    assert wrapper.clip_grad_kwargs == dict(max_norm=0.1, norm_type=2)
 
 
 def test_a_warmup_longer_than_the_run_is_an_error():

@@ -80,6 +80,9 @@ def test_seeds_are_points_of_the_input(feats, num_seeds):
         [p[i] for p, i in zip(feats['points'], index)])
     assert torch.equal(out['fp_xyz'][-1], picked)
     assert out['fp_features'][-1].shape == (2, 32, S)
+    # the same for heads of tokens
+    assert torch.equal(out['centers'], picked)
+    assert torch.equal(out['tokens'].mT, out['fp_features'][-1])
 
 
 def test_seeds_at_centers_keep_the_features_of_their_token(feats):

@@ -2,7 +2,7 @@
 import math
 
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
-from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
 
 from mmkd3d.registry import PARAM_SCHEDULERS
 
@@ -19,7 +19,9 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     The published codes (ACT, ReCon, I2P-MAE, Point-MAE) step timm's scheduler
     after an epoch with the number of that epoch, so epoch e runs with
-    t = max(e - 1, 0): that is ``lag=1``, the default.
+    t = max(e - 1, 0): that is ``lag=1``, the default. 3DETR's steps after each
+    iteration and is on time (detection, section 5): ``lag=0`` and, with all
+    numbers in epochs, mmengine's ``convert_to_iter_based=True``.
 
     Args:
         optimizer: mmengine's optimizer wrapper, given by the runner.
@@ -49,6 +51,29 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         self.warmup_lr = warmup_lr
         self.lag = lag
         super().__init__(optimizer, **kwargs)
+
+    @classmethod
+    def build_iter_from_epoch(cls,
+                              *args,
+                              period: int,
+                              epoch_length: int,
+                              warmup: int = 10,
+                              lag: int = 1,
+                              begin: int = 0,
+                              end: int = INF,
+                              by_epoch: bool = True,
+                              **kwargs) -> 'WarmupCosineLR':
+        """From numbers of epochs, one that steps after each iteration."""
+        end = end if end == INF else end * epoch_length
+        return cls(
+            *args,
+            period=period * epoch_length,
+            warmup=warmup * epoch_length,
+            lag=lag * epoch_length,
+            begin=begin * epoch_length,
+            end=end,
+            by_epoch=False,
+            **kwargs)
 
     def _get_value(self) -> list:
         t = max(self.last_step - self.lag, 0)

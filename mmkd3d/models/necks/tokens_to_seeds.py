@@ -1,4 +1,4 @@
-"""From tokens to the seeds that mmdetection3d's heads read."""
+"""From tokens to the seeds that heads of detectors read."""
 from typing import Optional, Sequence, Union
 
 import torch
@@ -12,10 +12,12 @@ from mmkd3d.registry import MODELS
 
 @MODELS.register_module()
 class TokensToSeeds(BaseModule):
-    """Neck between a student and VoteNet's or GroupFree3D's head.
+    """Neck between a student and the head of a detector.
 
-    The heads read ``fp_xyz``, ``fp_features`` and ``fp_indices``; the last
-    index the input points, from which targets are gathered. If more seeds are
+    The heads of VoteNet and GroupFree3D read ``fp_xyz``, ``fp_features`` and
+    ``fp_indices``; the last index the input points, from which targets are
+    gathered (detection, section 8.5). That of 3DETR needs no neck, but reads
+    the seeds as tokens: so several levels get into it. If more seeds are
     wanted than there are tokens, they are sampled from the input (farthest
     point sampling is nested: the first are the centres of the patches) and
     get their features from the three nearest centres.
@@ -26,7 +28,7 @@ class TokensToSeeds(BaseModule):
     Args:
         in_channels: Width of the tokens, C; or the widths of all levels.
         out_channels: Channels of a seed: 256 for VoteNet, 288 for
-            GroupFree3D.
+            GroupFree3D; for 3DETR what its head has as ``in_channels``.
         num_seeds: Seeds per scene, S; None takes one for each token.
         num_levels: Levels of the student (``out_indices``, or those of a
             PointM2AE) that are concatenated; 0 takes its last tokens.
@@ -58,12 +60,13 @@ class TokensToSeeds(BaseModule):
             nn.BatchNorm1d(out_channels), nn.ReLU(inplace=True))
 
     def forward(self, feats: dict) -> dict:
-        """Turn the output of a student into lists with one level.
+        """Turn the output of a student into seeds.
 
         Returns:
-            dict: ``fp_xyz`` [(B, S, 3)], the input's own coordinates;
-            ``fp_features`` [(B, out_channels, S)]; ``fp_indices`` [(B, S)]
-            long.
+            dict: Lists with one level, ``fp_xyz`` [(B, S, 3)], the input's
+            own coordinates, ``fp_features`` [(B, out_channels, S)] and
+            ``fp_indices`` [(B, S)] long; and the same seeds as ``centers``
+            (B, S, 3) and ``tokens`` (B, S, out_channels).
         """
         levels, centers, index = self._levels(feats)
         seeds = centers[0]
@@ -77,7 +80,11 @@ class TokensToSeeds(BaseModule):
         ], dim=2)
         seed_feats = self.project(tokens.transpose(1, 2).contiguous())
         return dict(
-            fp_xyz=[seeds], fp_features=[seed_feats], fp_indices=[index])
+            fp_xyz=[seeds],
+            fp_features=[seed_feats],
+            fp_indices=[index],
+            centers=seeds,
+            tokens=seed_feats.transpose(1, 2))
 
     def _levels(self, feats: dict) -> tuple[list, list, Tensor]:
         """Tokens (B, G_i, C_i), their centres, and where the first are.
