@@ -4,6 +4,7 @@ from .utils.mmcv_hook import watch_mmcv
 from .version import __version__
 
 _LAZY = dict(
+    Det3DInferencer='mmkd3d.apis.detection',
     FeatureExtractor='mmkd3d.apis.feature_extractor',
     config_path='mmkd3d.apis',
     export_backbone='mmkd3d.checkpoints',

@@ -20,9 +20,26 @@ def main(argv=None):
         '--trust-checkpoint',
         action='store_true',
         help='unpickle whatever is in it: only if you trust its author')
+    parser.add_argument(
+        '--show-dir',
+        help='of a detection: write found and true boxes of each scene there, '
+        'as PNG, HTML and PLY; no display is needed')
+    parser.add_argument(
+        '--show-score', type=float, default=0.3,
+        help='with --show-dir: boxes below it are left out')
+    parser.add_argument(
+        '--show-num', type=int, help='with --show-dir: so many scenes, not '
+        'all')
     args = parser.parse_args(argv)
     cfg = load_config(args)
     cfg.load_from, cfg.resume = None, False
+    if args.show_dir:  # in place of mmdetection3d's hook, which has windows
+        cfg.setdefault('default_hooks', {})['visualization'] = dict(
+            type='mmkd3d.DetectionVisualizationHook',
+            draw=True,
+            test_out_dir=args.show_dir,
+            score_thr=args.show_score,
+            num=args.show_num)
     runner = (
         RUNNERS.build(cfg)
         if 'runner_type' in cfg else Runner.from_cfg(cfg))

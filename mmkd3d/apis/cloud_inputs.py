@@ -28,16 +28,14 @@ class Given(NamedTuple):
     up: Optional[str] = None
 
 
-def read_inputs(inputs: CloudInputs,
-                key: Optional[str] = None,
-                load_dim: Optional[int] = None) -> Given:
+def read_inputs(inputs: CloudInputs, **options) -> Given:
     """Read clouds in the order in which they are given.
 
     Args:
         inputs: An array (N, C) or (B, N, C), a list of arrays (N, C), paths
             (see :func:`~mmkd3d.datasets.clouds.list_files`), or a data set
             whose samples have ``inputs['points']``.
-        key, load_dim: Of files, see
+        options: Of files, see
             :func:`~mmkd3d.datasets.clouds.read_clouds`.
 
     Raises:
@@ -53,7 +51,7 @@ def read_inputs(inputs: CloudInputs,
         return Given(name(inputs), 'stack')
     if isinstance(inputs, (str, Path)):
         files = list_files([inputs])
-        clouds = read_files(files, key, load_dim)
+        clouds = read_files(files, **options)
         if Path(inputs).is_file():
             clouds = list(clouds)
             form = 'one' if len(clouds) == 1 else 'list'
@@ -61,7 +59,7 @@ def read_inputs(inputs: CloudInputs,
         return Given(clouds)
     if isinstance(inputs, (list, tuple)):
         if inputs and all(isinstance(x, (str, Path)) for x in inputs):
-            return Given(read_files(list_files(inputs), key, load_dim))
+            return Given(read_files(list_files(inputs), **options))
         return Given(name(inputs))
     if hasattr(inputs, '__getitem__') and hasattr(inputs, '__len__'):
         metainfo = getattr(inputs, 'metainfo', None) or {}
@@ -78,12 +76,10 @@ def name(clouds: Iterable[Cloud]) -> Iterator[tuple[str, Cloud]]:
 
 
 def read_files(files: Iterable[Path],
-               key: Optional[str] = None,
-               load_dim: Optional[int] = None
-               ) -> Iterator[tuple[str, Cloud]]:
+               **options) -> Iterator[tuple[str, Cloud]]:
     """The clouds of files, each read when it is its turn."""
     for path in files:
-        yield from read_clouds(path, key=key, load_dim=load_dim)
+        yield from read_clouds(path, **options)
 
 
 def samples_of(dataset: Dataset) -> Iterator[tuple[str, Cloud]]:

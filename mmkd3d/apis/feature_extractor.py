@@ -113,7 +113,7 @@ class FeatureExtractor:
             ValueError: What is given is no cloud, has NaNs, or too few points
                 for a patch; the message names it.
         """
-        given = read_inputs(inputs, key, load_dim)
+        given = read_inputs(inputs, key=key, load_dim=load_dim)
         feats = list(
             self.stream(given.clouds, prepared=given.prepared, up=given.up))
         if not feats:

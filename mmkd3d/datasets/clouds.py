@@ -43,7 +43,7 @@ def list_files(inputs: Iterable[str | Path]) -> list[Path]:
 def read_clouds(path: str | Path,
                 *,
                 key: str | None = None,
-                load_dim: int | None = None) -> list[tuple[str, np.ndarray]]:
+                **options) -> list[tuple[str, np.ndarray]]:
     """Read a file of one cloud, or of many in one array.
 
     Many are an array (S, N, C) of an npy, npz or h5 file; or (sum of N, C) in
@@ -53,7 +53,7 @@ def read_clouds(path: str | Path,
         path: The file.
         key: Name of the array in an npz or h5 file; else ``'points'``,
             ``'data'``, ``'xyz'`` or ``'pcd'``.
-        load_dim: Columns of a ``.bin`` file.
+        options: Of :func:`read_points`: ``load_dim`` for ``.bin`` files.
 
     Returns:
         Name and points (N, C) of each: the path, with the place in the array
@@ -67,7 +67,7 @@ def read_clouds(path: str | Path,
                     'Check the name.')
     name = path.as_posix()
     if path.suffix.lower() not in ('.npy', '.npz', '.h5', '.hdf5'):
-        return [(name, read_points(path, load_dim=load_dim))]
+        return [(name, read_points(path, **options))]
     try:
         array, offset = _read_array(path, key)
     except ImportError:

@@ -97,21 +97,26 @@ def _read_pcd(path: Path, **_) -> np.ndarray:
     return cloud.numpy(('x', 'y', 'z', *others))
 
 
-def _read_mesh(path: Path, *, num_mesh_points: int, seed: int, **_):
+def _read_mesh(path: Path, *, num_mesh_points: int, seed: int,
+               dense_vertices: bool, **_):
     import trimesh
     mesh = trimesh.load(path, force='mesh', process=False)
-    if not len(getattr(mesh, 'faces', ())):
+    dense = dense_vertices and len(mesh.vertices) >= num_mesh_points
+    if dense or not len(getattr(mesh, 'faces', ())):
         return np.asarray(mesh.vertices)
     points, _ = trimesh.sample.sample_surface(mesh, num_mesh_points, seed=seed)
     return np.asarray(points)
 
 
-def _read_ply(path: Path, **options) -> np.ndarray:
+def _read_ply(path: Path, *, num_mesh_points: int, dense_vertices: bool,
+              **options) -> np.ndarray:
     from plyfile import PlyData
     elements = {e.name: e for e in PlyData.read(path).elements}
-    if 'face' in elements and elements['face'].count:
-        return _read_mesh(path, **options)
     vertex = elements['vertex']
+    dense = dense_vertices and vertex.count >= num_mesh_points
+    if not dense and 'face' in elements and elements['face'].count:
+        return _read_mesh(path, num_mesh_points=num_mesh_points,
+                          dense_vertices=False, **options)
     names = [p.name for p in vertex.properties if hasattr(p, 'val_dtype')
              and not hasattr(p, 'len_dtype')]
     names = ['x', 'y', 'z'] + [n for n in names if n not in ('x', 'y', 'z')]
@@ -177,6 +182,7 @@ def read_points(path: str | Path,
                 *,
                 load_dim: int | None = None,
                 num_mesh_points: int = 8192,
+                dense_vertices: bool = False,
                 seed: int = 0,
                 missing: str = 'error') -> np.ndarray:
     """Read a point cloud, or sample the surface of a mesh.
@@ -186,6 +192,8 @@ def read_points(path: str | Path,
         channels: Columns to return, see :func:`select_channels`.
         load_dim: Columns of a ``.bin`` file (float32 rows).
         num_mesh_points: Points drawn from a surface.
+        dense_vertices: Of a mesh with at least so many vertices take these,
+            with what a ply says of them, as the preparation of ScanNet does.
         seed: Seed of that draw.
         missing: See :func:`select_channels`.
 
@@ -209,6 +217,7 @@ def read_points(path: str | Path,
             path,
             load_dim=load_dim,
             num_mesh_points=num_mesh_points,
+            dense_vertices=dense_vertices,
             seed=seed)
     except ImportError:
         raise

@@ -1,8 +1,9 @@
 """Pictures as files; nothing here needs a display."""
 from .panels import Cloud, draw_boxes, draw_clouds, draw_sheet
-from .writers import write_page, write_ply
+from .scenes import draw_scene
+from .writers import write_box_ply, write_page, write_ply
 
 __all__ = [
-    'Cloud', 'draw_boxes', 'draw_clouds', 'draw_sheet', 'write_page',
-    'write_ply'
+    'Cloud', 'draw_boxes', 'draw_clouds', 'draw_scene', 'draw_sheet',
+    'write_box_ply', 'write_page', 'write_ply'
 ]

@@ -2,14 +2,16 @@
 from pathlib import Path
 from typing import Optional, Union
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 from torchvision.utils import save_image
 
+from mmkd3d.utils.detections import found_boxes, true_boxes
+
 from .inputs import load_model, read_config, spread
-from .panels import draw_boxes, draw_clouds
+from .panels import draw_clouds
+from .scenes import draw_scene
 from .writers import write_ply
 
 
@@ -67,7 +69,8 @@ def draw_detections(config: Union[str, Path, Config],
             boxes as there are true ones.
 
     Returns:
-        Paths of one PNG for each room.
+        Paths of the files of each room, see
+        :func:`~mmkd3d.visualization.scenes.draw_scene`.
     """
     cfg = read_config(config)
     model = load_model(cfg, checkpoint)
@@ -80,12 +83,13 @@ def draw_detections(config: Union[str, Path, Config],
                 dict(
                     inputs={k: [v] for k, v in item['inputs'].items()},
                     data_samples=[item['data_samples']]))[0]
-        truth = _centered(item['data_samples'].eval_ann_info['gt_bboxes_3d'])
-        found = _best(result.pred_instances_3d, len(truth), score)
-        boxes = dict(truth=truth, found=found)
-        points = np.asarray(item['inputs']['points'])[:, :3]
-        paths.append(
-            draw_boxes(Path(out) / f'boxes_{index}.png', points, boxes))
+        truth = true_boxes(item['data_samples'].eval_ann_info)
+        found = found_boxes(result.pred_instances_3d, score)
+        if score is None:
+            found = found.take(slice(len(truth.boxes)))
+        paths += draw_scene(
+            Path(out) / f'boxes_{index}', item['inputs']['points'],
+            dict(truth=truth, found=found), dataset.metainfo['classes'])
     return paths
 
 
@@ -138,20 +142,3 @@ def _panels(sample: dict) -> dict:
     if 'cosine' in sample:
         panels['cosine'] = (sample['masked'], sample['cosine'])
     return panels
-
-
-def _best(pred, num: int, score: Optional[float]) -> np.ndarray:
-    """Different boxes of a prediction, best first, (M, 7)."""
-    order = pred.scores_3d.argsort(descending=True)
-    if score is not None:
-        order = order[pred.scores_3d[order] >= score]
-    boxes = _centered(pred.bboxes_3d)[order.numpy()]
-    # A head may report a box once for each class.
-    _, first = np.unique(boxes.round(3), axis=0, return_index=True)
-    boxes = boxes[np.sort(first)]
-    return boxes if score is not None else boxes[:num]
-
-
-def _centered(boxes) -> np.ndarray:
-    """Boxes of mmdetection3d (bottom centre) as (M, 7), gravity centre."""
-    return torch.cat([boxes.gravity_center, boxes.tensor[:, 3:7]], 1).numpy()

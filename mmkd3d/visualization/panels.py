@@ -1,20 +1,32 @@
 """Pictures that explain: clouds side by side, boxes in a room."""
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 # Corner pairs of a box whose corners are counted as bits (x, y, z).
 EDGES = [(a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit]
 CORNERS = np.array([[a & 1, a >> 1 & 1, a >> 2 & 1] for a in range(8)]) - 0.5
+# Of groups of boxes in a room, by name; of others in their order.
+BOX_COLORS = dict(truth='limegreen', found='red')
+OTHER_COLORS = ('blue', 'orange', 'purple')
 
 
 class Cloud(NamedTuple):
-    """Points (N, 3), y up, with colours (N, 3) in [0, 1]."""
+    """Points (N, 3), y up, with colours (N, 3) in [0, 1].
+
+    A page also draws ``lines`` (L, 2, 3) from end to end, with ``line_colors``
+    (L, 3), and ``notes``: what is written where, as (place (3,), text).
+    """
     points: np.ndarray
     colors: np.ndarray
+    lines: np.ndarray = np.empty((0, 2, 3))
+    line_colors: np.ndarray = np.empty((0, 3))
+    notes: Sequence[tuple] = ()
 
 
 def draw_clouds(path: Union[str, Path],
@@ -113,6 +125,7 @@ def draw_boxes(path: Union[str, Path],
                points: np.ndarray,
                boxes: dict[str, np.ndarray],
                *,
+               titles: Optional[dict[str, Sequence[str]]] = None,
                colors: Optional[np.ndarray] = None,
                cut: float = 0.9) -> Path:
     """Draw boxes into a room, seen from above at an angle.
@@ -121,7 +134,8 @@ def draw_boxes(path: Union[str, Path],
         path: PNG file; its folder is made.
         points: (N, 3) in metres, z up.
         boxes: Name (``'truth'``, ``'found'``) to boxes (M, 7): gravity centre,
-            extents, yaw. At most five names.
+            extents, yaw. At most three other names.
+        titles: Name to what is written on top of each of its boxes.
         colors: (N, 3) with values 0 to 255, or None for the height.
         cut: Share of the height above which points are left out (ceilings).
 
@@ -136,12 +150,15 @@ def draw_boxes(path: Union[str, Path],
     axes = figure.add_subplot(projection='3d')
     _scatter(axes, points[keep], values[keep], 'z', 3., alpha=0.5)
     legend = []
-    for color, (name, group) in zip(('limegreen', 'red', 'blue', 'orange',
-                                     'purple'), boxes.items()):
-        for box in np.asarray(group).reshape(-1, 7):
-            corners = box_corners(box)
-            for a, b in EDGES:
-                axes.plot(*corners[[a, b]].T, color=color, linewidth=1.2)
+    for color, (name, group) in zip(group_colors(boxes), boxes.items()):
+        group = np.asarray(group).reshape(-1, 7)
+        if len(group):  # matplotlib fails on none
+            axes.add_collection3d(
+                Line3DCollection(
+                    box_edges(group), colors=color, linewidths=1.2))
+        tops = group[:, :3] + group[:, 3:6] * (0, 0, 0.5)
+        for top, title in zip(tops, (titles or {}).get(name, ())):
+            axes.text(*top, title, color=color, fontsize=7, ha='center')
         legend.append(
             Line2D([], [], color=color, label=f'{name} ({len(group)})'))
     axes.legend(handles=legend, loc='upper right')
@@ -149,11 +166,29 @@ def draw_boxes(path: Union[str, Path],
     return _save(figure, path)
 
 
+def group_colors(names: Iterable[str]) -> list[str]:
+    """A colour for each group of boxes."""
+    others = iter(OTHER_COLORS)
+    return [BOX_COLORS.get(name) or next(others) for name in names]
+
+
 def box_corners(box: np.ndarray) -> np.ndarray:
-    """(8, 3) corners of a box: gravity centre, extents, yaw about z."""
-    x, y, z = (CORNERS * box[3:6]).T
-    cos, sin = np.cos(box[6]), np.sin(box[6])
-    return np.stack([cos * x - sin * y, sin * x + cos * y, z], 1) + box[:3]
+    """(..., 8, 3) corners of boxes (..., 7): gravity centre, extents, yaw."""
+    box = np.asarray(box)
+    return turn_and_move(CORNERS * box[..., None, 3:6], box)
+
+
+def turn_and_move(places: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Places (..., P, 3) in the frames of boxes (..., 7), in that of all."""
+    x, y, z = np.moveaxis(places, -1, 0)
+    cos, sin = np.cos(box[..., 6:7]), np.sin(box[..., 6:7])
+    turned = np.stack([cos * x - sin * y, sin * x + cos * y, z], -1)
+    return turned + box[..., None, :3]
+
+
+def box_edges(boxes: np.ndarray) -> np.ndarray:
+    """(12 M, 2, 3) ends of the edges of boxes (M, 7)."""
+    return box_corners(boxes)[:, EDGES].reshape(-1, 2, 3)
 
 
 def _scatter(axes, points, values, up, size, **kwargs):

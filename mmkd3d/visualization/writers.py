@@ -8,9 +8,14 @@ from typing import Optional, Sequence, Union
 
 import numpy as np
 
-from .panels import Cloud, point_size
+from .panels import (CORNERS, EDGES, Cloud, box_corners, point_size,
+                     turn_and_move)
 
 TEMPLATE = Path(__file__).parent / 'page.html'
+# Triangles of a box, by the places of its corners.
+TRIANGLES = np.array([[0, 2, 1], [1, 2, 3], [4, 5, 6], [5, 7, 6], [0, 1, 4],
+                      [1, 5, 4], [2, 6, 3], [3, 6, 7], [0, 4, 2], [2, 4, 6],
+                      [1, 3, 5], [3, 7, 5]])
 
 
 def write_ply(path: Union[str, Path],
@@ -35,11 +40,54 @@ def write_ply(path: Union[str, Path],
     return path
 
 
+def write_box_ply(path: Union[str, Path],
+                  boxes: np.ndarray,
+                  color: Sequence[int],
+                  *,
+                  width: float = 0.02) -> Path:
+    """Write the edges of boxes as a binary PLY of thin bars.
+
+    Lines would be drawn by few viewers, and solid boxes hide what is inside.
+
+    Args:
+        path: The file; its folder is made.
+        boxes: (M, 7): gravity centre, extents, yaw.
+        color: Red, green and blue, 0 to 255.
+        width: Of the bars, in the unit of the boxes.
+
+    Returns:
+        ``path``.
+    """
+    import trimesh
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    vertices = box_corners(edge_bars(boxes, width)).reshape(-1, 3)
+    first = np.arange(0, len(vertices), 8)[:, None, None]
+    trimesh.Trimesh(
+        vertices,
+        (first + TRIANGLES).reshape(-1, 3),
+        vertex_colors=np.tile(np.uint8(color), (len(vertices), 1)),
+        process=False).export(path)
+    return path
+
+
+def edge_bars(boxes: np.ndarray, width: float) -> np.ndarray:
+    """The edges of boxes (M, 7) as thin boxes (12 M, 7)."""
+    boxes = np.asarray(boxes, dtype=float).reshape(-1, 7)
+    ends = CORNERS[np.array(EDGES)]  # (12, 2, 3)
+    size = boxes[:, None, 3:6]
+    centers = turn_and_move(ends.mean(1) * size, boxes)
+    extents = width + np.abs(ends[:, 0] - ends[:, 1]) * size
+    yaw = np.broadcast_to(boxes[:, None, 6:], (len(boxes), len(EDGES), 1))
+    return np.concatenate([centers, extents, yaw], axis=2).reshape(-1, 7)
+
+
 def write_page(path: Union[str, Path],
                sheets: Sequence[tuple[str, dict]],
                pictures: Sequence[Path],
                *,
-               title: str) -> Path:
+               title: str,
+               side: int = 260) -> Path:
     """Write an HTML page of pictures and of clouds that can be turned.
 
     The page stands on its own: it asks for nothing from elsewhere.
@@ -50,6 +98,7 @@ def write_page(path: Union[str, Path],
             rows of :func:`draw_sheet`; their clouds are drawn.
         pictures: PNG file of each shape.
         title: Of the page.
+        side: Of the field that a cloud is drawn in, in pixels.
 
     Returns:
         ``path``.
@@ -63,7 +112,13 @@ def write_page(path: Union[str, Path],
                     title=caption,
                     size=point_size(len(cell.points)),
                     points=_base64(cell.points, '<f4'),
-                    colors=_base64(255 * cell.colors, 'u1'))
+                    colors=_base64(255 * cell.colors, 'u1'),
+                    lines=_base64(cell.lines, '<f4'),
+                    lineColors=_base64(255 * cell.line_colors, 'u1'),
+                    notes=[
+                        dict(at=np.asarray(at).tolist(), text=text)
+                        for at, text in cell.notes
+                    ])
                 for row in rows.values() for caption, cell in row.items()
                 if isinstance(cell, Cloud)
             ]) for (name, rows), picture in zip(sheets, pictures)
@@ -71,7 +126,7 @@ def write_page(path: Union[str, Path],
     # In a script, nothing but this could be taken for the end of it.
     data = json.dumps(shapes).replace('<', '\\u003c')
     page = Template(TEMPLATE.read_text()).substitute(
-        title=escape(title), shapes=data)
+        title=escape(title), shapes=data, side=side)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page)

@@ -1,0 +1,284 @@
+"""Boxes in a scan: a file in, boxes with scores and pictures out."""
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.infer import BaseInferencer
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+
+from mmkd3d.checkpoints import load_pretrained, read_checkpoint
+from mmkd3d.utils.detections import Detections, found_boxes
+from mmkd3d.utils.draws import all_own_draws
+from mmkd3d.visualization.scenes import draw_scene, with_end
+
+from .cloud_inputs import CloudInputs, read_inputs
+from .scans import TURNS, Scan, ScanPipeline, test_dataset, upright
+from .students import ConfigLike, find_config
+
+# A mesh with so many vertices is a scan: they are its points. Of others, so
+# many are drawn.
+MESH_POINTS = 40000
+
+
+class Det3DInferencer(BaseInferencer):
+    """Finds objects in scans of rooms, by any detection config.
+
+    In the manner of mmdetection3d's ``LidarDet3DInferencer``, for indoor
+    scans, without a display or compiled operators, and for all formats of
+    :func:`~mmkd3d.datasets.readers.read_points`. Scans go through the test
+    pipeline of the config; its random steps are seeded, so that the same scan
+    gives the same boxes.
+
+    Args:
+        model: ``Config``, ``.py`` file, or name of a shipped config
+            (``mmkd3d.list_models()``); None: the config that the checkpoint
+            carries.
+        weights: Checkpoint of the whole model; None: random weights, with a
+            warning.
+        device: None chooses.
+        missing: For columns that the config reads and a scan lacks:
+            ``'error'``, or ``'zero'`` to fill them.
+        up: Which axis of the scans points up, ``'x'``, ``'y'`` or ``'z'``.
+            They are turned; boxes are always those of scans with z up.
+        unit: Metres in one unit of the scans, e.g. 0.001. Boxes are in
+            metres.
+        seed: Of the points that are sampled.
+        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
+
+    Attributes:
+        classes: Names of the labels.
+
+    Raises:
+        FileNotFoundError: There is no such config or checkpoint.
+        ValueError: The weights do not fit the config, the names of classes
+            do not fit the head, or it is no config of detection.
+    """
+
+    def __init__(self,
+                 model: ConfigLike = None,
+                 weights: Union[str, Path, None] = None,
+                 device: Optional[str] = None,
+                 *,
+                 missing: str = 'error',
+                 up: str = 'z',
+                 unit: float = 1.,
+                 seed: int = 0,
+                 trust: bool = False):
+        if up not in TURNS:
+            raise ValueError(f'up is one of {", ".join(TURNS)}, got {up!r}.')
+        if not unit > 0:
+            raise ValueError(f'unit is more than 0 metres, got {unit}.')
+        content = weights and read_checkpoint(weights, trust=trust)
+        cfg = find_config(model, content, weights)
+        scope = cfg.get('default_scope', 'mmkd3d')
+        init_default_scope(scope)
+        self.missing, self.seed, self.trust = missing, seed, trust
+        self.up, self.unit = up, unit
+        super().__init__(cfg, weights, device, scope, show_progress=False)
+        self.classes = class_names(cfg, content, self.model)
+
+    def _init_model(self, cfg: Config, weights: Union[str, Path, None],
+                    device: str) -> nn.Module:
+        model = MODELS.build(cfg.model)
+        if weights is None:
+            self._load_weights_to_model(model, None, cfg)  # warns
+        else:
+            load_pretrained(model, weights, prefix='', trust=self.trust)
+        return revert_sync_batchnorm(model).to(device).eval()
+
+    def _init_pipeline(self, cfg: Config) -> ScanPipeline:
+        return ScanPipeline(cfg, missing=self.missing, seed=self.seed)
+
+    def _init_collate(self, cfg: Config) -> Callable:
+        """Scans differ in size: lists, as all indoor configs have them."""
+        return pseudo_collate
+
+    def _init_visualizer(self, cfg: Config) -> None:
+        """None: that of mmdetection3d opens windows; files are written."""
+
+    def __call__(self,
+                 inputs: CloudInputs,
+                 batch_size: int = 1,
+                 *,
+                 score_threshold: float = 0.3,
+                 return_datasamples: bool = False,
+                 out_dir: Union[str, Path] = '',
+                 no_save_pred: bool = False,
+                 no_save_vis: bool = False,
+                 key: Optional[str] = None,
+                 load_dim: Optional[int] = None) -> dict:
+        """Boxes in what is given.
+
+        Args:
+            inputs: A scan (N, 3 or more), scans (B, N, C), a list of scans of
+                any sizes; a file, folder or pattern, or a list of these.
+            batch_size: Scans at a time. mmdetection3d's GroupFree3D wants 1:
+                its head mixes scans up.
+            score_threshold: Boxes below it are left out.
+            return_datasamples: Give data samples of mmdetection3d, with all
+                boxes, instead of dicts.
+            out_dir: Folder for ``NAME.json`` and the files of
+                :func:`~mmkd3d.visualization.scenes.draw_scene`; empty: none
+                are written.
+            no_save_pred, no_save_vis: Leave out the JSON; the pictures.
+            key, load_dim: Of files, see
+                :func:`~mmkd3d.datasets.clouds.read_clouds`; ``load_dim`` is
+                that of the config unless given.
+
+        Returns:
+            dict: ``predictions``, one for each scan: a dict of the ``name``
+            of the scan and its ``boxes``, best first: each a dict of
+            ``class_name``, ``label``, ``score``, ``center`` (gravity) and
+            ``size`` in metres, and ``yaw`` in radians, counter-clockwise seen
+            from above. A box has one class, its best. ``visualization``: for
+            each scan the paths written.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no scan, has a NaN, or lacks columns.
+        """
+        scans = self._read(inputs, key=key, load_dim=load_dim)
+        results = dict(predictions=[], visualization=[])
+        taken = set()
+        for chunk in self._get_chunk_data(scans, batch_size):
+            samples = self.forward(
+                self.collate_fn([self.pipeline(scan) for scan in chunk]))
+            found = [
+                found_boxes(s.pred_instances_3d, score_threshold)
+                for s in samples
+            ]
+            predictions = self.postprocess(chunk, found)
+            paths = [[] for _ in chunk]
+            if out_dir:
+                stems = [
+                    Path(out_dir) / file_name(scan.name, taken)
+                    for scan in chunk
+                ]
+                if not no_save_vis:
+                    paths = self.visualize(chunk, found, stems)
+                if not no_save_pred:
+                    for i, stem in enumerate(stems):
+                        paths[i].insert(0, write_json(stem, predictions[i]))
+            results['predictions'] += (
+                samples if return_datasamples else predictions)
+            results['visualization'] += paths
+        if not results['predictions']:
+            raise ValueError('There is no scan in what was given.')
+        return results
+
+    def _read(self, inputs: CloudInputs, *, load_dim: Optional[int],
+              **options) -> Iterator[Scan]:
+        given = read_inputs(
+            inputs,
+            load_dim=load_dim or self.pipeline.load_dim,
+            num_mesh_points=MESH_POINTS,
+            dense_vertices=True,
+            **options)
+        if given.prepared:
+            raise ValueError(
+                'Scans are arrays or files, got a data set: evaluate it with '
+                'tools/test.py, which draws with --show-dir.')
+        return (upright(name, points, self.up, self.unit)
+                for name, points in given.clouds)
+
+    def forward(self, inputs: dict, **kwargs) -> list:
+        """Data samples with ``pred_instances_3d``, on the CPU."""
+        with all_own_draws(self.seed, next(self.model.parameters()).device):
+            return [x.cpu() for x in super().forward(inputs, **kwargs)]
+
+    def visualize(self, inputs: Sequence[Scan], preds: Sequence[Detections],
+                  stems: Sequence[Path]) -> list[list[Path]]:
+        """Draw boxes into scans; the paths of each."""
+        return [
+            draw_scene(stem, scan.points, dict(found=found), self.classes)
+            for stem, scan, found in zip(stems, inputs, preds)
+        ]
+
+    def postprocess(self, inputs: Sequence[Scan],
+                    preds: Sequence[Detections]) -> list[dict]:
+        """Boxes as numbers and text, see :meth:`__call__`."""
+        return [
+            dict(
+                name=scan.name,
+                boxes=[
+                    dict(
+                        class_name=self.classes[label],
+                        label=label,
+                        score=score,
+                        center=box[:3],
+                        size=box[3:6],
+                        yaw=box[6])
+                    for box, label, score in zip(
+                        *(x.tolist() for x in found))
+                ]) for scan, found in zip(inputs, preds)
+        ]
+
+
+def class_names(cfg: Config, content: Optional[dict],
+                model: nn.Module) -> tuple[str, ...]:
+    """Names of the classes that a detector tells apart.
+
+    Those it was trained on, if the checkpoint knows; else those of the
+    config's test data.
+
+    Args:
+        cfg: Of the detector.
+        content: Its checkpoint.
+        model: With a ``bbox_head``.
+
+    Raises:
+        ValueError: There are none, or the head has another number.
+    """
+    meta = (content or {}).get('meta') or {}
+    trained = (meta.get('dataset_meta') or {}).get('classes') or meta.get(
+        'CLASSES') or ()
+    number = getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
+    named = config_classes(cfg)
+    for names, whose in ((trained, 'checkpoint'), (named, 'config')):
+        if names and number not in (None, len(names)):
+            raise ValueError(
+                f'The {whose} names {len(names)} classes, the head of the '
+                f'model has num_classes={number}. Give the config the '
+                'classes that the checkpoint was trained on (metainfo of '
+                'test_dataloader.dataset, num_classes of bbox_head).')
+    if not (trained or named):
+        raise ValueError(
+            'Neither the checkpoint nor the config names the classes: set '
+            'test_dataloader.dataset.metainfo=dict(classes=[...]).')
+    return tuple(trained or named)
+
+
+def config_classes(cfg: Config) -> Sequence[str]:
+    """Classes of the test data, or none; the data set is not built."""
+    dataset = test_dataset(cfg)
+    for place in (dataset.get('metainfo') or {}, cfg.get('metainfo') or {}):
+        if place.get('classes'):
+            return place['classes']
+    kind = DATASETS.get(dataset['type'])
+    return cfg.get('class_names') or getattr(kind, 'METAINFO', {}).get(
+        'classes', ())
+
+
+def file_name(name: str, taken: set[str]) -> str:
+    """What the files of a scan are called: none twice."""
+    path, _, place = name.partition('#')
+    stem = '_'.join([Path(path).stem.replace(' ', '_'), place]).rstrip('_')
+    unique, number = stem, 2
+    while unique in taken:
+        unique, number = f'{stem}_{number}', number + 1
+    taken.add(unique)
+    return unique
+
+
+def write_json(stem: Path, prediction: dict) -> Path:
+    """Write one prediction to ``STEM.json``."""
+    path = with_end(stem, '.json')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(prediction, indent=1) + '\n')
+    return path

@@ -1,0 +1,65 @@
+"""Boxes of mmdetection3d as arrays: gravity centres, each box once."""
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+
+class Detections(NamedTuple):
+    """Boxes of a scan.
+
+    Attributes:
+        boxes: (M, 7): gravity centre and extents in metres, z up; yaw in
+            radians, counter-clockwise from +x to +y seen from above.
+        labels: (M,) int.
+        scores: (M,), or None for true boxes.
+    """
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: Optional[np.ndarray] = None
+
+    def take(self, rows) -> 'Detections':
+        """Those of some rows."""
+        return Detections(*(x if x is None else x[rows] for x in self))
+
+    def titles(self, classes) -> list[str]:
+        """Class, and score if there is one, of each box."""
+        names = [classes[k] for k in self.labels]
+        if self.scores is None:
+            return names
+        return [f'{n} {s:.2f}' for n, s in zip(names, self.scores)]
+
+
+def found_boxes(pred, score: Optional[float] = None) -> Detections:
+    """The boxes of a prediction, best first.
+
+    A head may report a box once for each class, as the evaluation of VoteNet
+    and 3DETR wants it: here it has its best class alone.
+
+    Args:
+        pred: ``pred_instances_3d`` of a data sample: ``bboxes_3d``,
+            ``scores_3d``, ``labels_3d``.
+        score: Boxes below it are left out; None keeps all.
+    """
+    scores = pred.scores_3d.cpu().numpy()
+    order = np.argsort(-scores, kind='stable')
+    if score is not None:
+        order = order[scores[order] >= score]
+    found = Detections(
+        centered(pred.bboxes_3d), pred.labels_3d.cpu().numpy(),
+        scores).take(order)
+    _, first = np.unique(found.boxes.round(3), axis=0, return_index=True)
+    return found.take(np.sort(first))
+
+
+def true_boxes(annotation: dict) -> Detections:
+    """The boxes of ``eval_ann_info`` of a data sample."""
+    return Detections(
+        centered(annotation['gt_bboxes_3d']),
+        np.asarray(annotation['gt_labels_3d']))
+
+
+def centered(boxes) -> np.ndarray:
+    """Boxes of mmdetection3d (bottom centre) as (M, 7), gravity centre."""
+    tensor = boxes.tensor.cpu().numpy()
+    centers = boxes.gravity_center.cpu().numpy()
+    return np.concatenate([centers, tensor[:, 3:7]], axis=1)
