@@ -4,6 +4,7 @@ from typing import Optional
 import torch
 import torch.nn as nn
 from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmkd3d.ops import farthest_point_sample, gather
@@ -13,6 +14,7 @@ from ..modules.box_decoding import RawBoxes, decode_boxes
 from ..modules.point_mlp import on_rows, shared_mlp
 from ..modules.row_norm import RowBatchNorm
 from ..modules.three_detr_decoder import FourierPositions, ThreeDETRDecoder
+from .box_selection import select_boxes
 
 
 @MODELS.register_module()
@@ -150,7 +152,20 @@ class ThreeDETRHead(BaseModule):
         low, high = extrema(points)
         raw, query_xyz = self(feats, low, high)
         boxes = decode_boxes(raw, query_xyz, low, high).layer(-1)
-        raise NotImplementedError
+        selected = select_boxes(boxes, points, **self.test_cfg)
+        # mmdetection3d turns boxes the other way.
+        found = torch.cat([boxes.center, boxes.size, -boxes.angle[..., None]],
+                          dim=-1)  # (B, Q, 7)
+        return [
+            InstanceData(
+                bboxes_3d=sample.box_type_3d(
+                    scene[chosen.query],
+                    with_yaw=self.num_angle_bins > 1,
+                    origin=(0.5, 0.5, 0.5)),
+                scores_3d=chosen.scores,
+                labels_3d=chosen.labels)
+            for sample, scene, chosen in zip(data_samples, found, selected)
+        ]
 
     def _check(self, tokens: Tensor) -> None:
         """``ValueError`` if the tokens of a student do not fit."""
