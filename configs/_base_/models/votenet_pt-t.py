@@ -1,20 +1,8 @@
-# VoteNet on the small student: 256 patches of 32 points, each one a seed,
-# in metric coordinates.
-_base_ = './votenet_scannet.py'
+# VoteNet on the small student: each patch a seed, in metric coordinates.
+_base_ = ['./votenet_scannet.py', './scene_pt-t.py']
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmkd3d.PointTransformer',
-        embed_dims=128,
-        depth=4,
-        num_heads=4,
-        num_groups=256,
-        group_size=32,
-        patch_dims=(32, 64),
-        with_cls_token=False,
-        fps_rule='mmcv',
-        pos_scale='scene'),
+    backbone=dict(_delete_=True, **_base_.student),
     neck=dict(
         type='mmkd3d.TokensToSeeds',
         in_channels=128,

@@ -41,6 +41,7 @@ class ACTAutoencoder(BasePretrainer):
     Args:
         num_groups: Patches per cloud, G.
         group_size: Points per patch, K; a multiple of 4.
+        radius, fps_rule: See :class:`PatchGroup`; those of the student.
         patch_dims: Widths of the first MLP of :class:`PatchEmbed`.
         encoder_dims: Width of the patch embedding.
         token_dims: Width of the codes, C.
@@ -65,6 +66,8 @@ class ACTAutoencoder(BasePretrainer):
                  *,
                  num_groups: int = 64,
                  group_size: int = 32,
+                 radius: Optional[float] = None,
+                 fps_rule: str = 'pointnet2',
                  patch_dims: tuple = (128, 256),
                  encoder_dims: int = 384,
                  token_dims: int = 384,
@@ -82,7 +85,8 @@ class ACTAutoencoder(BasePretrainer):
         super().__init__(
             data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.embed_dims = decoder_dims
-        self.group = PatchGroup(num_groups, group_size)
+        self.group = PatchGroup(
+            num_groups, group_size, radius=radius, fps_rule=fps_rule)
         self.patch_embed = PatchEmbed(encoder_dims, local_dims=patch_dims)
         self.graph_encoder = DGCNN(
             encoder_dims, num_codes, edge_dims=edge_dims)

@@ -1,0 +1,32 @@
+# ACT's second stage on rooms: the encoder of 3DETR learns what the autoencoder
+# around a ViT says of masked patches.
+_base_ = [
+    '../_base_/models/act-autoencoder_vit-b16.py',
+    '../_base_/models/3detr_encoder.py',
+    '../_base_/datasets/scannet_scenes_unit.py',
+    '../_base_/schedules/pretrain_scenes_300e.py',
+    '../_base_/default_runtime.py'
+]
+
+model = dict(
+    _delete_=True,
+    type='ACT',
+    data_preprocessor=dict(
+        type='PointDataPreprocessor',
+        augments=[dict(type='RandomRotation', axis=2)]),
+    backbone=_base_.student,
+    decoder=dict(
+        type='MaskedDecoder',
+        embed_dims=256,
+        depth=2,
+        num_heads=4,
+        drop_path_rate=0.1),
+    masker=dict(type='RandomMasker', ratio=0.75),
+    loss=dict(type='CosineLoss'),
+    teacher=dict(
+        type='ACTTeacher',
+        autoencoder=dict(
+            _base_.model, num_groups=2048, group_size=64, radius=0.2),
+        checkpoint='work_dirs/act-autoencoder_vit-b16_1xb16-300e_scannet/'
+        'epoch_300.pth'))
+default_hooks = dict(checkpoint=dict(interval=10))
