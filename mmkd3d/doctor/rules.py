@@ -177,8 +177,9 @@ RULES = (
         'error', lambda env: within(env, 'numpy', least='2.4') and within(
             env, 'mmdet3d', below='1.5'),
         'TypeError: only 0-dimensional arrays can be converted to Python '
-        "scalars, from mmdet3d's indoor_eval (AP of ScanNet and SUN RGB-D).",
-        'pip install "numpy<2"'),
+        "scalars, from mmdet3d's IndoorMetric (AP of ScanNet and SUN RGB-D).",
+        "in configs: val_evaluator = dict(type='mmkd3d.IndoorMetric'), which "
+        'has the same numbers; or pip install "numpy<2"'),
     Rule(
         'warning', lambda env: within(env, 'numpy', least='2') and
         'nuscenes-devkit' in env.versions,

@@ -15,7 +15,10 @@ _PAIRS = 2**16
 _COMBINATIONS = 2**20
 
 
-def points_in_boxes(points: Tensor, boxes: Tensor) -> Tensor:
+def points_in_boxes(points: Tensor,
+                    boxes: Tensor,
+                    *,
+                    sides: bool = False) -> Tensor:
     """Find which boxes contain which points.
 
     The faces across z belong to the box, the side faces don't, as in mmcv.
@@ -23,6 +26,7 @@ def points_in_boxes(points: Tensor, boxes: Tensor) -> Tensor:
     Args:
         points: (B, N, 3) coordinates.
         boxes: (B, T, 7); z is the *bottom* of the box.
+        sides: The side faces belong to the box too.
 
     Returns:
         (B, N, T) bool.
@@ -31,13 +35,14 @@ def points_in_boxes(points: Tensor, boxes: Tensor) -> Tensor:
     middle, cos, sin = bottom + dz / 2, yaw.cos(), yaw.sin()  # (B, 1, T)
     inside = points.new_empty(
         (*points.shape[:2], boxes.shape[1]), dtype=torch.bool)
+    less = torch.le if sides else torch.lt
     step = max(1, _COMBINATIONS // max(1, boxes.shape[0] * boxes.shape[1]))
     for start in range(0, points.shape[1], step):
         part = points[:, start:start + step].float().unsqueeze(2)
         px, py, pz = part.unbind(-1)  # (B, n, 1)
         px, py = px - x, py - y
-        along = (px * cos + py * sin).abs() < dx / 2
-        across = (py * cos - px * sin).abs() < dy / 2
+        along = less((px * cos + py * sin).abs(), dx / 2)
+        across = less((py * cos - px * sin).abs(), dy / 2)
         height = (pz - middle).abs() <= dz / 2
         inside[:, start:start + step] = along & across & height
     return inside

@@ -1,0 +1,92 @@
+"""3DETR's crop of indoor scenes."""
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from mmkd3d.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+@dataclass
+class RandomCuboidCrop:
+    """Keep the points in a random cuboid, and the boxes with centres there.
+
+    First of the augmentations of 3DETR (spec 5), on the dense cloud: put it
+    before ``PointSample``. A try draws a fraction of the scene for each axis
+    and one point for the middle. If none of the tries succeeds the scene
+    stays as it is, as do those with fewer than ``min_points`` points. Of
+    boxes only ``gt_bboxes_3d`` and ``gt_labels_3d`` are cropped.
+
+    Args:
+        min_points: Points that must be left.
+        crop_range: Smallest and largest fraction; SUN RGB-D (0.75, 1).
+        aspect: For some two axes the smaller fraction must be this part of
+            the larger one, at least; SUN RGB-D 0.75.
+        num_tries: Tries.
+
+    Raises:
+        ValueError: Fractions out of order or not in (0, 1].
+    """
+
+    min_points: int = 30000
+    crop_range: tuple[float, float] = (0.5, 1.)
+    aspect: float = 0.8
+    num_tries: int = 100
+
+    def __post_init__(self):
+        low, high = self.crop_range
+        if not 0 < low <= high <= 1:
+            raise ValueError(
+                'RandomCuboidCrop: crop_range is the smallest and the largest '
+                'fraction of a scene to keep, 0 < smallest <= largest <= 1, '
+                f'got {self.crop_range}.')
+
+    def __call__(self, results: dict) -> dict:
+        """Crop ``points`` and what belongs to them.
+
+        Args:
+            results: ``points`` of mmdetection3d; ``gt_bboxes_3d`` with
+                ``gt_labels_3d``, ``pts_instance_mask`` and
+                ``pts_semantic_mask`` where there are any.
+        """
+        xyz = results['points'].coord.numpy()
+        if len(xyz) < self.min_points:
+            return results
+        boxes = results.get('gt_bboxes_3d')
+        centers = np.zeros((0, 3)) if boxes is None else (
+            boxes.gravity_center.numpy())
+        for _ in range(self.num_tries):
+            kept = self._try(xyz, centers)
+            if kept is not None:
+                return _crop(results, *kept)
+        return results
+
+    def _try(self, xyz: np.ndarray, centers: np.ndarray
+             ) -> Optional[tuple[np.ndarray, np.ndarray]]:
+        """Which points (N,) and boxes (M,) stay, None if it fails."""
+        fractions = np.random.uniform(*self.crop_range, size=3)
+        # Neighbours in size have the largest ratio.
+        ordered = np.sort(fractions)
+        if (ordered[:-1] / ordered[1:]).max() < self.aspect:
+            return None
+        half = (xyz.max(0) - xyz.min(0)) * fractions / 2
+        middle = xyz[np.random.randint(len(xyz))]
+        inside = (np.abs(xyz - middle) <= half).all(1)
+        if inside.sum() < self.min_points:
+            return None
+        left = xyz[inside]
+        held = ((centers >= left.min(0)) & (centers <= left.max(0))).all(1)
+        if len(centers) and not held.any():
+            return None
+        return inside, held
+
+
+def _crop(results: dict, points: np.ndarray, boxes: np.ndarray) -> dict:
+    for key in ('points', 'pts_instance_mask', 'pts_semantic_mask'):
+        if results.get(key) is not None:
+            results[key] = results[key][points]
+    for key in ('gt_bboxes_3d', 'gt_labels_3d'):
+        if results.get(key) is not None:
+            results[key] = results[key][boxes]
+    return results

@@ -1,0 +1,144 @@
+"""Random crops of indoor scenes."""
+import numpy as np
+import pytest
+import torch
+
+from mmkd3d.datasets.transforms.cuboid_crop import RandomCuboidCrop
+from mmkd3d.registry import TRANSFORMS
+
+pytest.importorskip('mmdet3d')
+
+
+def scene(num_points=600, num_boxes=5, seed=0):
+    """What mmdetection3d's loading leaves, with numbered points and boxes."""
+    from mmdet3d.structures import DepthInstance3DBoxes, DepthPoints
+    generator = torch.Generator().manual_seed(seed)
+    room = torch.tensor([6., 4., 2.5])
+    xyz = torch.rand(num_points, 3, generator=generator) * room
+    colour = torch.rand(num_points, 3, generator=generator)
+    centers = torch.rand(num_boxes, 3, generator=generator) * room
+    boxes = torch.cat([centers, torch.full((num_boxes, 3), .7)], 1)
+    return dict(
+        points=DepthPoints(
+            torch.cat([xyz, colour], 1), points_dim=6,
+            attribute_dims=dict(color=[3, 4, 5])),
+        gt_bboxes_3d=DepthInstance3DBoxes(
+            boxes, box_dim=6, with_yaw=False, origin=(.5, .5, .5)),
+        gt_labels_3d=np.arange(num_boxes),
+        pts_instance_mask=np.arange(num_points),
+        pts_semantic_mask=np.arange(num_points) % 7)
+
+
+def crop(**kwargs):
+    return RandomCuboidCrop(**{'min_points': 100, **kwargs})
+
+
+def extent(xyz):
+    return xyz.max(0) - xyz.min(0)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_what_is_kept_is_a_cuboid_with_its_boxes(seed):
+    np.random.seed(seed)
+    before = scene(seed=seed)
+    xyz = before['points'].coord.numpy()
+    labels = before['gt_labels_3d']
+    centers = before['gt_bboxes_3d'].gravity_center.numpy()
+    after = crop()(dict(before))
+    left, index = after['points'].coord.numpy(), after['pts_instance_mask']
+    assert 100 <= len(left) < len(xyz)
+    assert (extent(left) <= extent(xyz)).all()
+    # Same points, colours and labels, and all of those between its faces.
+    assert torch.equal(after['points'].tensor, before['points'].tensor[index])
+    assert (after['pts_semantic_mask'] == index % 7).all()
+    within = ((xyz >= left.min(0)) & (xyz <= left.max(0))).all(1)
+    assert within.nonzero()[0].tolist() == index.tolist()
+    held = ((centers >= left.min(0)) & (centers <= left.max(0))).all(1)
+    assert held.any()
+    assert after['gt_labels_3d'].tolist() == labels[held].tolist()
+    np.testing.assert_array_equal(
+        after['gt_bboxes_3d'].gravity_center.numpy(), centers[held])
+
+
+def test_fractions_lie_in_the_range_and_two_axes_are_alike(monkeypatch):
+    """Without a margin for the random middle: it stands in the centre."""
+    xyz = scene(num_points=4000)['points'].coord.numpy()
+    middle = np.abs(xyz - (xyz.max(0) + xyz.min(0)) / 2).sum(1).argmin()
+    monkeypatch.setattr(np.random, 'randint', lambda n: middle)
+    for _ in range(40):
+        after = crop(crop_range=(.5, .9))(scene(num_points=4000))
+        part = extent(after['points'].coord.numpy()) / extent(xyz)
+        assert (part < .92).all() and (part > .4).all()
+        ratios = [min(part[i], part[j]) / max(part[i], part[j])
+                  for i, j in ((0, 1), (0, 2), (1, 2))]
+        assert max(ratios) > .75  # 0.8, but points stop short of the faces
+
+
+@pytest.mark.parametrize('settings', [
+    dict(min_points=599),
+    dict(min_points=601),
+    dict(num_tries=0),
+    dict(aspect=1.1),
+])
+def test_scene_is_untouched_where_no_try_succeeds(settings):
+    before = scene()
+    parts = dict(before)
+    after = crop(**settings)(before)
+    assert after is before
+    assert all(after[key] is value for key, value in parts.items())
+
+
+def test_too_small_scenes_draw_nothing():
+    state = np.random.get_state()[1].tolist()
+    crop(min_points=601)(scene())
+    assert np.random.get_state()[1].tolist() == state
+
+
+def test_crop_without_a_box_is_refused():
+    """A box whose centre no crop can hold, outside of all points."""
+    from mmdet3d.structures import DepthInstance3DBoxes
+    before = scene(num_boxes=1)
+    before['gt_bboxes_3d'] = DepthInstance3DBoxes(
+        torch.tensor([[-5., -5, -5, 1, 1, 1, 0]]))
+    assert len(crop()(before)['points']) == 600
+
+
+def test_boxes_at_negative_places_are_filtered_too():
+    """3DETR asks for the sum of all numbers where it means their count."""
+    before = scene()
+    shift = torch.tensor([-50., -50., -50.])
+    for key in ('points', 'gt_bboxes_3d'):
+        before[key].translate(shift)
+    sizes = [len(crop()(dict(before))['gt_labels_3d']) for _ in range(10)]
+    assert min(sizes) < 5
+
+
+@pytest.mark.parametrize('remove', [False, True])
+def test_scene_without_boxes_is_cropped(remove):
+    before = scene(num_boxes=0)
+    if remove:
+        for key in ('gt_bboxes_3d', 'gt_labels_3d', 'pts_instance_mask',
+                    'pts_semantic_mask'):
+            del before[key]
+    after = crop()(before)
+    assert 100 <= len(after['points']) < 600
+    assert ('gt_bboxes_3d' in after) is not remove
+
+
+def test_draws_come_from_numpys_global_generator():
+    lengths = []
+    for seed in (3, 3, 4):
+        np.random.seed(seed)
+        lengths.append(len(crop()(scene())['points']))
+    assert lengths[0] == lengths[1] != lengths[2]
+
+
+def test_published_settings_are_the_default():
+    built = TRANSFORMS.build(dict(type='mmkd3d.RandomCuboidCrop'))
+    assert built == RandomCuboidCrop(30000, (.5, 1.), .8, 100)
+
+
+@pytest.mark.parametrize('crop_range', [(.9, .5), (0, 1), (.5, 1.5)])
+def test_impossible_fractions_are_an_error(crop_range):
+    with pytest.raises(ValueError, match='smallest <= largest'):
+        RandomCuboidCrop(crop_range=crop_range)
