@@ -48,7 +48,7 @@ train_dataloader = dict(
         ann_file='scannet_infos_train.pkl',
         pipeline=train_pipeline,
         filter_empty_gt=False,
-        metainfo={{_base_.metainfo}},
+        metainfo=_base_.metainfo,
         box_type_3d='Depth'))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -1,21 +1,22 @@
-# mmdetection3d's VoteNet for ScanNet on the hierarchical student: ours. Seeds
-# are the 1,024 tokens of the finest level, with all levels carried to them.
-_base_ = '../../point_mae/benchmarks/votenet_point-mae-pt-s_8xb8-36e_scannet-3d.py'
+# mmdetection3d's VoteNet for ScanNet with the hierarchical student as its
+# backbone.
+_base_ = [
+    'mmdet3d::votenet/votenet_8xb8_scannet-3d.py',
+    '../../_base_/students/i2p-mae.py'
+]
 
 model = dict(
     backbone=dict(
-        _delete_=True,
-        type='mmkd3d.PointM2AE',
-        level_dims=(96, 192, 384),
-        depths=(5, 5, 5),
-        num_heads=6,
-        num_groups=(1024, 512, 128),
-        group_sizes=(32, 16, 16),
-        radii=(0.4, 0.8, 1.6),
-        fps_rule='mmcv',
-        pos_scale='scene',
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/'
-            'epoch_301.pth')),
-    neck=dict(in_channels=(96, 192, 384), num_levels=3))
+        _delete_=True, num_groups=(1024, 512, 128), **_base_.student),
+    neck=dict(
+        type='mmkd3d.TokensToSeeds',
+        in_channels=(96, 192, 384),
+        out_channels=256,
+        num_levels=3))
+
+# VoteNet's learning rate is far too high for a pretrained transformer.
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.05)}))
+default_hooks = dict(checkpoint=dict(type='mmkd3d.CheckpointHook'))
+custom_hooks = [dict(type='mmkd3d.FiniteLossHook')]
+custom_imports = dict(imports=['mmkd3d'], allow_failed_imports=False)

@@ -1,23 +1,12 @@
 # mmdetection3d's VoteNet for ScanNet with our student as its backbone; data,
 # head, schedule and evaluation are those of mmdetection3d.
-_base_ = 'mmdet3d::votenet/votenet_8xb8_scannet-3d.py'
+_base_ = [
+    'mmdet3d::votenet/votenet_8xb8_scannet-3d.py',
+    '../../_base_/students/pt-s.py'
+]
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmkd3d.PointTransformer',
-        embed_dims=384,
-        depth=12,
-        num_heads=6,
-        num_groups=1024,
-        group_size=32,
-        with_cls_token=False,
-        fps_rule='mmcv',
-        pos_scale='scene',
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/point-mae_pt-s_1xb128-300e_shapenet55/'
-            'epoch_301.pth')),
+    backbone=dict(_delete_=True, num_groups=1024, **_base_.student),
     neck=dict(
         type='mmkd3d.TokensToSeeds', in_channels=384, out_channels=256))
 

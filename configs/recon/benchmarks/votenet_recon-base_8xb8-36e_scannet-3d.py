@@ -1,24 +1,18 @@
-# mmdetection3d's VoteNet for ScanNet on the local stream of ReCon's student.
-_base_ = '../../point_mae/benchmarks/votenet_point-mae-pt-s_8xb8-36e_scannet-3d.py'
+# mmdetection3d's VoteNet for ScanNet with the local stream of ReCon's student
+# as its backbone.
+_base_ = [
+    'mmdet3d::votenet/votenet_8xb8_scannet-3d.py',
+    '../../_base_/students/recon-base.py'
+]
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmkd3d.ReConTransformer',
-        embed_dims=384,
-        depth=12,
-        num_heads=6,
-        num_groups=1024,
-        group_size=32,
-        global_tokens=(),
-        fps_rule='mmcv',
-        pos_scale='scene',
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/'
-            'epoch_301.pth',
-            # The stream of the global tokens is not used.
-            allow_unexpected=[
-                'global_', *(f'blocks.{i}.{part}_contrast.' for i in range(12)
-                             for part in ('norm1', 'norm2', 'attn', 'mlp'))
-            ])))
+    backbone=dict(_delete_=True, num_groups=1024, **_base_.student),
+    neck=dict(
+        type='mmkd3d.TokensToSeeds', in_channels=384, out_channels=256))
+
+# VoteNet's learning rate is far too high for a pretrained transformer.
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.05)}))
+default_hooks = dict(checkpoint=dict(type='mmkd3d.CheckpointHook'))
+custom_hooks = [dict(type='mmkd3d.FiniteLossHook')]
+custom_imports = dict(imports=['mmkd3d'], allow_failed_imports=False)

@@ -1,0 +1,7 @@
+_base_ = 'mmdet3d::_base_/default_runtime.py'
+
+sync_bn = 'torch'  # norms of several GPUs see the whole batch, as published
+default_hooks = dict(
+    checkpoint=dict(type='mmkd3d.CheckpointHook', interval=10))
+custom_hooks = [dict(type='mmkd3d.FiniteLossHook')]
+custom_imports = dict(imports=['mmkd3d'], allow_failed_imports=False)

@@ -1,0 +1,16 @@
+# The hierarchical student, as it reads rooms (see pt-s.py). Detectors take the
+# tokens of the finest level, to which the others are carried (TokensToSeeds);
+# they add the numbers of groups.
+student = dict(
+    type='mmkd3d.PointM2AE',
+    level_dims=(96, 192, 384),
+    depths=(5, 5, 5),
+    num_heads=6,
+    group_sizes=(32, 16, 16),
+    radii=(0.4, 0.8, 1.6),
+    fps_rule='mmcv',
+    pos_scale='scene',
+    init_cfg=dict(
+        type='Pretrained',
+        checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/'
+        'epoch_301.pth'))
