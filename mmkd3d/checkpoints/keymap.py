@@ -65,6 +65,8 @@ class KeyMap(NamedTuple):
         optional: Prefixes of our keys that a model may lack.
         entry: Where the published file holds its state dict.
         input_spec: What it was trained on.
+        partial: Whether only a part of the file is known: its other keys are
+            dropped too.
     """
     stage: str
     marks: Sequence[str]
@@ -72,6 +74,7 @@ class KeyMap(NamedTuple):
     optional: Sequence[str] = ()
     entry: str = 'base_model'
     input_spec: InputSpec = InputSpec()
+    partial: bool = False
 
 
 def under(source: str, target: str, rules: Sequence[Rule]) -> tuple:

@@ -2,7 +2,8 @@
 
 One :class:`KeyMap` for each kind of published file, in ``maps/``. Every key
 of a file must match a rule: it is renamed, or known to be dropped, or it is
-an error. The way back gives the published file again.
+an error (but for a map that is ``partial``). The way back gives the published
+file again.
 """
 from typing import Optional, Sequence
 
@@ -51,7 +52,9 @@ def convert(state: dict, source: str) -> tuple[dict, dict]:
     """
     source_map = key_map(source)
     ours, dropped, unknown = rename(state, source_map.rules)
-    if unknown:
+    if source_map.partial:
+        dropped += unknown
+    elif unknown:
         raise ValueError(
             f'{len(unknown)} keys do not belong to a file of source {source}: '
             f'{", ".join(unknown[:5])} ... Is it another kind of file, or is '

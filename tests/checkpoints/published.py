@@ -1,12 +1,13 @@
 """Small state dicts with the keys and kinds of shapes of published files.
 
 Written down from the published layouts (``spec/act.md``, section 10,
-``spec/recon.md``, section 9, and ``spec/i2p_mae.md``, section 13), not made
-from the key maps that they test.
+``spec/recon.md``, section 9, ``spec/i2p_mae.md``, section 13, and
+``spec/detection.md``, sections 1.8 and 8.1), not made from the key maps that
+they test.
 """
 import torch
 
-from tests.checkpoints import published_m2ae
+from tests.checkpoints import published_m2ae, published_three_detr
 from tests.checkpoints.layers import (batch_norm, block, classifier_head,
                                       linear, norm, patch_embed, pos_embed,
                                       under)
@@ -259,7 +260,8 @@ def small_files() -> dict[str, dict]:
         recon_twotower_classifier=recon_twotower_classifier(),
         recon_partseg=recon_student() | segmentor_head(
             '', has_label=True, C=6),
-        **published_m2ae.small_files())
+        **published_m2ae.small_files(),
+        **published_three_detr.small_files())
 
 
 with torch.random.fork_rng(devices=[]):

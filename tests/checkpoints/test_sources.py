@@ -150,6 +150,30 @@ NAMES = (
     ('label_conv.0.weight', 'head.label.0.weight', 'point_m2ae_partseg'),
     ('bns3.bias', 'head.mlp.8.bias', 'point_m2ae_partseg'),
     ('convs4.weight', 'head.mlp.10.weight', 'point_m2ae_partseg'),
+    ('pre_encoder.mlp_module.layer2.conv.weight',
+     'backbone.pre_encoder.mlp.6.weight', 'three_detr'),
+    ('pre_encoder.mlp_module.layer1.bn.bn.running_var',
+     'backbone.pre_encoder.mlp.4.running_var', 'three_detr_m'),
+    ('encoder.layers.2.self_attn.in_proj_weight',
+     'backbone.blocks.2.self_attn.in_proj_weight', 'three_detr'),
+    ('encoder.interim_downsampling.mlp_module.layer0.conv.weight',
+     'backbone.downsample.mlp.0.weight', 'three_detr_m'),
+    ('encoder_to_decoder_projection.layers.6.weight',
+     'bbox_head.projection.6.weight', 'three_detr'),
+    ('pos_embedding.gauss_B', 'bbox_head.positions.gauss_B', 'three_detr'),
+    ('query_projection.layers.2.bias', 'bbox_head.query_projection.2.bias',
+     'three_detr'),
+    ('decoder.layers.7.multihead_attn.out_proj.bias',
+     'bbox_head.decoder.layers.7.multihead_attn.out_proj.bias', 'three_detr'),
+    ('decoder.norm.weight', 'bbox_head.decoder.norm.weight', 'three_detr'),
+    ('mlp_heads.sem_cls_head.layers.8.bias', 'bbox_head.mlps.cls.8.bias',
+     'three_detr'),
+    ('mlp_heads.angle_residual_head.layers.4.weight',
+     'bbox_head.mlps.angle_res.4.weight', 'three_detr_m'),
+    ('transformer_q.encoder.mlp_module.layer0.conv.weight',
+     'backbone.pre_encoder.mlp.0.weight', 'maskpoint'),
+    ('transformer_q.blocks.layers.1.linear2.bias',
+     'backbone.blocks.1.linear2.bias', 'maskpoint'),
 )
 
 # Parity case: the source of its weights.
@@ -181,6 +205,10 @@ CASES = {
     'i2p_mae/cls_modelnet40': 'point_m2ae_classifier',
     'i2p_mae/cls_scanobjectnn': 'point_m2ae_classifier',
     'i2p_mae/part_segmentation': 'point_m2ae_partseg',
+    'detection/3detr_scannet_small': 'three_detr',
+    'detection/3detr_scannet_full': 'three_detr',
+    'detection/3detr_sunrgbd_color_small': 'three_detr',
+    'detection/3detr_m_scannet_small': 'three_detr_m',
 }
 
 
@@ -276,7 +304,8 @@ def test_no_rule_hides_another(source):
                     if a != b and covers(a, b)]
 
 
-@pytest.mark.parametrize('source', SOURCES)
+@pytest.mark.parametrize(
+    'source', [s for s in SOURCES if not SOURCES[s].partial])
 @pytest.mark.parametrize(
     'key', ['surprise', 'norm', 'cls_token_2', 'encoder.third_conv.0.bias'])
 def test_unknown_keys_are_errors(source, key):
@@ -289,6 +318,17 @@ def test_unknown_keys_are_errors(source, key):
         to_published(ours, source)
     with pytest.raises(ValueError, match=key):
         our_name(key, source)
+
+
+def test_what_is_not_known_of_a_partial_file_is_dropped_by_name():
+    own = PUBLISHED['maskpoint']
+    state = dict(own, **{'transformer_q.norm.weight': torch.ones(6)})
+    assert detect(state) == 'maskpoint'
+    ours, meta = convert(state, 'maskpoint')
+    assert meta['dropped'] == ['transformer_q.norm.weight']
+    assert_same(to_published(ours, 'maskpoint'), own)
+    with pytest.raises(ValueError, match='maskpoint .*head.surprise'):
+        to_published({'head.surprise': torch.ones(1)}, 'maskpoint')
 
 
 def test_kinds_of_files_are_not_mistaken_for_each_other():

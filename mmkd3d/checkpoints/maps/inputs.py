@@ -10,6 +10,6 @@ SHAPENETPART = SHAPENET_2K
 S3DIS = InputSpec(2048, 3, 'none', 'm', 'z')
 # ModelNet40, in the unit sphere, or ScanObjectNN, as stored.
 OBJECTS = InputSpec(None, 3, None, None, 'y')
-# Rooms in metres, z up; 40,000 points in ScanNet, 20,000 in SUN RGB-D, with
-# or without colours (detection, section 1).
-SCENES = InputSpec(None, None, 'none', 'm', 'z')
+# Rooms in metres: 40,000 points in ScanNet, 20,000 in SUN RGB-D (detection,
+# section 1).
+SCENES = InputSpec(None, 3, 'none', 'm', 'z')

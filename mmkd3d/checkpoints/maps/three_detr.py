@@ -1,4 +1,5 @@
 """3DETR and 3DETR-m; MaskPoint, which pretrains their encoder."""
+from ..input_spec import InputSpec
 from ..keymap import KeyMap, Rule, under
 from .inputs import SCENES
 
@@ -45,4 +46,14 @@ MAPS = dict(
                             'backbone.downsample.'),
         entry='model',
         input_spec=SCENES),
+    # The pretraining. What it has beside the encoder is not described (a
+    # position MLP and a norm, a decoder, ...), and no detector starts from
+    # it. A detector finetuned from it is a file of 3DETR.
+    maskpoint=KeyMap(
+        'pretrain', ('transformer_q.encoder.mlp_module.',
+                     'transformer_q.blocks.layers.'),
+        (*pointnet('transformer_q.encoder.', 'backbone.pre_encoder.'),
+         Rule('transformer_q.blocks.layers.', 'backbone.blocks.')),
+        input_spec=InputSpec(20000, 3, 'unit_sphere'),
+        partial=True),
 )
