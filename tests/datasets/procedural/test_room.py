@@ -3,6 +3,7 @@ import pytest
 
 from mmkd3d.datasets import scannet_layout
 from mmkd3d.datasets.procedural import scan as scanning
+from mmkd3d.datasets.procedural.catalogue import CATEGORIES
 from mmkd3d.datasets.procedural.frames import (DEPTH_SIZE, intrinsics,
                                                look_from, render)
 from mmkd3d.datasets.procedural.room import (DETECTION_CLASSES, NYU40,
@@ -106,3 +107,9 @@ def test_rendered_depth_lies_on_the_surfaces(rooms):
     from scipy.spatial import cKDTree
     gap = cKDTree(cloud.points).query(points)[0]
     assert np.quantile(gap, .95) < .1
+
+
+def test_every_piece_of_furniture_can_be_built_many_times():
+    for category in CATEGORIES.values():
+        for seed in range(300):
+            assert category.build(np.random.default_rng(seed))

@@ -74,3 +74,26 @@ def test_packing_rejects_bad_points():
     bad = dict(points=np.full((3, 3), np.inf), sample_id='it_is_me')
     with pytest.raises(ValueError, match='it_is_me'):
         run(bad, type='PackPoints')
+
+
+def test_a_scan_becomes_a_cloud_that_stands_on_the_floor():
+    DepthPoints = pytest.importorskip('mmdet3d.structures').DepthPoints
+    xyz = np.random.default_rng(0).uniform((3, -8, 1), (9, -4, 3), (50, 3))
+    raw = np.concatenate([xyz, np.full((50, 1), 7.)], 1).astype(np.float32)
+    results = dict(
+        points=DepthPoints(raw, points_dim=4),
+        lidar_points=dict(lidar_path='room.bin'))
+    out = run(results, type='SceneToCloud')
+    got = out['points']
+    assert got.dtype == np.float32 and out['sample_id'] == 'room.bin'
+    low, high = got[:, :3].min(0), got[:, :3].max(0)
+    np.testing.assert_allclose(low[:2], -high[:2], atol=1e-5)
+    np.testing.assert_allclose(low[2], 0, atol=1e-6)
+    np.testing.assert_allclose(  # metres stay
+        np.ptp(got[:, :3], axis=0), np.ptp(xyz, axis=0), atol=1e-5)
+    np.testing.assert_array_equal(got[:, 3], 7)
+
+
+def test_points_that_are_not_those_of_mmdetection3d():
+    with pytest.raises(ValueError, match='LoadPointsFromFile'):
+        run(dict(points=np.zeros((4, 3))), type='SceneToCloud')
