@@ -12,9 +12,14 @@ SUNRGBD = ('bed', 'table', 'sofa', 'chair', 'toilet', 'desk', 'dresser',
 
 
 def write_scannet(root: Path) -> None:
-    """``data/scannet``: two rooms to train on, one to test on."""
-    write_toy_rooms(
-        root / 'data/scannet', num_train=2, num_val=1, num_points=1500)
+    """``data/scannet``: two rooms to train on, one to test on.
+
+    The segmentation configs of mmdetection3d 1.4 name the root twice for
+    ``scene_idxs``, once too often: so it is found twice.
+    """
+    out = root / 'data/scannet'
+    write_toy_rooms(out, num_train=2, num_val=1, num_points=1500)
+    (out / 'data').symlink_to(root / 'data')
 
 
 def write_sunrgbd(root: Path) -> None:

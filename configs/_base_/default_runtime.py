@@ -9,7 +9,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
         type='mmkd3d.CheckpointHook', interval=1, max_keep_ckpts=3),
-    classes=dict(type='mmkd3d.CheckClassesHook'))
+    classes=dict(type='mmkd3d.CheckClassesHook'),
+    visualization=dict(type='mmkd3d.DetectionVisualizationHook'))
 custom_hooks = [
     dict(type='mmkd3d.ReseedHook'),
     dict(type='mmkd3d.FiniteLossHook'),

@@ -12,7 +12,8 @@ class CheckClassesHook(Hook):
     """Compare the classes of model and data sets before the first batch.
 
     A model may have ``check_classes(metainfo)``, which raises a ``ValueError``
-    where the data set is not one for it; others pass. Data sets that are
+    where the data set is not one for it; a detector of mmdetection3d must
+    have as many classes as the data set; others pass. Data sets that are
     trained on and evaluated on, in one run or by way of a checkpoint, name
     the same classes in the same order.
 
@@ -44,10 +45,19 @@ class CheckClassesHook(Hook):
         if is_model_wrapper(model):
             model = model.module
         model = getattr(model, 'decode_head', model)  # of EncoderDecoder3D
-        if not hasattr(model, 'check_classes'):
-            return
-        model.check_classes(getattr(dataset, 'metainfo', {}))
         classes = _classes(dataset)
+        number = getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
+        if hasattr(model, 'check_classes'):
+            model.check_classes(getattr(dataset, 'metainfo', {}))
+        elif number is None:
+            return
+        elif classes and len(classes) != number:
+            raise ValueError(
+                f'The data set has {len(classes)} classes, the head of the '
+                f'{type(model).__name__} has num_classes={number}: make the '
+                'two agree (metainfo=dict(classes=[...]) of the data sets, '
+                'model.bbox_head.num_classes; a VoteHead also has num_sizes '
+                'and mean_sizes of as many).')
         if classes and self.trained_on and classes != self.trained_on:
             k = next(k for k, (a, b) in enumerate(
                 zip((*self.trained_on, None), (*classes, None))) if a != b)
