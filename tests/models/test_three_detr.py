@@ -289,7 +289,7 @@ def test_training_in_half_precision(backbone):
 
 def test_fewer_tokens_than_queries():
     model = detector(num_queries=25)
-    with pytest.raises(ValueError, match='num_queries=25 .*24 tokens.*num_gro'):
+    with pytest.raises(ValueError, match='25 .*24 tokens.*num_groups'):
         model(dict(points=list(rooms())), mode='tensor')
 
 

@@ -1,4 +1,6 @@
 """3DETR's encoder, plain and masked, and its layers."""
+import copy
+
 import pytest
 import torch
 import torch.nn as nn
@@ -8,6 +10,9 @@ from mmkd3d.models.modules.detr_layers import (DecoderLayer, EncoderLayer,
                                                attend)
 from mmkd3d.models.modules.patch_pointnet import PatchPointNet
 from mmkd3d.registry import MODELS
+from tests.models.test_act import act, cloud
+from tests.models.test_concept_distillation import CONFIG, REBUILD, shapes
+from tests.models.test_pretrainers import STUDENT
 
 SMALL = dict(
     embed_dims=16, depth=3, num_heads=2, ffn_dims=8, num_groups=32,
@@ -252,6 +257,35 @@ def test_it_is_pretrained_with_masked_patches():
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.8 * losses[0]
+
+
+def assert_trained(model, losses):
+    """The gradient reaches all that is trained."""
+    model.parse_losses(losses)[0].backward()
+    assert not [name for name, p in model.named_parameters()
+                if p.requires_grad and (p.grad is None or not p.grad.any())]
+
+
+def test_it_is_a_student_of_act():
+    size = {k: STUDENT[k] for k in ('embed_dims', 'num_groups', 'group_size')}
+    student = dict(
+        dict(SMALL, **size), type='mmkd3d.ThreeDETREncoder', with_pos=True,
+        with_norm=True)
+    model = act(backbone=student)
+    assert_trained(model, model(dict(points=cloud()), mode='loss'))
+    with pytest.raises(ValueError, match='with_cls_token=True'):
+        act(backbone=student, shallow_layer=0)
+
+
+def test_it_is_a_student_of_concept_distillation():
+    student = dict(
+        dict(SMALL, embed_dims=24), type='mmkd3d.ThreeDETREncoder',
+        with_pos=True, with_norm=True)
+    for more in ({}, REBUILD):
+        model = MODELS.build(
+            copy.deepcopy(dict(CONFIG, backbone=student, **more)))
+        model.fit_targets(model.target(shapes(16), None).flatten(0, 1))
+        assert_trained(model, model(dict(points=shapes(4)), mode='loss'))
 
 
 def test_masked_patches_count_in_the_norms_and_nowhere_else():

@@ -18,8 +18,6 @@ class FourierPositions(nn.Module):
         embed_dims: Width, C, even.
     """
 
-    gauss_B: Tensor  # noqa: N815 - the published name
-
     def __init__(self, embed_dims: int):
         super().__init__()
         self.register_buffer('gauss_B', torch.randn(3, embed_dims // 2))
