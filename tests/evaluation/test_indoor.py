@@ -14,7 +14,7 @@ old_numpy = pytest.mark.skipif(
 
 
 def rooms_with(classes_of_detections):
-    """Two rooms with a chair (2) and a sofa (3), all found; more detections."""
+    """Two rooms with a chair (2) and a sofa (3), found; more detections."""
     from mmdet3d.structures import DepthInstance3DBoxes
     box = torch.tensor([[0., 0, 0, 1, 1, 1, 0], [3, 0, 0, 2, 2, 2, 0]])
     results = []

@@ -165,12 +165,14 @@ def test_points_in_boxes_equals_loop(monkeypatch):
     assert torch.equal(ops.points_in_boxes(points, boxes), expected)
 
 
-def test_horizontal_faces_belong_to_the_box_and_side_faces_do_not():
+def test_horizontal_faces_belong_to_the_box_and_side_faces_if_asked():
     box = torch.tensor([[[1., 2., 0.5, 2., 4., 1., 0.]]])
     points = torch.tensor([[[1., 2., 0.5], [1., 2., 1.5], [2., 2., 1.],
                             [1., 4., 1.], [1., 2., 1.5001]]])
     inside = ops.points_in_boxes(points, box)[0, :, 0]
     assert inside.tolist() == [True, True, False, False, False]
+    inside = ops.points_in_boxes(points, box, sides=True)[0, :, 0]
+    assert inside.tolist() == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize('rotated', [True, False])

@@ -40,7 +40,8 @@ class ThreeDETRCriterion(nn.Module):
         no_object_weight: Of queries without a box in the class loss.
 
     Raises:
-        ValueError: An unknown weight.
+        ValueError: An unknown loss weight.
+        TypeError: An unknown weight of the matching.
     """
 
     def __init__(self,
