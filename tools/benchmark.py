@@ -4,10 +4,11 @@ import argparse
 
 import torch
 
-from mmkd3d.benchmarks import i2p_mae, ops, recon, step
+from mmkd3d import get_model
+from mmkd3d.benchmarks import i2p_mae, memory, ops, recon, step
 from mmkd3d.benchmarks.act import ACTStage
 from mmkd3d.benchmarks.i2p_mae import I2PMAEStep
-from mmkd3d.benchmarks.measure import markdown_table
+from mmkd3d.benchmarks.measure import format_bytes, markdown_table
 from mmkd3d.benchmarks.recon import ReConStep
 
 METHODS = dict(
@@ -60,6 +61,23 @@ def run_targets(args: argparse.Namespace) -> None:
     print(markdown_table(i2p_mae.TARGET_HEADER, rows))
 
 
+def run_memory(args: argparse.Namespace) -> None:
+    model = get_model(args.config).train().to(args.device)
+    rows, total, peak = memory.run(
+        model,
+        num_points=2048 if args.quick else args.points,
+        batch_size=args.batch_size,
+        device=args.device)
+    print(f'{args.config}: what a training step keeps for its backward pass, '
+          f'bf16 autocast, {describe(args.device)}.\n')
+    header = [name.format(args.batch_size) for name in memory.HEADER]
+    print(markdown_table(header, rows))
+    found = 'not measured, this is no GPU' if peak is None else (
+        format_bytes(peak))
+    print(f'\nA batch of {args.batch_size} needs {total / 2**30:.1f} GiB and '
+          f'what one operation works with. Peak of a step: {found}.')
+
+
 def describe(device: str) -> str:
     where = f'{device}, {torch.get_num_threads()} CPU threads'
     if device.startswith('cuda'):
@@ -89,7 +107,8 @@ def main(argv=None):
         '  python tools/benchmark.py pretrain recon --batch-size 8\n'
         '  python tools/benchmark.py pretrain i2p_mae --threads 2\n'
         '  python tools/benchmark.py contrast --batch-size 128\n'
-        '  python tools/benchmark.py targets --batch-size 8')
+        '  python tools/benchmark.py targets --batch-size 8\n'
+        '  python tools/benchmark.py memory 3detr_1xb8-1080e_scannet-3d')
     commands = parser.add_subparsers(required=True)
     ops = commands.add_parser(
         'ops', help='operators against their naive form and compiled mmcv')
@@ -133,6 +152,15 @@ def main(argv=None):
         '--batch-size', type=int, default=8, help='shapes; default 8')
     add_common(targets)
     targets.set_defaults(run=run_targets)
+    memory_of = commands.add_parser(
+        'memory', help='what a training step of a detector keeps')
+    memory_of.add_argument('config', help='name of a shipped config')
+    memory_of.add_argument(
+        '--batch-size', type=int, default=8, help='rooms; default 8')
+    memory_of.add_argument(
+        '--points', type=int, default=40000, help='of a room; default 40000')
+    add_common(memory_of)
+    memory_of.set_defaults(run=run_memory)
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)

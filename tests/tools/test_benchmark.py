@@ -108,3 +108,12 @@ def test_quick_benchmark_of_the_targets_prints_both_forms(benchmark):
     _, rows = benchmark('targets')
     assert [row[0] for row in rows] == ['whole maps', 'ours']
     assert rows[0][2] == '1.0x'
+
+
+def test_memory_of_a_detector_prints_its_parts_and_their_sum(benchmark):
+    pytest.importorskip('mmdet3d')
+    header, rows = benchmark('memory', 'votenet_toy')
+    assert header[-1] == 'batch 2, computed'
+    assert [row[0] for row in rows][-2:] == ['weights, gradients, AdamW', 'all']
+    *parts, whole = (int(row[-1].removesuffix(' MiB')) for row in rows)
+    assert sum(parts) == pytest.approx(whole, abs=len(parts) / 2)

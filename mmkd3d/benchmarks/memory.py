@@ -1,0 +1,143 @@
+"""What the training step of a detector keeps for its backward pass."""
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn as nn
+from mmengine.structures import InstanceData
+
+from .measure import format_bytes, peak_memory, reset_peak
+
+HEADER = ('part', 'batch 1', 'per scene', 'batch {}, computed')
+STATE = 16  # bytes of a parameter: weight, gradient, two moments of AdamW
+
+
+class SavedTensors:
+    """Bytes that autograd keeps, by the part of the model that runs.
+
+    Memory that is shared counts once; that of parameters not at all.
+    """
+
+    def __init__(self, model: nn.Module):
+        self.bytes = Counter()
+        self._seen = {p.untyped_storage().data_ptr()
+                      for p in model.parameters()}
+        self._kept = []  # so that no address is used twice
+        self._running = ['rest']
+
+    @contextmanager
+    def of(self, parts: dict[str, nn.Module]) -> Iterator[None]:
+        """Count what is saved inside, for parts that run one in another."""
+        handles = []
+        for name, part in parts.items():
+            handles += [
+                part.register_forward_pre_hook(
+                    lambda *_, name=name: self._running.append(name)),
+                part.register_forward_hook(
+                    lambda *_: self._running.pop() and None)
+            ]
+        with torch.autograd.graph.saved_tensors_hooks(self._pack, lambda x: x):
+            yield
+        for handle in handles:
+            handle.remove()
+
+    def _pack(self, x: torch.Tensor) -> torch.Tensor:
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in self._seen:
+            self._seen.add(storage.data_ptr())
+            self._kept.append(storage)
+            self.bytes[self._running[-1]] += storage.nbytes()
+        return x
+
+
+def run(model: nn.Module, *, num_points: int, batch_size: int,
+        device: str) -> tuple[list[list[str]], int, int | None]:
+    """Rows of a table, bytes in all, and the peak where it can be measured.
+
+    The losses of one and of two made-up scenes are computed under bf16
+    autocast. What they save grows linearly with the batch, so that larger
+    ones follow.
+
+    Args:
+        model: A detector of mmdetection3d in train mode, on ``device``.
+        num_points: Points of a scene.
+        batch_size: Scenes of the batch that is asked for.
+        device: 'cpu', 'cuda', ...
+
+    Returns:
+        The rows; bytes of that batch with weights, gradients and AdamW; and
+        on a GPU the peak of a whole step of that batch, else None.
+    """
+    one, two = (saved_bytes(model, n, num_points, device) for n in (1, 2))
+    each = {part: two[part] - one[part] for part in one}
+    whole = {part: one[part] + (batch_size - 1) * each[part] for part in one}
+    state = STATE * sum(p.numel() for p in model.parameters())
+    rows = [[part, *map(format_bytes, (one[part], each[part], whole[part]))]
+            for part in one]
+    rows.append(['weights, gradients, AdamW', *[format_bytes(state)] * 3])
+    total = state + sum(whole.values())
+    rows.append(['all', format_bytes(state + sum(one.values())),
+                 format_bytes(sum(each.values())), format_bytes(total)])
+    peak = None
+    if device.startswith('cuda'):
+        before = reset_peak(True)
+        loss_of(model, batch_size, num_points, device).backward()
+        peak = peak_memory(True) - before + state
+    return rows, total, peak
+
+
+def saved_bytes(model: nn.Module, batch_size: int, num_points: int,
+                device: str) -> Counter:
+    """Bytes saved by each part of a model for the losses of a batch."""
+    parts = {}
+    for name, part in model.named_children():
+        if name == 'backbone':
+            parts.update((f'{name}.{n}', m) for n, m in part.named_children())
+        parts[name] = part
+    saved = SavedTensors(model)
+    with saved.of(parts):
+        # the loss is kept, or its graph would be freed with it
+        loss = loss_of(model, batch_size, num_points, device)
+    assert loss.requires_grad
+    return saved.bytes
+
+
+def loss_of(model: nn.Module, batch_size: int, num_points: int,
+            device: str) -> torch.Tensor:
+    """The loss of made-up rooms, under bf16 autocast."""
+    batch = model.data_preprocessor(
+        rooms(batch_size, num_points), training=True)
+    with torch.autocast(device.split(':')[0], torch.bfloat16):
+        losses = model(**batch, mode='loss')
+    return model.parse_losses(losses)[0]
+
+
+def rooms(batch_size: int, num_points: int, num_boxes: int = 8) -> dict:
+    """Points in rooms of 6 x 5 x 3 m, with boxes of class 0."""
+    from mmdet3d.structures import (DepthInstance3DBoxes, Det3DDataSample,
+                                    PointData)
+    generator = torch.Generator().manual_seed(0)
+    size = torch.tensor([6., 5., 3.])
+    points, samples = [], []
+    for _ in range(batch_size):
+        points.append(torch.rand(num_points, 3, generator=generator) * size)
+        centers = torch.rand(num_boxes, 3, generator=generator) * size
+        boxes = DepthInstance3DBoxes(
+            torch.cat([centers, torch.ones(num_boxes, 3)], dim=1),
+            box_dim=6,
+            with_yaw=False,
+            origin=(0.5, 0.5, 0.5))
+        sample = Det3DDataSample(
+            metainfo=dict(box_type_3d=DepthInstance3DBoxes))
+        sample.gt_instances_3d = InstanceData(
+            bboxes_3d=boxes,
+            labels_3d=torch.zeros(num_boxes, dtype=torch.long))
+        offset = (points[-1][:, None] - centers).abs().amax(dim=2)
+        nearest, index = offset.min(dim=1)
+        inside = nearest < 0.5
+        sample.gt_pts_seg = PointData(
+            pts_instance_mask=torch.where(inside, index + 1, 0),
+            pts_semantic_mask=torch.where(inside, 0, 40))
+        samples.append(sample)
+    return dict(inputs=dict(points=points), data_samples=samples)
