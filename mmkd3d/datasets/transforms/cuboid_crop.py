@@ -50,33 +50,36 @@ class RandomCuboidCrop:
                 ``gt_labels_3d``, ``pts_instance_mask`` and
                 ``pts_semantic_mask`` where there are any.
         """
-        xyz = results['points'].coord.numpy()
-        if len(xyz) < self.min_points:
+        if len(results['points']) < self.min_points:
             return results
+        # Whole columns: most tries fail on the first axes.
+        xyz = np.ascontiguousarray(results['points'].coord.numpy().T)
+        extent = np.ptp(xyz, axis=1)
         boxes = results.get('gt_bboxes_3d')
         centers = np.zeros((0, 3)) if boxes is None else (
             boxes.gravity_center.numpy())
         for _ in range(self.num_tries):
-            kept = self._try(xyz, centers)
+            kept = self._try(xyz, extent, centers)
             if kept is not None:
                 return _crop(results, *kept)
         return results
 
-    def _try(self, xyz: np.ndarray, centers: np.ndarray
+    def _try(self, xyz: np.ndarray, extent: np.ndarray, centers: np.ndarray
              ) -> Optional[tuple[np.ndarray, np.ndarray]]:
-        """Which points (N,) and boxes (M,) stay, None if it fails."""
+        """Which of points (3, N) and boxes (M, 3) stay; None if it fails."""
         fractions = np.random.uniform(*self.crop_range, size=3)
         # Neighbours in size have the largest ratio.
         ordered = np.sort(fractions)
         if (ordered[:-1] / ordered[1:]).max() < self.aspect:
             return None
-        half = (xyz.max(0) - xyz.min(0)) * fractions / 2
-        middle = xyz[np.random.randint(len(xyz))]
-        inside = (np.abs(xyz - middle) <= half).all(1)
-        if inside.sum() < self.min_points:
-            return None
-        left = xyz[inside]
-        held = ((centers >= left.min(0)) & (centers <= left.max(0))).all(1)
+        middle = xyz[:, np.random.randint(xyz.shape[1])]
+        inside = True
+        for x, place, half in zip(xyz, middle, extent * fractions / 2):
+            inside = inside & (np.abs(x - place) <= half)
+            if np.count_nonzero(inside) < self.min_points:
+                return None
+        left = xyz[:, inside]
+        held = ((centers >= left.min(1)) & (centers <= left.max(1))).all(1)
         if len(centers) and not held.any():
             return None
         return inside, held
