@@ -40,7 +40,11 @@ class BasePointBackbone(StrictInitModule):
                patches: Patches,
                mask: Optional[Tensor] = None,
                raw_indices: Sequence[int] = ()) -> dict:
-        """Run on the visible patches, see :class:`PointTransformer`."""
+        """Run on the visible patches, see :class:`PointTransformer`.
+
+        Tokens that do not stand for the patches come with ``centers`` and
+        ``center_idx`` of their own.
+        """
         raise NotImplementedError
 
     def forward(self, points: Tensor) -> dict:
@@ -68,7 +72,8 @@ class BasePointBackbone(StrictInitModule):
         """What the student reads of points: (B, N, in_channels).
 
         Raises:
-            ValueError: The points have less, or features of another scale.
+            ValueError: The points have less, are not finite, or have features
+                of another scale.
         """
         channels = points.shape[2]
         if channels < self.in_channels:
@@ -78,6 +83,12 @@ class BasePointBackbone(StrictInitModule):
                 'load their colours (use_dim=[0, 1, 2, 3, 4, 5]), or set '
                 'in_channels=3 for a student of coordinates alone.')
         points = points[..., :self.in_channels].contiguous()
+        finite = points.sum(dim=(1, 2)).isfinite()
+        if not finite.all():
+            raise ValueError(
+                f'Cloud {int(finite.logical_not().nonzero()[0])} of the batch '
+                'has points that are not finite (NaN): repair its file, or '
+                'drop them in the pipeline.')
         features = points[..., 3:]
         if features.numel() and features.abs().max() > MAX_FEATURE:
             raise ValueError(
