@@ -1,22 +1,35 @@
-"""Detectors made small for tests, and rooms for them."""
+"""Detectors made small for tests."""
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from tests.helpers import REPO
 
-SMALLER = dict(
-    backbone=dict(
-        embed_dims=16, depth=1, num_heads=2, num_groups=32, group_size=8),
-    neck=dict(in_channels=16),
-    bbox_head=dict(vote_aggregation_cfg=dict(num_point=16)))
+# Of a detector, what is made smaller beside its student.
+HEADS = {
+    'votenet': dict(vote_aggregation_cfg=dict(num_point=16)),
+    'groupfree3d': dict(num_proposal=16),
+    '3detr': dict(num_queries=16, depth=2)
+}
 
 
-def small_votenet() -> Config:
-    """The toy VoteNet, smaller, on 256 points of a room."""
-    cfg = Config.fromfile(REPO / 'configs/toy/votenet_toy.py')
-    cfg.merge_from_dict(dict(model=SMALLER))
-    set_num_points(cfg, 256)
+def small_detector(name: str = 'votenet', data_root=None) -> Config:
+    """A detector on our student, with 256 points of a room.
+
+    Args:
+        name: One of ``HEADS``.
+        data_root: Folder in mmdetection3d's ScanNet layout.
+    """
+    file = REPO / f'configs/scannet_small/{name}_pt-t_1xb2-60e_scannet-small.py'
+    cfg = Config.fromfile(file)
+    cfg.merge_from_dict(dict(model=dict(
+        backbone=dict(depth=1, num_groups=32, group_size=8, init_cfg=None),
+        bbox_head=HEADS[name])))
+    for split in ('train', 'val', 'test'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset.data_root = str(data_root)
+        set_num_points(loader, 256)
     return cfg
 
 

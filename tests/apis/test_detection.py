@@ -10,7 +10,7 @@ from matplotlib.image import imread
 import mmkd3d
 from mmkd3d.apis import detection
 from mmkd3d.datasets.scannet_layout import CLASSES
-from tests.detection_runs import small_votenet, write_checkpoint
+from tests.detection_runs import small_detector, write_checkpoint
 from tests.ops.rooms import random_room
 from tools import infer
 
@@ -19,7 +19,7 @@ pytest.importorskip('mmdet3d')
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    cfg = small_votenet()
+    cfg = small_detector()
     return write_checkpoint(
         cfg, tmp_path_factory.mktemp('weights') / 'votenet.pth',
         cfg=cfg.pretty_text, dataset_meta=dict(classes=CLASSES))
@@ -164,7 +164,7 @@ def test_a_dense_mesh_is_its_vertices(tmp_path, monkeypatch, inferencer):
 
 
 def test_config_by_name_and_by_file(checkpoint, tmp_path):
-    cfg = small_votenet()
+    cfg = small_detector()
     cfg.dump(tmp_path / 'mine.py')
     by_file = mmkd3d.Det3DInferencer(
         str(tmp_path / 'mine.py'), checkpoint, 'cpu')
@@ -187,7 +187,7 @@ def test_bad_scans_are_named(inferencer, scan, words):
 
 
 def test_missing_colors_are_an_error_or_zeros(room, tmp_path):
-    cfg = small_votenet()
+    cfg = small_detector()
     cfg.test_dataloader.dataset.pipeline[0].use_dim = [0, 1, 2, 3, 4, 5]
     with pytest.warns(UserWarning, match='randomly'):
         strict = mmkd3d.Det3DInferencer(cfg, device='cpu')
@@ -200,19 +200,19 @@ def test_missing_colors_are_an_error_or_zeros(room, tmp_path):
 
 
 def test_classes_that_do_not_fit_the_head(checkpoint, tmp_path):
-    cfg = small_votenet()
+    cfg = small_detector()
     cfg.test_dataloader.dataset.metainfo.classes = [*CLASSES, 'piano']
     with pytest.raises(ValueError, match='config names 19.*num_classes=18'):
         mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')
     other = write_checkpoint(
-        small_votenet(), tmp_path / 'x.pth',
+        small_detector(), tmp_path / 'x.pth',
         dataset_meta=dict(classes=CLASSES[:10]))
     with pytest.raises(ValueError, match='checkpoint names 10'):
-        mmkd3d.Det3DInferencer(small_votenet(), other, 'cpu')
+        mmkd3d.Det3DInferencer(small_detector(), other, 'cpu')
 
 
 def test_a_config_that_is_no_detection(checkpoint):
-    cfg = small_votenet()
+    cfg = small_detector()
     cfg.test_dataloader.dataset.pipeline.pop(0)
     with pytest.raises(ValueError, match='no LoadPointsFromFile'):
         mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')

@@ -36,13 +36,15 @@ def random_room(seed: int, num_points: int = 2000) -> dict:
         semantic=np.where(instance > 0, NYU_CHAIR, 1))
 
 
-def write_rooms(root: Path, num_rooms: int = 2) -> Path:
+def write_rooms(root: Path, rooms: int | list[dict] = 2) -> Path:
     """Write rooms as mmdet3d's ``ScanNetDataset`` reads them."""
+    if isinstance(rooms, int):
+        rooms = [random_room(i) for i in range(rooms)]
     for folder in ('points', 'instance_mask', 'semantic_mask'):
         (root / folder).mkdir(parents=True, exist_ok=True)
     data_list = []
-    for i in range(num_rooms):
-        room, name = random_room(i), f'scene{i:04d}_00.bin'
+    for i, room in enumerate(rooms):
+        name = f'scene{i:04d}_00.bin'
         room['points'].tofile(root / 'points' / name)
         for key in ('instance', 'semantic'):
             room[key].astype(np.int64).tofile(root / f'{key}_mask' / name)

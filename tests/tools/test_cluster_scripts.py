@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.detection_runs import small_votenet
+from tests.detection_runs import small_detector
 from tests.helpers import REPO
+from tests.ops.rooms import write_rooms
 
 # Stands for srun: says what it was given.
 STUB = '''#!/usr/bin/env bash
@@ -68,12 +69,7 @@ def test_slurm_test_takes_no_more_of_a_machine_than_asked(
 @pytest.mark.slow
 def test_two_processes_train_and_test_a_detector(tmp_path):
     pytest.importorskip('mmdet3d')
-    cfg = small_votenet()
-    rooms = dict(num_train=4, num_val=2, num_points=800)
-    for loader in (cfg.train_dataloader, cfg.val_dataloader,
-                   cfg.test_dataloader):
-        loader.num_workers = 0
-        loader.dataset.update(data_root=str(tmp_path / 'rooms'), rooms=rooms)
+    cfg = small_detector('votenet', write_rooms(tmp_path / 'rooms', 4))
     cfg.train_dataloader.batch_size = 2
     cfg.train_cfg.update(max_epochs=1, val_interval=1)
     cfg.default_hooks.logger.interval = 1
@@ -97,4 +93,4 @@ def test_two_processes_train_and_test_a_detector(tmp_path):
         '--show-dir', str(tmp_path / 'drawn'))
     # each process draws what it was given
     assert sorted(p.name for p in (tmp_path / 'drawn').glob('*.png')) == [
-        'scene5000_00.png', 'scene5001_00.png']
+        f'scene000{i}_00.png' for i in range(4)]

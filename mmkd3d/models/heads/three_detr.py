@@ -10,7 +10,7 @@ from torch import Tensor
 from mmkd3d.ops import farthest_point_sample, gather
 from mmkd3d.registry import MODELS
 
-from ..modules.box_decoding import RawBoxes, decode_boxes
+from ..modules.box_decoding import MIN_EXTENT, RawBoxes, decode_boxes
 from ..modules.point_mlp import on_rows, shared_mlp
 from ..modules.row_norm import RowBatchNorm
 from ..modules.three_detr_decoder import FourierPositions, ThreeDETRDecoder
@@ -193,6 +193,9 @@ def box_mlp(width: int, out: int, dropout: float) -> nn.Sequential:
 
 
 def extrema(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest coordinates, (B, 3) each, of points (B, N, 3+F)."""
-    xyz = points[..., :3]
-    return xyz.amin(dim=1), xyz.amax(dim=1)
+    """Lowest and highest coordinates, (B, 3) each, of points (B, N, 3+F).
+
+    Places are divided by what lies between: in flat scenes that is a little.
+    """
+    low, high = points[..., :3].aminmax(dim=1)
+    return low, high.maximum(low + MIN_EXTENT)
