@@ -11,7 +11,8 @@ model = dict(
         type='mmkd3d.TokensToSeeds',
         in_channels=(96, 192, 384),
         out_channels=256,
-        num_levels=3))
+        num_levels=3),
+    bbox_head=dict(fps_rule='mmcv'))
 optim_wrapper = dict(
     constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.75))

@@ -7,7 +7,7 @@ _base_ = [
 
 model = dict(
     backbone=dict(_delete_=True, num_groups=2048, **_base_.student),
-    bbox_head=dict(in_channels=384))
+    bbox_head=dict(fps_rule='mmcv', in_channels=384))
 optim_wrapper = dict(
     constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.75))
