@@ -1,0 +1,87 @@
+"""mmdetection3d's own tools run our configs, outside the checkout.
+
+``mim train mmdet3d CONFIG`` starts the same file, ``.mim/tools/train.py`` of
+the installed mmdetection3d, with the config and ``--launcher none``.
+"""
+import json
+
+import pytest
+
+from tests.detection_runs import HEADS
+from tests.ops.rooms import write_rooms
+from tests.test_packaging import (check_run, install,  # noqa: F401
+                                  make_environment, wheel)
+
+pytestmark = pytest.mark.slow
+pytest.importorskip('mmdet3d')
+OPTIONS = [
+    'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
+    'default_hooks.logger.interval=1', 'model.backbone.init_cfg=None',
+    'model.backbone.num_groups=32', 'model.backbone.depth=1',
+    *(f'{split}_dataloader.{option}' for split in ('train', 'val', 'test')
+      for option in ('num_workers=0', 'persistent_workers=False'))
+]
+
+
+@pytest.fixture(scope='module')
+def site(wheel, tmp_path_factory):  # noqa: F811
+    """An environment with the wheel in it, and where mmdet3d is found."""
+    python, purelib = make_environment(tmp_path_factory.mktemp('site') / 'env')
+    install(python, wheel)
+    found = check_run([
+        python, '-c', 'import importlib.util; '
+        'print(importlib.util.find_spec("mmdet3d").origin)'], purelib)
+    tools = found.stdout.strip().replace('__init__.py', '.mim/tools')
+    return python, purelib / 'mmkd3d' / '.mim' / 'configs', tools
+
+
+def smaller(name):
+    head = [f'model.bbox_head.{key}.num_point={value["num_point"]}'
+            if isinstance(value, dict) else f'model.bbox_head.{key}={value}'
+            for key, value in HEADS[name].items()]
+    return ['--cfg-options', *OPTIONS, *head]
+
+
+def losses_of(folder):
+    log, = folder.glob('*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    return [row['loss'] for row in rows if 'loss' in row]
+
+
+@pytest.mark.parametrize('name', HEADS)
+def test_our_configs_train_and_are_drawn(name, site, tmp_path):
+    python, configs, tools = site
+    write_rooms(tmp_path / 'data/scannet_small')
+    config = (configs / 'scannet_small'
+              / f'{name}_pt-t_1xb2-60e_scannet-small.py')
+    check_run([python, f'{tools}/train.py', config, '--launcher', 'none',
+               '--work-dir', 'out', *smaller(name)], tmp_path)
+    assert losses_of(tmp_path / 'out')
+    check_run([python, f'{tools}/test.py', config, 'out/epoch_1.pth',
+               '--show-dir', 'drawn', '--task', 'lidar_det', *smaller(name)],
+              tmp_path, DISPLAY='')
+    for end in ('.png', '.html', '_found.ply', '_truth.ply'):
+        assert len(list((tmp_path / 'drawn').glob(f'*{end}'))) >= 2
+
+
+@pytest.mark.parametrize('imports', [
+    '', "custom_imports = dict(imports=['mmkd3d'])"])
+def test_a_config_of_a_user_with_our_student(imports, site, tmp_path):
+    """A config of mmdetection3d in which the backbone was replaced."""
+    python, _, tools = site
+    write_rooms(tmp_path / 'data/scannet')
+    (tmp_path / 'mine.py').write_text(f'''
+_base_ = 'mmdet3d::votenet/votenet_8xb8_scannet-3d.py'
+{imports}
+model = dict(
+    backbone=dict(
+        _delete_=True, type='mmkd3d.PointTransformer', embed_dims=32, depth=1,
+        num_heads=2, num_groups=32, group_size=16, patch_dims=(16, 16),
+        with_cls_token=False, fps_rule='mmcv'),
+    neck=dict(type='mmkd3d.TokensToSeeds', in_channels=32, out_channels=256))
+train_dataloader = dict(dataset=dict(times=1))
+''')
+    check_run([python, f'{tools}/train.py', 'mine.py', '--launcher', 'none',
+               '--work-dir', 'out', '--cfg-options',
+               *[o for o in OPTIONS if 'backbone' not in o]], tmp_path)
+    assert losses_of(tmp_path / 'out')
