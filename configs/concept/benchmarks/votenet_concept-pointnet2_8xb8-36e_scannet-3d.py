@@ -8,6 +8,9 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained', checkpoint='work_dirs/concept_pointnet2.pth')))
-default_hooks = dict(checkpoint=dict(type='mmkd3d.CheckpointHook'))
+default_hooks = dict(
+    checkpoint=dict(type='mmkd3d.CheckpointHook'),
+    classes=dict(type='mmkd3d.CheckClassesHook'),
+    visualization=dict(type='mmkd3d.DetectionVisualizationHook'))
 custom_hooks = [dict(type='mmkd3d.FiniteLossHook')]
 custom_imports = dict(imports=['mmkd3d'], allow_failed_imports=False)

@@ -13,6 +13,9 @@ model = dict(
 # Its learning rate is far too high for a pretrained transformer.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.05)}))
-default_hooks = dict(checkpoint=dict(type='mmkd3d.CheckpointHook'))
+default_hooks = dict(
+    checkpoint=dict(type='mmkd3d.CheckpointHook'),
+    classes=dict(type='mmkd3d.CheckClassesHook'),
+    visualization=dict(type='mmkd3d.DetectionVisualizationHook'))
 custom_hooks = [dict(type='mmkd3d.FiniteLossHook')]
 custom_imports = dict(imports=['mmkd3d'], allow_failed_imports=False)
