@@ -20,8 +20,8 @@ def small_detector(name: str = 'votenet', data_root=None) -> Config:
         name: One of ``HEADS``.
         data_root: Folder in mmdetection3d's ScanNet layout.
     """
-    file = REPO / f'configs/scannet_small/{name}_pt-t_1xb2-60e_scannet-small.py'
-    cfg = Config.fromfile(file)
+    folder = REPO / 'configs/scannet_small'
+    cfg = Config.fromfile(folder / f'{name}_pt-t_1xb2-60e_scannet-small.py')
     cfg.merge_from_dict(dict(model=dict(
         backbone=dict(depth=1, num_groups=32, group_size=8, init_cfg=None),
         bbox_head=HEADS[name])))

@@ -1,4 +1,4 @@
-"""A scan with boxes as files: pictures, a page, PLY. The one way to draw it."""
+"""A scan with boxes as files: a picture, a page, PLY. The way to draw it."""
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Union
@@ -41,10 +41,10 @@ def draw_scene(stem: Union[str, Path],
     picture = draw_boxes(
         with_end(stem, '.png'), shown, {k: x.boxes for k, x in groups.items()},
         titles=titles)
-    cloud = cloud_with_boxes(shown, groups, titles)
+    sheet = {'': {caption(groups): cloud_with_boxes(shown, groups, titles)}}
     page = write_page(
-        with_end(stem, '.html'), [(stem.name, {'': {caption(groups): cloud}})],
-        [picture], title=stem.name, side=700)
+        with_end(stem, '.html'), [(stem.name, sheet)], [picture],
+        title=stem.name, side=700)
     return [
         picture, page, write_ply(with_end(stem, '_points.ply'), points),
         *(write_box_ply(

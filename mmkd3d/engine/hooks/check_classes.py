@@ -46,7 +46,8 @@ class CheckClassesHook(Hook):
             model = model.module
         model = getattr(model, 'decode_head', model)  # of EncoderDecoder3D
         classes = _classes(dataset)
-        number = getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
+        head = getattr(model, 'bbox_head', None)
+        number = getattr(head, 'num_classes', None)
         if hasattr(model, 'check_classes'):
             model.check_classes(getattr(dataset, 'metainfo', {}))
         elif number is None:
