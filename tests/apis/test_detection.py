@@ -56,7 +56,7 @@ def write_all(room, folder):
 
 def test_every_format_gives_the_boxes_of_the_array(inferencer, room, tmp_path):
     wanted = geometry(boxes(inferencer, room))
-    assert len(wanted) > 3
+    assert len(wanted) >= 3
     files = write_all(room, tmp_path)
     results = inferencer(str(tmp_path), score_threshold=0.)['predictions']
     assert [r['name'] for r in results] == [p.as_posix() for p in files]
