@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 
 from mmkd3d.benchmarks.memory import rooms
@@ -40,7 +41,7 @@ DETECTORS = {
 
 
 def build(detector, student):
-    """A shipped detector on a small student; the head as it is."""
+    """A shipped detector on a small student, the head as it is; config."""
     cfg = Config.fromfile(CONFIGS / DETECTORS[detector])
     init_default_scope(cfg.default_scope)
     model = cfg.model.to_dict()
@@ -50,7 +51,7 @@ def build(detector, student):
         model['bbox_head'].update(in_channels=32)
         model['neck'] = dict(type='mmkd3d.TokensToSeeds', out_channels=32)
     model['neck'].update(in_channels=widths, num_levels=levels)
-    return MODELS.build(ConfigDict(model))
+    return MODELS.build(ConfigDict(model)), cfg
 
 
 def scenes(shift=(0., 0., 0.)):
@@ -67,8 +68,9 @@ def scenes(shift=(0., 0., 0.)):
 @pytest.mark.parametrize('student', STUDENTS)
 @pytest.mark.parametrize('detector', DETECTORS)
 def test_a_detector_trains_a_student_and_finds_boxes(detector, student):
-    model = build(detector, student).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    model, cfg = build(detector, student)
+    model.train()
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     before = [p.detach().clone() for p in model.backbone.parameters()]
     data = model.data_preprocessor(scenes(), training=True)
     loss, _ = model.parse_losses(model(**data, mode='loss'))
@@ -76,6 +78,8 @@ def test_a_detector_trains_a_student_and_finds_boxes(detector, student):
     loss.backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None]
     assert not idle  # or training on several GPUs would stop
+    rates = {group['lr'] for group in optimizer.optimizer.param_groups}
+    assert min(rates) < cfg.optim_wrapper.optimizer.lr == max(rates)
     optimizer.step()
     moved = [not torch.equal(a, b)
              for a, b in zip(before, model.backbone.parameters())]
@@ -101,7 +105,8 @@ def test_a_detector_trains_a_student_and_finds_boxes(detector, student):
 @pytest.mark.parametrize('detector', ['3detr', 'votenet'])
 def test_boxes_are_in_metres_of_the_input_wherever_the_scene_lies(
         detector, student):
-    model = build(detector, student).eval()
+    model, _ = build(detector, student)
+    model.eval()
     if detector == '3detr':  # fresh queries are so alike that NMS is by chance
         model.bbox_head.test_cfg.update(use_nms=False, min_points=0)
     shift = (16., -8., 4.)
@@ -115,6 +120,25 @@ def test_boxes_are_in_metres_of_the_input_wherever_the_scene_lies(
         for x, y in ((a.scores_3d, b.scores_3d),
                      (a.bboxes_3d.tensor, b.bboxes_3d.tensor)):
             torch.testing.assert_close(x, y, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize('method', ['point_mae', 'act', 'concept'])
+def test_an_encoder_pretrained_on_rooms_goes_into_its_detector(
+        tmp_path, method):
+    path, = (CONFIGS / method / 'benchmarks').glob('3detr_*-scene_*.py')
+    model = Config.fromfile(path).model
+    pretraining, = (CONFIGS / method).glob('*_3detr-encoder_1xb16-*.py')
+    assert pretraining.stem in model.backbone.init_cfg.checkpoint
+    student = Config.fromfile(pretraining).model.backbone
+    student = MODELS.build(dict(student, type='mmkd3d.ThreeDETREncoder'))
+    state = {f'backbone.{k}': v for k, v in student.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'rooms.pth')
+    model.backbone.init_cfg.checkpoint = str(tmp_path / 'rooms.pth')
+    encoder = MODELS.build(model.backbone)
+    encoder.init_weights()
+    own = encoder.state_dict()
+    assert own and set(own) < set(student.state_dict())
+    assert all(torch.equal(v, state[f'backbone.{k}']) for k, v in own.items())
 
 
 @pytest.mark.parametrize('method', METHODS)

@@ -14,6 +14,9 @@ PLAIN = dict(embed_dims=24, depth=3, num_heads=3, patch_dims=(8, 16))
 STUDENTS = dict(
     PointTransformer=dict(PLAIN, type='mmkd3d.PointTransformer'),
     ReConTransformer=dict(PLAIN, type='mmkd3d.ReConTransformer'),
+    ThreeDETREncoder=dict(
+        type='mmkd3d.ThreeDETREncoder', embed_dims=24, num_heads=3, ffn_dims=8,
+        with_norm=True),
     PointM2AE=student(depths=(1, 2, 1)))
 RATE, LR = 0.65, 1e-2
 
@@ -45,7 +48,7 @@ def settings(model, wrapper, key='lr'):
 
 
 def naive(name):
-    """The rate of a plain student of three blocks, or of one of 1 + 2 + 1."""
+    """The rate of a parameter beside, or of, a student of three blocks."""
     if not name.startswith('backbone.'):
         return LR
     block = re.match(r'backbone\.blocks\.(\d+)\.', name)
@@ -57,6 +60,7 @@ def naive(name):
 
 
 def naive_pyramid(name):
+    """The same for a student of 1 + 2 + 1 blocks."""
     if not name.startswith('backbone.') or '.norms.' in name:
         return LR
     part, level, block = name.split('.')[1:4]
@@ -73,7 +77,7 @@ def test_rates_fall_with_the_depth(kind):
     expected = naive_pyramid if kind == 'PointM2AE' else naive
     for name, rate in rates.items():
         assert rate == pytest.approx(expected(name)), name
-    assert len(set(rates.values())) == 6 if kind == 'PointM2AE' else 5
+    assert len(set(rates.values())) == (6 if kind == 'PointM2AE' else 5)
 
 
 def test_what_mmengine_does_with_other_keys_stays():
