@@ -1,4 +1,4 @@
-"""Every student under 3DETR, VoteNet and GroupFree3D, as shipped configs say."""
+"""Every student under 3DETR, VoteNet and GroupFree3D, by shipped configs."""
 import numpy as np
 import pytest
 import torch

@@ -86,8 +86,10 @@ def test_what_mmengine_does_with_other_keys_stays():
         model,
         norm_decay_mult=0.,
         bias_decay_mult=0.5,
-        custom_keys={'pos_embed': dict(lr_mult=10.), 'cls_': dict(decay_mult=0)})
-    rates, decays = (settings(model, wrapper, k) for k in ('lr', 'weight_decay'))
+        custom_keys={
+            'pos_embed': dict(lr_mult=10.), 'cls_': dict(decay_mult=0)})
+    rates, decays = (
+        settings(model, wrapper, key) for key in ('lr', 'weight_decay'))
     for name in rates:
         factor = 10 if 'pos_embed' in name else 1
         assert rates[name] == pytest.approx(factor * naive(name)), name

@@ -97,7 +97,8 @@ class PatchEmbed(nn.Module):
                 f'reads {sum(self.channels)}. Pretraining reads coordinates '
                 'alone: take a student with in_channels=3 for it.')
         xyz, features = points.split(self.channels, dim=1)
-        return self.first[1:](self.first[0](self.scale * xyz) + self.features(features))
+        x = self.first[0](self.scale * xyz) + self.features(features)
+        return self.first[1:](x)
 
 
 def maximum(x: Tensor) -> Tensor:
