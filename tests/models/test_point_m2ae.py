@@ -1,83 +1,15 @@
 """The hierarchical student, token by token and cloud by cloud."""
-import math
 import re
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from mmkd3d.models.modules.pyramid import propagate_mask
 
+from .naive_m2ae import RADII, close, masked_attention, naive_encode, net_of
 from .small_m2ae import build, clouds, m2ae, student
-from .test_m2ae_decoder import check_rates, naive_attention, naive_carry
+from .test_m2ae_decoder import check_rates, naive_attention
 from .test_pyramid import random_mask
-
-RADII = (1., 2., 3.)
-
-
-def net_of(num_levels=3, seed=0, **kwargs):
-    """A student in eval mode whose norms and biases tell places apart."""
-    net = build(student(num_levels, **kwargs), seed)
-    for name, p in net.named_parameters():
-        if p.ndim == 1:
-            torch.nn.init.normal_(p, 1., 0.3)
-        else:
-            torch.nn.init.normal_(p, std=0.4)
-    for name, buffer in net.named_buffers():
-        if 'running' in name:
-            buffer.uniform_(0.5, 2.)
-    return net.eval()
-
-
-def naive_embed(embed, patch):
-    """A token of one patch (K, D): pooled half first, as in the spec, 2."""
-
-    def mlp(layers, x):
-        first, norm, _, last = layers
-        x = first(x)
-        x = (x - norm.running_mean) / (norm.running_var + 1e-5).sqrt()
-        return last(F.relu(x * norm.weight + norm.bias))
-
-    h = mlp(embed.first, patch)
-    pooled = h.amax(0).expand_as(h)
-    return mlp(embed.second, torch.cat([pooled, h], 1)).amax(0)
-
-
-def naive_encode(net, points, visible, radii=(0, 0, 0)):
-    """One cloud (N, 3) alone, without padding, with additive masks.
-
-    ``visible``: indices of the visible tokens of each level.
-    """
-    tokens, out = None, []
-    for i, level in enumerate(net.group(points[None])):
-        source = level.points[0]  # (G, K, 3)
-        if i:
-            source = tokens[level.point_idx[0]]  # (G, K, C)
-        tokens = torch.stack([naive_embed(net.embeds[i], p) for p in source])
-        seen, centers = visible[i], level.centers[0][visible[i]]
-        blocked = torch.zeros(len(seen), len(seen))
-        if radii[i]:
-            gaps = (centers[:, None] - centers).square().sum(2).sqrt()
-            blocked = (gaps >= radii[i]).float()
-        x, pos = tokens[seen], net.pos_embeds[i](centers)
-        for block in net.blocks[i]:
-            x = masked_attention(block, x + pos, blocked)
-        tokens = tokens.clone()
-        tokens[seen] = x
-        norm = net.norms[str(i)] if str(i) in net.norms else (lambda y: y)
-        out.append(norm(x))
-    return out
-
-
-def masked_attention(block, x, blocked):
-    """The published form: -1e5 where attention is forbidden."""
-    attn = block.attn
-    q, k, v = (y.view(len(x), attn.num_heads, -1).transpose(0, 1)
-               for y in attn.qkv(block.norm1(x)).chunk(3, 1))
-    logits = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
-    read = (logits - 1e5 * blocked).softmax(2) @ v
-    x = x + attn.proj(read.transpose(0, 1).flatten(1))
-    return x + block.mlp(block.norm2(x))
 
 
 def test_the_two_naive_attentions_agree():
@@ -85,10 +17,6 @@ def test_the_two_naive_attentions_agree():
     torch.testing.assert_close(
         masked_attention(block, x, torch.zeros(8, 8)),
         naive_attention(block, x))
-
-
-def close(got, expected):
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize('radii', [None, RADII, (0, 2., 0)], ids=str)
@@ -236,115 +164,6 @@ def test_what_is_masked_is_not_seen(embed_masked):
     moved[~masks[0]] += 1.
     found = net.encode(patches, mask)
     assert not torch.allclose(found['tokens'], expected['tokens'], atol=0.1)
-
-
-@pytest.mark.parametrize('level', ['global', 'token', 'point'])
-@torch.no_grad()
-def test_features_of_a_cloud_do_not_depend_on_its_batch(level):
-    net, points = net_of(index_zero_visible=True, radii=RADII), clouds(5)
-    together = net.extract_feat(points, level)
-    sizes = {'global': (24, ), 'token': (8, 24), 'point': (96, 12 + 18 + 24)}
-    assert together.shape[1:] == sizes[level]
-    for b in range(5):
-        if b or level != 'global':
-            close(net.extract_feat(points[b:b + 1], level)[0], together[b])
-    others = torch.cat([points[:1], clouds(2, seed=7)])
-    close(net.extract_feat(others, level)[0], together[0])
-
-
-@torch.no_grad()
-def test_features_of_points_are_carried_from_all_levels():
-    net, points = net_of(), clouds()
-    feats, out = net.extract_feat(points, 'point'), net(points)
-    for b, cloud in enumerate(points):
-        expected = [naive_carry(cloud, centers[b], tokens[b]) for
-                    centers, tokens in zip(out['level_centers'],
-                                           out['levels'])]
-        close(feats[b], torch.cat(expected, 1))
-
-
-@pytest.mark.parametrize('layer', [0, 1, -1])
-@torch.no_grad()
-def test_a_student_that_was_cut_ends_with_a_level(layer):
-    net, points = net_of(radii=RADII), clouds()
-    out = net(points)
-    whole = net.extract_feat(points, 'point')
-    top = net.extract_feat(points)
-    net.cut_after(layer)
-    last = layer % 3
-    assert net.embed_dims == (12, 18, 24)[last]
-    assert torch.equal(net.extract_feat(points, 'token'), out['levels'][last])
-    width = sum((12, 18, 24)[:last + 1])
-    assert torch.equal(net.extract_feat(points, 'point'), whole[..., :width])
-    got = net.extract_feat(points, 'global')
-    assert got.shape == (len(points), net.embed_dims)
-    assert layer != -1 or torch.equal(got, top)
-    with pytest.raises(ValueError, match='no layer 5: .* has [123] levels'):
-        net.cut_after(5)
-
-
-@torch.no_grad()
-def test_the_global_feature_leaves_out_what_is_in_no_patch():
-    net, points = net_of(group_sizes=(8, 3, 2)), clouds(4)
-    mask = torch.zeros(4, 8, dtype=torch.bool)
-    masks = propagate_mask(mask, net.group(points))
-    assert masks[0].any() and masks[1].any()
-    feats = net.extract_feat(points)
-    for b, cloud in enumerate(points):
-        expected = naive_encode(
-            net, cloud, [(~m[b]).nonzero().flatten() for m in masks])
-        close(feats[b], expected[-1].amax(0))
-    assert not torch.allclose(feats, net(points)['tokens'].amax(1), atol=1e-3)
-    with pytest.raises(ValueError, match="got 'cloud'"):
-        net.extract_feat(points, 'cloud')
-
-
-@pytest.mark.parametrize('num_levels', [1, 2, 4])
-@torch.no_grad()
-def test_forward_tells_where_its_tokens_are(num_levels):
-    net, points = net_of(num_levels), clouds()
-    out = net(torch.cat([points, torch.rand(3, 96, 4)], 2))
-    assert torch.equal(out['points'], points)
-    for x, centers, index, G, C in zip(
-            out['levels'], out['level_centers'], out['level_center_idx'],
-            net.group.levels, net.level_dims):
-        assert x.shape == (3, G.num_groups, C)
-        assert torch.equal(
-            centers, torch.stack([p[i] for p, i in zip(points, index)]))
-    assert torch.equal(out['centers'], out['level_centers'][-1])
-    assert torch.equal(out['center_idx'], out['level_center_idx'][-1])
-    assert len(out['levels']) == num_levels
-    assert net.embed_dims == net.level_dims[-1] == out['tokens'].shape[2]
-
-
-@torch.no_grad()
-def test_norms_stand_at_the_end_of_their_levels():
-    points, whole = clouds(), net_of()
-    bare = net_of(norm_levels=())
-    some = net_of(norm_levels=(1, ))
-    for net in (bare, some):
-        state = whole.state_dict()
-        net.load_state_dict({k: state[k] for k in net.state_dict()})
-    assert len(bare.norms) == 0 and list(some.norms) == ['1']
-    normed, raw, mixed = (net(points)['levels'] for net in (whole, bare, some))
-    for i, (a, b) in enumerate(zip(normed, raw)):
-        close(whole.norms[str(i)](b), a)
-        close(mixed[i], a if i == 1 else b)
-
-
-@torch.no_grad()
-def test_centered_positions_do_not_know_where_a_scene_is():
-    net = net_of(pos_scale='scene', fps_rule='mmcv')
-    points = clouds()
-    expected = net(points)['tokens']
-    torch.testing.assert_close(
-        net(points * 2 ** -3)['level_center_idx'],
-        net(points)['level_center_idx'])
-    found = net(points + torch.tensor([8., -4., 2.]))['tokens']
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
-    plain = net_of(fps_rule='mmcv')
-    assert not torch.allclose(
-        plain(points + 1)['tokens'], plain(points)['tokens'], atol=0.1)
 
 
 @pytest.mark.parametrize('depths', [(1, 2, 3), (5, 5, 5), (1, 1, 1)])

@@ -10,9 +10,8 @@ from mmkd3d.studies import runner as runner_module
 from mmkd3d.studies.job_folder import claimed
 from mmkd3d.studies.records import checkout_state, make_record
 from mmkd3d.studies.runner import JobFailed, StudyRunner, run_study
-from mmkd3d.studies.study import jobs_of, load_study
-from mmkd3d.studies.tables import (markdown, spread_table, study_tables,
-                                   summarize)
+from mmkd3d.studies.study import jobs_of
+from mmkd3d.studies.tables import spread_table, summarize
 from mmkd3d.utils.digest import file_digest
 
 PRETRAIN, FINETUNE = 'point-mae_toy', 'classifier_toy'
@@ -211,112 +210,11 @@ def test_the_best_epoch_on_the_test_set_is_called_that(tmp_path):
     assert plain[0]['protocol'].endswith('last epoch')
 
 
-@pytest.mark.parametrize('steps, message', [
-    (dict(a=dict(train=FINETUNE, options=['x={b}'])), r'a needs \{b\}, there'),
-    (dict(a=dict(train=FINETUNE, options=['x={b}']),
-          b=dict(train=FINETUNE, options=['x={a}'])), 'a -> b -> a'),
-    (dict(a=dict(train=FINETUNE, probe=PRETRAIN)), 'exactly one of'),
-    (dict(a=dict(train=FINETUNE, tset=True)), "step 'a'.*tset"),
-])
-def test_steps_that_make_no_sense(steps, message):
-    with pytest.raises(ValueError, match=message):
-        jobs_of(dict(steps=steps))
-
-
-def test_names_that_are_not_there(tmp_path):
-    with pytest.raises(ValueError, match="did you mean 'probe'"):
-        jobs_of(STUDY, only=['prbe'])
-    with pytest.raises(ValueError, match="did you mean 'pretrain'"):
-        jobs_of(STUDY, given=dict(pretran='x'))
-    with pytest.raises(FileNotFoundError, match='there is no .*0.pth'):
-        jobs_of(STUDY, given=dict(pretrain=f'{tmp_path}/{{seed}}.pth'))
-    with pytest.raises(FileNotFoundError, match='No shipped config'):
-        jobs_of(dict(steps=dict(a=dict(train='classifier_tyo'))))
-    file = tmp_path / 'study.py'
-    file.write_text("steps = dict(a=dict(train='classifier_toy'))\n"
-                    "tables = [dict(title='T', rows=dict(x='b'))]")
-    with pytest.raises(ValueError, match="row 'x' .* is the step 'b'"):
-        load_study(file)
-    file.write_text('seeds = (0, )')
-    with pytest.raises(ValueError, match='has no steps'):
-        load_study(file)
-
-
 def test_a_seed_that_a_step_lacks(tmp_path):
     steps = dict(a=dict(train=FINETUNE, seeds=(7, 8)),
                  b=dict(train=FINETUNE, options=['x={a}'], seeds=(0, )))
     with pytest.raises(ValueError, match=r'has the seeds \[7, 8\]'):
         start(tmp_path, dict(steps=steps))
-
-
-def record(name, seed, value, protocol='p'):
-    return dict(name=name, seed=seed, protocol=protocol,
-                metrics=dict(acc=value))
-
-
-def test_tables_give_mean_and_deviation_of_a_sample():
-    rows = summarize([record('a', 0, 1.), record('a', 1, 4.),
-                      record('a', 2, 4.)])
-    found = rows['p']['acc']
-    assert found == dict(mean=3., std=3**0.5, min=1., max=4., n=3,
-                         seeds=[0, 1, 2])
-    assert markdown(rows, dict(acc='accuracy', iou='IoU')).splitlines() == [
-        '| run | accuracy | IoU | runs |', '|---|---|---|---|',
-        '| p | 3.0 ± 1.7 | not run | 3 |'
-    ]
-
-
-def test_rows_of_a_study_that_nobody_ran_say_so():
-    study = dict(tables=[
-        dict(title='T', rows={'one': 'a', 'two': 'b'}, scale=100.,
-             columns={'svm/acc': 'SVM'})
-    ])
-    text = study_tables(study, [
-        dict(record('a', 0, 0.5), method='svm'),
-        dict(record('a', 0, 0.9), method='knn')
-    ])
-    assert '| one | 50.0 | 1 |' in text
-    assert '| two | not run | 0 |' in text
-
-
-@pytest.mark.parametrize('steps, message', [
-    (dict(a=dict(train=FINETUNE, seeds=(1, 1))), r'seeds \(1, 1\).*each once'),
-    (dict(a=dict(train=FINETUNE, seeds=())), 'one whole number or more'),
-    (dict(a=dict(train=FINETUNE, seeds=3)), 'seeds 3: they are'),
-    (dict(a=dict(train=FINETUNE, options=['randomness.seed=4'])),
-     'name the seeds as seeds'),
-    (dict(a=dict(train=FINETUNE, options='x=1')), "list of words, got 'x=1'"),
-    (dict(a=dict(train=FINETUNE, options=['x'])), 'expected KEY=VALUE'),
-    (dict(a=dict(probe=PRETRAIN, options=['x=1'])),
-     "field 'options'; of probe, there are checkpoint, arguments"),
-    (dict(a=dict(train=PRETRAIN, test=True)),
-     'a is to be tested, and point-mae_toy has no test_dataloader'),
-    (dict(a=dict(train=FINETUNE, test=True, best=True,
-                 options=['val_dataloader=None'])), 'has no val_dataloader'),
-])
-def test_steps_that_would_end_badly_are_not_begun(steps, message):
-    with pytest.raises(ValueError, match=message):
-        jobs_of(dict(steps=steps))
-
-
-@pytest.mark.parametrize('table, message', [
-    ("dict(title='T', rows=dict(x='a'), colums={})", "mean 'columns'"),
-    ("dict(title='T')", r"needs a title and rows, got \['title'\]"),
-])
-def test_tables_that_are_misspelt(tmp_path, table, message):
-    file = tmp_path / 'study.py'
-    file.write_text("steps = dict(a=dict(train='classifier_toy'))\n"
-                    f'tables = [{table}]')
-    with pytest.raises(ValueError, match=message):
-        load_study(file)
-
-
-def test_a_column_that_no_run_gave_is_not_passed_off_as_not_run():
-    study = dict(tables=[dict(title='T', rows=dict(one='a', two='b'),
-                              columns={'ac': 'accuracy'})])
-    assert 'None of these runs gave ac; there are acc.' in study_tables(
-        study, [record('a', 0, 1.)])
-    assert 'None of these' not in study_tables(study, [])
 
 
 @pytest.mark.parametrize('content', ['', '{"sett', '[]', '{"result": "."}'])

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mmkd3d.utils.digest import file_digest
-from tests.apis.test_feature_extractor import (BACKBONE, clouds, config_of,
-                                               extractor, save)
+from tests.apis.student_files import clouds, config_of, extractor, save
+from tests.apis.test_students import BACKBONE
 from tools import extract_features
 
 

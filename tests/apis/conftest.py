@@ -1,0 +1,16 @@
+"""Checkpoints that several files of tests read."""
+import pytest
+
+from tests.apis.student_files import STUDENTS, config_of, save
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """A checkpoint of each student, by its name."""
+    folder = tmp_path_factory.mktemp('students')
+    sizes = dict(pyramid=80)
+    return {
+        name: save(folder / f'{name}.pth',
+                   config_of(backbone, sizes.get(name, 40)))
+        for name, backbone in STUDENTS.items()
+    }
