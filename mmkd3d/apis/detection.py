@@ -189,7 +189,8 @@ class Det3DInferencer(BaseInferencer):
     def forward(self, inputs: dict, **kwargs) -> list:
         """Data samples with ``pred_instances_3d``, on the CPU."""
         with all_own_draws(self.seed, next(self.model.parameters()).device):
-            return [x.cpu() for x in super().forward(inputs, **kwargs)]
+            # cpu() leaves boxes where they are
+            return [x.to('cpu') for x in super().forward(inputs, **kwargs)]
 
     def visualize(self, inputs: Sequence[Scan], preds: Sequence[Detections],
                   stems: Sequence[Path]) -> list[list[Path]]:

@@ -87,6 +87,16 @@ def test_boxes_are_those_of_the_model(inferencer, room):
                                     if b['score'] >= scores[2]]
 
 
+def test_data_samples_leave_the_device_with_their_boxes(
+        inferencer, room, monkeypatch):
+    from mmdet3d.structures import DepthInstance3DBoxes
+    moved = []
+    monkeypatch.setattr(DepthInstance3DBoxes, 'to', lambda boxes, device: (
+        moved.append(device) or boxes))
+    inferencer(room, return_datasamples=True)
+    assert moved[-1:] == ['cpu']
+
+
 def test_boxes_of_a_scan_do_not_depend_on_other_draws(inferencer, room):
     first = boxes(inferencer, room)
     np.random.rand(3), torch.rand(3)
