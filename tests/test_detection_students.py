@@ -176,6 +176,9 @@ def test_config_stands_on_mmdet3d_and_its_pipelines_build(path):
         rate = 7e-4 if 'sunrgbd' in path.stem else 5e-4
         assert cfg.optim_wrapper.optimizer.lr == rate
         assert cfg.model.backbone.num_groups in (2048, (2048, 1024, 256))
+        # without the hook all GPUs would draw the same
+        assert cfg.train_dataloader.worker_init_fn.type == 'mmkd3d.seed_worker'
+        assert cfg.custom_hooks[1].type == 'mmkd3d.ReseedHook'
 
 
 def test_steps_of_the_augmentation_are_in_the_published_order():

@@ -41,6 +41,7 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=8,
+    worker_init_fn=dict(type='mmkd3d.seed_worker'),
     dataset=dict(
         _delete_=True,
         type='ScanNetDataset',

@@ -16,8 +16,9 @@ pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
-    persistent_workers=True,
+    persistent_workers=False,
     drop_last=True,
+    worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
