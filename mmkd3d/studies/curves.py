@@ -63,7 +63,8 @@ def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
         xlabel='training steps' if per_epoch > 1 else 'epochs',
         ylabel=table.get('curve_is', metric))
     axes.grid(alpha=0.3)
-    axes.legend(title='mean ± deviation (runs)')
+    if axes.has_data():
+        axes.legend(title='mean ± deviation (runs)')
     figure.tight_layout()
     figure.savefig(path, metadata={'Date': None})
     pyplot.close(figure)

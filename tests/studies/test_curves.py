@@ -53,6 +53,7 @@ def test_columns_are_steps_in_their_order_and_cells_have_deviations():
     assert '| rooms | not run | not run | 0 |' in text
 
 
+@pytest.mark.filterwarnings('error')
 def test_a_picture_names_the_rows_that_ran(tmp_path):
     found = records('det/scratch', {2: .1, 10: .3}, {2: .2, 10: .5})
     draw_curve(TABLE, found, tmp_path / 'curve.svg')
