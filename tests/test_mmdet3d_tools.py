@@ -4,6 +4,7 @@
 the installed mmdetection3d, with the config and ``--launcher none``.
 """
 import json
+from pathlib import Path
 
 import pytest
 
@@ -84,4 +85,18 @@ train_dataloader = dict(dataset=dict(times=1))
     check_run([python, f'{tools}/train.py', 'mine.py', '--launcher', 'none',
                '--work-dir', 'out', '--cfg-options',
                *[o for o in OPTIONS if 'backbone' not in o]], tmp_path)
+    assert losses_of(tmp_path / 'out')
+
+
+def test_mim_trains_our_config(site, tmp_path):
+    """``mim train`` itself, where it is installed."""
+    mim = pytest.importorskip('mim')
+    python, configs, _ = site
+    # mim may stand elsewhere than the packages of this environment.
+    (configs.parents[2] / 'mim.pth').write_text(
+        str(Path(mim.__file__).parents[1]))
+    write_rooms(tmp_path / 'data/scannet_small')
+    config = configs / 'scannet_small/votenet_pt-t_1xb2-60e_scannet-small.py'
+    check_run([python, '-m', 'mim', 'train', 'mmdet3d', config, '--gpus', '0',
+               '--work-dir', 'out', *smaller('votenet')], tmp_path)
     assert losses_of(tmp_path / 'out')

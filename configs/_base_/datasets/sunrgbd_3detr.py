@@ -47,3 +47,5 @@ train_dataloader = dict(
         box_type_3d='Depth'))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(type='mmkd3d.IndoorMetric')
+test_evaluator = val_evaluator

@@ -1,7 +1,7 @@
 # mmdetection3d's GroupFree3D (6 layers, 256 objects) for ScanNet with our
 # student as its backbone.
 _base_ = [
-    'mmdet3d::groupfree3d/groupfree3d_head-L6-O256_4xb8_scannet-seg.py',
+    '../../_base_/detectors/groupfree3d_scannet.py',
     '../../_base_/students/pt-s.py'
 ]
 
@@ -9,13 +9,3 @@ model = dict(
     backbone=dict(_delete_=True, num_groups=1024, **_base_.student),
     neck=dict(
         type='mmkd3d.TokensToSeeds', in_channels=384, out_channels=288))
-
-# Its learning rate is far too high for a pretrained transformer.
-optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.05)}))
-default_hooks = dict(
-    checkpoint=dict(type='mmkd3d.CheckpointHook'),
-    classes=dict(type='mmkd3d.CheckClassesHook'),
-    visualization=dict(type='mmkd3d.DetectionVisualizationHook'))
-custom_hooks = [dict(type='mmkd3d.FiniteLossHook')]
-custom_imports = dict(imports=['mmkd3d'], allow_failed_imports=False)
