@@ -18,7 +18,8 @@ class BasePointBackbone(StrictInitModule):
     """A point-cloud student: tokens out, no mask, no loss, no teacher.
 
     Subclasses set ``embed_dims`` and ``group``, a :class:`PatchGroup`, and
-    write ``encode``, ``random_init`` and ``get_layer_depth``.
+    write ``encode`` and ``random_init``; also ``get_layer_depth`` if they are
+    not a stack of ``blocks`` before a ``norm``.
 
     Attributes:
         in_channels: What is read of a point: xyz, and features after it.
@@ -111,6 +112,24 @@ class BasePointBackbone(StrictInitModule):
             ValueError: There is no such layer.
         """
         raise NotImplementedError
+
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter, for layer-wise learning rates.
+
+        Args:
+            name: Full name of the parameter.
+            prefix: What stands before our own names, e.g. ``'backbone.'``.
+
+        Returns:
+            Its layer, 0 for the embeddings, and the number of layers.
+        """
+        num_layers = len(self.blocks) + 2
+        name = name.removeprefix(prefix)
+        if name.startswith('blocks.'):
+            return int(name.split('.')[1]) + 1, num_layers
+        if name.startswith('norm.'):
+            return num_layers - 1, num_layers
+        return 0, num_layers
 
     def extract_feat(self,
                      points: Tensor,

@@ -142,21 +142,3 @@ class PointTransformer(BasePointBackbone):
         """Let the student end with one of its blocks, see the base."""
         del self.blocks[find_layer(layer, len(self.blocks), 'blocks') + 1:]
         self.out_indices = ()
-
-    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
-        """Depth of a parameter, for layer-wise learning rates.
-
-        Args:
-            name: Full name of the parameter.
-            prefix: What stands before our own names, e.g. ``'backbone.'``.
-
-        Returns:
-            Its layer, 0 for the embeddings, and the number of layers.
-        """
-        num_layers = len(self.blocks) + 2
-        name = name.removeprefix(prefix)
-        if name.startswith('blocks.'):
-            return int(name.split('.')[1]) + 1, num_layers
-        if name.startswith('norm.'):
-            return num_layers - 1, num_layers
-        return 0, num_layers

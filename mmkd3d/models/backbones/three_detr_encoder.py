@@ -179,19 +179,14 @@ class ThreeDETREncoder(BasePointBackbone):
             self.regroup = self.downsample = None
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
-        """Depth of a parameter, see :class:`PointTransformer`.
+        """Depth of a parameter, see the base.
 
         That of the second set abstraction is that of the block before it.
         """
-        num_layers = len(self.blocks) + 2
         name = name.removeprefix(prefix)
-        if name.startswith('blocks.'):
-            return int(name.split('.')[1]) + 1, num_layers
         if name.startswith('downsample.'):
-            return 1, num_layers
-        if name.startswith('norm.'):
-            return num_layers - 1, num_layers
-        return 0, num_layers
+            name = 'blocks.0.'
+        return super().get_layer_depth(name)
 
 
 def distances(centers: Tensor) -> Tensor:

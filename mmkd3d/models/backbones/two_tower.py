@@ -66,6 +66,6 @@ class TwoTower(BasePointBackbone):
         self.masked.cut_after(layer)
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
-        """See :class:`PointTransformer`."""
+        """See the base."""
         tower, _, name = name.removeprefix(prefix).partition('.')
         return getattr(self, tower).get_layer_depth(name)
