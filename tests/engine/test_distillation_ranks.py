@@ -8,6 +8,7 @@ from mmkd3d.models.distillation.projector import load_projector
 from tests.engine.small_run import CONFIG, hook, make_runner, train
 from tests.models.two_ranks import on_two_ranks
 
+pytestmark = pytest.mark.slow  # starts processes
 ALL = dict(type='mmkd3d.StubAll')
 WRAPPER = dict(
     type='MMDistributedDataParallel',

@@ -175,6 +175,7 @@ def of_two_ranks(tmp_path_factory):
         tmp_path_factory.mktemp('ranks'), contrast_of_a_rank, cases)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', ['hard', 'soft'])
 def test_contrast_of_two_ranks_is_that_of_the_joined_batch(of_two_ranks, mode):
     """T8."""
@@ -282,6 +283,7 @@ def test_pairs_are_compared_by_any_loss(cfg, of_pair):
     assert out.loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', ['hard', 'soft'])
 def test_pairs_are_contrasted_over_the_batch(mode):
     pred, target = sets()

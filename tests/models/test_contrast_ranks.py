@@ -1,4 +1,5 @@
 """The contrast over several processes is that of their joined batch."""
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -36,6 +37,7 @@ def one_rank(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_gathered_contrast_is_that_of_the_joined_batch(tmp_path):
     mp.spawn(one_rank, (str(tmp_path), ), nprocs=2)
     losses, grads, weights = zip(

@@ -1,4 +1,5 @@
 """The criterion of 3DETR on two processes."""
+import pytest
 import torch
 
 from mmkd3d.models.losses.three_detr_criterion import ThreeDETRCriterion
@@ -20,6 +21,7 @@ def center_losses(rank, counts):
     return losses['center'].detach()
 
 
+@pytest.mark.slow
 def test_number_of_boxes_is_averaged_over_workers(tmp_path):
     counts = ((3, 0, 5), (1, 0, 1))
     ranks = on_two_ranks(tmp_path, center_losses, dict(

@@ -31,7 +31,8 @@ def assert_same(got: dict, expected: dict) -> None:
 @pytest.mark.parametrize('source', SOURCES)
 def test_published_to_ours_and_back(run, source, capsys):
     entry = SOURCES[source].entry
-    assert entry == ('model_state_dict' if 'seg' in source else 'base_model')
+    assert entry == ('model_state_dict' if 'seg' in source else 'model'
+                     if source.startswith('three_detr') else 'base_model')
     ours = run({entry: PUBLISHED[source], 'epoch': 300})
     assert ours['meta']['source'] == source
     assert f'({source}, {SOURCES[source].stage}' in capsys.readouterr().out

@@ -47,6 +47,7 @@ class Calls:
         return self.call
 
 
+@pytest.mark.slow
 def test_runner_resumes_and_tests_its_own_checkpoint(tmp_path):
     run_stage(str(tmp_path), 'write')
     used = run_stage(str(tmp_path), 'use')
