@@ -283,7 +283,6 @@ def test_pairs_are_compared_by_any_loss(cfg, of_pair):
     assert out.loss.item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('mode', ['hard', 'soft'])
 def test_pairs_are_contrasted_over_the_batch(mode):
     pred, target = sets()
