@@ -29,16 +29,16 @@ class ThreeDETR(SingleStage3DDetector):
     def loss(self, batch_inputs_dict: dict, batch_data_samples: list,
              **kwargs) -> dict:
         """Losses of ``points`` [(N, 3+F)], see the head."""
-        points = stack_scenes(batch_inputs_dict['points'], batch_data_samples)
-        feats = self.extract_feat(batch_inputs_dict)
-        return self.bbox_head.loss(points, feats, batch_data_samples)
+        return self.bbox_head.loss(
+            *self.read(batch_inputs_dict, batch_data_samples),
+            batch_data_samples)
 
     def predict(self, batch_inputs_dict: dict, batch_data_samples: list,
                 **kwargs) -> list:
         """The samples with ``pred_instances_3d``, see the head."""
-        points = stack_scenes(batch_inputs_dict['points'], batch_data_samples)
-        feats = self.extract_feat(batch_inputs_dict)
-        found = self.bbox_head.predict(points, feats, batch_data_samples)
+        found = self.bbox_head.predict(
+            *self.read(batch_inputs_dict, batch_data_samples),
+            batch_data_samples)
         return self.add_pred_to_datasample(batch_data_samples, found)
 
     def _forward(self,
@@ -46,9 +46,16 @@ class ThreeDETR(SingleStage3DDetector):
                  data_samples: Optional[list] = None,
                  **kwargs) -> tuple:
         """Raw boxes and queries (``mode='tensor'``), see the head."""
-        points = stack_scenes(batch_inputs_dict['points'], data_samples)
-        feats = self.extract_feat(batch_inputs_dict)
+        points, feats = self.read(batch_inputs_dict, data_samples)
         return self.bbox_head(feats, *extrema(points))
+
+    def read(self,
+             batch_inputs_dict: dict,
+             data_samples: Optional[list] = None) -> tuple[Tensor, dict]:
+        """The scenes as one tensor (B, N, 3+F), and what is made of them."""
+        points = stack_scenes(batch_inputs_dict['points'], data_samples)
+        feats = self.backbone(points)
+        return points, self.neck(feats) if self.with_neck else feats
 
 
 def stack_scenes(scenes: Sequence[Tensor],
