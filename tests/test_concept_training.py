@@ -202,6 +202,7 @@ def test_a_model_without_targets_to_fit_is_named(tmp_path):
         train(cfg, tmp_path / 'run')
 
 
+@pytest.mark.slow
 def test_parts_of_rooms_learn_from_the_frame_that_shows_them(
         tmp_path, mmdet3d_scope):
     cfg = config('toy/concept_rooms_toy.py')

@@ -238,6 +238,7 @@ def test_the_toy_learns_until_its_share_of_training_is_over(root, tmp_path):
     assert losses[4] < losses[0]
 
 
+@pytest.mark.slow
 def test_workers_that_are_already_at_work_are_told_of(root, tmp_path):
     cfg = frames(root)
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
@@ -271,6 +272,7 @@ def test_two_processes_by_the_command_line(root, tmp_path):
     assert list(saved['distillation']) == ['distill']
 
 
+@pytest.mark.slow
 def test_a_cache_of_all_frames_teaches_the_same(
         root, tmp_path, monkeypatch):
     cfg = frames(root, epochs=2)

@@ -31,6 +31,7 @@ def test_the_page_is_what_the_metafiles_say():
     assert PAGE.read_text(encoding='utf-8') == model_zoo(INDEX, PAGE.parent)
 
 
+@pytest.mark.slow
 def test_an_old_page_is_noticed(tmp_path):
     page = tmp_path / 'model_zoo.md'
     for text in (None, PAGE.read_text(encoding='utf-8') + 'more'):

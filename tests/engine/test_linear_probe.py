@@ -161,6 +161,7 @@ def one_run(rank, cfg):
     return torch.cat(weights), watch.draws, known
 
 
+@pytest.mark.slow
 def test_one_of_two_processes_computes(tmp_path):
     ranks = on_two_ranks(tmp_path, one_run, {
         name: dict(folder=str(tmp_path / name), hooks=hooks)

@@ -149,6 +149,7 @@ def one_rank(rank, folder):
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_count_every_shape_once(tmp_path):
     mp.spawn(one_rank, (tmp_path, ), nprocs=2)
     right = sum(

@@ -188,6 +188,7 @@ def test_contrast_of_two_ranks_is_that_of_the_joined_batch(of_two_ranks, mode):
     torch.testing.assert_close(sum(scale) / 2, expected[3])
 
 
+@pytest.mark.slow
 def test_ranks_can_contrast_on_their_own(of_two_ranks):
     for rank, out in enumerate(of_two_ranks):
         z, g = (feats(6, 8, seed=s)[3 * rank:][:3] for s in (1, 2))
@@ -195,6 +196,7 @@ def test_ranks_can_contrast_on_their_own(of_two_ranks):
         assert out['alone'][0].item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_ranks_with_batches_of_two_sizes_are_refused(of_two_ranks):
     for out in of_two_ranks:
         assert r'have [2, 4] features: set drop_last=True' in out['unequal']

@@ -58,6 +58,7 @@ def test_nothing_happens_without_mmcv():
     assert out.strip() == 'fine'
 
 
+@pytest.mark.slow
 @without_compiled
 @pytest.mark.parametrize('first', ['mmkd3d', 'mmkd3d_startup'])
 def test_operators_work_and_log_their_backend_once(first):
@@ -113,6 +114,7 @@ print('mark', mmcv._ext.MARK)
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('order', IMPORTS)
 def test_compiled_operators_stay_and_missing_kernels_fall_back(
         order, compiled):
@@ -145,11 +147,9 @@ train_cfg = dict(max_epochs=1, val_interval=1)
 '''
 
 
+@pytest.mark.slow
 @without_compiled
-@pytest.mark.parametrize('first', [
-    'mmkd3d_startup',
-    pytest.param('mmkd3d', marks=pytest.mark.slow),
-])
+@pytest.mark.parametrize('first', ['mmkd3d_startup', 'mmkd3d'])
 def test_mmdet3d_tools_train_runs_stock_votenet(first, tmp_path):
     tools = Path(find_spec('mmdet3d').origin).parent / '.mim/tools'
     root = write_rooms(tmp_path / 'scannet')

@@ -11,6 +11,7 @@ from mmkd3d.benchmarks import ops as benchmark_ops
 from tests.helpers import REPO
 
 
+@pytest.mark.slow
 def test_quick_benchmark_prints_a_row_per_operator_and_size():
     process = subprocess.run(
         [sys.executable, 'tools/benchmark.py', 'ops', '--device', 'cpu',
