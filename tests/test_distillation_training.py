@@ -145,6 +145,7 @@ def test_it_goes_on_bit_by_bit_where_it_was_stopped(
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_with_weight_0_votenet_trains_as_without_the_hook(root, tmp_path):
     runs = []
     for number, cfg in enumerate((

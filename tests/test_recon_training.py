@@ -106,6 +106,7 @@ def build_runner(work_dir, cfg, *hooks, num_workers=0, **kwargs):
         **kwargs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode, num_workers', [('asked', 1), ('cached', 0)])
 def test_a_run_that_a_picture_stops_loses_nothing(
         shapes, tmp_path, mode, num_workers):

@@ -16,6 +16,7 @@ def measure_allocation(mebibytes):
         lambda: torch.ones(mebibytes * 2**18).sum(), device='cpu', budget=0)
 
 
+@pytest.mark.slow
 def test_peak_is_what_the_call_needed_on_top():
     peak = isolate(measure_allocation, 64).peak
     if peak is None:

@@ -156,6 +156,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
     assert (tmp_path / 'thesis.txt').read_text() == 'mine'
 
 
+@pytest.mark.slow
 def test_the_module_needs_no_mmdet3d():
     code = ('import sys; sys.modules["mmdet3d"] = None\n'
             'from mmkd3d.registry import DATASETS\n'

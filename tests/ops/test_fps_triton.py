@@ -37,6 +37,7 @@ def sample_all_by_triton():
     json.dump(sample_all(), sys.stdout)
 
 
+@pytest.mark.slow
 def test_interpreted_kernel_picks_what_pytorch_picks():
     pytest.importorskip('triton')
     # triton reads the variable when it is imported, so not in this process

@@ -52,6 +52,7 @@ def run(code, *, mode=None, cwd=None, path=(), check=True):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_happens_without_mmcv():
     out = run('import sys; sys.modules["mmcv"] = None\n'
               'import mmkd3d_startup, mmkd3d; print("fine")')
@@ -79,6 +80,7 @@ def test_startup_loads_nothing_until_it_is_asked():
     assert out.strip() == "['mmkd3d_startup']"
 
 
+@pytest.mark.slow
 @without_compiled
 def test_mmcv_mode_without_a_compiled_mmcv_is_an_error():
     out = run('import mmkd3d, mmcv.ops', mode='mmcv', check=False)
@@ -125,6 +127,7 @@ def test_compiled_operators_stay_and_missing_kernels_fall_back(
     assert out.count('are the compiled ones') == 1  # the log
 
 
+@pytest.mark.slow
 def test_startup_leaves_a_compiled_mmcv_alone(compiled):
     out = run('import mmkd3d_startup\n' + compiled +
               'import sys, mmcv.ops; print("mmkd3d" in sys.modules)')

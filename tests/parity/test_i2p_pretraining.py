@@ -256,6 +256,7 @@ def test_i2p_gives_the_published_svm_feature(path):
             tolerance['enc'], f'enc_{i}')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', GUIDANCE, ids=lambda p: p.name)
 @torch.no_grad()
 def test_i2p_from_points_to_losses(path, monkeypatch):

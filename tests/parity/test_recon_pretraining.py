@@ -215,6 +215,7 @@ def test_recon_gradients_go_where_the_published_ones_go(case, kind):
         norms, expected, tolerance['grad_rtol'], tolerance['atol'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'path', parity_cases('recon/pretrain*_teachers'), ids=lambda p: p.name)
 @torch.no_grad()
