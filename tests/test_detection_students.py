@@ -168,7 +168,7 @@ def test_config_stands_on_mmdet3d_and_its_pipelines_build(path):
         for step in pipeline:
             TRANSFORMS.build(step)
     assert cfg.default_hooks.checkpoint.type == 'mmkd3d.CheckpointHook'
-    # without both, all epochs and GPUs draw the same
+    # without seed_worker and ReseedHook all epochs and GPUs draw the same
     assert cfg.train_dataloader.worker_init_fn.type == 'mmkd3d.seed_worker'
     assert {hook.type for hook in cfg.custom_hooks} == {
         'mmkd3d.FiniteLossHook', 'mmkd3d.ReseedHook'}

@@ -36,10 +36,12 @@ def read_curve(folder: Path, metric: str) -> dict[str, float]:
 def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
     """Draw mean and deviation of the rows of a table with a ``curve``.
 
+    The same records give the same file, byte by byte.
+
     Args:
         table: Of a study.
         records: Of its runs.
-        path: An svg, png or pdf file.
+        path: An svg file.
     """
     import matplotlib
     matplotlib.use('Agg')
@@ -66,5 +68,6 @@ def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
     if axes.has_data():
         axes.legend(title='mean ± deviation (runs)')
     figure.tight_layout()
-    figure.savefig(path, metadata={'Date': None})
+    with matplotlib.rc_context({'svg.hashsalt': 'mmkd3d'}):
+        figure.savefig(path, format='svg', metadata={'Date': None})
     pyplot.close(figure)

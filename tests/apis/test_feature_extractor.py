@@ -94,6 +94,7 @@ def test_levels_of_a_pyramid_are_its_layers(files):
     with torch.no_grad():
         out = mmkd3d.load_student(None, files['pyramid']).backbone(
             torch.from_numpy(points))
+    assert len(out['levels']) == 3
     for layer, level in enumerate(out['levels']):
         tokens = extractor(
             files['pyramid'], level='token', layer=layer)(points)

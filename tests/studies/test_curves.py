@@ -57,6 +57,9 @@ def test_columns_are_steps_in_their_order_and_cells_have_deviations():
 def test_a_picture_names_the_rows_that_ran(tmp_path):
     found = records('det/scratch', {2: .1, 10: .3}, {2: .2, 10: .5})
     draw_curve(TABLE, found, tmp_path / 'curve.svg')
+    draw_curve(TABLE, found, tmp_path / 'same.svg')
+    assert (tmp_path / 'same.svg').read_bytes() == (
+        tmp_path / 'curve.svg').read_bytes()
     again = tmp_path / 'again.svg'
     draw_curve(dict(TABLE, rows={'scratch': 'none'}), found, again)
     assert (tmp_path / 'curve.svg').stat().st_size > again.stat().st_size
