@@ -4,6 +4,7 @@ Beside the package, two things are put in place for wheels and for editable
 installs alike: ``mmkd3d/.mim`` (what mim and ``mmkd3d.get_config`` read) and
 the start-up file that lets mmdet3d import without a compiled mmcv.
 """
+
 import re
 import shutil
 from pathlib import Path
@@ -16,8 +17,7 @@ MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 STARTUP_FILE = 'mmkd3d_mmcv_ext.pth'
 # Runs at every start of Python, even after a half-finished uninstall, so
 # nothing that goes wrong in it may reach the user's program.
-STARTUP_LINE = ('import sys; exec("try:\\n import mmkd3d_startup\\n'
-                'except Exception:\\n pass")\n')
+STARTUP_LINE = 'import sys; exec("try:\\n import mmkd3d_startup\\nexcept Exception:\\n pass")\n'
 
 
 def read_requirements(name: str) -> list[str]:
@@ -76,10 +76,7 @@ def linked(source: Path, target: Path) -> bool:
 
 def copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(
-            source,
-            target,
-            ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
     else:
         shutil.copy2(source, target)
 
@@ -89,8 +86,7 @@ EXTRAS = {
     for name in ('mm', 'lite', 'clip', 'text', 'vis', 'data', 'tests', 'docs')
 }
 # Without `lite`: it must not land on top of a compiled mmcv.
-EXTRAS['all'] = sorted(
-    {line for name, lines in EXTRAS.items() if name != 'lite' for line in lines})
+EXTRAS['all'] = sorted({line for name, lines in EXTRAS.items() if name != 'lite' for line in lines})
 
 setup(
     name='mmkd3d',
@@ -101,8 +97,11 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     keywords=[
-        'point cloud', 'knowledge distillation', 'self-supervised learning',
-        '3D object detection', 'mmdetection3d'
+        'point cloud',
+        'knowledge distillation',
+        'self-supervised learning',
+        '3D object detection',
+        'mmdetection3d',
     ],
     classifiers=[
         'Development Status :: 3 - Alpha',
@@ -119,7 +118,7 @@ setup(
         'mmkd3d': ['py.typed'],
         'mmkd3d.datasets': ['meta/*'],
         'mmkd3d.models.teachers': ['references.json', 'prompts/*.json'],
-        'mmkd3d.visualization': ['page.html']
+        'mmkd3d.visualization': ['page.html'],
     },
     install_requires=read_requirements('runtime'),
     extras_require=EXTRAS,

@@ -1,4 +1,5 @@
 """Teachers for point clouds: a pretraining plugin for mmdetection3d."""
+
 from .utils.compat import allow_mmengine_checkpoints
 from .utils.mmcv_hook import watch_mmcv
 from .version import __version__
@@ -12,7 +13,8 @@ _LAZY = dict(
     get_model='mmkd3d.apis',
     list_models='mmkd3d.apis',
     load_pretrained='mmkd3d.checkpoints',
-    load_student='mmkd3d.apis.students')
+    load_student='mmkd3d.apis.students',
+)
 
 __all__ = ['__version__', *_LAZY]
 
@@ -20,6 +22,7 @@ __all__ = ['__version__', *_LAZY]
 def __getattr__(name: str):
     if name in _LAZY:
         import importlib
+
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 

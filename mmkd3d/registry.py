@@ -3,6 +3,7 @@
 Because every registry names its ``locations``, ``type='mmkd3d.X'`` resolves
 in any mmengine config without ``custom_imports``.
 """
+
 import difflib
 
 from mmengine import registry as root
@@ -20,7 +21,8 @@ class Registry(_Registry):
             raise KeyError(
                 f"'{key}' is not a {self.name} of mmkd3d or of its parents."
                 f'{hint} A part of mmdetection3d is written with its scope: '
-                f"type='mmdet3d.{key}'.")
+                f"type='mmdet3d.{key}'."
+            )
         return found
 
     def __contains__(self, key: str) -> bool:
@@ -32,7 +34,8 @@ def _child(name: str, parent: _Registry, *locations: str) -> Registry:
         name,
         parent=parent,
         scope='mmkd3d',
-        locations=[f'mmkd3d.{location}' for location in locations])
+        locations=[f'mmkd3d.{location}' for location in locations],
+    )
 
 
 MODELS = _child('model', root.MODELS, 'models')
@@ -41,18 +44,26 @@ DATASETS = _child('dataset', root.DATASETS, 'datasets')
 TRANSFORMS = _child('transform', root.TRANSFORMS, 'datasets.transforms')
 METRICS = _child('metric', root.METRICS, 'evaluation')
 HOOKS = _child('hook', root.HOOKS, 'engine')
-PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS,
-                          'engine')
+PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS, 'engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', root.OPTIM_WRAPPERS, 'engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor',
-                                    root.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimizer wrapper constructor', root.OPTIM_WRAPPER_CONSTRUCTORS, 'engine'
+)
 LOOPS = _child('loop', root.LOOPS, 'engine')
 FUNCTIONS = _child('function', root.FUNCTIONS, 'engine')
 
 # Those that hold nothing of ours exist too, or mmengine would warn, for each,
 # that it looks in its own.
-for _parent in (root.DATA_SAMPLERS, root.EVALUATOR, root.LOG_PROCESSORS,
-                root.MODEL_WRAPPERS, root.OPTIMIZERS, root.RUNNERS,
-                root.RUNNER_CONSTRUCTORS, root.VISBACKENDS, root.VISUALIZERS,
-                root.WEIGHT_INITIALIZERS):
+for _parent in (
+    root.DATA_SAMPLERS,
+    root.EVALUATOR,
+    root.LOG_PROCESSORS,
+    root.MODEL_WRAPPERS,
+    root.OPTIMIZERS,
+    root.RUNNERS,
+    root.RUNNER_CONSTRUCTORS,
+    root.VISBACKENDS,
+    root.VISUALIZERS,
+    root.WEIGHT_INITIALIZERS,
+):
     _child(_parent.name, _parent)

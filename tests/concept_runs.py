@@ -1,4 +1,5 @@
 """Small runs of concept distillation."""
+
 import copy
 
 import pytest
@@ -8,9 +9,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from tests.helpers import REPO
 from tests.runs import RUNTIME, Curve, train
 
-STUDENT = dict(
-    embed_dims=32, depth=2, num_heads=2, num_groups=8, group_size=16,
-    patch_dims=(8, 16))
+STUDENT = dict(embed_dims=32, depth=2, num_heads=2, num_groups=8, group_size=16, patch_dims=(8, 16))
 SETTINGS = dict(
     model=dict(
         backbone=dict(STUDENT, drop_path_rate=0.1),
@@ -18,13 +17,14 @@ SETTINGS = dict(
         targets=dict(
             concepts=dict(
                 pairs=dict(renderer=dict(size=48)),
-                teacher=dict(
-                    model_kwargs=dict(
-                        img_size=48, depth=1, embed_dim=24, num_heads=2))))),
-    train_dataloader=dict(
-        batch_size=8, dataset=dict(num_samples=24, num_points=128)),
+                teacher=dict(model_kwargs=dict(img_size=48, depth=1, embed_dim=24, num_heads=2)),
+            )
+        ),
+    ),
+    train_dataloader=dict(batch_size=8, dataset=dict(num_samples=24, num_points=128)),
     train_cfg=dict(max_epochs=10),
-    optim_wrapper=dict(optimizer=dict(lr=4e-3)))
+    optim_wrapper=dict(optimizer=dict(lr=4e-3)),
+)
 
 
 def config(name, **options):

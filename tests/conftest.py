@@ -1,4 +1,5 @@
 """Fixtures of the whole test suite."""
+
 import os
 
 import numpy as np

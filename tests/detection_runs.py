@@ -1,4 +1,5 @@
 """Detectors made small for tests."""
+
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
@@ -9,7 +10,7 @@ from tests.helpers import REPO
 HEADS = {
     'votenet': dict(vote_aggregation_cfg=dict(num_point=16)),
     'groupfree3d': dict(num_proposal=16),
-    '3detr': dict(num_queries=16, depth=2)
+    '3detr': dict(num_queries=16, depth=2),
 }
 
 
@@ -22,9 +23,14 @@ def small_detector(name: str = 'votenet', data_root=None) -> Config:
     """
     folder = REPO / 'configs/scannet_small'
     cfg = Config.fromfile(folder / f'{name}_pt-t_1xb2-60e_scannet-small.py')
-    cfg.merge_from_dict(dict(model=dict(
-        backbone=dict(depth=1, num_groups=32, group_size=8, init_cfg=None),
-        bbox_head=HEADS[name])))
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                backbone=dict(depth=1, num_groups=32, group_size=8, init_cfg=None),
+                bbox_head=HEADS[name],
+            )
+        )
+    )
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
@@ -35,7 +41,7 @@ def small_detector(name: str = 'votenet', data_root=None) -> Config:
 
 def set_num_points(cfg, number: int) -> None:
     """Let every ``PointSample`` of a config take so many."""
-    for value in (cfg.values() if isinstance(cfg, dict) else cfg):
+    for value in cfg.values() if isinstance(cfg, dict) else cfg:
         if isinstance(value, (dict, list, tuple)):
             set_num_points(value, number)
     if isinstance(cfg, dict) and str(cfg.get('type')).endswith('PointSample'):

@@ -1,4 +1,5 @@
 """Where the tests find parity cases and real data."""
+
 import importlib.util
 import json
 import os
@@ -7,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 REPO = Path(__file__).resolve().parents[1]
-PARITY_ROOT = Path(
-    os.environ.get('MMKD3D_PARITY', REPO.parent / 'shared' / 'parity'))
+PARITY_ROOT = Path(os.environ.get('MMKD3D_PARITY', REPO.parent / 'shared' / 'parity'))
 DATA_ROOT = Path(os.environ.get('MMKD3D_DATA', REPO.parent / 'shared' / 'data'))
 
 
@@ -27,7 +27,8 @@ def load_case(case: Path) -> tuple[dict, dict]:
 def reference_weights():
     """The module that rebuilds published weights."""
     spec = importlib.util.spec_from_file_location(
-        'reference_weights', PARITY_ROOT / 'reference_weights.py')
+        'reference_weights', PARITY_ROOT / 'reference_weights.py'
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,5 @@
 """Small runs of shipped configs, watched."""
+
 import copy
 
 import torch
@@ -12,15 +13,15 @@ RUNTIME = dict(
     train_dataloader=dict(num_workers=0, persistent_workers=False),
     default_hooks=dict(logger=dict(interval=100)),
     visualizer=dict(vis_backends=[]),
-    log_level='ERROR')
+    log_level='ERROR',
+)
 # So that running statistics are those of the weights in the end, some 100
 # steps; one file.
 FINETUNE = dict(default_hooks=dict(checkpoint=dict(interval=100)))
 SHAPES = Config.fromfile(REPO / 'configs/_base_/datasets/toy_shapes.py')
 SHAPES.train_dataloader.update(batch_size=8)
-SHAPES.train_dataloader.dataset.update(
-    num_samples=32, num_points=128, categories=['chair', 'lamp'])
-HIDDEN = dict(dropout=0., hidden_dims=(32, ))
+SHAPES.train_dataloader.dataset.update(num_samples=32, num_points=128, categories=['chair', 'lamp'])
+HIDDEN = dict(dropout=0.0, hidden_dims=(32,))
 
 
 class Curve(Hook):
@@ -44,8 +45,7 @@ class Curve(Hook):
 
 def train(cfg, work_dir, *hooks, **kwargs):
     cfg = copy.deepcopy(cfg)
-    cfg.merge_from_dict(
-        dict(work_dir=str(work_dir), experiment_name=work_dir.name, **kwargs))
+    cfg.merge_from_dict(dict(work_dir=str(work_dir), experiment_name=work_dir.name, **kwargs))
     runner = Runner.from_cfg(cfg)
     for hook in hooks:
         runner.register_hook(hook)

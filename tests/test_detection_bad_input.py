@@ -1,10 +1,11 @@
 """Odd rooms through data sets, detectors and the metric."""
+
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
-from mmengine.registry import (DATASETS, METRICS, MODELS, init_default_scope)
+from mmengine.registry import DATASETS, METRICS, MODELS, init_default_scope
 from mmengine.runner import Runner
 
 from tests.detection_runs import HEADS, small_detector, write_checkpoint
@@ -16,21 +17,21 @@ from tools import test as test_tool  # noqa: E402
 
 def keep(room, rows):
     """Some of the points of a room."""
-    return dict(room, **{
-        k: room[k][rows] for k in ('points', 'instance', 'semantic')})
+    return dict(room, **{k: room[k][rows] for k in ('points', 'instance', 'semantic')})
 
 
 def without_boxes(room):
     return dict(
-        room, boxes=room['boxes'][:0], labels=room['labels'][:0],
+        room,
+        boxes=room['boxes'][:0],
+        labels=room['labels'][:0],
         instance=0 * room['instance'],
-        semantic=np.ones_like(room['semantic']))
+        semantic=np.ones_like(room['semantic']),
+    )
 
 
 def with_an_empty_box(room):
-    return dict(
-        room, boxes=room['boxes'] + [[0, 0, 9, 0, 0, 0]],
-        instance=0 * room['instance'])
+    return dict(room, boxes=room['boxes'] + [[0, 0, 9, 0, 0, 0]], instance=0 * room['instance'])
 
 
 def with_a_flat_box(room):
@@ -58,14 +59,11 @@ def go_through(name, rooms, folder):
         dataset = DATASETS.build(cfg[loader].dataset)
         return pseudo_collate([dataset[i] for i in range(len(dataset))])
 
-    losses = model(
-        **model.data_preprocessor(batch('train_dataloader'), True),
-        mode='loss')
+    losses = model(**model.data_preprocessor(batch('train_dataloader'), True), mode='loss')
     total = sum(torch.as_tensor(v).sum() for v in losses.values())
     model.parse_losses(losses)[0].backward()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    finite = bool(total.isfinite()) and all(
-        g.isfinite().all() for g in gradients)
+    finite = bool(total.isfinite()) and all(g.isfinite().all() for g in gradients)
 
     model.eval()
     metric = METRICS.build(cfg.test_evaluator)
@@ -111,7 +109,8 @@ def test_a_list_of_classes_that_is_longer_than_the_head(name, tmp_path):
     cfg.work_dir = str(tmp_path / 'out')
     cfg.model.bbox_head.num_classes = 10
     checkpoint = write_checkpoint(
-        cfg, tmp_path / 'small.pth', dataset_meta=dict(classes=CLASSES[:10]))
+        cfg, tmp_path / 'small.pth', dataset_meta=dict(classes=CLASSES[:10])
+    )
     runner = Runner.from_cfg(cfg)
     runner.register_hook(NoBatch())
     with pytest.raises(ValueError, match='18 classes.*num_classes=10'):
@@ -129,7 +128,8 @@ def test_classes_in_another_order_than_in_the_training(tmp_path):
     cfg = small_detector('votenet', write_rooms(tmp_path / 'rooms'))
     cfg.work_dir = str(tmp_path / 'out')
     checkpoint = write_checkpoint(
-        cfg, tmp_path / 'small.pth', dataset_meta=dict(classes=CLASSES[::-1]))
+        cfg, tmp_path / 'small.pth', dataset_meta=dict(classes=CLASSES[::-1])
+    )
     cfg.dump(tmp_path / 'small.py')
     with pytest.raises(ValueError, match='class 0 is not the same'):
         test_tool.main([str(tmp_path / 'small.py'), str(checkpoint)])

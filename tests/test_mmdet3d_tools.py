@@ -3,6 +3,7 @@
 ``mim train mmdet3d CONFIG`` starts the same file, ``.mim/tools/train.py`` of
 the installed mmdetection3d, with the config and ``--launcher none``.
 """
+
 import json
 from pathlib import Path
 
@@ -10,17 +11,22 @@ import pytest
 
 from tests.detection_runs import HEADS
 from tests.ops.rooms import write_rooms
-from tests.test_packaging import (check_run, install,  # noqa: F401
-                                  make_environment, wheel)
+from tests.test_packaging import check_run, install, make_environment, wheel  # noqa: F401
 
 pytestmark = pytest.mark.slow
 pytest.importorskip('mmdet3d')
 OPTIONS = [
-    'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
-    'default_hooks.logger.interval=1', 'model.backbone.init_cfg=None',
-    'model.backbone.num_groups=32', 'model.backbone.depth=1',
-    *(f'{split}_dataloader.{option}' for split in ('train', 'val', 'test')
-      for option in ('num_workers=0', 'persistent_workers=False'))
+    'train_cfg.max_epochs=1',
+    'train_cfg.val_interval=1',
+    'default_hooks.logger.interval=1',
+    'model.backbone.init_cfg=None',
+    'model.backbone.num_groups=32',
+    'model.backbone.depth=1',
+    *(
+        f'{split}_dataloader.{option}'
+        for split in ('train', 'val', 'test')
+        for option in ('num_workers=0', 'persistent_workers=False')
+    ),
 ]
 
 
@@ -29,22 +35,26 @@ def site(wheel, tmp_path_factory):  # noqa: F811
     """An environment with the wheel in it, and where mmdet3d is found."""
     python, purelib = make_environment(tmp_path_factory.mktemp('site') / 'env')
     install(python, wheel)
-    found = check_run([
-        python, '-c', 'import importlib.util; '
-        'print(importlib.util.find_spec("mmdet3d").origin)'], purelib)
+    found = check_run(
+        [python, '-c', 'import importlib.util; print(importlib.util.find_spec("mmdet3d").origin)'],
+        purelib,
+    )
     tools = found.stdout.strip().replace('__init__.py', '.mim/tools')
     return python, purelib / 'mmkd3d' / '.mim' / 'configs', tools
 
 
 def smaller(name):
-    head = [f'model.bbox_head.{key}.num_point={value["num_point"]}'
-            if isinstance(value, dict) else f'model.bbox_head.{key}={value}'
-            for key, value in HEADS[name].items()]
+    head = [
+        f'model.bbox_head.{key}.num_point={value["num_point"]}'
+        if isinstance(value, dict)
+        else f'model.bbox_head.{key}={value}'
+        for key, value in HEADS[name].items()
+    ]
     return ['--cfg-options', *OPTIONS, *head]
 
 
 def losses_of(folder):
-    log, = folder.glob('*/vis_data/scalars.json')
+    (log,) = folder.glob('*/vis_data/scalars.json')
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     return [row['loss'] for row in rows if 'loss' in row]
 
@@ -53,25 +63,46 @@ def losses_of(folder):
 def test_our_configs_train_and_are_drawn(name, site, tmp_path):
     python, configs, tools = site
     write_rooms(tmp_path / 'data/scannet_small')
-    config = (configs / 'scannet_small'
-              / f'{name}_pt-t_1xb2-60e_scannet-small.py')
-    check_run([python, f'{tools}/train.py', config, '--launcher', 'none',
-               '--work-dir', 'out', *smaller(name)], tmp_path)
+    config = configs / 'scannet_small' / f'{name}_pt-t_1xb2-60e_scannet-small.py'
+    check_run(
+        [
+            python,
+            f'{tools}/train.py',
+            config,
+            '--launcher',
+            'none',
+            '--work-dir',
+            'out',
+            *smaller(name),
+        ],
+        tmp_path,
+    )
     assert losses_of(tmp_path / 'out')
-    check_run([python, f'{tools}/test.py', config, 'out/epoch_1.pth',
-               '--show-dir', 'drawn', '--task', 'lidar_det', *smaller(name)],
-              tmp_path, DISPLAY='')
+    check_run(
+        [
+            python,
+            f'{tools}/test.py',
+            config,
+            'out/epoch_1.pth',
+            '--show-dir',
+            'drawn',
+            '--task',
+            'lidar_det',
+            *smaller(name),
+        ],
+        tmp_path,
+        DISPLAY='',
+    )
     for end in ('.png', '.html', '_found.ply', '_truth.ply'):
         assert len(list((tmp_path / 'drawn').glob(f'*{end}'))) >= 2
 
 
-@pytest.mark.parametrize('imports', [
-    '', "custom_imports = dict(imports=['mmkd3d'])"])
+@pytest.mark.parametrize('imports', ['', "custom_imports = dict(imports=['mmkd3d'])"])
 def test_a_config_of_a_user_with_our_student(imports, site, tmp_path):
     """A config of mmdetection3d in which the backbone was replaced."""
     python, _, tools = site
     write_rooms(tmp_path / 'data/scannet')
-    (tmp_path / 'mine.py').write_text(f'''
+    (tmp_path / 'mine.py').write_text(f"""
 _base_ = 'mmdet3d::votenet/votenet_8xb8_scannet-3d.py'
 {imports}
 model = dict(
@@ -81,10 +112,21 @@ model = dict(
         with_cls_token=False, fps_rule='mmcv'),
     neck=dict(type='mmkd3d.TokensToSeeds', in_channels=32, out_channels=256))
 train_dataloader = dict(dataset=dict(times=1))
-''')
-    check_run([python, f'{tools}/train.py', 'mine.py', '--launcher', 'none',
-               '--work-dir', 'out', '--cfg-options',
-               *[o for o in OPTIONS if 'backbone' not in o]], tmp_path)
+""")
+    check_run(
+        [
+            python,
+            f'{tools}/train.py',
+            'mine.py',
+            '--launcher',
+            'none',
+            '--work-dir',
+            'out',
+            '--cfg-options',
+            *[o for o in OPTIONS if 'backbone' not in o],
+        ],
+        tmp_path,
+    )
     assert losses_of(tmp_path / 'out')
 
 
@@ -93,10 +135,23 @@ def test_mim_trains_our_config(site, tmp_path):
     mim = pytest.importorskip('mim')
     python, configs, _ = site
     # mim may stand elsewhere than the packages of this environment.
-    (configs.parents[2] / 'mim.pth').write_text(
-        str(Path(mim.__file__).parents[1]))
+    (configs.parents[2] / 'mim.pth').write_text(str(Path(mim.__file__).parents[1]))
     write_rooms(tmp_path / 'data/scannet_small')
     config = configs / 'scannet_small/votenet_pt-t_1xb2-60e_scannet-small.py'
-    check_run([python, '-m', 'mim', 'train', 'mmdet3d', config, '--gpus', '0',
-               '--work-dir', 'out', *smaller('votenet')], tmp_path)
+    check_run(
+        [
+            python,
+            '-m',
+            'mim',
+            'train',
+            'mmdet3d',
+            config,
+            '--gpus',
+            '0',
+            '--work-dir',
+            'out',
+            *smaller('votenet'),
+        ],
+        tmp_path,
+    )
     assert losses_of(tmp_path / 'out')

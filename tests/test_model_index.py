@@ -1,4 +1,5 @@
 """The table of all models, from the metafiles."""
+
 import subprocess
 import sys
 
@@ -15,13 +16,15 @@ PAGE = REPO / 'docs' / 'model_zoo.md'
 def check(*arguments):
     return subprocess.run(
         [sys.executable, 'tools/model_index.py', '--check', *arguments],
-        cwd=REPO, text=True, capture_output=True)
+        cwd=REPO,
+        text=True,
+        capture_output=True,
+    )
 
 
 def rows(page):
     """Cells of the tables, without their heads."""
-    lines = [line[2:-2].split(' | ') for line in page.splitlines()
-             if line.startswith('| ')]
+    lines = [line[2:-2].split(' | ') for line in page.splitlines() if line.startswith('| ')]
     return [cells for cells in lines if cells[0] != 'config']
 
 
@@ -47,62 +50,73 @@ def test_every_metric_of_every_config_has_a_row_whose_link_leads_there():
     found = rows(PAGE.read_text(encoding='utf-8'))
     metrics = [
         (model['Name'], result['Dataset'], metric)
-        for model in read_models(INDEX) for result in model['Results']
+        for model in read_models(INDEX)
+        for result in model['Results']
         for metric in result['Metrics']
     ]
-    shown = [(cells[0][1:cells[0].index(']')], cells[1], cells[2])
-             for cells in found]
+    shown = [(cells[0][1 : cells[0].index(']')], cells[1], cells[2]) for cells in found]
     assert sorted(shown) == sorted(metrics)
     for cells in found:
-        link = cells[0][cells[0].index('(') + 1:cells[0].index(')')]
+        link = cells[0][cells[0].index('(') + 1 : cells[0].index(')')]
         assert (PAGE.parent / link).is_file()
         assert all(cells) and len(cells) == 6
 
 
 GOOD = dict(
-    Task='Classification', Dataset='D', Metrics=dict(a=1.5, b='not run'),
-    Deviation=dict(a=0.5), Seeds=3, Converted=dict(b='not run'),
-    Published=dict(a=2.), Source='a paper')
+    Task='Classification',
+    Dataset='D',
+    Metrics=dict(a=1.5, b='not run'),
+    Deviation=dict(a=0.5),
+    Seeds=3,
+    Converted=dict(b='not run'),
+    Published=dict(a=2.0),
+    Source='a paper',
+)
 
 
 def write(folder, *results):
-    (folder / 'metafile.yml').write_text(yaml.safe_dump(dict(Models=[dict(
-        Name='m', Config='configs/m.py', Results=list(results))])))
+    (folder / 'metafile.yml').write_text(
+        yaml.safe_dump(dict(Models=[dict(Name='m', Config='configs/m.py', Results=list(results))]))
+    )
     index = folder / 'model-index.yml'
     index.write_text('Import:\n  - metafile.yml\n')
     return index
 
 
 def test_each_place_has_its_column(tmp_path):
-    other = dict(GOOD, Student='from scratch', Source='another',
-                 **{'Published Deviation': dict(a=.1)})
+    other = dict(
+        GOOD, Student='from scratch', Source='another', **{'Published Deviation': dict(a=0.1)}
+    )
     page = model_zoo(write(tmp_path, GOOD, GOOD, other), tmp_path / 'docs')
     link = '[m](../configs/m.py)'
-    first = [[link, 'D', 'a', '2.0 (1)', '-', '1.5 ± 0.5, 3 seeds'],
-             [link, 'D', 'b', '-', 'not run', 'not run']]
-    third = [f'{link}, from scratch', 'D', 'a', '2.0 ± 0.1 (2)', '-',
-             '1.5 ± 0.5, 3 seeds']
+    first = [
+        [link, 'D', 'a', '2.0 (1)', '-', '1.5 ± 0.5, 3 seeds'],
+        [link, 'D', 'b', '-', 'not run', 'not run'],
+    ]
+    third = [f'{link}, from scratch', 'D', 'a', '2.0 ± 0.1 (2)', '-', '1.5 ± 0.5, 3 seeds']
     assert rows(page)[:5] == first * 2 + [third]
     assert '(1) a paper  \n(2) another  \n' in page
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(Pubished=dict(a=1)), 'Pubished'),
-    (dict(Task='Clasification'), 'one of the tasks'),
-    (dict(Dataset=''), 'expected Dataset'),
-    (dict(Metrics={}), 'expected Dataset, Metrics'),
-    (dict(Metrics=dict(a='1.5', b=1)), "Metrics of 'a' is '1.5'.*'not run'"),
-    (dict(Converted=dict(c=1)), "Converted of 'c', which is none"),
-    (dict(Published=dict(a='not run')), "expected a number[.]"),
-    (dict(Seeds=None), 'Seeds tells'),
-    (dict(Metrics=dict(a='not run'), Deviation={}, Converted={}),
-     'Seeds tells'),
-    (dict(Source=None), 'Source tells'),
-    (dict(Published={}), 'Source tells'),
-    (dict(Deviation=dict(b=1.)), 'Deviation of a metric that has no'),
-    ({'Published Deviation': dict(b=1.)}, 'Published Deviation of a metric')])
-def test_a_result_that_contradicts_itself_is_an_error(
-        tmp_path, change, message):
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(Pubished=dict(a=1)), 'Pubished'),
+        (dict(Task='Clasification'), 'one of the tasks'),
+        (dict(Dataset=''), 'expected Dataset'),
+        (dict(Metrics={}), 'expected Dataset, Metrics'),
+        (dict(Metrics=dict(a='1.5', b=1)), "Metrics of 'a' is '1.5'.*'not run'"),
+        (dict(Converted=dict(c=1)), "Converted of 'c', which is none"),
+        (dict(Published=dict(a='not run')), 'expected a number[.]'),
+        (dict(Seeds=None), 'Seeds tells'),
+        (dict(Metrics=dict(a='not run'), Deviation={}, Converted={}), 'Seeds tells'),
+        (dict(Source=None), 'Source tells'),
+        (dict(Published={}), 'Source tells'),
+        (dict(Deviation=dict(b=1.0)), 'Deviation of a metric that has no'),
+        ({'Published Deviation': dict(b=1.0)}, 'Published Deviation of a metric'),
+    ],
+)
+def test_a_result_that_contradicts_itself_is_an_error(tmp_path, change, message):
     check_result(GOOD, 'm')
     result = {k: v for k, v in (GOOD | change).items() if v is not None}
     with pytest.raises(ValueError, match=f'metafile.yml: m, .*{message}'):

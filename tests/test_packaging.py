@@ -1,4 +1,5 @@
 """Build, install outside the checkout, use: as wheel, editable and sdist."""
+
 import os
 import shutil
 import subprocess
@@ -16,17 +17,24 @@ from tests.helpers import REPO
 
 pytestmark = pytest.mark.slow
 PIP = [sys.executable, '-m', 'pip', '--disable-pip-version-check']
-NOT_SOURCE = shutil.ignore_patterns('.git', '.mim', '.pytest_cache',
-                                    '__pycache__', '*.egg-info', 'build',
-                                    'dist', 'data', 'work_dirs')
+NOT_SOURCE = shutil.ignore_patterns(
+    '.git',
+    '.mim',
+    '.pytest_cache',
+    '__pycache__',
+    '*.egg-info',
+    'build',
+    'dist',
+    'data',
+    'work_dirs',
+)
 
 
 def check_run(command, cwd, **env):
     """Run without the checkout on the path; returns what it printed."""
     env = {**os.environ, 'OMP_NUM_THREADS': '1', **env}
     env.pop('PYTHONPATH', None)
-    done = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=env, capture_output=True, text=True)
+    done = subprocess.run(list(map(str, command)), cwd=cwd, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done
 
@@ -40,29 +48,27 @@ def make_environment(folder):
     venv.create(folder, with_pip=False)
     python = folder / 'bin' / 'python'
     purelib = Path(
-        check_run([
-            python, '-c',
-            'import sysconfig; print(sysconfig.get_path("purelib"))'
-        ], folder).stdout.strip())
+        check_run(
+            [python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'], folder
+        ).stdout.strip()
+    )
     here = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
     (purelib / 'packages_of_the_tests.pth').write_text('\n'.join(sorted(here)))
     return python, purelib
 
 
 def install(python, *arguments):
-    check_run([
-        *PIP, '--python', python, 'install', '--no-deps',
-        '--no-build-isolation', *arguments
-    ], python.parent)
+    check_run(
+        [*PIP, '--python', python, 'install', '--no-deps', '--no-build-isolation', *arguments],
+        python.parent,
+    )
 
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp('wheel')
     source = copy_source(folder / 'source')
-    check_run([
-        *PIP, 'wheel', '--no-deps', '--no-build-isolation', '-w', folder, source
-    ], folder)
+    check_run([*PIP, 'wheel', '--no-deps', '--no-build-isolation', '-w', folder, source], folder)
     return next(folder.glob('mmkd3d-*.whl'))
 
 
@@ -100,40 +106,56 @@ def test_mim_folder_holds_configs_tools_and_index(installed):
 
 
 def test_every_config_is_found_by_name(installed, tmp_path):
-    names = evaluate(
-        installed[0], tmp_path,
-        'import mmkd3d; [mmkd3d.get_config(n) for n in mmkd3d.list_models()]; '
-        'print(*mmkd3d.list_models())').splitlines()[-1].split()
+    names = (
+        evaluate(
+            installed[0],
+            tmp_path,
+            'import mmkd3d; [mmkd3d.get_config(n) for n in mmkd3d.list_models()]; '
+            'print(*mmkd3d.list_models())',
+        )
+        .splitlines()[-1]
+        .split()
+    )
     assert sorted(names) == sorted(
-        path.stem for path in (REPO / 'configs').rglob('*.py')
-        if '_base_' not in path.parts)
+        path.stem for path in (REPO / 'configs').rglob('*.py') if '_base_' not in path.parts
+    )
 
 
 def test_installed_tool_starts(installed, tmp_path):
     python, _, package = installed
-    done = check_run([python, package / '.mim' / 'tools' / 'train.py', '-h'],
-                     tmp_path)
+    done = check_run([python, package / '.mim' / 'tools' / 'train.py', '-h'], tmp_path)
     assert '--cfg-options' in done.stdout
 
 
 def test_stand_in_is_offered_before_anybody_imports_mmkd3d(installed, tmp_path):
     python = installed[0]
-    assert evaluate(
-        python, tmp_path,
-        'import sys; print("mmkd3d_startup" in sys.modules, '
-        '"torch" in sys.modules)') == 'True False'
+    assert (
+        evaluate(
+            python,
+            tmp_path,
+            'import sys; print("mmkd3d_startup" in sys.modules, "torch" in sys.modules)',
+        )
+        == 'True False'
+    )
     pytest.importorskip('mmcv')
-    assert evaluate(
-        python, tmp_path, 'import mmcv.ops; from mmcv import _ext; '
-        'print(callable(_ext.knn_forward))') == 'True'
+    assert (
+        evaluate(
+            python,
+            tmp_path,
+            'import mmcv.ops; from mmcv import _ext; print(callable(_ext.knn_forward))',
+        )
+        == 'True'
+    )
 
 
 def test_startup_file_never_breaks_python(installed, tmp_path):
     startup = (installed[1] / 'mmkd3d_mmcv_ext.pth').read_text()
     (tmp_path / 'mmkd3d_mmcv_ext.pth').write_text(startup)
     command = [
-        sys.executable, '-S', '-c',
-        f'import site; site.addsitedir({str(tmp_path)!r}); print("alive")'
+        sys.executable,
+        '-S',
+        '-c',
+        f'import site; site.addsitedir({str(tmp_path)!r}); print("alive")',
     ]
     for content in (None, 'raise RuntimeError', 'not Python'):
         if content is not None:
@@ -156,46 +178,53 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     folders = [REPO / 'mmkd3d', REPO / 'mmkd3d' / 'datasets' / 'meta']
     expected = {
         str(path.relative_to(REPO))
-        for path in (*folders[0].rglob('*.py'), folders[0] / 'py.typed',
-                     *folders[0].rglob('*.json'), *folders[1].glob('*'))
-        if path.is_file()
-        and '.mim' not in path.parts
+        for path in (
+            *folders[0].rglob('*.py'),
+            folders[0] / 'py.typed',
+            *folders[0].rglob('*.json'),
+            *folders[1].glob('*'),
+        )
+        if path.is_file() and '.mim' not in path.parts
     }
     assert expected <= names
     assert not [name for name in names if name.endswith('.pyc')]
     top = {name.split('/')[0].split('.dist-info')[0] for name in names}
     assert {name.split('-')[0] for name in top} == {
-        'mmkd3d', 'mmkd3d_startup.py', 'mmkd3d_mmcv_ext.pth'
+        'mmkd3d',
+        'mmkd3d_startup.py',
+        'mmkd3d_mmcv_ext.pth',
     }
 
 
 def test_requirements_fight_no_mmdet3d_environment(wheel):
-    metadata = next(name for name in zipfile.ZipFile(wheel).namelist()
-                    if name.endswith('METADATA'))
+    metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith('METADATA'))
     lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
-    required = [line for line in lines
-                if line.startswith('Requires-Dist') and 'extra ==' not in line]
+    required = [
+        line for line in lines if line.startswith('Requires-Dist') and 'extra ==' not in line
+    ]
     assert required
     assert not [line for line in required if '<' in line or '==' in line]
     assert not [line for line in required if 'mmcv' in line or 'mmdet' in line]
     # `all` may land on a compiled mmcv, which mmcv-lite would overwrite.
-    assert not [line for line in lines
-                if 'mmcv' in line and ('"all"' in line or "'all'" in line)]
+    assert not [line for line in lines if 'mmcv' in line and ('"all"' in line or "'all'" in line)]
 
 
 def test_source_archive_builds_the_same_wheel(wheel, tmp_path):
     source = copy_source(tmp_path / 'source')
-    check_run([
-        sys.executable, '-c',
-        'from setuptools.build_meta import build_sdist; build_sdist("dist")'
-    ], source)
+    check_run(
+        [
+            sys.executable,
+            '-c',
+            'from setuptools.build_meta import build_sdist; build_sdist("dist")',
+        ],
+        source,
+    )
     archive = next((source / 'dist').glob('mmkd3d-*.tar.gz'))
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path / 'unpacked')
     unpacked = next((tmp_path / 'unpacked').iterdir())
-    check_run([
-        *PIP, 'wheel', '--no-deps', '--no-build-isolation', '-w', tmp_path,
-        unpacked
-    ], tmp_path)
+    check_run(
+        [*PIP, 'wheel', '--no-deps', '--no-build-isolation', '-w', tmp_path, unpacked], tmp_path
+    )
     again = next(tmp_path.glob('mmkd3d-*.whl'))
     assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(wheel).namelist()

@@ -1,4 +1,5 @@
 """What README.md and CONTRIBUTING.md say exists, exists."""
+
 import re
 
 import numpy as np
@@ -18,13 +19,16 @@ def test_named_files_of_the_repository_exist(name):
     text = (REPO / name).read_text()
     named = re.findall(
         r'(?<![\w/])(?:mmkd3d|configs|tools|tests|requirements)/'
-        r'[\w./-]*[\w/](?![\w./<-])', text)
+        r'[\w./-]*[\w/](?![\w./<-])',
+        text,
+    )
     assert len(named) > 5
     assert [path for path in named if not (REPO / path).exists()] == []
 
 
 def test_named_models_are_shipped():
     import mmkd3d
+
     for name in re.findall(r"get_(?:model|config)\('(.+?)'\)", README):
         assert name in mmkd3d.list_models()
 
@@ -44,16 +48,16 @@ def test_config_for_mmdet3d_builds(tmp_path):
 
 def test_a_student_is_used_in_five_lines(tmp_path, monkeypatch):
     import mmkd3d
+
     plain, extractor = (
         re.search(rf'```python\n([^`]*{call}[^`]*)```', README)[1]
-        for call in ('load_student', 'FeatureExtractor'))
+        for call in ('load_student', 'FeatureExtractor')
+    )
     assert len(plain.splitlines()) == 5
     name = re.search(r"load_student\('(.+?)'", plain)[1]
     monkeypatch.chdir(tmp_path)
     student = mmkd3d.load_student(name).backbone
-    torch.save(
-        {f'backbone.{k}': v for k, v in student.state_dict().items()},
-        'student.pth')
+    torch.save({f'backbone.{k}': v for k, v in student.state_dict().items()}, 'student.pth')
     (tmp_path / 'shapes').mkdir()
     given = {}
     exec(plain, given)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python
 """Measure how fast mmkd3d is on this machine."""
+
 import argparse
 
 import torch
@@ -14,7 +15,8 @@ from mmkd3d.benchmarks.recon import ReConStep
 METHODS = dict(
     act=lambda args: ACTStage(args.stage),
     i2p_mae=lambda args: I2PMAEStep(),
-    recon=lambda args: ReConStep())
+    recon=lambda args: ReConStep(),
+)
 
 
 def run_ops(args: argparse.Namespace) -> None:
@@ -22,16 +24,19 @@ def run_ops(args: argparse.Namespace) -> None:
     for row in ops.run(args.device, quick=args.quick):
         print(f'{row[0]}, {row[1]}: done', flush=True)
         rows.append(row)
-    print(f'\nOperators, {describe(args.device)}. Best time of several; peak '
-          'memory of one call on top of its input.\n')
+    print(
+        f'\nOperators, {describe(args.device)}. Best time of several; peak '
+        'memory of one call on top of its input.\n'
+    )
     print(markdown_table(ops.HEADER, rows))
 
 
 def run_pretrain(args: argparse.Namespace) -> None:
     method = METHODS[args.method](args)
     batch_size = args.batch_size or method.default_batch_size(args.device)
-    case = step.Case(batch_size, args.device, args.quick,
-                     torch.get_num_threads(), args.matmul_precision)
+    case = step.Case(
+        batch_size, args.device, args.quick, torch.get_num_threads(), args.matmul_precision
+    )
     found = {}
     for name, result in step.run(method, case):
         print(f'{name}: done', flush=True)
@@ -46,18 +51,21 @@ def run_pretrain(args: argparse.Namespace) -> None:
 
 def run_contrast(args: argparse.Namespace) -> None:
     rows = recon.contrast_rows(args.batch_size, args.device, args.quick)
-    print(f'Contrast of categories, batch {args.batch_size}, '
-          f'{describe(args.device)}. Best time of several.\n')
+    print(
+        f'Contrast of categories, batch {args.batch_size}, '
+        f'{describe(args.device)}. Best time of several.\n'
+    )
     print(markdown_table(recon.CONTRAST_HEADER, rows))
 
 
 def run_targets(args: argparse.Namespace) -> None:
-    case = step.Case(args.batch_size, args.device, args.quick,
-                     torch.get_num_threads(), 'highest')
+    case = step.Case(args.batch_size, args.device, args.quick, torch.get_num_threads(), 'highest')
     rows = i2p_mae.target_rows(case)
-    print(f'Targets of I2P-MAE, batch {args.batch_size}, '
-          f'{describe(args.device)}. Best time of several; peak memory on top '
-          'of the maps.\n')
+    print(
+        f'Targets of I2P-MAE, batch {args.batch_size}, '
+        f'{describe(args.device)}. Best time of several; peak memory on top '
+        'of the maps.\n'
+    )
     print(markdown_table(i2p_mae.TARGET_HEADER, rows))
 
 
@@ -67,15 +75,19 @@ def run_memory(args: argparse.Namespace) -> None:
         model,
         num_points=2048 if args.quick else args.points,
         batch_size=args.batch_size,
-        device=args.device)
-    print(f'{args.config}: what a training step keeps for its backward pass, '
-          f'bf16 autocast, {describe(args.device)}.\n')
+        device=args.device,
+    )
+    print(
+        f'{args.config}: what a training step keeps for its backward pass, '
+        f'bf16 autocast, {describe(args.device)}.\n'
+    )
     header = [name.format(args.batch_size) for name in memory.HEADER]
     print(markdown_table(header, rows))
-    found = 'not measured, this is no GPU' if peak is None else (
-        format_bytes(peak))
-    print(f'\nA batch of {args.batch_size} needs {total / 2**30:.1f} GiB and '
-          f'what one operation works with. Peak of a step: {found}.')
+    found = 'not measured, this is no GPU' if peak is None else (format_bytes(peak))
+    print(
+        f'\nA batch of {args.batch_size} needs {total / 2**30:.1f} GiB and '
+        f'what one operation works with. Peak of a step: {found}.'
+    )
 
 
 def describe(device: str) -> str:
@@ -86,15 +98,13 @@ def describe(device: str) -> str:
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument(
-        '--threads', type=int, help="CPU threads; default: torch's choice")
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--threads', type=int, help="CPU threads; default: torch's choice")
     parser.add_argument(
         '--quick',
         action='store_true',
-        help='tiny inputs, one run each: shows that everything works, not '
-        'how fast')
+        help='tiny inputs, one run each: shows that everything works, not how fast',
+    )
 
 
 def main(argv=None):
@@ -108,57 +118,55 @@ def main(argv=None):
         '  python tools/benchmark.py pretrain i2p_mae --threads 2\n'
         '  python tools/benchmark.py contrast --batch-size 128\n'
         '  python tools/benchmark.py targets --batch-size 8\n'
-        '  python tools/benchmark.py memory 3detr_1xb8-1080e_scannet-3d')
+        '  python tools/benchmark.py memory 3detr_1xb8-1080e_scannet-3d',
+    )
     commands = parser.add_subparsers(required=True)
-    ops = commands.add_parser(
-        'ops', help='operators against their naive form and compiled mmcv')
+    ops = commands.add_parser('ops', help='operators against their naive form and compiled mmcv')
     add_common(ops)
     ops.set_defaults(run=run_ops)
     pretrain = commands.add_parser(
         'pretrain',
-        help='the training step of a method, part by part, against what its '
-        'published code does')
+        help='the training step of a method, part by part, against what its published code does',
+    )
     pretrain.add_argument('method', choices=[*METHODS])
     pretrain.add_argument(
         '--stage',
         type=int,
         choices=[1, 2],
         default=2,
-        help='of act. 1: the teacher autoencoder; 2: the student (default)')
+        help='of act. 1: the teacher autoencoder; 2: the student (default)',
+    )
     pretrain.add_argument(
         '--batch-size',
         type=int,
         help='clouds; default: as published (128; stage 1 of act and i2p_mae: '
-        '64) on a GPU, 8 on the CPU')
+        '64) on a GPU, 8 on the CPU',
+    )
     pretrain.add_argument(
         '--matmul-precision',
         choices=['highest', 'high'],
         default='high',
         help='of float32 on a GPU, in every mode: "high" allows TF32, as the '
-        'published code ran (default); "highest" does not')
+        'published code ran (default); "highest" does not',
+    )
     add_common(pretrain)
     pretrain.set_defaults(run=run_pretrain)
     contrast = commands.add_parser(
-        'contrast',
-        help="ReCon's contrast of categories against a double loop")
-    contrast.add_argument(
-        '--batch-size', type=int, default=128, help='shapes; default 128')
+        'contrast', help="ReCon's contrast of categories against a double loop"
+    )
+    contrast.add_argument('--batch-size', type=int, default=128, help='shapes; default 128')
     add_common(contrast)
     contrast.set_defaults(run=run_contrast)
     targets = commands.add_parser(
-        'targets',
-        help="I2P-MAE's features of points against maps resized to pictures")
-    targets.add_argument(
-        '--batch-size', type=int, default=8, help='shapes; default 8')
+        'targets', help="I2P-MAE's features of points against maps resized to pictures"
+    )
+    targets.add_argument('--batch-size', type=int, default=8, help='shapes; default 8')
     add_common(targets)
     targets.set_defaults(run=run_targets)
-    memory_of = commands.add_parser(
-        'memory', help='what a training step of a detector keeps')
+    memory_of = commands.add_parser('memory', help='what a training step of a detector keeps')
     memory_of.add_argument('config', help='name of a shipped config')
-    memory_of.add_argument(
-        '--batch-size', type=int, default=8, help='rooms; default 8')
-    memory_of.add_argument(
-        '--points', type=int, default=40000, help='of a room; default 40000')
+    memory_of.add_argument('--batch-size', type=int, default=8, help='rooms; default 8')
+    memory_of.add_argument('--points', type=int, default=40000, help='of a room; default 40000')
     add_common(memory_of)
     memory_of.set_defaults(run=run_memory)
     args = parser.parse_args(argv)

@@ -4,6 +4,7 @@
 What is written are tensors and plain metadata only. A stage II file can be
 split into its student and its teacher on the way; that goes for ours too.
 """
+
 import argparse
 from collections import Counter
 from pathlib import Path
@@ -11,9 +12,17 @@ from pathlib import Path
 import torch
 
 import mmkd3d
-from mmkd3d.checkpoints import (SOURCES, convert, detect, export_backbone,
-                                published_name, read_checkpoint,
-                                state_dict_of, stored_spec, to_published)
+from mmkd3d.checkpoints import (
+    SOURCES,
+    convert,
+    detect,
+    export_backbone,
+    published_name,
+    read_checkpoint,
+    state_dict_of,
+    stored_spec,
+    to_published,
+)
 from mmkd3d.checkpoints.stages import split_teacher, stage_of
 
 
@@ -23,7 +32,8 @@ def parse_args(argv=None):
         epilog='examples: python tools/convert_checkpoint.py pretrain.pth '
         'point-mae.pth; python tools/convert_checkpoint.py ours.pth '
         'theirs.pth --to-published --source act',
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('source_file', type=Path)
     parser.add_argument('target_file', type=Path)
     parser.add_argument(
@@ -31,36 +41,39 @@ def parse_args(argv=None):
         choices=sorted(SOURCES),
         metavar='SOURCE',
         help='kind of the published file; found out from its keys if it is '
-        f'the one that is read. One of {", ".join(sorted(SOURCES))}')
+        f'the one that is read. One of {", ".join(sorted(SOURCES))}',
+    )
     parser.add_argument(
-        '--to-published',
-        action='store_true',
-        help='from ours to the published keys of --source')
+        '--to-published', action='store_true', help='from ours to the published keys of --source'
+    )
     part = parser.add_mutually_exclusive_group()
     part.add_argument(
         '--without-teacher',
         dest='part',
         action='store_const',
         const='student',
-        help='of a pretraining (stage II) file, write the student alone')
+        help='of a pretraining (stage II) file, write the student alone',
+    )
     part.add_argument(
         '--teacher-only',
         dest='part',
         action='store_const',
         const='teacher',
-        help='of a stage II file of ACT, write the teacher alone: a stage I '
-        'file')
+        help='of a stage II file of ACT, write the teacher alone: a stage I file',
+    )
     part.add_argument(
         '--backbone-only',
         dest='part',
         action='store_const',
         const='backbone',
         help='of any file with a student, write it under the keys of a '
-        'backbone, for init_cfg of our and of mmdetection3d\'s configs')
+        "backbone, for init_cfg of our and of mmdetection3d's configs",
+    )
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle whatever is in the file; a pickle can run any code')
+        help='unpickle whatever is in the file; a pickle can run any code',
+    )
     args = parser.parse_args(argv)
     if args.to_published and args.source is None:
         parser.error('--to-published needs --source, the kind to write.')
@@ -73,8 +86,7 @@ def read_ours(args) -> tuple[dict, dict]:
     state = state_dict_of(checkpoint)
     found = detect(state)
     if args.to_published and found:
-        raise ValueError(f'{args.source_file} is a published file already: '
-                         f'{found}.')
+        raise ValueError(f'{args.source_file} is a published file already: {found}.')
     source = None if args.to_published else args.source or found
     if source is not None:
         return convert(state, source)
@@ -82,13 +94,15 @@ def read_ours(args) -> tuple[dict, dict]:
         raise ValueError(
             f'{args.source_file} is none of the published files that are '
             f'known: {", ".join(SOURCES)}. Its keys start with '
-            f'{", ".join(list(state)[:5])}.')
+            f'{", ".join(list(state)[:5])}.'
+        )
     meta = checkpoint.get('meta') or {}
     return state, dict(
         source=meta.get('source'),
         stage=stage_of(state),
         dropped=[],
-        input_spec=stored_spec(checkpoint)._asdict())
+        input_spec=stored_spec(checkpoint)._asdict(),
+    )
 
 
 def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
@@ -99,13 +113,15 @@ def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
             'Only a pretraining file that holds its teacher can be split; the '
             f'keys of this one start with {", ".join(list(state)[:5])}. To '
             'convert it as a whole, leave out --without-teacher and '
-            '--teacher-only.')
+            '--teacher-only.'
+        )
     if part == 'student':
         return student, dict(meta, part=part)
     if stage_of(teacher) != 'teacher':
         raise ValueError(
             'The teachers in this file are networks for images and texts, no '
-            'stage I file: their own files are of more use.')
+            'stage I file: their own files are of more use.'
+        )
     return teacher, dict(meta, part=part, stage='teacher')
 
 
@@ -113,8 +129,7 @@ def publish(state: dict, source: str) -> tuple[dict, dict]:
     """The published state dict, and metadata that says what is not in it."""
     published = to_published(state, source)
     dropped = [key for key in state if published_name(key, source) is None]
-    return published, dict(
-        source=source, stage=SOURCES[source].stage, dropped=dropped)
+    return published, dict(source=source, stage=SOURCES[source].stage, dropped=dropped)
 
 
 def main(argv=None):
@@ -122,9 +137,7 @@ def main(argv=None):
     entry = 'state_dict'
     try:
         if args.part == 'backbone':
-            out = export_backbone(
-                args.source_file, args.target_file,
-                trust=args.trust_checkpoint)
+            out = export_backbone(args.source_file, args.target_file, trust=args.trust_checkpoint)
             print(f'{args.source_file} -> {out} (backbone)')
             return
         state, meta = read_ours(args)
@@ -139,12 +152,12 @@ def main(argv=None):
     args.target_file.parent.mkdir(parents=True, exist_ok=True)
     torch.save({entry: state, 'meta': meta}, args.target_file)
     parts = Counter(key.split('.')[0] for key in state)
-    print(f'{args.source_file} -> {args.target_file} '
-          f'({meta["source"] or "ours"}, {meta["stage"]}, under {entry!r})')
-    print(f'  converted {len(state)}: '
-          f'{", ".join(f"{k} {n}" for k, n in parts.items())}')
-    print(f'  dropped   {len(meta["dropped"])}: '
-          f'{", ".join(meta["dropped"]) or "nothing"}')
+    print(
+        f'{args.source_file} -> {args.target_file} '
+        f'({meta["source"] or "ours"}, {meta["stage"]}, under {entry!r})'
+    )
+    print(f'  converted {len(state)}: {", ".join(f"{k} {n}" for k, n in parts.items())}')
+    print(f'  dropped   {len(meta["dropped"])}: {", ".join(meta["dropped"]) or "nothing"}')
 
 
 if __name__ == '__main__':

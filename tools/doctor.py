@@ -1,7 +1,8 @@
 """Versions, operators and known-bad combinations of this environment.
 
-    python tools/doctor.py [--json]
+python tools/doctor.py [--json]
 """
+
 import sys
 from pathlib import Path
 

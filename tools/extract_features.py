@@ -6,6 +6,7 @@ one array), for --level point also `offset` (first point of each cloud), and
 how they were made: `level`, `layer`, `input_spec` (json), `checkpoint`,
 `checkpoint_hash`.
 """
+
 import argparse
 import io
 import json
@@ -23,10 +24,10 @@ from mmkd3d.models.backbones.base import LEVELS
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.digest import file_digest
 
-EXAMPLES = '''examples:
+EXAMPLES = """examples:
   python tools/extract_features.py work_dirs/.../epoch_300.pth shapes/ one.ply
   python tools/extract_features.py downloaded.pth 'scans/*.bin' --load-dim 6 \\
-      --config recon_base_1xb128-300e_shapenet55 --level point'''
+      --config recon_base_1xb128-300e_shapenet55 --level point"""
 
 
 def number_of_points(text: str):
@@ -36,33 +37,46 @@ def number_of_points(text: str):
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EXAMPLES)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES
+    )
     add = parser.add_argument
     add('checkpoint', type=Path, help='ours, exported or published')
-    add('inputs', nargs='+',
+    add(
+        'inputs',
+        nargs='+',
         help='files, folders or patterns; an array (S, N, C) of an npz, npy '
-        'or h5 file is many clouds')
-    add('--config', help='name of a shipped config, or a file; default: that '
-        'of the checkpoint')
+        'or h5 file is many clouds',
+    )
+    add('--config', help='name of a shipped config, or a file; default: that of the checkpoint')
     add('--level', choices=LEVELS, default='global')
-    add('--layer', type=int, help='block that the student ends with, from 0, '
-        'or -1 for the last; of Point-M2AE and I2P-MAE: level')
-    add('--num-points', type=number_of_points, default='spec',
-        help="points that the student sees, or 'all'; default: as in training")
-    add('--normalize', choices=('spec', *NORMALIZE), default='spec',
-        help='default: as in training')
-    add('--up', choices=('x', 'y', 'z'),
-        help='axis of the clouds that points up, to be told if the student '
-        'knows another')
+    add(
+        '--layer',
+        type=int,
+        help='block that the student ends with, from 0, '
+        'or -1 for the last; of Point-M2AE and I2P-MAE: level',
+    )
+    add(
+        '--num-points',
+        type=number_of_points,
+        default='spec',
+        help="points that the student sees, or 'all'; default: as in training",
+    )
+    add('--normalize', choices=('spec', *NORMALIZE), default='spec', help='default: as in training')
+    add(
+        '--up',
+        choices=('x', 'y', 'z'),
+        help='axis of the clouds that points up, to be told if the student knows another',
+    )
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files')
     add('--batch-size', type=int, default=32)
     add('--device', help='default: a GPU if there is one')
     add('--out', type=Path, default=Path('features.npz'))
-    add('--trust-checkpoint', action='store_true',
-        help='unpickle whatever is in the file; a pickle can run any code')
+    add(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle whatever is in the file; a pickle can run any code',
+    )
     args = parser.parse_args(argv)
     if args.out.suffix != '.npz':
         parser.error(f'--out is an npz file, got {args.out}.')
@@ -82,14 +96,14 @@ def extract(args: argparse.Namespace) -> dict[str, np.ndarray]:
         up=args.up,
         batch_size=args.batch_size,
         device=args.device,
-        trust=args.trust_checkpoint)
+        trust=args.trust_checkpoint,
+    )
     ids = []
     with tqdm(total=len(files), unit='cloud') as bar:
 
         def clouds() -> Iterator:
             for path in files:
-                found = read_clouds(
-                    path, key=args.key, load_dim=args.load_dim)
+                found = read_clouds(path, key=args.key, load_dim=args.load_dim)
                 bar.total += len(found) - 1
                 for name, points in found:
                     ids.append(name)
@@ -106,7 +120,8 @@ def extract(args: argparse.Namespace) -> dict[str, np.ndarray]:
         layer=-1 if args.layer is None else args.layer,
         input_spec=json.dumps(extractor.spec._asdict()),
         checkpoint=args.checkpoint.name,
-        checkpoint_hash=file_digest(args.checkpoint)[:16])
+        checkpoint_hash=file_digest(args.checkpoint)[:16],
+    )
 
 
 def stack(feats: Sequence[Tensor], level: str) -> dict[str, np.ndarray]:
@@ -127,8 +142,10 @@ def main(argv=None) -> None:
     content = io.BytesIO()
     np.savez(content, **arrays)
     write_atomic(args.out, content.getbuffer())
-    print(f'{len(arrays["ids"])} clouds -> {args.out}: features '
-          f'{arrays["features"].shape}, {args.level}')
+    print(
+        f'{len(arrays["ids"])} clouds -> {args.out}: features '
+        f'{arrays["features"].shape}, {args.level}'
+    )
 
 
 if __name__ == '__main__':

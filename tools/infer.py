@@ -4,46 +4,52 @@
 Of each scan: NAME.json, NAME.png, NAME.html (to be turned in a browser),
 NAME_points.ply and NAME_found.ply. Boxes are in metres, z up.
 """
+
 import argparse
 from pathlib import Path
 
 import mmkd3d
 
-EXAMPLES = '''examples:
+EXAMPLES = """examples:
   python tools/infer.py scan.ply --checkpoint work_dirs/.../epoch_36.pth
   python tools/infer.py scans/ 'more/*.bin' --load-dim 6 --score 0.5 \\
       --config votenet_point-mae-pt-s_8xb8-36e_scannet-3d --checkpoint my.pth
-  python tools/infer.py phone.ply --up y --unit 0.001 --checkpoint my.pth'''
+  python tools/infer.py phone.ply --up y --unit 0.001 --checkpoint my.pth"""
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EXAMPLES)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES
+    )
     add = parser.add_argument
     add('inputs', nargs='+', help='files, folders or patterns')
-    add('--config', help='name of a shipped config, or a file; default: that '
-        'of the checkpoint')
+    add('--config', help='name of a shipped config, or a file; default: that of the checkpoint')
     add('--checkpoint', type=Path, required=True, help='of the whole model')
     add('--out', type=Path, default=Path('work_dirs/boxes'))
-    add('--score', type=float, default=0.3,
-        help='boxes below it are left out')
-    add('--up', choices=('x', 'y', 'z'), default='z',
-        help='axis of the scans that points up')
-    add('--unit', type=float, default=1.,
-        help='metres in one unit of the scans: 0.001 for millimetres')
-    add('--missing', choices=('error', 'zero'), default='error',
-        help='what to do about columns that the config reads and a scan '
-        'lacks')
+    add('--score', type=float, default=0.3, help='boxes below it are left out')
+    add('--up', choices=('x', 'y', 'z'), default='z', help='axis of the scans that points up')
+    add(
+        '--unit',
+        type=float,
+        default=1.0,
+        help='metres in one unit of the scans: 0.001 for millimetres',
+    )
+    add(
+        '--missing',
+        choices=('error', 'zero'),
+        default='error',
+        help='what to do about columns that the config reads and a scan lacks',
+    )
     add('--key', help='array of npz and h5 files; default: points')
-    add('--load-dim', type=int,
-        help='columns of .bin files; default: as in the config')
+    add('--load-dim', type=int, help='columns of .bin files; default: as in the config')
     add('--batch-size', type=int, default=1)
     add('--device', help='default: a GPU if there is one')
     add('--no-pictures', action='store_true', help='write JSON alone')
-    add('--trust-checkpoint', action='store_true',
-        help='unpickle whatever is in the file; a pickle can run any code')
+    add(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle whatever is in the file; a pickle can run any code',
+    )
     return parser.parse_args(argv)
 
 
@@ -57,7 +63,8 @@ def main(argv=None) -> None:
             missing=args.missing,
             up=args.up,
             unit=args.unit,
-            trust=args.trust_checkpoint)
+            trust=args.trust_checkpoint,
+        )
         results = inferencer(
             args.inputs,
             args.batch_size,
@@ -65,18 +72,21 @@ def main(argv=None) -> None:
             out_dir=args.out,
             no_save_vis=args.no_pictures,
             key=args.key,
-            load_dim=args.load_dim)
+            load_dim=args.load_dim,
+        )
     except (FileNotFoundError, ImportError, ValueError) as error:
         raise SystemExit(str(error))
-    for prediction, paths in zip(results['predictions'],
-                                 results['visualization']):
-        print(f'{prediction["name"]}: {len(prediction["boxes"])} boxes with '
-              f'a score of {args.score:g} or more')
+    for prediction, paths in zip(results['predictions'], results['visualization']):
+        print(
+            f'{prediction["name"]}: {len(prediction["boxes"])} boxes with '
+            f'a score of {args.score:g} or more'
+        )
         for box in prediction['boxes'][:10]:
-            center, size = ('{:.2f} {:.2f} {:.2f}'.format(*box[key])
-                            for key in ('center', 'size'))
-            print(f'  {box["class_name"]} {box["score"]:.2f} at {center}, '
-                  f'size {size}, yaw {box["yaw"]:.2f}')
+            center, size = ('{:.2f} {:.2f} {:.2f}'.format(*box[key]) for key in ('center', 'size'))
+            print(
+                f'  {box["class_name"]} {box["score"]:.2f} at {center}, '
+                f'size {size}, yaw {box["yaw"]:.2f}'
+            )
         print('\n'.join(map(str, paths)))
 
 

@@ -1,9 +1,10 @@
 """Compare requirements/env.txt with what the running Python has installed.
 
-    python tools/missing_requirements.py                lines that are not met
-    python tools/missing_requirements.py --constraints  for pip: everything
-        installed stays as it is, constraints.txt holds for the rest
+python tools/missing_requirements.py                lines that are not met
+python tools/missing_requirements.py --constraints  for pip: everything
+    installed stays as it is, constraints.txt holds for the rest
 """
+
 import sys
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
@@ -31,8 +32,7 @@ def read(path: Path) -> list[Requirement]:
 def is_met(requirement: Requirement) -> bool:
     for name in (requirement.name, STANDS_FOR.get(requirement.name)):
         try:
-            if name and requirement.specifier.contains(
-                    version(name), prereleases=True):
+            if name and requirement.specifier.contains(version(name), prereleases=True):
                 return True
         except PackageNotFoundError:
             continue
@@ -41,13 +41,13 @@ def is_met(requirement: Requirement) -> bool:
 
 def main() -> None:
     if '--constraints' not in sys.argv:
-        missing = {str(r) for r in read(ROOT / 'requirements/env.txt')
-                   if not is_met(r)}
+        missing = {str(r) for r in read(ROOT / 'requirements/env.txt') if not is_met(r)}
         print('\n'.join(sorted(missing)))
         return
     installed = {
         canonicalize_name(d.metadata['Name']): d.version
-        for d in distributions() if d.metadata['Name']
+        for d in distributions()
+        if d.metadata['Name']
     }
     for name, number in sorted(installed.items()):
         print(f'{name}=={number}')

@@ -3,6 +3,7 @@
 
 It is made of the metafiles that model-index.yml lists.
 """
+
 import argparse
 from pathlib import Path
 
@@ -17,16 +18,22 @@ def parse_args(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='examples:\n'
         '  python tools/model_index.py\n'
-        '  python tools/model_index.py --check     # fails if the file is old')
+        '  python tools/model_index.py --check     # fails if the file is old',
+    )
     parser.add_argument(
-        '--index', type=Path, default=REPO / 'model-index.yml',
-        help='default: that of the checkout')
+        '--index', type=Path, default=REPO / 'model-index.yml', help='default: that of the checkout'
+    )
     parser.add_argument(
-        '--out', type=Path, default=REPO / 'docs' / 'model_zoo.md',
-        help='default: docs/model_zoo.md')
+        '--out',
+        type=Path,
+        default=REPO / 'docs' / 'model_zoo.md',
+        help='default: docs/model_zoo.md',
+    )
     parser.add_argument(
-        '--check', action='store_true',
-        help='write nothing; exit with 1 if the file is not up to date')
+        '--check',
+        action='store_true',
+        help='write nothing; exit with 1 if the file is not up to date',
+    )
     return parser.parse_args(argv)
 
 
@@ -37,8 +44,10 @@ def main(argv=None):
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(page, encoding='utf-8')
     elif not args.out.exists() or args.out.read_text(encoding='utf-8') != page:
-        raise SystemExit(f'{args.out} is not what the metafiles say: run '
-                         'python tools/model_index.py and commit it.')
+        raise SystemExit(
+            f'{args.out} is not what the metafiles say: run '
+            'python tools/model_index.py and commit it.'
+        )
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@
 Linear SVM, logistic regression, k-NN, few labels, few-shot episodes,
 retrieval and, for students that were trained towards text, zero-shot.
 """
+
 import argparse
 import sys
 from collections.abc import Mapping
@@ -15,74 +16,107 @@ from mmkd3d.apis.model_hub import config_root
 from mmkd3d.apis.probing import StudentProbe
 from mmkd3d.apis.students import find_config
 from mmkd3d.evaluation.features import POOLINGS
-from mmkd3d.evaluation.halves import (config_halves, folder_halves,
-                                      npz_halves)
+from mmkd3d.evaluation.halves import config_halves, folder_halves, npz_halves
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
 from mmkd3d.evaluation.zero_shot import is_zero_shot
 from mmkd3d.studies.records import write_record
 from mmkd3d.studies.study import check_seeds
 from mmkd3d.studies.tables import spread_table, summarize
 
-EXAMPLES = '''examples:
+EXAMPLES = """examples:
   python tools/probe.py point-mae_pt-t_1xb64-30e_psb out_{seed}/epoch_30.pth \\
       --seeds 0 1 2 --data psb_1809.npz --label fine --names fine_names \\
       --split is_test --classes in_both_splits
   python tools/probe.py recon_base_1xb128-300e_shapenet55 CHECKPOINT \\
       --protocol recon-modelnet40
-  python tools/probe.py CONFIG CHECKPOINT --few-shot 5 10 --data shapes/'''
+  python tools/probe.py CONFIG CHECKPOINT --few-shot 5 10 --data shapes/"""
 
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EXAMPLES)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES
+    )
     add = parser.add_argument
     add('config', help='name of a shipped config, or a file')
-    add('checkpoint', help="of that config, one of each seed with {seed} in "
-        "it, or 'none' for random weights")
-    add('--data', help='npz file; folder with train/CLASS/ and test/CLASS/; '
-        "or config whose test_dataloader has a data set that knows "
-        "split='train' and 'test'")
+    add(
+        'checkpoint',
+        help="of that config, one of each seed with {seed} in it, or 'none' for random weights",
+    )
+    add(
+        '--data',
+        help='npz file; folder with train/CLASS/ and test/CLASS/; '
+        'or config whose test_dataloader has a data set that knows '
+        "split='train' and 'test'",
+    )
     npz = parser.add_argument_group('of an npz file')
     npz.add_argument('--points', default='points', help='array of clouds')
     npz.add_argument('--label', help='array of class ids')
     npz.add_argument('--names', help='array of class names')
     npz.add_argument('--split', help='array that is true for test shapes')
-    npz.add_argument(
-        '--classes', nargs='+',
-        help="class names to keep, or 'in_both_splits'")
-    npz.add_argument(
-        '--num-points', type=int, default=1024, help='also of a folder')
+    npz.add_argument('--classes', nargs='+', help="class names to keep, or 'in_both_splits'")
+    npz.add_argument('--num-points', type=int, default=1024, help='also of a folder')
     what = parser.add_argument_group('what is measured')
     add = what.add_argument
-    add('--method', nargs='+', choices=(*METHODS, 'zero-shot'),
-        help='default: svm knn; of a zero-shot config: zero-shot')
-    add('--protocol', choices=tuple(PUBLISHED),
-        help='the linear SVM of a paper: its C, its data')
+    add(
+        '--method',
+        nargs='+',
+        choices=(*METHODS, 'zero-shot'),
+        help='default: svm knn; of a zero-shot config: zero-shot',
+    )
+    add('--protocol', choices=tuple(PUBLISHED), help='the linear SVM of a paper: its C, its data')
     add('--C', type=float, help='of the SVM; else by cross-validation')
-    add('--pairwise', action='store_true',
-        help='SVM of each class against each other one, not the rest')
+    add(
+        '--pairwise',
+        action='store_true',
+        help='SVM of each class against each other one, not the rest',
+    )
     add('--k', type=int, help='of k-NN; else by cross-validation')
-    add('--few-labels', nargs='+', type=int, default=(), metavar='N',
-        help='also logistic regression on N labels of each class, 10 draws')
-    add('--few-shot', nargs=2, type=int, action='append', default=[],
-        metavar=('WAY', 'SHOT'), help='also episodes; may be given again')
+    add(
+        '--few-labels',
+        nargs='+',
+        type=int,
+        default=(),
+        metavar='N',
+        help='also logistic regression on N labels of each class, 10 draws',
+    )
+    add(
+        '--few-shot',
+        nargs=2,
+        type=int,
+        action='append',
+        default=[],
+        metavar=('WAY', 'SHOT'),
+        help='also episodes; may be given again',
+    )
     add('--folds', type=int, default=10, help='number of episodes')
-    add('--queries', type=int, default=20,
-        help='test shapes of each class in an episode')
-    add('--pooling', choices=POOLINGS, default='global',
-        help="of the tokens; 'global' is as the student's paper does it")
+    add('--queries', type=int, default=20, help='test shapes of each class in an episode')
+    add(
+        '--pooling',
+        choices=POOLINGS,
+        default='global',
+        help="of the tokens; 'global' is as the student's paper does it",
+    )
     add = parser.add_argument
-    add('--seeds', '--seed', nargs='+', type=int, default=[0],
-        help='of the checkpoint or the random weights, and of what is drawn')
-    add('--allow-shared-shapes', action='store_true',
-        help='go on where test shapes were learned from, and say so')
-    add('--cache', default='work_dirs/features',
-        help='folder of features (%(default)s)')
+    add(
+        '--seeds',
+        '--seed',
+        nargs='+',
+        type=int,
+        default=[0],
+        help='of the checkpoint or the random weights, and of what is drawn',
+    )
+    add(
+        '--allow-shared-shapes',
+        action='store_true',
+        help='go on where test shapes were learned from, and say so',
+    )
+    add('--cache', default='work_dirs/features', help='folder of features (%(default)s)')
     add('--out', help='JSON file of the results')
-    add('--trust-checkpoint', action='store_true',
-        help='unpickle whatever is in it: only if you trust its author')
+    add(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle whatever is in it: only if you trust its author',
+    )
     args = parser.parse_args(argv)
     try:
         check_seeds(args.seeds, '--seeds')
@@ -94,8 +128,7 @@ def parse_args(argv):
         found = PUBLISHED[args.protocol]
         args.C, args.pairwise = found.C, found.pairwise
         args.method = args.method or ['svm']
-        args.data = args.data or str(
-            config_root() / f'_base_/datasets/{found.data}.py')
+        args.data = args.data or str(config_root() / f'_base_/datasets/{found.data}.py')
     if str(args.data).endswith('.npz') and not (args.label and args.split):
         parser.error('an npz file needs --label and --split')
     return args
@@ -122,7 +155,8 @@ def halves_of(args) -> Mapping[str, Mapping]:
         names=args.names,
         split=args.split,
         num_points=args.num_points,
-        subset_of_classes=classes)
+        subset_of_classes=classes,
+    )
 
 
 def main(argv=None):
@@ -138,7 +172,8 @@ def main(argv=None):
         few_labels=args.few_labels,
         few_shot=args.few_shot,
         folds=args.folds,
-        queries=args.queries)
+        queries=args.queries,
+    )
     probe = StudentProbe(
         args.config,
         halves_of(args),
@@ -147,7 +182,8 @@ def main(argv=None):
         pooling=args.pooling,
         cache=args.cache,
         allow_shared_shapes=args.allow_shared_shapes,
-        trust=args.trust_checkpoint)
+        trust=args.trust_checkpoint,
+    )
     labels = probe.datasets['test'].metainfo.get('classes', ())
     print(f'{len(probe.datasets["test"])} test shapes, {len(labels)} classes')
     records, values = [], {}
@@ -155,8 +191,7 @@ def main(argv=None):
     for result, record in probe.records(args.checkpoint, args.seeds, command):
         print(f'seed {record["seed"]}, {result}', flush=True)
         records.append(record)
-        values.setdefault(result.key, []).append(
-            next(iter(result.metrics.values())))
+        values.setdefault(result.key, []).append(next(iter(result.metrics.values())))
     print('\n' + spread_table(summarize(records)))
     if args.out:
         write_record(args.out, records)

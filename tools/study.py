@@ -11,6 +11,7 @@ Written to OUT: a folder of each run with its log; records.json, every result
 with protocol, seed, commit, and checksums of its data and its checkpoint;
 tables.md, with a picture of each curve.
 """
+
 import argparse
 from pathlib import Path
 
@@ -25,12 +26,11 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: python tools/study.py tools/studies/psb.py --jobs 2')
+        epilog='example: python tools/study.py tools/studies/psb.py --jobs 2',
+    )
     parser.add_argument('study', help='file of the study')
-    parser.add_argument(
-        '--out', type=Path, help='default: work_dirs/studies/STUDY')
-    parser.add_argument(
-        '--jobs', type=int, default=1, help='runs at a time (default 1)')
+    parser.add_argument('--out', type=Path, help='default: work_dirs/studies/STUDY')
+    parser.add_argument('--jobs', type=int, default=1, help='runs at a time (default 1)')
     parser.add_argument(
         '--only',
         nargs='+',
@@ -38,17 +38,17 @@ def parse_args(argv):
         metavar='STEP',
         help='steps, or starts of their names, with what they need; '
         'records.json and tables.md hold only these until the whole study is '
-        'started again')
-    parser.add_argument(
-        '--seeds', nargs='+', type=int, help="instead of the study's")
+        'started again',
+    )
+    parser.add_argument('--seeds', nargs='+', type=int, help="instead of the study's")
     parser.add_argument(
         '--checkpoint',
         nargs='+',
         default=(),
         metavar='STEP=PATTERN',
-        help='results that are there already, as out/pm_{seed}/epoch_30.pth')
-    parser.add_argument(
-        '--list', action='store_true', help='show the runs, run nothing')
+        help='results that are there already, as out/pm_{seed}/epoch_30.pth',
+    )
+    parser.add_argument('--list', action='store_true', help='show the runs, run nothing')
     return parser.parse_args(argv)
 
 
@@ -69,10 +69,12 @@ def main(argv=None):
     if args.list:
         for name, jobs in steps.items():
             needs = ', '.join(jobs[0].needs)
-            print(f'{name}: {jobs[0].kind} {jobs[0].config.stem}, seeds '
-                  f'{[job.seed for job in jobs]}' +
-                  (f', needs {needs}' if needs else '') +
-                  (', given' if jobs[0].given else ''))
+            print(
+                f'{name}: {jobs[0].kind} {jobs[0].config.stem}, seeds '
+                f'{[job.seed for job in jobs]}'
+                + (f', needs {needs}' if needs else '')
+                + (', given' if jobs[0].given else '')
+            )
         return None
     out = args.out or Path('work_dirs/studies', Path(args.study).stem)
 

@@ -4,6 +4,7 @@
 Take it from a teacher that is known to be right: then teachers built with
 `reference=FILE` and these weights are compared with it.
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -24,24 +25,29 @@ def parse_args(argv):
         '  python tools/teacher_reference.py OpenClipTeacher --options '
         'model_name=ViT-B-32-quickgelu \\\n'
         '      checkpoint=ViT-B-32.pt --record references.json\n'
-        '  python tools/teacher_reference.py my_config.py --at model.teacher')
-    parser.add_argument(
-        'teacher', help='type of a teacher, or a config (name or file)')
+        '  python tools/teacher_reference.py my_config.py --at model.teacher',
+    )
+    parser.add_argument('teacher', help='type of a teacher, or a config (name or file)')
     parser.add_argument(
         '--at',
         default='model.teacher',
-        help='where a config holds the teacher; default: %(default)s')
+        help='where a config holds the teacher; default: %(default)s',
+    )
     parser.add_argument(
         '--options',
         nargs='+',
         action=DictAction,
         default={},
         metavar='KEY=VALUE',
-        help='arguments of the teacher')
+        help='arguments of the teacher',
+    )
     parser.add_argument('--name', help='of the weights, for messages')
     parser.add_argument(
-        '--record', type=Path, metavar='FILE',
-        help='table (json) that gets the entry; else it is only printed')
+        '--record',
+        type=Path,
+        metavar='FILE',
+        help='table (json) that gets the entry; else it is only printed',
+    )
     return parser.parse_args(argv)
 
 
@@ -49,15 +55,14 @@ def teacher_config(args) -> dict:
     """Type and arguments of the teacher, without a check of its own."""
     name = args.teacher
     if name.endswith('.py') or name in mmkd3d.list_models():
-        found = (
-            Config.fromfile(name)
-            if name.endswith('.py') else mmkd3d.get_config(name))
+        found = Config.fromfile(name) if name.endswith('.py') else mmkd3d.get_config(name)
         for part in args.at.split('.'):
             if part not in found:
                 raise ValueError(
                     f'{name} has no {part!r} of {args.at!r}, only '
                     f'{", ".join(found)}: say with --at where the teacher '
-                    'is.')
+                    'is.'
+                )
             found = found[part]
     else:
         found = dict(type=name)
@@ -71,13 +76,13 @@ def main(argv=None):
     init_default_scope('mmkd3d')
     config = teacher_config(args)
     name = args.name or ' '.join(
-        str(config[key]) for key in ('type', 'model_name') if key in config)
+        str(config[key]) for key in ('type', 'model_name') if key in config
+    )
     entry = make_entry(MODELS.build(config), name)
     print(json.dumps(entry, indent=1))
     if args.record:
         known = read_references(args.record) if args.record.exists() else {}
-        args.record.write_text(
-            json.dumps({**known, **entry}, indent=1) + '\n')
+        args.record.write_text(json.dumps({**known, **entry}, indent=1) + '\n')
     return entry
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint with the evaluators of its config."""
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import common_parser, leave_processes, load_config
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.engine.hooks.check_classes import CheckClassesHook
@@ -12,24 +13,23 @@ from mmkd3d.engine.hooks.check_classes import CheckClassesHook
 
 def main(argv=None):
     parser = common_parser(
-        'Evaluate a model',
-        'python tools/test.py configs/toy/votenet_toy.py out/epoch_6.pth')
-    parser.add_argument(
-        'checkpoint', help='of the whole model, ours or a published one')
+        'Evaluate a model', 'python tools/test.py configs/toy/votenet_toy.py out/epoch_6.pth'
+    )
+    parser.add_argument('checkpoint', help='of the whole model, ours or a published one')
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle whatever is in it: only if you trust its author')
+        help='unpickle whatever is in it: only if you trust its author',
+    )
     parser.add_argument(
         '--show-dir',
         help='of a detection: write found and true boxes of each scene there, '
-        'as PNG, HTML and PLY; no display is needed')
+        'as PNG, HTML and PLY; no display is needed',
+    )
     parser.add_argument(
-        '--show-score', type=float, default=0.3,
-        help='with --show-dir: boxes below it are left out')
-    parser.add_argument(
-        '--show-num', type=int, help='with --show-dir: so many scenes, not '
-        'all')
+        '--show-score', type=float, default=0.3, help='with --show-dir: boxes below it are left out'
+    )
+    parser.add_argument('--show-num', type=int, help='with --show-dir: so many scenes, not all')
     args = parser.parse_args(argv)
     cfg = load_config(args)
     cfg.load_from, cfg.resume = None, False
@@ -39,21 +39,21 @@ def main(argv=None):
             draw=True,
             test_out_dir=args.show_dir,
             score_thr=args.show_score,
-            num=args.show_num)
-    runner = (
-        RUNNERS.build(cfg)
-        if 'runner_type' in cfg else Runner.from_cfg(cfg))
+            num=args.show_num,
+        )
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     model = runner.model
     load_pretrained(
         model.module if is_model_wrapper(model) else model,
         args.checkpoint,
         prefix='',
-        trust=args.trust_checkpoint)
+        trust=args.trust_checkpoint,
+    )
     for hook in runner.hooks:
         if isinstance(hook, CheckClassesHook):  # others act on the weights
             hook.after_load_checkpoint(
-                runner,
-                read_checkpoint(args.checkpoint, trust=args.trust_checkpoint))
+                runner, read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
+            )
     runner.test()
     del runner, model
     leave_processes()

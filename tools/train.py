@@ -1,29 +1,36 @@
 #!/usr/bin/env python
 """Train a model: pretraining, classification, detection, segmentation."""
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmkd3d.apis.cli import (common_parser, enable_amp, enable_auto_scale_lr,
-                             leave_processes, load_config, set_resume)
+import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.apis.cli import (
+    common_parser,
+    enable_amp,
+    enable_auto_scale_lr,
+    leave_processes,
+    load_config,
+    set_resume,
+)
 
 
 def main(argv=None):
     parser = common_parser(
-        'Train a model',
-        'python tools/train.py configs/toy/point-mae_toy.py --work-dir out')
-    parser.add_argument(
-        '--amp', action='store_true', help='automatic mixed precision')
+        'Train a model', 'python tools/train.py configs/toy/point-mae_toy.py --work-dir out'
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate with the total batch size')
+        help='scale the learning rate with the total batch size',
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='resume from a file or, without one, from the newest checkpoint '
-        'in the work dir')
+        help='resume from a file or, without one, from the newest checkpoint in the work dir',
+    )
     args = parser.parse_args(argv)
     cfg = load_config(args)
     if args.amp:
@@ -31,9 +38,7 @@ def main(argv=None):
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
     set_resume(cfg, args.resume)
-    runner = (
-        RUNNERS.build(cfg)
-        if 'runner_type' in cfg else Runner.from_cfg(cfg))
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.train()
     del runner
     leave_processes()

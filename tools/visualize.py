@@ -1,14 +1,13 @@
 #!/usr/bin/env python
 """Draw what a model sees and predicts, as files; no display is needed."""
+
 import argparse
 from pathlib import Path
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.visualization.commands import (draw_detections, draw_pretraining,
-                                           draw_views)
+from mmkd3d.visualization.commands import draw_detections, draw_pretraining, draw_views
 from mmkd3d.visualization.frames import draw_frames
 from mmkd3d.visualization.guidance import draw_masks, draw_teacher
-
 
 NO_CHECKPOINT = ('views', 'teacher', 'frames')
 
@@ -17,7 +16,8 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: python tools/visualize.py recon '
-        'configs/toy/point-mae_toy.py work_dirs/point-mae_toy/epoch_1.pth')
+        'configs/toy/point-mae_toy.py work_dirs/point-mae_toy/epoch_1.pth',
+    )
     parser.add_argument(
         'what',
         choices=['recon', 'boxes', 'views', 'mask', 'teacher', 'frames'],
@@ -26,28 +26,34 @@ def parse_args(argv):
         'clouds as an image teacher is shown them; mask: what is hidden from '
         'a student, why, and what it predicts there; teacher: what the '
         'teacher of I2P-MAE, or of a SaliencyMasker, knows of the points; '
-        'frames: what that of a DistillationHook knows of scans')
+        'frames: what that of a DistillationHook knows of scans',
+    )
     parser.add_argument('config')
     parser.add_argument(
-        'checkpoint', nargs='?', help='of the model; not for views, teacher '
-        "and frames; 'none' for mask draws no prediction")
+        'checkpoint',
+        nargs='?',
+        help="of the model; not for views, teacher and frames; 'none' for mask draws no prediction",
+    )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pictures'))
     parser.add_argument('--num', type=int, default=4, help='samples to draw')
     parser.add_argument(
-        '--data', help='for mask and teacher: npz file with the array points, '
-        'or a config with a data set; else that of the config')
+        '--data',
+        help='for mask and teacher: npz file with the array points, '
+        'or a config with a data set; else that of the config',
+    )
     parser.add_argument(
         '--score',
         type=float,
-        help='draw the boxes above this score; else as many of the best as '
-        'there are true ones')
+        help='draw the boxes above this score; else as many of the best as there are true ones',
+    )
     args = parser.parse_args(argv)
     if args.what == 'mask':
         if args.checkpoint == 'none':
             args.checkpoint = None
     elif (args.checkpoint is None) != (args.what in NO_CHECKPOINT):
-        parser.error(f'{args.what} takes ' + (
-            'no checkpoint' if args.checkpoint else 'a checkpoint'))
+        parser.error(
+            f'{args.what} takes ' + ('no checkpoint' if args.checkpoint else 'a checkpoint')
+        )
     if args.data and args.what not in ('mask', 'teacher'):
         parser.error(f'{args.what} draws the data of its config: no --data')
     return args
@@ -60,17 +66,15 @@ def main(argv=None):
     elif args.what == 'frames':
         paths = draw_frames(args.config, args.out, num=args.num)
     elif args.what == 'teacher':
-        paths = draw_teacher(args.config, args.out, data=args.data,
-                             num=args.num)
+        paths = draw_teacher(args.config, args.out, data=args.data, num=args.num)
     elif args.what == 'mask':
-        paths = draw_masks(args.config, args.checkpoint, args.out,
-                           data=args.data, num=args.num)
+        paths = draw_masks(args.config, args.checkpoint, args.out, data=args.data, num=args.num)
     elif args.what == 'recon':
-        paths = draw_pretraining(args.config, args.checkpoint, args.out,
-                                 num=args.num)
+        paths = draw_pretraining(args.config, args.checkpoint, args.out, num=args.num)
     else:
-        paths = draw_detections(args.config, args.checkpoint, args.out,
-                                num=args.num, score=args.score)
+        paths = draw_detections(
+            args.config, args.checkpoint, args.out, num=args.num, score=args.score
+        )
     print('\n'.join(map(str, paths)))
 
 

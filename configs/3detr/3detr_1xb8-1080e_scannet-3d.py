@@ -2,5 +2,6 @@
 _base_ = [
     '../_base_/models/3detr_scannet.py',
     '../_base_/datasets/scannet_3detr.py',
-    '../_base_/schedules/3detr_adamw_1080e.py', '../_base_/3detr_runtime.py'
+    '../_base_/schedules/3detr_adamw_1080e.py',
+    '../_base_/3detr_runtime.py',
 ]

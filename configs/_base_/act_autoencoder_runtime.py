@@ -8,15 +8,12 @@ custom_hooks = [
     dict(
         type='mmkd3d.AnnealHook',
         target='quantizer.temperature',
-        start=1.,
+        start=1.0,
         end=0.0625,
-        length=100000),
+        length=100000,
+    ),
     dict(
-        type='mmkd3d.AnnealHook',
-        target='kl_weight',
-        start=0.,
-        end=0.1,
-        begin=10000,
-        length=100000),
+        type='mmkd3d.AnnealHook', target='kl_weight', start=0.0, end=0.1, begin=10000, length=100000
+    ),
     dict(type='mmkd3d.CodebookUsageHook'),
 ]

@@ -7,19 +7,17 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='mmkd3d.CheckpointHook', interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type='mmkd3d.CheckpointHook', interval=1, max_keep_ckpts=3),
     classes=dict(type='mmkd3d.CheckClassesHook'),
-    visualization=dict(type='mmkd3d.DetectionVisualizationHook'))
-custom_hooks = [
-    dict(type='mmkd3d.ReseedHook'),
-    dict(type='mmkd3d.FiniteLossHook'),
-]
+    visualization=dict(type='mmkd3d.DetectionVisualizationHook'),
+)
+custom_hooks = [dict(type='mmkd3d.ReseedHook'), dict(type='mmkd3d.FiniteLossHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 randomness = dict(seed=0)
 
 # Weights & Biases: add dict(type='WandbVisBackend', init_kwargs=dict(
@@ -27,10 +25,8 @@ randomness = dict(seed=0)
 # run go on in the same curve.
 visualizer = dict(
     type='Visualizer',
-    vis_backends=[
-        dict(type='LocalVisBackend'),
-        dict(type='TensorboardVisBackend'),
-    ])
+    vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
+)
 log_processor = dict(by_epoch=True)
 log_level = 'INFO'
 load_from = None

@@ -7,5 +7,7 @@ model = dict(
             _delete_=True,
             type='TimmTeacher',
             model_name='beit_base_patch16_384.in22k_ft_in22k_in1k',
-            checkpoint='weights/beit_base_patch16_384.in22k_ft_in22k_in1k.'
-            'safetensors')))
+            checkpoint='weights/beit_base_patch16_384.in22k_ft_in22k_in1k.safetensors',
+        )
+    )
+)

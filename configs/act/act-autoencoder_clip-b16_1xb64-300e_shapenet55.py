@@ -7,5 +7,7 @@ model = dict(
             _delete_=True,
             type='OpenClipTeacher',
             model_name='ViT-B-16-quickgelu',
-            checkpoint='weights/vit_base_patch16_clip_224.openai/'
-            'open_clip_model.safetensors')))
+            checkpoint='weights/vit_base_patch16_clip_224.openai/open_clip_model.safetensors',
+        )
+    )
+)

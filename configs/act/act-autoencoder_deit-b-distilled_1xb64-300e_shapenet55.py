@@ -7,5 +7,7 @@ model = dict(
             _delete_=True,
             type='TimmTeacher',
             model_name='deit_base_distilled_patch16_384.fb_in1k',
-            checkpoint='weights/deit_base_distilled_patch16_384.fb_in1k.'
-            'safetensors')))
+            checkpoint='weights/deit_base_distilled_patch16_384.fb_in1k.safetensors',
+        )
+    )
+)

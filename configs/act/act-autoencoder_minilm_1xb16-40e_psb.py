@@ -1,9 +1,10 @@
 # Stage I on the 904 training shapes of the Princeton Shape Benchmark; the
 # teacher is a sentence encoder that comes with a package. Two CPU cores.
 _base_ = [
-    '../_base_/models/act-autoencoder_minilm.py', '../_base_/datasets/psb.py',
+    '../_base_/models/act-autoencoder_minilm.py',
+    '../_base_/datasets/psb.py',
     '../_base_/schedules/act_autoencoder_300e.py',
-    '../_base_/act_autoencoder_runtime.py'
+    '../_base_/act_autoencoder_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=16)
@@ -24,7 +25,9 @@ val_dataloader = dict(
         ids='model_id',
         split='is_test',
         split_value=True,
-        pipeline={{_base_.pipeline}}))
+        pipeline={{_base_.pipeline}},
+    ),
+)
 # 56 iterations per epoch: the schedules of 100,000 iterations in 2,240, from a
 # temperature that fits logit_gain
 custom_hooks = [
@@ -33,16 +36,11 @@ custom_hooks = [
     dict(
         type='mmkd3d.AnnealHook',
         target='quantizer.temperature',
-        start=16.,
+        start=16.0,
         end=0.0625,
-        length=2000),
-    dict(
-        type='mmkd3d.AnnealHook',
-        target='kl_weight',
-        start=0.,
-        end=0.1,
-        begin=800,
-        length=1000),
+        length=2000,
+    ),
+    dict(type='mmkd3d.AnnealHook', target='kl_weight', start=0.0, end=0.1, begin=800, length=1000),
     dict(type='mmkd3d.CodebookUsageHook'),
 ]
 default_hooks = dict(checkpoint=dict(interval=10))

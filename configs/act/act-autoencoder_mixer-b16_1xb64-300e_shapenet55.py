@@ -8,4 +8,7 @@ model = dict(
             _delete_=True,
             type='TimmTeacher',
             model_name='mixer_b16_224.goog_in21k',
-            checkpoint='weights/mixer_b16_224.goog_in21k.safetensors')))
+            checkpoint='weights/mixer_b16_224.goog_in21k.safetensors',
+        ),
+    )
+)

@@ -8,4 +8,7 @@ model = dict(
             _delete_=True,
             type='TimmTeacher',
             model_name='resmlp_24_224.fb_distilled_in1k',
-            checkpoint='weights/resmlp_24_224.fb_distilled_in1k.safetensors')))
+            checkpoint='weights/resmlp_24_224.fb_distilled_in1k.safetensors',
+        ),
+    )
+)

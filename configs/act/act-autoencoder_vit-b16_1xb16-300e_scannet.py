@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/act-autoencoder_vit-b16.py',
     '../_base_/datasets/scannet_scenes_unit.py',
     '../_base_/schedules/act_autoencoder_300e.py',
-    '../_base_/act_autoencoder_runtime.py'
+    '../_base_/act_autoencoder_runtime.py',
 ]
 
 model = dict(num_groups=2048, group_size=64, radius=0.2)
@@ -21,7 +21,9 @@ val_dataloader = dict(
         ann_file='scannet_infos_val.pkl',
         pipeline=_base_.pipeline,
         test_mode=True,
-        box_type_3d='Depth'))
+        box_type_3d='Depth',
+    ),
+)
 # 75 iterations per epoch, 22,500 in all: the schedules of 100,000 in them.
 custom_hooks = [
     dict(type='mmkd3d.ReseedHook'),
@@ -29,16 +31,13 @@ custom_hooks = [
     dict(
         type='mmkd3d.AnnealHook',
         target='quantizer.temperature',
-        start=1.,
+        start=1.0,
         end=0.0625,
-        length=15000),
+        length=15000,
+    ),
     dict(
-        type='mmkd3d.AnnealHook',
-        target='kl_weight',
-        start=0.,
-        end=0.1,
-        begin=1500,
-        length=15000),
+        type='mmkd3d.AnnealHook', target='kl_weight', start=0.0, end=0.1, begin=1500, length=15000
+    ),
     dict(type='mmkd3d.CodebookUsageHook'),
 ]
 default_hooks = dict(checkpoint=dict(interval=10))

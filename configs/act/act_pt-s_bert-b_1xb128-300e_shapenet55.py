@@ -6,8 +6,10 @@ model = dict(
         autoencoder=dict(
             transformer=dict(
                 teacher=dict(
-                    _delete_=True,
-                    type='TextTeacher',
-                    checkpoint='weights/bert-base-uncased'))),
-        checkpoint='work_dirs/act-autoencoder_bert-b_1xb64-300e_shapenet55/'
-        'epoch_301.pth'))
+                    _delete_=True, type='TextTeacher', checkpoint='weights/bert-base-uncased'
+                )
+            )
+        ),
+        checkpoint='work_dirs/act-autoencoder_bert-b_1xb64-300e_shapenet55/epoch_301.pth',
+    )
+)

@@ -11,4 +11,8 @@ model = dict(
             teacher=dict(
                 type='OpenClipTeacher',
                 model_name='ViT-B-16-quickgelu',
-                checkpoint='weights/ViT-B-16.pt'))))
+                checkpoint='weights/ViT-B-16.pt',
+            ),
+        ),
+    )
+)

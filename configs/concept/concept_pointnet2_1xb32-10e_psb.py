@@ -14,8 +14,7 @@ pipeline = [
     dict(type='mmkd3d.PackPoints'),
 ]
 model = dict(
-    data_preprocessor=dict(
-        augments=[dict(type='RandomRotation', axis=2)]),
+    data_preprocessor=dict(augments=[dict(type='RandomRotation', axis=2)]),
     backbone=dict(
         _delete_=True,
         type='mmdet3d.PointNet2SASSG',
@@ -23,16 +22,13 @@ model = dict(
         num_points=(512, 256, 128, 64),
         radius=(0.2, 0.4, 0.8, 1.2),
         num_samples=(32, 32, 16, 16),
-        sa_channels=((64, 64, 128), (128, 128, 256), (128, 128, 256),
-                     (128, 128, 256)),
+        sa_channels=((64, 64, 128), (128, 128, 256), (128, 128, 256), (128, 128, 256)),
         fp_channels=((256, 256), (256, 256)),
         norm_cfg=dict(type='BN2d'),
-        sa_cfg=dict(
-            type='PointSAModule',
-            pool_mod='max',
-            use_xyz=True,
-            normalize_xyz=True)),
-    adapter=dict(type='LevelTokens', in_channels=256, embed_dims=128))
+        sa_cfg=dict(type='PointSAModule', pool_mod='max', use_xyz=True, normalize_xyz=True),
+    ),
+    adapter=dict(type='LevelTokens', in_channels=256, embed_dims=128),
+)
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=pipeline))
 param_scheduler = dict(period=10, warmup=1)
 train_cfg = dict(max_epochs=10)

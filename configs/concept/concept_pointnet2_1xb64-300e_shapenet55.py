@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/models/concept_pointnet2.py',
     '../_base_/datasets/shapenet55_12views_metric.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py'
+    '../_base_/concept_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=64)

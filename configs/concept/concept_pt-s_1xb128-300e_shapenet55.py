@@ -5,5 +5,5 @@ _base_ = [
     '../_base_/models/concept_pt-s.py',
     '../_base_/datasets/shapenet55_12views.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py'
+    '../_base_/concept_runtime.py',
 ]

@@ -4,14 +4,13 @@
 #     python tools/cache_teacher.py concept_pt-s_1xb128-300e_shapenet55 \
 #         --out work_dirs/teacher_cache/concept --dtype float16
 _base_ = [
-    '../_base_/models/concept_pt-s.py', '../_base_/datasets/shapenet55.py',
+    '../_base_/models/concept_pt-s.py',
+    '../_base_/datasets/shapenet55.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py'
+    '../_base_/concept_runtime.py',
 ]
 
-model = dict(
-    targets=dict(
-        concepts=dict(cache='work_dirs/teacher_cache/concept/concepts')))
+model = dict(targets=dict(concepts=dict(cache='work_dirs/teacher_cache/concept/concepts')))
 train_dataloader = dict(batch_size=64)
 param_scheduler = dict(period=100)
 train_cfg = dict(max_epochs=100)

@@ -1,14 +1,13 @@
 # Without image data: the teacher sees three views of the augmented cloud along
 # the axes. CLIP was not trained on such pictures.
 _base_ = [
-    '../_base_/models/concept_pt-s.py', '../_base_/datasets/shapenet55.py',
+    '../_base_/models/concept_pt-s.py',
+    '../_base_/datasets/shapenet55.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py'
+    '../_base_/concept_runtime.py',
 ]
 
 model = dict(
     extractor=dict(num_concepts=12),
-    targets=dict(
-        concepts=dict(
-            pairs=dict(_delete_=True, type='DepthProjection'),
-            num_views=3)))
+    targets=dict(concepts=dict(pairs=dict(_delete_=True, type='DepthProjection'), num_views=3)),
+)

@@ -3,9 +3,10 @@
 # Ask the teacher once, before training:
 # tools/cache_teacher.py concept_pt-t_1xb64-30e_psb prints how to use it.
 _base_ = [
-    '../_base_/models/concept_pt-t.py', '../_base_/datasets/psb_views.py',
+    '../_base_/models/concept_pt-t.py',
+    '../_base_/datasets/psb_views.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py'
+    '../_base_/concept_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=64)

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/models/act-part-segmentor_pt-s.py',
     '../_base_/datasets/npz_parts.py',
     '../_base_/schedules/segment_adamw_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -20,19 +20,21 @@ model = dict(
         group_size=32,
         patch_dims=(32, 64),
         with_cls_token=False,
-        out_indices=(1, 2, 3)),
+        out_indices=(1, 2, 3),
+    ),
     head=dict(
         in_channels=128,
         num_classes=8,
         num_categories=2,
         propagation_dims=(256, 128),
-        hidden_dims=(128, 64)),
-    category_parts=[[0, 1, 2, 3], [4, 5, 6, 7]])
+        hidden_dims=(128, 64),
+    ),
+    category_parts=[[0, 1, 2, 3], [4, 5, 6, 7]],
+)
 input_spec = dict(up='y')
 shapes = dict(
-    file='{{$MMKD3D_DATA:../shared/data}}/partseg_coseg.npz',
-    part_offset='part_offset',
-    ids='model')
+    file='{{$MMKD3D_DATA:../shared/data}}/partseg_coseg.npz', part_offset='part_offset', ids='model'
+)
 load = [dict(type='mmkd3d.LoadPoints'), dict(type='mmkd3d.NormalizePoints')]
 train_dataloader = dict(
     dataset=dict(
@@ -41,7 +43,9 @@ train_dataloader = dict(
             *load,
             dict(type='mmkd3d.SamplePoints', num_points=1024),
             dict(type='mmkd3d.PackPoints'),
-        ]))
+        ],
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         **shapes,
@@ -49,7 +53,9 @@ val_dataloader = dict(
             *load,
             dict(type='mmkd3d.SamplePoints', num_points=1024, method='fps'),
             dict(type='mmkd3d.PackPoints'),
-        ]))
+        ],
+    )
+)
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = dict(period=8, warmup=1, lag=0)

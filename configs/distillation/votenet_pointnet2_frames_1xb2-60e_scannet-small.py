@@ -12,10 +12,12 @@ custom_hooks = _base_.custom_hooks + [
             model_kwargs=dict(pad_type='same'),
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
-            checkpoint='weights/mobilenetv2_100.safetensors'),
+            checkpoint='weights/mobilenetv2_100.safetensors',
+        ),
         student='backbone',
         pairs=dict(type='mmkd3d.PosedFrames', num_views=4),
         frames=dict(root='data/scannet_small/posed_images', num_frames=4),
         loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.5),
-        until=0.8)
+        until=0.8,
+    )
 ]

@@ -14,7 +14,9 @@ custom_hooks = _base_.custom_hooks + [
             key='scannet_512',
             names_key='scannet_names',
             aliases=dict(showercurtrain='shower curtain'),
-            ignore=('garbagebin', )),  # has no vector there
+            ignore=('garbagebin',),
+        ),  # has no vector there
         loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.5),
-        until=0.8)
+        until=0.8,
+    )
 ]

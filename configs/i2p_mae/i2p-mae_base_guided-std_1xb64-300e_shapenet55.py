@@ -6,4 +6,5 @@ _base_ = './i2p-mae_base_1xb64-300e_shapenet55.py'
 model = dict(
     backbone=dict(embed_masked=False, index_zero_visible=False),
     masker=dict(standardize=True),
-    target=dict(teacher=dict(mean=None, std=None)))
+    target=dict(teacher=dict(mean=None, std=None)),
+)

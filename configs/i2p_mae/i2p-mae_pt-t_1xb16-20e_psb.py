@@ -2,9 +2,10 @@
 # point-m2ae_pt-t_1xb16-20e_psb.py, taught by a MobileNetV2 (make its weights
 # with tools/prepare_data/mobilenetv2_teacher.py). Two CPU cores.
 _base_ = [
-    '../_base_/models/i2p-mae_pt-t.py', '../_base_/datasets/psb.py',
+    '../_base_/models/i2p-mae_pt-t.py',
+    '../_base_/datasets/psb.py',
     '../_base_/schedules/pretrain_m2ae_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=16)

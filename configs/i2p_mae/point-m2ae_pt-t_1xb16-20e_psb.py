@@ -1,9 +1,10 @@
 # Point-M2AE on the 904 training shapes of the Princeton Shape Benchmark, 20
 # epochs. Two CPU cores.
 _base_ = [
-    '../_base_/models/point-m2ae_pt-t.py', '../_base_/datasets/psb.py',
+    '../_base_/models/point-m2ae_pt-t.py',
+    '../_base_/datasets/psb.py',
     '../_base_/schedules/pretrain_m2ae_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=16)

@@ -6,5 +6,7 @@ model = dict(
     teacher=dict(
         type='TimmTeacher',
         model_name='vit_base_patch16_384.augreg_in21k_ft_in1k',
-        checkpoint='data/teachers/vit_base_patch16_384/model.safetensors'),
-    loss=dict(_delete_=True, type='CosineLoss'))
+        checkpoint='data/teachers/vit_base_patch16_384/model.safetensors',
+    ),
+    loss=dict(_delete_=True, type='CosineLoss'),
+)

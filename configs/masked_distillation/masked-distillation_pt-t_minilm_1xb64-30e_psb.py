@@ -4,4 +4,5 @@ _base_ = '../point_mae/point-mae_pt-t_1xb64-30e_psb.py'
 model = dict(
     type='MaskedDistillation',
     teacher=dict(type='TextTeacher'),
-    loss=dict(_delete_=True, type='CosineLoss'))
+    loss=dict(_delete_=True, type='CosineLoss'),
+)

@@ -13,8 +13,8 @@ model = dict(
         group_sizes=(16, 4, 4),
         patch_dims=(32, 64),
         drop_path_rate=0.1,
-        norm_levels=()),
-    head=dict(norm=True, pooling=('mean', 'max')))
-optim_wrapper = dict(
-    paramwise_cfg=dict(
-        custom_keys={'backbone.embeds.': dict(decay_mult=0.)}))
+        norm_levels=(),
+    ),
+    head=dict(norm=True, pooling=('mean', 'max')),
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone.embeds.': dict(decay_mult=0.0)}))

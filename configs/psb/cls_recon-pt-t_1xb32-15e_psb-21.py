@@ -11,5 +11,7 @@ model = dict(
         num_groups=32,
         group_size=32,
         patch_dims=(32, 64),
-        drop_path_rate=0.1),
-    head=dict(pooling=('cls', 'img', 'text', 'max')))
+        drop_path_rate=0.1,
+    ),
+    head=dict(pooling=('cls', 'img', 'text', 'max')),
+)

@@ -1,8 +1,9 @@
 # Without the image teacher, and so without pictures.
 _base_ = [
-    '../_base_/models/recon_base.py', '../_base_/datasets/shapenet55.py',
+    '../_base_/models/recon_base.py',
+    '../_base_/datasets/shapenet55.py',
     '../_base_/schedules/pretrain_adamw_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(targets=dict(img=None))

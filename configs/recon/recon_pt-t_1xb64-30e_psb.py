@@ -5,9 +5,10 @@
 # that reads the names of the categories. Ask both once, before training:
 # tools/cache_teacher.py recon_pt-t_1xb64-30e_psb prints how to use the cache.
 _base_ = [
-    '../_base_/models/recon_pt-t.py', '../_base_/datasets/psb_views.py',
+    '../_base_/models/recon_pt-t.py',
+    '../_base_/datasets/psb_views.py',
     '../_base_/schedules/pretrain_adamw_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -22,7 +23,11 @@ model = dict(
                 model_kwargs=dict(pad_type='same'),
                 mean=(0.5, 0.5, 0.5),
                 std=(0.5, 0.5, 0.5),
-                checkpoint='weights/mobilenetv2_100.safetensors'))))
+                checkpoint='weights/mobilenetv2_100.safetensors',
+            ),
+        )
+    )
+)
 train_dataloader = dict(batch_size=64)
 param_scheduler = dict(period=30, warmup=3, lag=0)
 train_cfg = dict(max_epochs=30)

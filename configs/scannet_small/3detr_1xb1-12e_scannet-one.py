@@ -4,15 +4,15 @@ _base_ = './3detr_1xb2-60e_scannet-small.py'
 
 num_points = 10000
 train_pipeline = [
-    step for step in _base_.train_pipeline if step['type'] not in
-    ('mmdet3d.RandomFlip3D', 'mmdet3d.GlobalRotScaleTrans')
+    step
+    for step in _base_.train_pipeline
+    if step['type'] not in ('mmdet3d.RandomFlip3D', 'mmdet3d.GlobalRotScaleTrans')
 ]
 train_pipeline[4].update(num_points=num_points)
 test_pipeline = _base_.test_pipeline
 test_pipeline[2]['transforms'][2].update(num_points=num_points)
 scan = dict(ann_file='scannet_infos_train.pkl', indices=[0])
-model = dict(
-    backbone=dict(dropout=0.), bbox_head=dict(dropout=0., mlp_dropout=0.))
+model = dict(backbone=dict(dropout=0.0), bbox_head=dict(dropout=0.0, mlp_dropout=0.0))
 train_dataloader = dict(
     batch_size=1,
     num_workers=0,
@@ -20,18 +20,15 @@ train_dataloader = dict(
         _delete_=True,
         type='RepeatDataset',
         times=150,
-        dataset=dict(
-            {**_base_.train_dataloader.dataset, **scan},
-            pipeline=train_pipeline)))
-val_dataloader = dict(
-    num_workers=0, dataset=dict(pipeline=test_pipeline, **scan))
+        dataset=dict({**_base_.train_dataloader.dataset, **scan}, pipeline=train_pipeline),
+    ),
+)
+val_dataloader = dict(num_workers=0, dataset=dict(pipeline=test_pipeline, **scan))
 test_dataloader = val_dataloader
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-3, weight_decay=0.), clip_grad=dict(max_norm=1.))
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.01,
-         convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.01, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=12, val_interval=1)
 auto_scale_lr = dict(base_batch_size=1)

@@ -3,7 +3,8 @@
 _base_ = [
     '../_base_/models/groupfree3d_small.py',
     '../_base_/datasets/scannet_small.py',
-    '../_base_/schedules/detect_adamw_60e.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/detect_adamw_60e.py',
+    '../_base_/default_runtime.py',
 ]
 default_scope = 'mmdet3d'
 
@@ -14,11 +15,13 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=0.1),
     paramwise_cfg=dict(
         custom_keys={
-            'backbone': dict(lr_mult=1.),
+            'backbone': dict(lr_mult=1.0),
             'bbox_head.decoder_layers': decoder,
             'bbox_head.decoder_self_posembeds': decoder,
             'bbox_head.decoder_cross_posembeds': decoder,
             'bbox_head.decoder_query_proj': decoder,
             'bbox_head.decoder_key_proj': decoder,
-        }))
+        }
+    ),
+)
 auto_scale_lr = dict(base_batch_size=2)

@@ -10,5 +10,7 @@ model = dict(
         num_groups=512,
         group_size=32,
         radius=0.3,
-        pos_scale='scene'),
-    decoder=dict(embed_dims=256, num_heads=4))
+        pos_scale='scene',
+    ),
+    decoder=dict(embed_dims=256, num_heads=4),
+)

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/models/act-scene-segmentor_pt-s.py',
     '../_base_/datasets/scannet_small_seg.py',
     '../_base_/schedules/segment_adamw_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 default_scope = 'mmdet3d'
 
@@ -21,14 +21,17 @@ model = dict(
         group_size=32,
         patch_dims=(32, 64),
         with_cls_token=False,
-        out_indices=(1, 2, 3)),
+        out_indices=(1, 2, 3),
+    ),
     decode_head=dict(
         in_channels=128,
         num_classes=20,
         ignore_index=20,
         propagation_dims=(256, 128),
-        hidden_dims=(128, 64)),
-    test_cfg={{_base_.test_blocks}})
+        hidden_dims=(128, 64),
+    ),
+    test_cfg={{_base_.test_blocks}},
+)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = dict(period=20, warmup=2, lag=0)
 train_cfg = dict(max_epochs=20, val_interval=20)

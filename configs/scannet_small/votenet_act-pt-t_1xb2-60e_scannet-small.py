@@ -6,4 +6,7 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             checkpoint='work_dirs/act_pt-t_minilm_1xb64-30e_psb/epoch_30.pth',
-            allow_unexpected=['cls_'])))  # VoteNet has no class token
+            allow_unexpected=['cls_'],
+        )
+    )
+)  # VoteNet has no class token

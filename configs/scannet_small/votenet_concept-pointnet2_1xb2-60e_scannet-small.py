@@ -7,6 +7,6 @@ _base_ = './votenet_pointnet2_1xb2-60e_scannet-small.py'
 
 model = dict(
     backbone=dict(
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/concept_pointnet2_psb.pth')))
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/concept_pointnet2_psb.pth')
+    )
+)

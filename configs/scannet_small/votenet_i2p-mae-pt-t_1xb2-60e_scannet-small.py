@@ -16,6 +16,8 @@ model = dict(
         fps_rule='mmcv',
         pos_scale='scene',
         init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/i2p-mae_pt-t_1xb16-20e_psb/epoch_20.pth')),
-    neck=dict(in_channels=(32, 64, 128), num_levels=3))
+            type='Pretrained', checkpoint='work_dirs/i2p-mae_pt-t_1xb16-20e_psb/epoch_20.pth'
+        ),
+    ),
+    neck=dict(in_channels=(32, 64, 128), num_levels=3),
+)

@@ -5,24 +5,16 @@
 _base_ = [
     '../_base_/models/concept_pt-t.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py'
+    '../_base_/concept_runtime.py',
 ]
 
 data_root = 'data/toy_rooms_frames'
 size = (96, 128)
 pipeline = [
-    dict(
-        type='mmdet3d.LoadPointsFromFile',
-        coord_type='DEPTH',
-        load_dim=6,
-        use_dim=[0, 1, 2]),
+    dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]),
     dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
     dict(type='mmdet3d.Pack3DDetInputs', keys=['points']),
-    dict(
-        type='mmkd3d.LoadPosedFrames',
-        root=f'{data_root}/posed_images',
-        num_frames=1,
-        size=size),
+    dict(type='mmkd3d.LoadPosedFrames', root=f'{data_root}/posed_images', num_frames=1, size=size),
     dict(type='mmkd3d.VisibleInFrame', num_points=2048),
 ]
 model = dict(
@@ -32,13 +24,13 @@ model = dict(
     targets=dict(
         concepts=dict(
             num_views=1,
-            pairs=dict(
-                _delete_=True, type='PosedFrames', num_views=1, size=size),
+            pairs=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
             teacher=dict(
-                _delete_=True,
-                type='TimmTeacher',
-                model_name='resnet10t',
-                random_weights=True))))
+                _delete_=True, type='TimmTeacher', model_name='resnet10t', random_weights=True
+            ),
+        )
+    ),
+)
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
@@ -49,11 +41,12 @@ train_dataloader = dict(
     dataset=dict(
         type='mmkd3d.ToyRooms',
         data_root=data_root,
-        rooms=dict(
-            num_train=48, num_val=16, num_points=20000, seed=0, frames=8),
+        rooms=dict(num_train=48, num_val=16, num_points=20000, seed=0, frames=8),
         filter_empty_gt=False,
         box_type_3d='Depth',
-        pipeline=pipeline))
+        pipeline=pipeline,
+    ),
+)
 param_scheduler = dict(period=12, warmup=1)
 train_cfg = dict(max_epochs=12)
 auto_scale_lr = dict(base_batch_size=8)

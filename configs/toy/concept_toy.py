@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/models/concept_pt-t.py',
     '../_base_/datasets/toy_shapes_views.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py'
+    '../_base_/concept_runtime.py',
 ]
 
 model = dict(
@@ -19,7 +19,11 @@ model = dict(
                 type='TimmTeacher',
                 model_name='vit_tiny_patch16_224',
                 model_kwargs=dict(img_size=64, depth=2),
-                random_weights=True))))
+                random_weights=True,
+            ),
+        )
+    ),
+)
 train_dataloader = dict(batch_size=32)
 param_scheduler = dict(period=6, warmup=1)
 train_cfg = dict(max_epochs=6)

@@ -1,14 +1,15 @@
 # I2P-MAE on ToyShapes. The image teacher has random weights, since none can be
 # shipped: it shows that the method runs, on small pictures.
 _base_ = [
-    '../_base_/models/i2p-mae_pt-t.py', '../_base_/datasets/toy_shapes.py',
+    '../_base_/models/i2p-mae_pt-t.py',
+    '../_base_/datasets/toy_shapes.py',
     '../_base_/schedules/pretrain_m2ae_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
-    backbone=dict(drop_path_rate=0.),
-    decoder=dict(drop_path_rate=0.),
+    backbone=dict(drop_path_rate=0.0),
+    decoder=dict(drop_path_rate=0.0),
     target=dict(
         precision='fp32',
         projector=dict(size=64),
@@ -17,7 +18,10 @@ model = dict(
             type='TimmTeacher',
             model_name='vit_tiny_patch16_224',
             model_kwargs=dict(img_size=64, depth=2),
-            random_weights=True)))
+            random_weights=True,
+        ),
+    ),
+)
 train_dataloader = dict(batch_size=16)
 param_scheduler = dict(period=6, warmup=1, lag=0)
 train_cfg = dict(max_epochs=6)

@@ -4,19 +4,22 @@ _base_ = [
     '../_base_/models/point-mae_pt-t.py',
     '../_base_/datasets/scannet_scenes.py',
     '../_base_/schedules/pretrain_adamw_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 num_points = 10000
 pipeline = _base_.pipeline
 pipeline[3].update(num_points=num_points)
 model = dict(
-    data_preprocessor=dict(augments=[
-        dict(type='RandomRotation', axis=2),
-        dict(type='ScaleTranslate', scale=(0.8, 1.25), shift=0.)
-    ]),
+    data_preprocessor=dict(
+        augments=[
+            dict(type='RandomRotation', axis=2),
+            dict(type='ScaleTranslate', scale=(0.8, 1.25), shift=0.0),
+        ]
+    ),
     backbone=dict(num_groups=256, fps_rule='mmcv', pos_scale='scene'),
-    masker=dict(ratio=0.75))
+    masker=dict(ratio=0.75),
+)
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
@@ -25,7 +28,9 @@ train_dataloader = dict(
         type='mmkd3d.ToyRooms',
         data_root='data/toy_rooms_400',
         rooms=dict(num_train=400, num_val=64, num_points=20000, seed=0),
-        pipeline=pipeline))
+        pipeline=pipeline,
+    ),
+)
 param_scheduler = dict(period=12, warmup=1, lag=0)
 train_cfg = dict(max_epochs=12)
 default_hooks = dict(logger=dict(interval=10))

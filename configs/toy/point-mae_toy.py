@@ -2,9 +2,10 @@
 # points are large enough for rooms: the same student finds boxes in
 # votenet_toy.py.
 _base_ = [
-    '../_base_/models/point-mae_pt-t.py', '../_base_/datasets/toy_shapes.py',
+    '../_base_/models/point-mae_pt-t.py',
+    '../_base_/datasets/toy_shapes.py',
     '../_base_/schedules/pretrain_adamw_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=32)

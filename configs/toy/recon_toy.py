@@ -2,15 +2,16 @@
 # random weights, since none can be shipped: its branch shows that it runs, on
 # one small view of every cloud.
 _base_ = [
-    '../_base_/models/recon_pt-t.py', '../_base_/datasets/toy_shapes_views.py',
+    '../_base_/models/recon_pt-t.py',
+    '../_base_/datasets/toy_shapes_views.py',
     '../_base_/schedules/pretrain_adamw_300e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/default_runtime.py',
 ]
 
 # Small steps, since the text token needs some hundred to tell names apart.
 model = dict(
-    backbone=dict(drop_path_rate=0.),
-    decoder=dict(drop_path_rate=0.),
+    backbone=dict(drop_path_rate=0.0),
+    decoder=dict(drop_path_rate=0.0),
     targets=dict(
         img=dict(
             renderer=dict(size=64),
@@ -19,7 +20,11 @@ model = dict(
                 type='TimmTeacher',
                 model_name='vit_tiny_patch16_224',
                 model_kwargs=dict(img_size=64, depth=2),
-                random_weights=True))))
+                random_weights=True,
+            ),
+        )
+    ),
+)
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = dict(period=6, warmup=1, lag=0)

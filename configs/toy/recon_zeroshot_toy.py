@@ -3,20 +3,16 @@
 # alone, as only the text teacher knows the names.
 _base_ = [
     '../_base_/models/recon-zero-shot_base.py',
-    '../_base_/datasets/toy_shapes_cls.py', '../_base_/default_runtime.py'
+    '../_base_/datasets/toy_shapes_cls.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
-    backbone=dict(
-        embed_dims=128,
-        depth=4,
-        num_heads=4,
-        num_groups=32,
-        patch_dims=(32, 64)),
+    backbone=dict(embed_dims=128, depth=4, num_heads=4, num_groups=32, patch_dims=(32, 64)),
     proj=dict(img=192, text=384),
-    text=dict(
-        teacher=dict(_delete_=True, type='TextTeacher', normalize=False)),
-    mode='text')
+    text=dict(teacher=dict(_delete_=True, type='TextTeacher', normalize=False)),
+    mode='text',
+)
 test_cfg = dict(type='TestLoop')
 custom_hooks = [dict(type='mmkd3d.ClassNamesHook')]
 # There is nothing to train.

@@ -9,14 +9,12 @@ train_pipeline = _base_.train_pipeline
 train_pipeline[4].update(num_points=num_points)
 test_pipeline = _base_.test_pipeline
 test_pipeline[2]['transforms'][2].update(num_points=num_points)
-train_dataloader = dict(
-    batch_size=8, dataset=dict(pipeline=train_pipeline, **toy))
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline, **toy))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **toy))
 test_dataloader = val_dataloader
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', T_max=8, eta_min_ratio=0.01,
-         convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', T_max=8, eta_min_ratio=0.01, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=8, val_interval=1)
 auto_scale_lr = dict(base_batch_size=8)

@@ -1,9 +1,9 @@
 """The command line that mm tools share."""
+
 import argparse
 import gc
 import os
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.config import Config, DictAction
@@ -14,19 +14,22 @@ def common_parser(description: str, example: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description,
         epilog=f'example: {example}',
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='settings to override, as key=value with dots inside key')
+        help='settings to override, as key=value with dots inside key',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='how the processes of a distributed run are started')
+        help='how the processes of a distributed run are started',
+    )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser
 
@@ -54,7 +57,8 @@ def use_cpu_processes(cfg: Config) -> None:
         type='MMDistributedDataParallel',
         device_ids=None,
         broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False))
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
 
 
 def leave_processes() -> None:
@@ -74,8 +78,7 @@ def enable_amp(cfg: Config) -> None:
     """Switch the optimizer wrapper to automatic mixed precision."""
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise SystemExit(
-            f'--amp needs optim_wrapper.type=OptimWrapper, got {kind}.')
+        raise SystemExit(f'--amp needs optim_wrapper.type=OptimWrapper, got {kind}.')
     if not torch.cuda.is_available():
         raise SystemExit('--amp needs a GPU, and torch sees none.')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -87,15 +90,16 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
         raise SystemExit(
             '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in '
-            'the config: the total batch size that its learning rate is for.')
+            'the config: the total batch size that its learning rate is for.'
+        )
     cfg.auto_scale_lr.enable = True
 
 
-def set_resume(cfg: Config, resume: Optional[str]) -> None:
+def set_resume(cfg: Config, resume: str | None) -> None:
     """Resume from a file, or with ``'auto'`` from the newest good one."""
     if resume is None:
         return
     from mmkd3d.engine.hooks.checkpoint import find_resumable
-    cfg.load_from = (
-        find_resumable(cfg.work_dir) if resume == 'auto' else resume)
+
+    cfg.load_from = find_resumable(cfg.work_dir) if resume == 'auto' else resume
     cfg.resume = cfg.load_from is not None

@@ -1,7 +1,8 @@
 """Point clouds in any form, one after another."""
+
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -9,8 +10,8 @@ from torch.utils.data import Dataset
 
 from mmkd3d.datasets.clouds import list_files, read_clouds
 
-Cloud = Union[np.ndarray, Tensor]
-CloudInputs = Union[Cloud, str, Path, Sequence, Dataset]
+Cloud = np.ndarray | Tensor
+CloudInputs = Cloud | str | Path | Sequence | Dataset
 
 
 class Given(NamedTuple):
@@ -22,10 +23,11 @@ class Given(NamedTuple):
         prepared: Whether they went through the pipeline of a data set.
         up: Which axis points up, if known.
     """
+
     clouds: Iterator[tuple[str, Cloud]]
     form: str = 'list'
     prepared: bool = False
-    up: Optional[str] = None
+    up: str | None = None
 
 
 def read_inputs(inputs: CloudInputs, **options) -> Given:
@@ -44,8 +46,9 @@ def read_inputs(inputs: CloudInputs, **options) -> Given:
     """
     if isinstance(inputs, (np.ndarray, Tensor)):
         if inputs.ndim not in (2, 3):
-            raise ValueError('Clouds are (N, C) or (B, N, C), got an array of '
-                             f'shape {tuple(inputs.shape)}.')
+            raise ValueError(
+                f'Clouds are (N, C) or (B, N, C), got an array of shape {tuple(inputs.shape)}.'
+            )
         if inputs.ndim == 2:
             return Given(name([inputs]), 'one')
         return Given(name(inputs), 'stack')
@@ -63,11 +66,12 @@ def read_inputs(inputs: CloudInputs, **options) -> Given:
         return Given(name(inputs))
     if hasattr(inputs, '__getitem__') and hasattr(inputs, '__len__'):
         metainfo = getattr(inputs, 'metainfo', None) or {}
-        return Given(
-            samples_of(inputs), prepared=True, up=metainfo.get('up_axis'))
-    raise ValueError('Give clouds as an array, a list of arrays, a path, a '
-                     'list of paths or a data set, got a '
-                     f'{type(inputs).__name__}.')
+        return Given(samples_of(inputs), prepared=True, up=metainfo.get('up_axis'))
+    raise ValueError(
+        'Give clouds as an array, a list of arrays, a path, a '
+        'list of paths or a data set, got a '
+        f'{type(inputs).__name__}.'
+    )
 
 
 def name(clouds: Iterable[Cloud]) -> Iterator[tuple[str, Cloud]]:
@@ -75,8 +79,7 @@ def name(clouds: Iterable[Cloud]) -> Iterator[tuple[str, Cloud]]:
     return ((f'cloud {i}', points) for i, points in enumerate(clouds))
 
 
-def read_files(files: Iterable[Path],
-               **options) -> Iterator[tuple[str, Cloud]]:
+def read_files(files: Iterable[Path], **options) -> Iterator[tuple[str, Cloud]]:
     """The clouds of files, each read when it is its turn."""
     for path in files:
         yield from read_clouds(path, **options)
@@ -86,10 +89,10 @@ def samples_of(dataset: Dataset) -> Iterator[tuple[str, Cloud]]:
     """The packed clouds of a data set."""
     for i in range(len(dataset)):
         sample = dataset[i]
-        if not isinstance(sample, dict) or 'points' not in sample.get(
-                'inputs', {}):
+        if not isinstance(sample, dict) or 'points' not in sample.get('inputs', {}):
             raise ValueError(
                 f'Sample {i} of {type(dataset).__name__} has no '
-                "inputs['points']: end its pipeline with PackPoints.")
+                "inputs['points']: end its pipeline with PackPoints."
+            )
         points = sample['inputs']['points']
         yield f'sample {i}', getattr(points, 'tensor', points)

@@ -1,8 +1,8 @@
 """Boxes in a scan: a file in, boxes with scores and pictures out."""
+
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import torch.nn as nn
 from mmengine.config import Config
@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.utils.detections import Detections, found_boxes
-from mmkd3d.utils.draws import all_own_draws
+from mmkd3d.utils.rng import all_own_draws
 from mmkd3d.visualization.scenes import draw_scene, with_end
 
 from .cloud_inputs import CloudInputs, read_inputs
@@ -59,16 +59,18 @@ class Det3DInferencer(BaseInferencer):
             do not fit the head, or it is no config of detection.
     """
 
-    def __init__(self,
-                 model: ConfigLike = None,
-                 weights: Union[str, Path, None] = None,
-                 device: Optional[str] = None,
-                 *,
-                 missing: str = 'error',
-                 up: str = 'z',
-                 unit: float = 1.,
-                 seed: int = 0,
-                 trust: bool = False):
+    def __init__(
+        self,
+        model: ConfigLike = None,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        *,
+        missing: str = 'error',
+        up: str = 'z',
+        unit: float = 1.0,
+        seed: int = 0,
+        trust: bool = False,
+    ):
         if up not in TURNS:
             raise ValueError(f'up is one of {", ".join(TURNS)}, got {up!r}.')
         if not unit > 0:
@@ -82,8 +84,7 @@ class Det3DInferencer(BaseInferencer):
         super().__init__(cfg, weights, device, scope, show_progress=False)
         self.classes = class_names(cfg, content, self.model)
 
-    def _init_model(self, cfg: Config, weights: Union[str, Path, None],
-                    device: str) -> nn.Module:
+    def _init_model(self, cfg: Config, weights: str | Path | None, device: str) -> nn.Module:
         model = MODELS.build(cfg.model)
         if weights is None:
             self._load_weights_to_model(model, None, cfg)  # warns
@@ -101,17 +102,19 @@ class Det3DInferencer(BaseInferencer):
     def _init_visualizer(self, cfg: Config) -> None:
         """None: that of mmdetection3d opens windows; files are written."""
 
-    def __call__(self,
-                 inputs: CloudInputs,
-                 batch_size: int = 1,
-                 *,
-                 score_threshold: float = 0.3,
-                 return_datasamples: bool = False,
-                 out_dir: Union[str, Path] = '',
-                 no_save_pred: bool = False,
-                 no_save_vis: bool = False,
-                 key: Optional[str] = None,
-                 load_dim: Optional[int] = None) -> dict:
+    def __call__(
+        self,
+        inputs: CloudInputs,
+        batch_size: int = 1,
+        *,
+        score_threshold: float = 0.3,
+        return_datasamples: bool = False,
+        out_dir: str | Path = '',
+        no_save_pred: bool = False,
+        no_save_vis: bool = False,
+        key: str | None = None,
+        load_dim: int | None = None,
+    ) -> dict:
         """Boxes in what is given.
 
         Args:
@@ -146,45 +149,37 @@ class Det3DInferencer(BaseInferencer):
         results = dict(predictions=[], visualization=[])
         taken = set()
         for chunk in self._get_chunk_data(scans, batch_size):
-            samples = self.forward(
-                self.collate_fn([self.pipeline(scan) for scan in chunk]))
-            found = [
-                found_boxes(s.pred_instances_3d, score_threshold)
-                for s in samples
-            ]
+            samples = self.forward(self.collate_fn([self.pipeline(scan) for scan in chunk]))
+            found = [found_boxes(s.pred_instances_3d, score_threshold) for s in samples]
             predictions = self.postprocess(chunk, found)
             paths = [[] for _ in chunk]
             if out_dir:
-                stems = [
-                    Path(out_dir) / file_name(scan.name, taken)
-                    for scan in chunk
-                ]
+                stems = [Path(out_dir) / file_name(scan.name, taken) for scan in chunk]
                 if not no_save_vis:
                     paths = self.visualize(chunk, found, stems)
                 if not no_save_pred:
                     for i, stem in enumerate(stems):
                         paths[i].insert(0, write_json(stem, predictions[i]))
-            results['predictions'] += (
-                samples if return_datasamples else predictions)
+            results['predictions'] += samples if return_datasamples else predictions
             results['visualization'] += paths
         if not results['predictions']:
             raise ValueError('There is no scan in what was given.')
         return results
 
-    def _read(self, inputs: CloudInputs, *, load_dim: Optional[int],
-              **options) -> Iterator[Scan]:
+    def _read(self, inputs: CloudInputs, *, load_dim: int | None, **options) -> Iterator[Scan]:
         given = read_inputs(
             inputs,
             load_dim=load_dim or self.pipeline.load_dim,
             num_mesh_points=MESH_POINTS,
             dense_vertices=True,
-            **options)
+            **options,
+        )
         if given.prepared:
             raise ValueError(
                 'Scans are arrays or files, got a data set: evaluate it with '
-                'tools/test.py, which draws with --show-dir.')
-        return (upright(name, points, self.up, self.unit)
-                for name, points in given.clouds)
+                'tools/test.py, which draws with --show-dir.'
+            )
+        return (upright(name, points, self.up, self.unit) for name, points in given.clouds)
 
     def forward(self, inputs: dict, **kwargs) -> list:
         """Data samples with ``pred_instances_3d``, on the CPU."""
@@ -192,16 +187,16 @@ class Det3DInferencer(BaseInferencer):
             # cpu() leaves boxes where they are
             return [x.to('cpu') for x in super().forward(inputs, **kwargs)]
 
-    def visualize(self, inputs: Sequence[Scan], preds: Sequence[Detections],
-                  stems: Sequence[Path]) -> list[list[Path]]:
+    def visualize(
+        self, inputs: Sequence[Scan], preds: Sequence[Detections], stems: Sequence[Path]
+    ) -> list[list[Path]]:
         """Draw boxes into scans; the paths of each."""
         return [
             draw_scene(stem, scan.points, dict(found=found), self.classes)
             for stem, scan, found in zip(stems, inputs, preds)
         ]
 
-    def postprocess(self, inputs: Sequence[Scan],
-                    preds: Sequence[Detections]) -> list[dict]:
+    def postprocess(self, inputs: Sequence[Scan], preds: Sequence[Detections]) -> list[dict]:
         """Boxes as numbers and text, see :meth:`__call__`."""
         return [
             dict(
@@ -213,15 +208,16 @@ class Det3DInferencer(BaseInferencer):
                         score=score,
                         center=box[:3],
                         size=box[3:6],
-                        yaw=box[6])
-                    for box, label, score in zip(
-                        *(x.tolist() for x in found))
-                ]) for scan, found in zip(inputs, preds)
+                        yaw=box[6],
+                    )
+                    for box, label, score in zip(*(x.tolist() for x in found))
+                ],
+            )
+            for scan, found in zip(inputs, preds)
         ]
 
 
-def class_names(cfg: Config, content: Optional[dict],
-                model: nn.Module) -> tuple[str, ...]:
+def class_names(cfg: Config, content: dict | None, model: nn.Module) -> tuple[str, ...]:
     """Names of the classes that a detector tells apart.
 
     Those it was trained on, if the checkpoint knows; else those of the
@@ -236,8 +232,7 @@ def class_names(cfg: Config, content: Optional[dict],
         ValueError: There are none, or the head has another number.
     """
     meta = (content or {}).get('meta') or {}
-    trained = (meta.get('dataset_meta') or {}).get('classes') or meta.get(
-        'CLASSES') or ()
+    trained = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES') or ()
     number = getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
     named = config_classes(cfg)
     for names, whose in ((trained, 'checkpoint'), (named, 'config')):
@@ -246,11 +241,13 @@ def class_names(cfg: Config, content: Optional[dict],
                 f'The {whose} names {len(names)} classes, the head of the '
                 f'model has num_classes={number}. Give the config the '
                 'classes that the checkpoint was trained on (metainfo of '
-                'test_dataloader.dataset, num_classes of bbox_head).')
+                'test_dataloader.dataset, num_classes of bbox_head).'
+            )
     if not (trained or named):
         raise ValueError(
             'Neither the checkpoint nor the config names the classes: set '
-            'test_dataloader.dataset.metainfo=dict(classes=[...]).')
+            'test_dataloader.dataset.metainfo=dict(classes=[...]).'
+        )
     return tuple(trained or named)
 
 
@@ -261,8 +258,7 @@ def config_classes(cfg: Config) -> Sequence[str]:
         if place.get('classes'):
             return place['classes']
     kind = DATASETS.get(dataset['type'])
-    return cfg.get('class_names') or getattr(kind, 'METAINFO', {}).get(
-        'classes', ())
+    return cfg.get('class_names') or getattr(kind, 'METAINFO', {}).get('classes', ())
 
 
 def file_name(name: str, taken: set[str]) -> str:

@@ -1,8 +1,8 @@
 """Features of clouds in any form, by the student in any checkpoint."""
+
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 import torch.nn as nn
@@ -57,18 +57,20 @@ class FeatureExtractor:
             level, layer or option.
     """
 
-    def __init__(self,
-                 checkpoint: Union[str, Path, None],
-                 config: ConfigLike = None,
-                 *,
-                 level: str = 'global',
-                 layer: Optional[int] = None,
-                 num_points: Union[int, str, None] = 'spec',
-                 normalize: str = 'spec',
-                 up: Optional[str] = None,
-                 batch_size: int = 32,
-                 device: Union[str, torch.device, None] = None,
-                 trust: bool = False):
+    def __init__(
+        self,
+        checkpoint: str | Path | None,
+        config: ConfigLike = None,
+        *,
+        level: str = 'global',
+        layer: int | None = None,
+        num_points: int | str | None = 'spec',
+        normalize: str = 'spec',
+        up: str | None = None,
+        batch_size: int = 32,
+        device: str | torch.device | None = None,
+        trust: bool = False,
+    ):
         if level not in LEVELS:
             raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
         if up not in (None, 'x', 'y', 'z'):
@@ -77,21 +79,18 @@ class FeatureExtractor:
             raise ValueError(f'batch_size is 1 or more, got {batch_size}.')
         content = checkpoint and read_checkpoint(checkpoint, trust=trust)
         cfg = find_config(config, content, checkpoint)
-        self.spec = (
-            stored_spec(content, cfg) if content else spec_of_config(cfg))
+        self.spec = stored_spec(content, cfg) if content else spec_of_config(cfg)
         self.device = torch.device(device or get_device())
         self.model = load_student(cfg, content, device=self.device)
         self.level, self.up, self.batch_size = level, up, batch_size
         self.student = self._cut_student(layer)
-        self.fit = InputFit(self.spec, getattr(self.student, 'in_channels', 3),
-                            num_points, normalize)
+        self.fit = InputFit(
+            self.spec, getattr(self.student, 'in_channels', 3), num_points, normalize
+        )
 
-    def __call__(self,
-                 inputs: CloudInputs,
-                 *,
-                 key: Optional[str] = None,
-                 load_dim: Optional[int] = None
-                 ) -> Union[Tensor, list[Tensor]]:
+    def __call__(
+        self, inputs: CloudInputs, *, key: str | None = None, load_dim: int | None = None
+    ) -> Tensor | list[Tensor]:
         """Features of what is given.
 
         Args:
@@ -114,8 +113,7 @@ class FeatureExtractor:
                 for a patch; the message names it.
         """
         given = read_inputs(inputs, key=key, load_dim=load_dim)
-        feats = list(
-            self.stream(given.clouds, prepared=given.prepared, up=given.up))
+        feats = list(self.stream(given.clouds, prepared=given.prepared, up=given.up))
         if not feats:
             raise ValueError('There is no cloud in what was given.')
         if given.form == 'one':
@@ -124,11 +122,9 @@ class FeatureExtractor:
             return feats
         return torch.stack(feats)
 
-    def stream(self,
-               clouds: Iterable[tuple[str, Cloud]],
-               *,
-               prepared: bool = False,
-               up: Optional[str] = None) -> Iterator[Tensor]:
+    def stream(
+        self, clouds: Iterable[tuple[str, Cloud]], *, prepared: bool = False, up: str | None = None
+    ) -> Iterator[Tensor]:
         """Features of one cloud after another, of any number of clouds.
 
         Args:
@@ -143,8 +139,9 @@ class FeatureExtractor:
             yield from self._extract(given, names, prepared, up or self.up)
 
     @torch.no_grad()
-    def _extract(self, given: list[Tensor], names: Sequence[str],
-                 prepared: bool, up: Optional[str]) -> list[Tensor]:
+    def _extract(
+        self, given: list[Tensor], names: Sequence[str], prepared: bool, up: str | None
+    ) -> list[Tensor]:
         seen, places, feats = ([None] * len(given) for _ in range(3))
         for index in alike(given):
             points = torch.stack([given[i] for i in index]).to(self.device)
@@ -154,9 +151,7 @@ class FeatureExtractor:
             for i, cloud, everywhere in zip(index, *fitted):
                 seen[i], places[i] = cloud, everywhere
         for index in alike(seen):
-            found = self._run(
-                torch.stack([seen[i] for i in index]),
-                [places[i] for i in index])
+            found = self._run(torch.stack([seen[i] for i in index]), [places[i] for i in index])
             for i, rows in zip(index, found):
                 feats[i] = rows
         return feats
@@ -166,8 +161,9 @@ class FeatureExtractor:
         if self.level != 'point':
             return iter(self.model.extract_feat(points, self.level).cpu())
         feats = self.model.extract_feat(
-            points, 'point', pad_sequence(places, batch_first=True)).cpu()
-        return (rows[:len(x)].clone() for rows, x in zip(feats, places))
+            points, 'point', pad_sequence(places, batch_first=True)
+        ).cpu()
+        return (rows[: len(x)].clone() for rows, x in zip(feats, places))
 
     def _check_size(self, num_points: int, name: str) -> None:
         group = self.student.group
@@ -175,18 +171,22 @@ class FeatureExtractor:
         if num_points < size:
             raise ValueError(
                 f'{name}: a cloud of {num_points} points is too small, the '
-                f'student cuts patches of {size} points.')
+                f'student cuts patches of {size} points.'
+            )
 
-    def _cut_student(self, layer: Optional[int]) -> nn.Module:
+    def _cut_student(self, layer: int | None) -> nn.Module:
         student = getattr(self.model, 'backbone', self.model)
         name = type(student).__name__
         if not hasattr(student, 'extract_feat'):
-            raise ValueError(f'{name} has no extract_feat(points, level): '
-                             'features are those of students of mmkd3d.')
-        if student is self.model and (layer is not None
-                                      or self.level == 'point'):
-            raise ValueError(f'{name} has no layers to choose and no features '
-                             "of points: take level='global' or 'token'.")
+            raise ValueError(
+                f'{name} has no extract_feat(points, level): '
+                'features are those of students of mmkd3d.'
+            )
+        if student is self.model and (layer is not None or self.level == 'point'):
+            raise ValueError(
+                f'{name} has no layers to choose and no features '
+                "of points: take level='global' or 'token'."
+            )
         if layer is not None:
             student.cut_after(layer)
         if getattr(student, 'index_zero_visible', False):

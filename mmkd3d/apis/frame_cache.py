@@ -1,7 +1,7 @@
 """Ask the teacher of a DistillationHook once about all posed frames."""
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ from mmkd3d.registry import MODELS
 from .teacher_cache import progress
 
 
-def hooks_with_frames(cfg: Config,
-                      only: Sequence[str] = ()) -> dict[int, dict]:
+def hooks_with_frames(cfg: Config, only: Sequence[str] = ()) -> dict[int, dict]:
     """Each :class:`DistillationHook` of a config that loads posed frames.
 
     Args:
@@ -34,7 +33,8 @@ def hooks_with_frames(cfg: Config,
         i: hook
         for i, hook in enumerate(cfg.get('custom_hooks') or ())
         if hook['type'].split('.')[-1] == 'DistillationHook'
-        and hook.get('frames') and (not only or name_of(hook) in only)
+        and hook.get('frames')
+        and (not only or name_of(hook) in only)
     }
 
 
@@ -43,14 +43,16 @@ def name_of(hook: dict) -> str:
     return hook.get('name', 'distill')
 
 
-def cache_frames(cfg: Config,
-                 out: Union[str, Path],
-                 *,
-                 only: Sequence[str] = (),
-                 dtype: str = 'float32',
-                 batch_size: int = 64,
-                 rebuild: bool = False,
-                 device: Optional[str] = None) -> dict[int, Path]:
+def cache_frames(
+    cfg: Config,
+    out: str | Path,
+    *,
+    only: Sequence[str] = (),
+    dtype: str = 'float32',
+    batch_size: int = 64,
+    rebuild: bool = False,
+    device: str | None = None,
+) -> dict[int, Path]:
     """Build a cache of the teacher's maps of all frames, for each hook.
 
     An unfinished cache is gone on with; a finished one is left as it is.
@@ -76,16 +78,10 @@ def cache_frames(cfg: Config,
     device = device or get_device()
     folders = {}
     for place, hook in hooks_with_frames(cfg, only).items():
-        options = {
-            k: v
-            for k, v in hook.get('target', {}).items() if k != 'cache'
-        }
+        options = {k: v for k, v in hook.get('target', {}).items() if k != 'cache'}
         target = MODELS.build(
-            dict(
-                type='mmkd3d.PlaceTarget',
-                teacher=hook['teacher'],
-                pairs=hook['pairs'],
-                **options)).to(device)
+            dict(type='mmkd3d.PlaceTarget', teacher=hook['teacher'], pairs=hook['pairs'], **options)
+        ).to(device)
         folder = Path(out) / name_of(hook)
         if rebuild:
             remove_cache(folder)
@@ -98,7 +94,8 @@ def cache_frames(cfg: Config,
             first.shape[1:],
             identity=target.identity(),
             source=dict(root=str(frames['root'])),
-            dtype=dtype)
+            dtype=dtype,
+        )
         with progress(writer, len(images), 'frame') as bar:
             while writer.done < len(images):
                 last = min(writer.done + batch_size, len(images))
@@ -126,9 +123,8 @@ class Frames:
         FileNotFoundError: No such folder, or no frame in it.
     """
 
-    def __init__(self, root: Union[str, Path], size: Sequence[int]):
-        root = existing(root, 'posed frames are read there',
-                        'Set frames.root of the hook.')
+    def __init__(self, root: str | Path, size: Sequence[int]):
+        root = existing(root, 'posed frames are read there', 'Set frames.root of the hook.')
         self.size = size
         files = {}
         for cameras in sorted(root.glob(f'*/{CAMERAS}')):

@@ -1,7 +1,7 @@
 """Clouds brought to what a student was trained on, and what differed."""
+
 import warnings
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from mmkd3d.ops import farthest_point_sample, gather
 
 # Sampling moves the centre and the radius of a cloud by some hundredths.
 TOLERANCE = 0.1
-METRES = (0.1, 200.)  # extents of what is scanned: from a cup to a street
+METRES = (0.1, 200.0)  # extents of what is scanned: from a cup to a street
 
 
 class InputFit:
@@ -30,34 +30,35 @@ class InputFit:
         ValueError: ``num_points`` or ``normalize`` is none of these.
     """
 
-    def __init__(self, spec: InputSpec, channels: int,
-                 num_points: Union[int, str, None], normalize: str):
+    def __init__(
+        self, spec: InputSpec, channels: int, num_points: int | str | None, normalize: str
+    ):
         if normalize == 'spec' and spec.normalize is None:
             warnings.warn(
                 'The checkpoint does not say whether the student was trained '
-                "on normalised clouds: they are taken as they are. Give "
-                f"normalize={', '.join(map(repr, NORMALIZE))}.")
+                'on normalised clouds: they are taken as they are. Give '
+                f'normalize={", ".join(map(repr, NORMALIZE))}.',
+                stacklevel=2,
+            )
         if num_points == 'spec':
             num_points = spec.points
         if normalize == 'spec':
             normalize = spec.normalize or 'none'
-        if num_points is not None and (not isinstance(num_points, int)
-                                       or num_points < 1):
-            raise ValueError("num_points is 'spec', a number from 1 on or "
-                             f'None, got {num_points!r}.')
+        if num_points is not None and (not isinstance(num_points, int) or num_points < 1):
+            raise ValueError(
+                f"num_points is 'spec', a number from 1 on or None, got {num_points!r}."
+            )
         if normalize not in NORMALIZE:
-            raise ValueError("normalize is 'spec' or one of "
-                             f'{", ".join(NORMALIZE)}, got {normalize!r}.')
+            raise ValueError(
+                f"normalize is 'spec' or one of {', '.join(NORMALIZE)}, got {normalize!r}."
+            )
         self.spec = spec._replace(channels=channels)
         self.num_points, self.normalize = num_points, normalize
         self.told = set()
 
-    def __call__(self,
-                 points: Tensor,
-                 names: Sequence[str],
-                 *,
-                 prepared: bool = False,
-                 up: Optional[str] = None) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, points: Tensor, names: Sequence[str], *, prepared: bool = False, up: str | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Fit clouds of one size.
 
         Args:
@@ -83,28 +84,31 @@ class InputFit:
             first = int((scale <= 0).flatten().nonzero()[0])
             raise ValueError(
                 f'{names[first]}: all points coincide, there is no scale to '
-                "normalise. Leave it out, or use normalize='none'.")
-        places, xyz = (((x[..., :3].double() - center) / scale).float()
-                       for x in (points, seen))
+                "normalise. Leave it out, or use normalize='none'."
+            )
+        places, xyz = (((x[..., :3].double() - center) / scale).float() for x in (points, seen))
         return torch.cat([xyz, seen[..., 3:]], dim=-1), places
 
-    def compare(self, points: Tensor, number: int, mode: str,
-                up: Optional[str]) -> None:
+    def compare(self, points: Tensor, number: int, mode: str, up: str | None) -> None:
         """Warn of what differs from the training, and say what is done."""
         N = points.shape[1]
         done = dict(
-            points='they are taken as they are' if number == N else
-            f'{number} of them are sampled' if number < N else
-            f'they are repeated up to {number}',
+            points='they are taken as they are'
+            if number == N
+            else f'{number} of them are sampled'
+            if number < N
+            else f'they are repeated up to {number}',
             channels='zeros take the place of the others',
-            normalize='it is taken as it is' if mode == 'none' else
-            f'it is normalised here ({mode})',
+            normalize='it is taken as it is'
+            if mode == 'none'
+            else f'it is normalised here ({mode})',
             unit='it is taken as it is',
-            up='they are not turned')
+            up='they are not turned',
+        )
         for field, text in misfits(points, self.spec, up).items():
             if field not in self.told:
                 self.told.add(field)
-                warnings.warn(f'{text}: {done[field]}.')
+                warnings.warn(f'{text}: {done[field]}.', stacklevel=2)
 
     def choose_channels(self, points: Tensor) -> Tensor:
         """The columns that the student reads, (B, N, channels)."""
@@ -112,8 +116,9 @@ class InputFit:
         if found > wanted and 'left out' not in self.told:
             self.told.add('left out')
             print_log(
-                f'Of {found} channels the student reads {wanted}: the others '
-                'are left out.', 'current')
+                f'Of {found} channels the student reads {wanted}: the others are left out.',
+                'current',
+            )
         return F.pad(points, (0, max(wanted - found, 0)))[..., :wanted]
 
 
@@ -132,9 +137,7 @@ def sample(points: Tensor, number: int) -> Tensor:
     return points[:, torch.arange(number, device=points.device) % N]
 
 
-def misfits(points: Tensor,
-            spec: InputSpec,
-            up: Optional[str] = None) -> dict[str, str]:
+def misfits(points: Tensor, spec: InputSpec, up: str | None = None) -> dict[str, str]:
     """What a student's input spec says and clouds do not hold.
 
     The coordinates are judged by their centre, radius and extent; a unit can
@@ -152,11 +155,11 @@ def misfits(points: Tensor,
     found = {}
     N, C = points.shape[1:]
     if spec.points not in (None, N):
-        found['points'] = (f'The clouds have {N} points, the student was '
-                           f'trained on {spec.points}')
+        found['points'] = f'The clouds have {N} points, the student was trained on {spec.points}'
     if spec.channels is not None and C < spec.channels:
-        found['channels'] = (f'The points have {C} channels, the student was '
-                             f'trained on {spec.channels}')
+        found['channels'] = (
+            f'The points have {C} channels, the student was trained on {spec.channels}'
+        )
     if spec.normalize not in (None, 'none'):
         other = scale_misfit(points[..., :3], spec.normalize)
         if other:
@@ -165,11 +168,9 @@ def misfits(points: Tensor,
         low, high = extent_of(points).aminmax()
         if not (METRES[0] <= low and high <= METRES[1]):
             odd = low if low < METRES[0] else high
-            found['unit'] = (f'A cloud has an extent of {odd:.4g}, the '
-                             'student was trained on metres')
+            found['unit'] = f'A cloud has an extent of {odd:.4g}, the student was trained on metres'
     if up is not None and spec.up not in (None, up):
-        found['up'] = (f'The clouds have +{up} up, the student was trained '
-                       f'with +{spec.up} up')
+        found['up'] = f'The clouds have +{up} up, the student was trained with +{spec.up} up'
     return found
 
 
@@ -179,7 +180,7 @@ def extent_of(points: Tensor) -> Tensor:
     return (xyz.amax(dim=1) - xyz.amin(dim=1)).amax(dim=1)
 
 
-def scale_misfit(xyz: Tensor, mode: str) -> Optional[str]:
+def scale_misfit(xyz: Tensor, mode: str) -> str | None:
     """A sentence if clouds (B, N, 3) are not normalised; of the worst."""
     if mode == 'unit_cube':
         center = (xyz.amin(dim=1) + xyz.amax(dim=1)) / 2
@@ -198,5 +199,4 @@ def scale_misfit(xyz: Tensor, mode: str) -> Optional[str]:
     given = f'A cloud has its centre {offset[worst]:.3g} from the origin'
     if mode == 'center':
         return f'{given}, the student was trained on 0 (center)'
-    return (f'{given} and a {what} of {size[worst]:.3g}, the student was '
-            f'trained on 0 and 1 ({mode})')
+    return f'{given} and a {what} of {size[worst]:.3g}, the student was trained on 0 and 1 ({mode})'

@@ -1,7 +1,7 @@
 """Find shipped configs and models by name."""
+
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Optional
 
 import torch.nn as nn
 from mmengine.config import Config
@@ -21,7 +21,8 @@ def config_root() -> Path:
             return folder
     raise FileNotFoundError(
         f'No configs beside {PACKAGE} nor in {PACKAGE / ".mim"}: the '
-        'installation is incomplete, install mmkd3d again.')
+        'installation is incomplete, install mmkd3d again.'
+    )
 
 
 def list_models(pattern: str = '*') -> list[str]:
@@ -30,22 +31,17 @@ def list_models(pattern: str = '*') -> list[str]:
     Args:
         pattern: Wildcards, matched against the name: ``'point-mae*'``.
     """
-    names = (
-        path.stem for path in config_root().rglob('*.py')
-        if '_base_' not in path.parts)
+    names = (path.stem for path in config_root().rglob('*.py') if '_base_' not in path.parts)
     return sorted(name for name in names if fnmatch(name, pattern))
 
 
 def config_path(name: str) -> Path:
     """Path of a shipped config, by its file name without ``.py``."""
-    found = [
-        path for path in config_root().rglob(f'{name}.py')
-        if '_base_' not in path.parts
-    ]
+    found = [path for path in config_root().rglob(f'{name}.py') if '_base_' not in path.parts]
     if not found:
         raise FileNotFoundError(
-            f'No shipped config is called {name!r}; mmkd3d.list_models() '
-            'lists them.')
+            f'No shipped config is called {name!r}; mmkd3d.list_models() lists them.'
+        )
     return found[0]
 
 
@@ -54,7 +50,7 @@ def get_config(name: str) -> Config:
     return Config.fromfile(config_path(name))
 
 
-def get_model(name: str, *, checkpoint: Optional[str] = None) -> nn.Module:
+def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
     """Build the model of a shipped config.
 
     Args:
@@ -66,6 +62,7 @@ def get_model(name: str, *, checkpoint: Optional[str] = None) -> nn.Module:
     """
     from mmkd3d.checkpoints import load_pretrained
     from mmkd3d.registry import MODELS
+
     config = get_config(name)
     init_default_scope(config.get('default_scope', 'mmkd3d'))
     model = MODELS.build(config.model)

@@ -18,6 +18,7 @@ A metafile is OpenMMLab's, whose readers take ``Task``, ``Dataset`` and
       Source: where the published figure is from
       Student: what the student starts from, where a config has several rows
 """
+
 import os
 from numbers import Real
 from pathlib import Path
@@ -25,11 +26,18 @@ from pathlib import Path
 import yaml
 
 NOT_RUN = 'not run'
-TASKS = ('Linear classification', 'Classification with few labels',
-         'Zero-shot classification', 'Classification',
-         'Classification with voting', 'Few-shot classification',
-         'Part segmentation', 'Semantic segmentation', '3D object detection',
-         'Reconstruction')
+TASKS = (
+    'Linear classification',
+    'Classification with few labels',
+    'Zero-shot classification',
+    'Classification',
+    'Classification with voting',
+    'Few-shot classification',
+    'Part segmentation',
+    'Semantic segmentation',
+    '3D object detection',
+    'Reconstruction',
+)
 NUMBERS = ('Deviation', 'Converted', 'Published', 'Published Deviation')
 OTHERS = ('Task', 'Dataset', 'Metrics', 'Seeds', 'Source', 'Student')
 HEAD = """# Model zoo
@@ -58,12 +66,13 @@ def read_models(index: str | Path) -> list[dict]:
     """
     index, models = Path(index), []
     for name in yaml.safe_load(index.read_text())['Import']:
-        for model in yaml.safe_load((index.parent / name).read_text())[
-                'Models']:
+        for model in yaml.safe_load((index.parent / name).read_text())['Models']:
             source = f'{name}: {model["Name"]}'
             if not model.get('Results'):
-                raise ValueError(f'{source} has no Results: say what it is '
-                                 f'for, with "{NOT_RUN}" for each metric.')
+                raise ValueError(
+                    f'{source} has no Results: say what it is '
+                    f'for, with "{NOT_RUN}" for each metric.'
+                )
             for result in model['Results']:
                 check_result(result, source)
             models.append(model)
@@ -78,36 +87,45 @@ def check_result(result: dict, source: str) -> None:
     """
     source = f'{source}, {result.get("Task")}, {result.get("Dataset")}'
     unknown = set(result) - set(NUMBERS) - set(OTHERS)
-    if unknown or result.get('Task') not in TASKS or not (
-            result.get('Dataset') and result.get('Metrics')):
+    if (
+        unknown
+        or result.get('Task') not in TASKS
+        or not (result.get('Dataset') and result.get('Metrics'))
+    ):
         raise ValueError(
             f'{source}: expected Dataset, Metrics and one of the tasks '
             f'{TASKS}, and maybe {", ".join(NUMBERS + OTHERS[3:])}; got '
-            f'{sorted(result)}.')
+            f'{sorted(result)}.'
+        )
     metrics = result['Metrics']
     for place in ('Metrics', *NUMBERS):
         open_ones = place in ('Metrics', 'Converted')
         for name, value in result.get(place, {}).items():
             if name not in metrics:
-                raise ValueError(f'{source}: {place} of {name!r}, which is '
-                                 f'none of the Metrics {list(metrics)}.')
-            if not isinstance(value, Real) and not (
-                    open_ones and value == NOT_RUN):
+                raise ValueError(
+                    f'{source}: {place} of {name!r}, which is none of the Metrics {list(metrics)}.'
+                )
+            if not isinstance(value, Real) and not (open_ones and value == NOT_RUN):
                 raise ValueError(
                     f'{source}: {place} of {name!r} is {value!r}, expected a '
-                    f'number{f" or {NOT_RUN!r}" * open_ones}.')
+                    f'number{f" or {NOT_RUN!r}" * open_ones}.'
+                )
     measured = {k for k, v in metrics.items() if v != NOT_RUN}
     if bool(measured) != ('Seeds' in result):
-        raise ValueError(f'{source}: Seeds tells over how many runs the '
-                         'Metrics were measured; give both or neither.')
+        raise ValueError(
+            f'{source}: Seeds tells over how many runs the '
+            'Metrics were measured; give both or neither.'
+        )
     if bool(result.get('Published')) != ('Source' in result):
-        raise ValueError(f'{source}: Source tells where the Published '
-                         'figures are from; give both or neither.')
-    for spread, of in (('Deviation', measured),
-                       ('Published Deviation', result.get('Published', ()))):
+        raise ValueError(
+            f'{source}: Source tells where the Published figures are from; give both or neither.'
+        )
+    for spread, of in (
+        ('Deviation', measured),
+        ('Published Deviation', result.get('Published', ())),
+    ):
         if not set(result.get(spread, ())) <= set(of):
-            raise ValueError(f'{source}: {spread} of a metric that has no '
-                             'number.')
+            raise ValueError(f'{source}: {spread} of a metric that has no number.')
 
 
 def model_zoo(index: str | Path, folder: str | Path) -> str:
@@ -127,8 +145,11 @@ def model_zoo(index: str | Path, folder: str | Path) -> str:
                 if result['Task'] == task:
                     rows += result_rows(result, link, notes)
         if rows:
-            parts += [f'\n## {task}\n\n| config | data | metric | paper | '
-                      'converted weights | ours |', '|---' * 6 + '|', *rows]
+            parts += [
+                f'\n## {task}\n\n| config | data | metric | paper | converted weights | ours |',
+                '|---' * 6 + '|',
+                *rows,
+            ]
         if notes:
             parts.append('')
         parts += [f'({k}) {note}  ' for k, note in enumerate(notes, 1)]
@@ -151,8 +172,7 @@ def result_rows(result: dict, link: str, notes: list[str]) -> list[str]:
             seeds = result['Seeds']
             ours += f', {seeds} seed{"s" * (seeds > 1)}'
         converted = cell(result, 'Converted', '', metric)
-        rows.append(f'| {link} | {result["Dataset"]} | {metric} | {paper} | '
-                    f'{converted} | {ours} |')
+        rows.append(f'| {link} | {result["Dataset"]} | {metric} | {paper} | {converted} | {ours} |')
     return rows
 
 

@@ -1,4 +1,5 @@
 """Probe the students of one config on one labelled data set."""
+
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,7 @@ RANDOM = 'none'
 
 class Run(NamedTuple):
     """A student: its checkpoint, None for random weights, and its seed."""
+
     checkpoint: str | None
     seed: int
 
@@ -47,16 +49,18 @@ class StudentProbe:
             of the test, or zero-shot of a config that is not for it.
     """
 
-    def __init__(self,
-                 config: str | Path,
-                 halves: Mapping[str, dict],
-                 probes: Probes,
-                 *,
-                 zero_shot: bool = False,
-                 pooling: str = 'global',
-                 cache: str | Path = 'work_dirs/features',
-                 allow_shared_shapes: bool = False,
-                 trust: bool = False):
+    def __init__(
+        self,
+        config: str | Path,
+        halves: Mapping[str, dict],
+        probes: Probes,
+        *,
+        zero_shot: bool = False,
+        pooling: str = 'global',
+        cache: str | Path = 'work_dirs/features',
+        allow_shared_shapes: bool = False,
+        trust: bool = False,
+    ):
         self.name, self.cfg = str(config), find_config(config)
         init_default_scope(self.cfg.get('default_scope', 'mmkd3d'))
         if zero_shot and not is_zero_shot(self.cfg.model):
@@ -64,27 +68,28 @@ class StudentProbe:
                 f'{self.name} trains a student, and zero-shot needs a config '
                 'that asks it by class names, of the same size as the '
                 'student: one of your own, or of '
-                f'{", ".join(list_models("*zeroshot_*"))}.')
+                f'{", ".join(list_models("*zeroshot_*"))}.'
+            )
         self.probes, self.zero_shot = probes, zero_shot
         self.pooling, self.cache, self.trust = pooling, cache, trust
-        needed = ('train', 'test') if probes else ('test', )
+        needed = ('train', 'test') if probes else ('test',)
         if 'train' in needed and 'train' not in halves:
-            raise ValueError('There is no training half to learn from. Name '
-                             'other data (--data), or ask for zero-shot '
-                             'alone.')
+            raise ValueError(
+                'There is no training half to learn from. Name '
+                'other data (--data), or ask for zero-shot '
+                'alone.'
+            )
         self.datasets = {half: DATASETS.build(halves[half]) for half in needed}
         self._check_classes()
         self.known = {h: identify(d) for h, d in self.datasets.items()}
-        self.held_out = HeldOut(
-            self.known['test'], allow=allow_shared_shapes, trust=trust)
+        self.held_out = HeldOut(self.known['test'], allow=allow_shared_shapes, trust=trust)
         self.notes = []
         if 'train' in self.known:
-            self.notes.append(
-                self.held_out.compare(self.known['train'],
-                                      'the training half'))
+            self.notes.append(self.held_out.compare(self.known['train'], 'the training half'))
 
-    def records(self, checkpoint: str, seeds: Sequence[int],
-                command: Sequence[str]) -> Iterator[tuple[Result, dict]]:
+    def records(
+        self, checkpoint: str, seeds: Sequence[int], command: Sequence[str]
+    ) -> Iterator[tuple[Result, dict]]:
         """Every result with its record.
 
         Args:
@@ -102,31 +107,31 @@ class StudentProbe:
         for run, draws in students(checkpoint, seeds):
             notes = list(self.notes)
             if run.checkpoint:
-                notes.append(
-                    self.held_out.compare_pretraining(run.checkpoint))
+                notes.append(self.held_out.compare_pretraining(run.checkpoint))
             for seed, result in self._results(run, draws):
-                yield result, make_record(
-                    protocol='; '.join(filter(None, (result.protocol,
-                                                     *notes))),
-                    metrics=result.metrics,
-                    seed=seed,
-                    config=self.name,
-                    checkpoint=run.checkpoint,
-                    data_hash={h: k.hash for h, k in self.known.items()},
-                    command=command,
-                    method=result.key,
-                    pooling=self.pooling,
-                    chosen=result.chosen)
+                yield (
+                    result,
+                    make_record(
+                        protocol='; '.join(filter(None, (result.protocol, *notes))),
+                        metrics=result.metrics,
+                        seed=seed,
+                        config=self.name,
+                        checkpoint=run.checkpoint,
+                        data_hash={h: k.hash for h, k in self.known.items()},
+                        command=command,
+                        method=result.key,
+                        pooling=self.pooling,
+                        chosen=result.chosen,
+                    ),
+                )
 
-    def _results(self, run: Run,
-                 draws: Sequence[int]) -> Iterator[tuple[int, Result]]:
+    def _results(self, run: Run, draws: Sequence[int]) -> Iterator[tuple[int, Result]]:
         if self.zero_shot:
             yield run.seed, self._zero_shot(run)
         if not self.probes:
             return
         set_random_seed(run.seed)
-        model = load_student(
-            self.cfg, run.checkpoint, device=get_device(), trust=self.trust)
+        model = load_student(self.cfg, run.checkpoint, device=get_device(), trust=self.trust)
         halves = [
             cached_features(
                 model,
@@ -134,7 +139,9 @@ class StudentProbe:
                 self.cache,
                 config=repr(self.cfg.model),
                 data=self.known[half].hash,
-                pooling=self.pooling) for half in ('train', 'test')
+                pooling=self.pooling,
+            )
+            for half in ('train', 'test')
         ]
         for result in self.probes.fixed(*halves):
             yield run.seed, result
@@ -146,12 +153,9 @@ class StudentProbe:
         set_random_seed(run.seed)
         model = MODELS.build(self.cfg.model)
         if run.checkpoint:
-            load_pretrained(
-                model, run.checkpoint, prefix='', trust=self.trust)
-        accuracy = zero_shot_accuracy(
-            model.to(get_device()), self.datasets['test'])
-        return Result('zero-shot', 'zero-shot', 'zero-shot by class names',
-                      dict(accuracy=accuracy))
+            load_pretrained(model, run.checkpoint, prefix='', trust=self.trust)
+        accuracy = zero_shot_accuracy(model.to(get_device()), self.datasets['test'])
+        return Result('zero-shot', 'zero-shot', 'zero-shot by class names', dict(accuracy=accuracy))
 
     def _check_classes(self) -> None:
         """``ValueError`` if labels mean other things in the other half."""
@@ -159,11 +163,11 @@ class StudentProbe:
         if any(other != names[0] for other in names):
             raise ValueError(
                 f'The halves have other classes: {names[0]} to learn, '
-                f'{names[1]} to test. Keep those of both.')
+                f'{names[1]} to test. Keep those of both.'
+            )
 
 
-def students(checkpoint: str,
-             seeds: Sequence[int]) -> list[tuple[Run, Sequence[int]]]:
+def students(checkpoint: str, seeds: Sequence[int]) -> list[tuple[Run, Sequence[int]]]:
     """Each student with the seeds of what is drawn for it.
 
     ``FileNotFoundError`` if one is missing.
@@ -173,8 +177,7 @@ def students(checkpoint: str,
     if '{seed}' not in checkpoint:
         runs = [(Run(checkpoint, seeds[0]), seeds)]
     else:
-        runs = [(Run(checkpoint.replace('{seed}', str(seed)), seed), [seed])
-                for seed in seeds]
+        runs = [(Run(checkpoint.replace('{seed}', str(seed)), seed), [seed]) for seed in seeds]
     files = [run.checkpoint for run, _ in runs]
     missing = [file for file in files if not Path(file).is_file()]
     if missing:

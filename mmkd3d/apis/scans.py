@@ -1,4 +1,5 @@
 """Scans of rooms as a detection config wants them: metres, z up, channels."""
+
 import copy
 import warnings
 from typing import NamedTuple
@@ -10,10 +11,10 @@ from mmengine.dataset import Compose
 
 from mmkd3d.datasets.checks import check_points
 from mmkd3d.datasets.readers import select_channels
-from mmkd3d.utils.draws import all_own_draws
+from mmkd3d.utils.rng import all_own_draws
 
-LARGEST = 100.  # metres from end to end of what is scanned indoors
-TALLEST = 4.  # metres that a room is seldom higher than
+LARGEST = 100.0  # metres from end to end of what is scanned indoors
+TALLEST = 4.0  # metres that a room is seldom higher than
 # How points are turned so that z is up.
 TURNS = dict(x=[1, 2, 0], y=[2, 0, 1], z=[0, 1, 2])
 ANNOTATIONS = ('LoadAnnotations3D', 'PointSegClassMapping')
@@ -26,11 +27,12 @@ class Scan(NamedTuple):
         name: Of the file, or its place among those given.
         points: (N, C) float32, xyz first.
     """
+
     name: str
     points: np.ndarray
 
 
-def upright(name: str, points, up: str = 'z', unit: float = 1.) -> Scan:
+def upright(name: str, points, up: str = 'z', unit: float = 1.0) -> Scan:
     """A scan in metres with z up.
 
     Warns, with the values, where the result makes no sense as one.
@@ -50,7 +52,7 @@ def upright(name: str, points, up: str = 'z', unit: float = 1.) -> Scan:
     points[:, :3] = points[:, TURNS[up]] * np.float32(unit)
     doubt = doubt_of(np.ptp(points[:, :3], axis=0))
     if doubt:
-        warnings.warn(f'{name}: {doubt}')
+        warnings.warn(f'{name}: {doubt}', stacklevel=2)
     return Scan(name, points)
 
 
@@ -59,12 +61,16 @@ def doubt_of(extent: np.ndarray) -> str:
     x, y, z = extent.tolist()
     text = f'the scan extends over {x:.4g} x {y:.4g} x {z:.4g}'
     if max(x, y, z) > LARGEST:
-        return (f'{text}, rooms in metres do not exceed {LARGEST:g}. Say what '
-                'one unit is in metres (unit=0.001 for millimetres).')
+        return (
+            f'{text}, rooms in metres do not exceed {LARGEST:g}. Say what '
+            'one unit is in metres (unit=0.001 for millimetres).'
+        )
     if z > TALLEST and z > 1.5 * min(x, y):
         axis = 'y' if y < x else 'x'
-        return (f'{text}, rooms with z up are seldom higher than '
-                f'{TALLEST:g}. If {axis} points up, say so (up={axis!r}).')
+        return (
+            f'{text}, rooms with z up are seldom higher than '
+            f'{TALLEST:g}. If {axis} points up, say so (up={axis!r}).'
+        )
     return ''
 
 
@@ -90,19 +96,19 @@ class ScanPipeline:
 
     def __init__(self, cfg: Config, *, missing: str = 'error', seed: int = 0):
         if missing not in ('error', 'zero'):
-            raise ValueError(
-                f"missing is 'error' or 'zero', got {missing!r}.")
+            raise ValueError(f"missing is 'error' or 'zero', got {missing!r}.")
         steps = [
-            step for step in copy.deepcopy(test_dataset(cfg)['pipeline'])
+            step
+            for step in copy.deepcopy(test_dataset(cfg)['pipeline'])
             if name_of(step) not in ANNOTATIONS
         ]
-        load = next(
-            (s for s in steps if name_of(s) == 'LoadPointsFromFile'), None)
+        load = next((s for s in steps if name_of(s) == 'LoadPointsFromFile'), None)
         if load is None:
             raise ValueError(
                 'The test pipeline has no LoadPointsFromFile, only '
                 f'{", ".join(map(name_of, steps))}: scans are given to '
-                'configs of detection in points.')
+                'configs of detection in points.'
+            )
         dims = load.get('use_dim', [0, 1, 2])
         self.use_dim = list(range(dims)) if isinstance(dims, int) else dims
         self.load_dim = load.get('load_dim', 6)
@@ -114,9 +120,9 @@ class ScanPipeline:
     def __call__(self, scan: Scan) -> dict:
         """One packed sample."""
         from mmdet3d.structures import get_box_type
+
         box_type, box_mode = get_box_type(self.coord_type)
-        points = select_channels(
-            scan.points, self.use_dim, scan.name, missing=self.missing)
+        points = select_channels(scan.points, self.use_dim, scan.name, missing=self.missing)
         with all_own_draws(self.seed, torch.device('cpu')):
             return self.steps(
                 dict(
@@ -124,7 +130,9 @@ class ScanPipeline:
                     axis_align_matrix=np.eye(4),
                     lidar_path=scan.name,
                     box_type_3d=box_type,
-                    box_mode_3d=box_mode))
+                    box_mode_3d=box_mode,
+                )
+            )
 
 
 def test_dataset(cfg: Config) -> dict:
@@ -139,7 +147,8 @@ def test_dataset(cfg: Config) -> dict:
     if not dataset.get('pipeline'):
         raise ValueError(
             f'{cfg.filename or "The config"} has no test_dataloader with a '
-            'pipeline: give that of a detection.')
+            'pipeline: give that of a detection.'
+        )
     return dataset
 
 

@@ -1,6 +1,6 @@
 """The student of any config, with the weights of any checkpoint."""
+
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 import torch.nn as nn
@@ -9,14 +9,16 @@ from mmengine.registry import init_default_scope
 
 from .model_hub import get_config
 
-ConfigLike = Union[Config, str, Path, None]
+ConfigLike = Config | str | Path | None
 
 
-def load_student(config: ConfigLike,
-                 checkpoint: Union[str, Path, dict, None] = None,
-                 *,
-                 device: Union[str, torch.device, None] = None,
-                 trust: bool = False) -> nn.Module:
+def load_student(
+    config: ConfigLike,
+    checkpoint: str | Path | dict | None = None,
+    *,
+    device: str | torch.device | None = None,
+    trust: bool = False,
+) -> nn.Module:
     """Build a student and load its weights, without a Runner.
 
     It is the student alone, so that no teacher's weights are asked for; the
@@ -41,6 +43,7 @@ def load_student(config: ConfigLike,
             fit.
     """
     from mmkd3d.checkpoints import load_pretrained, read_checkpoint
+
     name = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
     if not isinstance(checkpoint, (dict, type(None))):
         checkpoint = read_checkpoint(checkpoint, trust=trust)
@@ -55,9 +58,9 @@ def load_student(config: ConfigLike,
     return model.to(device or 'cpu').eval()
 
 
-def find_config(config: ConfigLike,
-                checkpoint: Optional[dict] = None,
-                name: Union[str, Path, None] = None) -> Config:
+def find_config(
+    config: ConfigLike, checkpoint: dict | None = None, name: str | Path | None = None
+) -> Config:
     """The config as an object, see :func:`load_student`.
 
     Args:
@@ -67,12 +70,14 @@ def find_config(config: ConfigLike,
     """
     if config is None:
         from mmkd3d.checkpoints.stored import stored_config
+
         cfg = checkpoint and stored_config(checkpoint)
         if not cfg:
             given = f'{name} carries no' if name else 'There is no'
             raise ValueError(
                 f'{given} config: name the one that the student was trained '
-                'with, a file or one of mmkd3d.list_models().')
+                'with, a file or one of mmkd3d.list_models().'
+            )
     elif isinstance(config, (str, Path)):
         is_file = str(config).endswith('.py')
         cfg = Config.fromfile(config) if is_file else get_config(str(config))
@@ -81,7 +86,8 @@ def find_config(config: ConfigLike,
     if 'model' not in cfg:
         raise ValueError(
             f'The config {cfg.filename or name or ""} has no model, only '
-            f'{", ".join(cfg)}: give that of a pretraining or of a task.')
+            f'{", ".join(cfg)}: give that of a pretraining or of a task.'
+        )
     return cfg
 
 
@@ -89,11 +95,11 @@ def build_student(cfg: dict) -> nn.Module:
     """A pretrainer around the student that a model's config names."""
     from mmkd3d.models.pretrainers.base import BasePretrainer
     from mmkd3d.registry import MODELS
+
     if 'backbone' not in cfg:
         return MODELS.build(cfg)
     preprocessor = cfg.get('data_preprocessor')
     # mmdetection3d's takes lists of scenes, a student takes stacked clouds
-    if preprocessor and preprocessor.get('type', '').endswith(
-            'Det3DDataPreprocessor'):
+    if preprocessor and preprocessor.get('type', '').endswith('Det3DDataPreprocessor'):
         preprocessor = None
     return BasePretrainer(cfg['backbone'], data_preprocessor=preprocessor)

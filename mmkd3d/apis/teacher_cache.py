@@ -1,7 +1,7 @@
 """Ask the teachers of a pretraining config once, and keep the answers."""
+
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 from mmengine.config import Config
@@ -22,14 +22,16 @@ from mmkd3d.utils.digest import row_digests
 PROBES = 4  # samples that are loaded twice
 
 
-def cache_targets(cfg: Config,
-                  out: Union[str, Path],
-                  *,
-                  only: Sequence[str] = (),
-                  dtype: str = 'float32',
-                  batch_size: int = 64,
-                  rebuild: bool = False,
-                  device: Optional[str] = None) -> dict[str, Path]:
+def cache_targets(
+    cfg: Config,
+    out: str | Path,
+    *,
+    only: Sequence[str] = (),
+    dtype: str = 'float32',
+    batch_size: int = 64,
+    rebuild: bool = False,
+    device: str | None = None,
+) -> dict[str, Path]:
     """Build a cache for every target of a pretraining config.
 
     An unfinished cache is gone on with; a finished one is left as it is.
@@ -55,8 +57,8 @@ def cache_targets(cfg: Config,
     loading = cfg.train_dataloader
     device = device or get_device()
     source = Source(
-        DATASETS.build(loading.dataset), batch_size,
-        loading.get('num_workers', 0), device)
+        DATASETS.build(loading.dataset), batch_size, loading.get('num_workers', 0), device
+    )
     folders = {}
     for name, target_cfg in chosen.items():
         target = MODELS.build({**target_cfg, 'cache': None}).to(device)
@@ -70,17 +72,15 @@ def cache_targets(cfg: Config,
 
 def choose_targets(cfg: Config, only: Sequence[str] = ()) -> dict[str, dict]:
     """Configs of the targets that have a cache, by name."""
-    targets = {
-        name: target
-        for name, target in (cfg.model.get('targets') or {}).items() if target
-    }
+    targets = {name: target for name, target in (cfg.model.get('targets') or {}).items() if target}
     unknown = [name for name in only if name not in targets]
     if unknown or not targets:
         raise ValueError(
             f'The model {cfg.model.type} has the targets '
             f'{", ".join(targets) or "none"}'
             f'{f", not {unknown}" if unknown else ""}: only what a frozen '
-            'teacher says in model.targets is cached.')
+            'teacher says in model.targets is cached.'
+        )
     return {name: targets[name] for name in only or targets}
 
 
@@ -94,8 +94,7 @@ class Source:
         device: Of the samples in the batches.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, num_workers: int,
-                 device: str):
+    def __init__(self, dataset: Dataset, batch_size: int, num_workers: int, device: str):
         self.dataset = dataset
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -114,7 +113,8 @@ class Source:
             Subset(self.dataset, range(start, len(self))),
             self.batch_size,
             num_workers=self.num_workers,
-            collate_fn=pseudo_collate)
+            collate_fn=pseudo_collate,
+        )
         for batch in loader:
             yield [sample.to(self.device) for sample in batch['data_samples']]
 
@@ -123,19 +123,17 @@ class Source:
         infos = map(self.dataset.get_data_info, range(len(self)))
         known = ('sample_id', 'category')
         return [
-            BaseDataElement(metainfo={k: info[k] for k in known if k in info})
-            for info in infos
+            BaseDataElement(metainfo={k: info[k] for k in known if k in info}) for info in infos
         ]
 
     def describe(self) -> dict:
         """For people who read the manifest."""
         return dict(
-            dataset=type(self.dataset).__name__,
-            root=str(getattr(self.dataset, 'data_root', '')))
+            dataset=type(self.dataset).__name__, root=str(getattr(self.dataset, 'data_root', ''))
+        )
 
 
-def cache_texts(target: TextTarget, source: Source, folder: Path,
-                dtype: str) -> None:
+def cache_texts(target: TextTarget, source: Source, folder: Path, dtype: str) -> None:
     """Cache all texts of a data set, in alphabetical order."""
     if target.source == 'category':
         batches = [source.unloaded()]
@@ -143,7 +141,8 @@ def cache_texts(target: TextTarget, source: Source, folder: Path,
         batches = tqdm(
             source.batches(),
             f'{folder.name}: collecting texts',
-            total=-(-len(source) // source.batch_size))
+            total=-(-len(source) // source.batch_size),
+        )
     texts = sorted({text for b in batches for text in target.texts(b)})
     writer = CacheWriter(
         folder,
@@ -151,16 +150,16 @@ def cache_texts(target: TextTarget, source: Source, folder: Path,
         target.bank.feats.shape[1:],
         identity=target.identity(),
         source=source.describe(),
-        dtype=dtype)
+        dtype=dtype,
+    )
     with progress(writer, len(texts), 'text') as bar:
         while writer.done < len(texts):
-            chunk = texts[writer.done:writer.done + source.batch_size]
+            chunk = texts[writer.done : writer.done + source.batch_size]
             writer.write(target.read(chunk).cpu().numpy())
             bar.update(len(chunk))
 
 
-def cache_images(target: PictureTarget, source: Source, folder: Path,
-                 dtype: str) -> None:
+def cache_images(target: PictureTarget, source: Source, folder: Path, dtype: str) -> None:
     """Cache the views of all samples of a data set."""
     target.refuse_random_views()
     digests = probe(target, source)
@@ -172,21 +171,22 @@ def cache_images(target: PictureTarget, source: Source, folder: Path,
         identity=target.identity(),
         source=source.describe(),
         dtype=dtype,
-        digests=True)
+        digests=True,
+    )
     writer.refuse_changed(digests)
     with progress(writer, len(keys), 'sample') as bar:
         for samples in source.batches(writer.done):
             ids = sample_ids(samples)
-            expected = keys[writer.done:writer.done + len(ids)]
+            expected = keys[writer.done : writer.done + len(ids)]
             if ids != expected:
                 raise ValueError(
                     f'The data set gave the samples {ids[:3]}, ... where '
                     f'{expected[:3]}, ... stand: an index must mean the same '
-                    'sample every time.')
+                    'sample every time.'
+                )
             given = carried(target, samples)
             feats = target.read(target.pairs.draw(given))
-            writer.write(feats.cpu().numpy(),
-                         row_digests(given).cpu().numpy())
+            writer.write(feats.cpu().numpy(), row_digests(given).cpu().numpy())
             bar.update(len(ids))
 
 
@@ -209,7 +209,8 @@ def probe(target: PictureTarget, source: Source) -> dict[int, int]:
                 'one loading to the next: the pipeline augments them. Their '
                 'features can not be cached: give AugmentRendering '
                 'train=False; put KeepViewPoints before random steps; or '
-                'train without a cache.')
+                'train without a cache.'
+            )
         digests[index] = first
     return digests
 
@@ -218,15 +219,14 @@ def carried(target: PictureTarget, samples: list) -> Tensor:
     """What the samples bring to be seen; ``ValueError`` if nothing."""
     given = target.pairs.inputs(samples)
     if given is None:
-        raise ValueError(
-            'The samples bring nothing to be cached. '
-            f'{target.pairs.way_out}.')
+        raise ValueError(f'The samples bring nothing to be cached. {target.pairs.way_out}.')
     return given
 
 
 def progress(writer: CacheWriter, count: int, unit: str) -> tqdm:
     """Say how large the features will be, and open a progress bar."""
-    tqdm.write(f'{writer.folder}: {count} {unit}s, '
-               f'{writer.num_bytes / 1e6:.1f} MB; {writer.done} are there')
-    return tqdm(
-        desc=writer.folder.name, total=count, initial=writer.done, unit=unit)
+    tqdm.write(
+        f'{writer.folder}: {count} {unit}s, '
+        f'{writer.num_bytes / 1e6:.1f} MB; {writer.done} are there'
+    )
+    return tqdm(desc=writer.folder.name, total=count, initial=writer.done, unit=unit)

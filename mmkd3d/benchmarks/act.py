@@ -1,4 +1,5 @@
 """A training step of ACT, part by part, against the published code."""
+
 from typing import NamedTuple
 
 import torch
@@ -14,17 +15,15 @@ from .step import Method
 # stage -> part -> methods of the model that make it up
 PARTS = {
     1: {
-        'grouping': ('group.forward', ),
-        'encoder':
-        ('patch_embed.forward', 'graph_encoder.forward', 'quantizer.forward'),
-        'transformer': ('transformer.forward', ),
-        'decoder':
-        ('graph_decoder.forward', 'decoder.forward', 'reconstruction_loss'),
+        'grouping': ('group.forward',),
+        'encoder': ('patch_embed.forward', 'graph_encoder.forward', 'quantizer.forward'),
+        'transformer': ('transformer.forward',),
+        'decoder': ('graph_decoder.forward', 'decoder.forward', 'reconstruction_loss'),
     },
     2: {
-        'grouping': ('backbone.group.forward', ),
-        'teacher': ('teacher.forward_patches', ),
-        'student': ('backbone.encode', ),
+        'grouping': ('backbone.group.forward',),
+        'teacher': ('teacher.forward_patches',),
+        'student': ('backbone.encode',),
         'decoder': ('decoder.forward', 'proj.forward', 'distill.forward'),
     },
 }
@@ -32,7 +31,8 @@ NOTE = (
     'reference: what the published code does, around the same weights, with a '
     'stage I network in train mode as teacher. Samplers (farthest points) and '
     'Chamfer distance are ours there too, in place of compiled operators; '
-    'neighbours are found by a loop over clouds.')
+    'neighbours are found by a loop over clouds.'
+)
 
 
 class Mode(NamedTuple):
@@ -44,6 +44,7 @@ class Mode(NamedTuple):
         precision: Of the frozen transformer.
         autocast: bf16 for the whole step.
     """
+
     published: bool = False
     train_mode: bool = False
     precision: str = 'fp32'
@@ -69,23 +70,17 @@ def build_model(stage: int, mode: Mode, *, quick: bool = False) -> nn.Module:
     """
     torch.manual_seed(0)
     teacher = dict(
-        type='mmkd3d.TimmTeacher',
-        model_name='vit_base_patch16_384',
-        random_weights=True)
+        type='mmkd3d.TimmTeacher', model_name='vit_base_patch16_384', random_weights=True
+    )
     transformer = dict(precision=mode.precision, teacher=teacher)
     sizes, codes, depths = {}, {}, {}
     if quick:
         teacher['model_kwargs'] = dict(embed_dim=32, depth=2, num_heads=2)
         transformer['num_prompts'] = 4
         sizes = dict(num_groups=16, group_size=8, patch_dims=(8, 16))
-        codes = dict(
-            num_codes=64, edge_dims=(8, 16, 16, 16, 16), folding_dims=(32, 16))
+        codes = dict(num_codes=64, edge_dims=(8, 16, 16, 16, 16), folding_dims=(32, 16))
         depths = dict(depth=2)
-    model = dict(
-        type='mmkd3d.ACTAutoencoder',
-        transformer=transformer,
-        **sizes,
-        **codes)
+    model = dict(type='mmkd3d.ACTAutoencoder', transformer=transformer, **sizes, **codes)
     if stage == 2:
         model = dict(
             type='mmkd3d.ACT',
@@ -97,7 +92,9 @@ def build_model(stage: int, mode: Mode, *, quick: bool = False) -> nn.Module:
                 type='mmkd3d.ACTTeacher',
                 autoencoder=model,
                 train_mode=mode.train_mode,
-                random_weights=True))
+                random_weights=True,
+            ),
+        )
     model = MODELS.build(model)
     if mode.published:
         make_published(model, FORMS)

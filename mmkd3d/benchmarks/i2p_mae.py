@@ -1,23 +1,28 @@
 """A training step of I2P-MAE, part by part, against the published code."""
+
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mmkd3d.models.modules.pyramid import VisibleTokens, propagate_mask
+from mmkd3d.models.layers.pyramid import VisibleTokens, propagate_mask
 from mmkd3d.models.pretrainers.i2p_mae import I2PMAE
 from mmkd3d.registry import MODELS
 
-from .measure import (Measurement, format_bytes, format_seconds, isolate,
-                      measure)
+from .measure import Measurement, format_bytes, format_seconds, isolate, measure
 from .ops import SIZES, Inputs
 from .published import make_published
 from .published_i2p_mae import FORMS
 from .step import Case, Method
 
-TARGET_HEADER = ('targets', 'time', 'time of whole maps / this', 'peak',
-                 'peak of whole maps / this')
+TARGET_HEADER = (
+    'targets',
+    'time',
+    'time of whole maps / this',
+    'peak',
+    'peak of whole maps / this',
+)
 
 
 class Mode(NamedTuple):
@@ -29,6 +34,7 @@ class Mode(NamedTuple):
         embed_masked: See :class:`PointM2AE`.
         autocast: bf16 for the whole step.
     """
+
     published: bool = False
     precision: str = 'fp32'
     embed_masked: bool = True
@@ -45,17 +51,15 @@ class I2PMAEStep(Method):
         'ours': Mode(),
         'ours, bf16 teacher': Mode(precision='bf16'),
         'ours, visible only': Mode(embed_masked=False),
-        'ours, visible only, bf16 teacher': Mode(
-            precision='bf16', embed_masked=False),
+        'ours, visible only, bf16 teacher': Mode(precision='bf16', embed_masked=False),
         'ours, bf16': Mode(precision='bf16', autocast=True),
-        'ours, visible only, bf16': Mode(
-            precision='bf16', embed_masked=False, autocast=True),
+        'ours, visible only, bf16': Mode(precision='bf16', embed_masked=False, autocast=True),
     }
     parts = {
         'projection': ('target.projector.frame', 'target.projector.forward'),
-        'teacher': ('target.teacher.forward_dense', ),
-        'grouping': ('backbone.group.forward', ),
-        'student': ('backbone.encode', ),
+        'teacher': ('target.teacher.forward_dense',),
+        'grouping': ('backbone.group.forward',),
+        'student': ('backbone.encode',),
         'decoder': ('decoder.forward', 'losses', 'semantic_losses'),
         'targets': ('target.saliency_at', 'targets'),
     }
@@ -70,15 +74,16 @@ class I2PMAEStep(Method):
         'other statistics in training: the same losses in eval mode only.\n'
         'projection: drawing the views. decoder: its losses, too. targets: '
         "saliency and features of points from the teacher's maps; "
-        '"benchmark.py targets" measures their memory.')
+        '"benchmark.py targets" measures their memory.'
+    )
 
     def build(self, mode, case, folder):
         published_on_gpu = mode.published and case.device.startswith('cuda')
         return build_model(
             mode,
-            clip_config(
-                case.quick, 'fp16' if published_on_gpu else mode.precision),
-            quick=case.quick)
+            clip_config(case.quick, 'fp16' if published_on_gpu else mode.precision),
+            quick=case.quick,
+        )
 
     def losses(self, model, case):
         points = make_points(case)
@@ -103,10 +108,8 @@ def build_model(mode: Mode, target: dict, *, quick: bool) -> I2PMAE:
     if quick:
         dims, heads = (12, 24, 48), 3
         sizes = dict(
-            depths=(2, 1, 1),
-            num_groups=(48, 24, 10),
-            group_sizes=(8, 4, 4),
-            patch_dims=(8, 16))
+            depths=(2, 1, 1), num_groups=(48, 24, 10), group_sizes=(8, 4, 4), patch_dims=(8, 16)
+        )
     model = MODELS.build(
         dict(
             type='mmkd3d.I2PMAE',
@@ -117,16 +120,20 @@ def build_model(mode: Mode, target: dict, *, quick: bool) -> I2PMAE:
                 drop_path_rate=drop,
                 embed_masked=mode.embed_masked,
                 index_zero_visible=True,
-                **sizes),
+                **sizes,
+            ),
             decoder=dict(
                 type='mmkd3d.M2AEDecoder',
                 stage_dims=dims[:0:-1],
                 num_heads=heads,
-                drop_path_rate=drop),
+                drop_path_rate=drop,
+            ),
             masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.8),
             target=target,
             loss=dict(type='mmkd3d.ChamferLoss', norm='l2'),
-            semantic_loss=dict(type='mmkd3d.L2Loss')))
+            semantic_loss=dict(type='mmkd3d.L2Loss'),
+        )
+    )
     if mode.published:
         make_published(model, FORMS)
     return model.train()
@@ -151,38 +158,38 @@ def clip_config(quick: bool, precision: str = 'fp32') -> dict:
             projection=True,
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
-            model_kwargs=sizes))
+            model_kwargs=sizes,
+        ),
+    )
 
 
 def thin_clip(embed_dims: int, image_size: int, patch_size: int) -> dict:
     """Arguments of a CLIP of one narrow block."""
     return dict(
         embed_dim=embed_dims,
-        vision_cfg=dict(
-            image_size=image_size,
-            patch_size=patch_size,
-            width=64,
-            layers=1),
-        text_cfg=dict(
-            context_length=8, vocab_size=64, width=16, heads=2, layers=1))
+        vision_cfg=dict(image_size=image_size, patch_size=patch_size, width=64, layers=1),
+        text_cfg=dict(context_length=8, vocab_size=64, width=16, heads=2, layers=1),
+    )
 
 
 def target_rows(case: Case) -> list[list[str]]:
     """Saliency and features of points: from whole maps, and ours."""
     found = {}
-    for name, mode in (('whole maps', Mode(published=True)),
-                       ('ours', Mode())):
+    for name, mode in (('whole maps', Mode(published=True)), ('ours', Mode())):
         found[name] = (
-            measure_targets(mode, case)
-            if case.quick else isolate(measure_targets, mode, case))
+            measure_targets(mode, case) if case.quick else isolate(measure_targets, mode, case)
+        )
     reference = found['whole maps']
-    return [[
-        name,
-        format_seconds(took.seconds),
-        _ratio(reference.seconds, took.seconds),
-        format_bytes(took.peak),
-        _ratio(reference.peak, took.peak)
-    ] for name, took in found.items()]
+    return [
+        [
+            name,
+            format_seconds(took.seconds),
+            _ratio(reference.seconds, took.seconds),
+            format_bytes(took.peak),
+            _ratio(reference.peak, took.peak),
+        ]
+        for name, took in found.items()
+    ]
 
 
 def _ratio(reference: float | None, this: float | None) -> str:
@@ -204,9 +211,8 @@ def measure_targets(mode: Mode, case: Case) -> Measurement:
     # libraries load at the first call: not a part of its memory
     make_targets(model, points[:1])()
     return measure(
-        make_targets(model, points),
-        device=case.device,
-        budget=0. if case.quick else 2.)
+        make_targets(model, points), device=case.device, budget=0.0 if case.quick else 2.0
+    )
 
 
 def make_targets(model: I2PMAE, points: Tensor) -> Callable[[], Tensor]:

@@ -1,4 +1,5 @@
 """Measure time and peak memory of a call, each in a process of its own."""
+
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ class Measurement(NamedTuple):
     ``peak`` is in bytes: of the GPU, or the resident memory of the process;
     None where neither can be told.
     """
+
     seconds: float
     peak: int | None
 
@@ -30,10 +32,7 @@ def isolate(function: Callable, *args):
         return pool.submit(function, *args).result()
 
 
-def measure(function: Callable[[], object],
-            *,
-            device: str,
-            budget: float = 2.) -> Measurement:
+def measure(function: Callable[[], object], *, device: str, budget: float = 2.0) -> Measurement:
     """Call a function until ``budget`` seconds are used, twice at least.
 
     Args:
@@ -82,14 +81,12 @@ def peak_memory(on_gpu: bool) -> int | None:
         lines = Path('/proc/self/status').read_text().splitlines()
     except OSError:
         return None
-    return next(
-        int(line.split()[1]) * 1024 for line in lines
-        if line.startswith('VmHWM'))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM'))
 
 
 def format_seconds(seconds: float) -> str:
     """'1.23 s' or '45.6 ms'."""
-    return (f'{seconds:.2f} s' if seconds >= 1 else f'{seconds * 1e3:.1f} ms')
+    return f'{seconds:.2f} s' if seconds >= 1 else f'{seconds * 1e3:.1f} ms'
 
 
 def format_bytes(number: int | None) -> str:
@@ -97,11 +94,9 @@ def format_bytes(number: int | None) -> str:
     return 'unknown' if number is None else f'{number / 2**20:.0f} MiB'
 
 
-def markdown_table(header: Sequence[str],
-                   rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table with columns as wide as their cells."""
     widths = [max(map(len, column)) for column in zip(header, *rows)]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths)]
-             for row in (header, *rows)]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths)] for row in (header, *rows)]
     lines.insert(1, ['-' * width for width in widths])
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

@@ -1,4 +1,5 @@
 """What the training step of a detector keeps for its backward pass."""
+
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,7 @@ class SavedTensors:
 
     def __init__(self, model: nn.Module):
         self.bytes = Counter()
-        self._seen = {p.untyped_storage().data_ptr()
-                      for p in model.parameters()}
+        self._seen = {p.untyped_storage().data_ptr() for p in model.parameters()}
         self._kept = []  # so that no address is used twice
         self._running = ['rest']
 
@@ -32,10 +32,8 @@ class SavedTensors:
         handles = []
         for name, part in parts.items():
             handles += [
-                part.register_forward_pre_hook(
-                    lambda *_, name=name: self._running.append(name)),
-                part.register_forward_hook(
-                    lambda *_: self._running.pop() and None)
+                part.register_forward_pre_hook(lambda *_, name=name: self._running.append(name)),
+                part.register_forward_hook(lambda *_: self._running.pop() and None),
             ]
         with torch.autograd.graph.saved_tensors_hooks(self._pack, lambda x: x):
             yield
@@ -51,8 +49,9 @@ class SavedTensors:
         return x
 
 
-def run(model: nn.Module, *, num_points: int, batch_size: int,
-        device: str) -> tuple[list[list[str]], int, int | None]:
+def run(
+    model: nn.Module, *, num_points: int, batch_size: int, device: str
+) -> tuple[list[list[str]], int, int | None]:
     """Rows of a table, bytes in all, and the peak where it can be measured.
 
     The losses of one and of two made-up scenes are computed under bf16
@@ -73,12 +72,17 @@ def run(model: nn.Module, *, num_points: int, batch_size: int,
     each = {part: two[part] - one[part] for part in one}
     whole = {part: one[part] + (batch_size - 1) * each[part] for part in one}
     state = STATE * sum(p.numel() for p in model.parameters())
-    rows = [[part, *map(format_bytes, (one[part], each[part], whole[part]))]
-            for part in one]
+    rows = [[part, *map(format_bytes, (one[part], each[part], whole[part]))] for part in one]
     rows.append(['weights, gradients, AdamW', *[format_bytes(state)] * 3])
     total = state + sum(whole.values())
-    rows.append(['all', format_bytes(state + sum(one.values())),
-                 format_bytes(sum(each.values())), format_bytes(total)])
+    rows.append(
+        [
+            'all',
+            format_bytes(state + sum(one.values())),
+            format_bytes(sum(each.values())),
+            format_bytes(total),
+        ]
+    )
     peak = None
     if device.startswith('cuda'):
         before = reset_peak(True)
@@ -88,8 +92,7 @@ def run(model: nn.Module, *, num_points: int, batch_size: int,
     return rows, total, peak
 
 
-def saved_bytes(model: nn.Module, batch_size: int, num_points: int,
-                device: str) -> Counter:
+def saved_bytes(model: nn.Module, batch_size: int, num_points: int, device: str) -> Counter:
     """Bytes saved by each part of a model for the losses of a batch."""
     parts = {}
     for name, part in model.named_children():
@@ -104,11 +107,9 @@ def saved_bytes(model: nn.Module, batch_size: int, num_points: int,
     return saved.bytes
 
 
-def loss_of(model: nn.Module, batch_size: int, num_points: int,
-            device: str) -> torch.Tensor:
+def loss_of(model: nn.Module, batch_size: int, num_points: int, device: str) -> torch.Tensor:
     """The loss of made-up rooms, under bf16 autocast."""
-    batch = model.data_preprocessor(
-        rooms(batch_size, num_points), training=True)
+    batch = model.data_preprocessor(rooms(batch_size, num_points), training=True)
     with torch.autocast(device.split(':')[0], torch.bfloat16):
         losses = model(**batch, mode='loss')
     return model.parse_losses(losses)[0]
@@ -116,10 +117,10 @@ def loss_of(model: nn.Module, batch_size: int, num_points: int,
 
 def rooms(batch_size: int, num_points: int, num_boxes: int = 8) -> dict:
     """Points in rooms of 6 x 5 x 3 m, with boxes of class 0."""
-    from mmdet3d.structures import (DepthInstance3DBoxes, Det3DDataSample,
-                                    PointData)
+    from mmdet3d.structures import DepthInstance3DBoxes, Det3DDataSample, PointData
+
     generator = torch.Generator().manual_seed(0)
-    size = torch.tensor([6., 5., 3.])
+    size = torch.tensor([6.0, 5.0, 3.0])
     points, samples = [], []
     for _ in range(batch_size):
         points.append(torch.rand(num_points, 3, generator=generator) * size)
@@ -128,17 +129,18 @@ def rooms(batch_size: int, num_points: int, num_boxes: int = 8) -> dict:
             torch.cat([centers, torch.ones(num_boxes, 3)], dim=1),
             box_dim=6,
             with_yaw=False,
-            origin=(0.5, 0.5, 0.5))
-        sample = Det3DDataSample(
-            metainfo=dict(box_type_3d=DepthInstance3DBoxes))
+            origin=(0.5, 0.5, 0.5),
+        )
+        sample = Det3DDataSample(metainfo=dict(box_type_3d=DepthInstance3DBoxes))
         sample.gt_instances_3d = InstanceData(
-            bboxes_3d=boxes,
-            labels_3d=torch.zeros(num_boxes, dtype=torch.long))
+            bboxes_3d=boxes, labels_3d=torch.zeros(num_boxes, dtype=torch.long)
+        )
         offset = (points[-1][:, None] - centers).abs().amax(dim=2)
         nearest, index = offset.min(dim=1)
         inside = nearest < 0.5
         sample.gt_pts_seg = PointData(
             pts_instance_mask=torch.where(inside, index + 1, 0),
-            pts_semantic_mask=torch.where(inside, 0, 40))
+            pts_semantic_mask=torch.where(inside, 0, 40),
+        )
         samples.append(sample)
     return dict(inputs=dict(points=points), data_samples=samples)

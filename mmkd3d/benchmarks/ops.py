@@ -1,4 +1,5 @@
 """Operators against their plain published form and compiled mmcv."""
+
 import functools
 import os
 from collections.abc import Callable, Iterator
@@ -10,15 +11,25 @@ from torch import Tensor
 
 from mmkd3d import ops
 
-from .measure import (Measurement, format_bytes, format_seconds, isolate,
-                        measure)
+from .measure import Measurement, format_bytes, format_seconds, isolate, measure
 
-HEADER = ('operator', 'input', 'ours', 'naive', 'naive / ours', 'mmcv',
-          'mmcv / ours', 'peak ours', 'peak naive', 'note')
+HEADER = (
+    'operator',
+    'input',
+    'ours',
+    'naive',
+    'naive / ours',
+    'mmcv',
+    'mmcv / ours',
+    'peak ours',
+    'peak naive',
+    'note',
+)
 
 
 class Size(NamedTuple):
     """What an operator is run on; radius in the unit of the points."""
+
     batch: int
     num_points: int
     num_centers: int
@@ -31,10 +42,12 @@ class Size(NamedTuple):
 SIZES = dict(
     objects=Size(32, 2048, 128, 32, 0.2, naive_batch=32),
     # (8, 2048, 40000) tables of the naive forms take up to 20 GiB
-    scenes=Size(8, 40000, 2048, 64, 0.2, naive_batch=1, is_scene=True))
+    scenes=Size(8, 40000, 2048, 64, 0.2, naive_batch=1, is_scene=True),
+)
 QUICK_SIZES = dict(
     objects=Size(2, 128, 16, 8, 0.2, naive_batch=2),
-    scenes=Size(2, 600, 32, 8, 0.2, naive_batch=1, is_scene=True))
+    scenes=Size(2, 600, 32, 8, 0.2, naive_batch=1, is_scene=True),
+)
 
 
 class Inputs:
@@ -51,20 +64,19 @@ class Inputs:
             points = torch.rand(shape, generator=generator)
             axis = torch.randint(3, shape[:2], generator=generator)[..., None]
             points.scatter_(2, axis, points.gather(2, axis).round())
-            points *= torch.tensor((6., 5., 2.5))
+            points *= torch.tensor((6.0, 5.0, 2.5))
         else:
             points = torch.randn(shape, generator=generator)
             points /= points.norm(dim=-1, keepdim=True)
             radius = torch.rand((*shape[:2], 1), generator=generator)
-            points *= radius**(1 / 3)
+            points *= radius ** (1 / 3)
         self.size = size
         self.points = points.to(device)
-        self.centers = self.points[:, :size.num_centers].contiguous()
+        self.centers = self.points[:, : size.num_centers].contiguous()
         self.idx = torch.randint(
-            size.num_points, (*self.centers.shape[:2], size.num_neighbors),
-            generator=generator).to(device)
-        self.feats = torch.randn(
-            *self.centers.shape[:2], 64, generator=generator).to(device)
+            size.num_points, (*self.centers.shape[:2], size.num_neighbors), generator=generator
+        ).to(device)
+        self.feats = torch.randn(*self.centers.shape[:2], 64, generator=generator).to(device)
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -82,13 +94,12 @@ def naive_fps(points: Tensor, num_samples: int) -> Tensor:
     for i in range(num_samples):
         picked[:, i] = last
         center = points[clouds, last][:, None]
-        dist = torch.minimum(dist, ((points - center)**2).sum(-1))
+        dist = torch.minimum(dist, ((points - center) ** 2).sum(-1))
         last = dist.max(-1)[1]
     return picked
 
 
-def naive_ball_query(query: Tensor, points: Tensor, radius: float,
-                     num_samples: int) -> Tensor:
+def naive_ball_query(query: Tensor, points: Tensor, radius: float, num_samples: int) -> Tensor:
     """Sort the indices of all points, as PyTorch ports of PointNet++ do."""
     B, M, _ = query.shape
     N = points.shape[1]
@@ -98,8 +109,7 @@ def naive_ball_query(query: Tensor, points: Tensor, radius: float,
     return torch.where(idx == N, idx[..., :1], idx)
 
 
-def naive_interpolate(target: Tensor, source: Tensor,
-                      feats: Tensor) -> Tensor:
+def naive_interpolate(target: Tensor, source: Tensor, feats: Tensor) -> Tensor:
     """Sort whole rows and expand the neighbours' features."""
     dist, idx = squared_distance(target, source).sort(dim=-1)
     weight = 1 / (dist[..., :3].clamp(min=0) + 1e-8)
@@ -114,8 +124,7 @@ def naive_chamfer(pred: Tensor, target: Tensor) -> Tensor:
     return table.amin(2).mean() + table.amin(1).mean()
 
 
-def _chamfer_step(function: Callable[[Tensor, Tensor], Tensor],
-                  x: Inputs) -> None:
+def _chamfer_step(function: Callable[[Tensor, Tensor], Tensor], x: Inputs) -> None:
     """Forward and backward of the patches of a batch, or of the centres."""
     if x.size.is_scene:
         pred, target = x.centers.clone(), x.points
@@ -130,35 +139,38 @@ OPERATORS = {
     'farthest_point_sample': dict(
         ours=lambda x: ops.farthest_point_sample(x.points, x.size.num_centers),
         naive=lambda x: naive_fps(x.points, x.size.num_centers),
-        mmcv=lambda x: _mmcv('furthest_point_sample', x.points, x.size.
-                             num_centers)),
+        mmcv=lambda x: _mmcv('furthest_point_sample', x.points, x.size.num_centers),
+    ),
     'knn': dict(
         ours=lambda x: ops.knn(x.centers, x.points, x.size.num_neighbors),
-        naive=lambda x: torch.cdist(x.centers, x.points).topk(
-            x.size.num_neighbors, largest=False),
-        mmcv=lambda x: _mmcv('knn', x.size.num_neighbors, x.points, x.centers)
+        naive=lambda x: torch.cdist(x.centers, x.points).topk(x.size.num_neighbors, largest=False),
+        mmcv=lambda x: _mmcv('knn', x.size.num_neighbors, x.points, x.centers),
     ),
     'ball_query': dict(
-        ours=lambda x: ops.ball_query(x.centers, x.points, x.size.radius, x.
-                                      size.num_neighbors),
-        naive=lambda x: naive_ball_query(x.centers, x.points, x.size.radius, x.
-                                         size.num_neighbors),
-        mmcv=lambda x: _mmcv('ball_query', 0, x.size.radius, x.size.
-                             num_neighbors, x.points, x.centers)),
+        ours=lambda x: ops.ball_query(x.centers, x.points, x.size.radius, x.size.num_neighbors),
+        naive=lambda x: naive_ball_query(x.centers, x.points, x.size.radius, x.size.num_neighbors),
+        mmcv=lambda x: _mmcv(
+            'ball_query', 0, x.size.radius, x.size.num_neighbors, x.points, x.centers
+        ),
+    ),
     'group': dict(
         ours=lambda x: ops.group(x.points, x.centers, x.idx),
-        naive=lambda x: x.points[torch.arange(len(x.points))[:, None, None], x.
-                                 idx] - x.centers[:, :, None],
-        mmcv=lambda x: _mmcv('grouping_operation', x.points.mT.contiguous(),
-                             x.idx.int()) - x.centers.mT[..., None]),
+        naive=lambda x: (
+            x.points[torch.arange(len(x.points))[:, None, None], x.idx] - x.centers[:, :, None]
+        ),
+        mmcv=lambda x: (
+            _mmcv('grouping_operation', x.points.mT.contiguous(), x.idx.int())
+            - x.centers.mT[..., None]
+        ),
+    ),
     'three_interpolate': dict(
-        ours=lambda x: ops.three_interpolate(
-            x.points, x.centers, x.feats, squared=True),
-        naive=lambda x: naive_interpolate(x.points, x.centers, x.feats)),
+        ours=lambda x: ops.three_interpolate(x.points, x.centers, x.feats, squared=True),
+        naive=lambda x: naive_interpolate(x.points, x.centers, x.feats),
+    ),
     'chamfer_distance, with backward': dict(
-        ours=lambda x: _chamfer_step(
-            lambda a, b: ops.chamfer_distance(a, b, norm='l2'), x),
-        naive=lambda x: _chamfer_step(naive_chamfer, x)),
+        ours=lambda x: _chamfer_step(lambda a, b: ops.chamfer_distance(a, b, norm='l2'), x),
+        naive=lambda x: _chamfer_step(naive_chamfer, x),
+    ),
 }
 
 
@@ -179,11 +191,13 @@ def _can_import_compiled_mmcv() -> bool:
 
 def _mmcv(name: str, *args):
     import mmcv.ops
+
     return getattr(mmcv.ops, name)(*args)
 
 
-def run_case(operator: str, kind: str, implementation: str, device: str,
-             quick: bool, num_threads: int) -> Measurement | str:
+def run_case(
+    operator: str, kind: str, implementation: str, device: str, quick: bool, num_threads: int
+) -> Measurement | str:
     """Measure one implementation; says why where it can't run."""
     torch.set_num_threads(num_threads)
     if implementation == 'mmcv':
@@ -197,8 +211,7 @@ def run_case(operator: str, kind: str, implementation: str, device: str,
         # libraries load at the first call: not a part of its memory
         call(Inputs(QUICK_SIZES[kind], 1, device))
         inputs = Inputs(size, batch, device)
-        return measure(
-            lambda: call(inputs), device=device, budget=0. if quick else 2.)
+        return measure(lambda: call(inputs), device=device, budget=0.0 if quick else 2.0)
     except torch.cuda.OutOfMemoryError:
         return 'out of memory'
     except RuntimeError as error:
@@ -219,15 +232,17 @@ def run(device: str, *, quick: bool = False) -> Iterator[tuple[str, ...]]:
     for kind, size in (QUICK_SIZES if quick else SIZES).items():
         for operator in OPERATORS:
             found = {
-                implementation: _run_case(operator, kind, implementation,
-                                          device, quick, num_threads)
+                implementation: _run_case(
+                    operator, kind, implementation, device, quick, num_threads
+                )
                 for implementation in ('ours', 'naive', 'mmcv')
             }
             yield _row(operator, kind, size, found)
 
 
-def _run_case(operator: str, kind: str, implementation: str, device: str,
-              quick: bool, num_threads: int) -> Measurement | str:
+def _run_case(
+    operator: str, kind: str, implementation: str, device: str, quick: bool, num_threads: int
+) -> Measurement | str:
     case = operator, kind, implementation, device, quick, num_threads
     if implementation == 'mmcv' and not has_compiled_mmcv():
         return 'not available'
@@ -239,17 +254,26 @@ def _run_case(operator: str, kind: str, implementation: str, device: str,
         return 'killed (memory?)'
 
 
-def _row(operator: str, kind: str, size: Size,
-         found: dict[str, Measurement | str]) -> tuple[str, ...]:
+def _row(
+    operator: str, kind: str, size: Size, found: dict[str, Measurement | str]
+) -> tuple[str, ...]:
     ours, naive, mmcv = (found[name] for name in ('ours', 'naive', 'mmcv'))
     note = ''
     if size.naive_batch != size.batch and isinstance(naive, Measurement):
         note = f'naive at batch {size.naive_batch}: time scaled, peak not'
-        naive = naive._replace(
-            seconds=naive.seconds * size.batch / size.naive_batch)
-    return (operator, f'{size.batch} {kind} x {size.num_points:,}',
-            _time(ours), _time(naive), _ratio(naive, ours), _time(mmcv),
-            _ratio(mmcv, ours), _memory(ours), _memory(naive), note)
+        naive = naive._replace(seconds=naive.seconds * size.batch / size.naive_batch)
+    return (
+        operator,
+        f'{size.batch} {kind} x {size.num_points:,}',
+        _time(ours),
+        _time(naive),
+        _ratio(naive, ours),
+        _time(mmcv),
+        _ratio(mmcv, ours),
+        _memory(ours),
+        _memory(naive),
+        note,
+    )
 
 
 def _time(found: Measurement | str) -> str:

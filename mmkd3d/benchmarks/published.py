@@ -4,6 +4,7 @@ For benchmarks and tests only. Each class is the published form of the part
 that it extends: it reads the same parameters and says the same, up to
 rounding.
 """
+
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -12,18 +13,17 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmkd3d.models.layers.masking import split_by_mask
+from mmkd3d.models.layers.patch_embed import PatchEmbed
+from mmkd3d.models.layers.row_norm import RowBatchNorm
 from mmkd3d.models.maskers.random import RandomMasker
-from mmkd3d.models.modules.masking import split_by_mask
-from mmkd3d.models.modules.patch_embed import PatchEmbed
-from mmkd3d.models.modules.row_norm import RowBatchNorm
 from mmkd3d.models.teachers.base import BaseTeacher
 
 
 def convolve(mlp: nn.Sequential, x: Tensor) -> Tensor:
     """Run an MLP as 1x1 convolutions over ``x`` (N, C, L)."""
     for layer in mlp:
-        x = convolve_linear(layer, x) if isinstance(layer, nn.Linear) \
-            else layer(x)
+        x = convolve_linear(layer, x) if isinstance(layer, nn.Linear) else layer(x)
     return x
 
 

@@ -2,28 +2,36 @@
 
 For benchmarks and tests only; see :mod:`.published`.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmkd3d.models.layers.dgcnn import DGCNN, EdgeConv
+from mmkd3d.models.layers.folding import Folded, FoldingDecoder
+from mmkd3d.models.layers.patch_group import PatchGroup
+from mmkd3d.models.layers.quantizer import GumbelQuantizer
 from mmkd3d.models.losses.cosine import CosineLoss
-from mmkd3d.models.modules.dgcnn import DGCNN, EdgeConv
-from mmkd3d.models.modules.folding import Folded, FoldingDecoder
-from mmkd3d.models.modules.patch_group import PatchGroup
-from mmkd3d.models.modules.quantizer import GumbelQuantizer
 from mmkd3d.models.teachers.prompted_transformer import PromptedTransformer
 from mmkd3d.ops import gather
 
-from .published import (PublishedBatchNorm, PublishedMasker,
-                        PublishedPatchEmbed, convolve, convolve_linear)
+from .published import (
+    PublishedBatchNorm,
+    PublishedMasker,
+    PublishedPatchEmbed,
+    convolve,
+    convolve_linear,
+)
 
 
 def looped_knn(query: Tensor, points: Tensor, k: int) -> Tensor:
     """Indices (B, M, k) from whole tables of squared differences."""
-    return torch.stack([
-        (q[:, None] - p).square().sum(2).topk(k, largest=False).indices
-        for q, p in zip(query, points)
-    ])
+    return torch.stack(
+        [
+            (q[:, None] - p).square().sum(2).topk(k, largest=False).indices
+            for q, p in zip(query, points)
+        ]
+    )
 
 
 class PublishedPatchGroup(PatchGroup):
@@ -70,11 +78,12 @@ class PublishedQuantizer(GumbelQuantizer):
     def forward(self, logits, *, hard=False, noise=None):
         if noise is None:
             noise = -torch.empty_like(logits).exponential_().log()
-        temperature = 1. if hard else self.temperature
+        temperature = 1.0 if hard else self.temperature
         choice = ((logits + noise) / temperature).softmax(dim=-1)
         if hard:
             one_hot = torch.zeros_like(choice).scatter_(
-                -1, choice.argmax(dim=-1, keepdim=True), 1.)
+                -1, choice.argmax(dim=-1, keepdim=True), 1.0
+            )
             choice = one_hot - choice.detach() + choice
         return torch.einsum('bgn,nc->bgc', choice, self.codebook)
 
@@ -87,10 +96,8 @@ class PublishedPromptedTransformer(PromptedTransformer):
         pos = self.pos_embed(centers)  # (B, G, W)
         for i, block in enumerate(net.blocks):
             tokens, token_pos = self._prompts_of(i)
-            tokens = F.dropout(
-                tokens.expand(len(x), -1, -1), self.prompt_dropout,
-                self.training)
-            x = torch.cat([tokens, x[:, P * (i > 0):]], dim=1)
+            tokens = F.dropout(tokens.expand(len(x), -1, -1), self.prompt_dropout, self.training)
+            x = torch.cat([tokens, x[:, P * (i > 0) :]], dim=1)
             x = block(x + torch.cat([token_pos.expand_as(tokens), pos], dim=1))
         return net.norm(x)[:, P:]
 
@@ -98,8 +105,7 @@ class PublishedPromptedTransformer(PromptedTransformer):
         """Tokens and positions, (1, P, W) each."""
         if index == 0:
             return self.prompt_token, self.prompt_pos
-        return (self.deep_prompt_tokens[index - 1:index],
-                self.deep_prompt_pos[index - 1:index])
+        return (self.deep_prompt_tokens[index - 1 : index], self.deep_prompt_pos[index - 1 : index])
 
 
 class PublishedFolding(FoldingDecoder):
@@ -113,21 +119,26 @@ class PublishedFolding(FoldingDecoder):
         grid = self.grid.T.repeat(1, K // 4).expand(B * G, -1, -1)
         x = feats.reshape(B * G, C, 1).expand(-1, -1, K)
         x = convolve(self.fold, torch.cat([x, grid, start], dim=1)) + start
-        return Folded(
-            coarse.view(B, G, -1, 3),
-            x.transpose(1, 2).reshape(B, G, K, 3))
+        return Folded(coarse.view(B, G, -1, 3), x.transpose(1, 2).reshape(B, G, K, 3))
 
 
 class PublishedCosineLoss(CosineLoss):
     """The mean of each cloud in turn."""
 
     def forward(self, pred, target):
-        loss = sum(1 - F.cosine_similarity(p, t, dim=-1).mean()
-                   for p, t in zip(pred, target))
+        loss = sum(1 - F.cosine_similarity(p, t, dim=-1).mean() for p, t in zip(pred, target))
         return self.loss_weight * loss / len(pred)
 
 
-FORMS = (PublishedPatchGroup, PublishedBatchNorm, PublishedPatchEmbed,
-         PublishedEdgeConv, PublishedDGCNN, PublishedQuantizer,
-         PublishedPromptedTransformer, PublishedFolding, PublishedMasker,
-         PublishedCosineLoss)
+FORMS = (
+    PublishedPatchGroup,
+    PublishedBatchNorm,
+    PublishedPatchEmbed,
+    PublishedEdgeConv,
+    PublishedDGCNN,
+    PublishedQuantizer,
+    PublishedPromptedTransformer,
+    PublishedFolding,
+    PublishedMasker,
+    PublishedCosineLoss,
+)

@@ -2,6 +2,7 @@
 
 For benchmarks and tests only; see :mod:`.published`.
 """
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.models.backbones.point_m2ae import PointM2AE
-from mmkd3d.models.modules.m2ae_decoder import M2AEDecoder
-from mmkd3d.models.modules.masking import split_by_mask
-from mmkd3d.models.modules.patch_group import Patches
-from mmkd3d.models.modules.propagation import FeaturePropagation, ResidualMLP
-from mmkd3d.models.modules.transformer import LocalBlock
+from mmkd3d.models.layers.m2ae_decoder import M2AEDecoder
+from mmkd3d.models.layers.masking import split_by_mask
+from mmkd3d.models.layers.patch_group import Patches
+from mmkd3d.models.layers.propagation import FeaturePropagation, ResidualMLP
+from mmkd3d.models.layers.transformer import LocalBlock
 from mmkd3d.models.pretrainers.i2p_mae import I2PMAE
 from mmkd3d.ops import gather
 
@@ -32,6 +33,7 @@ class Padded(NamedTuple):
         valid: (B, L) bool, what is a token.
         mask: (B, G) bool of the level, True = masked.
     """
+
     tokens: Tensor
     valid: Tensor
     mask: Tensor
@@ -53,14 +55,12 @@ class PublishedPointM2AE(PointM2AE):
                 source = x.flatten(0, 1)[flat_ids(level, x.shape[1])]
             x = self.embeds[i](source)
             tokens, centers, blocked = pad(x, level.centers, ~hidden)
-            tokens, _ = self.blocks[i](
-                tokens, self.pos_embeds[i](centers), blocked=blocked)
+            tokens, _ = self.blocks[i](tokens, self.pos_embeds[i](centers), blocked=blocked)
             valid = blocked[:, :, 0] == 0
             x[~hidden] = tokens[valid]
             levels.append(Padded(tokens, valid, hidden))
         levels = [
-            level._replace(tokens=self.norm(i, level.tokens))
-            for i, level in enumerate(levels)
+            level._replace(tokens=self.norm(i, level.tokens)) for i, level in enumerate(levels)
         ]
         return dict(levels=levels, masks=masks)
 
@@ -82,8 +82,7 @@ def propagate_by_id(mask: Tensor, pyramid: Sequence[Patches]) -> list[Tensor]:
     return masks
 
 
-def pad(x: Tensor, centers: Tensor,
-        visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def pad(x: Tensor, centers: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Visible tokens and their centres, as long as in the longest cloud.
 
     Args:
@@ -113,7 +112,7 @@ class PublishedLocalBlock(LocalBlock):
         qkv = attn.qkv(self.norm1(x)).unflatten(2, (3, attn.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         logits = q @ k.transpose(-2, -1) * attn.scale
-        weight = (logits + blocked[:, None] * -100000.).softmax(-1)
+        weight = (logits + blocked[:, None] * -100000.0).softmax(-1)
         read = (weight @ v).transpose(1, 2).flatten(2)
         x = x + self.drop_path1(attn.proj(read))
         return x + self.drop_path2(self.mlp(self.norm2(x)))
@@ -123,8 +122,7 @@ class PublishedM2AEDecoder(M2AEDecoder):
     """Visible tokens in front of masked ones at the top."""
 
     def forward(self, levels, centers, mask):
-        top, places = levels[-1].tokens, torch.cat(
-            split_by_mask(centers[-1], mask), dim=1)
+        top, places = levels[-1].tokens, torch.cat(split_by_mask(centers[-1], mask), dim=1)
         B, V, _ = top.shape
         masked = self.mask_token.expand(B, mask.shape[1] - V, -1)
         x = torch.cat([top, masked], dim=1)
@@ -167,7 +165,15 @@ class PublishedI2PMAE(I2PMAE):
         return feats.unflatten(1, positions.shape[1:3])[~visible.mask]
 
 
-FORMS = (PublishedPatchGroup, PublishedBatchNorm, PublishedPatchEmbed,
-         PublishedPointM2AE, PublishedLocalBlock, PublishedM2AEDecoder,
-         PublishedResidualMLP, PublishedFeaturePropagation, PublishedI2PMAE,
-         *VIEW_FORMS)
+FORMS = (
+    PublishedPatchGroup,
+    PublishedBatchNorm,
+    PublishedPatchEmbed,
+    PublishedPointM2AE,
+    PublishedLocalBlock,
+    PublishedM2AEDecoder,
+    PublishedResidualMLP,
+    PublishedFeaturePropagation,
+    PublishedI2PMAE,
+    *VIEW_FORMS,
+)

@@ -2,14 +2,14 @@
 
 For benchmarks and tests only; see :mod:`.published`.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.models.maskers.saliency import SaliencyMasker
-from mmkd3d.models.modules.axis_projector import (FREE, VIEWS, AxisProjector,
-                                                  Frame)
 from mmkd3d.models.targets.dense import DenseTarget, Seen
+from mmkd3d.models.views.axis_projector import FREE, VIEWS, AxisProjector, Frame
 
 
 class PublishedAxisProjector(AxisProjector):
@@ -27,8 +27,7 @@ class PublishedAxisProjector(AxisProjector):
         extent = plane.amax(1, keepdim=True) - low
         cell = extent.amax(2) / (self.size - FREE)  # (B, 1)
         cells = ((plane - low) / cell[..., None]).floor()
-        steps = torch.arange(
-            -self.radius, self.radius + 1, device=points.device)
+        steps = torch.arange(-self.radius, self.radius + 1, device=points.device)
         steps = torch.cartesian_prod(steps, steps)  # (25, 2)
         dense = (cells[:, :, None] + steps + 1).flatten(1, 2)
         middle = dense.amax(1, keepdim=True) + dense.amin(1, keepdim=True)
@@ -36,7 +35,8 @@ class PublishedAxisProjector(AxisProjector):
         dense = (dense + offset).long().clamp(0, self.size - 1)
         index = dense[..., 0] * self.size + dense[..., 1]  # (B, 25N)
         sums = points.new_zeros(len(points), self.size**2).scatter_add(
-            1, index, values.expand(-1, -1, len(steps)).flatten(1))
+            1, index, values.expand(-1, -1, len(steps)).flatten(1)
+        )
         images = sums.sigmoid().view(-1, 1, self.size, self.size)
         return images.expand(-1, 3, -1, -1), Frame(low, cell, offset)
 
@@ -66,8 +66,7 @@ class PublishedDenseTarget(DenseTarget):
         images, frames = self.projector(points)
         with self.teacher_precision(points.device):
             maps = self.teacher.forward_dense(torch.cat(images))  # of 3B
-        feats, saliency = (maps[name].float().chunk(len(frames))
-                           for name in ('feats', 'saliency'))
+        feats, saliency = (maps[name].float().chunk(len(frames)) for name in ('feats', 'saliency'))
         return Seen(feats, saliency, frames)
 
     @torch.no_grad()
@@ -95,8 +94,7 @@ class PublishedSaliencyMasker(SaliencyMasker):
         B, G, _ = centers.shape
         order = torch.multinomial(scores.softmax(1), G)
         mask = torch.ones(B, G, dtype=torch.bool, device=centers.device)
-        return mask.scatter(1, order[:, :G - int(self.ratio * G)], False)
+        return mask.scatter(1, order[:, : G - int(self.ratio * G)], False)
 
 
-VIEW_FORMS = (PublishedAxisProjector, PublishedDenseTarget,
-              PublishedSaliencyMasker)
+VIEW_FORMS = (PublishedAxisProjector, PublishedDenseTarget, PublishedSaliencyMasker)

@@ -1,4 +1,5 @@
 """A training step of a method, part by part, in several modes."""
+
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ NOTE = (
     'Each mode in a process of its own; the fastest of several steps, whose '
     'parts add up to it. rest: masks, monitors and losses not named. Weights '
     'of teachers are random. peak: GPU memory allocated, or resident memory '
-    'of the whole process, weights and optimizer included.')
+    'of the whole process, weights and optimizer included.'
+)
 WARM_UP_AND_STEPS = dict(quick=(0, 1), gpu=(3, 20), cpu=(1, 5))
 
 
@@ -35,19 +37,18 @@ class Method:
         parts: Part to the methods of the model that make it up, such as
             ``'decoder.forward'``.
     """
+
     title: str
     note: str
     batch_size: int
     modes: dict[str, NamedTuple]
     parts: dict[str, tuple[str, ...]]
 
-    def build(self, mode: NamedTuple, case: 'Case',
-              folder: Path) -> nn.Module:
+    def build(self, mode: NamedTuple, case: 'Case', folder: Path) -> nn.Module:
         """The model in train mode; ``folder`` is for files that it reads."""
         raise NotImplementedError
 
-    def losses(self, model: nn.Module,
-               case: 'Case') -> Callable[[], dict]:
+    def losses(self, model: nn.Module, case: 'Case') -> Callable[[], dict]:
         """What computes losses and monitors of the same batch each time."""
         raise NotImplementedError
 
@@ -67,6 +68,7 @@ class Case(NamedTuple):
         matmul_precision: Of a GPU, convolutions included; see
             ``torch.set_float32_matmul_precision``.
     """
+
     batch_size: int
     device: str
     quick: bool
@@ -80,6 +82,7 @@ class Step(NamedTuple):
     ``parts`` are seconds, their sum is ``seconds``; ``peak`` and ``weights``
     bytes.
     """
+
     seconds: float
     parts: dict[str, float]
     peak: int | None
@@ -117,8 +120,7 @@ class Stopwatch:
             torch.cuda.synchronize()
         seconds = defaultdict(float)
         for part, start, end in self._marks:
-            seconds[part] += (
-                start.elapsed_time(end) / 1e3 if self._on_gpu else end - start)
+            seconds[part] += start.elapsed_time(end) / 1e3 if self._on_gpu else end - start
         self._marks.clear()
         return seconds
 
@@ -147,34 +149,35 @@ def run_mode(method: Method, name: str, case: Case) -> Step | str:
             for path in paths:
                 watch.watch(model, path, part)
         optimizer = torch.optim.AdamW(model.parameters())
-        warm_up, steps = WARM_UP_AND_STEPS[
-            'quick' if case.quick else 'gpu' if on_gpu else 'cpu']
+        warm_up, steps = WARM_UP_AND_STEPS['quick' if case.quick else 'gpu' if on_gpu else 'cpu']
         reset_peak(on_gpu)
         laps = []
         try:
             for _ in range(warm_up + steps):
-                train_step(losses, optimizer, case.device, mode.autocast,
-                           watch)
+                train_step(losses, optimizer, case.device, mode.autocast, watch)
                 laps.append(watch.lap())
         except torch.cuda.OutOfMemoryError:
             return 'out of memory'
     parts = dict(min(laps[warm_up:], key=lambda lap: lap['step']))
     seconds = parts.pop('step')
     parts['rest'] = seconds - sum(parts.values())
-    weights = sum(
-        p.nbytes for m in parts_of(model) for p in m.parameters(recurse=False))
+    weights = sum(p.nbytes for m in parts_of(model) for p in m.parameters(recurse=False))
     return Step(seconds, parts, peak_memory(on_gpu), weights)
 
 
-def train_step(losses: Callable[[], dict], optimizer: torch.optim.Optimizer,
-               device: str, autocast: bool, watch: Callable) -> None:
+def train_step(
+    losses: Callable[[], dict],
+    optimizer: torch.optim.Optimizer,
+    device: str,
+    autocast: bool,
+    watch: Callable,
+) -> None:
     """One step of training on what ``losses`` computes."""
     with watch('step'):
         device = torch.device(device).type
         with torch.autocast(device, torch.bfloat16, autocast):
             found = losses()
-        loss = sum(value for name, value in found.items()
-                   if name.startswith('loss'))
+        loss = sum(value for name, value in found.items() if name.startswith('loss'))
         with watch('backward'):
             loss.backward()
         with watch('optimizer'):
@@ -196,13 +199,17 @@ def run(method: Method, case: Case) -> Iterator[tuple[str, Step | str]]:
             yield name, 'killed (memory?)'
 
 
-def table(method: Method, found: dict[str, Step | str],
-          case: Case) -> tuple[list, list]:
+def table(method: Method, found: dict[str, Step | str], case: Case) -> tuple[list, list]:
     """Header and rows, one for each mode."""
     parts = [*method.parts, 'backward', 'optimizer', 'rest']
     header = [
-        'mode', 'samples/s', 'reference / this', 'step, ms',
-        *(f'{part}, ms' for part in parts), 'peak', 'weights'
+        'mode',
+        'samples/s',
+        'reference / this',
+        'step, ms',
+        *(f'{part}, ms' for part in parts),
+        'peak',
+        'weights',
     ]
     reference = found['reference']
     rows = []
@@ -210,13 +217,16 @@ def table(method: Method, found: dict[str, Step | str],
         if isinstance(step, str):
             rows.append([name, step, *[''] * (len(header) - 2)])
             continue
-        ratio = ('' if isinstance(reference, str) else
-                 f'{reference.seconds / step.seconds:.2f}x')
-        rows.append([
-            name, f'{case.batch_size / step.seconds:.2f}', ratio,
-            f'{step.seconds * 1e3:.1f}',
-            *(f'{step.parts[part] * 1e3:.1f}' for part in parts),
-            format_bytes(step.peak),
-            format_bytes(step.weights)
-        ])
+        ratio = '' if isinstance(reference, str) else f'{reference.seconds / step.seconds:.2f}x'
+        rows.append(
+            [
+                name,
+                f'{case.batch_size / step.seconds:.2f}',
+                ratio,
+                f'{step.seconds * 1e3:.1f}',
+                *(f'{step.parts[part] * 1e3:.1f}' for part in parts),
+                format_bytes(step.peak),
+                format_bytes(step.weights),
+            ]
+        )
     return header, rows

@@ -1,7 +1,7 @@
 """The student alone, for configs that know nothing of its pretraining."""
+
 import io
 from pathlib import Path
-from typing import Union
 
 import torch
 from mmengine.config import Config
@@ -16,10 +16,7 @@ from .stored import stored_config, stored_spec
 PREFIX = 'backbone.'
 
 
-def export_backbone(checkpoint: Union[str, Path],
-                    out: Union[str, Path],
-                    *,
-                    trust: bool = False) -> Path:
+def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = False) -> Path:
     """Write the student of a pretraining checkpoint to a file of its own.
 
     Keys are those of the backbone itself, so that the file fits
@@ -41,17 +38,18 @@ def export_backbone(checkpoint: Union[str, Path],
     content = read_checkpoint(checkpoint, trust=trust)
     state, _ = our_state(content)
     student = {
-        key.removeprefix(PREFIX): value
-        for key, value in state.items() if key.startswith(PREFIX)
+        key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)
     }
     if not student:
         raise ValueError(
             f'{checkpoint} has no keys under {PREFIX!r}, they start with '
-            f'{starts(state)}: give the checkpoint of a pretraining.')
+            f'{starts(state)}: give the checkpoint of a pretraining.'
+        )
     meta = dict(
         exported_from=Path(checkpoint).name,
         mmkd3d_version=__version__,
-        input_spec=stored_spec(content)._asdict())
+        input_spec=stored_spec(content)._asdict(),
+    )
     cfg = stored_config(content)
     if cfg:  # with it the file says all that it needs to be used
         meta['backbone'] = student_config(cfg)

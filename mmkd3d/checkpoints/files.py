@@ -1,14 +1,14 @@
 """Checkpoint files: read them safely, find the weights in them."""
+
 import pickle
 from pathlib import Path
-from typing import Union
 
 import torch
 
 STATE_KEYS = ('state_dict', 'base_model', 'model_state_dict', 'model')
 
 
-def read_checkpoint(path: Union[str, Path], *, trust: bool = False) -> dict:
+def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
     """Read a checkpoint to the CPU.
 
     Args:
@@ -26,6 +26,7 @@ def read_checkpoint(path: Union[str, Path], *, trust: bool = False) -> dict:
         raise FileNotFoundError(f'No checkpoint at {path}.')
     if path.suffix == '.safetensors':
         from safetensors.torch import load_file
+
         return load_file(path)
     try:
         return torch.load(path, map_location='cpu', weights_only=not trust)
@@ -35,11 +36,13 @@ def read_checkpoint(path: Union[str, Path], *, trust: bool = False) -> dict:
         raise ValueError(
             f'{path} holds more than tensors and plain data: {found} If you '
             'trust where the file comes from, pass trust=True '
-            '(--trust-checkpoint on the command line).') from error
+            '(--trust-checkpoint on the command line).'
+        ) from error
     except (EOFError, RuntimeError) as error:
         raise ValueError(
             f'{path} can not be read ({error}); {path.stat().st_size} bytes. '
-            'It may be a download or a write that was cut off.') from error
+            'It may be a download or a write that was cut off.'
+        ) from error
 
 
 def state_dict_of(checkpoint: dict) -> dict:
@@ -53,5 +56,6 @@ def state_dict_of(checkpoint: dict) -> dict:
         raise ValueError(
             'The checkpoint holds no tensors, neither at its top level nor '
             f'under {", ".join(STATE_KEYS)}; its keys are '
-            f'{", ".join(map(str, list(checkpoint)[:10]))}.')
+            f'{", ".join(map(str, list(checkpoint)[:10]))}.'
+        )
     return {k.removeprefix('module.'): v for k, v in state.items()}

@@ -1,4 +1,5 @@
 """A number that tells one set of frozen weights from another."""
+
 import zlib
 
 import torch
@@ -40,8 +41,7 @@ def add_fingerprints(state: dict) -> dict:
     for owner in ('', 'teacher.net.'):
         start = owner + FROZEN
         frozen = {
-            key.removeprefix(start): value
-            for key, value in state.items() if key.startswith(start)
+            key.removeprefix(start): value for key, value in state.items() if key.startswith(start)
         }
         if frozen:
             fingerprints[owner + FINGERPRINT] = frozen_fingerprint(frozen)

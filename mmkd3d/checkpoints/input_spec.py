@@ -1,6 +1,7 @@
 """What points a student was trained on."""
+
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 SAMPLERS = ('SamplePoints', 'PointSample', 'IndoorPatchPointSample')
 NORMALIZE = ('unit_sphere', 'unit_cube', 'center', 'none')
@@ -18,16 +19,16 @@ class InputSpec(NamedTuple):
         unit: Of the coordinates, where they have one: ``'m'``.
         up: Which axis points up: ``'x'``, ``'y'`` or ``'z'``.
     """
-    points: Optional[int] = None
-    channels: Optional[int] = None
-    normalize: Optional[str] = None
-    unit: Optional[str] = None
-    up: Optional[str] = None
+
+    points: int | None = None
+    channels: int | None = None
+    normalize: str | None = None
+    unit: str | None = None
+    up: str | None = None
 
     def filled(self, other: 'InputSpec') -> 'InputSpec':
         """This one, with what it does not know from another."""
-        return InputSpec(*(theirs if ours is None else ours
-                           for ours, theirs in zip(self, other)))
+        return InputSpec(*(theirs if ours is None else ours for ours, theirs in zip(self, other)))
 
 
 def make_spec(given: Mapping) -> InputSpec:
@@ -38,15 +39,17 @@ def make_spec(given: Mapping) -> InputSpec:
     """
     unknown = sorted(set(given) - set(InputSpec._fields))
     if unknown:
-        raise ValueError(f'input_spec has no {", ".join(unknown)}: it says '
-                         f'{", ".join(InputSpec._fields)}.')
+        raise ValueError(
+            f'input_spec has no {", ".join(unknown)}: it says {", ".join(InputSpec._fields)}.'
+        )
     spec = InputSpec(**given)
     choices = dict(normalize=NORMALIZE, up=('x', 'y', 'z'))
     for name, allowed in choices.items():
         value = getattr(spec, name)
         if value not in (None, *allowed):
-            raise ValueError(f'input_spec: {name} is one of '
-                             f'{", ".join(allowed)} or None, got {value!r}.')
+            raise ValueError(
+                f'input_spec: {name} is one of {", ".join(allowed)} or None, got {value!r}.'
+            )
     return spec
 
 
@@ -72,9 +75,8 @@ def spec_of_config(cfg: Mapping) -> InputSpec:
         return stated
     known = dict(metainfo_of(dataset), **(dataset.get('metainfo') or {}))
     found = dict(
-        points=dataset.get('num_points', known.get('num_points')),
-        channels=3,
-        normalize='none')
+        points=dataset.get('num_points', known.get('num_points')), channels=3, normalize='none'
+    )
     for step in steps_of(dataset['pipeline']):
         found.update(read_step(step, found['channels']))
     found.setdefault('up', known.get('up_axis'))
@@ -127,7 +129,7 @@ def read_step(step: Mapping, channels: int) -> dict:
     return {}
 
 
-def count(columns) -> Optional[int]:
+def count(columns) -> int | None:
     """Number of columns, given as a number, as their indices or not."""
     return len(columns) if isinstance(columns, Sequence) else columns
 
@@ -135,6 +137,7 @@ def count(columns) -> Optional[int]:
 def metainfo_of(dataset: Mapping) -> Mapping:
     """What a data set of ours says of itself."""
     from mmkd3d.registry import DATASETS
+
     kind = str(dataset.get('type')).removeprefix('mmkd3d.')
     if '.' in kind or kind not in DATASETS:
         return {}

@@ -1,19 +1,20 @@
 """Rules that rename the keys of a state dict."""
-from typing import NamedTuple, Optional, Sequence
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
 from .input_spec import InputSpec
 
 
-def covers(prefix: Optional[str], key: str) -> bool:
+def covers(prefix: str | None, key: str) -> bool:
     """Whether a prefix stands for ``key``.
 
     One that ends with a dot stands for all keys below it, any other for the
     key of this very name; None for no key.
     """
-    return prefix is not None and (key == prefix or prefix.endswith('.')
-                                   and key.startswith(prefix))
+    return prefix is not None and (key == prefix or prefix.endswith('.') and key.startswith(prefix))
 
 
 class Rule(NamedTuple):
@@ -29,15 +30,16 @@ class Rule(NamedTuple):
             convolution over points is a Linear here. If negative, they gain
             them.
     """
-    source: Optional[str]
-    target: Optional[str]
+
+    source: str | None
+    target: str | None
     unit_dims: int = 0
 
-    def rename(self, key: str) -> Optional[str]:
+    def rename(self, key: str) -> str | None:
         """The new name of a key that the source covers."""
         if self.target is None:
             return None
-        return self.target + key[len(self.source):]
+        return self.target + key[len(self.source) :]
 
     def reshape(self, key: str, value: Tensor) -> Tensor:
         """Drop or add the unit dims; biases and norms stay as they are."""
@@ -48,10 +50,11 @@ class Rule(NamedTuple):
             wanted = ', '.join(['out', 'in', '1', '1'][:dims])
             raise ValueError(
                 f'{key} has shape {tuple(value.shape)}, expected ({wanted}). '
-                'Is it another kind of file?')
+                'Is it another kind of file?'
+            )
         if self.unit_dims > 0:
             return value.flatten(1)
-        return value[(..., ) + (None, ) * -self.unit_dims]
+        return value[(...,) + (None,) * -self.unit_dims]
 
 
 class KeyMap(NamedTuple):
@@ -68,6 +71,7 @@ class KeyMap(NamedTuple):
         partial: Whether only a part of the file is known: its other keys are
             dropped too.
     """
+
     stage: str
     marks: Sequence[str]
     rules: Sequence[Rule]
@@ -83,16 +87,18 @@ def under(source: str, target: str, rules: Sequence[Rule]) -> tuple:
         Rule(
             None if rule.source is None else source + rule.source,
             None if rule.target is None else target + rule.target,
-            rule.unit_dims) for rule in rules)
+            rule.unit_dims,
+        )
+        for rule in rules
+    )
 
 
 def inverse(rules: Sequence[Rule]) -> tuple:
     """The way back."""
-    return tuple(
-        Rule(rule.target, rule.source, -rule.unit_dims) for rule in rules)
+    return tuple(Rule(rule.target, rule.source, -rule.unit_dims) for rule in rules)
 
 
-def find_rule(key: str, rules: Sequence[Rule]) -> Optional[Rule]:
+def find_rule(key: str, rules: Sequence[Rule]) -> Rule | None:
     """The rule for a key, or None."""
     return next((rule for rule in rules if covers(rule.source, key)), None)
 

@@ -1,8 +1,10 @@
 """Load weights into a module and account for every key."""
+
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Sequence, Union
+from typing import NamedTuple
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -23,6 +25,7 @@ class LoadReport(NamedTuple):
         left_out: Keys of the file outside the prefix, and those that the
             module does not have and may do without.
     """
+
     loaded: list
     missing: list
     unexpected: list
@@ -38,13 +41,15 @@ class LoadReport(NamedTuple):
         return '\n'.join(rows)
 
 
-def load_pretrained(module: nn.Module,
-                    checkpoint: Union[str, Path, dict],
-                    *,
-                    prefix: str = 'backbone.',
-                    allow_missing: Sequence[str] = (),
-                    allow_unexpected: Sequence[str] = (),
-                    trust: bool = False) -> LoadReport:
+def load_pretrained(
+    module: nn.Module,
+    checkpoint: str | Path | dict,
+    *,
+    prefix: str = 'backbone.',
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+    trust: bool = False,
+) -> LoadReport:
     """Load a checkpoint, ours or a published one, or say why not.
 
     Published files (``mmkd3d.checkpoints.SOURCES``) are recognised by their
@@ -72,9 +77,7 @@ def load_pretrained(module: nn.Module,
     if not isinstance(checkpoint, dict):
         checkpoint = read_checkpoint(checkpoint, trust=trust)
     state, optional = our_state(checkpoint)
-    inside = {
-        k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)
-    }
+    inside = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
     left_out = [k for k in state if not k.startswith(prefix)]
     if not inside:
         inside, left_out = state, []
@@ -90,9 +93,13 @@ def load_pretrained(module: nn.Module,
         way_out = wrong_stage(inside, own, prefix) or (
             f'The keys of the file start with {starts(state)}. Build the '
             'module with the sizes of the checkpoint, name its prefix, or '
-            'list what may differ in allow_missing / allow_unexpected.')
-        raise ValueError(f'{title} does not fit:\n{report}\n  ' +
-                         '\n  '.join(problems[:8]) + f'{more}\n{way_out}')
+            'list what may differ in allow_missing / allow_unexpected.'
+        )
+        raise ValueError(
+            f'{title} does not fit:\n{report}\n  '
+            + '\n  '.join(problems[:8])
+            + f'{more}\n{way_out}'
+        )
     module.load_state_dict(fitting, strict=False)
     print_log(f'Loaded {title}:\n{report}', logger='current')
     return report
@@ -156,31 +163,38 @@ def hidden_states(module: nn.Module, prefix: str = '') -> dict[str, dict]:
     return found
 
 
-def compare(own: dict, state: dict,
-            left_out: list) -> tuple[LoadReport, dict]:
+def compare(own: dict, state: dict, left_out: list) -> tuple[LoadReport, dict]:
     """Account of ``state`` against ``own``, and the entries that fit."""
     fitting, mismatched = {}, []
     for key in own.keys() & state.keys():
         if own[key].shape == state[key].shape:
             fitting[key] = state[key]
         else:
-            mismatched.append(f'{key}: file {tuple(state[key].shape)}, '
-                              f'module {tuple(own[key].shape)}')
+            mismatched.append(
+                f'{key}: file {tuple(state[key].shape)}, module {tuple(own[key].shape)}'
+            )
     report = LoadReport(
-        sorted(fitting), sorted(own.keys() - state.keys()),
-        sorted(state.keys() - own.keys()), sorted(mismatched), left_out)
+        sorted(fitting),
+        sorted(own.keys() - state.keys()),
+        sorted(state.keys() - own.keys()),
+        sorted(mismatched),
+        left_out,
+    )
     return report, fitting
 
 
-def find_problems(report: LoadReport, allow_missing: Sequence[str],
-                  allow_unexpected: Sequence[str]) -> list[str]:
+def find_problems(
+    report: LoadReport, allow_missing: Sequence[str], allow_unexpected: Sequence[str]
+) -> list[str]:
     """A line for every key that is neither in place nor allowed for."""
     return [
-        *(f'missing: {k}' for k in report.missing
-          if not k.startswith(tuple(allow_missing))),
-        *(f'unexpected: {k}' for k in report.unexpected
-          if not k.startswith(tuple(allow_unexpected))),
-        *(f'other shape: {k}' for k in report.mismatched)
+        *(f'missing: {k}' for k in report.missing if not k.startswith(tuple(allow_missing))),
+        *(
+            f'unexpected: {k}'
+            for k in report.unexpected
+            if not k.startswith(tuple(allow_unexpected))
+        ),
+        *(f'other shape: {k}' for k in report.mismatched),
     ]
 
 

@@ -5,7 +5,8 @@ of a file must match a rule: it is renamed, or known to be dropped, or it is
 an error (but for a map that is ``partial``). The way back gives the published
 file again.
 """
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 from .fingerprint import add_fingerprints
 from .keymap import KeyMap, covers, find_rule, inverse, rename
@@ -15,21 +16,20 @@ from .maps import SOURCES
 def key_map(source: str) -> KeyMap:
     """The map of a source, by its name in ``SOURCES``."""
     if source not in SOURCES:
-        raise ValueError(
-            f'Unknown source {source!r}, known are {", ".join(SOURCES)}.')
+        raise ValueError(f'Unknown source {source!r}, known are {", ".join(SOURCES)}.')
     return SOURCES[source]
 
 
-def detect(state: dict) -> Optional[str]:
+def detect(state: dict) -> str | None:
     """Which published file this is, or None (then it is one of ours).
 
     A source whose marks are all found is a candidate; of several, which build
     on each other, it is the one with the most marks.
     """
     found = [
-        name for name, source in SOURCES.items()
-        if all(any(covers(mark, key) for key in state)
-               for mark in source.marks)
+        name
+        for name, source in SOURCES.items()
+        if all(any(covers(mark, key) for key in state) for mark in source.marks)
     ]
     return max(found, key=lambda n: len(SOURCES[n].marks), default=None)
 
@@ -58,12 +58,14 @@ def convert(state: dict, source: str) -> tuple[dict, dict]:
         raise ValueError(
             f'{len(unknown)} keys do not belong to a file of source {source}: '
             f'{", ".join(unknown[:5])} ... Is it another kind of file, or is '
-            'it damaged?')
+            'it damaged?'
+        )
     return add_fingerprints(ours), dict(
         source=source,
         stage=source_map.stage,
         dropped=dropped,
-        input_spec=source_map.input_spec._asdict())
+        input_spec=source_map.input_spec._asdict(),
+    )
 
 
 def to_published(state: dict, source: str) -> dict:
@@ -80,27 +82,27 @@ def to_published(state: dict, source: str) -> dict:
     Raises:
         ValueError: The source is not known, or it has no place for a key.
     """
-    published, _, unknown = rename(
-        state, inverse(key_map(source).rules))
+    published, _, unknown = rename(state, inverse(key_map(source).rules))
     if unknown:
         raise ValueError(
             f'A file of source {source} has no place for {len(unknown)} keys: '
             f'{", ".join(unknown[:5])} ... Is another source meant? Known are '
-            f'{", ".join(SOURCES)}.')
+            f'{", ".join(SOURCES)}.'
+        )
     return published
 
 
-def our_name(key: str, source: str) -> Optional[str]:
+def our_name(key: str, source: str) -> str | None:
     """How a key of a published file is called here; None: it is dropped."""
     return _rename_key(key, source, key_map(source).rules)
 
 
-def published_name(key: str, source: str) -> Optional[str]:
+def published_name(key: str, source: str) -> str | None:
     """How our key is called in a published file; None: it is not there."""
     return _rename_key(key, source, inverse(key_map(source).rules))
 
 
-def _rename_key(key: str, source: str, rules: Sequence) -> Optional[str]:
+def _rename_key(key: str, source: str, rules: Sequence) -> str | None:
     rule = find_rule(key, rules)
     if rule is None:
         raise ValueError(f'{source} has no rule for {key}.')

@@ -1,14 +1,16 @@
 """What a file is for: teacher, pretrained student or finetuned model."""
-from typing import Iterable, Optional
+
+from collections.abc import Iterable
 
 TEACHER = 'teacher.net.'
 NAMES = dict(
     teacher='a stage I file: the autoencoder that teaches',
     pretrain='a pretraining (stage II) file: a student with its decoder',
-    finetune='a file of a finetuned model')
+    finetune='a file of a finetuned model',
+)
 
 
-def stage_of(keys: Iterable[str]) -> Optional[str]:
+def stage_of(keys: Iterable[str]) -> str | None:
     """The stage that our keys tell; None for a part of a model."""
     keys = list(keys)
 
@@ -17,16 +19,14 @@ def stage_of(keys: Iterable[str]) -> Optional[str]:
 
     if has('quantizer.codebook'):
         return 'teacher'
-    if has('backbone.') and has('decoder.', 'proj.', 'head_concept.',
-                                'head_global.', TEACHER):
+    if has('backbone.') and has('decoder.', 'proj.', 'head_concept.', 'head_global.', TEACHER):
         return 'pretrain'
     if has('backbone.') and has('head.', 'decode_head.', 'bbox_head.'):
         return 'finetune'
     return None
 
 
-def wrong_stage(keys: Iterable[str], wanted: Iterable[str],
-                prefix: str) -> Optional[str]:
+def wrong_stage(keys: Iterable[str], wanted: Iterable[str], prefix: str) -> str | None:
     """Say so if a file is of another stage than the module it is loaded into.
 
     Args:
@@ -38,8 +38,7 @@ def wrong_stage(keys: Iterable[str], wanted: Iterable[str],
     if got is None or got == stage or not (stage or prefix):
         return None
     if stage == 'teacher':
-        needed = (f'{NAMES[stage]}, or a stage II file that still holds it, '
-                  f'with prefix={TEACHER!r}')
+        needed = f'{NAMES[stage]}, or a stage II file that still holds it, with prefix={TEACHER!r}'
     elif stage is None:
         needed = f'a file with keys under {prefix!r}'
         if prefix == 'backbone.':
@@ -47,8 +46,10 @@ def wrong_stage(keys: Iterable[str], wanted: Iterable[str],
     else:
         needed = NAMES[stage]
         if got != 'teacher':
-            needed += ("; the student alone can be loaded into the model's "
-                       "backbone, with prefix='backbone.'")
+            needed += (
+                "; the student alone can be loaded into the model's "
+                "backbone, with prefix='backbone.'"
+            )
     return f'This is {NAMES[got]}. Needed is {needed}.'
 
 
@@ -60,8 +61,5 @@ def split_teacher(state: dict) -> tuple[dict, dict]:
         or, where there are several (ReCon's), theirs under their own names.
     """
     student = {k: v for k, v in state.items() if TEACHER not in k}
-    teacher = {
-        key.removeprefix(TEACHER): value
-        for key, value in state.items() if TEACHER in key
-    }
+    teacher = {key.removeprefix(TEACHER): value for key, value in state.items() if TEACHER in key}
     return student, teacher

@@ -1,6 +1,7 @@
 """What a checkpoint says about the training that it comes from."""
+
 import ast
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -9,7 +10,7 @@ from .input_spec import InputSpec, spec_of_config
 from .sources import SOURCES, detect
 
 
-def stored_config(checkpoint: dict) -> Optional[Config]:
+def stored_config(checkpoint: dict) -> Config | None:
     """The config that a model was trained with.
 
     The text in ``meta['cfg']`` is read, not run: a checkpoint is data.
@@ -36,18 +37,18 @@ def stored_config(checkpoint: dict) -> Optional[Config]:
     settings = {}
     try:
         for line in ast.parse(text).body:
-            (target, ), value = line.targets, line.value
+            (target,), value = line.targets, line.value
             settings[target.id] = plain(value)
     except (AttributeError, SyntaxError, TypeError, ValueError) as error:
         raise ValueError(
             "The text in the checkpoint's meta['cfg'] is more than "
             f'assignments of plain values ({error}). Name the config: a file, '
-            'or one of mmkd3d.list_models().') from error
+            'or one of mmkd3d.list_models().'
+        ) from error
     return Config(settings)
 
 
-def stored_spec(checkpoint: dict,
-                config: Optional[Config] = None) -> InputSpec:
+def stored_spec(checkpoint: dict, config: Config | None = None) -> InputSpec:
     """What the student in a checkpoint was trained on.
 
     Older files of ours carry a config and no spec; what published files
@@ -82,15 +83,11 @@ def plain(node: ast.AST) -> Any:
     if isinstance(node, ast.Call):
         named = isinstance(node.func, ast.Name) and node.func.id == 'dict'
         if not named:
-            raise ValueError(f'{ast.unparse(node)[:60]!r} in line '
-                             f'{node.lineno}')
+            raise ValueError(f'{ast.unparse(node)[:60]!r} in line {node.lineno}')
         words = {word.arg: plain(word.value) for word in node.keywords}
         return dict(*map(plain, node.args), **words)
     if isinstance(node, ast.Dict):
-        return {
-            plain(key): plain(value)
-            for key, value in zip(node.keys, node.values)
-        }
+        return {plain(key): plain(value) for key, value in zip(node.keys, node.values)}
     for kind, make in ((ast.List, list), (ast.Tuple, tuple), (ast.Set, set)):
         if isinstance(node, kind):
             return make(plain(item) for item in node.elts)

@@ -1,4 +1,5 @@
 """What the data sets of single objects have in common."""
+
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,21 +33,15 @@ class PointDataset(BaseDataset):
             ``metainfo, indices, test_mode, lazy_init, serialize_data``.
     """
 
-    def __init__(self,
-                 data_root: str | Path = '',
-                 *,
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self, data_root: str | Path = '', *, pipeline: Sequence[dict | Callable] = (), **kwargs
+    ):
         # our transforms by their bare names, whatever the default scope is
         pipeline = [
-            TRANSFORMS.build({'_scope_': 'mmkd3d', **step}) if isinstance(
-                step, Mapping) else step for step in pipeline
+            TRANSFORMS.build({'_scope_': 'mmkd3d', **step}) if isinstance(step, Mapping) else step
+            for step in pipeline
         ]
-        super().__init__(
-            data_root=str(data_root),
-            data_prefix=dict(),
-            pipeline=pipeline,
-            **kwargs)
+        super().__init__(data_root=str(data_root), data_prefix=dict(), pipeline=pipeline, **kwargs)
 
     def filter_data(self) -> list[dict]:
         """Refuse what would fail later: nothing left, or files missing.
@@ -58,7 +53,8 @@ class PointDataset(BaseDataset):
             raise ValueError(
                 f'{type(self).__name__} in {self.data_root or "memory"}: no '
                 'shape is left. Check the split, the list of shapes and the '
-                'chosen categories.')
+                'chosen categories.'
+            )
         for step in self.pipeline.transforms:
             if hasattr(step, 'check_items'):
                 step.check_items(self.data_list)

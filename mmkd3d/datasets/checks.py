@@ -1,4 +1,5 @@
 """Checks of what data sets read: each error names the file and a way out."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import numpy as np
 def verify_hint(name: str, root: str | Path) -> str:
     """Where a published data set comes from, and how to check a folder."""
     tool = 'python tools/prepare_data/dataset.py'
-    return (f'Where to get it: {tool} info {name}; what else is missing: '
-            f'{tool} verify {name} --root {root}')
+    return (
+        f'Where to get it: {tool} info {name}; what else is missing: '
+        f'{tool} verify {name} --root {root}'
+    )
 
 
 def existing(path: str | Path, purpose: str, way_out: str) -> Path:
@@ -36,27 +39,28 @@ def check_points(points: np.ndarray, source: str | Path) -> np.ndarray:
     """
     points = np.asarray(points)
     if not points.size:
-        raise ValueError(
-            f'{source}: the cloud is empty. Remove the file or make it again.')
+        raise ValueError(f'{source}: the cloud is empty. Remove the file or make it again.')
     if points.ndim != 2 or points.shape[1] < 3:
         raise ValueError(
             f'{source}: expected points as an (N, >=3) array, got shape '
-            f'{points.shape}. Store one cloud per file, one point per row.')
+            f'{points.shape}. Store one cloud per file, one point per row.'
+        )
     if not np.issubdtype(points.dtype, np.number):
-        raise ValueError(
-            f'{source}: expected numbers, got dtype {points.dtype}.')
+        raise ValueError(f'{source}: expected numbers, got dtype {points.dtype}.')
     points = points.astype(np.float32)
     bad = ~np.isfinite(points).all(axis=1)
     if bad.any():
         raise ValueError(
             f'{source}: {bad.sum()} of {len(points)} points have a NaN or '
             f'infinite value (the first in row {bad.argmax()}). Drop those '
-            'rows or make the file again.')
+            'rows or make the file again.'
+        )
     return points
 
 
-def check_labels(labels: np.ndarray, allowed: int | Sequence[int],
-                 source: str | Path, what: str = 'label') -> np.ndarray:
+def check_labels(
+    labels: np.ndarray, allowed: int | Sequence[int], source: str | Path, what: str = 'label'
+) -> np.ndarray:
     """Labels as int64, after checking that all of them are allowed.
 
     Args:
@@ -79,5 +83,6 @@ def check_labels(labels: np.ndarray, allowed: int | Sequence[int],
         raise ValueError(
             f'{source}: {what} {labels[~good].flat[0]} is out of range, '
             f'expected {text}. The file is damaged or belongs to another '
-            'list of classes.')
+            'list of classes.'
+        )
     return whole

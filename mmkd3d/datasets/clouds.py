@@ -1,4 +1,5 @@
 """All clouds in files, in folders, and in arrays of many."""
+
 import glob
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmkd3d.datasets.checks import existing
-from mmkd3d.datasets.readers import (CLOUD_NAMES, READERS, import_h5py,
-                                     read_points)
+from mmkd3d.datasets.readers import CLOUD_NAMES, READERS, import_h5py, read_points
 
 
 def list_files(inputs: Iterable[str | Path]) -> list[Path]:
@@ -24,8 +24,7 @@ def list_files(inputs: Iterable[str | Path]) -> list[Path]:
     for given in inputs:
         path = Path(given)
         if path.is_dir():
-            found = [p for p in path.rglob('*')
-                     if p.suffix.lower() in READERS and p.is_file()]
+            found = [p for p in path.rglob('*') if p.suffix.lower() in READERS and p.is_file()]
         elif path.is_file():
             found = [path]
         else:
@@ -35,15 +34,15 @@ def list_files(inputs: Iterable[str | Path]) -> list[Path]:
             raise FileNotFoundError(
                 f'{given}: there is no such file, no file of this pattern '
                 'and no folder with point clouds. Known formats are '
-                f'{" ".join(READERS)}.')
+                f'{" ".join(READERS)}.'
+            )
         files += found
     return files
 
 
-def read_clouds(path: str | Path,
-                *,
-                key: str | None = None,
-                **options) -> list[tuple[str, np.ndarray]]:
+def read_clouds(
+    path: str | Path, *, key: str | None = None, **options
+) -> list[tuple[str, np.ndarray]]:
     """Read a file of one cloud, or of many in one array.
 
     Many are an array (S, N, C) of an npy, npz or h5 file; or (sum of N, C) in
@@ -63,8 +62,7 @@ def read_clouds(path: str | Path,
         FileNotFoundError, ValueError, ImportError: See :func:`read_points`;
             or there is no such array.
     """
-    path = existing(path, 'point clouds were to be read from it',
-                    'Check the name.')
+    path = existing(path, 'point clouds were to be read from it', 'Check the name.')
     name = path.as_posix()
     if path.suffix.lower() not in ('.npy', '.npz', '.h5', '.hdf5'):
         return [(name, read_points(path, **options))]
@@ -75,9 +73,11 @@ def read_clouds(path: str | Path,
     except Exception as error:  # each format has its own errors
         if str(path) in str(error):
             raise
-        raise ValueError(f'{path}: cannot be read as {path.suffix} ({error}). '
-                         'The file seems truncated or damaged; make or '
-                         'download it again.') from error
+        raise ValueError(
+            f'{path}: cannot be read as {path.suffix} ({error}). '
+            'The file seems truncated or damaged; make or '
+            'download it again.'
+        ) from error
     if array is None:
         return [(name, read_points(path))]
     if offset is not None:
@@ -85,8 +85,9 @@ def read_clouds(path: str | Path,
     elif array.ndim == 2:
         return [(name, array)]
     elif array.ndim != 3:
-        raise ValueError(f'{path}: clouds are (N, C) or (S, N, C), got an '
-                         f'array of shape {array.shape}.')
+        raise ValueError(
+            f'{path}: clouds are (N, C) or (S, N, C), got an array of shape {array.shape}.'
+        )
     return [(f'{name}#{i}', cloud) for i, cloud in enumerate(array)]
 
 
@@ -95,9 +96,7 @@ def _read_array(path: Path, key: str | None) -> tuple:
     suffix = path.suffix.lower()
     if suffix == '.npy':
         return np.load(path, allow_pickle=False), None
-    opened = (
-        np.load(path, allow_pickle=False)
-        if suffix == '.npz' else import_h5py(path).File(path))
+    opened = np.load(path, allow_pickle=False) if suffix == '.npz' else import_h5py(path).File(path)
     with opened as arrays:
         present = list(arrays)
         key = key or next((n for n in CLOUD_NAMES if n in present), None)

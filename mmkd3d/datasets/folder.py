@@ -1,4 +1,5 @@
 """Point clouds and meshes in a folder, one file per shape."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,50 +33,58 @@ class PointCloudFolder(PointDataset):
         ValueError: No shape was found, or a class is not in ``metainfo``.
     """
 
-    def __init__(self,
-                 data_root: str | Path,
-                 *,
-                 classes: bool | str = 'auto',
-                 extensions: Sequence[str] | None = None,
-                 file_list: str | Path | None = None,
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str | Path,
+        *,
+        classes: bool | str = 'auto',
+        extensions: Sequence[str] | None = None,
+        file_list: str | Path | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         self.classes, self.file_list = classes, file_list
-        self.extensions = tuple(
-            e.lower() for e in (extensions or READERS))
+        self.extensions = tuple(e.lower() for e in (extensions or READERS))
         super().__init__(data_root, pipeline=pipeline, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """One item per file, in alphabetical order of the paths."""
-        root = existing(self.data_root, 'PointCloudFolder reads shapes there',
-                        'Set data_root to a folder of point files.')
-        files = self._listed(root) if self.file_list else sorted(
-            p for p in root.rglob('*')
-            if p.suffix.lower() in self.extensions and p.is_file())
+        root = existing(
+            self.data_root,
+            'PointCloudFolder reads shapes there',
+            'Set data_root to a folder of point files.',
+        )
+        files = (
+            self._listed(root)
+            if self.file_list
+            else sorted(
+                p for p in root.rglob('*') if p.suffix.lower() in self.extensions and p.is_file()
+            )
+        )
         if not files:
             raise ValueError(
                 f'{root}: no file with one of {" ".join(self.extensions)}. '
-                'Set data_root or extensions.')
+                'Set data_root or extensions.'
+            )
         with_classes = self.classes
         if with_classes == 'auto':
             with_classes = all(p.parent != root for p in files)
         return self._items(root, files, with_classes)
 
     def _listed(self, root: Path) -> list[Path]:
-        listed = existing(self.file_list, 'it lists the shapes',
-                          'Set file_list to a text file, or leave it out.')
+        listed = existing(
+            self.file_list, 'it lists the shapes', 'Set file_list to a text file, or leave it out.'
+        )
         lines = [line.strip() for line in listed.read_text().splitlines()]
         return [
-            existing(root / line, f'{listed} lists it',
-                     'Correct the list or data_root.')
-            for line in lines if line
+            existing(root / line, f'{listed} lists it', 'Correct the list or data_root.')
+            for line in lines
+            if line
         ]
 
     def _items(self, root: Path, files: list[Path], with_classes) -> list:
         names = [p.relative_to(root).with_suffix('').as_posix() for p in files]
-        items = [
-            dict(path=str(p), sample_id=n) for p, n in zip(files, names)
-        ]
+        items = [dict(path=str(p), sample_id=n) for p, n in zip(files, names)]
         if not with_classes:
             return items
         found = [n.split('/')[0] if '/' in n else '' for n in names]
@@ -85,7 +94,8 @@ class PointCloudFolder(PointDataset):
                 raise ValueError(
                     f'{path}: class {name!r} is not one of {classes}. Put '
                     'each shape in a folder of its class, or set '
-                    'classes=False.')
+                    'classes=False.'
+                )
             item.update(gt_label=classes.index(name), category=name)
         self._metainfo['classes'] = classes
         return items

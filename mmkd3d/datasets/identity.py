@@ -1,4 +1,5 @@
 """Which shapes a data set holds, whatever its files are called."""
+
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from mmkd3d.utils.digest import file_digest, row_digests, text_digest
 
 class Item(NamedTuple):
     """A shape or a scan before it is sampled: checksum, labels, name."""
+
     digest: int
     labels: str
     name: str
@@ -26,6 +28,7 @@ class Identity(NamedTuple):
         names: Of the shapes.
         hash: See :func:`data_hash`.
     """
+
     digests: np.ndarray
     names: Sequence[str]
     hash: str
@@ -66,15 +69,13 @@ def data_hash(dataset: Dataset) -> str:
 
 def identify(dataset: Dataset) -> Identity:
     """All that is known of the shapes, from reading each of them once."""
-    files = [
-        file_digest(part.ann_file) for part in parts(dataset)
-        if getattr(part, 'ann_file', '')
-    ]
+    files = [file_digest(part.ann_file) for part in parts(dataset) if getattr(part, 'ann_file', '')]
     found = list(items(dataset))
     return Identity(
         np.array([item.digest for item in found], dtype=np.int64),
         [item.name for item in found],
-        text_digest(files + [f'{i.digest} {i.labels}' for i in found]))
+        text_digest(files + [f'{i.digest} {i.labels}' for i in found]),
+    )
 
 
 def shared_shapes(seen: Identity, test: Identity) -> list[str]:
@@ -95,21 +96,19 @@ def refuse_shared_shapes(pretraining: Dataset, test: Dataset) -> None:
         raise ValueError(
             f'{tell_shared(shared, test)} are in the pretraining data. A '
             'result on them would be too good: test on shapes that were held '
-            'out.')
+            'out.'
+        )
 
 
 def tell_shared(shared: Sequence[str], test: Identity) -> str:
     """How many, and which."""
     more = ', ...' if len(shared) > 5 else ''
-    return (f'{len(shared)} of {len(test.names)} test shapes '
-            f'({", ".join(shared[:5])}{more})')
+    return f'{len(shared)} of {len(test.names)} test shapes ({", ".join(shared[:5])}{more})'
 
 
 def parts(dataset: Dataset) -> Iterator[Dataset]:
     """The data sets within wrappers, each once."""
-    within = getattr(dataset, 'datasets', None) or [
-        getattr(dataset, 'dataset', None)
-    ]
+    within = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     for part in within:
         yield from [dataset] if part is None else parts(part)
 
@@ -135,7 +134,8 @@ def items(dataset: Dataset) -> Iterator[Item]:
         raise ValueError(
             f'{type(dataset).__name__} does not say what its shapes are: it '
             'has no get_data_info(index). Use a data set of mmkd3d or '
-            'mmdetection3d.')
+            'mmdetection3d.'
+        )
 
 
 def raw_loader(dataset: Any) -> LoadPoints:
@@ -148,8 +148,8 @@ def describe(info: dict, load: LoadPoints) -> Item:
     """From what goes into the pipeline of a data set."""
     if 'lidar_path' in info:
         path = existing(
-            info['lidar_path'], 'the data set lists it',
-            'Get it, or make the annotation file anew.')
+            info['lidar_path'], 'the data set lists it', 'Get it, or make the annotation file anew.'
+        )
         digest = text_digest([path.name, str(path.stat().st_size)])
         return Item(int(digest, 16) - 2**63, '', path.stem)
     name = str(info.get('sample_id', info.get('path', '?')))

@@ -1,4 +1,5 @@
 """ModelNet40, ModelNet10 and the few-shot episodes made from it."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -46,19 +47,22 @@ class ModelNet40(ArrayDataset):
 
     METAINFO = dict(up_axis='y')
 
-    def __init__(self,
-                 data_root: str | Path,
-                 *,
-                 split: str = 'train',
-                 num_classes: int = 40,
-                 source: str = 'auto',
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str | Path,
+        *,
+        split: str = 'train',
+        num_classes: int = 40,
+        source: str = 'auto',
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         names = read_meta('modelnet')
         if str(num_classes) not in names or source not in SOURCES:
             raise ValueError(
                 f'ModelNet40 got num_classes={num_classes}, source={source!r}'
-                f'; expected 40 or 10, and one of {SOURCES}.')
+                f'; expected 40 or 10, and one of {SOURCES}.'
+            )
         self.split, self.source = split, source
         self.stem = f'modelnet{num_classes}'
         self.names = tuple(names[str(num_classes)])
@@ -69,12 +73,10 @@ class ModelNet40(ArrayDataset):
         """One item per shape; text files are opened by ``LoadPoints``."""
         root = Path(self.data_root)
         files = sorted(root.glob(f'ply_data_{self.split}*.h5'))
-        if self.source == 'h5' or (self.source == 'auto' and files
-                                   and self.stem == 'modelnet40'):
+        if self.source == 'h5' or (self.source == 'auto' and files and self.stem == 'modelnet40'):
             return self._from_h5(root, files)
         cached = root / f'{self.stem}_{self.split}_8192pts_fps.dat'
-        if self.source == 'dat' or (self.source == 'auto'
-                                    and cached.exists()):
+        if self.source == 'dat' or (self.source == 'auto' and cached.exists()):
             return self._from_cache(cached)
         return self._from_text(root)
 
@@ -89,22 +91,25 @@ class ModelNet40(ArrayDataset):
 
     def _from_cache(self, path: Path) -> list[dict]:
         content = load_pickle(
-            path, f'it holds the 8,192 points of the {self.split} shapes',
-            f"Set source='txt', or get it. {self._hint()}")
+            path,
+            f'it holds the 8,192 points of the {self.split} shapes',
+            f"Set source='txt', or get it. {self._hint()}",
+        )
         if len(content) != 2 or len(content[0]) != len(content[1]):
             raise ValueError(
                 f'{path}: expected two lists of one length, clouds and labels'
-                f'. Get the file again. {self._hint()}')
+                f'. Get the file again. {self._hint()}'
+            )
         self.clouds, labels = content
-        return self._items(
-            np.array([np.reshape(x, -1)[0] for x in labels]), path)
+        return self._items(np.array([np.reshape(x, -1)[0] for x in labels]), path)
 
     def _from_h5(self, root: Path, files: Sequence[Path]) -> list[dict]:
         if self.stem != 'modelnet40' or not files:
             raise FileNotFoundError(
                 f'{root} holds no ply_data_{self.split}*.h5 of {self.stem}: '
-                "data_root must be the folder modelnet40_ply_hdf5_2048, or "
-                f"set source='auto'. {self._hint()}")
+                'data_root must be the folder modelnet40_ply_hdf5_2048, or '
+                f"set source='auto'. {self._hint()}"
+            )
         parts = [read_labelled_h5(path, self._hint()) for path in files]
         self.clouds, labels = map(np.concatenate, zip(*parts))
         return self._items(labels, root)
@@ -117,27 +122,33 @@ class ModelNet40(ArrayDataset):
                 cloud=i,
                 sample_id=f'{self.stem}_{self.split}_{i:05d}',
                 gt_label=int(k),
-                category=self.names[k]) for i, k in enumerate(labels)
+                category=self.names[k],
+            )
+            for i, k in enumerate(labels)
         ]
 
     def _from_text(self, root: Path) -> list[dict]:
         listed = existing(
             root / f'{self.stem}_{self.split}.txt',
             f'it lists the {self.split} shapes',
-            'data_root must be the folder modelnet40_normal_resampled. '
-            f'{self._hint()}')
+            f'data_root must be the folder modelnet40_normal_resampled. {self._hint()}',
+        )
         items = []
         for line in filter(None, listed.read_text().split()):
             name = line.rpartition('_')[0]
             if name not in self.names:
-                raise ValueError(f'{listed}: {line!r} is of none of the '
-                                 f'{len(self.names)} classes. {self._hint()}')
+                raise ValueError(
+                    f'{listed}: {line!r} is of none of the '
+                    f'{len(self.names)} classes. {self._hint()}'
+                )
             items.append(
                 dict(
                     path=str(root / name / f'{line}.txt'),
                     sample_id=line,
                     gt_label=self.names.index(name),
-                    category=name))
+                    category=name,
+                )
+            )
         return items
 
 
@@ -166,24 +177,24 @@ class ModelNetFewShot(ArrayDataset):
 
     METAINFO = dict(up_axis='y')
 
-    def __init__(self,
-                 data_root: str | Path,
-                 *,
-                 way: int,
-                 shot: int,
-                 fold: int,
-                 split: str = 'train',
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str | Path,
+        *,
+        way: int,
+        shot: int,
+        fold: int,
+        split: str = 'train',
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         self.way, self.shot, self.fold, self.split = way, shot, fold, split
         super().__init__(data_root, pipeline=pipeline, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """One item per shape of the episode."""
-        root, hint = Path(self.data_root), verify_hint('modelnet_fewshot',
-                                                       self.data_root)
-        folders = (f'{self.way}way_{self.shot}shot',
-                   f'{self.way}way{self.shot}shot')
+        root, hint = Path(self.data_root), verify_hint('modelnet_fewshot', self.data_root)
+        folders = (f'{self.way}way_{self.shot}shot', f'{self.way}way{self.shot}shot')
         paths = [root / f / f'{self.fold}.pkl' for f in folders]
         path = next((p for p in paths if p.exists()), paths[0])
         content = load_pickle(path, 'it holds a few-shot episode', hint)
@@ -191,24 +202,21 @@ class ModelNetFewShot(ArrayDataset):
         if not rows or any(len(row) != 3 for row in rows):
             raise ValueError(
                 f'{path}: expected a list {self.split!r} of (cloud, label, '
-                f'original label). Get the file again. {hint}')
+                f'original label). Get the file again. {hint}'
+            )
         self.clouds = [np.asarray(row[0]) for row in rows]
         labels, original = (
-            check_labels(
-                np.array([np.reshape(row[k], -1)[0] for row in rows]), count,
-                path) for k, count in ((1, self.way), (2, 40)))
+            check_labels(np.array([np.reshape(row[k], -1)[0] for row in rows]), count, path)
+            for k, count in ((1, self.way), (2, 40))
+        )
         names = read_meta('modelnet')['40']
         classes = dict(zip(labels.tolist(), original.tolist()))
         self._metainfo['classes'] = tuple(
-            names[classes[k]] if k in classes else str(k)
-            for k in range(self.way))
+            names[classes[k]] if k in classes else str(k) for k in range(self.way)
+        )
         self._metainfo['drawn_from'] = tuple(names)
         stem = f'{self.way}w{self.shot}s_{self.fold}_{self.split}'
         return [
-            dict(
-                cloud=i,
-                sample_id=f'{stem}_{i:04d}',
-                gt_label=int(k),
-                category=names[o])
+            dict(cloud=i, sample_id=f'{stem}_{i:04d}', gt_label=int(k), category=names[o])
             for i, (k, o) in enumerate(zip(labels, original))
         ]

@@ -1,4 +1,5 @@
 """Shapes in the arrays of one npz file."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,27 +51,36 @@ class NpzPoints(ArrayDataset):
             left.
     """
 
-    def __init__(self,
-                 file: str | Path,
-                 *,
-                 points: str = 'points',
-                 label: str | None = None,
-                 names: str | None = None,
-                 ids: str | None = None,
-                 split: str | None = None,
-                 split_value: bool | int | str | None = None,
-                 parts: str | None = None,
-                 part_offset: str | None = None,
-                 offset: str | None = None,
-                 min_per_class: int = 1,
-                 subset_of_classes: str | Sequence[str] | None = None,
-                 data_root: str | Path = '',
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        file: str | Path,
+        *,
+        points: str = 'points',
+        label: str | None = None,
+        names: str | None = None,
+        ids: str | None = None,
+        split: str | None = None,
+        split_value: bool | int | str | None = None,
+        parts: str | None = None,
+        part_offset: str | None = None,
+        offset: str | None = None,
+        min_per_class: int = 1,
+        subset_of_classes: str | Sequence[str] | None = None,
+        data_root: str | Path = '',
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         self.file = Path(data_root) / file
         self.keys = dict(
-            points=points, label=label, names=names, ids=ids, split=split,
-            parts=parts, part_offset=part_offset, offset=offset)
+            points=points,
+            label=label,
+            names=names,
+            ids=ids,
+            split=split,
+            parts=parts,
+            part_offset=part_offset,
+            offset=offset,
+        )
         self.split_value, self.min_per_class = split_value, min_per_class
         self.subset_of_classes = subset_of_classes
         super().__init__(data_root, pipeline=pipeline, **kwargs)
@@ -96,48 +106,47 @@ class NpzPoints(ArrayDataset):
             raise ValueError(
                 f'{self.file}: no shape is left with {self.keys["split"]} == '
                 f'{self.split_value!r}, min_per_class={self.min_per_class} '
-                f'and subset_of_classes={self.subset_of_classes!r}.')
+                f'and subset_of_classes={self.subset_of_classes!r}.'
+            )
         return [items[i] for i in np.flatnonzero(mine)]
 
     def _read(self) -> dict:
-        existing(self.file, 'NpzPoints reads its shapes from it',
-                 'Set file and data_root.')
+        existing(self.file, 'NpzPoints reads its shapes from it', 'Set file and data_root.')
         try:
             with np.load(self.file, allow_pickle=False) as stored:
                 present = list(stored)
-                arrays = {
-                    role: stored[key]
-                    for role, key in self.keys.items() if key in present
-                }
+                arrays = {role: stored[key] for role, key in self.keys.items() if key in present}
         except Exception as error:  # zip and header errors of many kinds
-            raise ValueError(f'{self.file}: cannot be read ({error}). The '
-                             'file seems truncated; get it again.') from error
+            raise ValueError(
+                f'{self.file}: cannot be read ({error}). The file seems truncated; get it again.'
+            ) from error
         for role, key in self.keys.items():
             if key is not None and role not in arrays:
-                raise ValueError(f"{self.file}: no array '{key}' ({role}), "
-                                 f'there are {present}.')
+                raise ValueError(f"{self.file}: no array '{key}' ({role}), there are {present}.")
         if 'offset' in arrays:
             cuts = arrays.pop('offset')[1:-1]
             for role in ('points', 'parts'):
                 if role in arrays:
                     arrays[role] = np.split(arrays[role], cuts)
         sizes = {
-            role: len(array) for role, array in arrays.items()
+            role: len(array)
+            for role, array in arrays.items()
             if role not in ('names', 'part_offset')
         }
         if len(set(sizes.values())) > 1:
-            raise ValueError(f'{self.file}: arrays of different length: '
-                             f'{sizes}. Check the names of the arrays.')
+            raise ValueError(
+                f'{self.file}: arrays of different length: {sizes}. Check the names of the arrays.'
+            )
         for k, parts in enumerate(arrays.get('parts', ())):
-            if np.shape(parts) != (len(arrays['points'][k]), ):
+            if np.shape(parts) != (len(arrays['points'][k]),):
                 raise ValueError(
                     f'{self.file}: shape {k} has {len(arrays["points"][k])} '
                     f'points and part labels of shape {np.shape(parts)}: '
-                    f"'{self.keys['parts']}' must hold one for each point.")
+                    f"'{self.keys['parts']}' must hold one for each point."
+                )
         return arrays
 
-    def _label(self, arrays: dict, mine: np.ndarray,
-               items: list) -> np.ndarray:
+    def _label(self, arrays: dict, mine: np.ndarray, items: list) -> np.ndarray:
         """Label the items; which shapes are of a class that is kept."""
         label, names = arrays['label'], arrays.get('names')
         if names is None:
@@ -163,7 +172,7 @@ class NpzPoints(ArrayDataset):
         if self.parts is not None:
             offset = self._part_offset(arrays, len(names))
             table = {
-                str(names[k]): self._parts_of(label == k, offset[k:k + 2], k)
+                str(names[k]): self._parts_of(label == k, offset[k : k + 2], k)
                 for k in np.flatnonzero(keep)
             }
             self._metainfo.setdefault('parts', table)
@@ -178,11 +187,11 @@ class NpzPoints(ArrayDataset):
             raise ValueError(
                 f"{self.file}: '{self.keys['part_offset']}' must hold the "
                 f'first part label of each of {classes} classes and the end, '
-                f'rising, got {offset}.')
+                f'rising, got {offset}.'
+            )
         return offset
 
-    def _parts_of(self, mine: np.ndarray, ends: list[int],
-                  k: int) -> tuple[int, ...]:
+    def _parts_of(self, mine: np.ndarray, ends: list[int], k: int) -> tuple[int, ...]:
         """Part labels of class ``k``, whose shapes are ``mine`` (S,) bool."""
         rows = [np.unique(self.parts[i]) for i in np.flatnonzero(mine)]
         seen = np.unique(np.concatenate(rows))

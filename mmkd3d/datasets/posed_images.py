@@ -1,4 +1,5 @@
 """Reading posed frames of a scan; the layout is in ``scannet_layout``."""
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,15 +17,17 @@ def read_cameras(folder: Path) -> tuple[np.ndarray, np.ndarray, dict]:
     Raises:
         FileNotFoundError: No ``cameras.npz``.
     """
-    path = existing(folder / CAMERAS, 'it holds the poses of the frames',
-                    'Write it, or remove the folder.')
+    path = existing(
+        folder / CAMERAS, 'it holds the poses of the frames', 'Write it, or remove the folder.'
+    )
     with np.load(path) as cameras:
         intrinsics = {k: cameras[k] for k in cameras if k.startswith('K_')}
         return cameras['frame'], cameras['cam2world'], intrinsics
 
 
-def read_image(path: Path, intrinsics: Mapping[str, np.ndarray],
-               size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def read_image(
+    path: Path, intrinsics: Mapping[str, np.ndarray], size: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """An image, resized, with its intrinsics.
 
     Args:
@@ -46,7 +49,8 @@ def read_image(path: Path, intrinsics: Mapping[str, np.ndarray],
         raise ValueError(
             f'{path} has {columns}x{rows} pixels, but {CAMERAS} beside it has '
             f'no {key}, only {sorted(intrinsics)}. Add the intrinsics for '
-            'images of this size.')
+            'images of this size.'
+        )
     height, width = size
     # pixel u covers u - 0.5 to u + 0.5, so that -0.5 stays where it is
     x, y = width / columns, height / rows
@@ -68,8 +72,9 @@ def read_depth(path: Path) -> np.ndarray | None:
         return None
     depth = np.asarray(_open(path))
     if depth.ndim != 2:
-        raise ValueError(f'{path}: expected a depth image of one channel, got '
-                         f'shape {depth.shape}. Get it again.')
+        raise ValueError(
+            f'{path}: expected a depth image of one channel, got shape {depth.shape}. Get it again.'
+        )
     return depth.astype(np.float32) / 1000 if depth.any() else None
 
 
@@ -80,8 +85,10 @@ def _open(path: Path) -> Image.Image:
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path} is missing, but {CAMERAS} beside it lists the frame. Get '
-            'it, or take the frame out of the list.') from None
+            'it, or take the frame out of the list.'
+        ) from None
     except Exception as error:  # decoders raise many kinds
-        raise ValueError(f'{path}: cannot be decoded as an image ({error}). '
-                         'Get it again.') from error
+        raise ValueError(
+            f'{path}: cannot be decoded as an image ({error}). Get it again.'
+        ) from error
     return image

@@ -3,13 +3,13 @@
 Columns are x, y, z and then what the file holds, in the file's order.
 Surfaces (off, obj, stl, glb and ply with faces) are sampled by area.
 """
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mmkd3d.datasets.checks import check_points, existing
-
 
 # What the array of a cloud is called, in npz and h5 files.
 CLOUD_NAMES = ('points', 'data', 'xyz', 'pcd')
@@ -29,7 +29,8 @@ def _only_cloud(arrays: dict, path: Path) -> np.ndarray:
         raise ValueError(
             f"{path}: expected an array 'points', got "
             f'{ {k: v.shape for k, v in arrays.items()} }. Rename the one '
-            'that holds the cloud.')
+            'that holds the cloud.'
+        )
     return np.asarray(arrays[clouds[0]])
 
 
@@ -70,10 +71,8 @@ def _read_text(path: Path, **_) -> np.ndarray:
         return np.zeros((0, 3))
     delimiter = ',' if ',' in first else None
     return np.loadtxt(
-        path,
-        delimiter=delimiter,
-        skiprows=int(_is_header(first, delimiter)),
-        ndmin=2)
+        path, delimiter=delimiter, skiprows=int(_is_header(first, delimiter)), ndmin=2
+    )
 
 
 def _read_bin(path: Path, *, load_dim: int | None, **_) -> np.ndarray:
@@ -82,7 +81,8 @@ def _read_bin(path: Path, *, load_dim: int | None, **_) -> np.ndarray:
         raise ValueError(
             f'{path}: {len(values)} float32 values in rows of load_dim='
             f'{load_dim}. Set load_dim to the columns of the file (6 for '
-            'ScanNet in mmdet3d, 4 for KITTI).')
+            'ScanNet in mmdet3d, 4 for KITTI).'
+        )
     return values.reshape(-1, load_dim)
 
 
@@ -90,16 +90,15 @@ def _read_pcd(path: Path, **_) -> np.ndarray:
     try:
         from pypcd4 import PointCloud
     except ImportError as error:
-        raise ImportError(
-            f'{path} needs pypcd4: pip install pypcd4') from error
+        raise ImportError(f'{path} needs pypcd4: pip install pypcd4') from error
     cloud = PointCloud.from_path(path)
     others = [f for f in cloud.fields if f not in ('x', 'y', 'z')]
     return cloud.numpy(('x', 'y', 'z', *others))
 
 
-def _read_mesh(path: Path, *, num_mesh_points: int, seed: int,
-               dense_vertices: bool, **_):
+def _read_mesh(path: Path, *, num_mesh_points: int, seed: int, dense_vertices: bool, **_):
     import trimesh
+
     mesh = trimesh.load(path, force='mesh', process=False)
     dense = dense_vertices and len(mesh.vertices) >= num_mesh_points
     if dense or not len(getattr(mesh, 'faces', ())):
@@ -108,17 +107,17 @@ def _read_mesh(path: Path, *, num_mesh_points: int, seed: int,
     return np.asarray(points)
 
 
-def _read_ply(path: Path, *, num_mesh_points: int, dense_vertices: bool,
-              **options) -> np.ndarray:
+def _read_ply(path: Path, *, num_mesh_points: int, dense_vertices: bool, **options) -> np.ndarray:
     from plyfile import PlyData
+
     elements = {e.name: e for e in PlyData.read(path).elements}
     vertex = elements['vertex']
     dense = dense_vertices and vertex.count >= num_mesh_points
     if not dense and 'face' in elements and elements['face'].count:
-        return _read_mesh(path, num_mesh_points=num_mesh_points,
-                          dense_vertices=False, **options)
-    names = [p.name for p in vertex.properties if hasattr(p, 'val_dtype')
-             and not hasattr(p, 'len_dtype')]
+        return _read_mesh(path, num_mesh_points=num_mesh_points, dense_vertices=False, **options)
+    names = [
+        p.name for p in vertex.properties if hasattr(p, 'val_dtype') and not hasattr(p, 'len_dtype')
+    ]
     names = ['x', 'y', 'z'] + [n for n in names if n not in ('x', 'y', 'z')]
     return np.stack([vertex[n].astype(np.float64) for n in names], axis=1)
 
@@ -142,11 +141,13 @@ READERS: dict[str, Callable] = {
 }
 
 
-def select_channels(points: np.ndarray,
-                    channels: int | Sequence[int] | None,
-                    source: str | Path,
-                    *,
-                    missing: str = 'error') -> np.ndarray:
+def select_channels(
+    points: np.ndarray,
+    channels: int | Sequence[int] | None,
+    source: str | Path,
+    *,
+    missing: str = 'error',
+) -> np.ndarray:
     """Choose columns of a cloud.
 
     Args:
@@ -172,19 +173,22 @@ def select_channels(points: np.ndarray,
             raise ValueError(
                 f'{source}: column {max(wanted)} was asked for, but there are '
                 f'{points.shape[1]} columns. Set channels=3, or '
-                "missing='zero' to fill what is missing with zeros.")
+                "missing='zero' to fill what is missing with zeros."
+            )
         points = np.pad(points, ((0, 0), (0, lack)))
     return points[:, list(wanted)]
 
 
-def read_points(path: str | Path,
-                channels: int | Sequence[int] | None = None,
-                *,
-                load_dim: int | None = None,
-                num_mesh_points: int = 8192,
-                dense_vertices: bool = False,
-                seed: int = 0,
-                missing: str = 'error') -> np.ndarray:
+def read_points(
+    path: str | Path,
+    channels: int | Sequence[int] | None = None,
+    *,
+    load_dim: int | None = None,
+    num_mesh_points: int = 8192,
+    dense_vertices: bool = False,
+    seed: int = 0,
+    missing: str = 'error',
+) -> np.ndarray:
     """Read a point cloud, or sample the surface of a mesh.
 
     Args:
@@ -206,19 +210,22 @@ def read_points(path: str | Path,
             infinite value, or too few columns; all name the file.
         ImportError: The format needs a package that is not installed.
     """
-    path = existing(path, 'a point cloud was to be read from it',
-                    'Check data_root and the list of files.')
+    path = existing(
+        path, 'a point cloud was to be read from it', 'Check data_root and the list of files.'
+    )
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f'{path}: unknown format, expected one of '
-                         f'{" ".join(READERS)}. Convert the file.')
+        raise ValueError(
+            f'{path}: unknown format, expected one of {" ".join(READERS)}. Convert the file.'
+        )
     try:
         points = reader(
             path,
             load_dim=load_dim,
             num_mesh_points=num_mesh_points,
             dense_vertices=dense_vertices,
-            seed=seed)
+            seed=seed,
+        )
     except ImportError:
         raise
     except Exception as error:  # each format has its own errors
@@ -257,6 +264,7 @@ def read_labelled_h5(path: Path, hint: str) -> tuple[np.ndarray, np.ndarray]:
             f'The file is truncated or another one; get it again. {hint}'
         ) from error
     if len(clouds) != len(labels):
-        raise ValueError(f'{path}: {len(clouds)} clouds, {len(labels)} labels.'
-                         f' Get the file again. {hint}')
+        raise ValueError(
+            f'{path}: {len(clouds)} clouds, {len(labels)} labels. Get the file again. {hint}'
+        )
     return clouds, labels

@@ -1,4 +1,5 @@
 """Pickles of published data sets, read without running what they contain."""
+
 import pickle
 from pathlib import Path
 
@@ -11,23 +12,37 @@ _ALLOWED = {
     ('numpy', 'dtype'),
     ('_codecs', 'encode'),
     ('collections', 'OrderedDict'),
-    *((f'{core}.multiarray', name) for core in _NUMPY_CORE
-      for name in ('_reconstruct', 'scalar')),
+    *((f'{core}.multiarray', name) for core in _NUMPY_CORE for name in ('_reconstruct', 'scalar')),
     *((f'{core}.numeric', '_frombuffer') for core in _NUMPY_CORE),
-    *((module, name) for module in ('builtins', '__builtin__')
-      for name in ('list', 'tuple', 'dict', 'set', 'frozenset', 'int', 'float',
-                   'complex', 'str', 'bytes', 'bytearray', 'bool', 'slice')),
+    *(
+        (module, name)
+        for module in ('builtins', '__builtin__')
+        for name in (
+            'list',
+            'tuple',
+            'dict',
+            'set',
+            'frozenset',
+            'int',
+            'float',
+            'complex',
+            'str',
+            'bytes',
+            'bytearray',
+            'bool',
+            'slice',
+        )
+    ),
 }
 
 
 class _Unpickler(pickle.Unpickler):
-
     def find_class(self, module: str, name: str):
         """Only what is allowed; everything else stops the reading."""
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(
-                f'it contains {module}.{name}; only numpy arrays and plain '
-                'containers are accepted')
+                f'it contains {module}.{name}; only numpy arrays and plain containers are accepted'
+            )
         return super().find_class(module, name)
 
 

@@ -1,22 +1,39 @@
 """mmdetection3d's ScanNet folder: what is in it, and writing one.
 
-    points/SCENE.bin            float32 (N, 6): xyz in metres (raw frame), rgb
-    semantic_mask/SCENE.bin     int64 (N,): nyu40 ids
-    instance_mask/SCENE.bin     int64 (N,): 0 = none
-    scannet_infos_{train,val}.pkl       info format 1.1
-    seg_info/{train,val}_{resampled_scene_idxs,label_weight}.npy
-    posed_images/SCENE/         NNNNN.jpg, NNNNN.png (depth, mm), cameras.npz
+points/SCENE.bin            float32 (N, 6): xyz in metres (raw frame), rgb
+semantic_mask/SCENE.bin     int64 (N,): nyu40 ids
+instance_mask/SCENE.bin     int64 (N,): 0 = none
+scannet_infos_{train,val}.pkl       info format 1.1
+seg_info/{train,val}_{resampled_scene_idxs,label_weight}.npy
+posed_images/SCENE/         NNNNN.jpg, NNNNN.png (depth, mm), cameras.npz
 """
+
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-CLASSES = ('cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window',
-           'bookshelf', 'picture', 'counter', 'desk', 'curtain',
-           'refrigerator', 'showercurtrain', 'toilet', 'sink', 'bathtub',
-           'garbagebin')
+CLASSES = (
+    'cabinet',
+    'bed',
+    'chair',
+    'sofa',
+    'table',
+    'door',
+    'window',
+    'bookshelf',
+    'picture',
+    'counter',
+    'desk',
+    'curtain',
+    'refrigerator',
+    'showercurtrain',
+    'toilet',
+    'sink',
+    'bathtub',
+    'garbagebin',
+)
 CLASS_IDS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 SEG_IDS = (1, 2) + CLASS_IDS
 FOLDERS = ('points', 'semantic_mask', 'instance_mask', 'seg_info')
@@ -28,8 +45,7 @@ def align(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def tight_boxes(points: np.ndarray, semantics: np.ndarray,
-                instances: np.ndarray) -> list[dict]:
+def tight_boxes(points: np.ndarray, semantics: np.ndarray, instances: np.ndarray) -> list[dict]:
     """The boxes of the detection classes, tight around their points.
 
     Args:
@@ -53,9 +69,14 @@ def tight_boxes(points: np.ndarray, semantics: np.ndarray,
     return found
 
 
-def write_scene(out: Path, name: str, points: np.ndarray,
-                semantics: np.ndarray, instances: np.ndarray,
-                matrix: np.ndarray) -> dict:
+def write_scene(
+    out: Path,
+    name: str,
+    points: np.ndarray,
+    semantics: np.ndarray,
+    instances: np.ndarray,
+    matrix: np.ndarray,
+) -> dict:
     """Write the arrays of a scene.
 
     Args:
@@ -80,15 +101,15 @@ def write_scene(out: Path, name: str, points: np.ndarray,
         pts_semantic_mask_path=file,
         pts_instance_mask_path=file,
         instances=tight_boxes(aligned, semantics, instances),
-        axis_align_matrix=matrix.tolist())
+        axis_align_matrix=matrix.tolist(),
+    )
 
 
 def write_infos(out: Path, split: str, infos: Sequence[dict]) -> None:
     """Write ``scannet_infos_SPLIT.pkl``."""
     metainfo = dict(
-        categories={n: i for i, n in enumerate(CLASSES)},
-        dataset='scannet',
-        info_version='1.1')
+        categories={n: i for i, n in enumerate(CLASSES)}, dataset='scannet', info_version='1.1'
+    )
     with open(out / f'scannet_infos_{split}.pkl', 'wb') as file:
         pickle.dump(dict(metainfo=metainfo, data_list=list(infos)), file)
 
@@ -103,8 +124,10 @@ def write_seg_info(out: Path, split: str, counts: np.ndarray) -> None:
     """
     share = counts.sum(0) / max(counts.sum(), 1)
     times = np.maximum(1, np.round(counts.sum(1) / POINTS_PER_PATCH))
-    np.save(out / 'seg_info' / f'{split}_label_weight.npy',
-            (1 / np.log(1.2 + share)).astype(np.float32))
-    np.save(out / 'seg_info' / f'{split}_resampled_scene_idxs.npy',
-            np.repeat(np.arange(len(counts)),
-                      times.astype(int)).astype(np.int32))
+    np.save(
+        out / 'seg_info' / f'{split}_label_weight.npy', (1 / np.log(1.2 + share)).astype(np.float32)
+    )
+    np.save(
+        out / 'seg_info' / f'{split}_resampled_scene_idxs.npy',
+        np.repeat(np.arange(len(counts)), times.astype(int)).astype(np.int32),
+    )

@@ -1,4 +1,5 @@
 """ScanObjectNN: 15 classes of objects cut from real scans, 2,048 points."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from mmkd3d.registry import DATASETS
 FILES = dict(
     obj_bg='main_split/{}_objectdataset.h5',
     obj_only='main_split_nobg/{}_objectdataset.h5',
-    pb_t50_rs='main_split/{}_objectdataset_augmentedrot_scale75.h5')
+    pb_t50_rs='main_split/{}_objectdataset_augmentedrot_scale75.h5',
+)
 
 
 @DATASETS.register_module()
@@ -41,16 +43,17 @@ class ScanObjectNN(ArrayDataset):
 
     METAINFO = dict(up_axis='y', num_points=2048)
 
-    def __init__(self,
-                 data_root: str | Path,
-                 *,
-                 variant: str = 'pb_t50_rs',
-                 split: str = 'train',
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str | Path,
+        *,
+        variant: str = 'pb_t50_rs',
+        split: str = 'train',
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         if variant not in FILES:
-            raise ValueError(f'ScanObjectNN: variant is one of {tuple(FILES)}'
-                             f', got {variant!r}.')
+            raise ValueError(f'ScanObjectNN: variant is one of {tuple(FILES)}, got {variant!r}.')
         self.variant, self.split = variant, split
         self.names = tuple(read_meta('scanobjectnn'))
         super().__init__(data_root, pipeline=pipeline, **kwargs)
@@ -58,14 +61,14 @@ class ScanObjectNN(ArrayDataset):
 
     def load_data_list(self) -> list[dict]:
         """One item per shape; the clouds are held in memory."""
-        root, hint = Path(self.data_root), verify_hint('scanobjectnn',
-                                                       self.data_root)
-        file = FILES[self.variant].format(
-            dict(train='training').get(self.split, self.split))
+        root, hint = Path(self.data_root), verify_hint('scanobjectnn', self.data_root)
+        file = FILES[self.variant].format(dict(train='training').get(self.split, self.split))
         inner = root / 'h5_files'
-        path = existing((inner if inner.is_dir() else root) / file,
-                        f'it holds the {self.split} shapes of {self.variant}',
-                        hint)
+        path = existing(
+            (inner if inner.is_dir() else root) / file,
+            f'it holds the {self.split} shapes of {self.variant}',
+            hint,
+        )
         self.clouds, labels = read_labelled_h5(path, hint)
         labels = check_labels(labels, len(self.names), path)
         return [
@@ -73,5 +76,7 @@ class ScanObjectNN(ArrayDataset):
                 cloud=i,
                 sample_id=f'{self.variant}_{self.split}_{i:05d}',
                 gt_label=int(k),
-                category=self.names[k]) for i, k in enumerate(labels)
+                category=self.names[k],
+            )
+            for i, k in enumerate(labels)
         ]

@@ -1,4 +1,5 @@
 """ShapeNet-55: 52,470 shapes of 55 categories, 8,192 points each."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -36,13 +37,15 @@ class ShapeNet55(PointDataset):
 
     METAINFO = dict(up_axis='y')
 
-    def __init__(self,
-                 data_root: str | Path,
-                 *,
-                 split: str = 'train',
-                 whole: bool = False,
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str | Path,
+        *,
+        split: str = 'train',
+        whole: bool = False,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         self.split, self.whole = split, whole
         self.names = read_meta('shapenet55')
         super().__init__(data_root, pipeline=pipeline, **kwargs)
@@ -50,11 +53,9 @@ class ShapeNet55(PointDataset):
 
     def load_data_list(self) -> list[dict]:
         """One item per listed file; files are opened by ``LoadPoints``."""
-        root, hint = Path(self.data_root), verify_hint('shapenet55',
-                                                       self.data_root)
-        points = existing(root / 'shapenet_pc',
-                          'it holds the points of ShapeNet-55', hint)
-        splits = ('train', 'test') if self.whole else (self.split, )
+        root, hint = Path(self.data_root), verify_hint('shapenet55', self.data_root)
+        points = existing(root / 'shapenet_pc', 'it holds the points of ShapeNet-55', hint)
+        splits = ('train', 'test') if self.whole else (self.split,)
         lists = [root / 'ShapeNet-55' / f'{s}.txt' for s in splits]
         if self.whole and not any(p.exists() for p in lists):
             files = sorted(p.name for p in points.glob('*.npy'))
@@ -62,12 +63,15 @@ class ShapeNet55(PointDataset):
         items = []
         for path in lists:
             existing(
-                path, 'it lists the split (41,952 lines for train, 10,518 for '
-                'test)', 'Copy it from data/ShapeNet55-34/ShapeNet-55 of the '
-                f'Point-BERT repository, or set whole=True. {hint}')
+                path,
+                'it lists the split (41,952 lines for train, 10,518 for test)',
+                'Copy it from data/ShapeNet55-34/ShapeNet-55 of the '
+                f'Point-BERT repository, or set whole=True. {hint}',
+            )
             items += [
                 self._item(points, line.strip(), path)
-                for line in path.read_text().splitlines() if line.strip()
+                for line in path.read_text().splitlines()
+                if line.strip()
             ]
         return items
 
@@ -76,9 +80,11 @@ class ShapeNet55(PointDataset):
         if synset not in self.names or not model.endswith('.npy'):
             raise ValueError(
                 f'{source}: {name!r} is not SYNSET-MODEL.npy with one of the '
-                '55 synsets. The list or the folder is not the published one.')
+                '55 synsets. The list or the folder is not the published one.'
+            )
         return dict(
             path=str(folder / name),
             sample_id=name.removesuffix('.npy'),
             gt_label=tuple(self.names).index(synset),
-            category=self.names[synset])
+            category=self.names[synset],
+        )

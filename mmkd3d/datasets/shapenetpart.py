@@ -1,4 +1,5 @@
 """ShapeNetPart: 16 categories with 50 parts, a label for each point."""
+
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,36 +42,36 @@ class ShapeNetPart(PointDataset):
 
     METAINFO = dict(up_axis='y')
 
-    def __init__(self,
-                 data_root: str | Path,
-                 *,
-                 split: str = 'trainval',
-                 categories: Sequence[str] | None = None,
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        data_root: str | Path,
+        *,
+        split: str = 'trainval',
+        categories: Sequence[str] | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         self.table = read_meta('shapenetpart')
         unknown = set(categories or ()) - set(self.table)
         if split not in ('train', 'val', 'test', 'trainval') or unknown:
             raise ValueError(
                 f'ShapeNetPart got split={split!r}, categories={categories}; '
                 "expected 'train', 'val', 'test' or 'trainval', and some of "
-                f'{tuple(self.table)}.')
+                f'{tuple(self.table)}.'
+            )
         self.split, self.categories = split, categories
         super().__init__(data_root, pipeline=pipeline, **kwargs)
         self._metainfo.setdefault('classes', tuple(self.table))
-        self._metainfo['parts'] = {
-            name: tuple(row['parts']) for name, row in self.table.items()
-        }
+        self._metainfo['parts'] = {name: tuple(row['parts']) for name, row in self.table.items()}
         self._metainfo['part_names'] = tuple(
-            f'{name} {k}' for name, row in self.table.items()
-            for k, _ in enumerate(row['parts']))
+            f'{name} {k}' for name, row in self.table.items() for k, _ in enumerate(row['parts'])
+        )
 
     def load_data_list(self) -> list[dict]:
         """One item per listed file; files are opened by ``LoadPoints``."""
         root = Path(self.data_root)
         root = root / FOLDER if (root / FOLDER).is_dir() else root
-        splits = ('train', 'val') if self.split == 'trainval' else (
-            self.split, )
+        splits = ('train', 'val') if self.split == 'trainval' else (self.split,)
         by_synset = {row['synset']: n for n, row in self.table.items()}
         items = []
         for split in splits:
@@ -85,18 +86,20 @@ class ShapeNetPart(PointDataset):
         hint = verify_hint('shapenetpart', self.data_root)
         path = existing(
             root / 'train_test_split' / f'shuffled_{split}_file_list.json',
-            f'it lists the {split} shapes', hint)
+            f'it lists the {split} shapes',
+            hint,
+        )
         try:
             entries = json.loads(path.read_text())
         except json.JSONDecodeError as error:
-            raise ValueError(f'{path}: not a json list ({error}). Get it '
-                             f'again. {hint}') from error
+            raise ValueError(f'{path}: not a json list ({error}). Get it again. {hint}') from error
         known = {row['synset'] for row in self.table.values()}
         for entry in entries:
             if entry.count('/') < 1 or entry.split('/')[-2] not in known:
                 raise ValueError(
                     f'{path}: {entry!r} is not .../SYNSET/MODEL with one of '
-                    f'the 16 synsets. Get the list again. {hint}')
+                    f'the 16 synsets. Get the list again. {hint}'
+                )
         return entries
 
     def _item(self, root: Path, synset: str, model: str, name: str) -> dict:
@@ -105,4 +108,5 @@ class ShapeNetPart(PointDataset):
             sample_id=f'{synset}/{model}',
             gt_label=tuple(self.table).index(name),
             category=name,
-            part_ids=tuple(self.table[name]['parts']))
+            part_ids=tuple(self.table[name]['parts']),
+        )

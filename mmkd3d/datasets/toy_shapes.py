@@ -1,4 +1,5 @@
 """ToyShapes: everyday objects made from a seed, for runs without downloads."""
+
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -47,28 +48,33 @@ class ToyShapes(PointDataset):
 
     METAINFO = dict(up_axis='y')
 
-    def __init__(self,
-                 split: str = 'train',
-                 num_samples: int = 1000,
-                 *,
-                 num_points: int = 1024,
-                 seed: int = 0,
-                 categories: Sequence[str] | None = None,
-                 features: Sequence[str] = (),
-                 views: int = 0,
-                 view_size: int = 64,
-                 noise: float = 0.015,
-                 cache: bool = True,
-                 pipeline: Sequence[dict | Callable] = (),
-                 **kwargs):
+    def __init__(
+        self,
+        split: str = 'train',
+        num_samples: int = 1000,
+        *,
+        num_points: int = 1024,
+        seed: int = 0,
+        categories: Sequence[str] | None = None,
+        features: Sequence[str] = (),
+        views: int = 0,
+        view_size: int = 64,
+        noise: float = 0.015,
+        cache: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
         categories = tuple(categories or CATEGORIES)
-        for got, known, what in (((split, ), SPLITS, 'split'),
-                                 (categories, CATEGORIES, 'category'),
-                                 (features, ('normal', 'color'), 'feature')):
+        for got, known, what in (
+            ((split,), SPLITS, 'split'),
+            (categories, CATEGORIES, 'category'),
+            (features, ('normal', 'color'), 'feature'),
+        ):
             unknown = set(got) - set(known)
             if unknown:
-                raise ValueError(f'ToyShapes: unknown {what} {sorted(unknown)}'
-                                 f', expected some of {tuple(known)}.')
+                raise ValueError(
+                    f'ToyShapes: unknown {what} {sorted(unknown)}, expected some of {tuple(known)}.'
+                )
         self.split, self.num_samples = split, num_samples
         self.num_points, self.seed = num_points, seed
         self.features, self.noise = tuple(features), noise
@@ -79,7 +85,8 @@ class ToyShapes(PointDataset):
         self._metainfo.update(
             classes=categories,
             parts={name: self.part_ids[name] for name in categories},
-            part_names=part_names)
+            part_names=part_names,
+        )
         self.categories = categories
 
     def load_data_list(self) -> list[dict]:
@@ -100,8 +107,7 @@ class ToyShapes(PointDataset):
                 self._cache[index] = self._make(index)
             made = {k: np.copy(v) for k, v in self._cache[index].items()}
         label = index % len(self.categories)
-        return info | made | dict(
-            gt_label=label, category=self.categories[label])
+        return info | made | dict(gt_label=label, category=self.categories[label])
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """The label, without making the shape."""
@@ -110,12 +116,10 @@ class ToyShapes(PointDataset):
 
     def _make(self, index: int) -> dict:
         name = self.categories[index % len(self.categories)]
-        rng = np.random.Generator(
-            np.random.PCG64([self.seed, SPLITS.index(self.split), index]))
+        rng = np.random.Generator(np.random.PCG64([self.seed, SPLITS.index(self.split), index]))
         category = CATEGORIES[name]
         solids = category.build(rng)
-        points, normals, owner = Surface(solids).draw(
-            self.num_points, rng)
+        points, normals, owner = Surface(solids).draw(self.num_points, rng)
         parts = np.array([category.parts.index(s.part) for s in solids])[owner]
         points, normals = _pose(points, normals, rng)
         points = points + rng.normal(0, self.noise, points.shape)
@@ -127,31 +131,33 @@ class ToyShapes(PointDataset):
             columns.append(_paint(parts, len(category.parts), rng))
         made = dict(
             points=np.concatenate(columns, axis=1).astype(np.float32),
-            gt_parts=parts + self.part_ids[name][0])
+            gt_parts=parts + self.part_ids[name][0],
+        )
         if self.views:
-            made['views'] = depth_views(
-                made['points'][:, :3], self.views, self.view_size)
+            made['views'] = depth_views(made['points'][:, :3], self.views, self.view_size)
         return made
 
 
 def _pose(points: np.ndarray, normals: np.ndarray, rng) -> tuple:
     """Stretch, turn and tilt; the mean goes to 0 and the radius to 1."""
-    stretch = np.diag(np.exp(rng.uniform(-.45, .45, 3)))
+    stretch = np.diag(np.exp(rng.uniform(-0.45, 0.45, 3)))
     turn = rotation(rng.uniform(0, 2 * np.pi))
     for axis in 'xz':
-        turn = rotation(rng.normal(0, .12), axis) @ turn
+        turn = rotation(rng.normal(0, 0.12), axis) @ turn
     matrix = turn @ stretch
     points = points @ matrix.T
     normals = normals @ np.linalg.inv(matrix)
     points = points - points.mean(0)
-    return (points / np.linalg.norm(points, axis=1).max(),
-            normals / np.linalg.norm(normals, axis=1, keepdims=True))
+    return (
+        points / np.linalg.norm(points, axis=1).max(),
+        normals / np.linalg.norm(normals, axis=1, keepdims=True),
+    )
 
 
 def _paint(parts: np.ndarray, num_parts: int, rng) -> np.ndarray:
     """One random colour per part, with grain."""
-    color = rng.uniform(.1, .9, (num_parts, 3))[parts]
-    return np.clip(color + rng.normal(0, .04, color.shape), 0, 1)
+    color = rng.uniform(0.1, 0.9, (num_parts, 3))[parts]
+    return np.clip(color + rng.normal(0, 0.04, color.shape), 0, 1)
 
 
 def depth_views(points: np.ndarray, num_views: int, size: int) -> np.ndarray:
@@ -167,8 +173,7 @@ def depth_views(points: np.ndarray, num_views: int, size: int) -> np.ndarray:
     """
     cloud = torch.from_numpy(points)[None].expand(num_views, -1, -1)
     azimuth = torch.arange(num_views).double() * (2 * np.pi / num_views)
-    pixels = orthographic(
-        cloud, size, rotation=turntable(azimuth, .35), margin=1)
+    pixels = orthographic(cloud, size, rotation=turntable(azimuth, 0.35), margin=1)
     image = splat_depth(pixels.uv, pixels.depth, size, radius=1)
     # one scale of grey for all views of the shape
     return gray_depth(image[None], pixels.depth[None])[0].numpy()

@@ -1,4 +1,5 @@
 """Is the folder of a published data set complete? One check per data set."""
+
 import hashlib
 import json
 import os
@@ -8,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmkd3d.datasets import (modelnet, scannet_layout, scanobjectnn,
-                             shapenet55, shapenetpart)
+from mmkd3d.datasets import modelnet, scannet_layout, scanobjectnn, shapenet55, shapenetpart
 from mmkd3d.datasets.safe_pickle import load_pickle
 
 QUICK = dict(serialize_data=False)  # that is for the workers of a loader
@@ -39,8 +39,7 @@ class Report:
         for path in paths:
             folder, name = os.path.split(path)
             if folder not in present:
-                present[folder] = set(
-                    os.listdir(folder) if os.path.isdir(folder) else ())
+                present[folder] = set(os.listdir(folder) if os.path.isdir(folder) else ())
             missing += [] if name in present[folder] else [path]
             total += 1
         text = f'{what}: {total - len(missing):,} of {total:,} files'
@@ -65,17 +64,19 @@ def check_shapenet55(root: Path) -> Report:
     """Both lists, the points of all listed shapes, renderings if any."""
     report = Report()
     for split, expected in (('train', 41952), ('test', 10518)):
-        data = report.load(
-            split, shapenet55.ShapeNet55, root, split=split, **QUICK)
+        data = report.load(split, shapenet55.ShapeNet55, root, split=split, **QUICK)
         if data is not None:
             report.count(f'{split} shapes', len(data), expected)
-            report.files(f'points of {split}', 'pretraining reads them',
-                         _paths(data))
+            report.files(f'points of {split}', 'pretraining reads them', _paths(data))
             if (root / 'shapenet_images').is_dir():
                 report.files(
-                    f'renderings of {split}', 'ReCon reads them',
-                    (root / 'shapenet_images' / Path(p).with_suffix('.png').name
-                     for p in _paths(data)))
+                    f'renderings of {split}',
+                    'ReCon reads them',
+                    (
+                        root / 'shapenet_images' / Path(p).with_suffix('.png').name
+                        for p in _paths(data)
+                    ),
+                )
     return report
 
 
@@ -89,14 +90,13 @@ def check_modelnet40(root: Path) -> Report:
                 report.lines.append(f'none    {what} (optional)')
                 continue
             data = report.load(
-                what, modelnet.ModelNet40, root, num_classes=classes,
-                split=split, **QUICK)
+                what, modelnet.ModelNet40, root, num_classes=classes, split=split, **QUICK
+            )
             if data is None:
                 continue
             report.count(f'{what} shapes', len(data), expected)
             if not len(data.clouds):
-                report.files(f'points of {what}', 'classification reads them',
-                             _paths(data))
+                report.files(f'points of {what}', 'classification reads them', _paths(data))
     return report
 
 
@@ -109,8 +109,15 @@ def check_modelnet_fewshot(root: Path) -> Report:
                 what = f'{way} way {shot} shot fold {fold}'
                 for split, each in (('train', shot), ('test', 20)):
                     data = report.load(
-                        what, modelnet.ModelNetFewShot, root, way=way,
-                        shot=shot, fold=fold, split=split, **QUICK)
+                        what,
+                        modelnet.ModelNetFewShot,
+                        root,
+                        way=way,
+                        shot=shot,
+                        fold=fold,
+                        split=split,
+                        **QUICK,
+                    )
                     if data is None:
                         break
                     report.count(f'{what} {split}', len(data), way * each)
@@ -120,13 +127,17 @@ def check_modelnet_fewshot(root: Path) -> Report:
 def check_scanobjectnn(root: Path) -> Report:
     """Counts of the three variants."""
     report = Report()
-    sizes = dict(
-        obj_bg=(2309, 581), obj_only=(2309, 581), pb_t50_rs=(11416, 2882))
+    sizes = dict(obj_bg=(2309, 581), obj_only=(2309, 581), pb_t50_rs=(11416, 2882))
     for variant, counts in sizes.items():
         for split, expected in zip(('train', 'test'), counts):
             data = report.load(
-                f'{variant} {split}', scanobjectnn.ScanObjectNN, root,
-                variant=variant, split=split, **QUICK)
+                f'{variant} {split}',
+                scanobjectnn.ScanObjectNN,
+                root,
+                variant=variant,
+                split=split,
+                **QUICK,
+            )
             if data is not None:
                 report.count(f'{variant} {split}', len(data), expected)
     return report
@@ -136,12 +147,10 @@ def check_shapenetpart(root: Path) -> Report:
     """The three lists, and the points of all listed shapes."""
     report = Report()
     for split, expected in (('train', 12137), ('val', 1870), ('test', 2874)):
-        data = report.load(
-            split, shapenetpart.ShapeNetPart, root, split=split, **QUICK)
+        data = report.load(split, shapenetpart.ShapeNetPart, root, split=split, **QUICK)
         if data is not None:
             report.count(f'{split} shapes', len(data), expected)
-            report.files(f'points of {split}', 'part segmentation reads them',
-                         _paths(data))
+            report.files(f'points of {split}', 'part segmentation reads them', _paths(data))
     return report
 
 
@@ -155,45 +164,48 @@ def check_scannet(root: Path, *, partial: bool = False) -> Report:
     report = Report()
     for split, expected in (('train', 1201), ('val', 312)):
         content = report.load(
-            split, load_pickle, root / f'scannet_infos_{split}.pkl',
+            split,
+            load_pickle,
+            root / f'scannet_infos_{split}.pkl',
             'it lists the scenes and boxes',
-            'Run tools/create_data.py scannet of mmdetection3d.')
+            'Run tools/create_data.py scannet of mmdetection3d.',
+        )
         if content is None:
             continue
         infos = content['data_list']
-        report.count(f'{split} scenes', len(infos),
-                     len(infos) if partial else expected)
+        report.count(f'{split} scenes', len(infos), len(infos) if partial else expected)
         _check_scenes(report, root, split, infos)
-        report.files(f'{split} seg_info', 'semantic segmentation samples '
-                     'scenes by it',
-                     [root / 'seg_info' / f'{split}_{name}.npy' for name in
-                      ('resampled_scene_idxs', 'label_weight')])
+        report.files(
+            f'{split} seg_info',
+            'semantic segmentation samples scenes by it',
+            [
+                root / 'seg_info' / f'{split}_{name}.npy'
+                for name in ('resampled_scene_idxs', 'label_weight')
+            ],
+        )
     return report
 
 
 def _check_scenes(report: Report, root: Path, split: str, infos: list) -> None:
     names = [info['lidar_points']['lidar_path'] for info in infos]
-    for folder, purpose in (('points', 'every model reads them'),
-                            ('semantic_mask', 'labels of the points'),
-                            ('instance_mask', 'vote targets')):
-        report.files(f'{split} {folder}', purpose,
-                     [root / folder / os.path.basename(n) for n in names])
+    for folder, purpose in (
+        ('points', 'every model reads them'),
+        ('semantic_mask', 'labels of the points'),
+        ('instance_mask', 'vote targets'),
+    ):
+        report.files(
+            f'{split} {folder}', purpose, [root / folder / os.path.basename(n) for n in names]
+        )
     turned = sum(
-        not np.allclose(info.get('axis_align_matrix', np.eye(4)), np.eye(4))
-        for info in infos)
-    report.add(turned, f'{split} axis alignment: {turned} of {len(infos)} '
-               'scenes have a matrix')
-    labels = [
-        box['bbox_label_3d'] for info in infos for box in info['instances']
-    ]
-    counts = np.bincount(
-        np.array(labels, dtype=int), minlength=len(scannet_layout.CLASSES))
+        not np.allclose(info.get('axis_align_matrix', np.eye(4)), np.eye(4)) for info in infos
+    )
+    report.add(turned, f'{split} axis alignment: {turned} of {len(infos)} scenes have a matrix')
+    labels = [box['bbox_label_3d'] for info in infos for box in info['instances']]
+    counts = np.bincount(np.array(labels, dtype=int), minlength=len(scannet_layout.CLASSES))
     table = dict(zip(scannet_layout.CLASSES, counts.tolist()))
     digest = hashlib.sha256(json.dumps(table).encode()).hexdigest()[:12]
-    report.add(labels, f'{split} boxes: {len(labels):,}, hash of the class '
-               f'counts {digest}')
-    report.lines.append('        ' + ', '.join(f'{k} {v}'
-                                               for k, v in table.items()))
+    report.add(labels, f'{split} boxes: {len(labels):,}, hash of the class counts {digest}')
+    report.lines.append('        ' + ', '.join(f'{k} {v}' for k, v in table.items()))
 
 
 CHECKS: dict[str, Callable[..., Report]] = dict(
@@ -202,4 +214,5 @@ CHECKS: dict[str, Callable[..., Report]] = dict(
     modelnet_fewshot=check_modelnet_fewshot,
     scanobjectnn=check_scanobjectnn,
     shapenetpart=check_shapenetpart,
-    scannet=check_scannet)
+    scannet=check_scannet,
+)

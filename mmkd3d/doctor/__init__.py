@@ -3,6 +3,7 @@
 Imports nothing beyond the standard library before it looks, so that it works
 where torch or mmcv do not.
 """
+
 from .environment import Environment, inspect
 from .rules import Finding, diagnose
 

@@ -4,32 +4,35 @@
 
 Exits with 1 if something will not work, 0 otherwise.
 """
+
 import argparse
 import dataclasses
 import json
 import sys
 import textwrap
-from typing import Optional
 
 from . import diagnose, inspect
 from .environment import MODULES, Environment
 from .rules import Finding
 
 
-def main(argv: Optional[list[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m mmkd3d.doctor',
         description='Versions, operators, and known-bad combinations with '
-        'what repairs them. Exits with 1 if something will not work.')
-    parser.add_argument(
-        '--json', action='store_true', help='print one JSON object instead')
+        'what repairs them. Exits with 1 if something will not work.',
+    )
+    parser.add_argument('--json', action='store_true', help='print one JSON object instead')
     args = parser.parse_args(argv)
     env = inspect()
     findings = diagnose(env)
     if args.json:
-        print(json.dumps(dict(
-            dataclasses.asdict(env),
-            findings=[dataclasses.asdict(f) for f in findings]), indent=2))
+        print(
+            json.dumps(
+                dict(dataclasses.asdict(env), findings=[dataclasses.asdict(f) for f in findings]),
+                indent=2,
+            )
+        )
     else:
         print(report(env, findings))
     return int(any(finding.level == 'error' for finding in findings))
@@ -43,18 +46,16 @@ def report(env: Environment, findings: list[Finding]) -> str:
             lines.append(f'{name:24}-')
             continue
         error = env.failures.get(MODULES.get(name) or '')
-        lines.append(f'{name:24}{env.versions[name]}' +
-                     (f'   import fails: {error}' if error else ''))
+        lines.append(
+            f'{name:24}{env.versions[name]}' + (f'   import fails: {error}' if error else '')
+        )
     lines.append(f'{"GPU":24}{gpu_text(env)}')
     for source in dict.fromkeys(env.operators.values()):
-        names = ', '.join(
-            name for name, where in env.operators.items() if where == source)
+        names = ', '.join(name for name, where in env.operators.items() if where == source)
         lines.append(f"mmcv's operators from {source}:")
-        lines += textwrap.wrap(names, 78, initial_indent='    ',
-                               subsequent_indent='    ')
+        lines += textwrap.wrap(names, 78, initial_indent='    ', subsequent_indent='    ')
     for finding in findings:
-        lines += ['', f'[{finding.level}] {finding.symptom}',
-                  f'    -> {finding.repair}']
+        lines += ['', f'[{finding.level}] {finding.symptom}', f'    -> {finding.repair}']
     num_errors = sum(finding.level == 'error' for finding in findings)
     lines += ['', f'{num_errors} error(s).']
     return '\n'.join(lines)
@@ -63,8 +64,10 @@ def report(env: Environment, findings: list[Finding]) -> str:
 def gpu_text(env: Environment) -> str:
     if env.gpu is None:
         return 'none that torch sees; everything runs on the CPU'
-    return (f'{env.gpu}, capability {".".join(map(str, env.capability))}; '
-            f'torch is compiled for {" ".join(env.arch_list)}')
+    return (
+        f'{env.gpu}, capability {".".join(map(str, env.capability))}; '
+        f'torch is compiled for {" ".join(env.arch_list)}'
+    )
 
 
 if __name__ == '__main__':

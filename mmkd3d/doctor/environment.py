@@ -1,4 +1,5 @@
 """Gather the facts that the rules judge."""
+
 import contextlib
 import importlib
 import importlib.metadata
@@ -10,7 +11,6 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # Distribution -> the module whose import shows that it works. Order matters:
@@ -57,11 +57,12 @@ class Environment:
         has_mim: Whether ``mmkd3d/.mim`` is complete.
         has_startup: Whether the start-up file of mmkd3d has run.
     """
+
     versions: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     conflicts: list[str] = field(default_factory=list)
-    gpu: Optional[str] = None
-    capability: Optional[tuple[int, int]] = None
+    gpu: str | None = None
+    capability: tuple[int, int] | None = None
     arch_list: list[str] = field(default_factory=list)
     operators: dict[str, str] = field(default_factory=dict)
     has_compiled_ops: bool = False
@@ -77,8 +78,7 @@ def inspect() -> Environment:
     env.has_startup = 'mmkd3d_startup' in sys.modules
     env.failures = failing_imports(env.versions)
     env.conflicts = pip_conflicts()
-    env.has_pkg_resources = importlib.util.find_spec(
-        'pkg_resources') is not None
+    env.has_pkg_resources = importlib.util.find_spec('pkg_resources') is not None
     env.has_mim = (PACKAGE / '.mim' / 'model-index.yml').is_file()
     if 'torch' in sys.modules and 'torch' not in env.failures:
         inspect_torch(env)
@@ -94,6 +94,7 @@ def installed_versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
     if 'mmkd3d' not in found:
         from mmkd3d.version import __version__
+
         found['mmkd3d'] = f'{__version__} (checkout, not installed)'
     return found
 
@@ -102,12 +103,11 @@ def failing_imports(versions: dict[str, str]) -> dict[str, str]:
     """Import what is installed; broken packages raise all kinds of errors."""
     failures = {}
     modules = dict.fromkeys(
-        module for name, module in MODULES.items()
-        if module and name in versions)
+        module for name, module in MODULES.items() if module and name in versions
+    )
     for module in modules:
         try:
-            with warnings.catch_warnings(), contextlib.redirect_stderr(
-                    io.StringIO()):
+            with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
                 warnings.simplefilter('ignore')
                 importlib.import_module(module)
         except Exception as error:
@@ -121,16 +121,17 @@ def pip_conflicts() -> list[str]:
     done = subprocess.run(
         [sys.executable, '-m', 'pip', 'check', '--disable-pip-version-check'],
         capture_output=True,
-        text=True)
+        text=True,
+    )
     return done.stdout.splitlines() if done.returncode == 1 else []
 
 
 def inspect_torch(env: Environment) -> None:
     import torch
+
     safe_globals = getattr(torch.serialization, 'get_safe_globals', list)()
     env.reads_checkpoints = 'HistoryBuffer' in {
-        getattr(entry, '__name__', '')
-        for entry in safe_globals
+        getattr(entry, '__name__', '') for entry in safe_globals
     }
     if torch.cuda.is_available():
         env.gpu = torch.cuda.get_device_name(0)
@@ -143,13 +144,13 @@ def inspect_operators(env: Environment) -> None:
     try:
         from mmkd3d.ops.dispatch import mode
         from mmkd3d.ops.mmcv_kernels import KERNELS
+
         spec = importlib.util.find_spec('mmcv._ext')
         chosen = mode()
     except (ImportError, ValueError) as error:
         env.failures['mmkd3d.ops'] = f'{type(error).__name__}: {error}'
         return
-    env.has_compiled_ops = spec is not None and (
-        spec.origin != 'mmkd3d.ops.mmcv_ext')
+    env.has_compiled_ops = spec is not None and (spec.origin != 'mmkd3d.ops.mmcv_ext')
     ours = 'mmkd3d, in plain PyTorch'
     if not env.has_compiled_ops:
         source = 'nowhere (MMKD3D_OPS=mmcv)' if chosen == 'mmcv' else ours
@@ -157,6 +158,6 @@ def inspect_operators(env: Environment) -> None:
         source = {
             'auto': f'mmcv, compiled; {ours} where it has no kernel',
             'mmcv': 'mmcv, compiled (MMKD3D_OPS=mmcv)',
-            'torch': f'{ours} (MMKD3D_OPS=torch)'
+            'torch': f'{ours} (MMKD3D_OPS=torch)',
         }[chosen]
     env.operators = dict.fromkeys(sorted(KERNELS), source)

@@ -1,5 +1,6 @@
 """Accuracy of classification."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -25,12 +26,12 @@ class Accuracy(BaseMetric):
                 raise ValueError(
                     f'The label of {sample.get("sample_id", "a sample")} is '
                     f'{label}, the model tells {len(scores)} classes apart: '
-                    'give it num_classes, or class_names, of the data set.')
+                    'give it num_classes, or class_names, of the data set.'
+                )
             self.results.append((label, int(sample['pred_label'])))
 
     def compute_metrics(self, results: list) -> dict:
         label, pred = np.array(results).T
         correct = label == pred
         classes = [correct[label == c].mean() for c in np.unique(label)]
-        return dict(
-            overall=100 * correct.mean(), class_mean=100 * np.mean(classes))
+        return dict(overall=100 * correct.mean(), class_mean=100 * np.mean(classes))

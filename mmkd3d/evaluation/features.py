@@ -1,4 +1,5 @@
 """Features of a frozen student, extracted once."""
+
 import hashlib
 import io
 import json
@@ -25,12 +26,14 @@ AGAIN = 4  # shapes whose features are computed anew, to compare
 
 
 @torch.no_grad()
-def extract_features(model: nn.Module,
-                     dataset: Dataset,
-                     *,
-                     batch_size: int = 32,
-                     pooling: str = 'global',
-                     progress: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def extract_features(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    batch_size: int = 32,
+    pooling: str = 'global',
+    progress: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
     """Global features of a labelled data set.
 
     Args:
@@ -77,7 +80,8 @@ def label_of(sample) -> int:
         raise ValueError(
             f'{sample.get("sample_id", "A sample")} has no label: name the '
             'array of labels (label=...), or put shapes in one folder for '
-            'each class.')
+            'each class.'
+        )
     return int(sample.gt_label)
 
 
@@ -88,17 +92,20 @@ def check_finite(features: np.ndarray) -> None:
         raise ValueError(
             f'The features of {bad.sum()} of {len(bad)} shapes are NaN or '
             'infinite: the student has diverged. Take a checkpoint from '
-            'before that.')
+            'before that.'
+        )
 
 
-def cached_features(model: nn.Module,
-                    dataset: Dataset,
-                    folder: str | Path,
-                    *,
-                    config: str = '',
-                    data: str | None = None,
-                    batch_size: int = 32,
-                    pooling: str = 'global') -> tuple[np.ndarray, np.ndarray]:
+def cached_features(
+    model: nn.Module,
+    dataset: Dataset,
+    folder: str | Path,
+    *,
+    config: str = '',
+    data: str | None = None,
+    batch_size: int = 32,
+    pooling: str = 'global',
+) -> tuple[np.ndarray, np.ndarray]:
     """Features that are extracted only if ``folder`` does not have them.
 
     A file is named after what its features were made of: weights, config,
@@ -125,28 +132,28 @@ def cached_features(model: nn.Module,
         config=text_digest([config]),
         data=data or data_hash(dataset),
         pipeline=steps,
-        pooling=pooling)
+        pooling=pooling,
+    )
     text = json.dumps(identity)
     path = Path(folder) / f'{text_digest([text])}.npz'
     stored = read_features(path, text) if path.exists() else None
     if stored is not None:
         few = Subset(dataset, range(min(AGAIN, len(dataset))))
-        now, _ = extract_features(
-            model, few, pooling=pooling, progress=False)
-        then = stored[0][:len(now)]
+        now, _ = extract_features(model, few, pooling=pooling, progress=False)
+        then = stored[0][: len(now)]
         if np.allclose(now, then, rtol=1e-3, atol=1e-4 * np.abs(then).max()):
             print_log(f'Features are those of {path}', 'current')
             return stored
-        warn(f'{path} holds other features than those of now: the code has '
-             'changed, or the pipeline draws points. They are made anew.')
-    features, labels = extract_features(
-        model, dataset, batch_size=batch_size, pooling=pooling)
+        warn(
+            f'{path} holds other features than those of now: the code has '
+            'changed, or the pipeline draws points. They are made anew.'
+        )
+    features, labels = extract_features(model, dataset, batch_size=batch_size, pooling=pooling)
     store_features(path, features, labels, text)
     return features, labels
 
 
-def store_features(path: Path, features: np.ndarray, labels: np.ndarray,
-                   identity: str) -> None:
+def store_features(path: Path, features: np.ndarray, labels: np.ndarray, identity: str) -> None:
     """Write what :func:`read_features` reads, beside others who do so."""
     buffer = io.BytesIO()
     np.savez(buffer, features=features, labels=labels, identity=identity)
@@ -155,8 +162,7 @@ def store_features(path: Path, features: np.ndarray, labels: np.ndarray,
     os.replace(own, path)
 
 
-def read_features(path: Path,
-                  identity: str) -> tuple[np.ndarray, np.ndarray] | None:
+def read_features(path: Path, identity: str) -> tuple[np.ndarray, np.ndarray] | None:
     """What was stored; None, with a warning, if it is of no use."""
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -166,8 +172,7 @@ def read_features(path: Path,
         warn(f'{path} is damaged ({error}). Its features are made anew.')
         return None
     if found != identity or len(features) != len(labels):
-        warn(f'{path} holds the features of something else. They are made '
-             'anew.')
+        warn(f'{path} holds the features of something else. They are made anew.')
         return None
     return features, labels
 

@@ -1,4 +1,5 @@
 """Few-shot episodes on frozen features."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +14,19 @@ class Episode(NamedTuple):
         train: (way * shot,) into the training half.
         test: (way * queries,) into the test half.
     """
+
     train: np.ndarray
     test: np.ndarray
 
 
-def draw_episode(train_labels: np.ndarray, test_labels: np.ndarray, way: int,
-                 shot: int, queries: int,
-                 rng: np.random.Generator) -> Episode:
+def draw_episode(
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    way: int,
+    shot: int,
+    queries: int,
+    rng: np.random.Generator,
+) -> Episode:
     """Choose classes, and shapes of each, without replacement.
 
     Classes with too few shapes are never chosen.
@@ -40,34 +47,43 @@ def draw_episode(train_labels: np.ndarray, test_labels: np.ndarray, way: int,
         raise ValueError(
             'An episode has two classes at least and one shape at least to '
             f'learn from and to ask for, got {way} way, {shot} shot, '
-            f'{queries} queries.')
+            f'{queries} queries.'
+        )
     halves = ((train_labels, shot), (test_labels, queries))
     fitting = [
-        c for c in np.union1d(train_labels, test_labels)
+        c
+        for c in np.union1d(train_labels, test_labels)
         if all((labels == c).sum() >= count for labels, count in halves)
     ]
     if len(fitting) < way:
         raise ValueError(
             f'{way} classes are asked for, and {len(fitting)} have {shot} '
             f'training and {queries} test shapes. Ask for fewer classes, '
-            'shots or queries.')
+            'shots or queries.'
+        )
     chosen = rng.choice(fitting, way, replace=False)
-    return Episode(*(np.concatenate([
-        rng.choice(np.flatnonzero(labels == c), count, replace=False)
-        for c in chosen
-    ]) for labels, count in halves))
+    return Episode(
+        *(
+            np.concatenate(
+                [rng.choice(np.flatnonzero(labels == c), count, replace=False) for c in chosen]
+            )
+            for labels, count in halves
+        )
+    )
 
 
-def few_shot_accuracy(train: np.ndarray,
-                      train_labels: np.ndarray,
-                      test: np.ndarray,
-                      test_labels: np.ndarray,
-                      way: int,
-                      shot: int,
-                      *,
-                      folds: int = 10,
-                      queries: int = 20,
-                      seed: int = 0) -> tuple[float, float]:
+def few_shot_accuracy(
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
+    way: int,
+    shot: int,
+    *,
+    folds: int = 10,
+    queries: int = 20,
+    seed: int = 0,
+) -> tuple[float, float]:
     """Accuracy of a logistic regression in few-shot episodes.
 
     As the published protocol, WAY classes with SHOT training shapes and 20
@@ -98,10 +114,13 @@ def few_shot_accuracy(train: np.ndarray,
     scores = []
     for fold in range(folds):
         rng = np.random.default_rng((seed, fold))
-        chosen = draw_episode(train_labels, test_labels, way, shot, queries,
-                              rng)
-        episode = (train[chosen.train], train_labels[chosen.train],
-                   test[chosen.test], test_labels[chosen.test])
+        chosen = draw_episode(train_labels, test_labels, way, shot, queries, rng)
+        episode = (
+            train[chosen.train],
+            train_labels[chosen.train],
+            test[chosen.test],
+            test_labels[chosen.test],
+        )
         check_halves(*episode)
         probe = fit_few(*episode[:2])
         scores.append(100 * probe.score(*episode[2:]))

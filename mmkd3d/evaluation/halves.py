@@ -1,4 +1,5 @@
 """Configs of the training and the test half of any labelled shapes."""
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,15 +27,18 @@ def config_halves(file: str | Path) -> Halves:
             f"The test_dataloader of {file} has no split='test' in its data "
             f'set ({dataset.get("type")}), so there is no training half to '
             'learn from. Use an npz file with --split, or a config such as '
-            'configs/_base_/datasets/modelnet40.py.')
+            'configs/_base_/datasets/modelnet40.py.'
+        )
     return {half: dict(dataset, split=half) for half in ('train', 'test')}
 
 
-def npz_halves(file: str | Path,
-               *,
-               num_points: int,
-               subset_of_classes: str | Sequence[str] | None = None,
-               **keys: str | None) -> Halves:
+def npz_halves(
+    file: str | Path,
+    *,
+    num_points: int,
+    subset_of_classes: str | Sequence[str] | None = None,
+    **keys: str | None,
+) -> Halves:
     """Of an npz file.
 
     Args:
@@ -50,7 +54,8 @@ def npz_halves(file: str | Path,
             split_value=half == 'test',
             subset_of_classes=subset_of_classes,
             pipeline=farthest(num_points),
-            **keys)
+            **keys,
+        )
         for half in ('train', 'test')
     }
 
@@ -63,21 +68,23 @@ def folder_halves(root: str | Path, *, num_points: int) -> Halves:
     """
     halves = {
         half: existing(
-            Path(root) / half, f'it holds the {half} shapes, one folder for '
-            'each class', 'Make it, or give an npz file or a config.')
+            Path(root) / half,
+            f'it holds the {half} shapes, one folder for each class',
+            'Make it, or give an npz file or a config.',
+        )
         for half in ('train', 'test')
     }
-    classes = sorted({
-        path.name for folder in halves.values() for path in folder.iterdir()
-        if path.is_dir()
-    })
+    classes = sorted(
+        {path.name for folder in halves.values() for path in folder.iterdir() if path.is_dir()}
+    )
     return {
         half: dict(
             type='mmkd3d.PointCloudFolder',
             data_root=str(folder),
             classes=True,
             metainfo=dict(classes=classes),
-            pipeline=farthest(num_points))
+            pipeline=farthest(num_points),
+        )
         for half, folder in halves.items()
     }
 
@@ -88,5 +95,5 @@ def farthest(num_points: int) -> list[Mapping]:
         dict(type='mmkd3d.LoadPoints'),
         dict(type='mmkd3d.SamplePoints', num_points=num_points, method='fps'),
         dict(type='mmkd3d.NormalizePoints'),
-        dict(type='mmkd3d.PackPoints')
+        dict(type='mmkd3d.PackPoints'),
     ]

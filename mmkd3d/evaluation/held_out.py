@@ -1,4 +1,5 @@
 """Test shapes that a student has not seen before."""
+
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,7 @@ from mmengine.logging import print_log
 
 from mmkd3d.checkpoints import read_checkpoint
 from mmkd3d.checkpoints.stored import stored_config
-from mmkd3d.datasets.identity import (Identity, identify, shared_shapes,
-                                      tell_shared)
+from mmkd3d.datasets.identity import Identity, identify, shared_shapes, tell_shared
 from mmkd3d.registry import DATASETS
 
 
@@ -23,11 +23,7 @@ class HeldOut:
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
     """
 
-    def __init__(self,
-                 test: Identity,
-                 *,
-                 allow: bool = False,
-                 trust: bool = False):
+    def __init__(self, test: Identity, *, allow: bool = False, trust: bool = False):
         self.test, self.allow, self.trust = test, allow, trust
         self._known: dict[str, Identity] = {}
 
@@ -52,7 +48,8 @@ class HeldOut:
                 f'{tell_shared(shared, self.test)} are in {where}. A result '
                 'on them would be too good: test on shapes that were held '
                 'out, or say that it is meant (--allow-shared-shapes, '
-                'allow_shared_shapes=True).')
+                'allow_shared_shapes=True).'
+            )
         return f'{len(shared)} test shapes are in {where}'
 
     def compare_pretraining(self, checkpoint: str | Path) -> str:
@@ -67,12 +64,13 @@ class HeldOut:
         """
         try:
             seen = self._pretraining(checkpoint)
-        except (FileNotFoundError, ImportError, KeyError, TypeError,
-                ValueError) as error:
+        except (FileNotFoundError, ImportError, KeyError, TypeError, ValueError) as error:
             print_log(
                 'Whether test shapes are in the pretraining data of '
-                f'{checkpoint} was not checked: {error}', 'current',
-                logging.WARNING)
+                f'{checkpoint} was not checked: {error}',
+                'current',
+                logging.WARNING,
+            )
             return ''
         return self.compare(seen, 'the pretraining data')
 
@@ -91,11 +89,14 @@ class HeldOut:
 def without_pipelines(cfg: Any) -> Any:
     """Config of a data set that loads points and nothing else."""
     if isinstance(cfg, Mapping):
-        return ConfigDict({
-            key: [step for step in value if loads_points(step)]
-            if key == 'pipeline' else without_pipelines(value)
-            for key, value in cfg.items()
-        })
+        return ConfigDict(
+            {
+                key: [step for step in value if loads_points(step)]
+                if key == 'pipeline'
+                else without_pipelines(value)
+                for key, value in cfg.items()
+            }
+        )
     if isinstance(cfg, Sequence) and not isinstance(cfg, str):
         return type(cfg)(without_pipelines(part) for part in cfg)
     return cfg

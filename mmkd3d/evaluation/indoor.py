@@ -1,4 +1,5 @@
 """Detection in rooms: mmdetection3d's metric without its gaps."""
+
 import importlib
 from unittest import mock
 
@@ -29,13 +30,11 @@ def indoor_metric(absent: str = 'skip', **kwargs):
         ValueError: Another ``absent``.
     """
     if absent not in ABSENT:
-        raise ValueError(
-            f'absent is one of {", ".join(ABSENT)}, got {absent!r}.')
+        raise ValueError(f'absent is one of {", ".join(ABSENT)}, got {absent!r}.')
     from mmdet3d.evaluation import IndoorMetric
 
     # The package has a function of the same name.
-    module = importlib.import_module(
-        'mmdet3d.evaluation.functional.indoor_eval')
+    module = importlib.import_module('mmdet3d.evaluation.functional.indoor_eval')
     stock = module.eval_map_recall
 
     def repaired(*args):
@@ -46,7 +45,6 @@ def indoor_metric(absent: str = 'skip', **kwargs):
         return recall, precision, ap
 
     class CompleteMetric(IndoorMetric):
-
         def compute_metrics(self, results: list) -> dict:
             with mock.patch.object(module, 'eval_map_recall', repaired):
                 return super().compute_metrics(results)

@@ -1,6 +1,6 @@
 """Points classified by the names of the classes alone."""
+
 from collections.abc import Iterable
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -13,12 +13,14 @@ from mmkd3d.registry import MODELS
 
 
 @torch.no_grad()
-def open_vocabulary_accuracy(model: nn.Module,
-                             projector: nn.Module,
-                             texts: LabelTexts,
-                             batches: Iterable[dict],
-                             student: str = 'backbone',
-                             adapter: Optional[dict] = None) -> dict:
+def open_vocabulary_accuracy(
+    model: nn.Module,
+    projector: nn.Module,
+    texts: LabelTexts,
+    batches: Iterable[dict],
+    student: str = 'backbone',
+    adapter: dict | None = None,
+) -> dict:
     """How often the nearest name is that of the class of a point.
 
     Each labelled point gets the projected features of the three nearest
@@ -50,22 +52,24 @@ def open_vocabulary_accuracy(model: nn.Module,
         data = model.data_preprocessor(batch, training=False)
         points = stack_padded(data['inputs']['points'])
         places = read_student(model, student, adapter, data)
-        feats = three_interpolate(points[..., :3].contiguous(), places.xyz,
-                                  projector(places.feats))  # (B, N, D)
+        feats = three_interpolate(
+            points[..., :3].contiguous(), places.xyz, projector(places.feats)
+        )  # (B, N, D)
         cosines = F.normalize(feats, dim=-1) @ texts.table.T
         pred = cosines.masked_fill(~texts.known, -torch.inf).argmax(-1)
         label = texts.labels(points, data['data_samples'])
         pairs = label[label >= 0] * classes + pred[label >= 0]
-        counts += torch.bincount(
-            pairs, minlength=classes**2).view(classes, classes).cpu()
+        counts += torch.bincount(pairs, minlength=classes**2).view(classes, classes).cpu()
     points = counts.sum(1)
     if not points.sum():
-        raise ValueError('No point has a label that names a class with a '
-                         f'vector. The classes are {texts.names}.')
+        raise ValueError(
+            f'No point has a label that names a class with a vector. The classes are {texts.names}.'
+        )
     right, present = counts.diagonal(), points > 0
     shares = dict(
         overall=right.sum() / points.sum(),
         class_mean=(right / points)[present].mean(),
         majority=points.max() / points.sum(),
-        chance=1 / texts.known.sum())
+        chance=1 / texts.known.sum(),
+    )
     return {name: 100 * float(share) for name, share in shares.items()}

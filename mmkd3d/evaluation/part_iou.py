@@ -1,5 +1,6 @@
 """Intersection over union of the parts of objects."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -29,7 +30,8 @@ class PartIoU(BaseMetric):
             raise ValueError(
                 "PartIoU needs 'parts' (class -> labels of its parts) in the "
                 f'metainfo of the data set, got {sorted(meta)}: set '
-                'metainfo=dict(parts=...) there.')
+                'metainfo=dict(parts=...) there.'
+            )
         for sample in data_samples:
             category = int(sample['gt_label'])
             label = np.asarray(sample['gt_parts'].cpu())
@@ -39,8 +41,9 @@ class PartIoU(BaseMetric):
                 continue
             label, pred = label[known], pred[known]
             parts = meta['parts'][meta['classes'][category]]
-            self.results.append((category, shape_iou(label, pred, parts),
-                                 (label == pred).sum(), len(label)))
+            self.results.append(
+                (category, shape_iou(label, pred, parts), (label == pred).sum(), len(label))
+            )
 
     def compute_metrics(self, results: list) -> dict:
         category, iou, correct, count = np.array(results).T
@@ -48,15 +51,15 @@ class PartIoU(BaseMetric):
         return dict(
             instance=100 * iou.mean(),
             category=100 * np.mean(means),
-            accuracy=100 * correct.sum() / count.sum())
+            accuracy=100 * correct.sum() / count.sum(),
+        )
 
 
-def shape_iou(label: np.ndarray, pred: np.ndarray,
-              parts: Sequence[int]) -> float:
+def shape_iou(label: np.ndarray, pred: np.ndarray, parts: Sequence[int]) -> float:
     """Mean IoU over ``parts`` of two labellings (N,); 1 where both lack it."""
     ious = []
     for part in parts:
         union = np.sum((label == part) | (pred == part))
         both = np.sum((label == part) & (pred == part))
-        ious.append(both / union if union else 1.)
+        ious.append(both / union if union else 1.0)
     return float(np.mean(ious))

@@ -1,4 +1,5 @@
 """What is measured on frozen features, by name."""
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmkd3d.evaluation.few_shot import few_shot_accuracy
-from mmkd3d.evaluation.probes import (few_label_accuracy, knn_accuracy,
-                                      linear_svm, logistic_accuracy)
+from mmkd3d.evaluation.probes import few_label_accuracy, knn_accuracy, linear_svm, logistic_accuracy
 from mmkd3d.evaluation.retrieval import retrieval_scores
 
 METHODS = ('svm', 'logistic', 'knn', 'retrieval')
@@ -22,6 +22,7 @@ class Published(NamedTuple):
         C: Of the SVM.
         pairwise: One class against another, not against the rest.
     """
+
     data: str
     C: float
     pairwise: bool
@@ -48,6 +49,7 @@ class Result(NamedTuple):
         metrics: In percent; the first one is the main one.
         chosen: Settings that cross-validation chose or that were given.
     """
+
     key: str
     title: str
     protocol: str
@@ -96,8 +98,7 @@ class Probes:
     def __post_init__(self):
         unknown = set(self.methods) - set(METHODS)
         if unknown:
-            raise ValueError(f'Unknown methods {sorted(unknown)}, there are '
-                             f'{METHODS}.')
+            raise ValueError(f'Unknown methods {sorted(unknown)}, there are {METHODS}.')
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
@@ -117,44 +118,56 @@ class Probes:
             fewer = int((counts < shots).sum())
             note = f', {fewer} classes have fewer' if fewer else ''
             title = f'{shots} label(s) per class'
-            yield Result(f'{shots}-label', title,
-                         f'{title}{note}, logistic regression, 10 draws',
-                         dict(accuracy=mean, deviation=std))
+            yield Result(
+                f'{shots}-label',
+                title,
+                f'{title}{note}, logistic regression, 10 draws',
+                dict(accuracy=mean, deviation=std),
+            )
         for way, shot in self.few_shot:
             mean, std = few_shot_accuracy(
-                *train, *test, way, shot, folds=self.folds,
-                queries=self.queries, seed=seed)
+                *train, *test, way, shot, folds=self.folds, queries=self.queries, seed=seed
+            )
             title = f'{way} way {shot} shot'
             yield Result(
-                f'{way}w{shot}s', title,
+                f'{way}w{shot}s',
+                title,
                 f'{title}, logistic regression, {self.folds} folds, '
                 f'{self.queries} test shapes per class',
-                dict(accuracy=mean, deviation=std))
+                dict(accuracy=mean, deviation=std),
+            )
 
     def _svm(self, train: Half, test: Half) -> Result:
         value, C = linear_svm(*train, *test, C=self.C, pairwise=self.pairwise)
         pairs = ', one against one' if self.pairwise else ''
-        return Result('svm', 'linear SVM',
-                      f'linear SVM, {setting("C", self.C)}{pairs}',
-                      dict(accuracy=value), dict(C=C))
+        return Result(
+            'svm',
+            'linear SVM',
+            f'linear SVM, {setting("C", self.C)}{pairs}',
+            dict(accuracy=value),
+            dict(C=C),
+        )
 
     def _logistic(self, train: Half, test: Half) -> Result:
         value, C = logistic_accuracy(*train, *test)
         title = 'logistic regression'
-        return Result('logistic', title, f'{title}, {setting("C", None)}',
-                      dict(accuracy=value), dict(C=C))
+        return Result(
+            'logistic', title, f'{title}, {setting("C", None)}', dict(accuracy=value), dict(C=C)
+        )
 
     def _knn(self, train: Half, test: Half) -> Result:
         value, k = knn_accuracy(*train, *test, k=self.k)
         title = 'k-NN (cosine)'
-        return Result('knn', title, f'{title}, {setting("k", self.k)}',
-                      dict(accuracy=value), dict(k=k))
+        return Result(
+            'knn', title, f'{title}, {setting("k", self.k)}', dict(accuracy=value), dict(k=k)
+        )
 
     def _retrieval(self, train: Half, test: Half) -> Result:
         ranks = [k for k in (1, 5, 10) if k < len(test[1])]
         title = 'retrieval (cosine)'
-        return Result('retrieval', title, f'{title} among test shapes',
-                      retrieval_scores(*test, ranks))
+        return Result(
+            'retrieval', title, f'{title} among test shapes', retrieval_scores(*test, ranks)
+        )
 
 
 def setting(name: str, value: float | None) -> str:

@@ -1,5 +1,6 @@
 """How well a cloud is reconstructed."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -23,7 +24,8 @@ def f_score(pred: Tensor, target: Tensor, threshold: float = 0.01) -> Tensor:
     """
     precision, recall = (
         (knn(a, b, 1).dist.sqrt() < threshold).float().mean(dim=(1, 2))
-        for a, b in ((pred, target), (target, pred)))
+        for a, b in ((pred, target), (target, pred))
+    )
     return 2 * precision * recall / (precision + recall).clamp(min=1e-12)
 
 
@@ -51,8 +53,8 @@ class Reconstruction(BaseMetric):
         for sample, drawn in zip(data_batch['data_samples'], data_samples):
             target, fine = drawn['input'][None], drawn['pred'][None]
             row = dict(
-                self._distances(fine, target),
-                f_score=float(f_score(fine, target, self.threshold)))
+                self._distances(fine, target), f_score=float(f_score(fine, target, self.threshold))
+            )
             if 'coarse' in drawn:
                 coarse = self._distances(drawn['coarse'][None], target)
                 row.update({f'{k}_coarse': v for k, v in coarse.items()})
@@ -61,8 +63,7 @@ class Reconstruction(BaseMetric):
     @staticmethod
     def _distances(pred: Tensor, target: Tensor) -> dict:
         return {
-            f'cd{norm}': 1000 * float(
-                chamfer_distance(pred, target, norm=norm))
+            f'cd{norm}': 1000 * float(chamfer_distance(pred, target, norm=norm))
             for norm in ('l1', 'l2')
         }
 
@@ -75,7 +76,6 @@ class Reconstruction(BaseMetric):
                 metrics[name] = values.mean()
                 continue
             of = np.array([str(category) for category, _ in results])
-            metrics[name] = np.mean(
-                [values[of == category].mean() for category in categories])
+            metrics[name] = np.mean([values[of == category].mean() for category in categories])
             metrics[f'{name}_all'] = values.mean()
         return metrics

@@ -1,4 +1,5 @@
 """Shapes classified by the names of the classes alone."""
+
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
@@ -11,10 +12,7 @@ from mmkd3d.registry import MODELS
 
 
 @torch.no_grad()
-def zero_shot_accuracy(model: BaseZeroShot,
-                       dataset: Dataset,
-                       *,
-                       batch_size: int = 32) -> float:
+def zero_shot_accuracy(model: BaseZeroShot, dataset: Dataset, *, batch_size: int = 32) -> float:
     """How often the name with the largest cosine is that of the class.
 
     Args:
@@ -32,7 +30,8 @@ def zero_shot_accuracy(model: BaseZeroShot,
     if not names:
         raise ValueError(
             'Zero-shot classification needs the names of the classes: name '
-            'their array (--names), or set metainfo=dict(classes=[...]).')
+            'their array (--names), or set metainfo=dict(classes=[...]).'
+        )
     model.eval()
     model.set_classes(names)
     hits = []

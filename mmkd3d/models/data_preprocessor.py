@@ -1,5 +1,6 @@
 """The one place that stacks clouds, moves them and augments them in batch."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -19,10 +20,7 @@ class PointDataPreprocessor(BaseDataPreprocessor):
         non_blocking: Of the copies to the device.
     """
 
-    def __init__(self,
-                 augments: Sequence[dict] = (),
-                 *,
-                 non_blocking: bool = False):
+    def __init__(self, augments: Sequence[dict] = (), *, non_blocking: bool = False):
         super().__init__(non_blocking=non_blocking)
         self.augments = nn.ModuleList(MODELS.build(a) for a in augments)
 
@@ -35,12 +33,10 @@ class PointDataPreprocessor(BaseDataPreprocessor):
         if training:
             for augment in self.augments:
                 points = augment(points)
-        return dict(
-            inputs=dict(points=points), data_samples=self.cast_data(samples))
+        return dict(inputs=dict(points=points), data_samples=self.cast_data(samples))
 
 
-def stack_clouds(clouds: Sequence[Tensor],
-                 samples: Optional[Sequence] = None) -> Tensor:
+def stack_clouds(clouds: Sequence[Tensor], samples: Sequence | None = None) -> Tensor:
     """Stack B clouds (N, C) to (B, N, C); all must have the same shape."""
     shapes = [tuple(c.shape) for c in clouds]
     if len(set(shapes)) > 1:
@@ -49,5 +45,6 @@ def stack_clouds(clouds: Sequence[Tensor],
         raise ValueError(
             f'The clouds of a batch must have one shape, got {shapes[0]} for '
             f'cloud 0 and {shapes[odd]} for cloud {odd}{name}. Put '
-            "dict(type='SamplePoints', num_points=...) in the pipeline.")
+            "dict(type='SamplePoints', num_points=...) in the pipeline."
+        )
     return torch.stack(list(clouds)).float()

@@ -4,23 +4,52 @@ Searches run in float32 also under autocast, in bounded memory, and give the
 same indices on every device. Their chosen indices carry no gradient; values
 picked or computed with them do.
 """
+
 from .chamfer import chamfer_distance
 from .frames import Sight, sight
 from .gather import gather, group
 from .interpolation import three_interpolate, three_nn
 from .neighbors import Neighbors, ball_query, knn
-from .projection import (AXIS_VIEWS, Pixels, Samples, max_filter,
-                         orthographic, project, sample_pixels, splat_depth,
-                         visible)
+from .projection import (
+    AXIS_VIEWS,
+    Pixels,
+    Samples,
+    max_filter,
+    orthographic,
+    project,
+    sample_pixels,
+    splat_depth,
+    visible,
+)
 from .resized import sample_resized
 from .sampling import farthest_point_sample, farthest_point_sample_with_dist
 from .views import gray_depth, shade, surface_depth, turntable
 
 __all__ = [
-    'AXIS_VIEWS', 'Neighbors', 'Pixels', 'Samples', 'Sight', 'ball_query',
-    'chamfer_distance', 'farthest_point_sample',
-    'farthest_point_sample_with_dist', 'gather', 'gray_depth', 'group',
-    'knn', 'max_filter', 'orthographic', 'project', 'sample_pixels',
-    'sample_resized', 'shade', 'sight', 'splat_depth', 'surface_depth',
-    'three_interpolate', 'three_nn', 'turntable', 'visible'
+    'AXIS_VIEWS',
+    'Neighbors',
+    'Pixels',
+    'Samples',
+    'Sight',
+    'ball_query',
+    'chamfer_distance',
+    'farthest_point_sample',
+    'farthest_point_sample_with_dist',
+    'gather',
+    'gray_depth',
+    'group',
+    'knn',
+    'max_filter',
+    'orthographic',
+    'project',
+    'sample_pixels',
+    'sample_resized',
+    'shade',
+    'sight',
+    'splat_depth',
+    'surface_depth',
+    'three_interpolate',
+    'three_nn',
+    'turntable',
+    'visible',
 ]

@@ -4,6 +4,7 @@ A 3D box is ``(x, y, z, dx, dy, dz, yaw)``, a bird-eye rectangle
 ``(x, y, dx, dy, yaw)``; lengths in metres, yaw in radians, counter-clockwise
 from +x to +y. Semantics follow mmcv 2.1.
 """
+
 import torch
 from torch import Tensor
 
@@ -15,10 +16,7 @@ _PAIRS = 2**16
 _COMBINATIONS = 2**20
 
 
-def points_in_boxes(points: Tensor,
-                    boxes: Tensor,
-                    *,
-                    sides: bool = False) -> Tensor:
+def points_in_boxes(points: Tensor, boxes: Tensor, *, sides: bool = False) -> Tensor:
     """Find which boxes contain which points.
 
     The faces across z belong to the box, the side faces don't, as in mmcv.
@@ -33,26 +31,23 @@ def points_in_boxes(points: Tensor,
     """
     x, y, bottom, dx, dy, dz, yaw = boxes.float().unsqueeze(1).unbind(-1)
     middle, cos, sin = bottom + dz / 2, yaw.cos(), yaw.sin()  # (B, 1, T)
-    inside = points.new_empty(
-        (*points.shape[:2], boxes.shape[1]), dtype=torch.bool)
+    inside = points.new_empty((*points.shape[:2], boxes.shape[1]), dtype=torch.bool)
     less = torch.le if sides else torch.lt
     step = max(1, _COMBINATIONS // max(1, boxes.shape[0] * boxes.shape[1]))
     for start in range(0, points.shape[1], step):
-        part = points[:, start:start + step].float().unsqueeze(2)
+        part = points[:, start : start + step].float().unsqueeze(2)
         px, py, pz = part.unbind(-1)  # (B, n, 1)
         px, py = px - x, py - y
         along = less((px * cos + py * sin).abs(), dx / 2)
         across = less((py * cos - px * sin).abs(), dy / 2)
         height = (pz - middle).abs() <= dz / 2
-        inside[:, start:start + step] = along & across & height
+        inside[:, start : start + step] = along & across & height
     return inside
 
 
-def rectangle_overlap(a: Tensor,
-                      b: Tensor,
-                      *,
-                      margin: float = 0.,
-                      aligned: bool = False) -> Tensor:
+def rectangle_overlap(
+    a: Tensor, b: Tensor, *, margin: float = 0.0, aligned: bool = False
+) -> Tensor:
     """Area that rotated rectangles share.
 
     Args:
@@ -71,16 +66,12 @@ def rectangle_overlap(a: Tensor,
     if aligned:
         return _overlap(a, b, margin)
     rows = max(1, _COMBINATIONS // max(1, len(b)))
-    return torch.cat(
-        [_overlap(part[:, None], b, margin) for part in a.split(rows)])
+    return torch.cat([_overlap(part[:, None], b, margin) for part in a.split(rows)])
 
 
-def rectangle_iou(a: Tensor,
-                  b: Tensor,
-                  *,
-                  mode: str = 'iou',
-                  margin: float = 0.,
-                  aligned: bool = False) -> Tensor:
+def rectangle_iou(
+    a: Tensor, b: Tensor, *, mode: str = 'iou', margin: float = 0.0, aligned: bool = False
+) -> Tensor:
     """Overlap of rotated rectangles relative to their union.
 
     Args:
@@ -120,7 +111,8 @@ def upright_iou(a: Tensor, b: Tensor) -> Tensor:
     low_a, high_a = a[:, :2] - a[:, 2:4] / 2, a[:, :2] + a[:, 2:4] / 2
     low_b, high_b = b[:, :2] - b[:, 2:4] / 2, b[:, :2] + b[:, 2:4] / 2
     side = torch.minimum(high_a[:, None], high_b) - torch.maximum(
-        low_a[:, None], low_b)  # (M, N, 2)
+        low_a[:, None], low_b
+    )  # (M, N, 2)
     shared = side.clamp(min=0).prod(-1)
     union = a[:, 2:4].prod(-1)[:, None] + b[:, 2:4].prod(-1) - shared
     return shared / union.clamp(min=1e-8)
@@ -148,11 +140,7 @@ def greedy_nms(overlap: Tensor, threshold: float) -> Tensor:
     return torch.tensor(keep, dtype=torch.long, device=overlap.device)
 
 
-def nms3d(boxes: Tensor,
-          scores: Tensor,
-          threshold: float,
-          *,
-          rotated: bool = True) -> Tensor:
+def nms3d(boxes: Tensor, scores: Tensor, threshold: float, *, rotated: bool = True) -> Tensor:
     """Non-maximum suppression in bird-eye view; heights are ignored.
 
     Args:
@@ -165,8 +153,7 @@ def nms3d(boxes: Tensor,
         (K,) long, indices of the kept boxes by falling score.
     """
     order = scores.argsort(descending=True)
-    return order[greedy_nms(bird_eye_iou(boxes[order], rotated=rotated),
-                            threshold)]
+    return order[greedy_nms(bird_eye_iou(boxes[order], rotated=rotated), threshold)]
 
 
 def bird_eye_iou(boxes: Tensor, *, rotated: bool = True) -> Tensor:
@@ -186,13 +173,11 @@ def bird_eye_iou(boxes: Tensor, *, rotated: bool = True) -> Tensor:
 
 
 def _overlap(a: Tensor, b: Tensor, margin: float) -> Tensor:
-    """Shared areas of (..., 5) that broadcast; only neighbours are computed.
-    """
+    """Shared areas of (..., 5) that broadcast; only neighbours are computed."""
     near = _may_touch(a, b, margin)
     pairs = (x.expand(*near.shape, 5)[near].split(_PAIRS) for x in (a, b))
     area = a.new_zeros(near.shape)
-    area[near] = torch.cat(
-        [_intersection_area(*pair, margin) for pair in zip(*pairs)])
+    area[near] = torch.cat([_intersection_area(*pair, margin) for pair in zip(*pairs)])
     return area.float()
 
 
@@ -257,11 +242,7 @@ def _intersection_area(a: Tensor, b: Tensor, margin: float) -> Tensor:
     corners_a, corners_b = _corners(a), _corners(b)
     places, exist = _edge_crossings(corners_a, corners_b)
     places = torch.cat([places, corners_a, corners_b], 1)  # (P, 24, 2)
-    exist = torch.cat([
-        exist,
-        _inside(corners_a, b, margin),
-        _inside(corners_b, a, margin),
-    ], 1)
+    exist = torch.cat([exist, _inside(corners_a, b, margin), _inside(corners_b, a, margin)], 1)
     weight = exist.unsqueeze(-1).to(places)
     mean = (places * weight).sum(1, True) / weight.sum(1, True).clamp(min=1)
     places = places - mean

@@ -1,4 +1,5 @@
 """Chamfer distances between clouds."""
+
 import torch
 from torch import Tensor
 
@@ -7,11 +8,9 @@ from .neighbors import knn
 from .pairwise import check_pair
 
 
-def chamfer_distance(pred: Tensor,
-                     target: Tensor,
-                     *,
-                     norm: str = 'l1',
-                     reduction: str = 'mean') -> Tensor:
+def chamfer_distance(
+    pred: Tensor, target: Tensor, *, norm: str = 'l1', reduction: str = 'mean'
+) -> Tensor:
     """Chamfer distance, differentiable in both clouds.
 
     With ``d1`` the squared distance of each predicted point to the nearest
@@ -36,8 +35,10 @@ def chamfer_distance(pred: Tensor,
     """
     check_pair('pred', pred, 'target', target)
     if norm not in ('l1', 'l2') or reduction not in ('mean', 'none'):
-        raise ValueError("norm must be 'l1' or 'l2' and reduction 'mean' or "
-                         f"'none', got {norm!r} and {reduction!r}")
+        raise ValueError(
+            "norm must be 'l1' or 'l2' and reduction 'mean' or "
+            f"'none', got {norm!r} and {reduction!r}"
+        )
     if pred.dtype != torch.float64:
         pred, target = pred.float(), target.float()
     forth, back = _to_nearest(pred, target), _to_nearest(target, pred)

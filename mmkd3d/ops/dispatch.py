@@ -7,6 +7,7 @@ The environment variable ``MMKD3D_OPS`` decides:
 - ``torch``: ours, even where a compiled one exists;
 - ``mmcv``: the compiled one, and an error where there is none.
 """
+
 import functools
 import logging
 import os
@@ -15,9 +16,10 @@ from types import ModuleType
 
 MODES = ('auto', 'torch', 'mmcv')
 HOW_TO_COMPILE = (
-    "install an mmcv that was built for your torch (`pip uninstall mmcv-lite` "
+    'install an mmcv that was built for your torch (`pip uninstall mmcv-lite` '
     "and `mim install 'mmcv>=2.0.0rc4,<2.2.0'`, or build it from source); "
-    '`python -m mmkd3d.doctor` shows which versions you have')
+    '`python -m mmkd3d.doctor` shows which versions you have'
+)
 
 
 def mode() -> str:
@@ -28,8 +30,7 @@ def mode() -> str:
     """
     value = os.environ.get('MMKD3D_OPS', 'auto')
     if value not in MODES:
-        raise ValueError(
-            f'MMKD3D_OPS must be one of {", ".join(MODES)}, got {value!r}')
+        raise ValueError(f'MMKD3D_OPS must be one of {", ".join(MODES)}, got {value!r}')
     return value
 
 
@@ -38,7 +39,8 @@ def require_compiled() -> ModuleNotFoundError:
     return ModuleNotFoundError(
         'MMKD3D_OPS=mmcv asks for the compiled operators of mmcv, but '
         "'mmcv._ext' is not installed. Unset MMKD3D_OPS, or "
-        f'{HOW_TO_COMPILE}.')
+        f'{HOW_TO_COMPILE}.'
+    )
 
 
 class Extension(ModuleType):
@@ -49,9 +51,7 @@ class Extension(ModuleType):
         compiled: The compiled extension, if mmcv has one.
     """
 
-    def __init__(self,
-                 kernels: dict[str, Callable],
-                 compiled: ModuleType | None = None):
+    def __init__(self, kernels: dict[str, Callable], compiled: ModuleType | None = None):
         super().__init__('mmcv._ext', self.__doc__)
         self._kernels = kernels
         self._compiled = compiled
@@ -100,27 +100,27 @@ def _raise_missing(name: str, *args, **kwargs):
     raise ImportError(
         f"mmcv's operator '{name}' is not among those that mmkd3d provides in "
         'plain PyTorch (those of indoor detection and segmentation), and the '
-        f"compiled 'mmcv._ext' is not installed. To get it: {HOW_TO_COMPILE}.")
+        f"compiled 'mmcv._ext' is not installed. To get it: {HOW_TO_COMPILE}."
+    )
 
 
 def describe(chosen: str, is_compiled: bool) -> str:
     """One line on where mmcv's operators come from."""
     if chosen == 'torch' or not is_compiled:
-        why = 'MMKD3D_OPS=torch' if chosen == 'torch' else (
-            'no compiled mmcv is installed')
+        why = 'MMKD3D_OPS=torch' if chosen == 'torch' else ('no compiled mmcv is installed')
         return f"mmcv's point and box operators run in plain PyTorch ({why})"
     if chosen == 'mmcv':
         return "mmcv's operators are the compiled ones (MMKD3D_OPS=mmcv)"
-    return ("mmcv's operators are the compiled ones; point and box operators "
-            'without a kernel for the device of their tensors run in plain '
-            'PyTorch')
+    return (
+        "mmcv's operators are the compiled ones; point and box operators "
+        'without a kernel for the device of their tensors run in plain '
+        'PyTorch'
+    )
 
 
 @functools.cache
 def _announce(chosen: str, is_compiled: bool) -> None:
     """Log the back-end, the first time that an operator runs."""
     from mmengine.logging import print_log
-    print_log(
-        f'mmkd3d: {describe(chosen, is_compiled)}.',
-        logger='current',
-        level=logging.INFO)
+
+    print_log(f'mmkd3d: {describe(chosen, is_compiled)}.', logger='current', level=logging.INFO)

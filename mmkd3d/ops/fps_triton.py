@@ -2,6 +2,7 @@
 
 Imported only by ``sampling``, which does without where Triton is absent.
 """
+
 import torch
 import triton
 import triton.language as tl
@@ -9,8 +10,7 @@ from torch import Tensor
 
 
 @triton.jit(do_not_specialize=['num_samples'])
-def fps_kernel(planes, running, picked, num_points, plane_stride, num_samples,
-               BLOCK: tl.constexpr):
+def fps_kernel(planes, running, picked, num_points, plane_stride, num_samples, BLOCK: tl.constexpr):
     """One program per cloud: picked (B, M) from planes (3, B, N).
 
     Each lane keeps its best value and the first position of it, so that the
@@ -28,17 +28,17 @@ def fps_kernel(planes, running, picked, num_points, plane_stride, num_samples,
         last_x = tl.load(x_ptr + last)
         last_y = tl.load(y_ptr + last)
         last_z = tl.load(z_ptr + last)
-        best = tl.full([BLOCK], -2., tl.float32)
+        best = tl.full([BLOCK], -2.0, tl.float32)
         best_at = tl.zeros([BLOCK], tl.int32)
         for start in range(0, num_points, BLOCK):
             at = start + lane
             inside = at < num_points
-            dx = tl.load(x_ptr + at, mask=inside, other=0.) - last_x
-            dy = tl.load(y_ptr + at, mask=inside, other=0.) - last_y
-            dz = tl.load(z_ptr + at, mask=inside, other=0.) - last_z
+            dx = tl.load(x_ptr + at, mask=inside, other=0.0) - last_x
+            dy = tl.load(y_ptr + at, mask=inside, other=0.0) - last_y
+            dz = tl.load(z_ptr + at, mask=inside, other=0.0) - last_z
             dist = (dx * dx + dy * dy) + dz * dz
             # other < start of best: a lane beyond the cloud never wins
-            value = tl.load(running + at, mask=inside, other=-3.)
+            value = tl.load(running + at, mask=inside, other=-3.0)
             value = tl.minimum(value, dist)
             tl.store(running + at, value, mask=inside)
             better = value > best
@@ -64,12 +64,19 @@ def sample(planes: Tensor, running: Tensor, num_samples: int) -> Tensor:
         (B, M) long; the first is 0, the lowest of equals wins.
     """
     B, N = running.shape
-    picked = torch.zeros(B, num_samples, dtype=torch.int32,
-                         device=planes.device)
+    picked = torch.zeros(B, num_samples, dtype=torch.int32, device=planes.device)
     block = min(4096, max(128, triton.next_power_of_2(N)))
     with torch.cuda.device_of(planes):
         # without fusion a product and a sum round as they do in PyTorch
-        fps_kernel[(B, )](planes, running, picked, N, planes.stride(0),
-                          num_samples, BLOCK=block, num_warps=block // 128,
-                          enable_fp_fusion=False)
+        fps_kernel[(B,)](
+            planes,
+            running,
+            picked,
+            N,
+            planes.stride(0),
+            num_samples,
+            BLOCK=block,
+            num_warps=block // 128,
+            enable_fp_fusion=False,
+        )
     return picked.long()

@@ -1,4 +1,5 @@
 """Points in posed frames of a depth camera."""
+
 from typing import NamedTuple
 
 from torch import Tensor
@@ -8,13 +9,19 @@ from .projection import project, sample_pixels
 
 class Sight(NamedTuple):
     """Where points are in images, uv (B, N, 2), and seen (B, N) bool."""
+
     uv: Tensor
     seen: Tensor
 
 
-def sight(points: Tensor, extrinsic: Tensor, intrinsic: Tensor,
-          depth_image: Tensor, size: tuple[int, int],
-          tolerance: Tensor | float) -> Sight:
+def sight(
+    points: Tensor,
+    extrinsic: Tensor,
+    intrinsic: Tensor,
+    depth_image: Tensor,
+    size: tuple[int, int],
+    tolerance: Tensor | float,
+) -> Sight:
     """Find points in images, and test by the measured depth if they are seen.
 
     A point is seen where the depth that was measured at its pixel agrees with
@@ -40,8 +47,7 @@ def sight(points: Tensor, extrinsic: Tensor, intrinsic: Tensor,
     """
     uv, depth = project(points, extrinsic, intrinsic)
     scale = uv.new_tensor(depth_image.shape[:0:-1]) / uv.new_tensor(size[::-1])
-    measured, inside = sample_pixels(
-        depth_image[:, None], (uv + 0.5) * scale - 0.5, mode='nearest')
+    measured, inside = sample_pixels(depth_image[:, None], (uv + 0.5) * scale - 0.5, mode='nearest')
     measured = measured[..., 0]  # (B, N)
     if isinstance(tolerance, Tensor):
         tolerance = tolerance[:, None]

@@ -1,4 +1,5 @@
 """Features of points from the three nearest points that have features."""
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,16 +27,12 @@ def three_nn(target: Tensor, source: Tensor) -> Neighbors:
 def _three_nn_squared(target: Tensor, source: Tensor) -> Neighbors:
     found = min(3, source.shape[1])
     dist, idx = knn(target, source, found)
-    return Neighbors(
-        F.pad(dist, (0, 3 - found), value=torch.inf),
-        F.pad(idx, (0, 3 - found)))
+    return Neighbors(F.pad(dist, (0, 3 - found), value=torch.inf), F.pad(idx, (0, 3 - found)))
 
 
-def three_interpolate(target: Tensor,
-                      source: Tensor,
-                      feats: Tensor,
-                      *,
-                      squared: bool = False) -> Tensor:
+def three_interpolate(
+    target: Tensor, source: Tensor, feats: Tensor, *, squared: bool = False
+) -> Tensor:
     """Carry features from source points to target points.
 
     The weights are inverse distances (mmdet3d, PointNet++), or inverse
@@ -57,7 +54,8 @@ def three_interpolate(target: Tensor,
     if feats.ndim != 3 or feats.shape[:2] != source.shape[:2]:
         raise ValueError(
             'feats must have shape (B, m, C) for source (B, m, 3), got '
-            f'{tuple(feats.shape)} for {tuple(source.shape)}')
+            f'{tuple(feats.shape)} for {tuple(source.shape)}'
+        )
     dist, idx = _three_nn_squared(target, source)
     weight = 1 / ((dist if squared else dist.sqrt()) + 1e-8)
     weight = weight / weight.sum(-1, keepdim=True)
@@ -66,6 +64,5 @@ def three_interpolate(target: Tensor,
     # one neighbour at a time: (B, n, 3, C) would be three times the result
     out = gather(feats, idx[..., 0]) * weight[..., :1]
     for i in (1, 2):
-        out = torch.addcmul(out, gather(feats, idx[..., i]),
-                            weight[..., i:i + 1])
+        out = torch.addcmul(out, gather(feats, idx[..., i]), weight[..., i : i + 1])
     return out

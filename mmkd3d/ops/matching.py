@@ -1,4 +1,5 @@
 """One-to-one matching of two small sets, for a batch of them."""
+
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -23,8 +24,7 @@ def match(similarity: Tensor, how: str = 'exact') -> tuple[Tensor, Tensor]:
         ValueError: Another way, or similarities that are not finite.
     """
     if how not in MATCHERS:
-        raise ValueError(
-            f'how is one of {", ".join(MATCHERS)}, got {how!r}.')
+        raise ValueError(f'how is one of {", ".join(MATCHERS)}, got {how!r}.')
     similarity = similarity.detach().float()
     finite = similarity.isfinite().flatten(1).all(1)
     if not finite.all():
@@ -32,15 +32,15 @@ def match(similarity: Tensor, how: str = 'exact') -> tuple[Tensor, Tensor]:
         raise ValueError(
             'Only finite similarities can be matched, got NaN or inf in '
             f'samples {bad[:5]} of a batch of {len(finite)}: look at the '
-            'predictions and the targets of these samples.')
+            'predictions and the targets of these samples.'
+        )
     return MATCHERS[how](similarity)
 
 
 def _exact(similarity: Tensor) -> tuple[Tensor, Tensor]:
-    pairs = np.array([
-        linear_sum_assignment(sample, maximize=True)
-        for sample in similarity.cpu().numpy()
-    ])  # (B, 2, P)
+    pairs = np.array(
+        [linear_sum_assignment(sample, maximize=True) for sample in similarity.cpu().numpy()]
+    )  # (B, 2, P)
     return torch.from_numpy(pairs).to(similarity.device).unbind(1)
 
 

@@ -11,6 +11,7 @@ make it work on any machine:
 Both happen while ``mmcv._ext`` is imported (``utils/mmcv_hook.py``), which is
 before anybody can have got a name from ``mmcv.ops``.
 """
+
 import importlib
 import sys
 from collections.abc import Callable
@@ -73,8 +74,7 @@ def _sample(module: ModuleType) -> Callable:
         points = points.contiguous()
         out = points.new_empty((b, num_points), dtype=torch.int32)
         temp = points.new_full((b, n), 1e10, dtype=torch.float32)
-        module.ext_module.furthest_point_sampling_forward(
-            points, temp, out, b=b, n=n, m=num_points)
+        module.ext_module.furthest_point_sampling_forward(points, temp, out, b=b, n=n, m=num_points)
         ctx.mark_non_differentiable(out)
         return out
 
@@ -84,11 +84,9 @@ def _sample(module: ModuleType) -> Callable:
 def _knn(module: ModuleType) -> Callable:
     on_cuda = module.KNN.forward
 
-    def forward(ctx,
-                k: int,
-                xyz: Tensor,
-                center_xyz: Tensor | None = None,
-                transposed: bool = False) -> Tensor:
+    def forward(
+        ctx, k: int, xyz: Tensor, center_xyz: Tensor | None = None, transposed: bool = False
+    ) -> Tensor:
         """Indices of the nearest points, (B, k, M) int32."""
         if xyz.is_cuda:
             return on_cuda(ctx, k, xyz, center_xyz, transposed)
@@ -102,7 +100,8 @@ def _knn(module: ModuleType) -> Callable:
         idx = xyz.new_zeros((b, m, k), dtype=torch.int32)
         dist = xyz.new_zeros((b, m, k), dtype=torch.float32)
         module.ext_module.knn_forward(
-            xyz, center_xyz, idx, dist, b=b, n=xyz.shape[1], m=m, nsample=k)
+            xyz, center_xyz, idx, dist, b=b, n=xyz.shape[1], m=m, nsample=k
+        )
         idx = idx.mT.contiguous()
         ctx.mark_non_differentiable(idx)
         return idx
@@ -122,11 +121,11 @@ def _points_in_boxes(module: ModuleType, on_cuda: Callable) -> Callable:
             raise ValueError(
                 f'{on_cuda.__name__} needs points (B, N, 3) and boxes '
                 f'(B, T, 7), got {tuple(points.shape)} and '
-                f'{tuple(boxes.shape)}')
+                f'{tuple(boxes.shape)}'
+            )
         shape, empty = ((b, n, boxes.shape[1]), 0) if per_box else ((b, n), -1)
         out = points.new_full(shape, empty, dtype=torch.int32)
-        getattr(module.ext_module, kernel)(
-            boxes.contiguous(), points.contiguous(), out)
+        getattr(module.ext_module, kernel)(boxes.contiguous(), points.contiguous(), out)
         return out
 
     points_in_boxes.__name__ = on_cuda.__name__

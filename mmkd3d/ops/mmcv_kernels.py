@@ -3,14 +3,21 @@
 Like compiled ones they write into tensors which mmcv's wrappers allocated:
 features ``(B, C, N)``, indices int32.
 """
+
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .boxes import (IOU3D_MARGIN, bird_eye_iou, greedy_nms, points_in_boxes,
-                    rectangle_iou, rectangle_overlap)
+from .boxes import (
+    IOU3D_MARGIN,
+    bird_eye_iou,
+    greedy_nms,
+    points_in_boxes,
+    rectangle_iou,
+    rectangle_overlap,
+)
 from .interpolation import three_nn
 from .neighbors import ball_query, knn
 from .sampling import farthest_point_sample, farthest_point_sample_with_dist
@@ -24,30 +31,38 @@ def _kernel(function: Callable) -> Callable:
 
 
 @_kernel
-def furthest_point_sampling_forward(points: Tensor, temp: Tensor, out: Tensor,
-                                    b: int, n: int, m: int) -> None:
+def furthest_point_sampling_forward(
+    points: Tensor, temp: Tensor, out: Tensor, b: int, n: int, m: int
+) -> None:
     out.copy_(farthest_point_sample(points, m, rule='mmcv'))
 
 
 @_kernel
-def furthest_point_sampling_with_dist_forward(dist: Tensor, temp: Tensor,
-                                              out: Tensor, b: int, n: int,
-                                              m: int) -> None:
+def furthest_point_sampling_with_dist_forward(
+    dist: Tensor, temp: Tensor, out: Tensor, b: int, n: int, m: int
+) -> None:
     out.copy_(farthest_point_sample_with_dist(dist, m))
 
 
 @_kernel
-def ball_query_forward(centers: Tensor, points: Tensor, out: Tensor, b: int,
-                       n: int, m: int, min_radius: float, max_radius: float,
-                       nsample: int) -> None:
-    out.copy_(
-        ball_query(
-            centers, points, max_radius, nsample, min_radius=min_radius))
+def ball_query_forward(
+    centers: Tensor,
+    points: Tensor,
+    out: Tensor,
+    b: int,
+    n: int,
+    m: int,
+    min_radius: float,
+    max_radius: float,
+    nsample: int,
+) -> None:
+    out.copy_(ball_query(centers, points, max_radius, nsample, min_radius=min_radius))
 
 
 @_kernel
-def knn_forward(points: Tensor, centers: Tensor, idx: Tensor, dist: Tensor,
-                b: int, n: int, m: int, nsample: int) -> None:
+def knn_forward(
+    points: Tensor, centers: Tensor, idx: Tensor, dist: Tensor, b: int, n: int, m: int, nsample: int
+) -> None:
     k = min(nsample, n)  # what is missing stays index 0, as in mmcv
     near = knn(centers, points, k)
     idx[..., :k].copy_(near.idx)
@@ -56,8 +71,7 @@ def knn_forward(points: Tensor, centers: Tensor, idx: Tensor, dist: Tensor,
 
 def _gather(feats: Tensor, idx: Tensor) -> Tensor:
     """(B, C, N), (B, ...) -> (B, C, ...)."""
-    return feats.gather(2, _columns(idx, feats.shape[1])).unflatten(
-        2, idx.shape[1:])
+    return feats.gather(2, _columns(idx, feats.shape[1])).unflatten(2, idx.shape[1:])
 
 
 def _scatter_add(out: Tensor, idx: Tensor, values: Tensor) -> None:
@@ -75,8 +89,7 @@ def gather_points_forward(feats: Tensor, idx: Tensor, out: Tensor, **sizes):
 
 
 @_kernel
-def gather_points_backward(grad_out: Tensor, idx: Tensor, grad_feats: Tensor,
-                           **sizes):
+def gather_points_backward(grad_out: Tensor, idx: Tensor, grad_feats: Tensor, **sizes):
     _scatter_add(grad_feats, idx, grad_out)
 
 
@@ -86,27 +99,25 @@ KERNELS['group_points_backward'] = gather_points_backward
 
 
 @_kernel
-def three_nn_forward(target: Tensor, source: Tensor, dist: Tensor, idx: Tensor,
-                     **sizes):
+def three_nn_forward(target: Tensor, source: Tensor, dist: Tensor, idx: Tensor, **sizes):
     near = three_nn(target, source)
     dist.copy_(near.dist.square())  # mmcv's wrapper takes the root
     idx.copy_(near.idx)
 
 
 @_kernel
-def three_interpolate_forward(feats: Tensor, idx: Tensor, weight: Tensor,
-                              out: Tensor, **sizes):
+def three_interpolate_forward(feats: Tensor, idx: Tensor, weight: Tensor, out: Tensor, **sizes):
     out.zero_()
     for i in range(3):  # one at a time: a third of the memory
         out += _gather(feats, idx[..., i]) * weight[:, None, :, i]
 
 
 @_kernel
-def three_interpolate_backward(grad_out: Tensor, idx: Tensor, weight: Tensor,
-                               grad_feats: Tensor, **sizes):
+def three_interpolate_backward(
+    grad_out: Tensor, idx: Tensor, weight: Tensor, grad_feats: Tensor, **sizes
+):
     for i in range(3):
-        _scatter_add(grad_feats, idx[..., i],
-                     grad_out * weight[:, None, :, i])
+        _scatter_add(grad_feats, idx[..., i], grad_out * weight[:, None, :, i])
 
 
 @_kernel
@@ -134,37 +145,42 @@ def iou3d_boxes_overlap_bev_forward(a: Tensor, b: Tensor, out: Tensor):
 
 
 @_kernel
-def iou3d_nms3d_forward(boxes: Tensor, keep: Tensor, num_out: Tensor,
-                        nms_overlap_thresh: float) -> None:
+def iou3d_nms3d_forward(
+    boxes: Tensor, keep: Tensor, num_out: Tensor, nms_overlap_thresh: float
+) -> None:
     _write_kept(bird_eye_iou(boxes), nms_overlap_thresh, keep, num_out)
 
 
 @_kernel
-def iou3d_nms3d_normal_forward(boxes: Tensor, keep: Tensor, num_out: Tensor,
-                               nms_overlap_thresh: float) -> None:
+def iou3d_nms3d_normal_forward(
+    boxes: Tensor, keep: Tensor, num_out: Tensor, nms_overlap_thresh: float
+) -> None:
     overlap = bird_eye_iou(boxes, rotated=False)
     _write_kept(overlap, nms_overlap_thresh, keep, num_out)
 
 
-def _write_kept(overlap: Tensor, threshold: float, keep: Tensor,
-                num_out: Tensor) -> None:
+def _write_kept(overlap: Tensor, threshold: float, keep: Tensor, num_out: Tensor) -> None:
     kept = greedy_nms(overlap, threshold)
-    keep[:len(kept)].copy_(kept)
+    keep[: len(kept)].copy_(kept)
     num_out.fill_(len(kept))
 
 
 @_kernel
-def box_iou_rotated(a: Tensor, b: Tensor, out: Tensor, mode_flag: int,
-                    aligned: bool) -> None:
-    iou = rectangle_iou(
-        a, b, mode=('iou', 'iof')[mode_flag], aligned=aligned)
+def box_iou_rotated(a: Tensor, b: Tensor, out: Tensor, mode_flag: int, aligned: bool) -> None:
+    iou = rectangle_iou(a, b, mode=('iou', 'iof')[mode_flag], aligned=aligned)
     out.copy_(iou.flatten())
 
 
 @_kernel
-def nms_rotated(boxes: Tensor, scores: Tensor, order: Tensor,
-                boxes_sorted: Tensor, labels: Tensor, iou_threshold: float,
-                multi_label: bool) -> Tensor:
+def nms_rotated(
+    boxes: Tensor,
+    scores: Tensor,
+    order: Tensor,
+    boxes_sorted: Tensor,
+    labels: Tensor,
+    iou_threshold: float,
+    multi_label: bool,
+) -> Tensor:
     overlap = rectangle_iou(boxes_sorted[:, :5], boxes_sorted[:, :5])
     if multi_label:  # the label is the last column
         label = boxes_sorted[:, 5]
@@ -173,32 +189,36 @@ def nms_rotated(boxes: Tensor, scores: Tensor, order: Tensor,
 
 
 @_kernel
-def nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
-        offset: int) -> Tensor:
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
     from torchvision.ops import nms as upright_nms
+
     boxes = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], 1)
     return upright_nms(boxes.float(), scores.float(), iou_threshold)
 
 
 @_kernel
-def chamfer_distance_forward(a: Tensor, b: Tensor, dist_a: Tensor,
-                             dist_b: Tensor, idx_a: Tensor,
-                             idx_b: Tensor) -> None:
+def chamfer_distance_forward(
+    a: Tensor, b: Tensor, dist_a: Tensor, dist_b: Tensor, idx_a: Tensor, idx_b: Tensor
+) -> None:
     flat = [F.pad(x, (0, 3 - x.shape[-1])) for x in (a, b)]
-    for query, points, dist, idx in ((*flat, dist_a, idx_a),
-                                     (*flat[::-1], dist_b, idx_b)):
+    for query, points, dist, idx in ((*flat, dist_a, idx_a), (*flat[::-1], dist_b, idx_b)):
         near = knn(query, points, 1)
         dist.copy_(near.dist[..., 0])
         idx.copy_(near.idx[..., 0])
 
 
 @_kernel
-def chamfer_distance_backward(a: Tensor, b: Tensor, idx_a: Tensor,
-                              idx_b: Tensor, grad_dist_a: Tensor,
-                              grad_dist_b: Tensor, grad_a: Tensor,
-                              grad_b: Tensor) -> None:
-    both = ((a, b, idx_a, grad_dist_a, grad_a, grad_b),
-            (b, a, idx_b, grad_dist_b, grad_b, grad_a))
+def chamfer_distance_backward(
+    a: Tensor,
+    b: Tensor,
+    idx_a: Tensor,
+    idx_b: Tensor,
+    grad_dist_a: Tensor,
+    grad_dist_b: Tensor,
+    grad_a: Tensor,
+    grad_b: Tensor,
+) -> None:
+    both = ((a, b, idx_a, grad_dist_a, grad_a, grad_b), (b, a, idx_b, grad_dist_b, grad_b, grad_a))
     for query, points, idx, grad, grad_query, grad_points in both:
         index = idx.long().unsqueeze(-1).expand_as(query)
         step = 2 * grad.unsqueeze(-1) * (query - points.gather(1, index))
@@ -207,18 +227,18 @@ def chamfer_distance_backward(a: Tensor, b: Tensor, idx_a: Tensor,
 
 
 @_kernel
-def sigmoid_focal_loss_forward(logits: Tensor, target: Tensor, weight: Tensor,
-                               out: Tensor, gamma: float,
-                               alpha: float) -> None:
+def sigmoid_focal_loss_forward(
+    logits: Tensor, target: Tensor, weight: Tensor, out: Tensor, gamma: float, alpha: float
+) -> None:
     sign, scale = _focal_terms(logits, target, weight, alpha)
     wrong = torch.sigmoid(-sign * logits)
     out.copy_(-scale * wrong**gamma * F.logsigmoid(sign * logits))
 
 
 @_kernel
-def sigmoid_focal_loss_backward(logits: Tensor, target: Tensor, weight: Tensor,
-                                grad_logits: Tensor, gamma: float,
-                                alpha: float) -> None:
+def sigmoid_focal_loss_backward(
+    logits: Tensor, target: Tensor, weight: Tensor, grad_logits: Tensor, gamma: float, alpha: float
+) -> None:
     sign, scale = _focal_terms(logits, target, weight, alpha)
     wrong = torch.sigmoid(-sign * logits)
     log_right = F.logsigmoid(sign * logits)
@@ -226,8 +246,9 @@ def sigmoid_focal_loss_backward(logits: Tensor, target: Tensor, weight: Tensor,
     grad_logits.copy_(-sign * scale * wrong**gamma * slope)
 
 
-def _focal_terms(logits: Tensor, target: Tensor, weight: Tensor,
-                 alpha: float) -> tuple[Tensor, Tensor]:
+def _focal_terms(
+    logits: Tensor, target: Tensor, weight: Tensor, alpha: float
+) -> tuple[Tensor, Tensor]:
     """Sign (1 at the target, else -1) and scale of each entry, (N, C).
 
     Label C is the background; ``weight`` is (C,) or empty.

@@ -1,4 +1,5 @@
 """Nearest neighbours and ball queries, exact and deterministic."""
+
 import math
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ class Neighbors(NamedTuple):
     Whether ``dist`` is squared is said by the function that returns it. It
     carries no gradient; indices are long.
     """
+
     dist: Tensor
     idx: Tensor
 
@@ -40,9 +42,11 @@ def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     check_pair('query', query, 'points', points)
     N = points.shape[1]
     if not 1 <= k <= N:
-        raise ValueError(f'knn needs 1 <= k <= N, got k={k} for clouds of '
-                         f'N={N} points; lower k (group_size) or give larger '
-                         'clouds')
+        raise ValueError(
+            f'knn needs 1 <= k <= N, got k={k} for clouds of '
+            f'N={N} points; lower k (group_size) or give larger '
+            'clouds'
+        )
     select = _nearest if k == 1 else _nearest_k
     dist = query.new_empty(*query.shape[:2], k, dtype=torch.float32)
     idx = torch.empty_like(dist, dtype=torch.long)
@@ -59,7 +63,7 @@ def _num_rows(num_points: int, k: int) -> int:
     A power of two, since its rows stay aligned; the limits were measured.
     """
     rows = min(math.isqrt(num_points // k), num_points // 32, 16)
-    return 2**max(0, rows.bit_length() - 1)
+    return 2 ** max(0, rows.bit_length() - 1)
 
 
 def _nearest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -88,14 +92,10 @@ def _nearest_k(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
     _, col = _smallest(block.amin(2), ids, k, in_order=False)
     block = block.gather(3, col[:, :, None].expand(-1, -1, rows, -1))
     row = torch.arange(rows, device=block.device)[:, None]
-    return _smallest(
-        block.flatten(2), (col[:, :, None] * rows + row).flatten(2), k)
+    return _smallest(block.flatten(2), (col[:, :, None] * rows + row).flatten(2), k)
 
 
-def _smallest(dist: Tensor,
-              ids: Tensor,
-              k: int,
-              in_order: bool = True) -> tuple[Tensor, Tensor]:
+def _smallest(dist: Tensor, ids: Tensor, k: int, in_order: bool = True) -> tuple[Tensor, Tensor]:
     """k smallest pairs (dist, id) on the last axis; dist >= 0, ids < 2**31.
 
     ``topk`` breaks ties as it likes, hence unique integer keys: the bits of
@@ -109,12 +109,9 @@ def _smallest(dist: Tensor,
 
 
 @torch.no_grad()
-def ball_query(query: Tensor,
-               points: Tensor,
-               radius: float,
-               num_samples: int,
-               *,
-               min_radius: float = 0.) -> Tensor:
+def ball_query(
+    query: Tensor, points: Tensor, radius: float, num_samples: int, *, min_radius: float = 0.0
+) -> Tensor:
     """Find the first points, in index order, within a ball of each query.
 
     The semantics of mmcv's ``ball_query``: a point counts if its squared
@@ -139,10 +136,11 @@ def ball_query(query: Tensor,
     if num_samples < 1 or not 0 <= min_radius < radius:
         raise ValueError(
             'ball_query needs num_samples >= 1 and 0 <= min_radius < radius, '
-            f'got {num_samples}, {min_radius} and {radius}')
+            f'got {num_samples}, {min_radius} and {radius}'
+        )
     inner, outer = (
-        torch.tensor(r, dtype=torch.float32).square().item()
-        for r in (min_radius, radius))
+        torch.tensor(r, dtype=torch.float32).square().item() for r in (min_radius, radius)
+    )
     idx = query.new_zeros(*query.shape[:2], num_samples, dtype=torch.long)
     rows = _num_rows(points.shape[1], 32)
     for clouds, queries, block in Distances(query, points, rows):

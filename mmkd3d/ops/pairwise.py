@@ -5,6 +5,7 @@ rounding: float32, coordinate differences, ``(dx*dx + dy*dy) + dz*dz``. The
 expanded form ``|a|^2 - 2ab + |b|^2`` would be faster but breaks zero
 distances, strict comparisons and ties.
 """
+
 from collections.abc import Iterator
 
 import torch
@@ -20,12 +21,15 @@ MAX_ENTRIES_GPU = 2**24
 def check_cloud(name: str, points: Tensor) -> None:
     """Raise ``ValueError`` unless ``points`` is a non-empty (B, N, 3)."""
     if points.ndim != 3 or points.shape[-1] != 3:
-        raise ValueError(f'{name} must have shape (B, N, 3), got '
-                         f'{tuple(points.shape)}; pass coordinates only, '
-                         'points[..., :3]')
+        raise ValueError(
+            f'{name} must have shape (B, N, 3), got '
+            f'{tuple(points.shape)}; pass coordinates only, '
+            'points[..., :3]'
+        )
     if points.shape[1] == 0:
-        raise ValueError(f'{name} is an empty cloud, shape '
-                         f'{tuple(points.shape)}; drop such samples')
+        raise ValueError(
+            f'{name} is an empty cloud, shape {tuple(points.shape)}; drop such samples'
+        )
     if not points.is_floating_point():
         raise ValueError(f'{name} must be floating point, got {points.dtype}')
 
@@ -38,7 +42,8 @@ def check_pair(first: str, a: Tensor, second: str, b: Tensor) -> None:
         raise ValueError(
             f'{first} and {second} must share batch size and device, got '
             f'{tuple(a.shape)} on {a.device} and {tuple(b.shape)} on '
-            f'{b.device}')
+            f'{b.device}'
+        )
 
 
 class Distances:
@@ -64,8 +69,7 @@ class Distances:
         planes = points.new_full((3, B, size), torch.inf, dtype=torch.float32)
         planes[:, :, :N] = points.detach().permute(2, 0, 1)
         # (3, B, C, A) -> (3, B, A * C)
-        self.planes = planes.view(3, B, -1, num_rows).transpose(2, 3).reshape(
-            3, B, 1, size)
+        self.planes = planes.view(3, B, -1, num_rows).transpose(2, 3).reshape(3, B, 1, size)
         self.size = size
 
     def __iter__(self) -> Iterator[tuple[slice, slice, Tensor]]:

@@ -6,6 +6,7 @@ along +z with x to the right and y down (OpenCV); depth is the distance along
 z. Everything is float32, under autocast too, and written in elementwise
 products since reduced-precision matrix products shift pixels.
 """
+
 from typing import NamedTuple
 
 import torch
@@ -17,19 +18,23 @@ from .pairwise import check_cloud
 # Rows right, down and forward of the views along z, y and x, as I2P-MAE names
 # axes: (column, row, depth) = (y, x, z), (x, z, y) and (z, y, x). Each
 # mirrors the cloud.
-AXIS_VIEWS = (((0., 1., 0.), (1., 0., 0.), (0., 0., 1.)),
-              ((1., 0., 0.), (0., 0., 1.), (0., 1., 0.)),
-              ((0., 0., 1.), (0., 1., 0.), (1., 0., 0.)))
+AXIS_VIEWS = (
+    ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
+    ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 1.0, 0.0)),
+    ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+)
 
 
 class Pixels(NamedTuple):
     """Where points are seen: uv (B, N, 2) in pixels, depth (B, N)."""
+
     uv: Tensor
     depth: Tensor
 
 
 class Samples(NamedTuple):
     """Values read from maps: feats (B, N, C), inside (B, N) bool."""
+
     feats: Tensor
     inside: Tensor
 
@@ -55,7 +60,8 @@ def project(points: Tensor, extrinsic: Tensor, intrinsic: Tensor) -> Pixels:
     if extrinsic.shape != (B, 4, 4) or intrinsic.shape != (B, 3, 3):
         raise ValueError(
             f'project needs extrinsic ({B}, 4, 4) and intrinsic ({B}, 3, 3), '
-            f'got {tuple(extrinsic.shape)} and {tuple(intrinsic.shape)}')
+            f'got {tuple(extrinsic.shape)} and {tuple(intrinsic.shape)}'
+        )
     extrinsic = extrinsic.float()
     camera = _rotate(points.float(), extrinsic[:, :3, :3])
     camera = camera + extrinsic[:, None, :3, 3]
@@ -66,12 +72,14 @@ def project(points: Tensor, extrinsic: Tensor, intrinsic: Tensor) -> Pixels:
     return Pixels(uv.where(front, -torch.inf), depth)
 
 
-def orthographic(points: Tensor,
-                 size: int | tuple[int, int],
-                 *,
-                 rotation: Tensor | tuple = AXIS_VIEWS[0],
-                 margin: float = 1.,
-                 depth_in_pixels: bool = False) -> Pixels:
+def orthographic(
+    points: Tensor,
+    size: int | tuple[int, int],
+    *,
+    rotation: Tensor | tuple = AXIS_VIEWS[0],
+    margin: float = 1.0,
+    depth_in_pixels: bool = False,
+) -> Pixels:
     """Project along one direction, scaled so that the cloud fills the image.
 
     Both image axes share one scale, and the middle of the cloud's extent
@@ -95,16 +103,15 @@ def orthographic(points: Tensor,
         ValueError: On shapes that don't fit or a margin that leaves nothing.
     """
     check_cloud('points', points)
-    rotation = torch.as_tensor(
-        rotation, dtype=torch.float32, device=points.device)
+    rotation = torch.as_tensor(rotation, dtype=torch.float32, device=points.device)
     if rotation.shape not in ((3, 3), (len(points), 3, 3)):
-        raise ValueError('rotation must have shape (3, 3) or (B, 3, 3), got '
-                         f'{tuple(rotation.shape)}')
+        raise ValueError(
+            f'rotation must have shape (3, 3) or (B, 3, 3), got {tuple(rotation.shape)}'
+        )
     height, width = height_width(size)
     last = points.new_tensor((width - 1, height - 1), dtype=torch.float32)
     if margin < 0 or 2 * margin >= min(height, width) - 1:
-        raise ValueError(f'a margin of {margin} leaves nothing of an image of '
-                         f'{height}x{width}')
+        raise ValueError(f'a margin of {margin} leaves nothing of an image of {height}x{width}')
     view = _rotate(points.float(), rotation.expand(len(points), 3, 3))
     low, high = view.amin(1), view.amax(1)  # (B, 3)
     # a cloud without extent is a dot in the middle
@@ -115,11 +122,9 @@ def orthographic(points: Tensor,
     return Pixels(scaled[..., :2] + last / 2, depth)
 
 
-def splat_depth(uv: Tensor,
-                depth: Tensor,
-                size: int | tuple[int, int],
-                *,
-                radius: int = 0) -> Tensor:
+def splat_depth(
+    uv: Tensor, depth: Tensor, size: int | tuple[int, int], *, radius: int = 0
+) -> Tensor:
     """Draw points into depth images, the nearest one in front.
 
     Args:
@@ -146,7 +151,7 @@ def splat_depth(uv: Tensor,
     image = image.scatter_reduce(1, index, near, 'amin').unflatten(1, canvas)
     if radius:
         image = -max_filter(-image, radius)
-    return image[:, radius:radius + height, radius:radius + width]
+    return image[:, radius : radius + height, radius : radius + width]
 
 
 def max_filter(images: Tensor, radius: int) -> Tensor:
@@ -159,21 +164,19 @@ def max_filter(images: Tensor, radius: int) -> Tensor:
     Returns:
         (B, H, W).
     """
-    images = F.pad(images, (radius, ) * 4, value=-torch.inf)
+    images = F.pad(images, (radius,) * 4, value=-torch.inf)
     for dim in (-1, -2):
         # maxima of 1, 2, 4, ... pixels, the last step overlaps
         width, want = 1, 2 * radius + 1
         while width < want:
             step = min(width, want - width)
             kept = images.shape[dim] - step
-            images = torch.maximum(
-                images.narrow(dim, 0, kept), images.narrow(dim, step, kept))
+            images = torch.maximum(images.narrow(dim, 0, kept), images.narrow(dim, step, kept))
             width += step
     return images
 
 
-def visible(uv: Tensor, depth: Tensor, depth_image: Tensor, *,
-            tolerance: float) -> Tensor:
+def visible(uv: Tensor, depth: Tensor, depth_image: Tensor, *, tolerance: float) -> Tensor:
     """Tell which points a depth image does not hide.
 
     Args:
@@ -190,15 +193,16 @@ def visible(uv: Tensor, depth: Tensor, depth_image: Tensor, *,
     """
     _check_pixels(uv, depth)
     if depth_image.ndim != 3 or len(depth_image) != len(uv):
-        raise ValueError('depth_image must have shape (B, H, W) with '
-                         f'B={len(uv)}, got {tuple(depth_image.shape)}')
+        raise ValueError(
+            'depth_image must have shape (B, H, W) with '
+            f'B={len(uv)}, got {tuple(depth_image.shape)}'
+        )
     index, inside = _pixel_index(uv, depth_image.shape[1:])
     front = depth_image.float().flatten(1).gather(1, index)
     return inside & (depth.float() <= front + tolerance)
 
 
-def sample_pixels(maps: Tensor, uv: Tensor, *,
-                  mode: str = 'bilinear') -> Samples:
+def sample_pixels(maps: Tensor, uv: Tensor, *, mode: str = 'bilinear') -> Samples:
     """Read maps at pixel coordinates.
 
     Args:
@@ -217,11 +221,11 @@ def sample_pixels(maps: Tensor, uv: Tensor, *,
     """
     _check_pixels(uv)
     if maps.ndim != 4 or len(maps) != len(uv):
-        raise ValueError(f'maps must have shape (B, C, H, W) with B={len(uv)},'
-                         f' got {tuple(maps.shape)}')
+        raise ValueError(
+            f'maps must have shape (B, C, H, W) with B={len(uv)}, got {tuple(maps.shape)}'
+        )
     if mode not in ('nearest', 'bilinear', 'bicubic'):
-        raise ValueError("mode must be 'nearest', 'bilinear' or 'bicubic', "
-                         f'got {mode!r}')
+        raise ValueError(f"mode must be 'nearest', 'bilinear' or 'bicubic', got {mode!r}")
     height, width = maps.shape[2:]
     index, inside = _pixel_index(uv, (height, width))
     maps = maps.float()
@@ -232,11 +236,8 @@ def sample_pixels(maps: Tensor, uv: Tensor, *,
         grid = uv.float().where(inside[..., None], 0)
         grid = (grid * 2 + 1) / grid.new_tensor((width, height)) - 1
         feats = F.grid_sample(
-            maps,
-            grid[:, None],
-            mode=mode,
-            padding_mode='border',
-            align_corners=False).squeeze(2)
+            maps, grid[:, None], mode=mode, padding_mode='border', align_corners=False
+        ).squeeze(2)
     return Samples(feats.mT.where(inside[..., None], 0), inside)
 
 
@@ -254,11 +255,11 @@ def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
 
 def _check_pixels(uv: Tensor, depth: Tensor | None = None) -> None:
     if uv.ndim != 3 or uv.shape[-1] != 2:
-        raise ValueError(f'uv must have shape (B, N, 2), got '
-                         f'{tuple(uv.shape)}')
+        raise ValueError(f'uv must have shape (B, N, 2), got {tuple(uv.shape)}')
     if depth is not None and depth.shape != uv.shape[:2]:
-        raise ValueError(f'depth must have shape {tuple(uv.shape[:2])} as uv '
-                         f'has, got {tuple(depth.shape)}')
+        raise ValueError(
+            f'depth must have shape {tuple(uv.shape[:2])} as uv has, got {tuple(depth.shape)}'
+        )
 
 
 def _pixel_index(uv: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,5 @@
 """Reading enlarged maps without enlarging them."""
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -8,8 +9,7 @@ from .projection import height_width
 SHARPNESS = -0.75  # of the cubic kernel, as torch has it
 
 
-def sample_resized(maps: Tensor, pixels: Tensor,
-                   size: int | tuple[int, int]) -> Tensor:
+def sample_resized(maps: Tensor, pixels: Tensor, size: int | tuple[int, int]) -> Tensor:
     """Read at whole pixels what maps would be if they were resized.
 
     The same numbers as ``F.interpolate(maps, size, mode='bicubic')`` and
@@ -27,12 +27,17 @@ def sample_resized(maps: Tensor, pixels: Tensor,
     Raises:
         ValueError: On shapes that don't fit or pixels out of range.
     """
-    if (maps.ndim != 5 or pixels.ndim != 4 or pixels.shape[-1] != 2
-            or maps.shape[:2] != pixels.shape[:2]):
+    if (
+        maps.ndim != 5
+        or pixels.ndim != 4
+        or pixels.shape[-1] != 2
+        or maps.shape[:2] != pixels.shape[:2]
+    ):
         raise ValueError(
             'sample_resized needs maps (B, V, C, h, w) and pixels '
             f'(B, V, M, 2), got {tuple(maps.shape)} and '
-            f'{tuple(pixels.shape)}')
+            f'{tuple(pixels.shape)}'
+        )
     size = height_width(size)
     _check_range(pixels, size)
     B, V, C, *own_size = maps.shape
@@ -40,17 +45,15 @@ def sample_resized(maps: Tensor, pixels: Tensor,
     table = maps.float().permute(0, 1, 3, 4, 2).reshape(-1, C)
     row, column = pixels.transpose(1, 2).unbind(-1)  # (B, M, V)
     (row, row_weight), (column, column_weight) = (
-        _taps(index, new, old)
-        for index, new, old in zip((row, column), size, own_size))
+        _taps(index, new, old) for index, new, old in zip((row, column), size, own_size)
+    )
     first = torch.arange(B * V, device=maps.device).view(B, 1, V, 1)
     row = first * own_size[0] + row  # (B, M, V, 4)
     index = row[..., None] * own_size[1] + column[..., None, :]
     weight = row_weight[..., None] * column_weight[..., None, :]
     values = F.embedding_bag(
-        index.reshape(-1, 16),
-        table,
-        per_sample_weights=weight.reshape(-1, 16),
-        mode='sum')
+        index.reshape(-1, 16), table, per_sample_weights=weight.reshape(-1, 16), mode='sum'
+    )
     return values.view(B, -1, V, C)
 
 
@@ -81,5 +84,7 @@ def _check_range(pixels: Tensor, size: tuple[int, int]) -> None:
         return
     low, high = pixels.flatten(0, 2).aminmax(dim=0)
     if low.min() < 0 or any(h >= s for h, s in zip(high.tolist(), size)):
-        raise ValueError(f'sample_resized got pixels from {low.tolist()} to '
-                         f'{high.tolist()} for maps resized to {size}')
+        raise ValueError(
+            f'sample_resized got pixels from {low.tolist()} to '
+            f'{high.tolist()} for maps resized to {size}'
+        )

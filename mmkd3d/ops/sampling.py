@@ -1,4 +1,5 @@
 """Farthest point sampling with the semantics of the published kernels."""
+
 import functools
 import logging
 import math
@@ -16,10 +17,7 @@ PADDING_SQUARED_NORM = 1e-3
 
 
 @torch.no_grad()
-def farthest_point_sample(points: Tensor,
-                          num_samples: int,
-                          *,
-                          rule: str = 'mmcv') -> Tensor:
+def farthest_point_sample(points: Tensor, num_samples: int, *, rule: str = 'mmcv') -> Tensor:
     """Sample points that are far from each other, starting at index 0.
 
     Both rules give the indices of the CUDA kernels they are named after,
@@ -60,10 +58,9 @@ def farthest_point_sample(points: Tensor,
 
 
 @torch.no_grad()
-def farthest_point_sample_with_dist(dist: Tensor,
-                                    num_samples: int,
-                                    *,
-                                    rule: str = 'mmcv') -> Tensor:
+def farthest_point_sample_with_dist(
+    dist: Tensor, num_samples: int, *, rule: str = 'mmcv'
+) -> Tensor:
     """Farthest point sampling by given distances.
 
     Args:
@@ -80,8 +77,7 @@ def farthest_point_sample_with_dist(dist: Tensor,
         ValueError: On an unknown rule, no samples or a malformed matrix.
     """
     if dist.ndim != 3 or dist.shape[1] != dist.shape[2] or not dist.shape[1]:
-        raise ValueError('dist must have shape (B, N, N) with N > 0, got '
-                         f'{tuple(dist.shape)}')
+        raise ValueError(f'dist must have shape (B, N, N) with N > 0, got {tuple(dist.shape)}')
     B, N, _ = dist.shape
     order = _tie_order(N, num_samples, rule, dist.device)
     rows = _num_rows(N)
@@ -91,18 +87,16 @@ def farthest_point_sample_with_dist(dist: Tensor,
     running = table.new_full((B, len(layout)), 1e10)
     idx = layout.new_zeros(B, num_samples)
     for i in range(1, num_samples):
-        last = table[(idx[:, i - 1:i] + cloud).flatten()]  # (B, N)
+        last = table[(idx[:, i - 1 : i] + cloud).flatten()]  # (B, N)
         torch.minimum(running, last[:, layout], out=running)
-        idx[:, i:i + 1] = layout[_farthest(running, rows)]
+        idx[:, i : i + 1] = layout[_farthest(running, rows)]
     return idx
 
 
-def _tie_order(num_points: int, num_samples: int, rule: str,
-               device: torch.device) -> Tensor:
+def _tie_order(num_points: int, num_samples: int, rule: str, device: torch.device) -> Tensor:
     """Indices (N,) such that among equals the first one is the winner."""
     if rule not in MAX_THREADS:
-        raise ValueError(f'rule must be one of {sorted(MAX_THREADS)}, got '
-                         f'{rule!r}')
+        raise ValueError(f'rule must be one of {sorted(MAX_THREADS)}, got {rule!r}')
     if num_samples < 1:
         raise ValueError(f'num_samples must be positive, got {num_samples}')
     bits = min(num_points, MAX_THREADS[rule]).bit_length() - 1
@@ -115,7 +109,7 @@ def _tie_order(num_points: int, num_samples: int, rule: str,
 
 def _num_rows(num_points: int) -> int:
     """A power of two, whose rows stay aligned; more than 32 don't pay."""
-    return 2**min(5, math.isqrt(num_points).bit_length() - 1)
+    return 2 ** min(5, math.isqrt(num_points).bit_length() - 1)
 
 
 def _in_rows(order: Tensor, rows: int) -> Tensor:
@@ -140,15 +134,13 @@ def _farthest(running: Tensor, rows: int) -> Tensor:
     return row * grid.shape[2] + col[:, 0]
 
 
-def _sample(planes: Tensor, running: Tensor, num_samples: int,
-            rows: int) -> Tensor:
+def _sample(planes: Tensor, running: Tensor, num_samples: int, rows: int) -> Tensor:
     """Positions (B, M) in planes (3, B, P); overwrites ``running`` (B, P).
 
     A loop over clouds would keep one cloud in the cache but was measured
     slower, for 40,000 points too. The loop never waits for a GPU.
     """
-    picked = torch.zeros(
-        running.shape[0], num_samples, dtype=torch.long, device=planes.device)
+    picked = torch.zeros(running.shape[0], num_samples, dtype=torch.long, device=planes.device)
     x, y, z = planes
     dist, square = torch.empty_like(running), torch.empty_like(running)
     last = planes[..., :1]  # (3, B, 1)
@@ -158,7 +150,7 @@ def _sample(planes: Tensor, running: Tensor, num_samples: int,
         dist.add_(torch.sub(z, last[2], out=square).mul_(square))
         torch.minimum(running, dist, out=running)
         position = _farthest(running, rows)
-        picked[:, i:i + 1] = position
+        picked[:, i : i + 1] = position
         last = planes.gather(2, position.expand(3, -1, 1))
     return picked
 
@@ -168,11 +160,14 @@ def _triton_sampler() -> Callable[[Tensor, Tensor, int], Tensor] | None:
     """The kernel, or None where it can't be compiled and run."""
     try:
         from .fps_triton import sample
+
         planes = torch.zeros(3, 1, 2, device='cuda')
         sample(planes, planes[0].clone(), 2)
     except Exception as error:  # whatever it is, PyTorch does the same job
         logging.getLogger(__name__).warning(
             'farthest_point_sample runs in PyTorch, slower than its Triton '
-            'kernel, which needs triton and a C compiler: %s', error)
+            'kernel, which needs triton and a C compiler: %s',
+            error,
+        )
         return None
     return sample

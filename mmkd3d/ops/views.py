@@ -3,6 +3,7 @@
 Made of depth images (see :mod:`mmkd3d.ops.projection`), in float32 also under
 autocast, and the same on every run: nothing is summed in random order.
 """
+
 import math
 
 import torch
@@ -29,16 +30,16 @@ def turntable(azimuth: Tensor, elevation: float) -> Tensor:
         (..., 3, 3) float32, rows right, down and forward.
     """
     elevation = torch.full_like(azimuth, elevation)
-    (sin_a, sin_e), (cos_a, cos_e) = (
-        (f(azimuth), f(elevation)) for f in (torch.sin, torch.cos))
+    (sin_a, sin_e), (cos_a, cos_e) = ((f(azimuth), f(elevation)) for f in (torch.sin, torch.cos))
     right = torch.stack([cos_a, torch.zeros_like(azimuth), sin_a], -1)
     down = torch.stack([-sin_e * sin_a, -cos_e, sin_e * cos_a], -1)
     forward = torch.stack([cos_e * sin_a, -sin_e, -cos_e * cos_a], -1)
     return torch.stack([right, down, forward], -2).float()
 
 
-def surface_depth(uv: Tensor, depth: Tensor, size: int | tuple[int, int], *,
-                  radius: int, fill: int) -> Tensor:
+def surface_depth(
+    uv: Tensor, depth: Tensor, size: int | tuple[int, int], *, radius: int, fill: int
+) -> Tensor:
     """Depth image of the surface that the points are samples of.
 
     Squares around the points are drawn and grown, and what was grown is
@@ -60,16 +61,14 @@ def surface_depth(uv: Tensor, depth: Tensor, size: int | tuple[int, int], *,
     # on a larger canvas, since what is taken off comes in from outside
     height, width = (size, size) if isinstance(size, int) else size
     uv, canvas = uv + fill, (height + 2 * fill, width + 2 * fill)
-    closed = max_filter(
-        splat_depth(uv, depth, canvas, radius=radius + fill), fill)
-    seen = visible(uv, depth, closed, tolerance=2. * fill)
+    closed = max_filter(splat_depth(uv, depth, canvas, radius=radius + fill), fill)
+    seen = visible(uv, depth, closed, tolerance=2.0 * fill)
     samples = splat_depth(uv, depth.where(seen, torch.inf), canvas)
     known = samples.isfinite()
-    total, weight = _smooth(
-        torch.cat([samples.where(known, 0), known.float()]), fill).chunk(2)
+    total, weight = _smooth(torch.cat([samples.where(known, 0), known.float()]), fill).chunk(2)
     # where no visible point is near, the depth stays as drawn
     smooth = (total / weight).where(closed.isfinite() & (weight > 0), closed)
-    return smooth[:, fill:fill + height, fill:fill + width]
+    return smooth[:, fill : fill + height, fill : fill + width]
 
 
 def gray_depth(image: Tensor, depth: Tensor) -> Tensor:
@@ -84,9 +83,9 @@ def gray_depth(image: Tensor, depth: Tensor) -> Tensor:
         Like ``image``.
     """
     near, far = (
-        f(depth.flatten(1), 1).view(-1, *[1] * (image.ndim - 1))
-        for f in (torch.amin, torch.amax))
-    gray = 1 - (image - near) / (far - near).clamp(min=1e-8) * .9
+        f(depth.flatten(1), 1).view(-1, *[1] * (image.ndim - 1)) for f in (torch.amin, torch.amax)
+    )
+    gray = 1 - (image - near) / (far - near).clamp(min=1e-8) * 0.9
     return gray.where(image.isfinite(), 0)
 
 
@@ -124,8 +123,6 @@ def _smooth(images: Tensor, radius: int) -> Tensor:
     # Vectorised over the images: four times as fast on CPUs.
     images = images[None].contiguous(memory_format=torch.channels_last)
     for _ in range(2):
-        images = F.avg_pool2d(
-            images, (width, 1), stride=1, padding=(radius, 0))
-        images = F.avg_pool2d(
-            images, (1, width), stride=1, padding=(0, radius))
+        images = F.avg_pool2d(images, (width, 1), stride=1, padding=(radius, 0))
+        images = F.avg_pool2d(images, (1, width), stride=1, padding=(0, radius))
     return images[0].contiguous()

@@ -1,4 +1,5 @@
 """A metric over the course of a training, for several seeds."""
+
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,8 @@ def read_curve(folder: Path, metric: str) -> dict[str, float]:
     if not found:
         raise ValueError(
             f'No validation of {folder} gave {metric}: set '
-            'train_cfg.val_interval, or name another metric as curve.')
+            'train_cfg.val_interval, or name another metric as curve.'
+        )
     return {f'{metric}@{epoch}': found[epoch] for epoch in sorted(found)}
 
 
@@ -44,26 +46,31 @@ def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
         path: An svg file.
     """
     import matplotlib
+
     matplotlib.use('Agg')
     from matplotlib import pyplot
+
     metric = table['curve']
-    per_epoch, scale = table.get('steps_per_epoch', 1), table.get('scale', 1.)
+    per_epoch, scale = table.get('steps_per_epoch', 1), table.get('scale', 1.0)
     rows = summarize(records, by=lambda record: record['name'])
     figure, axes = pyplot.subplots(figsize=(6, 4))
     for label, step in table['rows'].items():
-        points = sorted((epoch_of(name) * per_epoch, found)
-                        for name, found in rows.get(step, {}).items()
-                        if name.startswith(f'{metric}@'))
+        points = sorted(
+            (epoch_of(name) * per_epoch, found)
+            for name, found in rows.get(step, {}).items()
+            if name.startswith(f'{metric}@')
+        )
         if points:
             axes.errorbar(
                 [x for x, _ in points],
                 [scale * found['mean'] for _, found in points],
                 [scale * found['std'] for _, found in points],
                 capsize=3,
-                label=f'{label} ({points[0][1]["n"]})')
+                label=f'{label} ({points[0][1]["n"]})',
+            )
     axes.set(
-        xlabel='training steps' if per_epoch > 1 else 'epochs',
-        ylabel=table.get('curve_is', metric))
+        xlabel='training steps' if per_epoch > 1 else 'epochs', ylabel=table.get('curve_is', metric)
+    )
     axes.grid(alpha=0.3)
     if axes.has_data():
         axes.legend(title='mean ± deviation (runs)')

@@ -1,4 +1,5 @@
 """Which data a training and its test have seen."""
+
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,21 +17,16 @@ SCOPE = threading.Lock()  # mmengine has one default scope for all threads
 def identify_data(cfg: Config) -> dict[str, Identity]:
     """What the data sets ``'train'`` and ``'test'`` of a config hold."""
     datasets = {
-        name: cfg.get(f'{name}_dataloader', {}).get('dataset')
-        for name in ('train', 'test')
+        name: cfg.get(f'{name}_dataloader', {}).get('dataset') for name in ('train', 'test')
     }
     with SCOPE:
         init_default_scope(cfg.get('default_scope', 'mmkd3d'))
         return {
-            name: identify(DATASETS.build(dataset))
-            for name, dataset in datasets.items() if dataset
+            name: identify(DATASETS.build(dataset)) for name, dataset in datasets.items() if dataset
         }
 
 
-def shared_notes(cfg: Config,
-                 known: Mapping[str, Identity],
-                 *,
-                 allow: bool = False) -> list[str]:
+def shared_notes(cfg: Config, known: Mapping[str, Identity], *, allow: bool = False) -> list[str]:
     """Notes on test shapes that were learned from, for a protocol.
 
     Those that are in the training set are noted: published sets have some.

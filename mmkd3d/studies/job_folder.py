@@ -1,4 +1,5 @@
 """The folder of one job: who is at work in it, and how far it is."""
+
 import fcntl
 import json
 import re
@@ -28,7 +29,8 @@ def claimed(folder: Path) -> Iterator[int]:
         except BlockingIOError:
             raise ValueError(
                 f'Another process is at work in {folder}: wait until it ends, '
-                'or end it, and start again.') from None
+                'or end it, and start again.'
+            ) from None
         yield file.fileno()
 
 
@@ -57,15 +59,17 @@ def read_done(folder: Path) -> tuple[dict | None, str]:
 
 def progress(folder: Path | None) -> str:
     """The newest line about an epoch in the logs of a job, shortened."""
-    logs = sorted(
-        folder.glob('*.log') if folder else (),
-        key=lambda p: p.stat().st_mtime)
-    lines = [
-        line for line in logs[-1].read_text(errors='replace').splitlines()
-        if 'Epoch(' in line
-    ] if logs else []
+    logs = sorted(folder.glob('*.log') if folder else (), key=lambda p: p.stat().st_mtime)
+    lines = (
+        [line for line in logs[-1].read_text(errors='replace').splitlines() if 'Epoch(' in line]
+        if logs
+        else []
+    )
     if not lines:
         return ''
-    words = (r'Epoch\S+ +\S+ *\S*\]|eta: \S+|(?<=\s)loss: \S+'
-             if 'Epoch(train)' in lines[-1] else r'Epoch\S+ +\S+')
+    words = (
+        r'Epoch\S+ +\S+ *\S*\]|eta: \S+|(?<=\s)loss: \S+'
+        if 'Epoch(train)' in lines[-1]
+        else r'Epoch\S+ +\S+'
+    )
     return '  '.join(re.findall(words, lines[-1]))

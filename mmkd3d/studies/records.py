@@ -1,4 +1,5 @@
 """One result and all that is needed to get it again."""
+
 import functools
 import json
 import platform
@@ -16,15 +17,17 @@ REPO = Path(__file__).resolve().parents[2]
 PACKAGES = ('torch', 'mmengine', 'mmdet3d', 'numpy', 'scikit-learn')
 
 
-def make_record(*,
-                protocol: str,
-                metrics: Mapping[str, float],
-                seed: int | None,
-                config: str | Path | None = None,
-                checkpoint: str | Path | None = None,
-                data_hash: str | Mapping[str, str] | None = None,
-                command: Sequence[str] | None = None,
-                **extra) -> dict:
+def make_record(
+    *,
+    protocol: str,
+    metrics: Mapping[str, float],
+    seed: int | None,
+    config: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    data_hash: str | Mapping[str, str] | None = None,
+    command: Sequence[str] | None = None,
+    **extra,
+) -> dict:
     """A result as plain data, with where it comes from.
 
     Args:
@@ -56,17 +59,17 @@ def make_record(*,
         commit=commit,
         changed=changed,
         versions=versions(),
-        date=datetime.now(timezone.utc).isoformat(timespec='seconds'))
+        date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    )
 
 
 def checkout_state() -> tuple[str | None, bool | None]:
     """Commit that is checked out, and whether its files were changed."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(['git', '-C', REPO, *arguments],
-                              capture_output=True,
-                              text=True,
-                              check=True).stdout.strip()
+        return subprocess.run(
+            ['git', '-C', REPO, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         if Path(git('rev-parse', '--show-toplevel')) != REPO:

@@ -1,4 +1,5 @@
 """Run the jobs of a study, side by side, and go on where it was stopped."""
+
 import hashlib
 import json
 import os
@@ -52,28 +53,32 @@ class StudyRunner:
             step that has several seeds, and not its own.
     """
 
-    def __init__(self,
-                 steps: Mapping[str, Sequence[Job]],
-                 out: str | Path,
-                 *,
-                 parallel: int = 1,
-                 say: Callable[[str], None] = print):
+    def __init__(
+        self,
+        steps: Mapping[str, Sequence[Job]],
+        out: str | Path,
+        *,
+        parallel: int = 1,
+        say: Callable[[str], None] = print,
+    ):
         self.steps = steps
         self.out = Path(out).resolve()
         if parallel < 1:
             raise ValueError(f'Jobs at a time are 1 or more, got {parallel}.')
         if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f'{self.out} is a file, and the folder of the '
-                             'study is to be there: name another one.')
+            raise ValueError(
+                f'{self.out} is a file, and the folder of the '
+                'study is to be there: name another one.'
+            )
         for jobs in steps.values():
             for job in jobs:
                 self.needed(job)
         self.parallel = parallel
         self.env = dict(os.environ)
-        self.env.setdefault('OMP_NUM_THREADS',
-                            str(max(1, (os.cpu_count() or 1) // parallel)))
+        self.env.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // parallel)))
         self.env['PYTHONPATH'] = os.pathsep.join(
-            filter(None, [str(ROOT), self.env.get('PYTHONPATH')]))
+            filter(None, [str(ROOT), self.env.get('PYTHONPATH')])
+        )
         self.say = say
         self.done: dict[str, dict] = {}  # name of a job -> its done.json
         self.failed: dict[str, str] = {}  # name of a job -> why
@@ -90,10 +95,7 @@ class StudyRunner:
             steps. ``failed`` says which are not, and why.
         """
         # All rows of a table with one seed before the second seed of any.
-        waiting = [
-            job for round in zip_longest(*self.steps.values())
-            for job in round if job
-        ]
+        waiting = [job for round in zip_longest(*self.steps.values()) for job in round if job]
         total, running = len(waiting), {}
         with ThreadPoolExecutor(self.parallel) as pool:
             try:
@@ -108,8 +110,10 @@ class StudyRunner:
                         self.finish(running.pop(future), future)
                     self.drop_hopeless(waiting)
                     over = len(self.done) + len(self.failed)
-                    self.say(f'[{over}/{total}] {len(running)} running, '
-                             f'{self.eta([*waiting, *running.values()])}')
+                    self.say(
+                        f'[{over}/{total}] {len(running)} running, '
+                        f'{self.eta([*waiting, *running.values()])}'
+                    )
                     for job in running.values():
                         line = progress(self.logs.get(job.name))
                         if line:
@@ -120,16 +124,15 @@ class StudyRunner:
                     process.terminate()
                 raise
         return [
-            record for jobs in self.steps.values() for job in jobs
+            record
+            for jobs in self.steps.values()
+            for job in jobs
             for record in self.done.get(job.name, {}).get('records', ())
         ]
 
     def ready(self, waiting: Sequence[Job]) -> list[Job]:
         """Jobs whose needs are met."""
-        return [
-            job for job in waiting if all(
-                need.name in self.done for need in self.needed(job))
-        ]
+        return [job for job in waiting if all(need.name in self.done for need in self.needed(job))]
 
     def needed(self, job: Job) -> list[Job]:
         """The jobs whose results a job takes: of its seed, or the only ones.
@@ -144,16 +147,14 @@ class StudyRunner:
             if not same and len(jobs) > 1:
                 raise ValueError(
                     f'{job.name} needs {name}, which has the seeds '
-                    f'{[j.seed for j in jobs]}: give it this seed, or one.')
+                    f'{[j.seed for j in jobs]}: give it this seed, or one.'
+                )
             found.append((same or jobs)[0])
         return found
 
     def results(self, job: Job) -> dict[str, str]:
         """What the placeholders of a job stand for."""
-        return {
-            need.step: self.done[need.name]['result']
-            for need in self.needed(job)
-        }
+        return {need.step: self.done[need.name]['result'] for need in self.needed(job)}
 
     def finish(self, job: Job, future) -> None:
         """Take down what became of a job."""
@@ -180,12 +181,14 @@ class StudyRunner:
         """How long the rest may take, from jobs of the same step or kind."""
         if not left:
             return 'all over'
-        seconds = 0.
+        seconds = 0.0
         for job in left:
             like = [
                 self.done[other.name]['seconds']
-                for jobs in self.steps.values() for other in jobs
-                if other.name in self.done and self.done[other.name]['seconds']
+                for jobs in self.steps.values()
+                for other in jobs
+                if other.name in self.done
+                and self.done[other.name]['seconds']
                 and (other.step == job.step or other.kind == job.kind)
             ]
             if not like:
@@ -198,8 +201,7 @@ class StudyRunner:
         """Run a job unless it is finished; returns its ``done.json``."""
         settings = self.settings(job)
         if job.given:
-            return dict(settings=settings, result=str(job.given.resolve()),
-                        seconds=0, records=[])
+            return dict(settings=settings, result=str(job.given.resolve()), seconds=0, records=[])
         folder = self.out / job.step / f'seed_{job.seed}-{settings[:8]}'
         with claimed(folder) as claim:
             done, why = read_done(folder)
@@ -213,16 +215,19 @@ class StudyRunner:
             start = time.time()
             result, records = getattr(self, f'run_{job.kind}')(job, folder)
             done = dict(
-                settings=settings, result=str(result),
-                seconds=round(time.time() - start, 1), records=records)
+                settings=settings,
+                result=str(result),
+                seconds=round(time.time() - start, 1),
+                records=records,
+            )
             write_atomic(folder / DONE, json.dumps(done, indent=1).encode())
         metrics = [
-            f'{name} {value:.4g}' for record in map(with_method, records)
+            f'{name} {value:.4g}'
+            for record in map(with_method, records)
             for name, value in record['metrics'].items()
         ]
         more = '; ...' if len(metrics) > 6 else ''
-        self.say(f'{job.name}: {done["seconds"]:.0f} s  '
-                 f'{"; ".join(metrics[:6])}{more}')
+        self.say(f'{job.name}: {done["seconds"]:.0f} s  {"; ".join(metrics[:6])}{more}')
         return done
 
     def settings(self, job: Job) -> str:
@@ -232,20 +237,29 @@ class StudyRunner:
                 return str(job.given.resolve())
             return file_digest(job.given)
         cfg = job.load_config({name: f'{{{name}}}' for name in job.needs})
-        parts = (job.kind, job.seed, job.options, job.arguments,
-                 job.checkpoint, job.test, job.best, job.curve, job.extra,
-                 cfg.to_dict(),
-                 [self.done[n.name]['settings'] for n in self.needed(job)])
-        return hashlib.sha256(
-            json.dumps(parts, default=str).encode()).hexdigest()
+        parts = (
+            job.kind,
+            job.seed,
+            job.options,
+            job.arguments,
+            job.checkpoint,
+            job.test,
+            job.best,
+            job.curve,
+            job.extra,
+            cfg.to_dict(),
+            [self.done[n.name]['settings'] for n in self.needed(job)],
+        )
+        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
     def run_train(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
         """Train; with ``test`` also evaluate the last epoch, or the best."""
         results = self.results(job)
         known, notes = self.examine_data(job, results)
         options = [
-            '--cfg-options', f'randomness.seed={job.seed}',
-            *(fill(option, results) for option in job.options)
+            '--cfg-options',
+            f'randomness.seed={job.seed}',
+            *(fill(option, results) for option in job.options),
         ]
         best = ['default_hooks.checkpoint.save_best=auto'] * job.best
         train = ['tools/train.py', job.config, '--work-dir', folder]
@@ -256,17 +270,19 @@ class StudyRunner:
         if not job.test:
             return checkpoint, []
         if job.best:
-            checkpoint = max(folder.glob('best_*.pth'), default=None,
-                             key=lambda p: p.stat().st_mtime)
+            checkpoint = max(
+                folder.glob('best_*.pth'), default=None, key=lambda p: p.stat().st_mtime
+            )
             if checkpoint is None:
                 raise JobFailed(
                     f'There is no best_*.pth in {folder}: its epochs were not '
                     'evaluated (train_cfg.val_interval), or the file was '
-                    'removed. Remove the folder to train again.')
-        self.call([
-            'tools/test.py', job.config, checkpoint, '--work-dir', folder,
-            *options
-        ], folder / 'test.log')
+                    'removed. Remove the folder to train again.'
+                )
+        self.call(
+            ['tools/test.py', job.config, checkpoint, '--work-dir', folder, *options],
+            folder / 'test.log',
+        )
         newest = max(folder.glob('*/*.json'), key=lambda p: p.stat().st_mtime)
         metrics = json.loads(newest.read_text())
         if job.curve:
@@ -275,20 +291,19 @@ class StudyRunner:
         record = make_record(
             name=job.step,
             **dict(job.extra),
-            protocol='; '.join(
-                (job.protocol or f'{job.config.stem}, {chosen}', *notes)),
+            protocol='; '.join((job.protocol or f'{job.config.stem}, {chosen}', *notes)),
             metrics={k: v for k, v in metrics.items() if k not in TIMES},
             seed=job.seed,
             config=job.config.stem,
             checkpoint=checkpoint,
-            started_from={n: file_digest(r)[:16]
-                          for n, r in results.items() if Path(r).is_file()},
+            started_from={n: file_digest(r)[:16] for n, r in results.items() if Path(r).is_file()},
             data_hash={name: known[name].hash for name in known} or None,
-            command=['python', *train, *options])
+            command=['python', *train, *options],
+        )
         return checkpoint, [record]
 
     def examine_data(
-            self, job: Job, results: Mapping[str, str]
+        self, job: Job, results: Mapping[str, str]
     ) -> tuple[dict[str, Identity], list[str]]:
         """The data of a training with a test, and notes on shared shapes.
 
@@ -304,8 +319,7 @@ class StudyRunner:
             self.say(f'{job.name}: no checksum of its data: {error}')
             return {}, []
         try:
-            return known, shared_notes(
-                cfg, known, allow=job.allow_shared_shapes)
+            return known, shared_notes(cfg, known, allow=job.allow_shared_shapes)
         except ValueError as error:
             raise JobFailed(str(error)) from error
 
@@ -314,19 +328,26 @@ class StudyRunner:
         command = ['tools/cache_teacher.py', job.config, '--out', folder]
         if job.options:
             results = self.results(job)
-            command += ['--cfg-options',
-                        *(fill(o, results) for o in job.options)]
+            command += ['--cfg-options', *(fill(o, results) for o in job.options)]
         self.call(command, folder / 'cache.log')
         return folder, []
 
     def run_probe(self, job: Job, folder: Path) -> tuple[Path, list[dict]]:
         """Probe the frozen features of a student."""
         results, out = self.results(job), folder / 'records.json'
-        self.call([
-            'tools/probe.py', job.config, fill(job.checkpoint, results),
-            *(fill(a, results) for a in job.arguments), '--seeds', job.seed,
-            '--out', out
-        ], folder / 'probe.log')
+        self.call(
+            [
+                'tools/probe.py',
+                job.config,
+                fill(job.checkpoint, results),
+                *(fill(a, results) for a in job.arguments),
+                '--seeds',
+                job.seed,
+                '--out',
+                out,
+            ],
+            folder / 'probe.log',
+        )
         records = json.loads(out.read_text())
         return out, [dict(record, name=job.step) for record in records]
 
@@ -342,25 +363,28 @@ class StudyRunner:
         claim = self.claims[log.parent]
         self.say('$ ' + shlex.join(['python', tool, *rest]))
         with open(log, 'w') as file:
-            process = subprocess.Popen([sys.executable, ROOT / tool, *rest],
-                                       stdout=file,
-                                       stderr=subprocess.STDOUT,
-                                       env=self.env,
-                                       pass_fds=[claim])
+            process = subprocess.Popen(
+                [sys.executable, ROOT / tool, *rest],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self.env,
+                pass_fds=[claim],
+            )
             self.processes.add(process)
             code = process.wait()
             self.processes.discard(process)
         if code:
             lines = log.read_text(errors='replace').strip().splitlines()
-            raise JobFailed(f'{lines[-1] if lines else f"exit code {code}"} '
-                            f'(log: {log})')
+            raise JobFailed(f'{lines[-1] if lines else f"exit code {code}"} (log: {log})')
 
 
-def run_study(steps: Mapping[str, Sequence[Job]],
-              out: Path,
-              tabulate: Callable[[list[dict]], str],
-              *,
-              parallel: int = 1) -> list[dict]:
+def run_study(
+    steps: Mapping[str, Sequence[Job]],
+    out: Path,
+    tabulate: Callable[[list[dict]], str],
+    *,
+    parallel: int = 1,
+) -> list[dict]:
     """Run jobs, write ``records.json`` and ``tables.md``, name failures.
 
     Args:
@@ -386,6 +410,5 @@ def run_study(steps: Mapping[str, Sequence[Job]],
     write_atomic(out / 'tables.md', text.encode())
     print(f'\n{text}\nwritten to {out}: records.json, tables.md')
     if runner.failed:
-        raise SystemExit('\n'.join(
-            f'FAILED {name}: {why}' for name, why in runner.failed.items()))
+        raise SystemExit('\n'.join(f'FAILED {name}: {why}' for name, why in runner.failed.items()))
     return records

@@ -18,6 +18,7 @@ A study is a config file with ``seeds``, ``steps`` and ``tables``::
 ``{NAME}`` is the result of that step: the last checkpoint of a training, the
 folder of a cache. With several seeds it is that of the same seed.
 """
+
 import difflib
 import re
 import threading
@@ -31,13 +32,21 @@ from mmengine.config import Config, DictAction
 from mmkd3d.apis.model_hub import config_path
 
 KINDS = {  # and the other fields that they know, beside seeds
-    'train': ('options', 'test', 'best', 'curve', 'protocol', 'extra',
-              'allow_shared_shapes'),
-    'cache': ('options', ),
-    'probe': ('checkpoint', 'arguments')
+    'train': ('options', 'test', 'best', 'curve', 'protocol', 'extra', 'allow_shared_shapes'),
+    'cache': ('options',),
+    'probe': ('checkpoint', 'arguments'),
 }
-TABLE = ('title', 'rows', 'columns', 'rows_are', 'digits', 'scale', 'curve',
-         'curve_is', 'steps_per_epoch')
+TABLE = (
+    'title',
+    'rows',
+    'columns',
+    'rows_are',
+    'digits',
+    'scale',
+    'curve',
+    'curve_is',
+    'steps_per_epoch',
+)
 READING = threading.Lock()  # mmengine reads one config at a time
 PLACE = re.compile(r'\{([^{}]+)\}')
 
@@ -64,6 +73,7 @@ class Job:
         extra: What else its records say: ``dict(fold=3)``.
         given: A checkpoint that stands for the result; nothing is run.
     """
+
     step: str
     seed: int
     kind: str
@@ -118,28 +128,29 @@ def load_study(path: str | Path) -> Config:
     study = Config.fromfile(path)
     steps = study.get('steps')
     if not steps:
-        raise ValueError(f'{path} has no steps: a study is a config file '
-                         'with steps=dict(NAME=dict(train=CONFIG), ...).')
+        raise ValueError(
+            f'{path} has no steps: a study is a config file '
+            'with steps=dict(NAME=dict(train=CONFIG), ...).'
+        )
     for table in study.get('tables', ()):
         for field in table:
             if field not in TABLE:
-                raise ValueError(f'{path}: a table has the field {field!r}, '
-                                 f'{near(field, TABLE)}.')
+                raise ValueError(f'{path}: a table has the field {field!r}, {near(field, TABLE)}.')
         if not {'title', 'rows'} <= set(table):
-            raise ValueError(f'{path}: a table needs a title and rows, got '
-                             f'{sorted(table)}.')
+            raise ValueError(f'{path}: a table needs a title and rows, got {sorted(table)}.')
         for row, step in table['rows'].items():
             if step not in steps:
-                raise ValueError(f'{path}: the row {row!r} of the table '
-                                 f'{table["title"]!r} is the step {step!r}, '
-                                 f'{near(step, steps)}.')
+                raise ValueError(
+                    f'{path}: the row {row!r} of the table '
+                    f'{table["title"]!r} is the step {step!r}, '
+                    f'{near(step, steps)}.'
+                )
     return study
 
 
-def jobs_of(study: Mapping,
-            *,
-            only: Sequence[str] = (),
-            given: Mapping[str, str] | None = None) -> dict[str, list[Job]]:
+def jobs_of(
+    study: Mapping, *, only: Sequence[str] = (), given: Mapping[str, str] | None = None
+) -> dict[str, list[Job]]:
     """The jobs of a study, each step after those that it needs.
 
     Args:
@@ -162,24 +173,19 @@ def jobs_of(study: Mapping,
     steps, given = study['steps'], given or {}
     for name in given:
         if name not in steps:
-            raise ValueError(f'--checkpoint names the step {name!r}, '
-                             f'{near(name, steps)}.')
+            raise ValueError(f'--checkpoint names the step {name!r}, {near(name, steps)}.')
     wanted = [n for n in steps if not only or n.startswith(tuple(only))]
     if not wanted:
-        raise ValueError(f'No step starts with {" or ".join(only)}, '
-                         f'{near(only[0], steps)}.')
+        raise ValueError(f'No step starts with {" or ".join(only)}, {near(only[0], steps)}.')
     found: dict[str, list[Job]] = {}
 
     def visit(name: str, above: tuple[str, ...]) -> None:
         if name in above:
-            raise ValueError('These steps need each other: '
-                             f'{" -> ".join((*above, name))}.')
+            raise ValueError(f'These steps need each other: {" -> ".join((*above, name))}.')
         if name not in steps:
-            raise ValueError(f'{above[-1]} needs {{{name}}}, '
-                             f'{near(name, steps)}.')
+            raise ValueError(f'{above[-1]} needs {{{name}}}, {near(name, steps)}.')
         if name not in found:
-            jobs = step_jobs(name, steps[name], study.get('seeds', (0, )),
-                             given.get(name))
+            jobs = step_jobs(name, steps[name], study.get('seeds', (0,)), given.get(name))
             for needed in jobs[0].needs:
                 visit(needed, (*above, name))
             found[name] = jobs
@@ -189,14 +195,15 @@ def jobs_of(study: Mapping,
     return found
 
 
-def step_jobs(name: str, step: Mapping, seeds: Sequence[int],
-              pattern: str | None) -> list[Job]:
+def step_jobs(name: str, step: Mapping, seeds: Sequence[int], pattern: str | None) -> list[Job]:
     """The jobs of one step."""
     step = dict(step)
     kinds = [kind for kind in KINDS if kind in step]
     if len(kinds) != 1:
-        raise ValueError(f'The step {name!r} has the fields {sorted(step)}: '
-                         f'exactly one of {tuple(KINDS)} says what is done.')
+        raise ValueError(
+            f'The step {name!r} has the fields {sorted(step)}: '
+            f'exactly one of {tuple(KINDS)} says what is done.'
+        )
     kind = kinds[0]
     target, seeds = step.pop(kind), step.pop('seeds', seeds)
     check_step(name, kind, step, seeds)
@@ -211,43 +218,46 @@ def step_jobs(name: str, step: Mapping, seeds: Sequence[int],
         if pattern is not None:
             checkpoint = Path(pattern.replace('{seed}', str(seed)))
             if not checkpoint.exists():
-                raise FileNotFoundError(
-                    f'--checkpoint {name}={pattern}: there is no '
-                    f'{checkpoint}.')
+                raise FileNotFoundError(f'--checkpoint {name}={pattern}: there is no {checkpoint}.')
         jobs.append(Job(name, seed, kind, config, given=checkpoint, **fields))
     if pattern is None:
         check_data(jobs[0])
     return jobs
 
 
-def check_step(name: str, kind: str, step: Mapping,
-               seeds: Sequence[int]) -> None:
+def check_step(name: str, kind: str, step: Mapping, seeds: Sequence[int]) -> None:
     """``ValueError`` if the fields of a step can not be meant."""
     for field, value in step.items():
         if field not in KINDS[kind]:
-            raise ValueError(f'The step {name!r} has the field {field!r}; of '
-                             f'{kind}, {near(field, KINDS[kind])}.')
+            raise ValueError(
+                f'The step {name!r} has the field {field!r}; of {kind}, {near(field, KINDS[kind])}.'
+            )
         if field in ('options', 'arguments') and isinstance(value, str):
-            raise ValueError(f'The {field} of the step {name!r} are a list of '
-                             f'words, got {value!r}.')
+            raise ValueError(
+                f'The {field} of the step {name!r} are a list of words, got {value!r}.'
+            )
     check_seeds(seeds, f'The step {name!r}')
     for option in step.get('options', ()):
         if '=' not in option:
-            raise ValueError(f'The step {name!r} has the option {option!r}, '
-                             'expected KEY=VALUE.')
+            raise ValueError(f'The step {name!r} has the option {option!r}, expected KEY=VALUE.')
         if option.startswith(('randomness=', 'randomness.seed=')):
             raise ValueError(
                 f'The step {name!r} has the option {option!r}, and all of its '
-                'seeds would be that one: name the seeds as seeds.')
+                'seeds would be that one: name the seeds as seeds.'
+            )
 
 
 def check_seeds(seeds: Sequence[int], what: str = 'This') -> None:
     """``ValueError`` unless seeds are distinct whole numbers."""
-    if (not isinstance(seeds, (list, tuple)) or not seeds
-            or not all(isinstance(seed, int) for seed in seeds)
-            or len(set(seeds)) < len(seeds)):
-        raise ValueError(f'{what} has the seeds {seeds!r}: they are one whole '
-                         'number or more, each once.')
+    if (
+        not isinstance(seeds, (list, tuple))
+        or not seeds
+        or not all(isinstance(seed, int) for seed in seeds)
+        or len(set(seeds)) < len(seeds)
+    ):
+        raise ValueError(
+            f'{what} has the seeds {seeds!r}: they are one whole number or more, each once.'
+        )
 
 
 def check_data(job: Job) -> None:
@@ -255,15 +265,15 @@ def check_data(job: Job) -> None:
     if not job.test:
         return
     cfg = job.load_config({name: name for name in job.needs})
-    for half in ('test', 'val') if job.best else ('test', ):
+    for half in ('test', 'val') if job.best else ('test',):
         if not cfg.get(f'{half}_dataloader'):
             raise ValueError(
                 f'{job.step} is to be tested, and {job.config.stem} has no '
-                f'{half}_dataloader: give it one, or leave out test and best.')
+                f'{half}_dataloader: give it one, or leave out test and best.'
+            )
 
 
 def near(name: str, known: Sequence[str]) -> str:
     """Words for an error: what there is, and what may have been meant."""
     hint = difflib.get_close_matches(name, known, n=1)
-    return (f'there are {", ".join(known)}' +
-            (f'; did you mean {hint[0]!r}?' if hint else ''))
+    return f'there are {", ".join(known)}' + (f'; did you mean {hint[0]!r}?' if hint else '')

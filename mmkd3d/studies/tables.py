@@ -1,11 +1,12 @@
 """Records of several seeds as the rows of a table."""
+
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev
 
 
-def summarize(records: Sequence[dict],
-              by: Callable[[dict], str] = lambda r: r['protocol']
-              ) -> dict[str, dict]:
+def summarize(
+    records: Sequence[dict], by: Callable[[dict], str] = lambda r: r['protocol']
+) -> dict[str, dict]:
     """Mean and spread of every metric over the records of a row.
 
     Args:
@@ -22,8 +23,7 @@ def summarize(records: Sequence[dict],
             row = rows.setdefault(by(record), {})
             row.setdefault(metric, []).append((value, record['seed']))
     return {
-        name: {metric: spread(runs)
-               for metric, runs in metrics.items()}
+        name: {metric: spread(runs) for metric, runs in metrics.items()}
         for name, metrics in rows.items()
     }
 
@@ -33,19 +33,22 @@ def spread(runs: Sequence[tuple[float, int | None]]) -> dict:
     values = [value for value, _ in runs]
     return dict(
         mean=mean(values),
-        std=stdev(values) if len(values) > 1 else 0.,
+        std=stdev(values) if len(values) > 1 else 0.0,
         min=min(values),
         max=max(values),
         n=len(values),
-        seeds=[seed for _, seed in runs])
+        seeds=[seed for _, seed in runs],
+    )
 
 
-def markdown(rows: Mapping[str, Mapping[str, dict]],
-             columns: Mapping[str, str] | None = None,
-             *,
-             digits: int = 1,
-             scale: float = 1.,
-             title: str = 'run') -> str:
+def markdown(
+    rows: Mapping[str, Mapping[str, dict]],
+    columns: Mapping[str, str] | None = None,
+    *,
+    digits: int = 1,
+    scale: float = 1.0,
+    title: str = 'run',
+) -> str:
     """A table in Markdown: mean ± deviation, and the number of runs.
 
     Args:
@@ -59,7 +62,7 @@ def markdown(rows: Mapping[str, Mapping[str, dict]],
         columns = {m: m for metrics in rows.values() for m in metrics}
     lines = [
         f'| {title} | ' + ' | '.join(columns.values()) + ' | runs |',
-        '|---' * (len(columns) + 2) + '|'
+        '|---' * (len(columns) + 2) + '|',
     ]
     for name, metrics in rows.items():
         cells = [cell(metrics.get(m), digits, scale) for m in columns]
@@ -68,7 +71,7 @@ def markdown(rows: Mapping[str, Mapping[str, dict]],
     return '\n'.join(lines) + '\n'
 
 
-def cell(found: Mapping | None, digits: int = 1, scale: float = 1.) -> str:
+def cell(found: Mapping | None, digits: int = 1, scale: float = 1.0) -> str:
     """``70.4 ± 2.7``; without a deviation for one run; else "not run"."""
     if found is None:
         return 'not run'
@@ -87,41 +90,39 @@ def study_tables(study: Mapping, records: Sequence[dict]) -> str:
     its runs has, which may be misspelt.
     """
     parts = []
-    of_steps = summarize([with_method(r) for r in records],
-                         by=lambda record: record['name'])
+    of_steps = summarize([with_method(r) for r in records], by=lambda record: record['name'])
     for table in study.get('tables', ()):
-        rows = {
-            row: of_steps.get(step, {})
-            for row, step in table['rows'].items()
-        }
+        rows = {row: of_steps.get(step, {}) for row, step in table['rows'].items()}
         columns = table.get('columns')
         if 'curve' in table:
             columns = curve_columns(
                 [m for metrics in rows.values() for m in metrics],
-                table['curve'], table.get('steps_per_epoch', 1))
-        parts.append(f'## {table["title"]}\n\n' + markdown(
-            rows,
-            columns,
-            title=table.get('rows_are', 'run'),
-            digits=table.get('digits', 1),
-            scale=table.get('scale', 1.)))
+                table['curve'],
+                table.get('steps_per_epoch', 1),
+            )
+        parts.append(
+            f'## {table["title"]}\n\n'
+            + markdown(
+                rows,
+                columns,
+                title=table.get('rows_are', 'run'),
+                digits=table.get('digits', 1),
+                scale=table.get('scale', 1.0),
+            )
+        )
         known = sorted({m for metrics in rows.values() for m in metrics})
         unknown = [m for m in columns or () if m not in known]
         if known and unknown:
-            parts.append(f'None of these runs gave {", ".join(unknown)}; '
-                         f'there are {", ".join(known)}.\n')
+            parts.append(
+                f'None of these runs gave {", ".join(unknown)}; there are {", ".join(known)}.\n'
+            )
     return '\n'.join(parts)
 
 
-def curve_columns(names: Sequence[str], metric: str,
-                  steps_per_epoch: int) -> dict[str, str]:
+def curve_columns(names: Sequence[str], metric: str, steps_per_epoch: int) -> dict[str, str]:
     """Heads of the columns of a table: ``METRIC@EPOCH`` to steps."""
-    epochs = sorted(epoch_of(n) for n in set(names)
-                    if n.startswith(f'{metric}@'))
-    return {
-        f'{metric}@{epoch}': f'{epoch * steps_per_epoch} steps'
-        for epoch in epochs
-    }
+    epochs = sorted(epoch_of(n) for n in set(names) if n.startswith(f'{metric}@'))
+    return {f'{metric}@{epoch}': f'{epoch * steps_per_epoch} steps' for epoch in epochs}
 
 
 def epoch_of(name: str) -> int:
@@ -135,23 +136,19 @@ def with_method(record: dict) -> dict:
         return record
     return dict(
         record,
-        metrics={
-            f'{record["method"]}/{name}': value
-            for name, value in record['metrics'].items()
-        })
+        metrics={f'{record["method"]}/{name}': value for name, value in record['metrics'].items()},
+    )
 
 
 def spread_table(rows: Mapping[str, Mapping[str, dict]]) -> str:
     """All that :func:`summarize` found, a line for every metric."""
     lines = [
         '| protocol | metric | mean | deviation | min | max | runs | seeds |',
-        '|---' * 8 + '|'
+        '|---' * 8 + '|',
     ]
     for name, metrics in rows.items():
         for metric, found in metrics.items():
-            values = ' | '.join(
-                f'{found[key]:.2f}' for key in ('mean', 'std', 'min', 'max'))
+            values = ' | '.join(f'{found[key]:.2f}' for key in ('mean', 'std', 'min', 'max'))
             seeds = ', '.join(map(str, dict.fromkeys(found['seeds'])))
-            lines.append(f'| {name} | {metric} | {values} | {found["n"]} | '
-                         f'{seeds} |')
+            lines.append(f'| {name} | {metric} | {values} | {found["n"]} | {seeds} |')
     return '\n'.join(lines) + '\n'

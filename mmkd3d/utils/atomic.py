@@ -1,12 +1,12 @@
 """Files that are either there as a whole or not at all."""
+
 import os
 from pathlib import Path
-from typing import Union
 
-Data = Union[bytes, memoryview]
+Data = bytes | memoryview
 
 
-def write_atomic(path: Union[str, Path], data: Data) -> None:
+def write_atomic(path: str | Path, data: Data) -> None:
     """Write a file that appears under its name only when it is whole.
 
     A kill in the middle leaves what stood there before, and perhaps a hidden

@@ -1,4 +1,5 @@
 """What released mmengine needs from us to work with newer PyTorch."""
+
 import pickle
 
 # Booleans, integers, floats and strings: what metrics, palettes and class
@@ -13,10 +14,12 @@ def _history_statistic(owner: type, name: str):
     'mean')``. Allowing ``getattr`` itself would open far more than that.
     """
     from mmengine.logging import HistoryBuffer
+
     if owner is not HistoryBuffer or name.startswith('_'):
         raise pickle.UnpicklingError(
             f'refusing getattr({owner!r}, {name!r}) in a checkpoint; only '
-            'statistics of mmengine.logging.HistoryBuffer are expected')
+            'statistics of mmengine.logging.HistoryBuffer are expected'
+        )
     return getattr(owner, name)
 
 
@@ -44,13 +47,18 @@ def allow_mmengine_checkpoints() -> None:
     # numpy 2 moved numpy.core to numpy._core: a file of one must open with
     # the other. Asking an array avoids importing the name that is deprecated.
     moved = (np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0])
-    torch.serialization.add_safe_globals([
-        HistoryBuffer,
-        ConfigDict,  # in the metainfo of mmdet3d's segmentation data sets
-        (_history_statistic, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        *{type(np.dtype(code)) for code in _DTYPE_CODES},
-        *((function, f'numpy.{core}.multiarray.{function.__name__}')
-          for function in moved for core in ('core', '_core')),
-    ])
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            ConfigDict,  # in the metainfo of mmdet3d's segmentation data sets
+            (_history_statistic, 'builtins.getattr'),
+            np.ndarray,
+            np.dtype,
+            *{type(np.dtype(code)) for code in _DTYPE_CODES},
+            *(
+                (function, f'numpy.{core}.multiarray.{function.__name__}')
+                for function in moved
+                for core in ('core', '_core')
+            ),
+        ]
+    )

@@ -1,5 +1,6 @@
 """Boxes of mmdetection3d as arrays: gravity centres, each box once."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +14,10 @@ class Detections(NamedTuple):
         labels: (M,) int.
         scores: (M,), or None for true boxes.
     """
+
     boxes: np.ndarray
     labels: np.ndarray
-    scores: Optional[np.ndarray] = None
+    scores: np.ndarray | None = None
 
     def take(self, rows) -> 'Detections':
         """Those of some rows."""
@@ -29,7 +31,7 @@ class Detections(NamedTuple):
         return [f'{n} {s:.2f}' for n, s in zip(names, self.scores)]
 
 
-def found_boxes(pred, score: Optional[float] = None) -> Detections:
+def found_boxes(pred, score: float | None = None) -> Detections:
     """The boxes of a prediction, best first.
 
     A head may report a box once for each class, as the evaluation of VoteNet
@@ -44,18 +46,14 @@ def found_boxes(pred, score: Optional[float] = None) -> Detections:
     order = np.argsort(-scores, kind='stable')
     if score is not None:
         order = order[scores[order] >= score]
-    found = Detections(
-        centered(pred.bboxes_3d), pred.labels_3d.cpu().numpy(),
-        scores).take(order)
+    found = Detections(centered(pred.bboxes_3d), pred.labels_3d.cpu().numpy(), scores).take(order)
     _, first = np.unique(found.boxes.round(3), axis=0, return_index=True)
     return found.take(np.sort(first))
 
 
 def true_boxes(annotation: dict) -> Detections:
     """The boxes of ``eval_ann_info`` of a data sample."""
-    return Detections(
-        centered(annotation['gt_bboxes_3d']),
-        np.asarray(annotation['gt_labels_3d']))
+    return Detections(centered(annotation['gt_bboxes_3d']), np.asarray(annotation['gt_labels_3d']))
 
 
 def centered(boxes) -> np.ndarray:

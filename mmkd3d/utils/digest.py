@@ -1,4 +1,5 @@
 """Checksums that tell whether data is still what it was."""
+
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,14 +1,18 @@
 """Import the modules of a package, so that what they register is found."""
+
 import importlib
 import pkgutil
+from collections.abc import Sequence
 
 
-def import_modules(package: str, path: list[str]) -> None:
+def import_modules(package: str, path: list[str], skip: Sequence[str] = ()) -> None:
     """Import every module and sub-package of ``package``.
 
     Args:
         package: Name of the package, ``__name__`` in its ``__init__``.
         path: Its ``__path__``.
+        skip: Modules to leave out: those that need an optional package.
     """
     for module in pkgutil.iter_modules(path):
-        importlib.import_module(f'{package}.{module.name}')
+        if module.name not in skip:
+            importlib.import_module(f'{package}.{module.name}')

@@ -2,6 +2,7 @@
 
 Nothing of mmcv or torch is imported before somebody imports ``mmcv.ops``.
 """
+
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -15,10 +16,12 @@ class StandInLoader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         from mmkd3d.ops.mmcv_ext import make_stand_in
+
         return make_stand_in()
 
     def exec_module(self, module: ModuleType) -> None:
         from mmkd3d.ops.mmcv_ext import replace_wrappers
+
         replace_wrappers()
 
 
@@ -38,6 +41,7 @@ class CompiledLoader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         self.loader.exec_module(module)
         from mmkd3d.ops.mmcv_ext import wrap_compiled
+
         wrap_compiled(module)
 
 
@@ -71,7 +75,7 @@ def watch_mmcv() -> None:
     if loaded is None:
         if not any(isinstance(finder, Finder) for finder in sys.meta_path):
             sys.meta_path.insert(0, Finder())
-    elif not isinstance(loaded.__spec__.loader,
-                        (StandInLoader, CompiledLoader)):
+    elif not isinstance(loaded.__spec__.loader, (StandInLoader, CompiledLoader)):
         from mmkd3d.ops.mmcv_ext import wrap_compiled
+
         wrap_compiled(loaded)

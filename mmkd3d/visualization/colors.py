@@ -1,4 +1,5 @@
 """Numbers as colours: RGB in [0, 1]."""
+
 import numpy as np
 import torch.nn.functional as F
 from matplotlib import colormaps
@@ -6,8 +7,9 @@ from torch import Tensor
 
 # The end of this map is too pale for points on white.
 HEAT, HEAT_END = colormaps['plasma'], 0.92
-VISIBLE, MASKED, PREDICTED = (np.array(rgb) / 255 for rgb in (
-    (0, 158, 115), (170, 184, 200), (213, 94, 0)))
+VISIBLE, MASKED, PREDICTED = (
+    np.array(rgb) / 255 for rgb in ((0, 158, 115), (170, 184, 200), (213, 94, 0))
+)
 UNSEEN = np.full(3, 0.85)
 
 
@@ -33,8 +35,7 @@ def enlarge(maps: Tensor, size: tuple[int, int]) -> np.ndarray:
     return maps.movedim(1, -1).numpy()
 
 
-def blend(images: np.ndarray, colors: np.ndarray,
-          share: float = 0.6) -> np.ndarray:
+def blend(images: np.ndarray, colors: np.ndarray, share: float = 0.6) -> np.ndarray:
     """Lay colours over images, both (..., 3)."""
     mixed = (1 - share) * images + share * colors.clip(0, 1)
     return mixed.clip(0, 1)
@@ -53,12 +54,11 @@ class FeatureColors:
 
     def __init__(self, feats: np.ndarray):
         from sklearn.decomposition import PCA
+
         self.pca = PCA(3, random_state=0).fit(feats)
-        self.low, high = np.percentile(
-            self.pca.transform(feats), (2, 98), axis=0)
+        self.low, high = np.percentile(self.pca.transform(feats), (2, 98), axis=0)
         extent = high - self.low
-        self.range = np.where(
-            extent > 1e-3 * extent.max(), extent, extent.max() or 1)
+        self.range = np.where(extent > 1e-3 * extent.max(), extent, extent.max() or 1)
 
     def __call__(self, feats: np.ndarray) -> np.ndarray:
         """Colours (..., 3) of features (..., D)."""

@@ -1,6 +1,6 @@
 """From a config and a checkpoint to pictures."""
+
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from mmengine.config import Config
@@ -15,11 +15,9 @@ from .scenes import draw_scene
 from .writers import write_ply
 
 
-def draw_pretraining(config: Union[str, Path, Config],
-                     checkpoint: Union[str, Path],
-                     out: Union[str, Path],
-                     *,
-                     num: int = 4) -> list[Path]:
+def draw_pretraining(
+    config: str | Path | Config, checkpoint: str | Path, out: str | Path, *, num: int = 4
+) -> list[Path]:
     """Draw what a pretrainer predicts for the first clouds of its data.
 
     Args:
@@ -39,8 +37,8 @@ def draw_pretraining(config: Union[str, Path, Config],
     for index in spread(len(dataset), num):
         item = dataset[index]
         data = dict(
-            inputs=dict(points=[item['inputs']['points']]),
-            data_samples=[item['data_samples']])
+            inputs=dict(points=[item['inputs']['points']]), data_samples=[item['data_samples']]
+        )
         data = model.data_preprocessor(data, training=False)
         drawn += model(**data, mode='predict')
     rows = [_panels(sample) for sample in drawn]
@@ -52,12 +50,14 @@ def draw_pretraining(config: Union[str, Path, Config],
     return paths
 
 
-def draw_detections(config: Union[str, Path, Config],
-                    checkpoint: Union[str, Path],
-                    out: Union[str, Path],
-                    *,
-                    num: int = 1,
-                    score: Optional[float] = None) -> list[Path]:
+def draw_detections(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    num: int = 1,
+    score: float | None = None,
+) -> list[Path]:
     """Draw true and found boxes into the first rooms of the test set.
 
     Args:
@@ -82,21 +82,23 @@ def draw_detections(config: Union[str, Path, Config],
             result = model.test_step(
                 dict(
                     inputs={k: [v] for k, v in item['inputs'].items()},
-                    data_samples=[item['data_samples']]))[0]
+                    data_samples=[item['data_samples']],
+                )
+            )[0]
         truth = true_boxes(item['data_samples'].eval_ann_info)
         found = found_boxes(result.pred_instances_3d, score)
         if score is None:
             found = found.take(slice(len(truth.boxes)))
         paths += draw_scene(
-            Path(out) / f'boxes_{index}', item['inputs']['points'],
-            dict(truth=truth, found=found), dataset.metainfo['classes'])
+            Path(out) / f'boxes_{index}',
+            item['inputs']['points'],
+            dict(truth=truth, found=found),
+            dataset.metainfo['classes'],
+        )
     return paths
 
 
-def draw_views(config: Union[str, Path, Config],
-               out: Union[str, Path],
-               *,
-               num: int = 4) -> list[Path]:
+def draw_views(config: str | Path | Config, out: str | Path, *, num: int = 4) -> list[Path]:
     """Draw the views of training clouds that an image teacher is shown.
 
     The renderer is that of the config's image target; without one, four
@@ -112,9 +114,7 @@ def draw_views(config: Union[str, Path, Config],
     """
     cfg = read_config(config)
     target = (cfg.get('model', {}).get('targets') or {}).get('img') or {}
-    renderer = MODELS.build(
-        target.get('renderer') or dict(
-            type='mmkd3d.ViewRenderer', num_views=4))
+    renderer = MODELS.build(target.get('renderer') or dict(type='mmkd3d.ViewRenderer', num_views=4))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     torch.manual_seed(0)
     rows = []
@@ -133,8 +133,7 @@ def draw_views(config: Union[str, Path, Config],
 def _panels(sample: dict) -> dict:
     """What is drawn of the prediction of a pretrainer, by what it holds."""
     panels = dict(input=sample['input'])
-    for name, title in (('visible', 'visible'), ('coarse', 'coarse'),
-                        ('pred', 'predicted')):
+    for name, title in (('visible', 'visible'), ('coarse', 'coarse'), ('pred', 'predicted')):
         if name in sample:
             panels[title] = sample[name]
     if 'visible' in sample and 'pred' in sample:

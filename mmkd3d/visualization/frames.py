@@ -1,6 +1,6 @@
 """What an image teacher says of a scan, by its posed frames."""
+
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 import torch
@@ -21,10 +21,7 @@ from .rows import plain
 MAX_POINTS, MAX_FRAMES = 20000, 5  # that are drawn of a scan
 
 
-def draw_frames(config: Union[str, Path, Config],
-                out: Union[str, Path],
-                *,
-                num: int = 1) -> list[Path]:
+def draw_frames(config: str | Path | Config, out: str | Path, *, num: int = 1) -> list[Path]:
     """Draw what a teacher says of scans, averaged over all of their frames.
 
     Args:
@@ -45,19 +42,21 @@ def draw_frames(config: Union[str, Path, Config],
         raise ValueError(
             f'{cfg.filename or "The config"} has no DistillationHook with '
             'frames=dict(root=...) in custom_hooks, so there are no posed '
-            'frames to draw.')
+            'frames to draw.'
+        )
     hook, *_ = hooks.values()
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     add_to_datasets(
-        dataset,
-        dict(hook['frames'], type='mmkd3d.LoadPosedFrames', num_frames=None,
-             choose='even'))
+        dataset, dict(hook['frames'], type='mmkd3d.LoadPosedFrames', num_frames=None, choose='even')
+    )
     target = MODELS.build(
         dict(
             hook.get('target') or {},
             type='mmkd3d.PlaceTarget',
             teacher=hook['teacher'],
-            pairs=hook['pairs']))
+            pairs=hook['pairs'],
+        )
+    )
     sheets = []
     for i in range(len(dataset)):
         if len(sheets) == num:
@@ -66,8 +65,9 @@ def draw_frames(config: Union[str, Path, Config],
         if 'frames' in item['data_samples']:
             sheets.append(scan_sheet(target, item))
     if not sheets:
-        raise ValueError(f'None of the {len(dataset)} scans has frames in '
-                         f'{hook["frames"]["root"]}.')
+        raise ValueError(
+            f'None of the {len(dataset)} scans has frames in {hook["frames"]["root"]}.'
+        )
     return write_sheets('frames', sheets, out, cfg)
 
 
@@ -85,8 +85,7 @@ def scan_sheet(target: nn.Module, item: dict) -> tuple[str, dict]:
     sample, points = item['data_samples'], item['inputs']['points'][:, :3]
     points = points[spread(len(points), MAX_POINTS)]
     target.pairs.num_views = len(sample.frames)
-    feats, seen = (x[0].numpy() for x in target(
-        points[None], [sample], points[None]))
+    feats, seen = (x[0].numpy() for x in target(points[None], [sample], points[None]))
     colors = FeatureColors(feats[seen])
     painted = np.tile(UNSEEN, (len(points), 1))
     painted[seen] = colors(feats[seen])
@@ -99,13 +98,11 @@ def scan_sheet(target: nn.Module, item: dict) -> tuple[str, dict]:
     upright = points[:, [1, 2, 0]]  # z up to y up
     known = Cloud(upright.numpy(), painted)
     rows = dict(
-        scan={
-            'height': plain(upright),
-            f'features, {seen.mean():.0%} seen': known
-        },
+        scan={'height': plain(upright), f'features, {seen.mean():.0%} seen': known},
         frames={f'frame {i}': image for i, image in enumerate(images, 1)},
         features={
             f'features {i}': blend(image, over)
             for i, (image, over) in enumerate(zip(images, maps), 1)
-        })
+        },
+    )
     return Path(sample.lidar_path).stem, rows

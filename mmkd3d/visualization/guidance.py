@@ -1,6 +1,7 @@
 """What an image teacher makes of shapes, and what a student then sees."""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Union
 
 import torch
 from mmengine.config import Config
@@ -9,25 +10,26 @@ from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 
 from mmkd3d.models.data_preprocessor import stack_clouds
-from mmkd3d.models.modules.patch_group import Patches
-from mmkd3d.models.modules.pyramid import propagate_mask
+from mmkd3d.models.layers.patch_group import Patches
+from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.models.targets.dense import DenseTarget
 
 from .colors import FeatureColors, enlarge, heat
 from .inputs import load_model, load_shapes, read_config
 from .panels import Cloud, draw_sheet
-from .rows import (Look, legend_of, look_rows, mask_row, over_views, plain,
-                   prediction_row)
+from .rows import Look, legend_of, look_rows, mask_row, over_views, plain, prediction_row
 from .writers import write_page
 
 
-def draw_masks(config: Union[str, Path, Config],
-               checkpoint: Optional[Union[str, Path]],
-               out: Union[str, Path],
-               *,
-               data: Optional[str] = None,
-               num: int = 4) -> list[Path]:
+def draw_masks(
+    config: str | Path | Config,
+    checkpoint: str | Path | None,
+    out: str | Path,
+    *,
+    data: str | None = None,
+    num: int = 4,
+) -> list[Path]:
     """Draw what is masked in some clouds, and why.
 
     Args:
@@ -57,11 +59,9 @@ def draw_masks(config: Union[str, Path, Config],
     return write_sheets('mask', sheets, out, cfg)
 
 
-def draw_teacher(config: Union[str, Path, Config],
-                 out: Union[str, Path],
-                 *,
-                 data: Optional[str] = None,
-                 num: int = 4) -> list[Path]:
+def draw_teacher(
+    config: str | Path | Config, out: str | Path, *, data: str | None = None, num: int = 4
+) -> list[Path]:
     """Draw what an image teacher knows of some clouds.
 
     Args:
@@ -84,7 +84,8 @@ def draw_teacher(config: Union[str, Path, Config],
         raise ValueError(
             f'{cfg.filename or "The config"} has no teacher of places in '
             'images: neither model.target nor model.masker.target is a '
-            "dict(type='DenseTarget', teacher=...), as in configs/i2p_mae/.")
+            "dict(type='DenseTarget', teacher=...), as in configs/i2p_mae/."
+        )
     sheets = teacher_sheets(MODELS.build(dense), load_shapes(cfg, data, num))
     return write_sheets('teacher', sheets, out, cfg)
 
@@ -96,22 +97,20 @@ def check_masker(cfg: Config) -> None:
         raise ValueError(
             f'{model.get("type", "The config")} has no backbone and masker: '
             'mask draws masked pretraining, such as '
-            'configs/i2p_mae/point-m2ae_pt-t_1xb16-20e_psb.py.')
+            'configs/i2p_mae/point-m2ae_pt-t_1xb16-20e_psb.py.'
+        )
 
 
 def student_and_masker(cfg: Config) -> BasePretrainer:
     """All that a mask depends on, without other teachers."""
-    model = BasePretrainer(
-        cfg.model.backbone,
-        data_preprocessor=cfg.model.get('data_preprocessor'))
+    model = BasePretrainer(cfg.model.backbone, data_preprocessor=cfg.model.get('data_preprocessor'))
     model.masker = TASK_UTILS.build(cfg.model.masker)
     if cfg.model.get('target'):
         model.target = MODELS.build(cfg.model.target)
     return model.eval()
 
 
-def mask_sheets(model: nn.Module, batch: dict, *,
-                predicts: bool) -> list[tuple[str, dict]]:
+def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> list[tuple[str, dict]]:
     """Of every cloud its name and the rows that explain its mask.
 
     Args:
@@ -124,33 +123,27 @@ def mask_sheets(model: nn.Module, batch: dict, *,
     if isinstance(pyramid, Patches):
         pyramid = [pyramid]
     centers, look, scores = pyramid[-1].centers, None, None
-    target = next(
-        (m for m in model.modules() if isinstance(m, DenseTarget)), None)
+    target = next((m for m in model.modules() if isinstance(m, DenseTarget)), None)
     if target is not None:
         look = Look.of(target, points)
         scores = target.saliency_at(look.seen, centers)
     mask = model.masker(centers, points=points, scores=scores)
-    masks = propagate_mask(
-        mask, pyramid, getattr(model.backbone, 'index_zero_visible', False))
+    masks = propagate_mask(mask, pyramid, getattr(model.backbone, 'index_zero_visible', False))
     drawn = predict(model, batch, mask) if predicts else None
     sheets = []
     for i, sample in enumerate(batch['data_samples']):
         first = dict(input=plain(points[i]))
         if look is not None:
-            first = {'saliency of tokens': Cloud(
-                centers[i].numpy(), heat(scores[i]))}
-        row = mask_row([level.centers[i] for level in pyramid],
-                       [m[i] for m in masks])
-        rows = dict({} if look is None else look_rows(look, i),
-                    masked=first | row)
+            first = {'saliency of tokens': Cloud(centers[i].numpy(), heat(scores[i]))}
+        row = mask_row([level.centers[i] for level in pyramid], [m[i] for m in masks])
+        rows = dict({} if look is None else look_rows(look, i), masked=first | row)
         if drawn is not None:
             rows['predicted'] = prediction_row(drawn[i])
         sheets.append((name_of(sample, i), rows))
     return sheets
 
 
-def teacher_sheets(target: DenseTarget,
-                   batch: dict) -> list[tuple[str, dict]]:
+def teacher_sheets(target: DenseTarget, batch: dict) -> list[tuple[str, dict]]:
     """Of every cloud its name and rows that show what a teacher knows of it.
 
     Features become colours by a principal component analysis over the points
@@ -169,13 +162,9 @@ def teacher_sheets(target: DenseTarget,
     sheets = []
     for i, sample in enumerate(batch['data_samples']):
         maps = colors(look.seen.feats[i].movedim(1, -1).numpy())
-        maps = enlarge(
-            torch.from_numpy(maps).movedim(-1, 1), look.images.shape[-2:])
-        known = dict(
-            features=Cloud(points[i].numpy(), colors(feats[i]).mean(1)))
-        rows = dict(
-            look_rows(look, i),
-            known=known | over_views(look, i, maps, 'features'))
+        maps = enlarge(torch.from_numpy(maps).movedim(-1, 1), look.images.shape[-2:])
+        known = dict(features=Cloud(points[i].numpy(), colors(feats[i]).mean(1)))
+        rows = dict(look_rows(look, i), known=known | over_views(look, i, maps, 'features'))
         sheets.append((name_of(sample, i), rows))
     return sheets
 
@@ -194,18 +183,14 @@ def name_of(sample, i: int) -> str:
     return str(sample.get('sample_id', f'cloud {i}'))
 
 
-def write_sheets(what: str, sheets: Sequence[tuple[str, dict]],
-                 out: Union[str, Path], cfg: Config) -> list[Path]:
+def write_sheets(
+    what: str, sheets: Sequence[tuple[str, dict]], out: str | Path, cfg: Config
+) -> list[Path]:
     """Write one PNG for each shape, and a page with all of them."""
     out, method = Path(out), cfg.model.get('type')
     pictures = [
-        draw_sheet(
-            out / f'{what}_{i}.png',
-            rows,
-            title=f'{method}: {name}',
-            legend=legend_of(rows))
+        draw_sheet(out / f'{what}_{i}.png', rows, title=f'{method}: {name}', legend=legend_of(rows))
         for i, (name, rows) in enumerate(sheets)
     ]
-    page = write_page(
-        out / f'{what}.html', sheets, pictures, title=f'{method}: {what}')
+    page = write_page(out / f'{what}.html', sheets, pictures, title=f'{method}: {what}')
     return [*pictures, page]

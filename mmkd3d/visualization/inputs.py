@@ -1,6 +1,6 @@
 """What is drawn: a config, its model, a few of its shapes."""
+
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 from mmengine.config import Config
@@ -13,14 +13,14 @@ from mmkd3d.checkpoints import load_pretrained
 GEOMETRY = ('SamplePoints', 'NormalizePoints')
 
 
-def read_config(config: Union[str, Path, Config]) -> Config:
+def read_config(config: str | Path | Config) -> Config:
     """A config, from its file or as it is; its scope becomes the default."""
     cfg = config if isinstance(config, Config) else Config.fromfile(config)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     return cfg
 
 
-def load_model(cfg: Config, checkpoint: Union[str, Path]) -> nn.Module:
+def load_model(cfg: Config, checkpoint: str | Path) -> nn.Module:
     """The model of a config, with weights, in eval mode."""
     model = MODELS.build(cfg.model)
     load_pretrained(model, checkpoint, prefix='')
@@ -32,7 +32,7 @@ def spread(length: int, num: int) -> list[int]:
     return np.linspace(0, length - 1, min(num, length)).astype(int).tolist()
 
 
-def load_shapes(cfg: Config, data: Optional[str], num: int) -> dict:
+def load_shapes(cfg: Config, data: str | None, num: int) -> dict:
     """Some shapes as a batch for a data preprocessor.
 
     Args:
@@ -52,28 +52,27 @@ def load_shapes(cfg: Config, data: Optional[str], num: int) -> dict:
     items = [dataset[i] for i in spread(len(dataset), num)]
     return dict(
         inputs=dict(points=[item['inputs']['points'] for item in items]),
-        data_samples=[item['data_samples'] for item in items])
+        data_samples=[item['data_samples'] for item in items],
+    )
 
 
-def data_config(cfg: Config, data: Optional[str]) -> dict:
+def data_config(cfg: Config, data: str | None) -> dict:
     """Config of the data set, see :func:`load_shapes`."""
     own = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     kind = Path(data or 'own.py').suffix
     if kind == '.npz':
         steps = [
-            dict(step) for step in own.get('pipeline', ())
+            dict(step)
+            for step in own.get('pipeline', ())
             if step['type'].split('.')[-1] in GEOMETRY
         ]
         return dict(
             type='mmkd3d.NpzPoints',
             file=data,
-            pipeline=[
-                dict(type='mmkd3d.LoadPoints'), *steps,
-                dict(type='mmkd3d.PackPoints')
-            ])
+            pipeline=[dict(type='mmkd3d.LoadPoints'), *steps, dict(type='mmkd3d.PackPoints')],
+        )
     if kind != '.py':
-        raise ValueError(f'Shapes come from an npz file or a config (.py), '
-                         f'got {data}.')
+        raise ValueError(f'Shapes come from an npz file or a config (.py), got {data}.')
     if data is not None:
         own = Config.fromfile(data).get('train_dataloader', {}).get('dataset')
     if not own:
@@ -81,5 +80,6 @@ def data_config(cfg: Config, data: Optional[str]) -> dict:
             f'{data or cfg.filename or "The config"} has no '
             'train_dataloader with a data set, so there are no shapes to '
             'draw: give --data an npz file, or a config such as '
-            'configs/_base_/datasets/toy_shapes.py.')
+            'configs/_base_/datasets/toy_shapes.py.'
+        )
     return own

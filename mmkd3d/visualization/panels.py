@@ -1,7 +1,8 @@
 """Pictures that explain: clouds side by side, boxes in a room."""
-from collections.abc import Iterable
+
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence, Union
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ class Cloud(NamedTuple):
     A page also draws ``lines`` (L, 2, 3) from end to end, with ``line_colors``
     (L, 3), and ``notes``: what is written where, as (place (3,), text).
     """
+
     points: np.ndarray
     colors: np.ndarray
     lines: np.ndarray = np.empty((0, 2, 3))
@@ -29,11 +31,7 @@ class Cloud(NamedTuple):
     notes: Sequence[tuple] = ()
 
 
-def draw_clouds(path: Union[str, Path],
-                rows: list[dict],
-                *,
-                up: str = 'y',
-                size: float = 2.) -> Path:
+def draw_clouds(path: str | Path, rows: list[dict], *, up: str = 'y', size: float = 2.0) -> Path:
     """Draw clouds in a grid, one row for each sample.
 
     Args:
@@ -54,8 +52,8 @@ def draw_clouds(path: Union[str, Path],
         low, high = extent.min(0), extent.max(0)
         for c, (points, values) in enumerate(cells):
             axes = figure.add_subplot(
-                len(rows), len(titles), r * len(titles) + c + 1,
-                projection='3d')
+                len(rows), len(titles), r * len(titles) + c + 1, projection='3d'
+            )
             _scatter(axes, points, values, up, size)
             _frame(axes, low, high, up)
             if r == 0:
@@ -63,11 +61,9 @@ def draw_clouds(path: Union[str, Path],
     return _save(figure, path)
 
 
-def draw_sheet(path: Union[str, Path],
-               rows: dict[str, dict],
-               *,
-               title: str = '',
-               legend: Optional[dict] = None) -> Path:
+def draw_sheet(
+    path: str | Path, rows: dict[str, dict], *, title: str = '', legend: dict | None = None
+) -> Path:
     """Draw one shape in many ways, in rows that are called something.
 
     Args:
@@ -80,8 +76,7 @@ def draw_sheet(path: Union[str, Path],
     Returns:
         ``path``.
     """
-    clouds = [cell for row in rows.values() for cell in row.values()
-              if isinstance(cell, Cloud)]
+    clouds = [cell for row in rows.values() for cell in row.values() if isinstance(cell, Cloud)]
     extent = np.concatenate([cloud.points for cloud in clouds])
     low, high = extent.min(0), extent.max(0)
     columns = max(map(len, rows.values()))
@@ -92,8 +87,14 @@ def draw_sheet(path: Union[str, Path],
             place = len(rows), columns, r * columns + c + 1
             if isinstance(cell, Cloud):
                 axes = figure.add_subplot(*place, projection='3d')
-                _scatter(axes, cell.points, cell.colors, 'y',
-                         point_size(len(cell.points)), depthshade=False)
+                _scatter(
+                    axes,
+                    cell.points,
+                    cell.colors,
+                    'y',
+                    point_size(len(cell.points)),
+                    depthshade=False,
+                )
                 _frame(axes, low, high, 'y')
             else:
                 axes = figure.add_subplot(*place)
@@ -101,9 +102,16 @@ def draw_sheet(path: Union[str, Path],
                 axes.set_axis_off()
             axes.set_title(caption, fontsize=9)
             if c == 0:
-                axes.annotate(name, (-0.08, 0.5), xycoords='axes fraction',
-                              rotation=90, ha='center', va='center',
-                              fontsize=10, fontweight='bold')
+                axes.annotate(
+                    name,
+                    (-0.08, 0.5),
+                    xycoords='axes fraction',
+                    rotation=90,
+                    ha='center',
+                    va='center',
+                    fontsize=10,
+                    fontweight='bold',
+                )
     margin = 0
     if legend:
         margin = 0.3 / figure.get_figheight()
@@ -112,22 +120,28 @@ def draw_sheet(path: Union[str, Path],
                 Line2D([], [], color=color, marker='o', linestyle='', label=k)
                 for k, color in legend.items()
             ],
-            loc='lower center', ncols=len(legend), frameon=False, fontsize=9)
+            loc='lower center',
+            ncols=len(legend),
+            frameon=False,
+            fontsize=9,
+        )
     return _save(figure, path, rect=(0, margin, 1, 1))
 
 
 def point_size(number: int) -> float:
     """Few points are drawn larger; in typographic points squared."""
-    return 150 / max(number, 1)**0.5
+    return 150 / max(number, 1) ** 0.5
 
 
-def draw_boxes(path: Union[str, Path],
-               points: np.ndarray,
-               boxes: dict[str, np.ndarray],
-               *,
-               titles: Optional[dict[str, Sequence[str]]] = None,
-               colors: Optional[np.ndarray] = None,
-               cut: float = 0.9) -> Path:
+def draw_boxes(
+    path: str | Path,
+    points: np.ndarray,
+    boxes: dict[str, np.ndarray],
+    *,
+    titles: dict[str, Sequence[str]] | None = None,
+    colors: np.ndarray | None = None,
+    cut: float = 0.9,
+) -> Path:
     """Draw boxes into a room, seen from above at an angle.
 
     Args:
@@ -148,19 +162,16 @@ def draw_boxes(path: Union[str, Path],
     values = points[:, 2] if colors is None else np.asarray(colors) / 255
     figure = Figure(figsize=(9, 7))
     axes = figure.add_subplot(projection='3d')
-    _scatter(axes, points[keep], values[keep], 'z', 3., alpha=0.5)
+    _scatter(axes, points[keep], values[keep], 'z', 3.0, alpha=0.5)
     legend = []
     for color, (name, group) in zip(group_colors(boxes), boxes.items()):
         group = np.asarray(group).reshape(-1, 7)
         if len(group):  # matplotlib fails on none
-            axes.add_collection3d(
-                Line3DCollection(
-                    box_edges(group), colors=color, linewidths=1.2))
+            axes.add_collection3d(Line3DCollection(box_edges(group), colors=color, linewidths=1.2))
         tops = group[:, :3] + group[:, 3:6] * (0, 0, 0.5)
         for top, title in zip(tops, (titles or {}).get(name, ())):
             axes.text(*top, title, color=color, fontsize=7, ha='center')
-        legend.append(
-            Line2D([], [], color=color, label=f'{name} ({len(group)})'))
+        legend.append(Line2D([], [], color=color, label=f'{name} ({len(group)})'))
     axes.legend(handles=legend, loc='upper right')
     _frame(axes, low, high, 'z', elevation=55)
     return _save(figure, path)

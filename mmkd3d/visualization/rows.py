@@ -1,5 +1,6 @@
 """The rows of a sheet: what a teacher sees, what is masked and rebuilt."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -7,8 +8,7 @@ from torch import Tensor
 
 from mmkd3d.models.targets.dense import DenseTarget, Seen
 
-from .colors import (MASKED, PREDICTED, UNSEEN, VISIBLE, blend, by_height,
-                     enlarge, heat)
+from .colors import MASKED, PREDICTED, UNSEEN, VISIBLE, blend, by_height, enlarge, heat
 from .panels import Cloud
 
 
@@ -21,6 +21,7 @@ class Look(NamedTuple):
         seen: What became of them.
         saliency: (B, N) of the points.
     """
+
     points: Tensor
     images: Tensor
     seen: Seen
@@ -30,8 +31,9 @@ class Look(NamedTuple):
     def of(cls, target: DenseTarget, points: Tensor) -> 'Look':
         """Show points (B, N, 3) to the teacher of a target."""
         seen = target.see(points)
-        return cls(points, target.projector(points, seen.frame), seen,
-                   target.saliency_at(seen, points))
+        return cls(
+            points, target.projector(points, seen.frame), seen, target.saliency_at(seen, points)
+        )
 
 
 def look_rows(look: Look, i: int) -> dict:
@@ -40,13 +42,11 @@ def look_rows(look: Look, i: int) -> dict:
     salient = Cloud(look.points[i].numpy(), heat(look.saliency[i]))
     return {
         'seen': dict(input=plain(look.points[i])) | over_views(look, i),
-        'looked at': dict(saliency=salient) | over_views(
-            look, i, heat(maps[..., 0]), 'saliency')
+        'looked at': dict(saliency=salient) | over_views(look, i, heat(maps[..., 0]), 'saliency'),
     }
 
 
-def over_views(look: Look, i: int, colors: Optional[np.ndarray] = None,
-               title: str = 'view') -> dict:
+def over_views(look: Look, i: int, colors: np.ndarray | None = None, title: str = 'view') -> dict:
     """The views of cloud i, with colours (V, H, W, 3) over them."""
     images = look.images[i].movedim(1, -1).numpy()
     if colors is not None:
@@ -76,12 +76,15 @@ def prediction_row(sample: dict) -> dict:
     """What a pretrainer predicts of one cloud, by what its dict holds."""
     if 'cosine' in sample:
         low, high = sample['cosine'].aminmax()
-        return {f'cosine to the target, {low:.2f} to {high:.2f}': Cloud(
-            sample['masked'].numpy(),
-            heat(sample['cosine'], colormaps['viridis']))}
+        return {
+            f'cosine to the target, {low:.2f} to {high:.2f}': Cloud(
+                sample['masked'].numpy(), heat(sample['cosine'], colormaps['viridis'])
+            )
+        }
     visible, pred = (
         Cloud(sample[key].numpy(), np.broadcast_to(color, sample[key].shape))
-        for key, color in (('visible', VISIBLE), ('pred', PREDICTED)))
+        for key, color in (('visible', VISIBLE), ('pred', PREDICTED))
+    )
     both = Cloud(*map(np.concatenate, zip(visible, pred)))
     return dict(visible=visible, predicted=pred, both=both)
 
@@ -95,7 +98,7 @@ def legend_of(rows: dict) -> dict:
     """What the colours in the rows of a sheet mean."""
     legend = {}
     if 'looked at' in rows:
-        legend['least salient'], legend['most salient'] = heat([0., 1.])
+        legend['least salient'], legend['most salient'] = heat([0.0, 1.0])
     if 'masked' in rows:
         legend |= dict(visible=VISIBLE, masked=MASKED)
     if 'predicted' in rows.get('predicted', {}):

@@ -1,26 +1,37 @@
 """Write clouds to files."""
+
 import base64
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Optional, Sequence, Union
 
 import numpy as np
 
-from .panels import (CORNERS, EDGES, Cloud, box_corners, point_size,
-                     turn_and_move)
+from .panels import CORNERS, EDGES, Cloud, box_corners, point_size, turn_and_move
 
 TEMPLATE = Path(__file__).parent / 'page.html'
 # Triangles of a box, by the places of its corners.
-TRIANGLES = np.array([[0, 2, 1], [1, 2, 3], [4, 5, 6], [5, 7, 6], [0, 1, 4],
-                      [1, 5, 4], [2, 6, 3], [3, 6, 7], [0, 4, 2], [2, 4, 6],
-                      [1, 3, 5], [3, 7, 5]])
+TRIANGLES = np.array(
+    [
+        [0, 2, 1],
+        [1, 2, 3],
+        [4, 5, 6],
+        [5, 7, 6],
+        [0, 1, 4],
+        [1, 5, 4],
+        [2, 6, 3],
+        [3, 6, 7],
+        [0, 4, 2],
+        [2, 4, 6],
+        [1, 3, 5],
+        [3, 7, 5],
+    ]
+)
 
 
-def write_ply(path: Union[str, Path],
-              points: np.ndarray,
-              colors: Optional[np.ndarray] = None) -> Path:
+def write_ply(path: str | Path, points: np.ndarray, colors: np.ndarray | None = None) -> Path:
     """Write a cloud as binary PLY.
 
     Args:
@@ -32,6 +43,7 @@ def write_ply(path: Union[str, Path],
         ``path``.
     """
     import trimesh
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if colors is not None:
@@ -40,11 +52,9 @@ def write_ply(path: Union[str, Path],
     return path
 
 
-def write_box_ply(path: Union[str, Path],
-                  boxes: np.ndarray,
-                  color: Sequence[int],
-                  *,
-                  width: float = 0.02) -> Path:
+def write_box_ply(
+    path: str | Path, boxes: np.ndarray, color: Sequence[int], *, width: float = 0.02
+) -> Path:
     """Write the edges of boxes as a binary PLY of thin bars.
 
     Lines would be drawn by few viewers, and solid boxes hide what is inside.
@@ -59,6 +69,7 @@ def write_box_ply(path: Union[str, Path],
         ``path``.
     """
     import trimesh
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     vertices = box_corners(edge_bars(boxes, width)).reshape(-1, 3)
@@ -67,7 +78,8 @@ def write_box_ply(path: Union[str, Path],
         vertices,
         (first + TRIANGLES).reshape(-1, 3),
         vertex_colors=np.tile(np.uint8(color), (len(vertices), 1)),
-        process=False).export(path)
+        process=False,
+    ).export(path)
     return path
 
 
@@ -82,12 +94,14 @@ def edge_bars(boxes: np.ndarray, width: float) -> np.ndarray:
     return np.concatenate([centers, extents, yaw], axis=2).reshape(-1, 7)
 
 
-def write_page(path: Union[str, Path],
-               sheets: Sequence[tuple[str, dict]],
-               pictures: Sequence[Path],
-               *,
-               title: str,
-               side: int = 260) -> Path:
+def write_page(
+    path: str | Path,
+    sheets: Sequence[tuple[str, dict]],
+    pictures: Sequence[Path],
+    *,
+    title: str,
+    side: int = 260,
+) -> Path:
     """Write an HTML page of pictures and of clouds that can be turned.
 
     The page stands on its own: it asks for nothing from elsewhere.
@@ -115,25 +129,25 @@ def write_page(path: Union[str, Path],
                     colors=_base64(255 * cell.colors, 'u1'),
                     lines=_base64(cell.lines, '<f4'),
                     lineColors=_base64(255 * cell.line_colors, 'u1'),
-                    notes=[
-                        dict(at=np.asarray(at).tolist(), text=text)
-                        for at, text in cell.notes
-                    ])
-                for row in rows.values() for caption, cell in row.items()
+                    notes=[dict(at=np.asarray(at).tolist(), text=text) for at, text in cell.notes],
+                )
+                for row in rows.values()
+                for caption, cell in row.items()
                 if isinstance(cell, Cloud)
-            ]) for (name, rows), picture in zip(sheets, pictures)
+            ],
+        )
+        for (name, rows), picture in zip(sheets, pictures)
     ]
     # In a script, nothing but this could be taken for the end of it.
     data = json.dumps(shapes).replace('<', '\\u003c')
-    page = Template(TEMPLATE.read_text()).substitute(
-        title=escape(title), shapes=data, side=side)
+    page = Template(TEMPLATE.read_text()).substitute(title=escape(title), shapes=data, side=side)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page)
     return path
 
 
-def _base64(data, dtype: Optional[str] = None) -> str:
+def _base64(data, dtype: str | None = None) -> str:
     """Bytes, or an array as numbers of one type, as text."""
     if dtype is not None:
         data = np.asarray(data).astype(dtype).tobytes()

@@ -1,4 +1,5 @@
 """Checkpoints that several files of tests read."""
+
 import pytest
 
 from tests.apis.student_files import STUDENTS, config_of, save
@@ -10,7 +11,6 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp('students')
     sizes = dict(pyramid=80)
     return {
-        name: save(folder / f'{name}.pth',
-                   config_of(backbone, sizes.get(name, 40)))
+        name: save(folder / f'{name}.pth', config_of(backbone, sizes.get(name, 40)))
         for name, backbone in STUDENTS.items()
     }

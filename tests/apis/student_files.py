@@ -1,4 +1,5 @@
 """Checkpoints of small students, and clouds for them."""
+
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -8,10 +9,7 @@ from mmkd3d.datasets.transforms.geometry import NormalizePoints
 from tests.apis.test_students import BACKBONE
 from tests.models.small_m2ae import student as pyramid
 
-STUDENTS = dict(
-    plain=BACKBONE,
-    recon=dict(BACKBONE, type='ReConTransformer'),
-    pyramid=pyramid())
+STUDENTS = dict(plain=BACKBONE, recon=dict(BACKBONE, type='ReConTransformer'), pyramid=pyramid())
 
 
 def config_of(backbone: dict, num_points=40, **kwargs) -> Config:
@@ -19,7 +17,7 @@ def config_of(backbone: dict, num_points=40, **kwargs) -> Config:
         dict(type='LoadPoints'),
         dict(type='SamplePoints', num_points=num_points),
         dict(type='NormalizePoints'),
-        dict(type='PackPoints')
+        dict(type='PackPoints'),
     ]
     dataset = dict(type='ToyShapes', pipeline=pipeline)
     return Config(
@@ -27,7 +25,9 @@ def config_of(backbone: dict, num_points=40, **kwargs) -> Config:
             default_scope='mmkd3d',
             model=dict(type='PointMAE', backbone=backbone),
             train_dataloader=dict(dataset=dataset),
-            **kwargs))
+            **kwargs,
+        )
+    )
 
 
 def save(path, cfg: Config, **more):
@@ -36,11 +36,9 @@ def save(path, cfg: Config, **more):
     model = mmkd3d.load_student(cfg)
     for name, p in model.named_parameters():
         if p.ndim == 1:
-            torch.nn.init.normal_(p, 1., 0.3)
+            torch.nn.init.normal_(p, 1.0, 0.3)
     state = {k: v for k, v in model.state_dict().items()}
-    torch.save(
-        dict(state_dict={**state, **more}, meta=dict(cfg=cfg.pretty_text)),
-        path)
+    torch.save(dict(state_dict={**state, **more}, meta=dict(cfg=cfg.pretty_text)), path)
     return path
 
 
@@ -48,8 +46,7 @@ def clouds(count=5, size=40, seed=0) -> np.ndarray:
     """In the unit sphere."""
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(count, size, 3)).astype(np.float32)
-    return np.stack(
-        [NormalizePoints()(dict(points=cloud))['points'] for cloud in points])
+    return np.stack([NormalizePoints()(dict(points=cloud))['points'] for cloud in points])
 
 
 def extractor(path, *args, **kwargs):

@@ -1,4 +1,5 @@
 """Features of clouds, by the student in any checkpoint."""
+
 import warnings
 
 import numpy as np
@@ -11,19 +12,21 @@ import mmkd3d
 from mmkd3d.datasets.transforms.geometry import SamplePoints
 from mmkd3d.models.backbones.point_transformer import PointTransformer
 from mmkd3d.registry import DATASETS
-from tests.apis.student_files import (STUDENTS, clouds, close, config_of,
-                                      extractor, save)
+from tests.apis.student_files import STUDENTS, close, clouds, config_of, extractor, save
 from tests.apis.test_students import BACKBONE
 from tests.helpers import load_case, parity_cases, reference_state
 from tests.models.small_m2ae import student as pyramid
 from tests.parity.test_recon_downstream import student as recon_student
 
 
-@pytest.mark.parametrize('name, shapes', [
-    ('plain', dict(global_=(48, ), token=(8, 24), point=(40, 24))),
-    ('recon', dict(global_=(48, ), token=(8, 24), point=(40, 24))),
-    ('pyramid', dict(global_=(24, ), token=(8, 24), point=(80, 54))),
-])
+@pytest.mark.parametrize(
+    'name, shapes',
+    [
+        ('plain', dict(global_=(48,), token=(8, 24), point=(40, 24))),
+        ('recon', dict(global_=(48,), token=(8, 24), point=(40, 24))),
+        ('pyramid', dict(global_=(24,), token=(8, 24), point=(80, 54))),
+    ],
+)
 def test_levels_are_those_of_the_student(name, shapes, files):
     points = clouds(size=shapes['point'][0])
     model = mmkd3d.load_student(None, files[name])
@@ -48,8 +51,10 @@ def test_global_features_are_those_of_a_probe(files):
             pipeline=[
                 dict(type='SamplePoints', num_points=40, method='fps'),
                 dict(type='NormalizePoints'),
-                dict(type='PackPoints')
-            ]))
+                dict(type='PackPoints'),
+            ],
+        )
+    )
     model = mmkd3d.load_student(None, files['plain'])
     with torch.no_grad():
         batch = model.data_preprocessor(pseudo_collate(list(data)))
@@ -64,13 +69,13 @@ def test_global_features_are_those_of_a_probe(files):
 @pytest.mark.parametrize('layer', [0, 1, 2, -1, -3])
 def test_a_layer_is_what_the_backbone_gives_with_out_indices(layer, files):
     points = clouds()
-    backbone = PointTransformer(**{
-        k: v for k, v in BACKBONE.items() if k != 'type'
-    }, out_indices=(layer % 3, )).eval()
+    backbone = PointTransformer(
+        **{k: v for k, v in BACKBONE.items() if k != 'type'}, out_indices=(layer % 3,)
+    ).eval()
     mmkd3d.load_pretrained(backbone, files['plain'])
     with torch.no_grad():
         out = backbone(torch.from_numpy(points))
-    level, = out['levels']
+    (level,) = out['levels']
     tokens = extractor(files['plain'], level='token', layer=layer)(points)
     close(tokens, level)
     feats = extractor(files['plain'], layer=layer)(points)
@@ -81,10 +86,8 @@ def test_a_layer_is_what_the_backbone_gives_with_out_indices(layer, files):
         assert (feats - extractor(files['plain'])(points)).abs().max() > 0.1
 
 
-@pytest.mark.parametrize('layer, what', [(3, 'plain'), (-4, 'recon'),
-                                         (3, 'pyramid')])
-def test_a_layer_that_is_not_there_says_how_many_there_are(
-        layer, what, files):
+@pytest.mark.parametrize('layer, what', [(3, 'plain'), (-4, 'recon'), (3, 'pyramid')])
+def test_a_layer_that_is_not_there_says_how_many_there_are(layer, what, files):
     with pytest.raises(ValueError, match=f'no layer {layer}: .* has 3 '):
         extractor(files[what], layer=layer)
 
@@ -92,12 +95,10 @@ def test_a_layer_that_is_not_there_says_how_many_there_are(
 def test_levels_of_a_pyramid_are_its_layers(files):
     points = clouds(size=80)
     with torch.no_grad():
-        out = mmkd3d.load_student(None, files['pyramid']).backbone(
-            torch.from_numpy(points))
+        out = mmkd3d.load_student(None, files['pyramid']).backbone(torch.from_numpy(points))
     assert len(out['levels']) == 3
     for layer, level in enumerate(out['levels']):
-        tokens = extractor(
-            files['pyramid'], level='token', layer=layer)(points)
+        tokens = extractor(files['pyramid'], level='token', layer=layer)(points)
         close(tokens, level)
 
 
@@ -109,9 +110,7 @@ def test_batches_do_not_matter(name, level, files):
         warnings.simplefilter('ignore')
         whole = extractor(files[name], level=level)(points)
         for batch_size in (1, 3):
-            close(extractor(
-                files[name], level=level, batch_size=batch_size)(points),
-                whole)
+            close(extractor(files[name], level=level, batch_size=batch_size)(points), whole)
 
 
 def test_a_published_slip_does_not_reach_the_features(tmp_path):
@@ -156,8 +155,7 @@ def test_a_file_that_says_nothing_is_a_warning(files, tmp_path):
         extractor(tmp_path / 'bare.pth')
     config = config_of(dict(BACKBONE))
     points = clouds()
-    close(extractor(tmp_path / 'bare.pth', config)(points),
-          extractor(files['plain'])(points))
+    close(extractor(tmp_path / 'bare.pth', config)(points), extractor(files['plain'])(points))
     config.pop('train_dataloader')
     with pytest.warns(UserWarning, match='does not say whether'):
         extractor(tmp_path / 'bare.pth', config)
@@ -173,27 +171,24 @@ def test_exported_and_downstream_checkpoints(files, tmp_path):
     cfg.model = dict(
         type='PointClassifier',
         backbone=dict(BACKBONE),
-        head=dict(type='ClassificationHead', in_dims=48, num_classes=3))
+        head=dict(type='ClassificationHead', in_dims=48, num_classes=3),
+    )
     head = {'head.mlp.0.bias': torch.ones(3)}
     path = save(tmp_path / 'cls.pth', cfg, **head)
     close(extractor(path)(points), expected)
 
 
-@pytest.mark.parametrize('case', parity_cases('recon/svm_*'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/svm_*'), ids=lambda p: p.name)
 def test_a_published_checkpoint_gives_its_published_feature(case, tmp_path):
     manifest, arrays = load_case(case)
     torch.save(dict(base_model=reference_state(manifest)), tmp_path / 'a.pth')
-    config = Config(dict(model=dict(backbone=recon_student(
-        manifest['config']))))
-    extract = extractor(tmp_path / 'a.pth', config, normalize='none',
-                        num_points=None)
+    config = Config(dict(model=dict(backbone=recon_student(manifest['config']))))
+    extract = extractor(tmp_path / 'a.pth', config, normalize='none', num_points=None)
     assert extract.spec == (1024, 3, 'unit_sphere', None, 'y')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         feats = extract(arrays['points'])
-    np.testing.assert_allclose(
-        feats, arrays['feature'], atol=1e-3, rtol=1e-3)
+    np.testing.assert_allclose(feats, arrays['feature'], atol=1e-3, rtol=1e-3)
 
 
 def test_stage_one_of_act_gives_tokens_and_global_features():
@@ -205,14 +200,17 @@ def test_stage_one_of_act_gives_tokens_and_global_features():
         extractor(None, cfg, level='point')
 
 
-@pytest.mark.parametrize('kwargs, says', [
-    (dict(level='pixel'), "level is one of .*'pixel'"),
-    (dict(batch_size=0), 'batch_size is 1 or more, got 0'),
-    (dict(up='w'), "up is 'x', 'y', 'z' or None, got 'w'"),
-    (dict(num_points=0), "num_points is 'spec'.*got 0"),
-    (dict(num_points='all'), "got 'all'"),
-    (dict(normalize='sphere'), "unit_sphere.*got 'sphere'"),
-])
+@pytest.mark.parametrize(
+    'kwargs, says',
+    [
+        (dict(level='pixel'), "level is one of .*'pixel'"),
+        (dict(batch_size=0), 'batch_size is 1 or more, got 0'),
+        (dict(up='w'), "up is 'x', 'y', 'z' or None, got 'w'"),
+        (dict(num_points=0), "num_points is 'spec'.*got 0"),
+        (dict(num_points='all'), "got 'all'"),
+        (dict(normalize='sphere'), "unit_sphere.*got 'sphere'"),
+    ],
+)
 def test_wrong_options_are_named(kwargs, says, files):
     with pytest.raises(ValueError, match=says):
         extractor(files['plain'], **kwargs)

@@ -1,23 +1,21 @@
 """What features are taken of: files, arrays, scales, and what is no cloud."""
+
 import warnings
 
 import numpy as np
 import pytest
 import torch
 
-from tests.apis.student_files import (clouds, close, config_of, extractor,
-                                      save)
+from tests.apis.student_files import close, clouds, config_of, extractor, save
 from tests.apis.test_students import BACKBONE
 from tests.datasets.test_readers import CLOUD, write
 
 
-@pytest.mark.parametrize('suffix', [
-    '.npy', '.npz', '.h5', '.txt', '.xyz', '.pts', '.csv', '.bin', '.pcd',
-    '.ply'
-])
+@pytest.mark.parametrize(
+    'suffix', ['.npy', '.npz', '.h5', '.txt', '.xyz', '.pts', '.csv', '.bin', '.pcd', '.ply']
+)
 @pytest.mark.filterwarnings('ignore::UserWarning')
-def test_every_format_gives_the_features_of_the_array(suffix, files,
-                                                      tmp_path):
+def test_every_format_gives_the_features_of_the_array(suffix, files, tmp_path):
     path = write(tmp_path / f'cloud{suffix}')
     extract = extractor(files['plain'])
     expected = extract(CLOUD)
@@ -33,10 +31,11 @@ def test_every_format_gives_the_features_of_the_array(suffix, files,
 def test_a_mesh_is_sampled(files, tmp_path):
     pytest.importorskip('trimesh')
     from tests.datasets.test_readers import write_off
+
     write_off(tmp_path / 'cube.off')
     with pytest.warns(UserWarning) as told:
         feats = extractor(files['plain'])(tmp_path / 'cube.off')
-    assert feats.shape == (48, )
+    assert feats.shape == (48,)
     texts = [str(w.message) for w in told]
     assert any('8192 points' in text for text in texts)
     assert any('centre 0.8' in text for text in texts)
@@ -46,16 +45,12 @@ def test_arrays_of_many_clouds_in_files(files, tmp_path):
     points = clouds(4)
     np.savez(tmp_path / 'a.npz', points=points, others=points[:2] * 0.99)
     np.save(tmp_path / 'b.npy', points)
-    np.savez(
-        tmp_path / 'c.npz',
-        xyz=points.reshape(-1, 3),
-        offset=[0, 40, 80, 120, 160])
+    np.savez(tmp_path / 'c.npz', xyz=points.reshape(-1, 3), offset=[0, 40, 80, 120, 160])
     extract = extractor(files['plain'])
     expected = extract(points)
     for name in ('a.npz', 'b.npy', 'c.npz'):
         close(extract(tmp_path / name), expected)
-    close(extract(tmp_path / 'a.npz', key='others'),
-          extract(points[:2] * 0.99))
+    close(extract(tmp_path / 'a.npz', key='others'), extract(points[:2] * 0.99))
     with pytest.raises(ValueError, match=r"a.npz: no array 'cloud'.*others"):
         extract(tmp_path / 'a.npz', key='cloud')
     per_point = extractor(files['plain'], level='point')(tmp_path / 'a.npz')
@@ -106,9 +101,9 @@ def test_metres_are_doubted_where_they_make_no_sense(tmp_path):
     cfg = config_of(dict(BACKBONE), input_spec=spec)
     path = save(tmp_path / 'a.pth', cfg)
     assert not told(extractor(path), clouds() * 4)
-    millimetres, = told(extractor(path), clouds() * 4000)
+    (millimetres,) = told(extractor(path), clouds() * 4000)
     assert 'an extent of 6803, the student was trained on m' in millimetres
-    tiny, = told(extractor(path), clouds() * 0.004)
+    (tiny,) = told(extractor(path), clouds() * 0.004)
     assert 'extent of 0.00' in tiny
 
 
@@ -122,7 +117,7 @@ def test_colours_are_read_left_out_or_zero(files, tmp_path, capsys):
     path = save(tmp_path / 'rgb.pth', cfg)
     reads = extractor(path)
     assert not told(reads, colours)
-    text, = told(reads, points)
+    (text,) = told(reads, points)
     assert '3 channels, the student was trained on 6: zeros' in text
     black = np.concatenate([points, np.zeros_like(points)], axis=-1)
     close(reads(points), reads(black))
@@ -134,17 +129,20 @@ def bad(row=3, value=np.nan):
     return points
 
 
-@pytest.mark.parametrize('inputs, says', [
-    (bad(), r'cloud 1: 1 of 40 points have a NaN.*row 3'),
-    (bad(value=np.inf), 'cloud 1: .*infinite'),
-    ([clouds(1)[0], clouds(1, 7)[0]], 'cloud 1: a cloud of 7 points.*of 8'),
-    ([clouds(1)[0], np.zeros((40, 2))], r'cloud 1: expected.*\(40, 2\)'),
-    ([np.zeros((40, 3))], 'cloud 0: all points coincide'),
-    (np.zeros((2, 2, 40, 3)), r'got an array of shape \(2, 2, 40, 3\)'),
-    ([], 'no cloud in what was given'),
-    (3, 'got a int'),
-    (torch.utils.data.TensorDataset(torch.ones(4, 3)), 'Sample 0 of Tensor'),
-])
+@pytest.mark.parametrize(
+    'inputs, says',
+    [
+        (bad(), r'cloud 1: 1 of 40 points have a NaN.*row 3'),
+        (bad(value=np.inf), 'cloud 1: .*infinite'),
+        ([clouds(1)[0], clouds(1, 7)[0]], 'cloud 1: a cloud of 7 points.*of 8'),
+        ([clouds(1)[0], np.zeros((40, 2))], r'cloud 1: expected.*\(40, 2\)'),
+        ([np.zeros((40, 3))], 'cloud 0: all points coincide'),
+        (np.zeros((2, 2, 40, 3)), r'got an array of shape \(2, 2, 40, 3\)'),
+        ([], 'no cloud in what was given'),
+        (3, 'got a int'),
+        (torch.utils.data.TensorDataset(torch.ones(4, 3)), 'Sample 0 of Tensor'),
+    ],
+)
 @pytest.mark.filterwarnings('ignore::UserWarning')
 def test_what_is_no_cloud_is_named(inputs, says, files):
     with pytest.raises(ValueError, match=says):

@@ -1,4 +1,5 @@
 """A student of any config, with its weights, without a Runner."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -14,27 +15,27 @@ BACKBONE = dict(
     num_heads=2,
     num_groups=8,
     group_size=8,
-    patch_dims=(8, 16))
+    patch_dims=(8, 16),
+)
 
 
 def small_config(**model) -> Config:
     return Config(
-        dict(
-            default_scope='mmkd3d',
-            model=dict(type='PointMAE', backbone=dict(BACKBONE), **model)))
+        dict(default_scope='mmkd3d', model=dict(type='PointMAE', backbone=dict(BACKBONE), **model))
+    )
 
 
 def checkpoint_of(config: Config, seed=0, **meta) -> dict:
     torch.manual_seed(seed)
     state = mmkd3d.load_student(config).backbone.state_dict()
-    return dict(
-        state_dict={f'backbone.{k}': v for k, v in state.items()}, meta=meta)
+    return dict(state_dict={f'backbone.{k}': v for k, v in state.items()}, meta=meta)
 
 
 def same_weights(model, checkpoint: dict) -> bool:
     return all(
         torch.equal(checkpoint['state_dict'][f'backbone.{k}'], v)
-        for k, v in model.backbone.state_dict().items())
+        for k, v in model.backbone.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize('form', ['object', 'file', 'text in checkpoint'])
@@ -50,11 +51,16 @@ def test_the_config_in_every_form(form, tmp_path):
     assert model.extract_feat(torch.rand(2, 40, 3)).shape == (2, 48)
 
 
-@pytest.mark.parametrize('name', [
-    'point-mae_pt-t_1xb64-30e_psb', 'recon_pt-t_1xb64-30e_psb',
-    'cls_act-pt-s_full_1xb32-300e_modelnet40',
-    'partseg_recon-base_1xb16-300e_shapenetpart', 'zeroshot_recon-pt-t_psb'
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'point-mae_pt-t_1xb64-30e_psb',
+        'recon_pt-t_1xb64-30e_psb',
+        'cls_act-pt-s_full_1xb32-300e_modelnet40',
+        'partseg_recon-base_1xb16-300e_shapenetpart',
+        'zeroshot_recon-pt-t_psb',
+    ],
+)
 def test_shipped_configs_need_no_teacher(name):
     model = mmkd3d.load_student(name)
     assert not any('teacher' in n for n, _ in model.named_modules())
@@ -62,9 +68,7 @@ def test_shipped_configs_need_no_teacher(name):
     assert model.extract_feat(torch.rand(1, 200, 3)).shape == (1, 2 * width)
 
 
-@pytest.mark.parametrize('name', [
-    'votenet_toy', 'semseg_i2p-mae_1xb32-60e_s3dis'
-])
+@pytest.mark.parametrize('name', ['votenet_toy', 'semseg_i2p-mae_1xb32-60e_s3dis'])
 def test_a_student_leaves_a_model_of_mmdet3d(name):
     pytest.importorskip('mmdet3d')
     model = mmkd3d.load_student(name)
@@ -75,10 +79,10 @@ def test_a_student_leaves_a_model_of_mmdet3d(name):
 
 def test_random_weights_follow_the_seed():
     config = small_config()
-    assert same_weights(mmkd3d.load_student(config, checkpoint_of(config, 1)),
-                        checkpoint_of(config, 1))
-    assert not same_weights(mmkd3d.load_student(config),
-                            checkpoint_of(config, 1))
+    assert same_weights(
+        mmkd3d.load_student(config, checkpoint_of(config, 1)), checkpoint_of(config, 1)
+    )
+    assert not same_weights(mmkd3d.load_student(config), checkpoint_of(config, 1))
 
 
 def test_what_is_not_there_is_named(tmp_path):
@@ -105,17 +109,26 @@ def test_a_stored_config_is_read_as_mmengine_writes_it():
             rate=-1e-3,
             name="it's",
             nothing=None,
-            items=[(1, ), dict(a=[True]), set('b')],
+            items=[(1,), dict(a=[True]), set('b')],
             keys={'with.dots.': dict(x=1), 3: 'number'},
-            model=dict(type='PointMAE')))
+            model=dict(type='PointMAE'),
+        )
+    )
     read = stored_config(dict(meta=dict(cfg=config.pretty_text)))
     assert read.to_dict() == config.to_dict()
 
 
-@pytest.mark.parametrize('text', [
-    '__import__("os").system("true")', 'model = open("/etc/hosts").read()',
-    'import os', 'model = dict(', 'a, b = 1, 2', 'x = [y for y in (1,)]'
-])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '__import__("os").system("true")',
+        'model = open("/etc/hosts").read()',
+        'import os',
+        'model = dict(',
+        'a, b = 1, 2',
+        'x = [y for y in (1,)]',
+    ],
+)
 def test_a_stored_config_is_not_run(text):
     with pytest.raises(ValueError, match='more than assignments'):
         stored_config(dict(meta=dict(cfg=text)))

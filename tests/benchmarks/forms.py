@@ -1,4 +1,5 @@
 """A model beside its published form."""
+
 import copy
 
 import torch
@@ -16,7 +17,7 @@ def with_published(model, forms):
     model.double()
     for part in parts_of(model):
         if isinstance(part, DropPath):
-            part.drop_prob = 0.
+            part.drop_prob = 0.0
         for name, parameter in part.named_parameters(recurse=False):
             if 'Norm' in type(part).__name__:
                 parameter.data += 0.3 * torch.randn_like(parameter)

@@ -1,15 +1,15 @@
 """The reference mode of ACT's benchmark computes what ours computes."""
+
 import copy
 
 import pytest
 import torch
 
 from mmkd3d.benchmarks.act import ACTStage, Mode, build_model
-from mmkd3d.benchmarks.published import (PublishedMasker, make_published,
-                                         parts_of)
+from mmkd3d.benchmarks.published import PublishedMasker, make_published, parts_of
 from mmkd3d.benchmarks.published_act import FORMS
 from mmkd3d.benchmarks.step import Case, run_mode
-from mmkd3d.models.modules.quantizer import gumbel_noise
+from mmkd3d.models.layers.quantizer import gumbel_noise
 
 
 def pair(stage):
@@ -44,8 +44,7 @@ def stage_two_loss(model, noise):
     return model.distill(out.pred, out.target)
 
 
-@pytest.mark.parametrize('stage, loss_of', [(1, stage_one_loss),
-                                            (2, stage_two_loss)])
+@pytest.mark.parametrize('stage, loss_of', [(1, stage_one_loss), (2, stage_two_loss)])
 def test_the_reference_has_our_loss_and_gradients(stage, loss_of):
     noise = gumbel_noise(torch.empty(3, 16, 64)).double()
     losses, gradients = [], []
@@ -54,13 +53,14 @@ def test_the_reference_has_our_loss_and_gradients(stage, loss_of):
         loss = loss_of(model.double(), noise)
         loss.backward()
         losses.append(loss.detach())
-        gradients.append({
-            name: parameter.grad
-            for name, parameter in model.named_parameters()
-            if parameter.grad is not None
-        })
-    torch.testing.assert_close(
-        *losses, rtol=1e-5, atol=0, check_dtype=False)
+        gradients.append(
+            {
+                name: parameter.grad
+                for name, parameter in model.named_parameters()
+                if parameter.grad is not None
+            }
+        )
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=0, check_dtype=False)
     ours, published = gradients
     assert ours.keys() == published.keys() and len(ours) > 40
     for name, gradient in ours.items():
@@ -72,7 +72,7 @@ def test_the_reference_teacher_says_the_same_in_train_mode():
     """With batch statistics, and dropout of prompts switched off."""
     noise, targets = gumbel_noise(torch.empty(3, 16, 64)), []
     for model in pair(2):
-        model.teacher.net.transformer.prompt_dropout = 0.
+        model.teacher.net.transformer.prompt_dropout = 0.0
         model.teacher.net.train()
         patches = model.backbone.group(clouds())
         targets.append(model.teacher.forward_patches(patches, noise))
@@ -94,14 +94,14 @@ def test_published_masks_hide_the_same_number_in_every_cloud():
     assert (masks.sum(1) == 51).all() and len(masks.unique(dim=0)) == 5
 
 
-@pytest.mark.parametrize('stage, name', [
-    (stage, name) for stage in (1, 2) for name in ACTStage(stage).modes])
+@pytest.mark.parametrize(
+    'stage, name', [(stage, name) for stage in (1, 2) for name in ACTStage(stage).modes]
+)
 def test_parts_add_up_to_the_step(stage, name):
     case = Case(2, 'cpu', True, torch.get_num_threads(), 'highest')
     method = ACTStage(stage)
     step = run_mode(method, name, case)
-    assert step.parts.keys() == {*method.parts, 'backward', 'optimizer',
-                                 'rest'}
+    assert step.parts.keys() == {*method.parts, 'backward', 'optimizer', 'rest'}
     assert sum(step.parts.values()) == pytest.approx(step.seconds)
     assert min(step.parts.values()) > 0
     assert step.peak is None or step.peak > step.weights > 0

@@ -1,14 +1,14 @@
 """The reference mode of I2P-MAE's benchmark computes what ours computes."""
+
 import pytest
 import torch
 
-from mmkd3d.benchmarks.i2p_mae import (I2PMAEStep, Mode, build_model,
-                                       clip_config, target_rows)
+from mmkd3d.benchmarks.i2p_mae import I2PMAEStep, Mode, build_model, clip_config, target_rows
 from mmkd3d.benchmarks.published import parts_of
 from mmkd3d.benchmarks.published_i2p_mae import FORMS, propagate_by_id
 from mmkd3d.benchmarks.step import Case, run_mode
-from mmkd3d.models.modules.pyramid import propagate_mask
-from mmkd3d.models.modules.row_norm import RowBatchNorm
+from mmkd3d.models.layers.pyramid import propagate_mask
+from mmkd3d.models.layers.row_norm import RowBatchNorm
 
 from .forms import with_published
 
@@ -48,11 +48,13 @@ def test_the_reference_has_our_losses_and_gradients(pair, points):
         found = losses_of(model, points)
         sum(found.values()).backward()
         losses.append(detached(found))
-        gradients.append({
-            name: parameter.grad
-            for name, parameter in model.named_parameters()
-            if parameter.grad is not None
-        })
+        gradients.append(
+            {
+                name: parameter.grad
+                for name, parameter in model.named_parameters()
+                if parameter.grad is not None
+            }
+        )
     torch.testing.assert_close(*losses, rtol=1e-5, atol=0, check_dtype=False)
     assert {*losses[0]} == {'loss_chamfer', 'loss_semantic'}
     assert min(losses[0].values()) > 0
@@ -64,16 +66,14 @@ def test_the_reference_has_our_losses_and_gradients(pair, points):
         scale = gradient.abs().max().clamp(min=1e-3)
         assert (gradient - published[name]).abs().max() <= 1e-5 * scale, name
     for norm, theirs in zip(*map(batch_norms, pair)):
-        torch.testing.assert_close(norm.running_var, theirs.running_var,
-                                   rtol=1e-5, atol=0)
+        torch.testing.assert_close(norm.running_var, theirs.running_var, rtol=1e-5, atol=0)
 
 
 def test_the_reference_has_our_losses_in_float32(pair, points):
     """The precision of the benchmark, with our own norm over the batch."""
     torch.testing.assert_close(
-        *(detached(losses_of(model.float(), points.float()))
-          for model in pair),
-        rtol=1e-4, atol=0)
+        *(detached(losses_of(model.float(), points.float())) for model in pair), rtol=1e-4, atol=0
+    )
 
 
 def batch_norms(model):
@@ -81,25 +81,25 @@ def batch_norms(model):
 
 
 @pytest.mark.parametrize('embed_masked', [True, False])
-def test_the_reference_has_our_losses_in_eval_mode(pair, points,
-                                                   embed_masked):
+def test_the_reference_has_our_losses_in_eval_mode(pair, points, embed_masked):
     """Embedding what is visible alone only differs in training."""
     ours, published = pair
     losses_of(ours, points)  # leaves statistics of the norms
     published.load_state_dict(ours.state_dict())
     ours.eval().backbone.embed_masked = embed_masked
     torch.testing.assert_close(
-        *(detached(losses_of(model, points))
-          for model in (ours, published.eval())),
-        rtol=1e-5, atol=0, check_dtype=False)
+        *(detached(losses_of(model, points)) for model in (ours, published.eval())),
+        rtol=1e-5,
+        atol=0,
+        check_dtype=False,
+    )
 
 
 def test_embedding_visible_patches_alone_differs_in_train_mode(pair, points):
     before = losses_of(pair[0], points)
     pair[0].backbone.embed_masked = False
     after = losses_of(pair[0], points)
-    assert not torch.isclose(before['loss_semantic'], after['loss_semantic'],
-                             rtol=1e-4)
+    assert not torch.isclose(before['loss_semantic'], after['loss_semantic'], rtol=1e-4)
 
 
 def test_every_part_has_its_published_form(pair):
@@ -112,16 +112,13 @@ def test_the_reference_draws_and_reads_as_ours(pair, points):
     model, published = (model.target for model in pair)
     seen, theirs = model.see(points), published.see(points)
     images, frames = published.projector(points)
-    torch.testing.assert_close(
-        torch.stack(images, dim=1), model.projector(points))
+    torch.testing.assert_close(torch.stack(images, dim=1), model.projector(points))
     for name in ('low', 'cell', 'offset'):
         of_views = torch.cat([getattr(frame, name) for frame in frames], 1)
         assert torch.equal(of_views, getattr(seen.frame, name)), name
     some = points[:, ::7]
-    torch.testing.assert_close(
-        published.features_at(theirs, some), model.features_at(seen, some))
-    torch.testing.assert_close(
-        published.saliency_at(theirs, some), model.saliency_at(seen, some))
+    torch.testing.assert_close(published.features_at(theirs, some), model.features_at(seen, some))
+    torch.testing.assert_close(published.saliency_at(theirs, some), model.saliency_at(seen, some))
 
 
 def test_the_reference_draws_our_masks(pair):
@@ -148,8 +145,7 @@ def test_the_reference_shows_token_zero_of_the_first_cloud(pair, points):
 @pytest.mark.parametrize('name', I2PMAEStep.modes)
 def test_parts_add_up_to_the_step(name):
     step = run_mode(I2PMAEStep(), name, CASE)
-    assert step.parts.keys() == {*I2PMAEStep.parts, 'backward', 'optimizer',
-                                 'rest'}
+    assert step.parts.keys() == {*I2PMAEStep.parts, 'backward', 'optimizer', 'rest'}
     assert sum(step.parts.values()) == pytest.approx(step.seconds)
     assert min(step.parts.values()) > 0
     assert step.peak is None or step.peak > step.weights > 0

@@ -1,19 +1,18 @@
 """Time and memory are measured where they are used."""
+
 import os
 import time
 
 import pytest
 import torch
 
-from mmkd3d.benchmarks.measure import (format_bytes, format_seconds, isolate,
-                                       markdown_table, measure)
+from mmkd3d.benchmarks.measure import format_bytes, format_seconds, isolate, markdown_table, measure
 
 
 def measure_allocation(mebibytes):
     """Touch that much memory in a process that had touched more before."""
     torch.ones(mebibytes * 2**19).sum()
-    return measure(
-        lambda: torch.ones(mebibytes * 2**18).sum(), device='cpu', budget=0)
+    return measure(lambda: torch.ones(mebibytes * 2**18).sum(), device='cpu', budget=0)
 
 
 @pytest.mark.slow
@@ -32,7 +31,7 @@ def test_measure_takes_the_best_of_several_calls():
     calls = []
 
     def slower_at_first():
-        time.sleep(0.05 if not calls else 0.)
+        time.sleep(0.05 if not calls else 0.0)
         calls.append(1)
 
     found = measure(slower_at_first, device='cpu', budget=0.1)
@@ -48,4 +47,5 @@ def test_numbers_are_readable():
 
 def test_markdown_table_has_columns_of_one_width():
     assert markdown_table(['a', 'long'], [['word', 'b']]) == (
-        '| a    | long |\n| ---- | ---- |\n| word | b    |')
+        '| a    | long |\n| ---- | ---- |\n| word | b    |'
+    )

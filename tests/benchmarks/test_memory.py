@@ -1,4 +1,5 @@
 """Bytes that autograd keeps, and that attention is among the small ones."""
+
 import pytest
 import torch
 import torch.nn as nn
@@ -6,17 +7,21 @@ import torch.nn as nn
 from mmkd3d.benchmarks import memory
 from mmkd3d.registry import MODELS
 
-SMALL = dict(embed_dims=48, depth=2, num_heads=4, group_size=4,
-             patch_dims=(8, 16), fps_rule='mmcv')
+SMALL = dict(embed_dims=48, depth=2, num_heads=4, group_size=4, patch_dims=(8, 16), fps_rule='mmcv')
 STUDENTS = dict(
-    PointTransformer=lambda T: dict(
-        SMALL, type='mmkd3d.PointTransformer', num_groups=T),
-    ReConTransformer=lambda T: dict(
-        SMALL, type='mmkd3d.ReConTransformer', num_groups=T),
+    PointTransformer=lambda T: dict(SMALL, type='mmkd3d.PointTransformer', num_groups=T),
+    ReConTransformer=lambda T: dict(SMALL, type='mmkd3d.ReConTransformer', num_groups=T),
     PointM2AE=lambda T: dict(
-        type='mmkd3d.PointM2AE', level_dims=(24, 48), depths=(1, 1),
-        num_heads=4, num_groups=(T, T // 2), group_sizes=(4, 4),
-        patch_dims=(8, 16), fps_rule='mmcv'))
+        type='mmkd3d.PointM2AE',
+        level_dims=(24, 48),
+        depths=(1, 1),
+        num_heads=4,
+        num_groups=(T, T // 2),
+        group_sizes=(4, 4),
+        patch_dims=(8, 16),
+        fps_rule='mmcv',
+    ),
+)
 
 
 def counted(model, parts, x):
@@ -57,9 +62,13 @@ def test_students_keep_no_matrix_of_tokens_by_tokens(kind):
 def test_a_radius_costs_a_mask_and_not_an_attention_map():
     points = torch.rand(1, 1024, 3, generator=torch.Generator().manual_seed(0))
     plain, masked = (
-        sum(counted(MODELS.build(dict(
-            STUDENTS['PointM2AE'](256), radii=radii)).train(), {},
-            points).values()) for radii in (None, (0.5, 0.5)))
+        sum(
+            counted(
+                MODELS.build(dict(STUDENTS['PointM2AE'](256), radii=radii)).train(), {}, points
+            ).values()
+        )
+        for radii in (None, (0.5, 0.5))
+    )
     maps = 4 * 4 * (256**2 + 128**2)  # heads, bytes
     assert masked - plain < maps
 
@@ -68,13 +77,12 @@ def test_a_radius_costs_a_mask_and_not_an_attention_map():
 def test_larger_batches_are_computed_from_small_ones(batch_size):
     pytest.importorskip('mmdet3d')
     import mmkd3d
+
     torch.manual_seed(0)
     model = mmkd3d.get_model('votenet_toy').train()
-    rows, total, peak = memory.run(
-        model, num_points=1024, batch_size=batch_size, device='cpu')
+    rows, total, peak = memory.run(model, num_points=1024, batch_size=batch_size, device='cpu')
     found = memory.saved_bytes(model, batch_size, 1024, 'cpu')
     state = 16 * sum(p.numel() for p in model.parameters())
     assert total == pytest.approx(state + sum(found.values()), rel=0.02)
     assert peak is None
-    assert {'backbone.blocks', 'backbone.patch_embed', 'neck'} <= {
-        row[0] for row in rows}
+    assert {'backbone.blocks', 'backbone.patch_embed', 'neck'} <= {row[0] for row in rows}

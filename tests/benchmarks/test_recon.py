@@ -1,13 +1,13 @@
 """The reference mode of ReCon's benchmark computes what ours computes."""
+
 import pytest
 import torch
 
 from mmkd3d.benchmarks.published import PublishedMasker, parts_of
 from mmkd3d.benchmarks.published_recon import FORMS, PublishedRotation
-from mmkd3d.benchmarks.recon import (ReConStep, contrast_rows, make_samples,
-                                     model_config)
+from mmkd3d.benchmarks.recon import ReConStep, contrast_rows, make_samples, model_config
 from mmkd3d.benchmarks.step import Case, run_mode
-from mmkd3d.models.modules.augment import RandomRotation
+from mmkd3d.models.batch_augment import RandomRotation
 from mmkd3d.registry import MODELS
 
 from .forms import with_published
@@ -37,16 +37,13 @@ def test_the_reference_has_our_losses_and_gradients(pair):
     for model in pair:
         targets = dict(
             img=model.targets.img(points, samples),
-            text=model.targets.text(points, samples, prompt_idx))
+            text=model.targets.text(points, samples, prompt_idx),
+        )
         found = model.losses(model.encode(points, mask), targets, categories)
         sum(found.values()).backward()
         losses.append({name: loss.detach() for name, loss in found.items()})
-        gradients.append({
-            name: parameter.grad
-            for name, parameter in model.named_parameters()
-        })
-    torch.testing.assert_close(
-        *losses, rtol=1e-5, atol=0, check_dtype=False)
+        gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=0, check_dtype=False)
     assert len(losses[0]) == 4 and min(losses[0].values()) > 0
     ours, published = gradients
     assert ours.keys() == published.keys() and len(ours) > 80
@@ -83,8 +80,7 @@ def test_both_forms_of_the_contrast_are_timed():
 @pytest.mark.parametrize('name', ReConStep.modes)
 def test_parts_add_up_to_the_step(name):
     step = run_mode(ReConStep(), name, CASE)
-    assert step.parts.keys() == {*ReConStep.parts, 'backward', 'optimizer',
-                                 'rest'}
+    assert step.parts.keys() == {*ReConStep.parts, 'backward', 'optimizer', 'rest'}
     assert sum(step.parts.values()) == pytest.approx(step.seconds)
     assert min(step.parts.values()) > 0
     assert step.peak is None or step.peak > step.weights > 0
@@ -95,5 +91,4 @@ def test_a_cached_model_has_no_teacher(tmp_path):
     assert model.targets.img.teacher is model.targets.text.teacher is None
     losses = ReConStep().losses(model, CASE)()
     assert model.targets.text.teacher is None  # every category is in the cache
-    assert {*losses} == {'loss_chamfer', 'loss_img', 'loss_text',
-                         'loss_contrast'}
+    assert {*losses} == {'loss_chamfer', 'loss_img', 'loss_text', 'loss_contrast'}

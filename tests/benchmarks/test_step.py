@@ -1,4 +1,5 @@
 """What is told of a step."""
+
 import torch
 
 from mmkd3d.benchmarks.act import ACTStage
@@ -8,8 +9,7 @@ from mmkd3d.benchmarks.step import Case, Step, Stopwatch, table
 def test_a_mode_without_memory_is_told_in_its_row():
     case = Case(2, 'cpu', True, torch.get_num_threads(), 'highest')
     method = ACTStage(2)
-    parts = {part: 0.1 for part in (*method.parts, 'backward', 'optimizer',
-                                    'rest')}
+    parts = {part: 0.1 for part in (*method.parts, 'backward', 'optimizer', 'rest')}
     step = Step(sum(parts.values()), parts, None, 2**20)
     found = {'reference': 'out of memory', 'ours': step}
     header, rows = table(method, found, case)

@@ -1,4 +1,5 @@
 """State dicts of the layers that published models are made of."""
+
 import torch
 
 
@@ -6,8 +7,7 @@ def under(prefix: str, state: dict) -> dict:
     return {prefix + key: value for key, value in state.items()}
 
 
-def linear(name: str, out: int, width: int, *unit_dims: int,
-           bias: bool = True) -> dict:
+def linear(name: str, out: int, width: int, *unit_dims: int, bias: bool = True) -> dict:
     state = {f'{name}.weight': torch.randn(out, width, *unit_dims)}
     if bias:
         state[f'{name}.bias'] = torch.randn(out)
@@ -20,9 +20,10 @@ def norm(name: str, width: int) -> dict:
 
 def batch_norm(name: str, width: int) -> dict:
     return {
-        **norm(name, width), f'{name}.running_mean': torch.randn(width),
+        **norm(name, width),
+        f'{name}.running_mean': torch.randn(width),
         f'{name}.running_var': torch.rand(width),
-        f'{name}.num_batches_tracked': torch.tensor(3)
+        f'{name}.num_batches_tracked': torch.tensor(3),
     }
 
 
@@ -38,9 +39,12 @@ def patch_embed(C: int, first: tuple = (3, 4, 8)) -> dict:
 
 def block(C: int) -> dict:
     return {
-        **norm('norm1', C), **norm('norm2', C),
-        **linear('mlp.fc1', 4 * C, C), **linear('mlp.fc2', C, 4 * C),
-        **linear('attn.qkv', 3 * C, C, bias=False), **linear('attn.proj', C, C)
+        **norm('norm1', C),
+        **norm('norm2', C),
+        **linear('mlp.fc1', 4 * C, C),
+        **linear('mlp.fc2', C, 4 * C),
+        **linear('attn.qkv', 3 * C, C, bias=False),
+        **linear('attn.proj', C, C),
     }
 
 

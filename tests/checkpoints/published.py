@@ -5,12 +5,20 @@ Written down from the published layouts (``spec/act.md``, section 10,
 ``spec/detection.md``, sections 1.8 and 8.1), not made from the key maps that
 they test.
 """
+
 import torch
 
 from tests.checkpoints import published_m2ae, published_three_detr
-from tests.checkpoints.layers import (batch_norm, block, classifier_head,
-                                      linear, norm, patch_embed, pos_embed,
-                                      under)
+from tests.checkpoints.layers import (
+    batch_norm,
+    block,
+    classifier_head,
+    linear,
+    norm,
+    patch_embed,
+    pos_embed,
+    under,
+)
 
 
 def student(C: int = 6, *, with_class: bool = True) -> dict:
@@ -35,7 +43,8 @@ def recon_block(C: int) -> dict:
 def recon_student(C: int = 6) -> dict:
     state = student(C) | {
         f'{name}_{kind}': torch.randn(1, 1, C)
-        for name in ('img', 'text') for kind in ('token', 'pos')
+        for name in ('img', 'text')
+        for kind in ('token', 'pos')
     }
     for i in range(2):
         state |= under(f'blocks.blocks.{i}.', recon_block(C))
@@ -55,8 +64,7 @@ def recon_decoder(C: int) -> dict:
 
 
 def clip_text(C: int = 4) -> dict:
-    state = dict(positional_embedding=torch.randn(7, C),
-                 text_projection=torch.randn(C, C))
+    state = dict(positional_embedding=torch.randn(7, C), text_projection=torch.randn(C, C))
     state['token_embedding.weight'] = torch.randn(9, C)
     state |= norm('transformer.resblocks.0.ln_1', C)
     return under('text_encoder.', state | norm('ln_final', C))
@@ -64,8 +72,7 @@ def clip_text(C: int = 4) -> dict:
 
 def clip_image(C: int = 4) -> dict:
     """The class token is a vector here, unlike timm's."""
-    state = dict(cls_token=torch.randn(C), pos_embed=torch.randn(5, C),
-                 proj=torch.randn(C, 3))
+    state = dict(cls_token=torch.randn(C), pos_embed=torch.randn(5, C), proj=torch.randn(C, 3))
     state['conv1.weight'] = torch.randn(C, 3, 2, 2)
     for name in ('ln_pre', 'blocks.0.ln_1', 'ln_post'):
         state |= norm(name, C)
@@ -73,8 +80,7 @@ def clip_image(C: int = 4) -> dict:
 
 
 def in21k_image(C: int = 4) -> dict:
-    state = dict(cls_token=torch.randn(1, 1, C),
-                 pos_embed=torch.randn(1, 5, C))
+    state = dict(cls_token=torch.randn(1, 1, C), pos_embed=torch.randn(1, 5, C))
     state['patch_embed.proj.weight'] = torch.randn(C, 3, 2, 2)
     state |= norm('blocks.0.norm1', C) | norm('norm', C)
     return under('img_encoder.', state | linear('pre_logits.fc', C, C))
@@ -99,11 +105,7 @@ def recon_alone(C: int) -> dict:
 
 
 def contrast_tower(C: int) -> dict:
-    return {
-        k: v
-        for k, v in recon_student(C).items()
-        if 'contrast' not in k and 'cls' not in k
-    }
+    return {k: v for k, v in recon_student(C).items() if 'contrast' not in k and 'cls' not in k}
 
 
 def recon_twotower(C: int = 6) -> dict:
@@ -113,8 +115,7 @@ def recon_twotower(C: int = 6) -> dict:
 
 
 def recon_twotower_classifier(C: int = 6) -> dict:
-    return student(C) | under(
-        'Dis_encoder.', contrast_tower(C)) | classifier_head(2 * C)
+    return student(C) | under('Dis_encoder.', contrast_tower(C)) | classifier_head(2 * C)
 
 
 def dgcnn(C: int, out: int) -> dict:
@@ -122,8 +123,7 @@ def dgcnn(C: int, out: int) -> dict:
     for i in (1, 2, 3, 4):
         state |= linear(f'layer{i}.0', 4, 8, 1, 1, bias=False)
         state |= norm(f'layer{i}.1', 4)
-    return state | linear('layer5.0', out, 16, 1, bias=False) | norm(
-        'layer5.1', out)
+    return state | linear('layer5.0', out, 16, 1, bias=False) | norm('layer5.1', out)
 
 
 def vit(W: int) -> dict:
@@ -141,9 +141,13 @@ def clip(W: int) -> dict:
         state[f'{start}attn.in_proj_weight'] = torch.randn(3 * W, W)
         state[f'{start}attn.in_proj_bias'] = torch.randn(3 * W)
         state |= under(
-            start, linear('attn.out_proj', W, W) | norm('ln_1', W)
-            | linear('mlp.c_fc', 4 * W, W) | linear('mlp.c_proj', W, 4 * W)
-            | norm('ln_2', W))
+            start,
+            linear('attn.out_proj', W, W)
+            | norm('ln_1', W)
+            | linear('mlp.c_fc', 4 * W, W)
+            | linear('mlp.c_proj', W, 4 * W)
+            | norm('ln_2', W),
+        )
     return state | norm('visual_embed.2', W)
 
 
@@ -154,11 +158,13 @@ def bert(W: int) -> dict:
         for name in ('query', 'key', 'value'):
             state |= linear(f'{start}attention.self.{name}', W, W)
         state |= under(
-            start, linear('attention.output.dense', W, W)
+            start,
+            linear('attention.output.dense', W, W)
             | norm('attention.output.LayerNorm', W)
             | linear('intermediate.dense', 4 * W, W)
             | linear('output.dense', W, 4 * W)
-            | norm('output.LayerNorm', W))
+            | norm('output.LayerNorm', W),
+        )
     return state
 
 
@@ -200,8 +206,7 @@ def point_mae(C: int = 6) -> dict:
     state |= dict(mask_token=torch.randn(1, 1, C))
     state |= pos_embed('decoder_pos_embed', C)
     state |= under('MAE_decoder.blocks.0.', block(C))
-    return state | norm('MAE_decoder.norm', C) | linear(
-        'increase_dim.0', 24, C, 1)
+    return state | norm('MAE_decoder.norm', C) | linear('increase_dim.0', 24, C, 1)
 
 
 def classifier(C: int = 6) -> dict:
@@ -209,12 +214,11 @@ def classifier(C: int = 6) -> dict:
     state = student(C) | classifier_head(2 * C)
     state |= under('side.', patch_embed(C))
     state |= linear('side_projection', C, C, bias=False)
-    return state | dict(side_alpha=torch.tensor(0.))
+    return state | dict(side_alpha=torch.tensor(0.0))
 
 
 def segmentor(suffix: str, *, has_label: bool, C: int = 6) -> dict:
-    return student(C, with_class=False) | segmentor_head(
-        suffix, has_label=has_label, C=C)
+    return student(C, with_class=False) | segmentor_head(suffix, has_label=has_label, C=C)
 
 
 def segmentor_head(suffix: str, *, has_label: bool, C: int) -> dict:
@@ -254,14 +258,13 @@ def small_files() -> dict[str, dict]:
         recon_clip=recon_clip(),
         recon_twotower=recon_twotower(),
         recon_student=recon_student(),
-        recon_zeroshot=recon_student() | recon_projections(6) | clip_image()
-        | clip_text(),
+        recon_zeroshot=recon_student() | recon_projections(6) | clip_image() | clip_text(),
         recon_classifier=recon_student() | classifier_head(12),
         recon_twotower_classifier=recon_twotower_classifier(),
-        recon_partseg=recon_student() | segmentor_head(
-            '', has_label=True, C=6),
+        recon_partseg=recon_student() | segmentor_head('', has_label=True, C=6),
         **published_m2ae.small_files(),
-        **published_three_detr.small_files())
+        **published_three_detr.small_files(),
+    )
 
 
 with torch.random.fork_rng(devices=[]):

@@ -2,11 +2,19 @@
 
 From ``spec/i2p_mae.md``, section 13. See :mod:`.published`.
 """
+
 import torch
 
-from tests.checkpoints.layers import (batch_norm, block, classifier_head,
-                                      linear, norm, patch_embed, pos_embed,
-                                      under)
+from tests.checkpoints.layers import (
+    batch_norm,
+    block,
+    classifier_head,
+    linear,
+    norm,
+    patch_embed,
+    pos_embed,
+    under,
+)
 
 DIMS = (4, 6, 8)
 
@@ -21,7 +29,7 @@ def blocks(name: str, C: int, depth: int) -> dict:
 def encoder(*, norms: bool = True) -> dict:
     state = {}
     for i, C in enumerate(DIMS):
-        first = 3 * DIMS[i - 1:i] or (3, 4, 8)
+        first = 3 * DIMS[i - 1 : i] or (3, 4, 8)
         state |= under(f'token_embed.{i}.', patch_embed(C, first))
         state |= pos_embed(f'encoder_pos_embeds.{i}', C, C)
         state |= blocks(f'encoder_blocks.{i}', C, 2)
@@ -53,20 +61,23 @@ def point_m2ae() -> dict:
 
 def i2p_mae() -> dict:
     """Without CLIP: what our files can be written back to."""
-    return encoder() | decoder() | linear(
-        'rec_head_3d', 24, DIMS[1], 1) | linear('rec_head_2d', 40, DIMS[1], 1)
+    return (
+        encoder()
+        | decoder()
+        | linear('rec_head_3d', 24, DIMS[1], 1)
+        | linear('rec_head_2d', 40, DIMS[1], 1)
+    )
 
 
 def clip_model() -> dict:
     """Parts of CLIP as it stands in an I2P-MAE file, in half precision."""
     state = norm('visual.ln_pre', 4) | norm('transformer.resblocks.0.ln_1', 4)
-    state['logit_scale'] = torch.tensor(1.)
+    state['logit_scale'] = torch.tensor(1.0)
     return {f'clip_model.{k}': v.half() for k, v in state.items()}
 
 
 def classifier() -> dict:
-    return encoder(norms=False) | norm('norm', DIMS[-1]) | classifier_head(
-        DIMS[-1])
+    return encoder(norms=False) | norm('norm', DIMS[-1]) | classifier_head(DIMS[-1])
 
 
 def partseg() -> dict:
@@ -90,4 +101,5 @@ def small_files() -> dict[str, dict]:
         point_m2ae=point_m2ae(),
         i2p_mae=i2p_mae(),
         point_m2ae_classifier=classifier(),
-        point_m2ae_partseg=partseg())
+        point_m2ae_partseg=partseg(),
+    )

@@ -2,6 +2,7 @@
 
 From ``spec/detection.md``, sections 1.8 and 8.1. See :mod:`.published`.
 """
+
 import torch
 
 from tests.checkpoints.layers import batch_norm, linear, norm, under
@@ -20,7 +21,7 @@ def attention(name: str, C: int) -> dict:
     return {
         f'{name}.in_proj_weight': torch.randn(3 * C, C),
         f'{name}.in_proj_bias': torch.randn(3 * C),
-        **linear(f'{name}.out_proj', C, C)
+        **linear(f'{name}.out_proj', C, C),
     }
 
 
@@ -29,8 +30,12 @@ def encoder_layers(name: str, C: int) -> dict:
     for i in range(2):
         state |= under(
             f'{name}.{i}.',
-            attention('self_attn', C) | linear('linear1', 5, C)
-            | linear('linear2', C, 5) | norm('norm1', C) | norm('norm2', C))
+            attention('self_attn', C)
+            | linear('linear1', 5, C)
+            | linear('linear2', C, 5)
+            | norm('norm1', C)
+            | norm('norm2', C),
+        )
     return state
 
 
@@ -53,8 +58,7 @@ def detector(*, masked: bool, C: int = 6) -> dict:
     state = set_abstraction('pre_encoder', 3, 4, 5, C)
     state |= encoder_layers('encoder.layers', C)
     if masked:
-        state |= set_abstraction('encoder.interim_downsampling', C + 3, C, C,
-                                 C)
+        state |= set_abstraction('encoder.interim_downsampling', C + 3, C, C, C)
     for i in range(2 if masked else 3):
         start = 'encoder_to_decoder_projection.layers'
         state |= linear(f'{start}.{3 * i}', C, C, 1, bias=False)
@@ -74,12 +78,12 @@ def detector(*, masked: bool, C: int = 6) -> dict:
 def maskpoint(C: int = 6) -> dict:
     """Its encoder alone."""
     return set_abstraction('transformer_q.encoder', 3, 4, 5, C) | (
-        encoder_layers('transformer_q.blocks.layers', C))
+        encoder_layers('transformer_q.blocks.layers', C)
+    )
 
 
 def small_files() -> dict[str, dict]:
     """One file of every source of the family."""
     return dict(
-        three_detr=detector(masked=False),
-        three_detr_m=detector(masked=True),
-        maskpoint=maskpoint())
+        three_detr=detector(masked=False), three_detr_m=detector(masked=True), maskpoint=maskpoint()
+    )

@@ -1,11 +1,19 @@
 """Checkpoints say what points a student was trained on."""
+
 import pytest
 import torch
 from mmengine.config import Config
 
 import mmkd3d
-from mmkd3d.checkpoints import (SOURCES, InputSpec, convert, export_backbone,
-                                read_checkpoint, spec_of_config, stored_spec)
+from mmkd3d.checkpoints import (
+    SOURCES,
+    InputSpec,
+    convert,
+    export_backbone,
+    read_checkpoint,
+    spec_of_config,
+    stored_spec,
+)
 from tests.checkpoints.published import PUBLISHED
 from tests.runs import train
 from tools import convert_checkpoint
@@ -18,41 +26,61 @@ def config_of(*pipeline, dataset='PointCloudFolder', **kwargs):
     return dict(train_dataloader=dict(dataset=dataset))
 
 
-@pytest.mark.parametrize('name, expected', [
-    ('point-mae_pt-s_1xb128-300e_shapenet55', OBJECTS),
-    ('i2p-mae_base_1xb64-300e_shapenet55', OBJECTS._replace(points=2048)),
-    ('point-mae_toy', OBJECTS),
-    ('cls_act-pt-s_full_1xb32-300e_modelnet40', OBJECTS),
-    ('cls_act-pt-s_full_1xb32-300e_scanobjectnn-hardest',
-     InputSpec(2048, 3, 'none', None, 'y')),
-    ('partseg_act-pt-s_1xb16-300e_shapenetpart',
-     OBJECTS._replace(points=2048)),
-    ('semseg_act-pt-s_1xb32-60e_s3dis', InputSpec(2048, 3, 'none', 'm', 'z')),
-    ('votenet_pt-t_1xb2-60e_scannet-small',
-     InputSpec(20000, 3, 'none', 'm', 'z')),
-    ('zeroshot_recon-base_modelnet40', OBJECTS),
-])
+@pytest.mark.parametrize(
+    'name, expected',
+    [
+        ('point-mae_pt-s_1xb128-300e_shapenet55', OBJECTS),
+        ('i2p-mae_base_1xb64-300e_shapenet55', OBJECTS._replace(points=2048)),
+        ('point-mae_toy', OBJECTS),
+        ('cls_act-pt-s_full_1xb32-300e_modelnet40', OBJECTS),
+        (
+            'cls_act-pt-s_full_1xb32-300e_scanobjectnn-hardest',
+            InputSpec(2048, 3, 'none', None, 'y'),
+        ),
+        ('partseg_act-pt-s_1xb16-300e_shapenetpart', OBJECTS._replace(points=2048)),
+        ('semseg_act-pt-s_1xb32-60e_s3dis', InputSpec(2048, 3, 'none', 'm', 'z')),
+        ('votenet_pt-t_1xb2-60e_scannet-small', InputSpec(20000, 3, 'none', 'm', 'z')),
+        ('zeroshot_recon-base_modelnet40', OBJECTS),
+    ],
+)
 def test_shipped_configs_say_it_by_their_pipelines(name, expected):
     assert spec_of_config(mmkd3d.get_config(name)) == expected
 
 
-@pytest.mark.parametrize('pipeline, expected', [
-    ([dict(type='LoadPoints', channels=6),
-      dict(type='NormalizePoints', mode='center')],
-     InputSpec(None, 6, 'center')),
-    ([dict(type='LoadPoints', channels=[0, 2, 1])],
-     InputSpec(None, 3, 'none')),
-    ([dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH',
-           shift_height=True, use_dim=[0, 1, 2]),
-      dict(type='mmdet3d.MultiScaleFlipAug3D', transforms=[
-          dict(type='mmdet3d.PointSample', num_points=99)])],
-     InputSpec(99, 4, 'none', 'm', 'z')),
-    ([dict(type='mmdet3d.LoadPointsFromFile', coord_type='CAMERA',
-           use_dim=4)], InputSpec(None, 4, 'none')),
-    ([dict(type='SamplePoints', num_points=7),
-      dict(type='SamplePoints', num_points=5)], InputSpec(5, 3, 'none')),
-    ([], InputSpec(None, 3, 'none')),
-])
+@pytest.mark.parametrize(
+    'pipeline, expected',
+    [
+        (
+            [dict(type='LoadPoints', channels=6), dict(type='NormalizePoints', mode='center')],
+            InputSpec(None, 6, 'center'),
+        ),
+        ([dict(type='LoadPoints', channels=[0, 2, 1])], InputSpec(None, 3, 'none')),
+        (
+            [
+                dict(
+                    type='mmdet3d.LoadPointsFromFile',
+                    coord_type='DEPTH',
+                    shift_height=True,
+                    use_dim=[0, 1, 2],
+                ),
+                dict(
+                    type='mmdet3d.MultiScaleFlipAug3D',
+                    transforms=[dict(type='mmdet3d.PointSample', num_points=99)],
+                ),
+            ],
+            InputSpec(99, 4, 'none', 'm', 'z'),
+        ),
+        (
+            [dict(type='mmdet3d.LoadPointsFromFile', coord_type='CAMERA', use_dim=4)],
+            InputSpec(None, 4, 'none'),
+        ),
+        (
+            [dict(type='SamplePoints', num_points=7), dict(type='SamplePoints', num_points=5)],
+            InputSpec(5, 3, 'none'),
+        ),
+        ([], InputSpec(None, 3, 'none')),
+    ],
+)
 def test_steps_of_a_pipeline(pipeline, expected):
     assert spec_of_config(config_of(*pipeline)) == expected
 
@@ -60,8 +88,7 @@ def test_steps_of_a_pipeline(pipeline, expected):
 def test_wrappers_metainfo_and_what_is_stated():
     inner = config_of(metainfo=dict(up_axis='x'))['train_dataloader']
     expected = InputSpec(None, 3, 'none', None, 'x')
-    for wrapper in (dict(dataset=inner['dataset']),
-                    dict(datasets=[inner['dataset']])):
+    for wrapper in (dict(dataset=inner['dataset']), dict(datasets=[inner['dataset']])):
         cfg = dict(train_dataloader=dict(dataset=wrapper))
         assert spec_of_config(cfg) == expected
     stated = dict(cfg, input_spec=dict(unit='m', points=8))
@@ -81,16 +108,23 @@ def run(tmp_path_factory):
     cfg = mmkd3d.get_config('point-mae_toy')
     cfg.merge_from_dict(
         dict(
-            train_dataloader=dict(
-                batch_size=4, dataset=dict(num_samples=4, num_points=64)),
+            train_dataloader=dict(batch_size=4, dataset=dict(num_samples=4, num_points=64)),
             model=dict(
                 backbone=dict(
-                    embed_dims=12, depth=1, num_heads=2, num_groups=8,
-                    group_size=4, patch_dims=(4, 8)),
-                decoder=dict(embed_dims=12, depth=1, num_heads=2)),
+                    embed_dims=12,
+                    depth=1,
+                    num_heads=2,
+                    num_groups=8,
+                    group_size=4,
+                    patch_dims=(4, 8),
+                ),
+                decoder=dict(embed_dims=12, depth=1, num_heads=2),
+            ),
             train_cfg=dict(max_epochs=1),
             visualizer=dict(vis_backends=[]),
-            log_level='ERROR'))
+            log_level='ERROR',
+        )
+    )
     train(cfg, folder)
     cfg.train_cfg.max_epochs = 2
     train(cfg, folder, resume=True, load_from=str(folder / 'epoch_1.pth'))
@@ -122,9 +156,7 @@ def test_it_survives_the_export_with_the_config_of_the_student(run, tmp_path):
     out = export_backbone(run / 'epoch_2.pth', tmp_path / 'student.pth')
     content = torch.load(out, weights_only=True)
     assert stored_spec(content) == TOY
-    alone, whole = (
-        mmkd3d.load_student(None, path)
-        for path in (out, run / 'epoch_2.pth'))
+    alone, whole = (mmkd3d.load_student(None, path) for path in (out, run / 'epoch_2.pth'))
     points = torch.rand(2, 64, 3)
     assert torch.equal(alone.extract_feat(points), whole.extract_feat(points))
 
@@ -146,8 +178,7 @@ def test_every_published_file_has_one(source, tmp_path):
 
 def test_what_is_taken_out_of_a_file_keeps_it(tmp_path):
     torch.save(dict(base_model=PUBLISHED['act']), tmp_path / 'theirs.pth')
-    paths = [str(tmp_path / name) for name in ('theirs.pth', 'ours.pth',
-                                               'student.pth', 'bare.pth')]
+    paths = [str(tmp_path / name) for name in ('theirs.pth', 'ours.pth', 'student.pth', 'bare.pth')]
     convert_checkpoint.main(paths[:2])
     convert_checkpoint.main([paths[1], paths[2], '--without-teacher'])
     convert_checkpoint.main([paths[2], paths[3], '--backbone-only'])
@@ -162,7 +193,9 @@ def test_a_wrong_one_is_refused_before_training(tmp_path):
             input_spec=dict(normalize='sphere'),
             train_dataloader=dict(dataset=dict(num_samples=32)),
             visualizer=dict(vis_backends=[]),
-            log_level='ERROR'))
+            log_level='ERROR',
+        )
+    )
     with pytest.raises(ValueError, match="unit_cube.*got 'sphere'"):
         train(cfg, tmp_path / 'run')
     assert not list((tmp_path / 'run').glob('*.pth'))

@@ -1,34 +1,35 @@
 """The strict account of keys."""
+
 import argparse
 
 import pytest
 import torch
 import torch.nn as nn
 
-from mmkd3d.checkpoints import (SOURCES, convert, load_pretrained,
-                                read_checkpoint, state_dict_of)
+from mmkd3d.checkpoints import SOURCES, convert, load_pretrained, read_checkpoint, state_dict_of
 from mmkd3d.registry import MODELS
-from tests.models.test_pretrainers import point_mae
+from tests.models.pretrainers.test_pretrainers import point_mae
 from tools import convert_checkpoint
 
 
 def published_point_mae(model) -> dict:
     """The state of ``model`` under the keys of Point-MAE's release."""
-    names = (('backbone.patch_embed.first.', 'MAE_encoder.encoder.first_conv.'),
-             ('backbone.patch_embed.second.',
-              'MAE_encoder.encoder.second_conv.'),
-             ('backbone.blocks.', 'MAE_encoder.blocks.blocks.'),
-             ('backbone.', 'MAE_encoder.'),
-             ('decoder.mask_token', 'mask_token'),
-             ('decoder.pos_embed.', 'decoder_pos_embed.'),
-             ('decoder.', 'MAE_decoder.'),
-             ('to_points.', 'increase_dim.0.'))
+    names = (
+        ('backbone.patch_embed.first.', 'MAE_encoder.encoder.first_conv.'),
+        ('backbone.patch_embed.second.', 'MAE_encoder.encoder.second_conv.'),
+        ('backbone.blocks.', 'MAE_encoder.blocks.blocks.'),
+        ('backbone.', 'MAE_encoder.'),
+        ('decoder.mask_token', 'mask_token'),
+        ('decoder.pos_embed.', 'decoder_pos_embed.'),
+        ('decoder.', 'MAE_decoder.'),
+        ('to_points.', 'increase_dim.0.'),
+    )
     state = {}
     for key, value in model.state_dict().items():
         ours, theirs = next(n for n in names if key.startswith(n[0]))
         if value.ndim == 2 and ('_conv' in theirs or 'increase' in theirs):
             value = value.unsqueeze(-1)
-        state['module.' + theirs + key[len(ours):]] = value
+        state['module.' + theirs + key[len(ours) :]] = value
     return dict(base_model=state, epoch=300)
 
 
@@ -44,8 +45,7 @@ def test_backbone_alone_leaves_the_decoder_out():
     source, model = point_mae(), point_mae()
     report = load_pretrained(model.backbone, published_point_mae(source))
     assert not report.missing and not report.unexpected
-    assert {k.split('.')[0] for k in report.left_out} == {
-        'decoder', 'to_points'}
+    assert {k.split('.')[0] for k in report.left_out} == {'decoder', 'to_points'}
 
 
 def test_nothing_is_loaded_when_something_does_not_fit():
@@ -61,15 +61,18 @@ def test_nothing_is_loaded_when_something_does_not_fit():
     assert 'missing: decoder.mask_token' in text
     assert 'unexpected: backbone.extra' in text
     assert 'backbone.norm.weight: file (7,), module (24,)' in text
-    assert all(torch.equal(v, before[k])
-               for k, v in model.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
 def test_what_may_differ_is_said_by_name():
     model = nn.Linear(2, 2)
     report = load_pretrained(
-        model, dict(weight=torch.ones(2, 2), old=torch.ones(1)), prefix='',
-        allow_missing=['bias'], allow_unexpected=['old'])
+        model,
+        dict(weight=torch.ones(2, 2), old=torch.ones(1)),
+        prefix='',
+        allow_missing=['bias'],
+        allow_unexpected=['old'],
+    )
     assert report.missing == ['bias'] and report.unexpected == ['old']
     assert torch.equal(model.weight, torch.ones(2, 2))
 
@@ -77,16 +80,13 @@ def test_what_may_differ_is_said_by_name():
 def test_unknown_keys_of_a_published_file_are_an_error():
     state = state_dict_of(published_point_mae(point_mae()))
     with pytest.raises(ValueError, match='MAE_encoder.surprise'):
-        convert(dict(state, **{'MAE_encoder.surprise': torch.ones(1)}),
-                'point_mae')
+        convert(dict(state, **{'MAE_encoder.surprise': torch.ones(1)}), 'point_mae')
     with pytest.raises(ValueError, match='act_v9'):
         convert(state, 'act_v9')
 
 
 def test_only_the_prefix_module_is_stripped():
-    state = state_dict_of(
-        {'state_dict': {'module.a': torch.ones(1),
-                        'b.module.c': torch.ones(1)}})
+    state = state_dict_of({'state_dict': {'module.a': torch.ones(1), 'b.module.c': torch.ones(1)}})
     assert set(state) == {'a', 'b.module.c'}
 
 
@@ -110,8 +110,7 @@ def test_files_that_can_not_be_read_say_why(tmp_path):
 def test_converted_file_is_plain_and_loads(tmp_path, capsys):
     source, model = point_mae(), point_mae()
     torch.save(published_point_mae(source), tmp_path / 'theirs.pth')
-    convert_checkpoint.main(
-        [str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours.pth')])
+    convert_checkpoint.main([str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours.pth')])
     assert 'point_mae, pretrain' in capsys.readouterr().out
     content = torch.load(tmp_path / 'ours.pth', weights_only=True)
     assert content['meta']['source'] == 'point_mae'
@@ -119,14 +118,15 @@ def test_converted_file_is_plain_and_loads(tmp_path, capsys):
     assert torch.equal(model.to_points.weight, source.to_points.weight)
     torch.save(model.state_dict(), tmp_path / 'plain.pth')
     with pytest.raises(SystemExit, match='none of the published'):
-        convert_checkpoint.main(
-            [str(tmp_path / 'plain.pth'), str(tmp_path / 'out.pth')])
+        convert_checkpoint.main([str(tmp_path / 'plain.pth'), str(tmp_path / 'out.pth')])
 
 
 def test_sources_are_told_apart_by_their_marks():
     from mmkd3d.checkpoints.sources import detect
+
     for name, source in SOURCES.items():
         assert detect(dict.fromkeys(source.marks, torch.ones(1))) == name
-    assert detect(MODELS.build(
-        dict(type='mmkd3d.ClsHead', in_channels=4,
-             num_classes=2)).state_dict()) is None
+    assert (
+        detect(MODELS.build(dict(type='mmkd3d.ClsHead', in_channels=4, num_classes=2)).state_dict())
+        is None
+    )

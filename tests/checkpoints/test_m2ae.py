@@ -1,4 +1,5 @@
 """Files of Point-M2AE and I2P-MAE, loaded into the models they are for."""
+
 import pytest
 import torch
 import torch.nn as nn
@@ -15,7 +16,8 @@ BACKBONE = dict(
     num_heads=2,
     num_groups=(16, 8, 4),
     group_sizes=(8, 8, 4),
-    patch_dims=(4, 8))
+    patch_dims=(4, 8),
+)
 PRETRAINER = dict(
     backbone=BACKBONE,
     decoder=dict(
@@ -23,14 +25,17 @@ PRETRAINER = dict(
         stage_dims=DIMS[:0:-1],
         depths=(1, 1),
         num_heads=2,
-        propagation_depths=(2, )),
+        propagation_depths=(2,),
+    ),
     masker=dict(type='mmkd3d.RandomMasker', ratio=0.5),
-    loss=dict(type='mmkd3d.ChamferLoss'))
+    loss=dict(type='mmkd3d.ChamferLoss'),
+)
 
 
 @MODELS.register_module()
 class NoTarget(nn.Module):
     """Stands for a target that is never asked."""
+
     dims = 5
 
 
@@ -44,8 +49,11 @@ def classifier() -> nn.Module:
                 in_channels=DIMS[-1],
                 num_classes=5,
                 hidden_dims=(9, 9),
-                pooling=('max+mean', ),
-                norm=True)))
+                pooling=('max+mean',),
+                norm=True,
+            ),
+        )
+    )
 
 
 def segmentor() -> nn.Module:
@@ -60,12 +68,14 @@ def segmentor() -> nn.Module:
                 num_categories=16,
                 category_dims=5,
                 propagation_dims=(9, 7),
-                hidden_dims=(9, 8, 7))))
+                hidden_dims=(9, 8, 7),
+            ),
+        )
+    )
 
 
 def point_m2ae() -> nn.Module:
-    return MODELS.build(
-        dict(PRETRAINER, type='mmkd3d.M2AE', num_pred_points=16))
+    return MODELS.build(dict(PRETRAINER, type='mmkd3d.M2AE', num_pred_points=16))
 
 
 def i2p_mae() -> nn.Module:
@@ -74,14 +84,17 @@ def i2p_mae() -> nn.Module:
             PRETRAINER,
             type='mmkd3d.I2PMAE',
             target=dict(type='mmkd3d.NoTarget'),
-            semantic_loss=dict(type='mmkd3d.L2Loss')))
+            semantic_loss=dict(type='mmkd3d.L2Loss'),
+        )
+    )
 
 
 MODELS_OF = dict(
     point_m2ae=point_m2ae,
     i2p_mae=i2p_mae,
     point_m2ae_classifier=classifier,
-    point_m2ae_partseg=segmentor)
+    point_m2ae_partseg=segmentor,
+)
 
 
 @pytest.mark.parametrize('parallel', [False, True])
@@ -112,15 +125,15 @@ def test_a_pretrained_student_serves_downstream(source):
     student = MODELS.build(BACKBONE)
     report = load_pretrained(student, state)
     assert set(report.loaded) == set(student.state_dict())
-    assert student.norms['2'].bias.equal(
-        state['h_encoder.encoder_norms.2.bias'])
+    assert student.norms['2'].bias.equal(state['h_encoder.encoder_norms.2.bias'])
     assert all(not k.startswith('backbone.') for k in report.left_out)
     # the classifier's norm is its head's, and starts anew
     model = classifier()
     report = load_pretrained(model.backbone, state)
     assert set(report.loaded) == set(model.backbone.state_dict())
     assert [k for k in report.left_out if k.startswith('norms.')] == [
-        f'norms.{i}.{kind}' for i in range(3) for kind in ('weight', 'bias')]
+        f'norms.{i}.{kind}' for i in range(3) for kind in ('weight', 'bias')
+    ]
 
 
 def test_files_of_other_models_are_an_error():
@@ -135,5 +148,4 @@ def test_files_of_other_models_are_an_error():
         with pytest.raises(ValueError, match=f'(?is){text}'):
             load_pretrained(model, PUBLISHED[source], prefix='')
     with pytest.raises(ValueError, match='missing: norms.0'):
-        load_pretrained(
-            MODELS.build(BACKBONE), PUBLISHED['point_m2ae_classifier'])
+        load_pretrained(MODELS.build(BACKBONE), PUBLISHED['point_m2ae_classifier'])

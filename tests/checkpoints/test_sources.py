@@ -1,4 +1,5 @@
 """Published keys to ours and back."""
+
 import json
 import random
 import zlib
@@ -6,9 +7,17 @@ import zlib
 import pytest
 import torch
 
-from mmkd3d.checkpoints import (SOURCES, convert, detect, frozen_fingerprint,
-                                our_name, published_name, sources,
-                                state_dict_of, to_published)
+from mmkd3d.checkpoints import (
+    SOURCES,
+    convert,
+    detect,
+    frozen_fingerprint,
+    our_name,
+    published_name,
+    sources,
+    state_dict_of,
+    to_published,
+)
 from mmkd3d.checkpoints.keymap import KeyMap, Rule, covers
 from tests.checkpoints.names import CASES, NAMES
 from tests.checkpoints.published import PUBLISHED
@@ -35,7 +44,8 @@ def test_there_and_back_is_the_identity(source):
         source=source,
         stage=SOURCES[source].stage,
         dropped=[],
-        input_spec=SOURCES[source].input_spec._asdict())
+        input_spec=SOURCES[source].input_spec._asdict(),
+    )
     assert_same(to_published(ours, source), theirs)
     for key, value in theirs.items():
         other = ours[our_name(key, source)]
@@ -48,8 +58,8 @@ def case_name(case) -> str:
 
 
 @pytest.mark.parametrize(
-    'case', [case for case in parity_cases('*/*') if case_name(case) in CASES],
-    ids=case_name)
+    'case', [case for case in parity_cases('*/*') if case_name(case) in CASES], ids=case_name
+)
 def test_the_published_models_come_back_key_by_key(case):
     manifest = json.loads((case / 'manifest.json').read_text())
     states = [k for k in manifest if k.startswith('state_dict')]
@@ -94,8 +104,7 @@ def test_parts_of_stage_files_are_recognised():
     for family in ('', '_clip', '_bert'):
         rest = without(f'act_autoencoder{family}', 'visual_embed')
         assert detect(rest) == 'act_autoencoder'
-        assert 'transformer.fingerprint' not in convert(
-            rest, 'act_autoencoder')[0]
+        assert 'transformer.fingerprint' not in convert(rest, 'act_autoencoder')[0]
 
 
 @pytest.mark.parametrize('source', SOURCES)
@@ -103,14 +112,11 @@ def test_no_rule_hides_another(source):
     for side in (0, 1):
         prefixes = [r[side] for r in SOURCES[source].rules if r[side]]
         assert len(set(prefixes)) == len(prefixes)
-        assert not [(a, b) for a in prefixes for b in prefixes
-                    if a != b and covers(a, b)]
+        assert not [(a, b) for a in prefixes for b in prefixes if a != b and covers(a, b)]
 
 
-@pytest.mark.parametrize(
-    'source', [s for s in SOURCES if not SOURCES[s].partial])
-@pytest.mark.parametrize(
-    'key', ['surprise', 'norm', 'cls_token_2', 'encoder.third_conv.0.bias'])
+@pytest.mark.parametrize('source', [s for s in SOURCES if not SOURCES[s].partial])
+@pytest.mark.parametrize('key', ['surprise', 'norm', 'cls_token_2', 'encoder.third_conv.0.bias'])
 def test_unknown_keys_are_errors(source, key):
     state = dict(PUBLISHED[source], **{key: torch.ones(1)})
     with pytest.raises(ValueError, match=f'1 keys do not .*: {key}'):
@@ -142,14 +148,16 @@ def test_kinds_of_files_are_not_mistaken_for_each_other():
         to_published({}, 'act_v9')
 
 
-@pytest.mark.parametrize('source, key, shape', [
-    ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3, 3)),
-    ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3)),
-    ('act', 'dvae_tokenizer.dgcnn_1.layer1.0.weight', (4, 8, 1)),
-    ('act_semseg', 'convs3_cls.weight', (5, 6, 1, 1)),
-])
-def test_other_layers_in_place_of_1x1_convolutions_are_errors(
-        source, key, shape):
+@pytest.mark.parametrize(
+    'source, key, shape',
+    [
+        ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3, 3)),
+        ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3)),
+        ('act', 'dvae_tokenizer.dgcnn_1.layer1.0.weight', (4, 8, 1)),
+        ('act_semseg', 'convs3_cls.weight', (5, 6, 1, 1)),
+    ],
+)
+def test_other_layers_in_place_of_1x1_convolutions_are_errors(source, key, shape):
     state = dict(PUBLISHED[source], **{key: torch.ones(shape)})
     with pytest.raises(ValueError, match=f'{key} has shape .*out, in, 1'):
         convert(state, source)
@@ -172,9 +180,10 @@ def test_both_class_positions_survive():
 
 def test_dropped_keys_are_named_and_ours_alone_are_not_published(monkeypatch):
     monkeypatch.setitem(
-        SOURCES, 'toy',
-        KeyMap('pretrain', ('a.', ), (Rule('a.', 'b.'), Rule('queue', None),
-                                      Rule(None, 'count'))))
+        SOURCES,
+        'toy',
+        KeyMap('pretrain', ('a.',), (Rule('a.', 'b.'), Rule('queue', None), Rule(None, 'count'))),
+    )
     x = torch.ones(2)
     ours, meta = convert({'a.weight': x, 'queue': x}, 'toy')
     assert list(ours) == ['b.weight'] and meta['dropped'] == ['queue']
@@ -195,21 +204,21 @@ def test_frozen_weights_get_their_fingerprint(source):
     assert found == [f'{owner}transformer.fingerprint']
     start = f'{owner}transformer.frozen.net.'
     content = b''.join(
-        key[len(start):].encode() + value.numpy().tobytes()
-        for key, value in sorted(ours.items()) if key.startswith(start))
+        key[len(start) :].encode() + value.numpy().tobytes()
+        for key, value in sorted(ours.items())
+        if key.startswith(start)
+    )
     value = ours[found[0]]
     assert value.shape == () and value.dtype == torch.int64
     assert int(value) == zlib.crc32(content)
 
 
 def test_fingerprint_tells_weights_but_not_their_storage():
-    state = {'b.weight': torch.randn(3, 4), 'a': torch.tensor(2.)}
+    state = {'b.weight': torch.randn(3, 4), 'a': torch.tensor(2.0)}
     own = frozen_fingerprint(state)
     strided = {'a': state['a'], 'b.weight': state['b.weight'].t().clone().t()}
     assert frozen_fingerprint(strided) == own
     half = {k: v.half() for k, v in state.items()}
-    assert frozen_fingerprint(half) == frozen_fingerprint(
-        {k: v.float() for k, v in half.items()})
+    assert frozen_fingerprint(half) == frozen_fingerprint({k: v.float() for k, v in half.items()})
     assert frozen_fingerprint(dict(state, a=torch.tensor(2.1))) != own
-    assert frozen_fingerprint({'c.weight': state['b.weight'],
-                               'a': state['a']}) != own
+    assert frozen_fingerprint({'c.weight': state['b.weight'], 'a': state['a']}) != own

@@ -1,4 +1,5 @@
 """Teachers inside files, untrained heads, and files of the wrong stage."""
+
 import copy
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from mmkd3d.checkpoints import convert, load_pretrained, to_published
 from mmkd3d.checkpoints.stages import split_teacher, stage_of
 from mmkd3d.registry import MODELS
-from tests.models.test_pretrainers import PARTS, STUDENT, point_mae
+from tests.models.pretrainers.test_pretrainers import PARTS, STUDENT, point_mae
 
 FROZEN = 'teacher.net.transformer.frozen.net.'
 
@@ -30,7 +31,10 @@ def autoencoder(*, keep_teacher: bool = False) -> dict:
                 type='mmkd3d.TimmTeacher',
                 model_name='vit_tiny_patch16_224',
                 random_weights=True,
-                model_kwargs=dict(embed_dim=12, depth=2, num_heads=2))))
+                model_kwargs=dict(embed_dim=12, depth=2, num_heads=2),
+            ),
+        ),
+    )
 
 
 def act(**kwargs) -> torch.nn.Module:
@@ -44,10 +48,13 @@ def act(**kwargs) -> torch.nn.Module:
             **dict(
                 dict(
                     teacher=dict(
-                        type='mmkd3d.ACTTeacher',
-                        autoencoder=autoencoder(),
-                        random_weights=True)),
-                **kwargs)))
+                        type='mmkd3d.ACTTeacher', autoencoder=autoencoder(), random_weights=True
+                    )
+                ),
+                **kwargs,
+            ),
+        )
+    )
 
 
 @pytest.fixture(scope='module')
@@ -57,12 +64,13 @@ def stage_two():
         type='mmkd3d.ACTTeacher',
         autoencoder=autoencoder(keep_teacher=True),
         random_weights=True,
-        keep_weights=True)
+        keep_weights=True,
+    )
     state = act(teacher=teacher, untrained_heads=True).state_dict()
-    return to_published({
-        key: value + 0.5 if value.is_floating_point() else value
-        for key, value in state.items()
-    }, 'act')
+    return to_published(
+        {key: value + 0.5 if value.is_floating_point() else value for key, value in state.items()},
+        'act',
+    )
 
 
 def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -75,12 +83,12 @@ def test_a_stage_two_file_fills_student_teacher_and_its_transformer(stage_two):
     assert not any('net.' in key for key in model.state_dict())
     report = load_pretrained(model, stage_two, prefix='')
     assert not report.missing and not report.unexpected
-    assert {key.split('.')[0] for key in report.left_out} == {
-        'lm_head', 'cls_head'}
+    assert {key.split('.')[0] for key in report.left_out} == {'lm_head', 'cls_head'}
     net = model.teacher.net
     assert net.quantizer.codebook.equal(stage_two['dvae_tokenizer.codebook'])
     assert net.transformer.frozen.net.norm.weight.equal(
-        stage_two['dvae_tokenizer.visual_embed.1.weight'])
+        stage_two['dvae_tokenizer.visual_embed.1.weight']
+    )
     assert f'{FROZEN}norm.weight' in report.loaded
 
 
@@ -91,12 +99,13 @@ def test_a_file_without_the_teacher_leaves_it_alone(keep_weights):
             type='mmkd3d.ACTTeacher',
             autoencoder=autoencoder(),
             random_weights=True,
-            keep_weights=keep_weights))
+            keep_weights=keep_weights,
+        )
+    )
     before = copy.deepcopy(model.teacher.net)
     report = load_pretrained(model, act().state_dict(), prefix='')
     assert not report.missing
-    assert {k.split('.')[0] for k in report.loaded} == {
-        'backbone', 'decoder', 'proj'}
+    assert {k.split('.')[0] for k in report.loaded} == {'backbone', 'decoder', 'proj'}
     assert same_weights(model.teacher.net, before)
 
 
@@ -107,22 +116,24 @@ def test_a_teacher_may_come_without_its_frozen_transformer(keep_teacher):
             type='mmkd3d.ACTTeacher',
             autoencoder=autoencoder(),
             random_weights=True,
-            keep_weights=True)).state_dict()
+            keep_weights=True,
+        )
+    ).state_dict()
     assert not any(key.startswith(FROZEN) for key in state)
     model = act(
         teacher=dict(
             type='mmkd3d.ACTTeacher',
             autoencoder=autoencoder(keep_teacher=keep_teacher),
-            random_weights=True))
+            random_weights=True,
+        )
+    )
     load_pretrained(model, state, prefix='')
-    assert model.teacher.net.quantizer.codebook.equal(
-        state['teacher.net.quantizer.codebook'])
+    assert model.teacher.net.quantizer.codebook.equal(state['teacher.net.quantizer.codebook'])
 
 
-@pytest.mark.parametrize('part', [
-    'dvae_tokenizer.proj_post.bias',
-    'dvae_tokenizer.visual_embed.0.1.norm1.bias'
-])
+@pytest.mark.parametrize(
+    'part', ['dvae_tokenizer.proj_post.bias', 'dvae_tokenizer.visual_embed.0.1.norm1.bias']
+)
 def test_half_a_teacher_is_an_error(stage_two, part):
     state = {key: value for key, value in stage_two.items() if key != part}
     with pytest.raises(ValueError, match=r'missing: teacher\.net\.'):
@@ -137,15 +148,12 @@ def test_a_teacher_of_another_kind_is_an_error(stage_two):
     beside = dict(point_mae().state_dict(), **{'teacher.net.a': torch.ones(1)})
     with pytest.raises(ValueError, match='unexpected: teacher.net.a'):
         load_pretrained(point_mae(), beside, prefix='')
-    assert 'teacher.net.a' in load_pretrained(
-        MODELS.build(STUDENT), beside).left_out
+    assert 'teacher.net.a' in load_pretrained(MODELS.build(STUDENT), beside).left_out
 
 
-def test_untrained_heads_are_left_out_only_where_they_were_published(
-        stage_two):
+def test_untrained_heads_are_left_out_only_where_they_were_published(stage_two):
     ours, meta = convert(stage_two, 'act')
-    report = load_pretrained(
-        act(), dict(state_dict=ours, meta=meta), prefix='')
+    report = load_pretrained(act(), dict(state_dict=ours, meta=meta), prefix='')
     assert 'lm_head.weight' in report.left_out
     with pytest.raises(ValueError, match='unexpected: cls_head.0.bias'):
         load_pretrained(act(), ours, prefix='')
@@ -169,13 +177,11 @@ def test_a_stage_two_file_serves_student_and_teacher_alone(stage_two):
     load_pretrained(plain, stage_two, allow_unexpected=['cls_'])
     teacher = MODELS.build(autoencoder())
     load_pretrained(teacher, stage_two, prefix='teacher.net.')
-    assert teacher.quantizer.codebook.equal(
-        stage_two['dvae_tokenizer.codebook'])
+    assert teacher.quantizer.codebook.equal(stage_two['dvae_tokenizer.codebook'])
 
 
 def test_a_stage_one_file_serves_the_teacher(stage_two):
-    stage_one = to_published(split_teacher(
-        convert(stage_two, 'act')[0])[1], 'act_autoencoder')
+    stage_one = to_published(split_teacher(convert(stage_two, 'act')[0])[1], 'act_autoencoder')
     teacher = MODELS.build(autoencoder())
     load_pretrained(teacher, stage_one, prefix='teacher.net.')
     again = MODELS.build(autoencoder())
@@ -188,7 +194,9 @@ def classifier() -> torch.nn.Module:
         dict(
             type='mmkd3d.PointClassifier',
             backbone=dict(STUDENT, with_cls_token=True),
-            head=dict(type='mmkd3d.ClsHead', in_channels=24, num_classes=3)))
+            head=dict(type='mmkd3d.ClsHead', in_channels=24, num_classes=3),
+        )
+    )
 
 
 def test_a_file_of_the_wrong_stage_is_called_by_its_stage(stage_two):
@@ -196,25 +204,34 @@ def test_a_file_of_the_wrong_stage_is_called_by_its_stage(stage_two):
     student = {k: v for k, v in student.items() if 'head' not in k}
     one, two = 'stage I file.*', 'pretraining .stage II. file.*'
     for module, file, prefix, text in (
-        (act().backbone, teacher, 'backbone.',
-         one + "'backbone.': of a pretraining .stage II. or"),
+        (act().backbone, teacher, 'backbone.', one + "'backbone.': of a pretraining .stage II. or"),
         (act(), teacher, '', one + two),
         (classifier(), teacher, '', one + 'of a finetuned model.$'),
-        (MODELS.build(autoencoder()), student, 'teacher.net.',
-         two + "stage I file.*with prefix='teacher.net.'"),
-        (MODELS.build(autoencoder()), stage_two, '',
-         two + "with prefix='teacher.net.'"),
-        (MODELS.build(autoencoder()), classifier().state_dict(), '',
-         'a finetuned model.*stage I file'),
-        (classifier(), student, '',
-         two + "a finetuned model.*with prefix='backbone.'"),
-        (act(), classifier().state_dict(), '',
-         'a finetuned model.*' + two + "with prefix='backbone.'")):
+        (
+            MODELS.build(autoencoder()),
+            student,
+            'teacher.net.',
+            two + "stage I file.*with prefix='teacher.net.'",
+        ),
+        (MODELS.build(autoencoder()), stage_two, '', two + "with prefix='teacher.net.'"),
+        (
+            MODELS.build(autoencoder()),
+            classifier().state_dict(),
+            '',
+            'a finetuned model.*stage I file',
+        ),
+        (classifier(), student, '', two + "a finetuned model.*with prefix='backbone.'"),
+        (
+            act(),
+            classifier().state_dict(),
+            '',
+            'a finetuned model.*' + two + "with prefix='backbone.'",
+        ),
+    ):
         with pytest.raises(ValueError, match=f'This is .*{text}'):
             load_pretrained(module, file, prefix=prefix)
     with pytest.raises(ValueError, match='Build the module with the sizes'):
-        load_pretrained(
-            act(), dict(student, **{'proj.bias': torch.ones(3)}), prefix='')
+        load_pretrained(act(), dict(student, **{'proj.bias': torch.ones(3)}), prefix='')
     assert stage_of(act().backbone.state_dict()) is None
     assert stage_of(point_mae().state_dict()) == 'pretrain'
 
@@ -223,9 +240,7 @@ def test_init_cfg_of_a_backbone_names_the_stage(stage_two, tmp_path):
     _, teacher = split_teacher(convert(stage_two, 'act')[0])
     torch.save(dict(state_dict=teacher), tmp_path / 'stage1.pth')
     backbone = MODELS.build(
-        dict(
-            STUDENT,
-            init_cfg=dict(
-                type='Pretrained', checkpoint=str(tmp_path / 'stage1.pth'))))
+        dict(STUDENT, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'stage1.pth')))
+    )
     with pytest.raises(ValueError, match='stage1.pth(.|\n)*a stage I file'):
         backbone.init_weights()

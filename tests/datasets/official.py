@@ -1,4 +1,5 @@
 """Real clouds, written in the layouts of the published releases."""
+
 import json
 import pickle
 
@@ -15,9 +16,8 @@ def real_modelnet(data_root):
     """
     with np.load(data_root / 'modelnet40_subset_156.npz') as arrays:
         return dict(
-            arrays,
-            points=arrays['points'].astype(np.float32),
-            split=np.abs(arrays['split']))
+            arrays, points=arrays['points'].astype(np.float32), split=np.abs(arrays['split'])
+        )
 
 
 def write_modelnet_text(root, arrays, rows=64):
@@ -30,16 +30,19 @@ def write_modelnet_text(root, arrays, rows=64):
         for k in mine:
             folder = root / names[arrays['label'][k]]
             folder.mkdir(parents=True, exist_ok=True)
-            np.savetxt(folder / f'{arrays["model"][k]}.txt',
-                       arrays['points'][k][:rows], fmt='%.6f', delimiter=',')
+            np.savetxt(
+                folder / f'{arrays["model"][k]}.txt',
+                arrays['points'][k][:rows],
+                fmt='%.6f',
+                delimiter=',',
+            )
 
 
 def write_modelnet_cache(root, arrays):
     """The same as pickles of [clouds, labels]."""
     for split, number in (('train', 0), ('test', 1)):
         mine = arrays['split'] == number
-        content = [list(arrays['points'][mine]),
-                   [np.array([k]) for k in arrays['label'][mine]]]
+        content = [list(arrays['points'][mine]), [np.array([k]) for k in arrays['label'][mine]]]
         path = root / f'modelnet40_{split}_8192pts_fps.dat'
         path.write_bytes(pickle.dumps(content))
 
@@ -51,8 +54,7 @@ def write_few_shot(path, arrays, way=5, shot=1, tests=1):
     content = dict(train=[], test=[])
     for k, label in enumerate(np.flatnonzero(counts >= shot + tests)[:way]):
         mine = arrays['points'][arrays['label'] == label]
-        for split, clouds in (('train', mine[:shot]),
-                              ('test', mine[shot:shot + tests])):
+        for split, clouds in (('train', mine[:shot]), ('test', mine[shot : shot + tests])):
             content[split] += [(c, k, int(label)) for c in clouds]
     path.write_bytes(pickle.dumps(content))
 
@@ -62,8 +64,8 @@ def write_shapenetpart(root, data_root):
     with np.load(data_root / 'shapenetpart_cap_16.npz') as arrays:
         cuts = arrays['offset'][1:-1]
         points, normals, parts = (
-            np.split(arrays[key].astype(np.float64), cuts)
-            for key in ('points', 'normals', 'part'))
+            np.split(arrays[key].astype(np.float64), cuts) for key in ('points', 'normals', 'part')
+        )
         splits = arrays['split']
     synset = read_meta('shapenetpart')['Cap']['synset']
     (root / synset).mkdir(parents=True)

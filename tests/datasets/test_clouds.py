@@ -1,4 +1,5 @@
 """All clouds in files, in folders, and in arrays of many."""
+
 import re
 
 import numpy as np
@@ -10,9 +11,7 @@ MANY = np.random.default_rng(0).normal(size=(3, 9, 4)).astype('float32')
 
 
 def check(found, path, expected=MANY):
-    assert [name for name, _ in found] == [
-        f'{path.as_posix()}#{i}' for i in range(len(expected))
-    ]
+    assert [name for name, _ in found] == [f'{path.as_posix()}#{i}' for i in range(len(expected))]
     for (_, points), other in zip(found, expected):
         np.testing.assert_array_equal(points, other)
 
@@ -46,19 +45,18 @@ def test_an_array_of_many(suffix, tmp_path):
             file['data'], file['label'] = MANY, np.arange(3)
     else:
         np.savez(path, points=MANY.reshape(-1, 4), offset=[0, 9, 9, 27])
-        check(read_clouds(path), path,
-              [MANY[0], MANY[0, :0], MANY[1:].reshape(-1, 4)])
+        check(read_clouds(path), path, [MANY[0], MANY[0, :0], MANY[1:].reshape(-1, 4)])
         return
     check(read_clouds(path), path)
 
 
 def test_one_cloud_has_the_name_of_its_file(tmp_path):
     np.savez(tmp_path / 'one.npz', cloud=MANY[0], label=3)
-    (name, points), = read_clouds(tmp_path / 'one.npz')
+    ((name, points),) = read_clouds(tmp_path / 'one.npz')
     assert name == (tmp_path / 'one.npz').as_posix()
     np.testing.assert_array_equal(points, MANY[0])
     np.savez(tmp_path / 'two.npz', a=MANY[0], b=MANY[1])
-    (_, points), = read_clouds(tmp_path / 'two.npz', key='b')
+    ((_, points),) = read_clouds(tmp_path / 'two.npz', key='b')
     np.testing.assert_array_equal(points, MANY[1])
 
 
@@ -71,8 +69,7 @@ def test_bad_files_are_named(tmp_path):
     np.save(tmp_path / 'deep.npy', MANY[None])
     with pytest.raises(ValueError, match=r'deep.npy.*shape \(1, 3, 9, 4\)'):
         read_clouds(tmp_path / 'deep.npy')
-    (tmp_path / 'cut.npz').write_bytes(
-        (tmp_path / 'two.npz').read_bytes()[:100])
+    (tmp_path / 'cut.npz').write_bytes((tmp_path / 'two.npz').read_bytes()[:100])
     with pytest.raises(ValueError, match='cut.npz: cannot be read as .npz'):
         read_clouds(tmp_path / 'cut.npz')
     with pytest.raises(FileNotFoundError, match='none.npz is missing'):

@@ -52,8 +52,7 @@ def test_loaders_follow_the_same_rules(path):
 
 def scoped(name, stock):
     """Scope and name; of mmdetection3d if a stock base names none."""
-    return (f'mmdet3d.{name}' if stock and '.' not in name else name).split(
-        '.')
+    return (f'mmdet3d.{name}' if stock and '.' not in name else name).split('.')
 
 
 def first_batch(loader):
@@ -72,8 +71,7 @@ def test_toy_shapes_load(scope):
 def test_toy_shapes_keep_a_dense_cloud_for_views(scope):
     cfg = Config.fromfile(REPO / 'configs/_base_/datasets/toy_shapes_views.py')
     batch = first_batch(cfg.train_dataloader)
-    for points, sample in zip(batch['inputs']['points'],
-                              batch['data_samples']):
+    for points, sample in zip(batch['inputs']['points'], batch['data_samples']):
         assert points.shape == (1024, 3)
         assert sample.view_points.shape == (2048, 3)
 
@@ -90,6 +88,7 @@ def test_psb_keeps_a_dense_cloud_for_views(scope, data_root, monkeypatch):
 def test_shapenet_loads_renderings(scope, tmp_path):
     import numpy as np
     from PIL import Image
+
     cfg = Config.fromfile(REPO / 'configs/_base_/datasets/shapenet55_recon.py')
     dataset = cfg.train_dataloader.dataset
     dataset.data_root = str(tmp_path)
@@ -99,10 +98,11 @@ def test_shapenet_loads_renderings(scope, tmp_path):
     for folder in ('shapenet_pc', 'shapenet_images'):
         (tmp_path / folder).mkdir()
     for k in range(2):
-        np.save(tmp_path / 'shapenet_pc' / f'02691156-{k}.npy',
-                np.random.default_rng(k).normal(size=(2000, 3)))
-        Image.new('RGBA', (60, 50)).save(
-            tmp_path / 'shapenet_images' / f'02691156-{k}.png')
+        np.save(
+            tmp_path / 'shapenet_pc' / f'02691156-{k}.npy',
+            np.random.default_rng(k).normal(size=(2000, 3)),
+        )
+        Image.new('RGBA', (60, 50)).save(tmp_path / 'shapenet_images' / f'02691156-{k}.png')
     batch = first_batch(cfg.train_dataloader)
     assert batch['inputs']['points'][0].shape == (1024, 3)
     for sample in batch['data_samples']:
@@ -111,7 +111,8 @@ def test_shapenet_loads_renderings(scope, tmp_path):
 
 
 PRETRAINING = [
-    path for path in sorted((REPO / 'configs').glob('*/*.py'))
+    path
+    for path in sorted((REPO / 'configs').glob('*/*.py'))
     if 'targets' in Config.fromfile(path).get('model', {})
 ]
 
@@ -133,25 +134,23 @@ def test_pictures_and_view_points_are_loaded_where_they_are_read(path):
 
 def test_clouds_of_a_folder_keep_view_points_of_one_size(scope, tmp_path):
     import numpy as np
+
     for k, size in enumerate((1500, 5000)):
-        np.save(tmp_path / f'{k}.npy', np.random.default_rng(k).normal(
-            size=(size, 3)))
-    cfg = Config.fromfile(
-        REPO / 'configs/_base_/datasets/point_cloud_folder_views.py')
+        np.save(tmp_path / f'{k}.npy', np.random.default_rng(k).normal(size=(size, 3)))
+    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/point_cloud_folder_views.py')
     loader = cfg.train_dataloader
     loader.dataset.data_root = str(tmp_path)
     dataset = DATASETS.build(loader.dataset)
     for i in range(2):
-        first, again = (dataset[i]['data_samples'].view_points
-                        for _ in range(2))
+        first, again = (dataset[i]['data_samples'].view_points for _ in range(2))
         assert first.shape == (2048, 3) and (first == again).all()
 
 
 def test_a_folder_loads(scope, tmp_path):
     import numpy as np
+
     for k in range(3):
-        np.save(tmp_path / f'{k}.npy', np.random.default_rng(k).normal(
-            size=(50, 3)))
+        np.save(tmp_path / f'{k}.npy', np.random.default_rng(k).normal(size=(50, 3)))
     path = REPO / 'configs/_base_/datasets/point_cloud_folder.py'
     assert len(path.read_text().splitlines()) <= 10
     cfg = Config.fromfile(path)

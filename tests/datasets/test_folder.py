@@ -9,8 +9,7 @@ PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
 def write(path, n=5):
     path.parent.mkdir(parents=True, exist_ok=True)
     points = np.random.default_rng(0).normal(size=(n, 3))
-    np.save(path, points) if path.suffix == '.npy' else np.savetxt(
-        path, points)
+    np.save(path, points) if path.suffix == '.npy' else np.savetxt(path, points)
 
 
 @pytest.fixture
@@ -22,8 +21,7 @@ def root(tmp_path):
 
 
 def build(root, **cfg):
-    return DATASETS.build(
-        dict(type='PointCloudFolder', data_root=root, **cfg))
+    return DATASETS.build(dict(type='PointCloudFolder', data_root=root, **cfg))
 
 
 def ids(data):
@@ -43,7 +41,7 @@ def test_classes_of_the_config_set_the_order(root):
     data = build(root, metainfo=dict(classes=('cup', 'plate', 'bowl')))
     assert [data.get_cat_ids(k) for k in range(4)] == [[2], [2], [0], [0]]
     with pytest.raises(ValueError, match="d.npy: class 'bowl' is not one of"):
-        build(root, metainfo=dict(classes=('cup', )))
+        build(root, metainfo=dict(classes=('cup',)))
 
 
 def test_a_flat_folder_has_no_labels(root):

@@ -1,4 +1,5 @@
 """What tells one data set from another, and shapes that two share."""
+
 import numpy as np
 import pytest
 from mmengine.dataset import RepeatDataset
@@ -6,15 +7,12 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 import mmkd3d.datasets  # noqa: F401
 from mmkd3d.datasets.folder import PointCloudFolder
-from mmkd3d.datasets.identity import (data_hash, refuse_shared_shapes,
-                                      shape_digests)
+from mmkd3d.datasets.identity import data_hash, refuse_shared_shapes, shape_digests
 from mmkd3d.datasets.npz import NpzPoints
 from mmkd3d.datasets.toy_shapes import ToyShapes
 
 LOAD = dict(type='LoadPoints')
-SAMPLE = [
-    LOAD, dict(type='SamplePoints', num_points=8), dict(type='NormalizePoints')
-]
+SAMPLE = [LOAD, dict(type='SamplePoints', num_points=8), dict(type='NormalizePoints')]
 
 
 def save(path, points, label, **arrays):
@@ -38,8 +36,7 @@ def test_a_shape_is_its_points_whatever_file_and_order(clouds, tmp_path):
         (tmp_path / 'shapes' / f'{k % 2}').mkdir(parents=True, exist_ok=True)
         np.save(tmp_path / 'shapes' / f'{k % 2}' / f'{k}.npy', colored)
     folder = PointCloudFolder(tmp_path / 'shapes', pipeline=[LOAD])
-    assert shape_digests(folder).tolist() == digests[[0, 2, 4, 1, 3,
-                                                      5]].tolist()
+    assert shape_digests(folder).tolist() == digests[[0, 2, 4, 1, 3, 5]].tolist()
     clouds[2, 7, 1] = np.nextafter(clouds[2, 7, 1], 9, dtype='float32')
     changed = shape_digests(save(tmp_path / 'c.npz', clouds, [0] * 6))
     assert (changed != digests).nonzero()[0].tolist() == [2]
@@ -63,8 +60,7 @@ def test_the_hash_of_data_reads_points_labels_and_order(clouds, tmp_path):
 def test_wrappers_hold_what_they_wrap():
     toy = ToyShapes(num_samples=6, num_points=32)
     digests = shape_digests(toy).tolist()
-    assert shape_digests(Subset(toy, [4, 1])).tolist() == [
-        digests[4], digests[1]]
+    assert shape_digests(Subset(toy, [4, 1])).tolist() == [digests[4], digests[1]]
     both = ConcatDataset([toy, RepeatDataset(toy, 3)])
     assert shape_digests(both).tolist() == digests * 2
     with pytest.raises(ValueError, match='TensorDataset does not say'):
@@ -76,8 +72,11 @@ def test_shared_shapes_are_named():
     test = ToyShapes('test', 10, num_points=32)
     refuse_shared_shapes(train, test)
     leaked = ConcatDataset([Subset(test, [1, 7]), Subset(train, range(5))])
-    with pytest.raises(ValueError, match=r'2 of 10 test shapes \(toy_test_0_00'
-                       r'0001, toy_test_0_000007\) are in the pretraining'):
+    with pytest.raises(
+        ValueError,
+        match=r'2 of 10 test shapes \(toy_test_0_00'
+        r'0001, toy_test_0_000007\) are in the pretraining',
+    ):
         refuse_shared_shapes(leaked, test)
     with pytest.raises(ValueError, match=r'10 of 10 .*4, \.\.\.\) are in'):
         refuse_shared_shapes(test, test)
@@ -86,12 +85,17 @@ def test_shared_shapes_are_named():
 def test_scans_are_their_files_and_annotations(tmp_path):
     pytest.importorskip('mmdet3d')
     from mmkd3d.datasets.toy_rooms import toy_rooms
+
     rooms = dict(num_train=2, num_val=1, num_points=2000)
 
     def split(name):
         return toy_rooms(
-            tmp_path, ann_file=f'scannet_infos_{name}.pkl', rooms=rooms,
-            data_prefix=dict(pts='points'), pipeline=[])
+            tmp_path,
+            ann_file=f'scannet_infos_{name}.pkl',
+            rooms=rooms,
+            data_prefix=dict(pts='points'),
+            pipeline=[],
+        )
 
     train, val = split('train'), split('val')
     assert len(set(shape_digests(train)) | set(shape_digests(val))) == 3
@@ -108,8 +112,7 @@ def test_scans_are_their_files_and_annotations(tmp_path):
 
 def test_the_halves_of_the_benchmark_share_no_shape(data_root):
     half = [
-        NpzPoints(data_root / 'psb_1809.npz', split='is_test', split_value=v)
-        for v in (False, True)
+        NpzPoints(data_root / 'psb_1809.npz', split='is_test', split_value=v) for v in (False, True)
     ]
     assert [len(set(shape_digests(h).tolist())) for h in half] == [904, 905]
     refuse_shared_shapes(*half)

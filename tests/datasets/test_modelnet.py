@@ -39,8 +39,9 @@ def test_text_files_are_read_as_published(arrays, root, split, number):
         item = data[k]
         assert item['data_samples'].sample_id == arrays['model'][mine[k]]
         assert item['data_samples'].gt_label == arrays['label'][mine[k]]
-        np.testing.assert_allclose(item['inputs']['points'].numpy(),
-                                   arrays['points'][mine[k]][:64], atol=1e-5)
+        np.testing.assert_allclose(
+            item['inputs']['points'].numpy(), arrays['points'][mine[k]][:64], atol=1e-5
+        )
 
 
 def test_the_cached_file_is_preferred_and_equal(arrays, tmp_path):
@@ -53,8 +54,7 @@ def test_the_cached_file_is_preferred_and_equal(arrays, tmp_path):
         one, two = cached[k], text[k]
         assert one['data_samples'].gt_label == two['data_samples'].gt_label
         assert one['inputs']['points'].shape == (2048, 3)
-        np.testing.assert_allclose(one['inputs']['points'][:64],
-                                   two['inputs']['points'], atol=1e-5)
+        np.testing.assert_allclose(one['inputs']['points'][:64], two['inputs']['points'], atol=1e-5)
 
 
 def test_modelnet10_is_numbered_by_its_own_list(arrays, tmp_path):
@@ -66,8 +66,7 @@ def test_modelnet10_is_numbered_by_its_own_list(arrays, tmp_path):
 
 
 def test_errors_name_the_file(arrays, tmp_path):
-    with pytest.raises(FileNotFoundError,
-                       match='modelnet40_train.txt.*dataset.py info'):
+    with pytest.raises(FileNotFoundError, match='modelnet40_train.txt.*dataset.py info'):
         build(tmp_path)
     with pytest.raises(FileNotFoundError, match='8192pts_fps.dat is missing'):
         build(tmp_path, source='dat')
@@ -81,16 +80,19 @@ def test_errors_name_the_file(arrays, tmp_path):
     with pytest.raises(FileNotFoundError, match='bed_0001.txt'):
         data[0]
     (tmp_path / 'bed').mkdir()
-    for text, message in (('0,0,0\n1,', 'damaged'), ('', 'empty'),
-                          ('nan,0,0', '1 of 1 points')):
+    for text, message in (('0,0,0\n1,', 'damaged'), ('', 'empty'), ('nan,0,0', '1 of 1 points')):
         (tmp_path / 'bed' / 'bed_0001.txt').write_text(text)
         with pytest.raises(ValueError, match=f'bed_0001.txt.*{message}'):
             data[0]
 
 
-@pytest.mark.parametrize('content, message', [
-    ([[np.zeros((4, 6))], [np.array([40])]], 'label 40 is out of range'),
-    ([[np.zeros((4, 6))], []], 'two lists of one length')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ([[np.zeros((4, 6))], [np.array([40])]], 'label 40 is out of range'),
+        ([[np.zeros((4, 6))], []], 'two lists of one length'),
+    ],
+)
 def test_a_wrong_cache_is_named(tmp_path, content, message):
     path = tmp_path / 'modelnet40_train_8192pts_fps.dat'
     path.write_bytes(pickle.dumps(content))
@@ -121,8 +123,7 @@ def test_h5_files_are_read_in_their_order(arrays, tmp_path, source):
     for k in (0, len(mine) // 2 + 1, len(mine) - 1):
         item = data[k]
         assert item['data_samples'].gt_label == arrays['label'][mine[k]]
-        np.testing.assert_array_equal(item['inputs']['points'],
-                                      arrays['points'][mine[k], :, :3])
+        np.testing.assert_array_equal(item['inputs']['points'], arrays['points'][mine[k], :, :3])
 
 
 def test_h5_files_that_are_not_there_are_named(arrays, tmp_path):
@@ -135,8 +136,8 @@ def test_h5_files_that_are_not_there_are_named(arrays, tmp_path):
 
 def episode(root, **cfg):
     return DATASETS.build(
-        dict(type='ModelNetFewShot', data_root=root, way=5, shot=1, fold=3,
-             **cfg))
+        dict(type='ModelNetFewShot', data_root=root, way=5, shot=1, fold=3, **cfg)
+    )
 
 
 @pytest.mark.parametrize('folder', ['5way_1shot', '5way1shot'])
@@ -165,7 +166,8 @@ def test_few_shot_errors_name_the_file(tmp_path):
         (dict(train=[(cloud, 5, 0)]), 'label 5 is out of range'),
         (dict(train=[(cloud, 0, 40)]), 'label 40 is out of range'),
         (dict(test=[(cloud, 0, 0)]), "a list 'train'"),
-        ([1, 2], "a list 'train'")):
+        ([1, 2], "a list 'train'"),
+    ):
         path.write_bytes(pickle.dumps(content))
         with pytest.raises(ValueError, match=f'3.pkl: .*{message}'):
             episode(tmp_path)

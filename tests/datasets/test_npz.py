@@ -11,7 +11,8 @@ ARRAYS = dict(
     fine_names=np.array(['a', 'b', 'c', 'd']),
     is_test=np.array([0, 1, 0, 0, 0, 1, 1, 1], dtype=bool),
     model_id=np.arange(100, 108),
-    part=rng.integers(5, size=(8, 30)))
+    part=rng.integers(5, size=(8, 30)),
+)
 LABELS = dict(label='fine', names='fine_names')
 TEST = dict(split='is_test', split_value=True)
 
@@ -34,8 +35,7 @@ def test_points_alone_are_enough(file):
 
 
 def test_split_labels_ids_and_parts_go_together(file):
-    data = build(file, **LABELS, **TEST, ids='model_id', parts='part',
-                 pipeline=PIPELINE)
+    data = build(file, **LABELS, **TEST, ids='model_id', parts='part', pipeline=PIPELINE)
     rows = np.flatnonzero(ARRAYS['is_test'])
     assert len(data) == len(rows)
     for k, row in enumerate(rows):
@@ -45,8 +45,7 @@ def test_split_labels_ids_and_parts_go_together(file):
         assert sample.category == ARRAYS['fine_names'][ARRAYS['fine'][row]]
         assert data.metainfo['classes'][sample.gt_label] == sample.category
         assert (sample.gt_parts.numpy() == ARRAYS['part'][row]).all()
-        assert (item['inputs']['points'].numpy() == ARRAYS['points'][row]
-                ).all()
+        assert (item['inputs']['points'].numpy() == ARRAYS['points'][row]).all()
 
 
 def test_classes_in_both_splits_are_numbered_anew(file):
@@ -62,13 +61,13 @@ def test_classes_of_one_split_alone_were_never_trained_on(file):
     only = dict(subset_of_classes='in_this_split_only')
     train = build(file, **LABELS, split='is_test', split_value=False, **only)
     test = build(file, **LABELS, **TEST, **only)
-    assert train.metainfo['classes'] == ('b', )
-    assert test.metainfo['classes'] == ('d', )
+    assert train.metainfo['classes'] == ('b',)
+    assert test.metainfo['classes'] == ('d',)
 
 
 def test_small_classes_and_named_classes(file):
     data = build(file, **LABELS, min_per_class=3)
-    assert data.metainfo['classes'] == ('c', ) and len(data) == 3
+    assert data.metainfo['classes'] == ('c',) and len(data) == 3
     data = build(file, **LABELS, subset_of_classes=['d', 'b'])
     assert data.metainfo['classes'] == ('b', 'd') and len(data) == 3
     with pytest.raises(ValueError, match=r"no class \['z'\]"):
@@ -77,16 +76,14 @@ def test_small_classes_and_named_classes(file):
 
 def test_clouds_of_any_size_by_offset(tmp_path):
     points = rng.normal(size=(10, 3))
-    np.savez(tmp_path / 'r.npz', xyz=points, part=np.arange(10),
-             offset=np.array([0, 4, 10]))
-    data = build('r.npz', data_root=tmp_path, points='xyz', parts='part',
-                 offset='offset')
+    np.savez(tmp_path / 'r.npz', xyz=points, part=np.arange(10), offset=np.array([0, 4, 10]))
+    data = build('r.npz', data_root=tmp_path, points='xyz', parts='part', offset='offset')
     assert len(data) == 2
     assert data[1]['gt_parts'].tolist() == list(range(4, 10))
     np.testing.assert_allclose(data[0]['points'], points[:4], rtol=1e-6)
 
 
-PARTS = np.where(rng.random((8, 30)) < .5, 0, 1)
+PARTS = np.where(rng.random((8, 30)) < 0.5, 0, 1)
 PARTS += 2 * ARRAYS['fine'][:, None]  # two per class, labels of their own
 PARTS[0, :4] = -1
 
@@ -97,37 +94,45 @@ def test_parts_of_a_class_are_those_of_both_splits(tmp_path):
     file = tmp_path / 'shapes.npz'
     np.savez(file, **dict(ARRAYS, part=part, start=np.arange(0, 10, 2)))
     for split in (False, True):
-        data = build(file, **LABELS, parts='part', split='is_test',
-                     split_value=split, subset_of_classes='in_both_splits')
+        data = build(
+            file,
+            **LABELS,
+            parts='part',
+            split='is_test',
+            split_value=split,
+            subset_of_classes='in_both_splits',
+        )
         assert data.metainfo['parts'] == dict(a=(0, 1), c=(4, 5))
         assert set(data.metainfo['parts']) == set(data.metainfo['classes'])
     part[ARRAYS['fine'] == 0] = 0
     np.savez(file, **dict(ARRAYS, part=part, start=np.arange(0, 10, 2)))
     seen = build(file, **LABELS, parts='part').metainfo['parts']
-    assert seen['a'] == (0, )
+    assert seen['a'] == (0,)
     told = build(file, **LABELS, parts='part', part_offset='start')
     assert told.metainfo['parts'] == dict(seen, a=(0, 1))
     assert 'parts' not in build(file, **LABELS).metainfo
 
 
 def test_shapes_without_a_label_are_of_one_class(tmp_path):
-    np.savez(tmp_path / 'mugs.npz', points=ARRAYS['points'],
-             part=PARTS[5:6].repeat(8, 0))
+    np.savez(tmp_path / 'mugs.npz', points=ARRAYS['points'], part=PARTS[5:6].repeat(8, 0))
     data = build(tmp_path / 'mugs.npz', parts='part', pipeline=PIPELINE)
-    assert data.metainfo['classes'] == ('mugs', )
+    assert data.metainfo['classes'] == ('mugs',)
     assert data.metainfo['parts'] == dict(mugs=(4, 5))
     assert data[7]['data_samples'].gt_label == 0
 
 
-@pytest.mark.parametrize('arrays, message', [
-    (dict(start=np.arange(0, 8, 2)), "'start' must hold.*4 classes"),
-    (dict(start=np.array([0, 2, 2, 4, 6])), r"rising, got \[0, 2, 2, 4"),
-    (dict(part=PARTS[::-1]), r'class 0: part label 4 .* \[0, 1\]'),
-    (dict(part=PARTS + .5), 'part label 0.5 is out of range'),
-    (dict(part=PARTS[:, :9]), r'shape 0 has 30 points and part .*\(9,\)')])
+@pytest.mark.parametrize(
+    'arrays, message',
+    [
+        (dict(start=np.arange(0, 8, 2)), "'start' must hold.*4 classes"),
+        (dict(start=np.array([0, 2, 2, 4, 6])), r'rising, got \[0, 2, 2, 4'),
+        (dict(part=PARTS[::-1]), r'class 0: part label 4 .* \[0, 1\]'),
+        (dict(part=PARTS + 0.5), 'part label 0.5 is out of range'),
+        (dict(part=PARTS[:, :9]), r'shape 0 has 30 points and part .*\(9,\)'),
+    ],
+)
 def test_parts_of_no_class_are_an_error(file, arrays, message):
-    np.savez(file, **dict(ARRAYS, part=PARTS, start=np.arange(0, 10, 2))
-             | arrays)
+    np.savez(file, **dict(ARRAYS, part=PARTS, start=np.arange(0, 10, 2)) | arrays)
     with pytest.raises(ValueError, match=f'shapes.npz.*{message}'):
         build(file, **LABELS, parts='part', part_offset='start')
 
@@ -142,19 +147,22 @@ def test_errors_name_the_file_and_the_way_out(file, tmp_path):
     with pytest.raises(ValueError, match='no shape is left'):
         build(file, split='is_test', split_value=7)
     np.savez(file, **dict(ARRAYS, fine=ARRAYS['fine'] + 1))
-    with pytest.raises(ValueError, match='shapes.npz: label 4 is out of range'
-                       ', expected 0..3'):
+    with pytest.raises(ValueError, match='shapes.npz: label 4 is out of range, expected 0..3'):
         build(file, **LABELS)
     content = file.read_bytes()
-    file.write_bytes(content[:len(content) // 2])
+    file.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match='shapes.npz: cannot be read.*trunc'):
         build(file)
 
 
-@pytest.mark.parametrize('bad, message', [
-    (np.full((8, 30, 3), np.nan), 'shapes_2: 30 of 30 points'),
-    (np.zeros((8, 0, 3)), 'shapes_2: the cloud is empty'),
-    (np.zeros((8, 30, 2)), r'shapes_2: expected points.*\(30, 2\)')])
+@pytest.mark.parametrize(
+    'bad, message',
+    [
+        (np.full((8, 30, 3), np.nan), 'shapes_2: 30 of 30 points'),
+        (np.zeros((8, 0, 3)), 'shapes_2: the cloud is empty'),
+        (np.zeros((8, 30, 2)), r'shapes_2: expected points.*\(30, 2\)'),
+    ],
+)
 def test_bad_clouds_are_named(file, bad, message):
     np.savez(file, **dict(ARRAYS, points=bad))
     with pytest.raises(ValueError, match=message):
@@ -165,6 +173,7 @@ def test_the_21_class_protocol_of_the_real_shapes(data_root):
     from mmengine.config import Config
 
     from tests.helpers import REPO
+
     cfg = Config.fromfile(REPO / 'configs/_base_/datasets/psb_21.py')
     sizes = {}
     for split in ('train', 'val'):

@@ -8,12 +8,25 @@ from mmkd3d.datasets.readers import READERS, read_points, select_channels
 rng = np.random.default_rng(0)
 CLOUD = rng.uniform(-1, 1, (50, 6)).astype(np.float32)
 CUBE = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-FACES = [(0, 1, 3), (0, 3, 2), (4, 7, 5), (4, 6, 7), (0, 5, 1), (0, 4, 5),
-         (2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4), (1, 7, 3), (1, 5, 7)]
+FACES = [
+    (0, 1, 3),
+    (0, 3, 2),
+    (4, 7, 5),
+    (4, 6, 7),
+    (0, 5, 1),
+    (0, 4, 5),
+    (2, 3, 7),
+    (2, 7, 6),
+    (0, 2, 6),
+    (0, 6, 4),
+    (1, 7, 3),
+    (1, 5, 7),
+]
 
 
 def write_ply(path, binary):
     from plyfile import PlyData, PlyElement
+
     names = ('nx', 'ny', 'nz', 'x', 'y', 'z')  # xyz must come first anyway
     rows = np.empty(len(CLOUD), [(n, 'f4') for n in names])
     for name, column in zip(names, CLOUD[:, [3, 4, 5, 0, 1, 2]].T):
@@ -22,9 +35,11 @@ def write_ply(path, binary):
 
 
 def write_pcd(path):
-    head = ('VERSION .7\nFIELDS x y z a b c\nSIZE 4 4 4 4 4 4\n'
-            'TYPE F F F F F F\nCOUNT 1 1 1 1 1 1\nWIDTH 50\nHEIGHT 1\n'
-            'VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 50\nDATA binary\n')
+    head = (
+        'VERSION .7\nFIELDS x y z a b c\nSIZE 4 4 4 4 4 4\n'
+        'TYPE F F F F F F\nCOUNT 1 1 1 1 1 1\nWIDTH 50\nHEIGHT 1\n'
+        'VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 50\nDATA binary\n'
+    )
     path.write_bytes(head.encode() + CLOUD.tobytes())
 
 
@@ -43,8 +58,7 @@ def write(path):
     elif suffix in ('.txt', '.xyz'):
         np.savetxt(path, CLOUD)
     elif suffix == '.csv':
-        np.savetxt(path, CLOUD, delimiter=',', header='x,y,z,a,b,c',
-                   comments='')
+        np.savetxt(path, CLOUD, delimiter=',', header='x,y,z,a,b,c', comments='')
     elif suffix == '.pts':
         np.savetxt(path, CLOUD, header='50', comments='')
     elif suffix == '.bin':
@@ -58,8 +72,7 @@ def write(path):
     return path
 
 
-CLOUD_FORMATS = ('.npy', '.npz', '.h5', '.txt', '.xyz', '.csv', '.pts', '.bin',
-                 '.pcd', '.ply')
+CLOUD_FORMATS = ('.npy', '.npz', '.h5', '.txt', '.xyz', '.csv', '.pts', '.bin', '.pcd', '.ply')
 
 
 @pytest.mark.parametrize('suffix', CLOUD_FORMATS)
@@ -75,9 +88,9 @@ def test_every_format_gives_the_same_cloud(tmp_path, suffix):
 def test_a_truncated_file_is_named(tmp_path, suffix):
     path = write(tmp_path / f'cloud{suffix}')
     content = path.read_bytes()
-    path.write_bytes(content[:len(content) * 2 // 3 - 1])
+    path.write_bytes(content[: len(content) * 2 // 3 - 1])
     if suffix in ('.txt', '.xyz', '.csv', '.pts'):  # in the middle of a row
-        path.write_bytes(content[:content.rindex(b'\n', 0, -1) + 8])
+        path.write_bytes(content[: content.rindex(b'\n', 0, -1) + 8])
     with pytest.raises(ValueError, match=f'cloud{suffix}'):
         read_points(path, load_dim=6)
 
@@ -97,25 +110,31 @@ def write_obj(path):
 
 
 def write_stl(path):
-    rows = b''.join(
-        struct.pack('<12fH', 0, 0, 0, *CUBE[list(f)].ravel(), 0)
-        for f in FACES)
+    rows = b''.join(struct.pack('<12fH', 0, 0, 0, *CUBE[list(f)].ravel(), 0) for f in FACES)
     path.write_bytes(b' ' * 80 + struct.pack('<I', len(FACES)) + rows)
 
 
 def write_mesh_ply(path):
-    rows = ['ply', 'format ascii 1.0', f'element vertex {len(CUBE)}',
-            'property float x', 'property float y', 'property float z',
-            f'element face {len(FACES)}',
-            'property list uchar int vertex_indices', 'end_header']
+    rows = [
+        'ply',
+        'format ascii 1.0',
+        f'element vertex {len(CUBE)}',
+        'property float x',
+        'property float y',
+        'property float z',
+        f'element face {len(FACES)}',
+        'property list uchar int vertex_indices',
+        'end_header',
+    ]
     rows += [' '.join(map(str, p)) for p in CUBE]
     rows += ['3 ' + ' '.join(map(str, f)) for f in FACES]
     path.write_text('\n'.join(rows) + '\n')
 
 
-@pytest.mark.parametrize('suffix, write_mesh',
-                         [('.off', write_off), ('.obj', write_obj),
-                          ('.stl', write_stl), ('.ply', write_mesh_ply)])
+@pytest.mark.parametrize(
+    'suffix, write_mesh',
+    [('.off', write_off), ('.obj', write_obj), ('.stl', write_stl), ('.ply', write_mesh_ply)],
+)
 def test_meshes_are_sampled_by_area_and_seed(tmp_path, suffix, write_mesh):
     pytest.importorskip('trimesh')
     path = tmp_path / f'cube{suffix}'
@@ -125,19 +144,22 @@ def test_meshes_are_sampled_by_area_and_seed(tmp_path, suffix, write_mesh):
     on_face = np.isclose(points[:, :, None], [0, 1], atol=1e-6)
     assert on_face.any((1, 2)).all()
     # six faces of one area: a sixth of the points each
-    np.testing.assert_allclose(on_face.mean(0), 1 / 6, atol=.02)
+    np.testing.assert_allclose(on_face.mean(0), 1 / 6, atol=0.02)
     again = read_points(path, num_mesh_points=6000, seed=1)
     other = read_points(path, num_mesh_points=6000, seed=2)
     assert (again == points).all() and not (other == points).all()
 
 
-@pytest.mark.parametrize('values, message', [
-    (np.zeros((0, 3)), 'empty'),
-    (np.full((4, 3), np.nan), '4 of 4 points'),
-    (np.array([[0, 0, 0], [0, np.inf, 0]]), 'row 1'),
-    (np.zeros((4, 2)), r'\(4, 2\)'),
-    (np.zeros((2, 4, 3)), 'one cloud per file'),
-])
+@pytest.mark.parametrize(
+    'values, message',
+    [
+        (np.zeros((0, 3)), 'empty'),
+        (np.full((4, 3), np.nan), '4 of 4 points'),
+        (np.array([[0, 0, 0], [0, np.inf, 0]]), 'row 1'),
+        (np.zeros((4, 2)), r'\(4, 2\)'),
+        (np.zeros((2, 4, 3)), 'one cloud per file'),
+    ],
+)
 def test_a_bad_cloud_is_named(tmp_path, values, message):
     path = tmp_path / 'bad.npy'
     np.save(path, values)
@@ -184,5 +206,4 @@ def test_a_pickled_array_is_not_loaded(tmp_path):
 
 
 def test_every_known_suffix_has_a_test():
-    assert set(READERS) == {*CLOUD_FORMATS, '.hdf5', '.off', '.obj', '.stl',
-                            '.glb'}
+    assert set(READERS) == {*CLOUD_FORMATS, '.hdf5', '.off', '.obj', '.stl', '.glb'}

@@ -13,10 +13,14 @@ def load(path):
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
 def test_arrays_and_containers_pass_in_every_protocol(tmp_path, protocol):
-    content = [dict(a=np.arange(6.).reshape(2, 3), b=(1, 'x', None, {2})),
-               np.float32(3), np.int64(4),
-               np.asfortranarray(np.ones((3, 2), np.float32)),
-               collections.OrderedDict(k=np.array(['s'])), b'bytes']
+    content = [
+        dict(a=np.arange(6.0).reshape(2, 3), b=(1, 'x', None, {2})),
+        np.float32(3),
+        np.int64(4),
+        np.asfortranarray(np.ones((3, 2), np.float32)),
+        collections.OrderedDict(k=np.array(['s'])),
+        b'bytes',
+    ]
     path = tmp_path / 'a.pkl'
     path.write_bytes(pickle.dumps(content, protocol=protocol))
     got = load(path)
@@ -27,10 +31,10 @@ def test_arrays_and_containers_pass_in_every_protocol(tmp_path, protocol):
 
 
 class Evil:
-
     def __reduce__(self):
         import os
-        return os.system, ('false', )
+
+        return os.system, ('false',)
 
 
 @pytest.mark.parametrize('content', [Evil(), [Evil], eval, np.load])

@@ -26,8 +26,7 @@ def test_the_three_variants_are_read_as_stored(tmp_path, variant, inner):
         clouds = rng.normal(2, 1, (6, 32, 3)).astype(np.float32)
         labels = rng.integers(15, size=6)
         write(tmp_path / inner / FILES[variant].format(name), clouds, labels)
-        data = build(tmp_path, variant=variant, split=split,
-                     pipeline=PIPELINE)
+        data = build(tmp_path, variant=variant, split=split, pipeline=PIPELINE)
         assert len(data) == 6 and len(data.metainfo['classes']) == 15
         for k in range(6):
             item = data[k]
@@ -38,8 +37,7 @@ def test_the_three_variants_are_read_as_stored(tmp_path, variant, inner):
 def test_errors_name_the_file(tmp_path):
     with pytest.raises(ValueError, match="one of .*'pb_t50_rs'"):
         build(tmp_path, variant='hardest')
-    with pytest.raises(FileNotFoundError,
-                       match='scale75.h5 is missing.*dataset.py info'):
+    with pytest.raises(FileNotFoundError, match='scale75.h5 is missing.*dataset.py info'):
         build(tmp_path)
     path = tmp_path / FILES['obj_bg'].format('training')
     write(path, np.zeros((2, 4, 3)), [0, 15])
@@ -53,9 +51,9 @@ def test_errors_name_the_file(tmp_path):
         build(tmp_path, variant='obj_bg')
 
 
-@pytest.mark.parametrize('bad, message', [
-    (np.full((2, 4, 3), np.nan), '4 of 4 points'),
-    (np.zeros((2, 0, 3)), 'empty')])
+@pytest.mark.parametrize(
+    'bad, message', [(np.full((2, 4, 3), np.nan), '4 of 4 points'), (np.zeros((2, 0, 3)), 'empty')]
+)
 def test_bad_clouds_are_named(tmp_path, bad, message):
     write(tmp_path / FILES['obj_bg'].format('test'), bad, [0, 1])
     data = build(tmp_path, variant='obj_bg', split='test', pipeline=PIPELINE)

@@ -7,22 +7,18 @@ PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
 
 
 def build(root, **cfg):
-    return DATASETS.build(
-        dict(type='ShapeNet55', data_root=root, pipeline=PIPELINE, **cfg))
+    return DATASETS.build(dict(type='ShapeNet55', data_root=root, pipeline=PIPELINE, **cfg))
 
 
 @pytest.fixture
 def root(tmp_path):
     (tmp_path / 'ShapeNet-55').mkdir()
     (tmp_path / 'shapenet_pc').mkdir()
-    lists = dict(train=['02691156-1a.npy', '04554684-2b.npy'],
-                 test=['03001627-3-c.npy'])
+    lists = dict(train=['02691156-1a.npy', '04554684-2b.npy'], test=['03001627-3-c.npy'])
     for split, names in lists.items():
-        (tmp_path / 'ShapeNet-55' / f'{split}.txt').write_text(
-            '\n'.join(names) + '\n')
+        (tmp_path / 'ShapeNet-55' / f'{split}.txt').write_text('\n'.join(names) + '\n')
         for name in names:
-            np.save(tmp_path / 'shapenet_pc' / name,
-                    np.random.default_rng(0).normal(size=(16, 3)))
+            np.save(tmp_path / 'shapenet_pc' / name, np.random.default_rng(0).normal(size=(16, 3)))
     return tmp_path
 
 
@@ -43,8 +39,7 @@ def test_whole_takes_both_splits_and_needs_no_lists(root):
     for split in ('train', 'test'):
         (root / 'ShapeNet-55' / f'{split}.txt').unlink()
     found = build(root, whole=True)
-    ids = ({d.get_data_info(k)['sample_id'] for k in range(3)}
-           for d in (listed, found))
+    ids = ({d.get_data_info(k)['sample_id'] for k in range(3)} for d in (listed, found))
     assert len(found) == 3 and next(ids) == next(ids)
 
 
@@ -66,8 +61,7 @@ def test_errors_name_the_file(root):
     with pytest.raises(ValueError, match='train.txt: .*55 synsets'):
         build(root)
     listed.unlink()
-    with pytest.raises(FileNotFoundError,
-                       match='41,952 lines.*whole=True.*info shapenet55'):
+    with pytest.raises(FileNotFoundError, match='41,952 lines.*whole=True.*info shapenet55'):
         build(root)
     with pytest.raises(FileNotFoundError, match='nowhere/shapenet_pc'):
         build(root / 'nowhere')

@@ -7,22 +7,17 @@ from mmkd3d.datasets.shapenetpart import FOLDER
 from mmkd3d.registry import DATASETS
 from tests.datasets import official
 
-PIPELINE = [
-    dict(type='LoadPoints', parts_column=6),
-    dict(type='PackPoints')
-]
+PIPELINE = [dict(type='LoadPoints', parts_column=6), dict(type='PackPoints')]
 
 
 def build(root, **cfg):
-    return DATASETS.build(
-        dict(type='ShapeNetPart', data_root=root, pipeline=PIPELINE, **cfg))
+    return DATASETS.build(dict(type='ShapeNetPart', data_root=root, pipeline=PIPELINE, **cfg))
 
 
 @pytest.mark.parametrize('inner', ['', FOLDER])
 def test_the_real_caps_are_read_as_published(data_root, tmp_path, inner):
     shapes = official.write_shapenetpart(tmp_path / inner, data_root)
-    sizes = {s: len(build(tmp_path, split=s)) for s in
-             ('val', 'test', 'trainval')}
+    sizes = {s: len(build(tmp_path, split=s)) for s in ('val', 'test', 'trainval')}
     assert sizes == dict(val=5, test=11, trainval=5)
     data = build(tmp_path, split='test')
     for k in range(len(data)):
@@ -32,18 +27,17 @@ def test_the_real_caps_are_read_as_published(data_root, tmp_path, inner):
         assert sample.gt_label == 2 and sample.category == 'Cap'
         assert (sample.gt_parts.numpy() == parts).all()
         assert set(parts) <= {6, 7}
-        np.testing.assert_allclose(
-            item['inputs']['points'].numpy(), points, atol=1e-6)
+        np.testing.assert_allclose(item['inputs']['points'].numpy(), points, atol=1e-6)
 
 
 @pytest.fixture
 def root(tmp_path):
-    lists = dict(train=['shape_data/02691156/a'], val=[],
-                 test=['shape_data/02773838/b'])
+    lists = dict(train=['shape_data/02691156/a'], val=[], test=['shape_data/02773838/b'])
     (tmp_path / 'train_test_split').mkdir()
     for split, entries in lists.items():
-        (tmp_path / 'train_test_split' /
-         f'shuffled_{split}_file_list.json').write_text(json.dumps(entries))
+        (tmp_path / 'train_test_split' / f'shuffled_{split}_file_list.json').write_text(
+            json.dumps(entries)
+        )
     (tmp_path / '02691156').mkdir()
     rows = np.concatenate([np.eye(4, 6), np.full((4, 1), 3)], axis=1)
     np.savetxt(tmp_path / '02691156' / 'a.txt', rows, fmt='%.1f')
@@ -53,37 +47,40 @@ def root(tmp_path):
 def test_the_table_holds_16_categories_and_50_parts(root):
     meta = build(root).metainfo
     assert len(meta['classes']) == 16 and len(meta['part_names']) == 50
-    assert [i for ids in meta['parts'].values() for i in ids] == list(
-        range(50))
+    assert [i for ids in meta['parts'].values() for i in ids] == list(range(50))
     assert meta['parts']['Motorbike'] == tuple(range(30, 36))
 
 
 def test_categories_can_be_chosen(root):
-    assert len(build(root, categories=('Airplane', ))) == 1
+    assert len(build(root, categories=('Airplane',))) == 1
     with pytest.raises(ValueError, match='ShapeNetPart in .* no shape is lef'):
-        build(root, categories=('Bag', ))
+        build(root, categories=('Bag',))
 
 
 def test_errors_name_the_file(root, tmp_path):
     with pytest.raises(ValueError, match="'trainval'"):
         build(root, split='dev')
     with pytest.raises(ValueError, match='Airplane'):
-        build(root, categories=('Dog', ))
+        build(root, categories=('Dog',))
     with pytest.raises(FileNotFoundError, match='02773838/b.txt'):
         build(root, split='test')[0]
     path = root / '02691156' / 'a.txt'
     good = path.read_text()
     for text, message in (
         (good.replace('3.0', '4.0'), r'part label 4 .*\[0, 1, 2, 3\]'),
-        (good[:-10], 'damaged'), ('', 'empty'),
+        (good[:-10], 'damaged'),
+        ('', 'empty'),
         (good.replace('1.0', 'nan', 1), 'NaN'),
-        ('0 0 0\n', 'column 6')):
+        ('0 0 0\n', 'column 6'),
+    ):
         path.write_text(text)
         with pytest.raises(ValueError, match=f'a.txt: .*{message}'):
             build(root)[0]
     listed = root / 'train_test_split' / 'shuffled_train_file_list.json'
-    for text, message in (('["shape', 'not a json list'),
-                          ('["shape_data/0/a"]', 'one of the 16 synsets')):
+    for text, message in (
+        ('["shape', 'not a json list'),
+        ('["shape_data/0/a"]', 'one of the 16 synsets'),
+    ):
         listed.write_text(text)
         with pytest.raises(ValueError, match=f'list.json: .*{message}'):
             build(root)

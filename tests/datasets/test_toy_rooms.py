@@ -31,14 +31,16 @@ def infos(root, split='train'):
 def scene(root, info):
     name = info['lidar_points']['lidar_path']
     points = np.fromfile(root / 'points' / name, np.float32).reshape(-1, 6)
-    masks = (np.fromfile(root / folder / name, np.int64)
-             for folder in ('semantic_mask', 'instance_mask'))
+    masks = (
+        np.fromfile(root / folder / name, np.int64) for folder in ('semantic_mask', 'instance_mask')
+    )
     return points, *masks
 
 
 def test_layout_is_that_of_the_real_scans(root, data_root, tmp_path):
-    subprocess.run([sys.executable, data_root / 'make_scannet.py', tmp_path],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, data_root / 'make_scannet.py', tmp_path], check=True, capture_output=True
+    )
     for split in ('train', 'val'):
         ours, real = infos(root, split), infos(tmp_path, split)
         assert ours['metainfo'] == real['metainfo']
@@ -46,8 +48,7 @@ def test_layout_is_that_of_the_real_scans(root, data_root, tmp_path):
             assert set(info) == set(real['data_list'][0])
             assert set(info['lidar_points']) == {'num_pts_feats', 'lidar_path'}
         for name in ('label_weight', 'resampled_scene_idxs'):
-            one, two = (np.load(r / 'seg_info' / f'{split}_{name}.npy')
-                        for r in (root, tmp_path))
+            one, two = (np.load(r / 'seg_info' / f'{split}_{name}.npy') for r in (root, tmp_path))
             assert one.dtype == two.dtype and one.ndim == two.ndim
     frames = 'posed_images/scene0000_00/cameras.npz'
     with np.load(root / frames) as ours, np.load(tmp_path / frames) as real:
@@ -56,7 +57,12 @@ def test_layout_is_that_of_the_real_scans(root, data_root, tmp_path):
             assert ours[key].dtype == real[key].dtype
             assert ours[key].shape[1:] == real[key].shape[1:]
     assert {p.name for p in (root / frames).parent.iterdir()} == {
-        '00000.jpg', '00000.png', '00020.jpg', '00020.png', 'cameras.npz'}
+        '00000.jpg',
+        '00000.png',
+        '00020.jpg',
+        '00020.png',
+        'cameras.npz',
+    }
 
 
 def test_boxes_are_tight_in_the_aligned_frame(root):
@@ -67,8 +73,7 @@ def test_boxes_are_tight_in_the_aligned_frame(root):
         matrix = np.array(info['axis_align_matrix'])
         assert not np.allclose(matrix, np.eye(4))
         aligned = scannet_layout.align(points[:, :3].astype(float), matrix)
-        boxes = {tuple(np.round(b['bbox_3d'], 6)): b['bbox_label_3d']
-                 for b in info['instances']}
+        boxes = {tuple(np.round(b['bbox_3d'], 6)): b['bbox_label_3d'] for b in info['instances']}
         found = {}
         for k in set(instance.tolist()) - {0}:
             mine = instance == k
@@ -76,29 +81,27 @@ def test_boxes_are_tight_in_the_aligned_frame(root):
             if semantic[mine][0] in scannet_layout.CLASS_IDS:
                 low, high = aligned[mine].min(0), aligned[mine].max(0)
                 box = np.round([*(low + high) / 2, *(high - low)], 6)
-                found[tuple(box)] = scannet_layout.CLASS_IDS.index(
-                    semantic[mine][0])
+                found[tuple(box)] = scannet_layout.CLASS_IDS.index(semantic[mine][0])
         assert found == boxes and len(boxes) >= 5
 
 
 def test_the_aligned_room_is_upright_metric_and_square(root):
     for info in infos(root)['data_list']:
         points, semantic, _ = scene(root, info)
-        aligned = scannet_layout.align(points[:, :3],
-                                       np.array(info['axis_align_matrix']))
-        assert abs(aligned[semantic == 2, 2]).max() < .05
-        assert 1.8 < aligned[:, 2].max() < 3.
+        aligned = scannet_layout.align(points[:, :3], np.array(info['axis_align_matrix']))
+        assert abs(aligned[semantic == 2, 2]).max() < 0.05
+        assert 1.8 < aligned[:, 2].max() < 3.0
         size = np.ptp(aligned[:, :2], axis=0)
         assert (size > 1.8).all() and (size < 6.5).all()
         walls = aligned[semantic == 1][:, :2]
-        near = np.minimum(
-            np.abs(walls - walls.min(0)), np.abs(walls - walls.max(0))).min(1)
-        assert np.quantile(near, .95) < .03
+        near = np.minimum(np.abs(walls - walls.min(0)), np.abs(walls - walls.max(0))).min(1)
+        assert np.quantile(near, 0.95) < 0.03
 
 
 def test_frames_see_the_scan(root):
     import cv2
     from scipy.spatial import cKDTree
+
     points, _, _ = scene(root, infos(root)['data_list'][0])
     folder = root / 'posed_images' / 'scene0000_00'
     with np.load(folder / 'cameras.npz') as cameras:
@@ -114,7 +117,7 @@ def test_frames_see_the_scan(root):
         rays = np.linalg.solve(K, np.stack([u, v, np.ones_like(u)])) * z
         world = rays.T[z > 0] @ pose[:3, :3].T + pose[:3, 3]
         # the scan is sparse and has holes; a wrong pose is off by metres
-        assert np.median(tree.query(world)[0]) < .15
+        assert np.median(tree.query(world)[0]) < 0.15
 
 
 def test_a_second_call_changes_nothing(root):
@@ -142,8 +145,7 @@ def test_a_killed_writing_is_made_again(tmp_path):
     small = dict(num_train=1, num_val=0, num_points=300)
     out = write_toy_rooms(tmp_path / 'r', **small)
     stamp = out / toy_rooms.STAMP
-    stamp.write_text(
-        json.dumps(dict(json.loads(stamp.read_text()), complete=False)))
+    stamp.write_text(json.dumps(dict(json.loads(stamp.read_text()), complete=False)))
     (out / 'points' / 'scene0000_00.bin').write_bytes(b'half')
     write_toy_rooms(out, **small)
     assert (out / 'points' / 'scene0000_00.bin').stat().st_size == 300 * 24
@@ -158,31 +160,47 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
 
 @pytest.mark.slow
 def test_the_module_needs_no_mmdet3d():
-    code = ('import sys; sys.modules["mmdet3d"] = None\n'
-            'from mmkd3d.registry import DATASETS\n'
-            'assert DATASETS.get("ToyRooms")\n'
-            'assert "mmdet" not in sys.modules')
+    code = (
+        'import sys; sys.modules["mmdet3d"] = None\n'
+        'from mmkd3d.registry import DATASETS\n'
+        'assert DATASETS.get("ToyRooms")\n'
+        'assert "mmdet" not in sys.modules'
+    )
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
 def test_stock_data_sets_read_the_folder(root):
     pytest.importorskip('mmdet3d')
     load = dict(
-        type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6,
-        use_dim=[0, 1, 2])
+        type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]
+    )
     pack = dict(
         type='mmdet3d.Pack3DDetInputs',
-        keys=['points', 'gt_bboxes_3d', 'gt_labels_3d', 'pts_semantic_mask',
-              'pts_instance_mask'])
+        keys=['points', 'gt_bboxes_3d', 'gt_labels_3d', 'pts_semantic_mask', 'pts_instance_mask'],
+    )
     annotations = dict(
-        type='mmdet3d.LoadAnnotations3D', with_bbox_3d=True,
-        with_label_3d=True, with_mask_3d=True, with_seg_3d=True)
-    pipeline = [load, annotations,
-                dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
-                dict(type='mmdet3d.PointSegClassMapping'), pack]
+        type='mmdet3d.LoadAnnotations3D',
+        with_bbox_3d=True,
+        with_label_3d=True,
+        with_mask_3d=True,
+        with_seg_3d=True,
+    )
+    pipeline = [
+        load,
+        annotations,
+        dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
+        dict(type='mmdet3d.PointSegClassMapping'),
+        pack,
+    ]
     data = DATASETS.build(
-        dict(type='ToyRooms', data_root=root, rooms=ROOMS, pipeline=pipeline,
-             metainfo=dict(classes=scannet_layout.CLASSES)))
+        dict(
+            type='ToyRooms',
+            data_root=root,
+            rooms=ROOMS,
+            pipeline=pipeline,
+            metainfo=dict(classes=scannet_layout.CLASSES),
+        )
+    )
     assert type(data).__name__ == 'ScanNetDataset' and len(data) == 2
     item = data[0]
     points, sample = item['inputs']['points'], item['data_samples']
@@ -196,22 +214,38 @@ def test_stock_data_sets_read_the_folder(root):
 def test_stock_segmentation_reads_the_folder(root):
     pytest.importorskip('mmdet3d')
     from mmdet3d.datasets import ScanNetSegDataset
+
     pipeline = [
-        dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH',
-             load_dim=6, use_dim=[0, 1, 2, 3, 4, 5]),
-        dict(type='mmdet3d.LoadAnnotations3D', with_bbox_3d=False,
-             with_label_3d=False, with_mask_3d=False, with_seg_3d=True),
+        dict(
+            type='mmdet3d.LoadPointsFromFile',
+            coord_type='DEPTH',
+            load_dim=6,
+            use_dim=[0, 1, 2, 3, 4, 5],
+        ),
+        dict(
+            type='mmdet3d.LoadAnnotations3D',
+            with_bbox_3d=False,
+            with_label_3d=False,
+            with_mask_3d=False,
+            with_seg_3d=True,
+        ),
         dict(type='mmdet3d.PointSegClassMapping'),
-        dict(type='mmdet3d.Pack3DDetInputs',
-             keys=['points', 'pts_semantic_mask'])
+        dict(type='mmdet3d.Pack3DDetInputs', keys=['points', 'pts_semantic_mask']),
     ]
     classes = ScanNetSegDataset.METAINFO['classes']
     data = DATASETS.build(
-        dict(type='ToyRoomsSeg', data_root=root, rooms=ROOMS,
-             ann_file='scannet_infos_train.pkl', pipeline=pipeline,
-             data_prefix=dict(pts='points', img='', pts_instance_mask='',
-                              pts_semantic_mask='semantic_mask'),
-             scene_idxs='seg_info/train_resampled_scene_idxs.npy',
-             metainfo=dict(classes=classes)))
+        dict(
+            type='ToyRoomsSeg',
+            data_root=root,
+            rooms=ROOMS,
+            ann_file='scannet_infos_train.pkl',
+            pipeline=pipeline,
+            data_prefix=dict(
+                pts='points', img='', pts_instance_mask='', pts_semantic_mask='semantic_mask'
+            ),
+            scene_idxs='seg_info/train_resampled_scene_idxs.npy',
+            metainfo=dict(classes=classes),
+        )
+    )
     mask = data[0]['data_samples'].gt_pts_seg.pts_semantic_mask
     assert {0, 1} <= set(mask.tolist()) <= set(range(21))

@@ -5,11 +5,23 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mmkd3d.registry import DATASETS
 
-
 GOLDEN = [
-    0.203459, 0.258117, 0.256329, 0.326012, 0.236888, 0.33262, 0.255753,
-    0.214669, 0.260592, 0.122307, 0.340066, 0.286147, 0.236734, 0.262189,
-    0.292028, 0.196575
+    0.203459,
+    0.258117,
+    0.256329,
+    0.326012,
+    0.236888,
+    0.33262,
+    0.255753,
+    0.214669,
+    0.260592,
+    0.122307,
+    0.340066,
+    0.286147,
+    0.236734,
+    0.262189,
+    0.292028,
+    0.196575,
 ]
 
 
@@ -27,7 +39,7 @@ def test_items_have_the_agreed_form():
         assert item['category'] == data.metainfo['classes'][item['gt_label']]
         allowed = data.metainfo['parts'][item['category']]
         assert set(item['gt_parts']) <= set(allowed)
-        assert item['gt_parts'].shape == (256, )
+        assert item['gt_parts'].shape == (256,)
         radius = np.linalg.norm(item['points'], axis=1)
         assert radius.max() == pytest.approx(1, abs=1e-5)
     assert len({data[k]['sample_id'] for k in range(20)}) == 20
@@ -69,32 +81,33 @@ def test_chosen_categories_are_numbered_anew():
 
 
 def test_normals_and_colours_are_columns():
-    item = build(
-        num_samples=1, num_points=512, features=('normal', 'color'))[0]
+    item = build(num_samples=1, num_points=512, features=('normal', 'color'))[0]
     xyz, normal, color = np.split(item['points'], 3, axis=1)
     np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1, atol=1e-5)
     assert color.min() >= 0 and color.max() <= 1
     parts = item['gt_parts']
     means = np.stack([color[parts == p].mean(0) for p in np.unique(parts)])
     spread = [color[parts == p].std(0).max() for p in np.unique(parts)]
-    assert max(spread) < .08 and np.ptp(means, axis=0).max() > .1
+    assert max(spread) < 0.08 and np.ptp(means, axis=0).max() > 0.1
 
 
 def test_views_show_the_object_from_around():
-    views = build(num_samples=1, num_points=1024, views=5, view_size=32)[0][
-        'views']
+    views = build(num_samples=1, num_points=1024, views=5, view_size=32)[0]['views']
     assert views.shape == (5, 32, 32) and views.dtype == np.float32
     assert views.min() == 0 and views.max() <= 1
     share = (views > 0).mean((1, 2))
-    assert (share > .03).all() and (share < .9).all()
+    assert (share > 0.03).all() and (share < 0.9).all()
     assert len({v.tobytes() for v in views}) == 5
 
 
-@pytest.mark.parametrize('cfg, message', [
-    (dict(split='trian'), 'unknown split'),
-    (dict(categories=('mug', 'cat')), "unknown category .*'cat'"),
-    (dict(features=('colour', )), 'unknown feature'),
-])
+@pytest.mark.parametrize(
+    'cfg, message',
+    [
+        (dict(split='trian'), 'unknown split'),
+        (dict(categories=('mug', 'cat')), "unknown category .*'cat'"),
+        (dict(features=('colour',)), 'unknown feature'),
+    ],
+)
 def test_unknown_arguments_are_named(cfg, message):
     with pytest.raises(ValueError, match=message):
         build(**cfg)
@@ -103,8 +116,7 @@ def test_unknown_arguments_are_named(cfg, message):
 def arrays(split, count):
     data = build(split=split, num_samples=count, num_points=256, cache=False)
     items = [data[k] for k in range(count)]
-    return (np.stack([i['points'] for i in items]),
-            np.array([i['gt_label'] for i in items]))
+    return (np.stack([i['points'] for i in items]), np.array([i['gt_label'] for i in items]))
 
 
 def distances(clouds):
@@ -119,14 +131,13 @@ def test_raw_coordinates_do_not_solve_it_but_shape_says_something():
 
     def by_height(clouds):
         order = np.argsort(clouds[:, :, 1], axis=1)
-        return np.take_along_axis(clouds, order[:, :, None],
-                                  1).reshape(len(clouds), -1)
+        return np.take_along_axis(clouds, order[:, :, None], 1).reshape(len(clouds), -1)
 
-    linear = LogisticRegression(max_iter=200, C=.1)
+    linear = LogisticRegression(max_iter=200, C=0.1)
     linear.fit(by_height(train), labels)
     raw = linear.score(by_height(test), truth)
-    assert 1 / 16 < raw < .7
+    assert 1 / 16 < raw < 0.7
     nearest = KNeighborsClassifier(1, metric='manhattan')
     nearest.fit(distances(train), labels)
     floor = nearest.score(distances(test), truth)
-    assert .25 < floor < .9
+    assert 0.25 < floor < 0.9

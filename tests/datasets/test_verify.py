@@ -17,7 +17,8 @@ from tests.helpers import REPO
 def tool(capsys):
     """The command: arguments -> (exit code, what it prints)."""
     spec = importlib.util.spec_from_file_location(
-        'dataset_tool', REPO / 'tools' / 'prepare_data' / 'dataset.py')
+        'dataset_tool', REPO / 'tools' / 'prepare_data' / 'dataset.py'
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
@@ -75,8 +76,9 @@ def test_few_shot_counts_the_published_episodes(tmp_path):
 
 @pytest.fixture(scope='module')
 def rooms(tmp_path_factory):
-    return write_toy_rooms(tmp_path_factory.mktemp('v') / 'r', num_train=2,
-                           num_val=1, num_points=2000)
+    return write_toy_rooms(
+        tmp_path_factory.mktemp('v') / 'r', num_train=2, num_val=1, num_points=2000
+    )
 
 
 def test_scannet_counts_scenes_boxes_and_alignment(rooms):
@@ -103,15 +105,13 @@ def test_renderings_of_shapenet_are_checked_where_there_are_some(tmp_path):
         (tmp_path / folder).mkdir()
     for split in ('train', 'test'):
         (tmp_path / 'ShapeNet-55' / f'{split}.txt').write_text(
-            '\n'.join(f'{name}.npy' for name in names))
+            '\n'.join(f'{name}.npy' for name in names)
+        )
     lines = CHECKS['shapenet55'](tmp_path).lines
     assert not any('renderings of' in line for line in lines)
     (tmp_path / 'shapenet_images').mkdir()
     (tmp_path / 'shapenet_images' / '02691156-b.png').touch()
-    found = [
-        line for line in CHECKS['shapenet55'](tmp_path).lines
-        if 'renderings of train' in line
-    ]
+    found = [line for line in CHECKS['shapenet55'](tmp_path).lines if 'renderings of train' in line]
     assert len(found) == 1 and '1 of 3 files' in found[0]
     assert found[0].endswith('02691156-a.png')
 

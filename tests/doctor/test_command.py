@@ -16,7 +16,8 @@ def run(*arguments):
         cwd=REPO,
         env={**os.environ, 'PYTHONPATH': str(REPO)},
         capture_output=True,
-        text=True)
+        text=True,
+    )
 
 
 @pytest.mark.slow
@@ -30,16 +31,18 @@ def test_json_holds_what_was_found_and_the_exit_code_agrees():
 
 def test_missing_torch_is_reported_not_raised():
     done = run(
-        '-c', 'import runpy, sys; sys.modules["torch"] = None; '
-        'runpy.run_module("mmkd3d.doctor", run_name="__main__")')
+        '-c',
+        'import runpy, sys; sys.modules["torch"] = None; '
+        'runpy.run_module("mmkd3d.doctor", run_name="__main__")',
+    )
     assert done.returncode == 1, done.stderr
     assert 'import fails: ModuleNotFoundError' in done.stdout
 
 
 def test_report_names_source_of_operators_and_every_repair():
     env = Environment(
-        versions=dict(python='3.11', torch='2.11.0'),
-        operators=dict(knn_forward='mmkd3d'))
+        versions=dict(python='3.11', torch='2.11.0'), operators=dict(knn_forward='mmkd3d')
+    )
     findings = diagnose(env)
     text = report(env, findings)
     assert "mmcv's operators from mmkd3d:\n    knn_forward" in text

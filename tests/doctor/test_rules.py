@@ -4,16 +4,22 @@ from mmkd3d.doctor import Environment, diagnose
 from mmkd3d.doctor.rules import release
 
 GOOD = dict(
-    python='3.11.7', torch='2.11.0+cu130', torchvision='0.26.0', numpy='1.26.4',
-    mmengine='0.10.7', mmdet='3.3.0', mmdet3d='1.4.0', setuptools='80.9.0',
-    mmkd3d='0.1.0')
+    python='3.11.7',
+    torch='2.11.0+cu130',
+    torchvision='0.26.0',
+    numpy='1.26.4',
+    mmengine='0.10.7',
+    mmdet='3.3.0',
+    mmdet3d='1.4.0',
+    setuptools='80.9.0',
+    mmkd3d='0.1.0',
+)
 GOOD['mmcv-lite'] = '2.1.0'
 
 
 def environment(changes=None, **facts):
     versions = {**GOOD, **(changes or {})}
-    return Environment(
-        versions={name: v for name, v in versions.items() if v}, **facts)
+    return Environment(versions={name: v for name, v in versions.items() if v}, **facts)
 
 
 def errors(env):
@@ -24,68 +30,96 @@ def test_good_environment_has_no_errors_and_no_warnings():
     assert {f.level for f in diagnose(environment())} == {'note'}
 
 
-@pytest.mark.parametrize('changes, facts, symptom, repair', [
-    ({'torch': None}, {}, "No module named 'torch'", 'pip install torch'),
-    ({'torchvision': '0.25.1'}, {}, 'torchvision::nms',
-     'torch==2.11.0+cu130 "torchvision==0.26.*"'),
-    ({}, dict(failures={
-        'torchvision': 'RuntimeError: operator torchvision::nms does not exist'
-    }), 'torchvision::nms', 'torchvision==0.26.*'),
-    ({}, dict(reads_checkpoints=False), 'HistoryBuffer', "imports=['mmkd3d']"),
-    ({}, dict(has_pkg_resources=False), 'pkg_resources', 'setuptools<82'),
-    ({'mmcv': '2.1.0'}, {}, 'share one folder', 'pip uninstall -y mmcv'),
-    ({'mmcv-full': '1.7.2', 'mmcv-lite': None}, {}, 'mmcv 1', 'mmcv-lite'),
-    ({'mmcv': '2.2.0', 'mmcv-lite': None}, {}, 'MMCV==2.2.0', 'mmcv-lite==2.1'),
-    ({'mmcv-lite': None}, {}, "No module named 'mmcv'", 'mmcv-lite==2.1'),
-    ({'numpy': '2.4.0'}, {}, 'only 0-dimensional arrays', 'numpy<2'),
-    ({'numpy': '2.3.0'}, dict(failures={
-        'numba': 'ImportError: Numba needs NumPy 2.2 or less. Got NumPy 2.3.'
-    }), 'Numba needs NumPy', '--upgrade numba'),
-    ({}, dict(failures={
-        'cv2': 'ImportError: numpy.core.multiarray failed to import'
-    }), 'OpenCV was built', 'opencv-python<4.12'),
-    ({}, dict(has_mim=False), '.mim/model-index.yml', 'install'),
-    ({}, dict(gpu='new', capability=(12, 0), arch_list=['sm_80', 'sm_90']),
-     'no kernel image', 'newer'),
-])
-def test_known_bad_pair_is_an_error_with_its_repair(
-        changes, facts, symptom, repair):
+@pytest.mark.parametrize(
+    'changes, facts, symptom, repair',
+    [
+        ({'torch': None}, {}, "No module named 'torch'", 'pip install torch'),
+        (
+            {'torchvision': '0.25.1'},
+            {},
+            'torchvision::nms',
+            'torch==2.11.0+cu130 "torchvision==0.26.*"',
+        ),
+        (
+            {},
+            dict(
+                failures={'torchvision': 'RuntimeError: operator torchvision::nms does not exist'}
+            ),
+            'torchvision::nms',
+            'torchvision==0.26.*',
+        ),
+        ({}, dict(reads_checkpoints=False), 'HistoryBuffer', "imports=['mmkd3d']"),
+        ({}, dict(has_pkg_resources=False), 'pkg_resources', 'setuptools<82'),
+        ({'mmcv': '2.1.0'}, {}, 'share one folder', 'pip uninstall -y mmcv'),
+        ({'mmcv-full': '1.7.2', 'mmcv-lite': None}, {}, 'mmcv 1', 'mmcv-lite'),
+        ({'mmcv': '2.2.0', 'mmcv-lite': None}, {}, 'MMCV==2.2.0', 'mmcv-lite==2.1'),
+        ({'mmcv-lite': None}, {}, "No module named 'mmcv'", 'mmcv-lite==2.1'),
+        ({'numpy': '2.4.0'}, {}, 'only 0-dimensional arrays', 'numpy<2'),
+        (
+            {'numpy': '2.3.0'},
+            dict(failures={'numba': 'ImportError: Numba needs NumPy 2.2 or less. Got NumPy 2.3.'}),
+            'Numba needs NumPy',
+            '--upgrade numba',
+        ),
+        (
+            {},
+            dict(failures={'cv2': 'ImportError: numpy.core.multiarray failed to import'}),
+            'OpenCV was built',
+            'opencv-python<4.12',
+        ),
+        ({}, dict(has_mim=False), '.mim/model-index.yml', 'install'),
+        (
+            {},
+            dict(gpu='new', capability=(12, 0), arch_list=['sm_80', 'sm_90']),
+            'no kernel image',
+            'newer',
+        ),
+    ],
+)
+def test_known_bad_pair_is_an_error_with_its_repair(changes, facts, symptom, repair):
     found = errors(environment(changes, **facts))
     matching = [f for f in found if symptom in f.symptom]
     assert matching, found
     assert repair in matching[0].repair
 
 
-@pytest.mark.parametrize('changes, facts', [
-    ({'torchvision': '0.26.0+cpu'}, {}),
-    ({'numpy': '2.3.5'}, {}),
-    ({'torch': '2.5.1', 'torchvision': '0.20.1'}, dict(reads_checkpoints=True)),
-    ({'mmcv': '2.1.0', 'mmcv-lite': None}, dict(has_compiled_ops=True)),
-    ({'mmkd3d': '0.1.0 (checkout, not installed)'}, dict(has_mim=False)),
-    ({}, dict(gpu='same', capability=(8, 6), arch_list=['sm_80'])),
-    ({}, dict(gpu='ptx', capability=(12, 0), arch_list=['compute_90'])),
-    ({'mmdet3d': None, 'mmcv-lite': None, 'numpy': '2.4.0'}, {}),
-])
+@pytest.mark.parametrize(
+    'changes, facts',
+    [
+        ({'torchvision': '0.26.0+cpu'}, {}),
+        ({'numpy': '2.3.5'}, {}),
+        ({'torch': '2.5.1', 'torchvision': '0.20.1'}, dict(reads_checkpoints=True)),
+        ({'mmcv': '2.1.0', 'mmcv-lite': None}, dict(has_compiled_ops=True)),
+        ({'mmkd3d': '0.1.0 (checkout, not installed)'}, dict(has_mim=False)),
+        ({}, dict(gpu='same', capability=(8, 6), arch_list=['sm_80'])),
+        ({}, dict(gpu='ptx', capability=(12, 0), arch_list=['compute_90'])),
+        ({'mmdet3d': None, 'mmcv-lite': None, 'numpy': '2.4.0'}, {}),
+    ],
+)
 def test_working_combination_is_no_error(changes, facts):
     assert errors(environment(changes, **facts)) == []
 
 
-@pytest.mark.parametrize('changes, facts, symptom', [
-    ({'numpy': '2.1.0', 'nuscenes-devkit': '1.2.0'}, {}, 'numpy<2'),
-    ({'opencv-python': '4.11.0.86', 'opencv-python-headless': '4.10.0.84'}, {},
-     'differ in version'),
-    ({}, dict(has_startup=False), 'not installed'),
-    ({}, dict(conflicts=['a 1 has requirement b<2, but you have b 2.']),
-     'a 1 has requirement'),
-])
+@pytest.mark.parametrize(
+    'changes, facts, symptom',
+    [
+        ({'numpy': '2.1.0', 'nuscenes-devkit': '1.2.0'}, {}, 'numpy<2'),
+        (
+            {'opencv-python': '4.11.0.86', 'opencv-python-headless': '4.10.0.84'},
+            {},
+            'differ in version',
+        ),
+        ({}, dict(has_startup=False), 'not installed'),
+        ({}, dict(conflicts=['a 1 has requirement b<2, but you have b 2.']), 'a 1 has requirement'),
+    ],
+)
 def test_doubtful_combination_is_a_warning(changes, facts, symptom):
     found = diagnose(environment(changes, **facts))
     assert [f.level for f in found if symptom in f.symptom] == ['warning']
 
 
 def test_missing_requirement_is_repaired_by_its_name():
-    env = environment(
-        conflicts=['mmkd3d 0.1.0 requires h5py, which is not installed.'])
+    env = environment(conflicts=['mmkd3d 0.1.0 requires h5py, which is not installed.'])
     assert 'pip install h5py' in [f.repair for f in diagnose(env)]
 
 
@@ -95,8 +129,9 @@ def test_unexplained_import_error_is_shown():
 
 
 def test_errors_come_first():
-    levels = [f.level for f in diagnose(environment(
-        {'numpy': '2.4.0', 'nuscenes-devkit': '1.2.0'}))]
+    levels = [
+        f.level for f in diagnose(environment({'numpy': '2.4.0', 'nuscenes-devkit': '1.2.0'}))
+    ]
     assert levels == sorted(levels, key=('error', 'warning', 'note').index)
 
 

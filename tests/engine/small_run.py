@@ -1,4 +1,5 @@
 """Runs with a model of a few weights, beside which something is distilled."""
+
 import copy
 
 import torch
@@ -12,8 +13,8 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 import mmkd3d.models  # noqa: F401
-from mmkd3d.registry import DATASETS, MODELS
 from mmkd3d.models.targets.places import PlaceFeatures
+from mmkd3d.registry import DATASETS, MODELS
 
 
 @DATASETS.register_module(force=True)
@@ -23,20 +24,17 @@ class RandomClouds(Dataset):
     metainfo = dict(classes=('a', 'b'))
 
     def __init__(self, num=8):
-        self.clouds = torch.randn(
-            num, 16, 3, generator=torch.Generator().manual_seed(3))
+        self.clouds = torch.randn(num, 16, 3, generator=torch.Generator().manual_seed(3))
 
     def __len__(self):
         return len(self.clouds)
 
     def __getitem__(self, i):
         sample = BaseDataElement(metainfo=dict(sample_id=str(i)))
-        return dict(
-            inputs=dict(points=self.clouds[i]), data_samples=sample)
+        return dict(inputs=dict(points=self.clouds[i]), data_samples=sample)
 
 
 class Tokens(nn.Linear):
-
     def forward(self, points):
         tokens = F.dropout(super().forward(points).tanh(), 0.1, self.training)
         return dict(tokens=tokens, centers=points)
@@ -67,7 +65,7 @@ class StubPlaces(nn.Module):
 
     calls = 0
 
-    def __init__(self, dims=5, noise=0., blind=False):
+    def __init__(self, dims=5, noise=0.0, blind=False):
         super().__init__()
         self.dims, self.noise, self.blind = dims, noise, blind
         self.weight = torch.randn(3, dims)
@@ -83,9 +81,7 @@ class StubPlaces(nn.Module):
 
 
 def hook(**kwargs):
-    kwargs = dict(
-        type='mmkd3d.DistillationHook',
-        pairs=dict(type='mmkd3d.StubPlaces')) | kwargs
+    kwargs = dict(type='mmkd3d.DistillationHook', pairs=dict(type='mmkd3d.StubPlaces')) | kwargs
     return kwargs
 
 
@@ -96,22 +92,24 @@ CONFIG = dict(
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=True),
         collate_fn=dict(type='pseudo_collate'),
-        dataset=dict(type='mmkd3d.RandomClouds')),
+        dataset=dict(type='mmkd3d.RandomClouds'),
+    ),
     train_cfg=dict(by_epoch=True, max_epochs=3),
     optim_wrapper=dict(
         type='OptimWrapper',
         optimizer=dict(type='AdamW', lr=0.1, weight_decay=0.01),
-        clip_grad=dict(max_norm=0.3)),
+        clip_grad=dict(max_norm=0.3),
+    ),
     param_scheduler=[
         dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
-        dict(type='CosineAnnealingLR', by_epoch=False, T_max=12)
+        dict(type='CosineAnnealingLR', by_epoch=False, T_max=12),
     ],
-    default_hooks=dict(
-        checkpoint=dict(type='mmkd3d.CheckpointHook', interval=1)),
+    default_hooks=dict(checkpoint=dict(type='mmkd3d.CheckpointHook', interval=1)),
     visualizer=dict(type='Visualizer', vis_backends=[]),
     randomness=dict(seed=0),
     default_scope='mmkd3d',
-    log_level='ERROR')
+    log_level='ERROR',
+)
 
 
 class Watch(Hook):
@@ -121,8 +119,7 @@ class Watch(Hook):
         self.logs = {}
 
     def after_train_iter(self, runner, batch_idx, data_batch, outputs):
-        self.logs[runner.iter + 1] = {
-            k: float(v.detach()) for k, v in outputs.items()}
+        self.logs[runner.iter + 1] = {k: float(v.detach()) for k, v in outputs.items()}
 
     def __getitem__(self, name):
         return {i: logs.get(name) for i, logs in self.logs.items()}
@@ -138,7 +135,12 @@ def make_runner(work_dir, *hooks, **config):
                     CONFIG,
                     work_dir=str(work_dir),
                     experiment_name=str(work_dir),
-                    custom_hooks=[reseed, *hooks]) | config)))
+                    custom_hooks=[reseed, *hooks],
+                )
+                | config
+            )
+        )
+    )
 
 
 def train(work_dir, *hooks, **config):

@@ -1,4 +1,5 @@
 """Annealed numbers and the watch over the codebook."""
+
 import math
 
 import pytest
@@ -10,21 +11,14 @@ from torch.utils.data import Dataset
 
 from mmkd3d.engine.hooks.anneal import AnnealHook
 from mmkd3d.engine.hooks.codebook_usage import CodebookUsageHook
-from mmkd3d.models.modules.quantizer import GumbelQuantizer
+from mmkd3d.models.layers.quantizer import GumbelQuantizer
 
 TEMPERATURE = dict(
-    type='mmkd3d.AnnealHook',
-    target='quantizer.temperature',
-    start=1.,
-    end=0.0625,
-    length=8)
+    type='mmkd3d.AnnealHook', target='quantizer.temperature', start=1.0, end=0.0625, length=8
+)
 KL_WEIGHT = dict(
-    type='mmkd3d.AnnealHook',
-    target='kl_weight',
-    start=0.,
-    end=0.1,
-    begin=3,
-    length=6)
+    type='mmkd3d.AnnealHook', target='kl_weight', start=0.0, end=0.1, begin=3, length=6
+)
 
 
 class Patches(Dataset):
@@ -41,18 +35,16 @@ class Patches(Dataset):
 
 
 class Coder(BaseModel):
-
     def __init__(self, num_codes=32):
         super().__init__()
         self.quantizer = GumbelQuantizer(num_codes, 2)
-        self.kl_weight = 7.
+        self.kl_weight = 7.0
         self.seen = []
 
     def forward(self, inputs, mode):
         self.seen.append((self.quantizer.temperature, self.kl_weight))
         wanted = torch.stack(inputs)  # (B, 1)
-        self.quantizer.count(nn.functional.one_hot(
-            wanted, len(self.quantizer.codebook)).float())
+        self.quantizer.count(nn.functional.one_hot(wanted, len(self.quantizer.codebook)).float())
         return dict(loss=self.quantizer.codebook[wanted].square().mean())
 
 
@@ -64,7 +56,8 @@ def runner(work_dir, hooks, model=None, collapse=False, **kwargs):
             batch_size=4,
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=Patches(collapse)),
+            dataset=Patches(collapse),
+        ),
         train_cfg=dict(by_epoch=True, max_epochs=3),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
         default_hooks=dict(logger=dict(type='LoggerHook', interval=1)),
@@ -72,7 +65,8 @@ def runner(work_dir, hooks, model=None, collapse=False, **kwargs):
         default_scope='mmkd3d',
         log_level='WARNING',
         experiment_name=f'{work_dir.parent.name}_{work_dir.name}',
-        **kwargs)
+        **kwargs,
+    )
 
 
 def tau(n):
@@ -86,19 +80,18 @@ def weight(n):
     """The published schedule of the KL divergence."""
     m = n - 10000
     if m < 0:
-        return 0.
+        return 0.0
     if m > 1e5:
         return 0.1
     return 0.1 + (0 - 0.1) * (1 + math.cos(math.pi * m / 1e5)) / 2
 
 
-@pytest.mark.parametrize('n', [
-    0, 1, 9999, 10000, 10001, 50000, 60000, 99999, 100000, 100001, 109999,
-    110000, 197155
-])
+@pytest.mark.parametrize(
+    'n', [0, 1, 9999, 10000, 10001, 50000, 60000, 99999, 100000, 100001, 109999, 110000, 197155]
+)
 def test_values_are_the_published_ones(n):
-    temperature = AnnealHook('a', start=1., end=0.0625, length=100000)
-    kl_weight = AnnealHook('a', start=0., end=0.1, begin=10000, length=100000)
+    temperature = AnnealHook('a', start=1.0, end=0.0625, length=100000)
+    kl_weight = AnnealHook('a', start=0.0, end=0.1, begin=10000, length=100000)
     assert temperature.value(n) == pytest.approx(tau(n), abs=1e-12)
     assert kl_weight.value(n) == pytest.approx(weight(n), abs=1e-12)
 
@@ -115,7 +108,7 @@ def test_the_first_iteration_has_the_first_value(tmp_path):
     run = runner(tmp_path / 'a', [TEMPERATURE, KL_WEIGHT])
     run.train()
     assert run.model.seen == expected(range(12))
-    assert run.model.seen[0] == (1., 0.) and run.model.seen[3][1] == 0.
+    assert run.model.seen[0] == (1.0, 0.0) and run.model.seen[3][1] == 0.0
     assert run.model.seen[-1] == (0.0625, 0.1)
 
 
@@ -123,8 +116,7 @@ def test_a_resumed_run_goes_on_where_it_stopped(tmp_path):
     hooks = [TEMPERATURE, KL_WEIGHT]
     runner(tmp_path / 'whole', hooks).train()
     path = tmp_path / 'whole' / 'epoch_1.pth'
-    run = runner(
-        tmp_path / 'rest', hooks, load_from=str(path), resume=True)
+    run = runner(tmp_path / 'rest', hooks, load_from=str(path), resume=True)
     run.train()
     assert run.model.seen == expected(range(4, 12))
 
@@ -133,10 +125,9 @@ def test_a_checkpoint_holds_the_values_and_gives_them_back(tmp_path):
     hooks = [TEMPERATURE, KL_WEIGHT]
     runner(tmp_path / 'a', hooks).train()
     path = str(tmp_path / 'a' / 'epoch_2.pth')
-    values, = expected([7])
+    (values,) = expected([7])
     saved = torch.load(path, weights_only=True)
-    assert saved['annealed'] == {
-        'quantizer.temperature': values[0], 'kl_weight': values[1]}
+    assert saved['annealed'] == {'quantizer.temperature': values[0], 'kl_weight': values[1]}
     run = runner(tmp_path / 'b', hooks, load_from=path)
     run.load_or_resume()
     assert (run.model.quantizer.temperature, run.model.kl_weight) == values
@@ -144,15 +135,14 @@ def test_a_checkpoint_holds_the_values_and_gives_them_back(tmp_path):
 
 def test_a_checkpoint_of_another_run_changes_nothing(tmp_path):
     runner(tmp_path / 'a', []).train()
-    run = runner(
-        tmp_path / 'b', [KL_WEIGHT],
-        load_from=str(tmp_path / 'a' / 'epoch_1.pth'))
+    run = runner(tmp_path / 'b', [KL_WEIGHT], load_from=str(tmp_path / 'a' / 'epoch_1.pth'))
     run.load_or_resume()
-    assert run.model.kl_weight == 7.
+    assert run.model.kl_weight == 7.0
 
 
-@pytest.mark.parametrize('target', [
-    'quantizer.temprature', 'quantiser.temperature', 'kl', 'a.b.c', ''])
+@pytest.mark.parametrize(
+    'target', ['quantizer.temprature', 'quantiser.temperature', 'kl', 'a.b.c', '']
+)
 def test_a_target_that_is_not_there_is_an_error(tmp_path, target):
     run = runner(tmp_path / 'a', [dict(KL_WEIGHT, target=target)])
     with pytest.raises(AttributeError, match=f"AnnealHook.*'{target}'"):
@@ -163,8 +153,7 @@ def test_a_target_that_is_not_there_is_an_error(tmp_path, target):
 @pytest.mark.parametrize('wrong', [dict(length=0), dict(begin=-1)])
 def test_a_schedule_without_length_is_an_error(wrong):
     with pytest.raises(ValueError, match='AnnealHook of kl_weight'):
-        AnnealHook('kl_weight', **dict(
-            dict(start=0., end=1., length=5), **wrong))
+        AnnealHook('kl_weight', **dict(dict(start=0.0, end=1.0, length=5), **wrong))
 
 
 USAGE = dict(type='mmkd3d.CodebookUsageHook')
@@ -173,8 +162,8 @@ USAGE = dict(type='mmkd3d.CodebookUsageHook')
 def logged(run) -> dict:
     names = ('perplexity', 'dead_share')
     return {
-        name: float(run.message_hub.get_scalar(
-            f'train/codebook/{name}').current()) for name in names
+        name: float(run.message_hub.get_scalar(f'train/codebook/{name}').current())
+        for name in names
     }
 
 
@@ -193,16 +182,14 @@ def test_use_of_the_codebook_is_logged_each_epoch(tmp_path, monkeypatch):
     assert logged(run) == pytest.approx(dict(perplexity=16, dead_share=0.5))
     assert run.model.quantizer.usage.sum() == 16  # of the last epoch alone
     lines = [line for line in said if 'Codebook' in line]
-    assert lines == 3 * [
-        'Codebook: 16 of 32 codes used by 16 patches, perplexity 16.0']
+    assert lines == 3 * ['Codebook: 16 of 32 codes used by 16 patches, perplexity 16.0']
     assert not [line for line in warned if 'Codebook' in line]
-    scalars, = (tmp_path / 'a').glob('*/vis_data/scalars.json')
+    (scalars,) = (tmp_path / 'a').glob('*/vis_data/scalars.json')
     assert 'codebook/perplexity' in scalars.read_text()
 
 
 def test_a_collapse_warns_and_says_what_to_do(tmp_path, monkeypatch):
-    run = runner(
-        tmp_path / 'a', [dict(USAGE, min_share=0.1)], collapse=True)
+    run = runner(tmp_path / 'a', [dict(USAGE, min_share=0.1)], collapse=True)
     warned = watch(monkeypatch, run, 'warning')
     run.train()
     lines = [line for line in warned if 'Codebook' in line]

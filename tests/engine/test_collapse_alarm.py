@@ -1,4 +1,5 @@
 """Alarms of a distillation that collapses."""
+
 import logging
 from types import SimpleNamespace
 
@@ -11,8 +12,7 @@ from torch.utils.data import Dataset
 
 from mmkd3d.engine.hooks.collapse_alarm import CollapseAlarmHook
 
-GOOD = dict(token_std=0.5, matched_cos=0.6, concept_usage=0.8,
-            retrieval_top1=0.1)
+GOOD = dict(token_std=0.5, matched_cos=0.6, concept_usage=0.8, retrieval_top1=0.1)
 
 
 def warnings_of(iterations, caplog, **kwargs):
@@ -25,8 +25,9 @@ def warnings_of(iterations, caplog, **kwargs):
     for i, outputs in enumerate(iterations):
         runner.iter = i
         caplog.clear()
-        hook.after_train_iter(runner, i, outputs={
-            name: torch.tensor(value) for name, value in outputs.items()})
+        hook.after_train_iter(
+            runner, i, outputs={name: torch.tensor(value) for name, value in outputs.items()}
+        )
         came += [(r.getMessage().split()[0], i + 1) for r in caplog.records]
     return came
 
@@ -35,9 +36,10 @@ def test_nothing_is_said_of_what_goes_well(caplog):
     assert warnings_of(20 * [GOOD], caplog) == []
 
 
-@pytest.mark.parametrize('name, good, bad', [
-    ('token_std', 0.06, 0.04), ('matched_cos', 0.97, 0.99),
-    ('concept_usage', 0.11, 0.09)])
+@pytest.mark.parametrize(
+    'name, good, bad',
+    [('token_std', 0.06, 0.04), ('matched_cos', 0.97, 0.99), ('concept_usage', 0.11, 0.09)],
+)
 def test_every_monitor_has_its_limit(name, good, bad, caplog):
     for others in (GOOD, {}):
         assert warnings_of(20 * [others | {name: good}], caplog) == []
@@ -47,25 +49,25 @@ def test_every_monitor_has_its_limit(name, good, bad, caplog):
 def test_limits_can_be_set(caplog):
     tight = dict(min_token_std=0.6, max_matched_cos=0.5, min_usage=0.9)
     assert warnings_of(8 * [GOOD], caplog, **tight) == [
-        ('token_std', 4), ('matched_cos', 4), ('concept_usage', 4)]
+        ('token_std', 4),
+        ('matched_cos', 4),
+        ('concept_usage', 4),
+    ]
 
 
 def test_a_single_batch_does_not_alarm(caplog):
-    bad = GOOD | dict(token_std=0.)
+    bad = GOOD | dict(token_std=0.0)
     some = [bad if i in (3, 7, 11) else GOOD for i in range(20)]
     assert warnings_of(some, caplog) == []
     assert warnings_of(3 * [bad] + 20 * [GOOD], caplog) == []
     # One late collapse: the mean of four falls below the limit with it.
-    assert warnings_of(10 * [GOOD] + 10 * [bad], caplog) == [
-        ('token_std', 14)]
+    assert warnings_of(10 * [GOOD] + 10 * [bad], caplog) == [('token_std', 14)]
 
 
 def test_it_looks_at_intervals(caplog):
-    bad = GOOD | dict(concept_usage=0.)
-    assert warnings_of(20 * [bad], caplog, interval=7, window=3) == [
-        ('concept_usage', 7)]
-    assert warnings_of(20 * [bad], caplog, interval=1, window=1) == [
-        ('concept_usage', 1)]
+    bad = GOOD | dict(concept_usage=0.0)
+    assert warnings_of(20 * [bad], caplog, interval=7, window=3) == [('concept_usage', 7)]
+    assert warnings_of(20 * [bad], caplog, interval=1, window=1) == [('concept_usage', 1)]
 
 
 def test_a_large_cosine_is_a_success_where_shapes_are_told_apart(caplog):
@@ -73,14 +75,12 @@ def test_a_large_cosine_is_a_success_where_shapes_are_told_apart(caplog):
     assert warnings_of(20 * [good], caplog) == []
     cone = good | dict(retrieval_top1=0.02)
     assert warnings_of(20 * [cone], caplog) == [('matched_cos', 4)]
-    assert warnings_of(
-        20 * [cone], caplog, max_retrieval=0.01) == []
+    assert warnings_of(20 * [cone], caplog, max_retrieval=0.01) == []
 
 
 def test_a_monitor_that_is_not_a_number_is_no_alarm(caplog):
     """That is for the losses, and FiniteLossHook."""
-    assert warnings_of(
-        20 * [dict.fromkeys(GOOD, float('nan'))], caplog) == []
+    assert warnings_of(20 * [dict.fromkeys(GOOD, float('nan'))], caplog) == []
 
 
 def test_bad_options_are_refused():
@@ -90,7 +90,6 @@ def test_bad_options_are_refused():
 
 
 class Ones(Dataset):
-
     def __len__(self):
         return 8
 
@@ -119,23 +118,22 @@ def runner(work_dir, model):
             batch_size=2,
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=Ones()),
+            dataset=Ones(),
+        ),
         train_cfg=dict(by_epoch=True, max_epochs=5),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.2)),
-        custom_hooks=[
-            dict(type='mmkd3d.CollapseAlarmHook', interval=5, window=2)
-        ],
+        custom_hooks=[dict(type='mmkd3d.CollapseAlarmHook', interval=5, window=2)],
         default_scope='mmkd3d',
         log_level='WARNING',
-        experiment_name=f'{work_dir.parent.name}_{work_dir.name}')
+        experiment_name=f'{work_dir.parent.name}_{work_dir.name}',
+    )
 
 
 def test_a_run_warns_once_and_goes_on(tmp_path):
     run = runner(tmp_path, Logs())
     run.train()
-    log, = tmp_path.glob('*/*.log')
-    lines = [line for line in log.read_text().splitlines()
-             if 'all alike' in line]
+    (log,) = tmp_path.glob('*/*.log')
+    lines = [line for line in log.read_text().splitlines() if 'all alike' in line]
     assert len(lines) == 1 and 'WARNING' in lines[0]
     # The weight is 0.6 ** i at iteration i, counted from 0.
     mean = (0.6**8 + 0.6**9) / 2
@@ -145,6 +143,7 @@ def test_a_run_warns_once_and_goes_on(tmp_path):
 
 def test_a_model_that_logs_nothing_of_it_is_refused(tmp_path):
     run = runner(tmp_path, Logs('lr_scale'))
-    with pytest.raises(ValueError, match='token_std, matched_cos, '
-                       'concept_usage.*but loss, loss_fit, lr_scale'):
+    with pytest.raises(
+        ValueError, match='token_std, matched_cos, concept_usage.*but loss, loss_fit, lr_scale'
+    ):
         run.train()

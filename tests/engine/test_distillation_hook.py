@@ -1,15 +1,15 @@
 """DistillationHook beside a model of a few weights."""
+
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
 from mmkd3d.models.distillation.projector import load_projector
-from tests.engine.small_run import (StubPlaces, hook, make_runner, train,
-                                    weights)
+from tests.engine.small_run import StubPlaces, hook, make_runner, train, weights
 
 NOISY = dict(type='mmkd3d.StubPlaces', noise=0.1)
-WATCH = dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.)
+WATCH = dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.0)
 ITERS = 12
 
 
@@ -38,24 +38,21 @@ def same(a, b):
 
 
 def projector_of(runner):
-    return next(h for h in runner.hooks
-                if type(h).__name__ == 'DistillationHook').projector
+    return next(h for h in runner.hooks if type(h).__name__ == 'DistillationHook').projector
 
 
 def test_the_loss_is_logged_and_falls(whole):
     _, watch, _ = whole
     losses = watch['loss_distill']
     assert sorted(losses) == list(range(1, ITERS + 1))
-    assert sum(losses[i] for i in (10, 11, 12)) < 0.8 * sum(
-        losses[i] for i in (1, 2, 3))
+    assert sum(losses[i] for i in (10, 11, 12)) < 0.8 * sum(losses[i] for i in (1, 2, 3))
     assert all(0 < share < 1 for share in watch['distill_seen'].values())
 
 
 def test_the_loss_is_part_of_what_is_trained(whole, plain):
     _, watch, trained = whole
     assert not same(trained, plain[1])
-    assert watch['loss'][1] == pytest.approx(
-        plain[0][1] + watch['loss_distill'][1])
+    assert watch['loss'][1] == pytest.approx(plain[0][1] + watch['loss_distill'][1])
 
 
 def test_checkpoints_of_the_model_are_those_of_a_run_without(whole, plain):
@@ -65,47 +62,55 @@ def test_checkpoints_of_the_model_are_those_of_a_run_without(whole, plain):
     for key in ('param_groups', 'state'):
         assert len(ours['optimizer'][key]) == len(theirs['optimizer'][key])
     assert [g['params'] for g in ours['optimizer']['param_groups']] == [
-        g['params'] for g in theirs['optimizer']['param_groups']]
+        g['params'] for g in theirs['optimizer']['param_groups']
+    ]
     for a, b in zip(ours['param_schedulers'], theirs['param_schedulers']):
         for key in ('base_values', '_last_value'):
             assert len(a[key]) == len(b[key])
 
 
-@pytest.mark.parametrize('paramwise', [None, dict(norm_decay_mult=0.)])
+@pytest.mark.parametrize('paramwise', [None, dict(norm_decay_mult=0.0)])
 def test_weight_0_leaves_the_model_bit_equal(tmp_path, plain, paramwise):
     config = {}
     if paramwise is not None:  # a group for each weight
         from tests.engine.small_run import CONFIG
-        config = dict(optim_wrapper=dict(
-            CONFIG['optim_wrapper'], paramwise_cfg=paramwise))
+
+        config = dict(optim_wrapper=dict(CONFIG['optim_wrapper'], paramwise_cfg=paramwise))
         other, watch = train(tmp_path / 'plain', **config)
         plain = watch['loss'], weights(other), None
     before = StubPlaces.calls
-    runner, watch = train(tmp_path / 'run', hook(pairs=NOISY, loss=WATCH),
-                          **config)
+    runner, watch = train(tmp_path / 'run', hook(pairs=NOISY, loss=WATCH), **config)
     assert StubPlaces.calls == before + ITERS
     assert watch['loss'] == plain[0]
     assert same(weights(runner), plain[1])
-    assert set(watch['loss_distill'].values()) == {0.}
+    assert set(watch['loss_distill'].values()) == {0.0}
 
 
 def test_the_projector_learns_at_the_base_rate_of_the_schedule(tmp_path):
     from tests.engine.small_run import CONFIG
+
     optim = dict(
-        CONFIG['optim_wrapper'],
-        paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
+        CONFIG['optim_wrapper'], paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1)))
+    )
     runner = make_runner(tmp_path, hook(), optim_wrapper=optim)
     rates = []
 
     def keep(*args, **kwargs):
         groups = runner.optim_wrapper.optimizer.param_groups
-        ours, = (g for g in groups if 'added_by' in g)
-        rates.append((ours['lr'], groups[-2]['lr'], groups[0]['lr'],
-                      runner.optim_wrapper.base_param_settings['lr']))
+        (ours,) = (g for g in groups if 'added_by' in g)
+        rates.append(
+            (
+                ours['lr'],
+                groups[-2]['lr'],
+                groups[0]['lr'],
+                runner.optim_wrapper.base_param_settings['lr'],
+            )
+        )
 
-    runner.call_hook, call = (lambda fn, **k: (
-        keep() if fn == 'after_train_iter' else None, call(fn, **k))[1],
-                              runner.call_hook)
+    runner.call_hook, call = (
+        lambda fn, **k: (keep() if fn == 'after_train_iter' else None, call(fn, **k))[1],
+        runner.call_hook,
+    )
     runner.train()
     assert len(rates) == ITERS and len({ours for ours, *_ in rates}) > 5
     for ours, head, backbone, base in rates:
@@ -115,21 +120,23 @@ def test_the_projector_learns_at_the_base_rate_of_the_schedule(tmp_path):
 def test_a_resumed_run_goes_on_bit_by_bit(whole, tmp_path):
     folder, watch, trained = whole
     runner, rest = train(
-        tmp_path, hook(pairs=NOISY), load_from=str(folder / 'epoch_1.pth'),
-        resume=True)
+        tmp_path, hook(pairs=NOISY), load_from=str(folder / 'epoch_1.pth'), resume=True
+    )
     assert rest.logs == {i: watch.logs[i] for i in range(5, ITERS + 1)}
     assert same(weights(runner), trained)
     ours, theirs = (read(f / 'epoch_3.pth') for f in (tmp_path, folder))
-    assert same(ours['distillation']['distill']['projector'],
-                theirs['distillation']['distill']['projector'])
-    for a, b in zip(ours['distillation']['distill']['optimizer']['states'],
-                    theirs['distillation']['distill']['optimizer']['states']):
+    assert same(
+        ours['distillation']['distill']['projector'], theirs['distillation']['distill']['projector']
+    )
+    for a, b in zip(
+        ours['distillation']['distill']['optimizer']['states'],
+        theirs['distillation']['distill']['optimizer']['states'],
+    ):
         assert same(a, b) and a['step'] == ITERS
 
 
 def test_a_run_without_the_hook_resumes_from_one_with_it(whole, tmp_path):
-    runner, watch = train(
-        tmp_path, load_from=str(whole[0] / 'epoch_1.pth'), resume=True)
+    runner, watch = train(tmp_path, load_from=str(whole[0] / 'epoch_1.pth'), resume=True)
     assert sorted(watch.logs) == list(range(5, ITERS + 1))
     assert 'loss_distill' not in watch.logs[5]
     assert 'distillation' not in read(tmp_path / 'epoch_3.pth')
@@ -143,8 +150,7 @@ def test_a_run_with_the_hook_resumes_from_one_without_it(plain, tmp_path):
 
 
 def test_load_from_alone_starts_a_new_projector(whole, tmp_path):
-    _, watch = train(
-        tmp_path, hook(pairs=NOISY), load_from=str(whole[0] / 'epoch_3.pth'))
+    _, watch = train(tmp_path, hook(pairs=NOISY), load_from=str(whole[0] / 'epoch_3.pth'))
     assert watch['loss_distill'][1] > 1.2 * whole[1]['loss_distill'][12]
 
 
@@ -157,25 +163,30 @@ def test_a_projector_is_found_in_a_checkpoint(whole, plain):
         load_projector(plain[2])
 
 
-@pytest.mark.parametrize('change, match', [
-    (dict(pairs=dict(type='mmkd3d.StubPlaces', dims=7)),
-     r'from width 6 to \(5,\), now \(7,\) is asked for'),
-    (dict(projector=dict(hidden=(4, ))), r'to \(5,\), now \(4, 5\) is')])
+@pytest.mark.parametrize(
+    'change, match',
+    [
+        (
+            dict(pairs=dict(type='mmkd3d.StubPlaces', dims=7)),
+            r'from width 6 to \(5,\), now \(7,\) is asked for',
+        ),
+        (dict(projector=dict(hidden=(4,))), r'to \(5,\), now \(4, 5\) is'),
+    ],
+)
 def test_another_width_on_resume_is_refused(whole, tmp_path, change, match):
     with pytest.raises(ValueError, match=match):
-        train(tmp_path, hook(**change), resume=True,
-              load_from=str(whole[0] / 'epoch_1.pth'))
+        train(tmp_path, hook(**change), resume=True, load_from=str(whole[0] / 'epoch_1.pth'))
 
 
 def test_hidden_layers_and_a_name_of_its_own(tmp_path):
-    two = hook(projector=dict(hidden=(4, )), name='other')
+    two = hook(projector=dict(hidden=(4,)), name='other')
     runner, watch = train(tmp_path / 'a', hook(), two)
     assert watch['loss_other'][12] < watch['loss_other'][1]
     net = load_projector(tmp_path / 'a/epoch_3.pth', 'other')
-    assert [p.shape for p in net.parameters()] == [
-        (4, 6), (4, ), (5, 4), (5, )]
-    _, rest = train(tmp_path / 'b', hook(), two, resume=True,
-                    load_from=str(tmp_path / 'a/epoch_2.pth'))
+    assert [p.shape for p in net.parameters()] == [(4, 6), (4,), (5, 4), (5,)]
+    _, rest = train(
+        tmp_path / 'b', hook(), two, resume=True, load_from=str(tmp_path / 'a/epoch_2.pth')
+    )
     assert rest.logs == {i: watch.logs[i] for i in range(9, ITERS + 1)}
     with pytest.raises(ValueError, match='already has'):
         train(tmp_path / 'c', hook(), hook())
@@ -185,17 +196,15 @@ def test_hidden_layers_and_a_name_of_its_own(tmp_path):
 def test_after_its_share_of_training_the_loss_is_gone(tmp_path, by_epoch):
     cfg = dict(max_epochs=3) if by_epoch else dict(max_iters=ITERS)
     before = StubPlaces.calls
-    runner, watch = train(
-        tmp_path / 'a', hook(until=0.5),
-        train_cfg=dict(cfg, by_epoch=by_epoch))
+    runner, watch = train(tmp_path / 'a', hook(until=0.5), train_cfg=dict(cfg, by_epoch=by_epoch))
     assert StubPlaces.calls == before + ITERS // 2
     losses = watch['loss_distill']
     assert [i for i in losses if losses[i] is not None] == [1, 2, 3, 4, 5, 6]
     if by_epoch:  # resumed behind the end, the projector is still kept
-        train(tmp_path / 'b', hook(until=0.5), resume=True,
-              load_from=str(tmp_path / 'a/epoch_2.pth'))
-        kept = [read(tmp_path / f / 'epoch_3.pth')['distillation']['distill']
-                for f in 'ab']
+        train(
+            tmp_path / 'b', hook(until=0.5), resume=True, load_from=str(tmp_path / 'a/epoch_2.pth')
+        )
+        kept = [read(tmp_path / f / 'epoch_3.pth')['distillation']['distill'] for f in 'ab']
         assert same(*(k['projector'] for k in kept))
 
 
@@ -228,9 +237,13 @@ def test_other_modes_in_training_get_no_loss(tmp_path):
     assert all(isinstance(x, torch.Tensor) for x in outputs)
 
 
-@pytest.mark.parametrize('name, match', [
-    ('bakbone', "no module 'bakbone'. The nearest names: backbone"),
-    ('zzz', 'nearest names: data_preprocessor, backbone, head, unused')])
+@pytest.mark.parametrize(
+    'name, match',
+    [
+        ('bakbone', "no module 'bakbone'. The nearest names: backbone"),
+        ('zzz', 'nearest names: data_preprocessor, backbone, head, unused'),
+    ],
+)
 def test_an_unknown_module_is_refused_with_near_names(tmp_path, name, match):
     with pytest.raises(ValueError, match=match):
         train(tmp_path, hook(student=name))
@@ -243,14 +256,15 @@ def test_a_module_that_is_not_called_is_refused(tmp_path):
 
 def test_an_output_without_places_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r'tensor \(2, 16, 1\).*\(2, 16, 3'):
-        train(tmp_path, hook(
-            student='head',
-            adapter=dict(type='mmkd3d.StudentPlaces', kind='tokens')))
+        train(
+            tmp_path, hook(student='head', adapter=dict(type='mmkd3d.StudentPlaces', kind='tokens'))
+        )
 
 
-@pytest.mark.parametrize('until', [0., 1.5])
+@pytest.mark.parametrize('until', [0.0, 1.5])
 def test_until_is_a_share(until):
     from mmkd3d.registry import HOOKS
+
     with pytest.raises(ValueError, match=r'in \(0, 1\]'):
         HOOKS.build(hook(until=until))
 
@@ -273,18 +287,21 @@ def test_several_optimizers_are_refused(tmp_path):
     from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
     class TwoOptimizers:
-
         def __init__(self, optim_wrapper_cfg, paramwise_cfg=None):
             pass
 
         def __call__(self, model):
-            return OptimWrapperDict(**{
-                name: OptimWrapper(torch.optim.SGD(part.parameters(), lr=1.))
-                for name, part in model.named_children()
-                if name in ('backbone', 'head')})
+            return OptimWrapperDict(
+                **{
+                    name: OptimWrapper(torch.optim.SGD(part.parameters(), lr=1.0))
+                    for name, part in model.named_children()
+                    if name in ('backbone', 'head')
+                }
+            )
 
     OPTIM_WRAPPER_CONSTRUCTORS.register_module(
-        name='TwoOptimizers', module=TwoOptimizers, force=True)
+        name='TwoOptimizers', module=TwoOptimizers, force=True
+    )
     optim = dict(constructor='TwoOptimizers', a=dict(), b=dict())
     with pytest.raises(ValueError, match='got OptimWrapperDict'):
         train(tmp_path, hook(), optim_wrapper=optim, param_scheduler=None)
@@ -293,7 +310,7 @@ def test_several_optimizers_are_refused(tmp_path):
 def test_without_a_place_that_is_seen_the_loss_is_0(tmp_path, plain):
     blind = dict(type='mmkd3d.StubPlaces', blind=True)
     runner, watch = train(tmp_path, hook(pairs=blind))
-    assert set(watch['loss_distill'].values()) == {0.}
+    assert set(watch['loss_distill'].values()) == {0.0}
     assert watch['loss'][1] == plain[0][1]
     assert all(v.isfinite().all() for v in weights(runner).values())
 
@@ -304,6 +321,7 @@ class Bfloat16Wrapper(OptimWrapper):
 
     def optim_context(self, model):
         from contextlib import ExitStack
+
         stack = ExitStack()
         stack.enter_context(super().optim_context(model))
         stack.enter_context(torch.autocast('cpu', torch.bfloat16))
@@ -312,6 +330,7 @@ class Bfloat16Wrapper(OptimWrapper):
 
 def test_mixed_precision(tmp_path, whole):
     from tests.engine.small_run import CONFIG
+
     optim = dict(CONFIG['optim_wrapper'], type='Bfloat16Wrapper')
     runner, watch = train(tmp_path, hook(pairs=NOISY), optim_wrapper=optim)
     losses, exact = watch['loss_distill'], whole[1]['loss_distill']
@@ -324,9 +343,12 @@ def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
     gradients = []
     for size, counts in ((4, 1), (2, 2)):
         from tests.engine.small_run import CONFIG
+
         loader = dict(
-            CONFIG['train_dataloader'], batch_size=size,
-            sampler=dict(type='DefaultSampler', shuffle=False))
+            CONFIG['train_dataloader'],
+            batch_size=size,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        )
         runner = make_runner(
             tmp_path / str(size),
             # every place is seen, so that means are over as many
@@ -334,9 +356,10 @@ def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
             train_dataloader=loader,
             train_cfg=dict(by_epoch=False, max_iters=counts),
             optim_wrapper=dict(
-                type='OptimWrapper', accumulative_counts=counts,
-                optimizer=dict(type='SGD', lr=1e-3)),
-            param_scheduler=None)
+                type='OptimWrapper', accumulative_counts=counts, optimizer=dict(type='SGD', lr=1e-3)
+            ),
+            param_scheduler=None,
+        )
         runner.model.backbone.training = False
         runner.model.backbone.train = lambda mode=True: None  # no dropout
         found = []
@@ -348,8 +371,7 @@ def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
             found.extend(p.grad.clone() for p in group['params'])
             step(wrapper, **kwargs)
 
-        runner.optim_wrapper['type'] = type(
-            'Keeping', (OptimWrapper, ), dict(step=keep))
+        runner.optim_wrapper['type'] = type('Keeping', (OptimWrapper,), dict(step=keep))
         runner.train()
         gradients.append(found)
     assert len(gradients[0]) == len(gradients[1]) == 2

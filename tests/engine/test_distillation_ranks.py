@@ -1,4 +1,5 @@
 """DistillationHook on two processes, each with its own data."""
+
 import os
 
 import pytest
@@ -14,24 +15,28 @@ WRAPPER = dict(
     type='MMDistributedDataParallel',
     device_ids=None,
     broadcast_buffers=False,
-    find_unused_parameters=False)
+    find_unused_parameters=False,
+)
 CASES = dict(
     plain=dict(pairs=ALL),
     accumulated=dict(pairs=ALL, counts=2),
-    one_is_blind=dict(pairs=dict(type='mmkd3d.StubPlaces'), blind_rank=1))
+    one_is_blind=dict(pairs=dict(type='mmkd3d.StubPlaces'), blind_rank=1),
+)
 
 
 def config(batch_size, counts=1):
     return dict(
         train_dataloader=dict(
-            CONFIG['train_dataloader'], batch_size=batch_size,
-            sampler=dict(type='DefaultSampler', shuffle=False)),
-        optim_wrapper=dict(
-            CONFIG['optim_wrapper'], accumulative_counts=counts))
+            CONFIG['train_dataloader'],
+            batch_size=batch_size,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        ),
+        optim_wrapper=dict(CONFIG['optim_wrapper'], accumulative_counts=counts),
+    )
 
 
 def without_dropout(runner):
-    runner.model.apply(lambda m: setattr(m, 'p', 0.))
+    runner.model.apply(lambda m: setattr(m, 'p', 0.0))
     net = getattr(runner.model, 'module', runner.model)
     net.backbone.train = lambda mode=True: None
     net.backbone.training = False
@@ -43,21 +48,25 @@ def one_run(rank, cfg):
     if cfg.get('blind_rank') == rank:
         pairs['blind'] = True
     runner = make_runner(
-        cfg['folder'], hook(pairs=pairs), launcher='pytorch',
-        model_wrapper_cfg=WRAPPER, **config(2, cfg.get('counts', 1)))
+        cfg['folder'],
+        hook(pairs=pairs),
+        launcher='pytorch',
+        model_wrapper_cfg=WRAPPER,
+        **config(2, cfg.get('counts', 1)),
+    )
     without_dropout(runner)
     runner.train()
     net = next(h for h in runner.hooks if hasattr(h, 'projector')).projector
-    return (torch.cat([p.detach().flatten() for p in net.net.parameters()]),
-            torch.cat([p.detach().flatten()
-                       for p in runner.model.parameters()]))
+    return (
+        torch.cat([p.detach().flatten() for p in net.net.parameters()]),
+        torch.cat([p.detach().flatten() for p in runner.model.parameters()]),
+    )
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ranks')
-    cases = {name: dict(case, folder=str(folder / name))
-             for name, case in CASES.items()}
+    cases = {name: dict(case, folder=str(folder / name)) for name, case in CASES.items()}
     return folder, on_two_ranks(folder, one_run, cases)
 
 
@@ -71,8 +80,7 @@ def test_two_processes_learn_what_one_learns_from_all_data(ranks, tmp_path):
     runner = make_runner(tmp_path, hook(pairs=ALL), **config(4))
     without_dropout(runner)
     runner.train()
-    weights = torch.cat([p.detach().flatten()
-                         for p in runner.model.parameters()])
+    weights = torch.cat([p.detach().flatten() for p in runner.model.parameters()])
     net = load_projector(tmp_path / 'epoch_3.pth')
     projector = torch.cat([p.detach().flatten() for p in net.parameters()])
     ours, model = ranks[1][0]['plain']
@@ -90,7 +98,7 @@ def test_the_projector_of_a_distributed_run_is_found(ranks):
 
 def test_it_resumes_in_one_process(ranks, tmp_path):
     _, watch = train(
-        tmp_path, hook(pairs=ALL), resume=True,
-        load_from=str(ranks[0] / 'plain/epoch_1.pth'))
+        tmp_path, hook(pairs=ALL), resume=True, load_from=str(ranks[0] / 'plain/epoch_1.pth')
+    )
     assert sorted(watch.logs) == list(range(3, 11))
     assert watch['loss_distill'][10] < watch['loss_distill'][3]

@@ -1,4 +1,5 @@
 """Non-finite losses, seeds and checkpoint files."""
+
 import os
 
 import numpy as np
@@ -11,8 +12,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
-from mmkd3d.engine.hooks.checkpoint import (AtomicBackend, CheckpointHook,
-                                            find_resumable)
+from mmkd3d.engine.hooks.checkpoint import AtomicBackend, CheckpointHook, find_resumable
 from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
 from tests.helpers import REPO
 
@@ -30,12 +30,11 @@ class Numbers(Dataset):
         value = float('nan') if i == self.bad else float(i)
         return dict(
             inputs=dict(points=torch.full((1, 3), value)),
-            data_samples=BaseDataElement(
-                metainfo=dict(sample_id=f'number_{i}')))
+            data_samples=BaseDataElement(metainfo=dict(sample_id=f'number_{i}')),
+        )
 
 
 class Line(BaseModel):
-
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
@@ -56,7 +55,8 @@ def runner(work_dir, data=None, **kwargs):
             batch_size=2,
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=data or Numbers()),
+            dataset=data or Numbers(),
+        ),
         train_cfg=dict(by_epoch=True, max_epochs=2),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
         default_hooks=base.default_hooks,
@@ -65,7 +65,8 @@ def runner(work_dir, data=None, **kwargs):
         log_level='ERROR',
         randomness=dict(seed=3),
         experiment_name=work_dir.name,
-        **kwargs)
+        **kwargs,
+    )
 
 
 def test_non_finite_loss_stops_before_a_weight_changes(tmp_path):
@@ -76,8 +77,7 @@ def test_non_finite_loss_stops_before_a_weight_changes(tmp_path):
     assert 'Iteration 3' in text and 'number_4, number_5' in text
     assert 'loss_fit=nan' in text and 'loss_zero=nan' in text
     assert torch.isfinite(run.model.weight).all()
-    dump = torch.load(
-        tmp_path / 'nan' / 'nonfinite_batch_rank0.pth', weights_only=True)
+    dump = torch.load(tmp_path / 'nan' / 'nonfinite_batch_rank0.pth', weights_only=True)
     assert dump['samples'] == ['number_4', 'number_5'] and dump['iter'] == 2
     assert torch.isnan(dump['inputs']['points'][1]).all()
 
@@ -92,9 +92,8 @@ def test_random_numbers_depend_on_the_iteration_alone(tmp_path):
     whole = runner(tmp_path / 'whole')
     whole.train()
     run = runner(
-        tmp_path / 'resumed',
-        load_from=str(tmp_path / 'whole' / 'epoch_1.pth'),
-        resume=True)
+        tmp_path / 'resumed', load_from=str(tmp_path / 'whole' / 'epoch_1.pth'), resume=True
+    )
     torch.rand(17), np.random.rand(5)
     run.train()
     assert run.model.drawn == whole.model.drawn[4:]

@@ -1,4 +1,5 @@
 """Layer-wise learning rates, against a calculation by the names."""
+
 import re
 
 import pytest
@@ -15,9 +16,10 @@ STUDENTS = dict(
     PointTransformer=dict(PLAIN, type='mmkd3d.PointTransformer'),
     ReConTransformer=dict(PLAIN, type='mmkd3d.ReConTransformer'),
     ThreeDETREncoder=dict(
-        type='mmkd3d.ThreeDETREncoder', embed_dims=24, num_heads=3, ffn_dims=8,
-        with_norm=True),
-    PointM2AE=student(depths=(1, 2, 1)))
+        type='mmkd3d.ThreeDETREncoder', embed_dims=24, num_heads=3, ffn_dims=8, with_norm=True
+    ),
+    PointM2AE=student(depths=(1, 2, 1)),
+)
 RATE, LR = 0.65, 1e-2
 
 
@@ -26,23 +28,26 @@ class Detector(nn.Module):
 
     def __init__(self, backbone):
         super().__init__()
-        self.backbone = MODELS.build(backbone) if isinstance(
-            backbone, dict) else backbone
+        self.backbone = MODELS.build(backbone) if isinstance(backbone, dict) else backbone
         self.bbox_head = nn.Sequential(nn.Linear(24, 8), nn.LayerNorm(8))
 
 
 def optimizer_of(model, **paramwise):
-    return build_optim_wrapper(model, dict(
-        constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-        optimizer=dict(type='AdamW', lr=LR, weight_decay=0.1),
-        paramwise_cfg=dict(layer_decay_rate=RATE, **paramwise)))
+    return build_optim_wrapper(
+        model,
+        dict(
+            constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
+            optimizer=dict(type='AdamW', lr=LR, weight_decay=0.1),
+            paramwise_cfg=dict(layer_decay_rate=RATE, **paramwise),
+        ),
+    )
 
 
 def settings(model, wrapper, key='lr'):
     names = {p: name for name, p in model.named_parameters()}
-    found = {names[p]: group[key]
-             for group in wrapper.optimizer.param_groups
-             for p in group['params']}
+    found = {
+        names[p]: group[key] for group in wrapper.optimizer.param_groups for p in group['params']
+    }
     assert set(found) == set(names.values())
     return found
 
@@ -56,7 +61,7 @@ def naive(name):
         return LR * RATE ** (3 - int(block[1]))
     if name.startswith('backbone.norm.'):
         return LR
-    return LR * RATE ** 4
+    return LR * RATE**4
 
 
 def naive_pyramid(name):
@@ -84,12 +89,11 @@ def test_what_mmengine_does_with_other_keys_stays():
     model = Detector(STUDENTS['PointTransformer'])
     wrapper = optimizer_of(
         model,
-        norm_decay_mult=0.,
+        norm_decay_mult=0.0,
         bias_decay_mult=0.5,
-        custom_keys={
-            'pos_embed': dict(lr_mult=10.), 'cls_': dict(decay_mult=0)})
-    rates, decays = (
-        settings(model, wrapper, key) for key in ('lr', 'weight_decay'))
+        custom_keys={'pos_embed': dict(lr_mult=10.0), 'cls_': dict(decay_mult=0)},
+    )
+    rates, decays = (settings(model, wrapper, key) for key in ('lr', 'weight_decay'))
     for name in rates:
         factor = 10 if 'pos_embed' in name else 1
         assert rates[name] == pytest.approx(factor * naive(name)), name
@@ -101,25 +105,33 @@ def test_what_mmengine_does_with_other_keys_stays():
 
 def test_a_rate_of_one_changes_nothing():
     model = Detector(STUDENTS['PointTransformer'])
-    wrapper = build_optim_wrapper(model, dict(
-        constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-        optimizer=dict(type='SGD', lr=LR),
-        paramwise_cfg=dict(layer_decay_rate=1)))
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
+            optimizer=dict(type='SGD', lr=LR),
+            paramwise_cfg=dict(layer_decay_rate=1),
+        ),
+    )
     assert set(settings(model, wrapper).values()) == {LR}
 
 
 def test_a_step_follows_the_rates():
     model = Detector(STUDENTS['PointTransformer'])
-    wrapper = build_optim_wrapper(model, dict(
-        constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-        optimizer=dict(type='SGD', lr=LR),
-        paramwise_cfg=dict(layer_decay_rate=RATE)))
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
+            optimizer=dict(type='SGD', lr=LR),
+            paramwise_cfg=dict(layer_decay_rate=RATE),
+        ),
+    )
     before = {k: p.detach().clone() for k, p in model.named_parameters()}
     wrapper.update_params(sum(p.sum() for p in model.parameters()))
     for name, p in model.named_parameters():
         torch.testing.assert_close(
-            before[name] - p, torch.full_like(p, naive(name)),
-            atol=1e-6, rtol=0)
+            before[name] - p, torch.full_like(p, naive(name)), atol=1e-6, rtol=0
+        )
 
 
 def test_frozen_parameters_are_left_out_and_ranks_unwrapped(one_process):
@@ -127,8 +139,7 @@ def test_frozen_parameters_are_left_out_and_ranks_unwrapped(one_process):
     model.backbone.patch_embed.requires_grad_(False)
     wrapper = optimizer_of(MMDistributedDataParallel(model))
     names = {p: name for name, p in model.named_parameters()}
-    found = {names[g['params'][0]]: g['lr']
-             for g in wrapper.optimizer.param_groups}
+    found = {names[g['params'][0]]: g['lr'] for g in wrapper.optimizer.param_groups}
     for name, p in model.named_parameters():
         # mmengine skips those that are frozen
         assert (name in found) == p.requires_grad
@@ -138,21 +149,27 @@ def test_frozen_parameters_are_left_out_and_ranks_unwrapped(one_process):
 @pytest.fixture
 def one_process(tmp_path):
     torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
     yield
     torch.distributed.destroy_process_group()
 
 
 def test_errors_say_what_to_do():
-    with pytest.raises(ValueError, match='get_layer_depth.*got Linear in '
-                       "Detector.*custom_keys={'backbone'"):
+    with pytest.raises(
+        ValueError, match="get_layer_depth.*got Linear in Detector.*custom_keys={'backbone'"
+    ):
         optimizer_of(Detector(nn.Linear(2, 2)))
     with pytest.raises(ValueError, match='got NoneType in Linear'):
         optimizer_of(nn.Linear(2, 2))
     model = Detector(STUDENTS['PointTransformer'])
     for rate in (None, 0, 1.5, '0.65'):
         with pytest.raises(ValueError, match='layer_decay_rate in'):
-            build_optim_wrapper(model, dict(
-                constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-                optimizer=dict(type='SGD', lr=LR),
-                paramwise_cfg=dict(layer_decay_rate=rate)))
+            build_optim_wrapper(
+                model,
+                dict(
+                    constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
+                    optimizer=dict(type='SGD', lr=LR),
+                    paramwise_cfg=dict(layer_decay_rate=rate),
+                ),
+            )

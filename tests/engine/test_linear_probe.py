@@ -1,4 +1,5 @@
 """Probes beside a pretraining."""
+
 import copy
 import os
 import random
@@ -20,45 +21,63 @@ from tests.models.two_ranks import on_two_ranks
 
 def shapes(split, num, **kwargs):
     return dict(
-        type='mmkd3d.ToyShapes', split=split, num_samples=num, num_points=64,
+        type='mmkd3d.ToyShapes',
+        split=split,
+        num_samples=num,
+        num_points=64,
         categories=('table', 'mug', 'lamp'),
         pipeline=[
             dict(type='mmkd3d.SamplePoints', num_points=48),  # draws
-            dict(type='mmkd3d.PackPoints')
-        ], **kwargs)
+            dict(type='mmkd3d.PackPoints'),
+        ],
+        **kwargs,
+    )
 
 
 CONFIG = dict(
     model=dict(
         type='mmkd3d.PointMAE',
         backbone=dict(
-            type='mmkd3d.PointTransformer', embed_dims=12, depth=1,
-            num_heads=2, num_groups=6, group_size=8, patch_dims=(8, 8),
-            drop_path_rate=0.5),
+            type='mmkd3d.PointTransformer',
+            embed_dims=12,
+            depth=1,
+            num_heads=2,
+            num_groups=6,
+            group_size=8,
+            patch_dims=(8, 8),
+            drop_path_rate=0.5,
+        ),
         masker=dict(type='mmkd3d.RandomMasker', ratio=0.5),
-        decoder=dict(
-            type='mmkd3d.MaskedDecoder', embed_dims=12, depth=1, num_heads=2),
-        loss=dict(type='mmkd3d.ChamferLoss')),
+        decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=12, depth=1, num_heads=2),
+        loss=dict(type='mmkd3d.ChamferLoss'),
+    ),
     train_dataloader=dict(
         batch_size=4,
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=True),
         collate_fn=dict(type='pseudo_collate'),
-        dataset=shapes('train', 8)),
+        dataset=shapes('train', 8),
+    ),
     train_cfg=dict(by_epoch=True, max_epochs=3),
-    optim_wrapper=dict(
-        type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)),
-    visualizer=dict(
-        type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
+    optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)),
+    visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
     randomness=dict(seed=0),
     default_scope='mmkd3d',
-    log_level='ERROR')
+    log_level='ERROR',
+)
 
 
 def probe(**kwargs):
-    return dict(
-        type='mmkd3d.LinearProbeHook', train_dataset=shapes('val', 12),
-        test_dataset=shapes('test', 9), C=1., k=1) | kwargs
+    return (
+        dict(
+            type='mmkd3d.LinearProbeHook',
+            train_dataset=shapes('val', 12),
+            test_dataset=shapes('test', 9),
+            C=1.0,
+            k=1,
+        )
+        | kwargs
+    )
 
 
 class Generators(Hook):
@@ -71,10 +90,8 @@ class Generators(Hook):
         getattr(runner.model, 'module', runner.model).decoder.eval()
 
     def after_train_epoch(self, runner):
-        states = (random.getstate(), np.random.get_state(),
-                  torch.get_rng_state())
-        self.draws.append((random.random(), np.random.rand(),
-                           torch.rand(1).item()))
+        states = (random.getstate(), np.random.get_state(), torch.get_rng_state())
+        self.draws.append((random.random(), np.random.rand(), torch.rand(1).item()))
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
@@ -86,8 +103,15 @@ def run(folder, *hooks, **config):
         Config(
             copy.deepcopy(
                 dict(
-                    CONFIG, work_dir=str(folder), custom_hooks=list(hooks),
-                    experiment_name=str(folder)) | config)))
+                    CONFIG,
+                    work_dir=str(folder),
+                    custom_hooks=list(hooks),
+                    experiment_name=str(folder),
+                )
+                | config
+            )
+        )
+    )
     runner.register_hook(watch := Generators(), priority='LOWEST')
     runner.train()
     return runner, watch
@@ -99,12 +123,10 @@ def values(runner, name):
 
 def test_training_does_not_notice(tmp_path):
     plain, expected = run(tmp_path / 'plain')
-    probed, watch = run(
-        tmp_path / 'probed', probe(interval=1, few_labels=(1, )))
+    probed, watch = run(tmp_path / 'probed', probe(interval=1, few_labels=(1,)))
     assert watch.draws == expected.draws and watch.modes == expected.modes
     assert {True, False} == set(watch.modes[0])
-    for (key, a), b in zip(plain.model.state_dict().items(),
-                           probed.model.state_dict().values()):
+    for (key, a), b in zip(plain.model.state_dict().items(), probed.model.state_dict().values()):
         assert torch.equal(a, b), key
     assert len(values(probed, 'knn')) == 3
 
@@ -117,7 +139,7 @@ def test_values_are_those_of_a_probe_afterwards(tmp_path):
         extract_features(runner.model, DATASETS.build(shapes(*half)))
         for half in (('val', 12), ('test', 9))
     ]
-    accuracy = linear_svm(*halves[0], *halves[1], C=1.)[0]
+    accuracy = linear_svm(*halves[0], *halves[1], C=1.0)[0]
     assert values(runner, 'svm')[-1] == pytest.approx(accuracy)
     accuracy = knn_accuracy(*halves[0], *halves[1], k=1)[0]
     assert values(runner, 'knn')[-1] == pytest.approx(accuracy)
@@ -125,15 +147,21 @@ def test_values_are_those_of_a_probe_afterwards(tmp_path):
     assert '"probe/svm"' in scalars and '"step": 2' in scalars
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(test_dataset=shapes('train', 9)), '8 of 9 .* the pretraining data'),
-    (dict(test_dataset=shapes('val', 12)), '12 of 12 .* half of the probe')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(test_dataset=shapes('train', 9)), '8 of 9 .* the pretraining data'),
+        (dict(test_dataset=shapes('val', 12)), '12 of 12 .* half of the probe'),
+    ],
+)
 def test_shapes_that_are_learned_from_are_refused(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, probe(**change))
     runner, _ = run(
-        tmp_path, probe(**change, allow_shared_shapes=True),
-        train_cfg=dict(by_epoch=True, max_epochs=1))
+        tmp_path,
+        probe(**change, allow_shared_shapes=True),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+    )
     assert len(values(runner, 'svm')) == 1
 
 
@@ -154,8 +182,12 @@ def one_run(rank, cfg):
         *cfg['hooks'],
         launcher='pytorch',
         model_wrapper_cfg=dict(
-            type='MMDistributedDataParallel', device_ids=None,
-            broadcast_buffers=False, find_unused_parameters=True))
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=True,
+        ),
+    )
     weights = [p.detach().flatten() for p in runner.model.parameters()]
     known = 'probe/knn' in runner.message_hub.log_scalars
     return torch.cat(weights), watch.draws, known
@@ -163,10 +195,14 @@ def one_run(rank, cfg):
 
 @pytest.mark.slow
 def test_one_of_two_processes_computes(tmp_path):
-    ranks = on_two_ranks(tmp_path, one_run, {
-        name: dict(folder=str(tmp_path / name), hooks=hooks)
-        for name, hooks in (('plain', []), ('probed', [probe(interval=1)]))
-    })
+    ranks = on_two_ranks(
+        tmp_path,
+        one_run,
+        {
+            name: dict(folder=str(tmp_path / name), hooks=hooks)
+            for name, hooks in (('plain', []), ('probed', [probe(interval=1)]))
+        },
+    )
     for rank, results in enumerate(ranks):
         assert torch.equal(results['plain'][0], results['probed'][0])
         assert results['plain'][1] == results['probed'][1]

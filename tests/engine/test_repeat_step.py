@@ -1,4 +1,5 @@
 """The optimizer wrapper that steps twice."""
+
 import torch
 import torch.nn as nn
 from mmengine.optim import build_optim_wrapper
@@ -13,11 +14,11 @@ def test_two_adamw_updates_the_first_one_unclipped():
     config = dict(
         type='mmkd3d.RepeatStepOptimWrapper',
         optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=0.05),
-        clip_grad=dict(max_norm=0.5))
+        clip_grad=dict(max_norm=0.5),
+    )
     wrapper = build_optim_wrapper(ours, config)
     assert isinstance(wrapper, RepeatStepOptimWrapper)
-    optimizer = torch.optim.SGD(
-        reference.parameters(), lr=0.1, momentum=0.9, weight_decay=0.05)
+    optimizer = torch.optim.SGD(reference.parameters(), lr=0.1, momentum=0.9, weight_decay=0.05)
     for _ in range(3):
         x = torch.randn(5, 4) * 10
         wrapper.update_params(ours(x).square().mean())

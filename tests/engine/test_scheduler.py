@@ -1,4 +1,5 @@
 """The published schedule and weight-decay groups."""
+
 import math
 
 import pytest
@@ -25,11 +26,20 @@ def rates(base=1e-3, epochs=301, **kwargs):
     return used
 
 
-@pytest.mark.parametrize('base, epoch, expected', [
-    (1e-3, 0, 1e-6), (1e-3, 1, 1e-6), (1e-3, 2, 1.009e-4),
-    (1e-3, 10, 9.001e-4), (1e-3, 11, 9.972612e-4), (1e-3, 150, 5.052854e-4),
-    (1e-3, 299, 2.096473e-7), (1e-3, 300, 1.274126e-7),
-    (5e-4, 11, 4.986307e-4)])
+@pytest.mark.parametrize(
+    'base, epoch, expected',
+    [
+        (1e-3, 0, 1e-6),
+        (1e-3, 1, 1e-6),
+        (1e-3, 2, 1.009e-4),
+        (1e-3, 10, 9.001e-4),
+        (1e-3, 11, 9.972612e-4),
+        (1e-3, 150, 5.052854e-4),
+        (1e-3, 299, 2.096473e-7),
+        (1e-3, 300, 1.274126e-7),
+        (5e-4, 11, 4.986307e-4),
+    ],
+)
 def test_rates_are_those_of_the_published_table(base, epoch, expected):
     used = rates(base, period=300, min_lr=1e-7)
     assert used[epoch] == pytest.approx(expected, rel=1e-5)
@@ -38,8 +48,8 @@ def test_rates_are_those_of_the_published_table(base, epoch, expected):
 def test_the_schedule_is_timms_one_epoch_late():
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
     timms = CosineLRScheduler(
-        optimizer, t_initial=40, lr_min=1e-6, warmup_t=10,
-        warmup_lr_init=1e-6)
+        optimizer, t_initial=40, lr_min=1e-6, warmup_t=10, warmup_lr_init=1e-6
+    )
     expected = [optimizer.param_groups[0]['lr']]
     for epoch in range(40):
         timms.step(epoch)
@@ -58,15 +68,13 @@ def published_3detr(step, base, length, epochs=1080, warm_epochs=9):
 
 @pytest.mark.parametrize('base', [5e-4, 7e-4])
 def test_the_schedule_of_3detr_is_the_published_formula(base):
-    config = Config.fromfile(
-        REPO / 'configs/_base_/schedules/3detr_adamw_1080e.py')
+    config = Config.fromfile(REPO / 'configs/_base_/schedules/3detr_adamw_1080e.py')
     length = 7
-    wrapper = OptimWrapper(
-        torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=base))
+    wrapper = OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=base))
     scheduler = PARAM_SCHEDULERS.build(
         config.param_scheduler,
-        default_args=dict(optimizer=wrapper, epoch_length=length,
-                          end=config.train_cfg.max_epochs))
+        default_args=dict(optimizer=wrapper, epoch_length=length, end=config.train_cfg.max_epochs),
+    )
     assert not scheduler.by_epoch
     used = []
     for _ in range(1080 * length):
@@ -78,16 +86,15 @@ def test_the_schedule_of_3detr_is_the_published_formula(base):
     # mmengine's own pair, whose cosine starts after the warm-up, is near it.
     after = 100 * length
     late = (after - 9 * length) / (1071 * length)
-    stock = 1e-6 + .5 * (base - 1e-6) * (1 + math.cos(math.pi * late))
+    stock = 1e-6 + 0.5 * (base - 1e-6) * (1 + math.cos(math.pi * late))
     assert 0 < stock / used[after] - 1 < 0.02
 
 
 def test_all_parameters_of_3detr_decay_norms_and_biases_too():
-    config = Config.fromfile(
-        REPO / 'configs/_base_/schedules/3detr_adamw_1080e.py')
+    config = Config.fromfile(REPO / 'configs/_base_/schedules/3detr_adamw_1080e.py')
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    group, = wrapper.optimizer.param_groups
+    (group,) = wrapper.optimizer.param_groups
     assert group['weight_decay'] == 0.1 and len(group['params']) == 4
     assert wrapper.clip_grad_kwargs == dict(max_norm=0.1, norm_type=2)
 
@@ -98,8 +105,7 @@ def test_a_warmup_longer_than_the_run_is_an_error():
 
 
 def test_weight_decay_groups_are_the_published_ones():
-    config = Config.fromfile(
-        REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py')
+    config = Config.fromfile(REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py')
     model = nn.Module()
     model.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
     model.mask_token = nn.Parameter(torch.zeros(1, 1, 4))
@@ -111,7 +117,8 @@ def test_weight_decay_groups_are_the_published_ones():
     names = {id(p): n for n, p in model.named_parameters()}
     decayed = {
         names[id(p)]
-        for g in wrapper.optimizer.param_groups if g['weight_decay']
+        for g in wrapper.optimizer.param_groups
+        if g['weight_decay']
         for p in g['params']
     }
     assert decayed == {'cls_pos', 'layer.weight'}

@@ -1,4 +1,5 @@
 """Voting against a loop that is written out, and beside the plain test."""
+
 import time
 
 import pytest
@@ -11,11 +12,11 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader
 
-from mmkd3d.models.modules.augment import ScaleTranslate
+from mmkd3d.models.batch_augment import ScaleTranslate
 from mmkd3d.registry import MODELS
 
 SHAPES, P, N = 15, 20, 12
-SCALE = dict(type='mmkd3d.ScaleTranslate', scale=(0.2, 5.), shift=0)
+SCALE = dict(type='mmkd3d.ScaleTranslate', scale=(0.2, 5.0), shift=0)
 
 
 @MODELS.register_module()
@@ -51,7 +52,8 @@ def shapes():
     return [
         dict(
             inputs=dict(points=torch.randn(P, 3, generator=generator)),
-            data_samples=BaseDataElement(gt_label=torch.tensor(i % 3)))
+            data_samples=BaseDataElement(gt_label=torch.tensor(i % 3)),
+        )
         for i in range(SHAPES)
     ]
 
@@ -61,14 +63,17 @@ def runner(tmp_path, model='FirstPoints', num_points=N, **test_cfg):
         model=dict(type=model),
         work_dir=str(tmp_path),
         test_dataloader=DataLoader(
-            shapes(), batch_size=4, collate_fn=pseudo_collate,
+            shapes(),
+            batch_size=4,
+            collate_fn=pseudo_collate,
             sampler=DefaultSampler(range(SHAPES), shuffle=False),
-            generator=torch.Generator()),  # it draws from torch's own
+            generator=torch.Generator(),
+        ),  # it draws from torch's own
         test_evaluator=dict(type='mmkd3d.Accuracy'),
-        test_cfg=dict(
-            type='mmkd3d.VotingTestLoop', num_points=num_points, **test_cfg),
+        test_cfg=dict(type='mmkd3d.VotingTestLoop', num_points=num_points, **test_cfg),
         default_scope='mmkd3d',
-        experiment_name=f'{tmp_path.name}_{time.time_ns()}')
+        experiment_name=f'{tmp_path.name}_{time.time_ns()}',
+    )
 
 
 def run(tmp_path, **test_cfg):
@@ -85,7 +90,7 @@ def naive(votes, rounds, augment):
     for _ in range(rounds):
         right = 0
         for start in range(0, SHAPES, 4):
-            batch = clouds[start:start + 4]
+            batch = clouds[start : start + 4]
             logits = [torch.zeros(3) for _ in batch]
             for _ in range(votes):
                 index = torch.randperm(P)[:N]
@@ -94,21 +99,16 @@ def naive(votes, rounds, augment):
                     points = augment(points)
                 for total, cloud in zip(logits, points):
                     total += (cloud[0] + cloud[1]) / votes
-            right += sum(
-                int(total.argmax()) == (start + i) % 3
-                for i, total in enumerate(logits))
+            right += sum(int(total.argmax()) == (start + i) % 3 for i, total in enumerate(logits))
         accuracy.append(100 * right / SHAPES)
     return accuracy
 
 
 @pytest.mark.parametrize('augment', [None, SCALE], ids=['none', 'scale'])
 @pytest.mark.parametrize('votes, rounds', [(1, 6), (3, 4)])
-def test_rounds_are_those_of_the_loop_written_out(tmp_path, votes, rounds,
-                                                  augment):
+def test_rounds_are_those_of_the_loop_written_out(tmp_path, votes, rounds, augment):
     _, metrics = run(tmp_path, votes=votes, rounds=rounds, augment=augment)
-    expected = naive(
-        votes, rounds,
-        augment and ScaleTranslate(scale=augment['scale'], shift=0))
+    expected = naive(votes, rounds, augment and ScaleTranslate(scale=augment['scale'], shift=0))
     assert len(set(expected)) > 1  # or the best would be the mean
     name = f'acc_vote{votes}'
     assert metrics[f'{name}/mean'] == pytest.approx(sum(expected) / rounds)
@@ -118,12 +118,14 @@ def test_rounds_are_those_of_the_loop_written_out(tmp_path, votes, rounds,
 def test_the_plain_result_is_that_of_the_first_points(tmp_path):
     own, metrics = run(tmp_path, votes=2, rounds=3, augment=SCALE)
     right = sum(
-        int(s['inputs']['points'][:2].sum(0).argmax()) == i % 3
-        for i, s in enumerate(shapes()))
+        int(s['inputs']['points'][:2].sum(0).argmax()) == i % 3 for i, s in enumerate(shapes())
+    )
     assert metrics['acc/overall'] == pytest.approx(100 * right / SHAPES)
     assert set(metrics) == {
-        'acc/overall', 'acc/class_mean', 'acc_vote2/mean',
-        'acc_vote2/best_of_3'
+        'acc/overall',
+        'acc/class_mean',
+        'acc_vote2/mean',
+        'acc_vote2/best_of_3',
     }
     seen = own.model.seen
     assert torch.equal(seen[0][1], shapes()[1]['inputs']['points'][:N])
@@ -141,20 +143,18 @@ def test_settings_without_sense_are_errors(tmp_path):
 
 def one_rank(rank, folder):
     torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
-    _, metrics = run(folder / str(rank), model='AllPoints', num_points=P,
-                     votes=2, rounds=3)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    _, metrics = run(folder / str(rank), model='AllPoints', num_points=P, votes=2, rounds=3)
     torch.save(metrics, folder / f'{rank}.pt')
     dist.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_two_processes_count_every_shape_once(tmp_path):
-    mp.spawn(one_rank, (tmp_path, ), nprocs=2)
+    mp.spawn(one_rank, (tmp_path,), nprocs=2)
     right = sum(
-        int(s['inputs']['points'].mean(0).argmax()) == i % 3
-        for i, s in enumerate(shapes()))
+        int(s['inputs']['points'].mean(0).argmax()) == i % 3 for i, s in enumerate(shapes())
+    )
     for rank in range(2):
         metrics = torch.load(tmp_path / f'{rank}.pt')
         for name in ('acc/overall', 'acc_vote2/mean', 'acc_vote2/best_of_3'):

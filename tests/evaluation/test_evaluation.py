@@ -1,21 +1,21 @@
 """Metrics and probes."""
+
 import numpy as np
 import pytest
 import torch
 
 from mmkd3d.evaluation.accuracy import Accuracy
-from mmkd3d.evaluation.probes import (C_GRID, K_GRID, few_label_accuracy,
-                                      knn_accuracy, linear_svm)
+from mmkd3d.evaluation.probes import C_GRID, K_GRID, few_label_accuracy, knn_accuracy, linear_svm
 
 
 def test_accuracy_is_a_loop_over_samples():
     rng = np.random.default_rng(0)
     label, pred = rng.choice([0, 1, 1, 1, 4], 50), rng.integers(0, 5, 50)
     metric = Accuracy()
-    metric.process({}, [
-        dict(gt_label=torch.tensor(a), pred_label=torch.tensor(b))
-        for a, b in zip(label, pred)
-    ])
+    metric.process(
+        {},
+        [dict(gt_label=torch.tensor(a), pred_label=torch.tensor(b)) for a, b in zip(label, pred)],
+    )
     result = metric.compute_metrics(metric.results)
     hits = {c: [] for c in set(label.tolist())}
     for a, b in zip(label.tolist(), pred.tolist()):
@@ -23,7 +23,8 @@ def test_accuracy_is_a_loop_over_samples():
     flat = [h for group in hits.values() for h in group]
     assert result['overall'] == pytest.approx(100 * sum(flat) / len(flat))
     assert result['class_mean'] == pytest.approx(
-        100 * np.mean([sum(g) / len(g) for g in hits.values()]))
+        100 * np.mean([sum(g) / len(g) for g in hits.values()])
+    )
 
 
 def features(n, rng, shift):
@@ -34,13 +35,14 @@ def features(n, rng, shift):
 def test_svm_learns_what_is_there_and_nothing_else():
     rng = np.random.default_rng(0)
     train, test = features(300, rng, 4), features(200, rng, 4)
-    assert linear_svm(*train, *test, C=1.)[0] > 90
+    assert linear_svm(*train, *test, C=1.0)[0] > 90
     noise = features(300, rng, 0)
-    assert linear_svm(*noise, *features(200, rng, 0), C=1.)[0] < 50
+    assert linear_svm(*noise, *features(200, rng, 0), C=1.0)[0] < 50
 
 
 def test_pairwise_svm_is_sklearn_s_svc():
     from sklearn.svm import SVC
+
     rng = np.random.default_rng(0)
     train, test = features(100, rng, 1), features(200, rng, 1)
     expected = SVC(kernel='linear', C=0.0093).fit(*train).score(*test)
@@ -63,36 +65,31 @@ def test_knn_is_a_loop_over_votes(k):
     train, test = features(60, rng, 1), features(40, rng, 1)
     hits = 0
     for x, label in zip(*test):
-        cosines = [
-            x @ y / np.linalg.norm(x) / np.linalg.norm(y) for y in train[0]
-        ]
+        cosines = [x @ y / np.linalg.norm(x) / np.linalg.norm(y) for y in train[0]]
         votes = [0, 0, 0]
         for i in sorted(range(60), key=lambda i: -cosines[i])[:k]:
             votes[train[1][i]] += 1
         hits += votes.index(max(votes)) == label
-    assert knn_accuracy(*train, *test, k=k) == (pytest.approx(100 * hits / 40),
-                                                k)
+    assert knn_accuracy(*train, *test, k=k) == (pytest.approx(100 * hits / 40), k)
 
 
 def test_few_labels_see_no_more_than_they_say():
     rng = np.random.default_rng(0)
     train, test = features(60, rng, 1), features(40, rng, 1)
     one, five, all_of = (
-        few_label_accuracy(*train, *test, shots)
-        for shots in (1, 5, np.bincount(train[1]).max()))
+        few_label_accuracy(*train, *test, shots) for shots in (1, 5, np.bincount(train[1]).max())
+    )
     assert one[0] < five[0] < all_of[0]
     assert one[1] > 1 and all_of[1] == pytest.approx(0)
-    scaled = train[0] * [100., *[1.] * (train[0].shape[1] - 1)]
-    scaled_test = test[0] * [100., *[1.] * (test[0].shape[1] - 1)]
+    scaled = train[0] * [100.0, *[1.0] * (train[0].shape[1] - 1)]
+    scaled_test = test[0] * [100.0, *[1.0] * (test[0].shape[1] - 1)]
     again = few_label_accuracy(scaled, train[1], scaled_test, test[1], 5)
     assert again == pytest.approx(five)
     # labels of the rest may be anything
-    kept = np.concatenate([
-        np.random.default_rng(7).permutation(np.flatnonzero(train[1] == c))[:2]
-        for c in range(3)
-    ])
-    few = few_label_accuracy(
-        train[0][kept], train[1][kept], *test, 2, draws=3, seed=3)
+    kept = np.concatenate(
+        [np.random.default_rng(7).permutation(np.flatnonzero(train[1] == c))[:2] for c in range(3)]
+    )
+    few = few_label_accuracy(train[0][kept], train[1][kept], *test, 2, draws=3, seed=3)
     assert few[1] == pytest.approx(0)
     for shots in (0, np.bincount(train[1]).max() + 1):
         with pytest.raises(ValueError, match='labels per class is from 1 to'):
@@ -103,8 +100,7 @@ def test_knn_does_not_see_the_length_of_a_feature():
     rng = np.random.default_rng(0)
     train, test = features(60, rng, 1), features(40, rng, 1)
     scale = rng.uniform(0.1, 10, (60, 1))
-    assert knn_accuracy(*train, *test) == knn_accuracy(
-        train[0] * scale, train[1], *test)
+    assert knn_accuracy(*train, *test) == knn_accuracy(train[0] * scale, train[1], *test)
 
 
 def test_knn_chooses_k_on_the_training_half_alone():

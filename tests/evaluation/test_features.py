@@ -1,4 +1,5 @@
 """Features that are extracted once, and caches that are not to be trusted."""
+
 import multiprocessing
 
 import numpy as np
@@ -8,8 +9,7 @@ import torch.nn as nn
 
 from mmkd3d.datasets.toy_shapes import ToyShapes
 from mmkd3d.evaluation import features
-from mmkd3d.evaluation.features import (cached_features, extract_features,
-                                        weights_digest)
+from mmkd3d.evaluation.features import cached_features, extract_features, weights_digest
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import MODELS
 
@@ -23,7 +23,7 @@ class StubStudent(nn.Module):
         self.linear = nn.Linear(3, 4)
         self.dropout = nn.Dropout(0.5)
         self.clouds = 0
-        self.shift = 0.
+        self.shift = 0.0
 
     def extract_feat(self, points, level='global', at=None):
         self.clouds += len(points)
@@ -33,8 +33,12 @@ class StubStudent(nn.Module):
 
 def toy(split='train', num=10, **kwargs):
     return ToyShapes(
-        split, num, num_points=32, **kwargs,
-        pipeline=[dict(type='NormalizePoints'), dict(type='PackPoints')])
+        split,
+        num,
+        num_points=32,
+        **kwargs,
+        pipeline=[dict(type='NormalizePoints'), dict(type='PackPoints')],
+    )
 
 
 @pytest.fixture
@@ -49,18 +53,15 @@ def warnings(monkeypatch):
     return lines
 
 
-@pytest.mark.parametrize('pooling, dims', [
-    ('global', 4), ('max', 4), ('mean', 4), ('max-mean', 8)])
+@pytest.mark.parametrize('pooling, dims', [('global', 4), ('max', 4), ('mean', 4), ('max-mean', 8)])
 def test_pooling_is_a_loop_over_clouds(model, pooling, dims):
-    found, labels = extract_features(
-        model, toy(), batch_size=4, pooling=pooling, progress=False)
+    found, labels = extract_features(model, toy(), batch_size=4, pooling=pooling, progress=False)
     assert found.shape == (10, dims) and found.dtype == np.float32
     assert labels.tolist() == list(range(10))
     for item, feature in zip(toy(), found):
         with torch.no_grad():
             tokens = model.backbone.linear(item['inputs']['points'])
-        expected = dict(
-            max=tokens.amax(0), mean=tokens.mean(0), )
+        expected = dict(max=tokens.amax(0), mean=tokens.mean(0))
         expected['global'] = expected['mean'] * 10
         expected['max-mean'] = torch.cat([expected['max'], expected['mean']])
         np.testing.assert_allclose(feature, expected[pooling], atol=1e-5)
@@ -104,14 +105,17 @@ def test_a_cache_is_used_for_what_it_was_made_of(model, tmp_path, warnings):
     assert len(list(tmp_path.iterdir())) == 8 and not warnings
 
 
-@pytest.mark.parametrize('damage, message', [
-    (lambda data: data[:len(data) // 2], 'is damaged'),
-    (lambda data: data[:300] + b'\x07' + data[301:], 'is damaged'),
-    (lambda data: b'', 'is damaged')])
-def test_a_damaged_cache_is_made_anew(model, tmp_path, warnings, damage,
-                                      message):
+@pytest.mark.parametrize(
+    'damage, message',
+    [
+        (lambda data: data[: len(data) // 2], 'is damaged'),
+        (lambda data: data[:300] + b'\x07' + data[301:], 'is damaged'),
+        (lambda data: b'', 'is damaged'),
+    ],
+)
+def test_a_damaged_cache_is_made_anew(model, tmp_path, warnings, damage, message):
     first = cached_features(model, toy(), tmp_path)
-    file, = tmp_path.iterdir()
+    (file,) = tmp_path.iterdir()
     file.write_bytes(damage(file.read_bytes()))
     again = cached_features(model, toy(), tmp_path)
     np.testing.assert_array_equal(again[0], first[0])
@@ -122,13 +126,13 @@ def test_a_damaged_cache_is_made_anew(model, tmp_path, warnings, damage,
 
 def test_a_stale_cache_is_made_anew(model, tmp_path, warnings):
     cached_features(model, toy('test'), tmp_path)
-    other, = tmp_path.iterdir()
+    (other,) = tmp_path.iterdir()
     first = cached_features(model, toy(), tmp_path)
-    file, = set(tmp_path.iterdir()) - {other}
+    (file,) = set(tmp_path.iterdir()) - {other}
     file.write_bytes(other.read_bytes())
     again = cached_features(model, toy(), tmp_path)
     np.testing.assert_array_equal(again[0], first[0])
-    model.backbone.shift = .1  # as if the code had changed
+    model.backbone.shift = 0.1  # as if the code had changed
     shifted = cached_features(model, toy(), tmp_path)
     np.testing.assert_allclose(shifted[0], first[0] + 1, rtol=1e-5)
     assert ['something else' in line for line in warnings] == [True, False]
@@ -155,12 +159,10 @@ def write_often(path):
         features.store_features(path, np.ones((4, 3)), np.arange(4), 'same')
 
 
-def test_processes_that_store_the_same_features_do_not_disturb_each_other(
-        tmp_path):
+def test_processes_that_store_the_same_features_do_not_disturb_each_other(tmp_path):
     path = tmp_path / 'same.npz'
     context = multiprocessing.get_context('fork')
-    writers = [context.Process(target=write_often, args=(path, ))
-               for _ in range(3)]
+    writers = [context.Process(target=write_often, args=(path,)) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:

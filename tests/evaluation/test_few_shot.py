@@ -1,4 +1,5 @@
 """Few-shot episodes."""
+
 import numpy as np
 import pytest
 
@@ -13,8 +14,12 @@ def halves():
     rng.shuffle(train)
     rng.shuffle(test)
     means = 2 * np.eye(6)
-    return (rng.standard_normal((48, 6)) + means[train], train,
-            rng.standard_normal((72, 6)) + means[test], test)
+    return (
+        rng.standard_normal((48, 6)) + means[train],
+        train,
+        rng.standard_normal((72, 6)) + means[test],
+        test,
+    )
 
 
 def test_an_episode_has_so_many_of_so_many(halves):
@@ -33,24 +38,28 @@ def test_an_episode_has_so_many_of_so_many(halves):
 
 
 def test_classes_with_too_few_shapes_are_not_drawn():
-    train, test = np.repeat([0, 1, 2, 3], [9, 2, 9, 9]), np.repeat(
-        [0, 1, 2, 3, 4], [9, 9, 9, 2, 9])
+    train, test = np.repeat([0, 1, 2, 3], [9, 2, 9, 9]), np.repeat([0, 1, 2, 3, 4], [9, 9, 9, 2, 9])
     for seed in range(20):
-        episode = draw_episode(train, test, 2, 5, 5,
-                               np.random.default_rng(seed))
+        episode = draw_episode(train, test, 2, 5, 5, np.random.default_rng(seed))
         assert set(train[episode.train]) == {0, 2}
-    with pytest.raises(ValueError, match='3 classes are asked for, and 2 have '
-                       '5 training and 5 test shapes'):
+    with pytest.raises(
+        ValueError, match='3 classes are asked for, and 2 have 5 training and 5 test shapes'
+    ):
         draw_episode(train, test, 3, 5, 5, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize('way, shot, queries, message', [
-    (1, 1, 1, 'got 1 way'), (2, 0, 1, '0 shot'), (2, 1, 0, '0 queries'),
-    (7, 1, 1, '7 classes are asked for, and 6'),
-    (2, 9, 1, '2 classes are asked for, and 0 have 9 training'),
-    (2, 1, 13, 'and 0 have 1 training and 13 test')])
-def test_episodes_that_can_not_be_are_refused(halves, way, shot, queries,
-                                              message):
+@pytest.mark.parametrize(
+    'way, shot, queries, message',
+    [
+        (1, 1, 1, 'got 1 way'),
+        (2, 0, 1, '0 shot'),
+        (2, 1, 0, '0 queries'),
+        (7, 1, 1, '7 classes are asked for, and 6'),
+        (2, 9, 1, '2 classes are asked for, and 0 have 9 training'),
+        (2, 1, 13, 'and 0 have 1 training and 13 test'),
+    ],
+)
+def test_episodes_that_can_not_be_are_refused(halves, way, shot, queries, message):
     with pytest.raises(ValueError, match=message):
         few_shot_accuracy(*halves, way, shot, queries=queries)
     with pytest.raises(ValueError, match='1 or more, got 0'):
@@ -64,12 +73,10 @@ def test_folds_are_a_loop_over_episodes(halves):
         rng = np.random.default_rng((5, fold))
         few, asked = draw_episode(train_labels, test_labels, 3, 2, 6, rng)
         probe = standardized_logistic().fit(train[few], train_labels[few])
-        hits = [probe.predict(test[i][None])[0] == test_labels[i]
-                for i in asked]
+        hits = [probe.predict(test[i][None])[0] == test_labels[i] for i in asked]
         scores.append(100 * sum(hits) / 18)
     found = few_shot_accuracy(*halves, 3, 2, folds=4, queries=6, seed=5)
-    assert found == (pytest.approx(np.mean(scores)),
-                     pytest.approx(np.std(scores)))
+    assert found == (pytest.approx(np.mean(scores)), pytest.approx(np.std(scores)))
     assert 100 / 3 < found[0] and found[1] > 0
     other = few_shot_accuracy(*halves, 3, 2, folds=4, queries=6, seed=6)
     assert other != found
@@ -77,11 +84,12 @@ def test_folds_are_a_loop_over_episodes(halves):
 
 def test_shapes_outside_the_episode_do_not_matter(halves):
     train, train_labels, test, test_labels = halves
-    few, asked = draw_episode(train_labels, test_labels, 3, 2, 6,
-                              np.random.default_rng((0, 0)))
+    few, asked = draw_episode(train_labels, test_labels, 3, 2, 6, np.random.default_rng((0, 0)))
     expected = few_shot_accuracy(*halves, 3, 2, folds=1, queries=6)
     train, test = train.copy(), test.copy()
     train[np.setdiff1d(range(48), few)] = 1e6
     test[np.setdiff1d(range(72), asked)] = 1e6
-    assert few_shot_accuracy(train, train_labels, test, test_labels, 3, 2,
-                             folds=1, queries=6) == expected
+    assert (
+        few_shot_accuracy(train, train_labels, test, test_labels, 3, 2, folds=1, queries=6)
+        == expected
+    )

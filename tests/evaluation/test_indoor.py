@@ -1,4 +1,5 @@
 """AP of detections in rooms, with classes that no room has."""
+
 import importlib
 
 import numpy as np
@@ -10,23 +11,25 @@ from mmkd3d.registry import METRICS
 evaluation = pytest.importorskip('mmdet3d.evaluation')
 old_numpy = pytest.mark.skipif(
     np.lib.NumpyVersion(np.__version__) >= '2.4.0',
-    reason='indoor_eval of mmdet3d 1.4 fails with numpy 2.4')
+    reason='indoor_eval of mmdet3d 1.4 fails with numpy 2.4',
+)
 
 
 def rooms_with(classes_of_detections):
     """Two rooms with a chair (2) and a sofa (3), found; more detections."""
     from mmdet3d.structures import DepthInstance3DBoxes
-    box = torch.tensor([[0., 0, 0, 1, 1, 1, 0], [3, 0, 0, 2, 2, 2, 0]])
+
+    box = torch.tensor([[0.0, 0, 0, 1, 1, 1, 0], [3, 0, 0, 2, 2, 2, 0]])
     results = []
     for room in range(2):
         labels = [2, 3] + list(classes_of_detections)
         boxes = torch.cat([box, box[:1].repeat(len(labels) - 2, 1)])
-        truth = dict(
-            gt_bboxes_3d=DepthInstance3DBoxes(box), gt_labels_3d=[2, 3])
+        truth = dict(gt_bboxes_3d=DepthInstance3DBoxes(box), gt_labels_3d=[2, 3])
         found = dict(
             bboxes_3d=DepthInstance3DBoxes(boxes),
-            scores_3d=torch.linspace(.9 - room / 10, .3, len(labels)),
-            labels_3d=torch.tensor(labels))
+            scores_3d=torch.linspace(0.9 - room / 10, 0.3, len(labels)),
+            labels_3d=torch.tensor(labels),
+        )
         results.append((truth, found))
     return results
 
@@ -63,14 +66,11 @@ def test_classes_without_objects_are_skipped_or_count_zero():
 
 
 def test_the_printed_table_has_the_same_means(monkeypatch):
-    module = importlib.import_module(
-        'mmdet3d.evaluation.functional.indoor_eval')
+    module = importlib.import_module('mmdet3d.evaluation.functional.indoor_eval')
     printed = []
-    monkeypatch.setattr(
-        module, 'print_log', lambda text, **kwargs: printed.append(text))
+    monkeypatch.setattr(module, 'print_log', lambda text, **kwargs: printed.append(text))
     scores(ours(), [5])
-    rows = [line.split('|')[1:-1] for line in printed[0].split('\n')
-            if '|' in line]
+    rows = [line.split('|')[1:-1] for line in printed[0].split('\n') if '|' in line]
     assert [cell.strip() for cell in rows[-1]] == ['Overall'] + ['1.0000'] * 4
     assert {row[0].strip() for row in rows[1:-1]} == {'c', 'd'}
 
@@ -78,20 +78,20 @@ def test_the_printed_table_has_the_same_means(monkeypatch):
 def test_rooms_without_any_object_count_zero():
     metric = ours()
     metric.dataset_meta = dict(classes=tuple('abcdef'))
-    empty = [(dict(gt_bboxes_3d=truth['gt_bboxes_3d'][:0], gt_labels_3d=[]),
-              found) for truth, found in rooms_with([5])]
+    empty = [
+        (dict(gt_bboxes_3d=truth['gt_bboxes_3d'][:0], gt_labels_3d=[]), found)
+        for truth, found in rooms_with([5])
+    ]
     assert metric.compute_metrics(empty)['mAP_0.25'] == 0
 
 
 def test_metric_stands_the_floats_of_newer_numpy(monkeypatch):
     """numpy 2.4 lets only 0-dimensional arrays become floats."""
-    module = importlib.import_module(
-        'mmdet3d.evaluation.functional.indoor_eval')
+    module = importlib.import_module('mmdet3d.evaluation.functional.indoor_eval')
     expected = scores(ours(), [5])
 
     def strict(x):
-        if isinstance(x, np.ndarray) and x.ndim and (
-                type(x).__float__ is np.ndarray.__float__):
+        if isinstance(x, np.ndarray) and x.ndim and (type(x).__float__ is np.ndarray.__float__):
             raise TypeError('only 0-dimensional arrays can be converted')
         return float(x)
 

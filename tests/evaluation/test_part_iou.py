@@ -1,4 +1,5 @@
 """Mean IoU of parts, against sets of points."""
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,8 @@ def sample(category, label, pred):
     return dict(
         gt_label=torch.tensor(category),
         gt_parts=torch.as_tensor(label),
-        pred_parts=torch.as_tensor(pred))
+        pred_parts=torch.as_tensor(pred),
+    )
 
 
 def evaluate(samples):
@@ -35,7 +37,7 @@ def naive(samples):
                 both += a == part and b == part
                 union += a == part or b == part
             if union == 0:  # neither there nor predicted
-                ious.append(1.)
+                ious.append(1.0)
             else:
                 ious.append(both / union)
         per_category.setdefault(category, []).append(sum(ious) / len(ious))
@@ -46,7 +48,8 @@ def naive(samples):
     return dict(
         instance=100 * sum(shapes) / len(shapes),
         category=100 * sum(categories) / len(categories),
-        accuracy=100 * correct / count)
+        accuracy=100 * correct / count,
+    )
 
 
 @pytest.mark.parametrize('num_points', [2, 5, 200])
@@ -57,8 +60,7 @@ def test_means_are_those_of_a_naive_loop(num_points):
     for category in [0] * 7 + [1] * 2 + [2]:  # the two means differ
         parts = list(PARTS.values())[category]
         size = num_points + len(samples)
-        samples.append(sample(category, rng.choice(parts, size),
-                              rng.choice(parts, size)))
+        samples.append(sample(category, rng.choice(parts, size), rng.choice(parts, size)))
     got, expected = evaluate(samples), naive(samples)
     assert got == pytest.approx(expected)
     assert got['instance'] != pytest.approx(got['category'])
@@ -90,6 +92,6 @@ def test_points_without_a_label_do_not_count():
 
 def test_a_data_set_without_parts_is_an_error():
     metric = PartIoU()
-    metric.dataset_meta = dict(classes=('chair', ))
+    metric.dataset_meta = dict(classes=('chair',))
     with pytest.raises(ValueError, match='metainfo=dict'):
         metric.process({}, [sample(0, [0], [0])])

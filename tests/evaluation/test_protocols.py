@@ -1,4 +1,5 @@
 """Named protocols, and halves of which no probe can say anything."""
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -7,9 +8,13 @@ from sklearn.svm import SVC, LinearSVC
 
 from mmkd3d.apis.model_hub import config_root
 from mmkd3d.evaluation.halves import config_halves
-from mmkd3d.evaluation.probes import (C_GRID, few_label_accuracy,
-                                      knn_accuracy, linear_svm,
-                                      logistic_accuracy)
+from mmkd3d.evaluation.probes import (
+    C_GRID,
+    few_label_accuracy,
+    knn_accuracy,
+    linear_svm,
+    logistic_accuracy,
+)
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
 
 
@@ -18,17 +23,18 @@ def halves():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     means = np.eye(8)[labels]
-    return [(rng.standard_normal((60, 8)) + 2 * means, labels)
-            for _ in range(2)]
+    return [(rng.standard_normal((60, 8)) + 2 * means, labels) for _ in range(2)]
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_published_protocols_are_sklearn_s(halves, name):
     found = PUBLISHED[name]
-    result, = Probes(
-        methods=('svm', ), C=found.C, pairwise=found.pairwise).fixed(*halves)
-    svm = (SVC(kernel='linear', C=found.C) if name.startswith(
-        ('i2p', 'point-m2ae')) else LinearSVC(C=0.075, random_state=0))
+    (result,) = Probes(methods=('svm',), C=found.C, pairwise=found.pairwise).fixed(*halves)
+    svm = (
+        SVC(kernel='linear', C=found.C)
+        if name.startswith(('i2p', 'point-m2ae'))
+        else LinearSVC(C=0.075, random_state=0)
+    )
     expected = 100 * svm.fit(*halves[0]).score(*halves[1])
     assert result.metrics == {'accuracy': pytest.approx(expected)}
     assert result.chosen == {'C': found.C}
@@ -41,13 +47,11 @@ def test_published_protocols_are_sklearn_s(halves, name):
 
 def test_probes_do_what_they_are_told(halves):
     probes = Probes(
-        methods=METHODS, C=1., k=5, few_labels=(1, 20), few_shot=[(2, 3)],
-        queries=4, folds=2)
+        methods=METHODS, C=1.0, k=5, few_labels=(1, 20), few_shot=[(2, 3)], queries=4, folds=2
+    )
     rows = {r.key: r for r in probes.fixed(*halves)}
-    assert rows['svm'].metrics['accuracy'] == linear_svm(
-        *halves[0], *halves[1], C=1.)[0]
-    assert rows['knn'].metrics['accuracy'] == knn_accuracy(
-        *halves[0], *halves[1], k=5)[0]
+    assert rows['svm'].metrics['accuracy'] == linear_svm(*halves[0], *halves[1], C=1.0)[0]
+    assert rows['knn'].metrics['accuracy'] == knn_accuracy(*halves[0], *halves[1], k=5)[0]
     assert str(rows['retrieval']).startswith('retrieval (cosine): mAP ')
     drawn = [list(probes.drawn(*halves, seed)) for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] != drawn[2]
@@ -56,32 +60,31 @@ def test_probes_do_what_they_are_told(halves):
     assert drawn[0][1].metrics['deviation'] == pytest.approx(0)  # all of them
     assert ' %' in str(drawn[0][0]) and ' +- ' in str(drawn[0][0])
     with pytest.raises(ValueError, match=r"\['forest'\]"):
-        Probes(methods=('forest', ))
+        Probes(methods=('forest',))
 
 
 def test_a_protocol_says_which_classes_have_fewer_labels(halves):
     (train, labels), test = halves
     some = np.r_[0, 1, 3:60]  # one class has 19
-    few = Probes(few_labels=(19, 20)).drawn((train[some], labels[some]), test,
-                                            0)
+    few = Probes(few_labels=(19, 20)).drawn((train[some], labels[some]), test, 0)
     assert ['1 classes have fewer' in r.protocol for r in few] == [False, True]
 
 
 def test_logistic_regression_is_that_of_standardised_features(halves):
     (train, labels), (test, test_labels) = halves
     mean, std = train.mean(0), train.std(0)
-    expected = LogisticRegression(
-        C=.1, max_iter=1000).fit((train - mean) / std, labels).score(
-            (test - mean) / std, test_labels)
-    found = logistic_accuracy(train, labels, test, test_labels, .1)
-    assert found == (pytest.approx(100 * expected), .1)
+    expected = (
+        LogisticRegression(C=0.1, max_iter=1000)
+        .fit((train - mean) / std, labels)
+        .score((test - mean) / std, test_labels)
+    )
+    found = logistic_accuracy(train, labels, test, test_labels, 0.1)
+    assert found == (pytest.approx(100 * expected), 0.1)
     chosen = logistic_accuracy(train, labels, test, test_labels)[1]
     assert chosen in C_GRID
-    scale = 10.**np.arange(8)
-    assert logistic_accuracy(train * scale, labels, test * scale,
-                             test_labels)[1] == chosen
-    assert logistic_accuracy(train, labels, test,
-                             test_labels[::-1])[1] == chosen
+    scale = 10.0 ** np.arange(8)
+    assert logistic_accuracy(train * scale, labels, test * scale, test_labels)[1] == chosen
+    assert logistic_accuracy(train, labels, test, test_labels[::-1])[1] == chosen
 
 
 def one_class(train, labels, test, test_labels):
@@ -112,14 +115,17 @@ def few_label(*halves):
     return few_label_accuracy(*halves, 1)
 
 
-@pytest.mark.parametrize('probe', [linear_svm, logistic_accuracy,
-                                   knn_accuracy, few_label])
-@pytest.mark.parametrize('change, message', [
-    (one_class, 'at least two classes, got 1'),
-    (few_samples, 'each of the 3 classes, got 2 shapes'),
-    (unknown_class, r'1 of 4 test classes .* \(labels \[12\]\)'),
-    (broken_train, '1 of 60 shapes are NaN'),
-    (broken_test, '60 of 60 shapes are NaN')])
+@pytest.mark.parametrize('probe', [linear_svm, logistic_accuracy, knn_accuracy, few_label])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (one_class, 'at least two classes, got 1'),
+        (few_samples, 'each of the 3 classes, got 2 shapes'),
+        (unknown_class, r'1 of 4 test classes .* \(labels \[12\]\)'),
+        (broken_train, '1 of 60 shapes are NaN'),
+        (broken_test, '60 of 60 shapes are NaN'),
+    ],
+)
 @pytest.mark.filterwarnings('ignore:invalid value')
 def test_broken_halves_are_refused(halves, probe, change, message):
     with pytest.raises(ValueError, match=message):
@@ -136,13 +142,14 @@ def test_cross_validation_needs_five_shapes(halves):
     four = [part[:4] for part in halves[0]]
     with pytest.raises(ValueError, match='needs five training shapes, got 4'):
         linear_svm(*four, *halves[1])
-    assert linear_svm(*four, *halves[1], C=1.)[1] == 1
+    assert linear_svm(*four, *halves[1], C=1.0)[1] == 1
 
 
 def test_halves_of_a_config_with_a_split_value(tmp_path):
     file = tmp_path / 'data.py'
-    file.write_text('test_dataloader = dict(dataset=dict(type="NpzPoints", '
-                    'split="is_test", split_value=True))')
+    file.write_text(
+        'test_dataloader = dict(dataset=dict(type="NpzPoints", split="is_test", split_value=True))'
+    )
     both = config_halves(file)
     assert [both[h]['split_value'] for h in ('train', 'test')] == [False, True]
     psb = Config.fromfile(config_root() / '_base_/datasets/psb_21.py')

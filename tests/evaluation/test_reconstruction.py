@@ -1,4 +1,5 @@
 """The measures of ACT's autoencoder, against loops over points."""
+
 import numpy as np
 import pytest
 import torch
@@ -15,9 +16,10 @@ def nearest(a, b):
 def loop_f_score(pred, target, threshold):
     precision, recall = (
         sum(d < threshold for d in nearest(a, b)) / len(a)
-        for a, b in ((pred, target), (target, pred)))
+        for a, b in ((pred, target), (target, pred))
+    )
     if precision + recall == 0:
-        return 0.
+        return 0.0
     return 2 * precision * recall / (precision + recall)
 
 
@@ -26,21 +28,20 @@ def loop_distances(pred, target):
     back = np.array(back)
     return dict(
         cdl1=1000 * (forth.mean() + back.mean()) / 2,
-        cdl2=1000 * ((forth**2).mean() + (back**2).mean()))
+        cdl2=1000 * ((forth**2).mean() + (back**2).mean()),
+    )
 
 
 def clouds(seed, N=30, M=20):
     generator = torch.Generator().manual_seed(seed)
-    return (torch.rand(N, 3, generator=generator),
-            torch.rand(M, 3, generator=generator))
+    return (torch.rand(N, 3, generator=generator), torch.rand(M, 3, generator=generator))
 
 
-@pytest.mark.parametrize('threshold', [0.05, 0.2, 0.3, 2.])
+@pytest.mark.parametrize('threshold', [0.05, 0.2, 0.3, 2.0])
 def test_f_score_is_a_loop_over_points(threshold):
     batch = [clouds(seed) for seed in range(3)]
     got = f_score(*(torch.stack(c) for c in zip(*batch)), threshold)
-    assert got.tolist() == pytest.approx(
-        [loop_f_score(*pair, threshold) for pair in batch])
+    assert got.tolist() == pytest.approx([loop_f_score(*pair, threshold) for pair in batch])
 
 
 def test_f_score_of_the_same_and_of_a_far_cloud():
@@ -52,7 +53,7 @@ def test_f_score_of_the_same_and_of_a_far_cloud():
 
 
 def test_a_distance_equal_to_the_threshold_is_not_below_it():
-    a, b = torch.zeros(1, 1, 3), torch.tensor([[[0.25, 0., 0.]]])
+    a, b = torch.zeros(1, 1, 3), torch.tensor([[[0.25, 0.0, 0.0]]])
     assert f_score(a, b, 0.25) == 0 and f_score(a, b, 0.2501) == 1
 
 
@@ -60,15 +61,16 @@ def evaluate(rows, coarse=True, **kwargs):
     """Metrics of (category, target, pred, coarse), one batch each two."""
     metric = Reconstruction(**kwargs)
     for start in range(0, len(rows), 2):
-        batch = rows[start:start + 2]
+        batch = rows[start : start + 2]
         metric.process(
-            dict(data_samples=[
-                BaseDataElement(metainfo={} if c is None else dict(category=c))
-                for c, *_ in batch
-            ]), [
-                dict(input=t, pred=p, **(dict(coarse=r) if coarse else {}))
-                for _, t, p, r in batch
-            ])
+            dict(
+                data_samples=[
+                    BaseDataElement(metainfo={} if c is None else dict(category=c))
+                    for c, *_ in batch
+                ]
+            ),
+            [dict(input=t, pred=p, **(dict(coarse=r) if coarse else {})) for _, t, p, r in batch],
+        )
     return metric.compute_metrics(metric.results)
 
 
@@ -84,24 +86,27 @@ def test_means_are_over_the_shapes_of_a_category_then_over_categories():
     rows = shapes(['chair', 'lamp', 'chair', 'chair', 'sofa'])
     got = evaluate(rows, threshold=0.2)
     single = [
-        dict(loop_distances(pred, target),
-             f_score=loop_f_score(pred, target, 0.2))
+        dict(loop_distances(pred, target), f_score=loop_f_score(pred, target, 0.2))
         for _, target, pred, _ in rows
     ]
     for name in ('cdl1', 'cdl2', 'f_score'):
         values = [row[name] for row in single]
-        of = [np.mean([values[i] for i in members])
-              for members in ([0, 2, 3], [1], [4])]
+        of = [np.mean([values[i] for i in members]) for members in ([0, 2, 3], [1], [4])]
         assert got[name] == pytest.approx(np.mean(of), rel=1e-4)
         assert got[f'{name}_all'] == pytest.approx(np.mean(values), rel=1e-4)
         assert abs(got[name] - got[f'{name}_all']) > 1e-3
     for name in ('cdl1', 'cdl2'):
         coarse = [loop_distances(c, target)[name] for _, target, _, c in rows]
-        assert got[f'{name}_coarse'] == pytest.approx(
-            np.mean(coarse), rel=1e-4)
+        assert got[f'{name}_coarse'] == pytest.approx(np.mean(coarse), rel=1e-4)
     assert set(got) == {
-        'cdl1', 'cdl2', 'f_score', 'cdl1_all', 'cdl2_all', 'f_score_all',
-        'cdl1_coarse', 'cdl2_coarse'
+        'cdl1',
+        'cdl2',
+        'f_score',
+        'cdl1_all',
+        'cdl2_all',
+        'f_score_all',
+        'cdl1_coarse',
+        'cdl2_coarse',
     }
 
 

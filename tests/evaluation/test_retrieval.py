@@ -1,4 +1,5 @@
 """Retrieval against loops."""
+
 import numpy as np
 import pytest
 
@@ -12,20 +13,18 @@ def by_loops(features, labels, ranks):
         if labels[i] not in labels[others]:
             continue
         cosines = {
-            j: query @ features[j] / np.linalg.norm(query) /
-            np.linalg.norm(features[j])
+            j: query @ features[j] / np.linalg.norm(query) / np.linalg.norm(features[j])
             for j in others
         }
         ranking = sorted(others, key=lambda j: -cosines[j])
         same = [labels[j] == labels[i] for j in ranking]
-        at_hits = [
-            sum(same[:r + 1]) / (r + 1) for r, hit in enumerate(same) if hit
-        ]
+        at_hits = [sum(same[: r + 1]) / (r + 1) for r, hit in enumerate(same) if hit]
         precisions.append(sum(at_hits) / len(at_hits))
         for k in ranks:
             hits[k].append(any(same[:k]))
     return {'mAP': 100 * np.mean(precisions)} | {
-        f'recall@{k}': 100 * np.mean(v) for k, v in hits.items()}
+        f'recall@{k}': 100 * np.mean(v) for k, v in hits.items()
+    }
 
 
 @pytest.mark.parametrize('at_once', [1, 7, 512])
@@ -34,7 +33,7 @@ def test_scores_are_loops_over_queries(at_once):
     labels = rng.integers(0, 5, 40)
     labels[3] = 9  # the only one of its class
     features = rng.standard_normal((40, 6)) + np.eye(10, 6)[labels]
-    features *= rng.uniform(.1, 10, (40, 1))
+    features *= rng.uniform(0.1, 10, (40, 1))
     found = retrieval_scores(features, labels, (1, 4, 39), at_once=at_once)
     assert found == pytest.approx(by_loops(features, labels, (1, 4, 39)))
     assert found['recall@39'] == 100
@@ -42,31 +41,34 @@ def test_scores_are_loops_over_queries(at_once):
 
 def test_the_mean_precision_is_that_of_sklearn():
     from sklearn.metrics import average_precision_score
+
     rng = np.random.default_rng(0)
     features, labels = rng.standard_normal((30, 4)), np.arange(30) % 3
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     values = [
-        average_precision_score(
-            np.delete(labels == labels[i], i), np.delete(unit @ unit[i], i))
+        average_precision_score(np.delete(labels == labels[i], i), np.delete(unit @ unit[i], i))
         for i in range(30)
     ]
-    assert retrieval_scores(features, labels)['mAP'] == pytest.approx(
-        100 * np.mean(values))
+    assert retrieval_scores(features, labels)['mAP'] == pytest.approx(100 * np.mean(values))
 
 
 def test_a_shape_does_not_find_itself():
-    features = np.array([[1., 0], [0, 1], [1, .1], [.1, 1]])
+    features = np.array([[1.0, 0], [0, 1], [1, 0.1], [0.1, 1]])
     worst = retrieval_scores(features, np.array([0, 0, 1, 1]), (1, 2))
     assert worst['recall@1'] == 0
     best = retrieval_scores(features, np.array([0, 1, 0, 1]), (1, 2))
     assert best == {'mAP': 100, 'recall@1': 100, 'recall@2': 100}
 
 
-@pytest.mark.parametrize('labels, ranks, message', [
-    ([0, 0, 0, 0], (1, ), '1 classes with 4 shapes'),
-    ([0, 1, 2, 3], (1, ), '4 classes with 1 shapes at most'),
-    ([0, 0, 1, 1], (4, ), 'from 1 to 3'),
-    ([0, 0, 1, 1], (0, ), 'from 1 to 3')])
+@pytest.mark.parametrize(
+    'labels, ranks, message',
+    [
+        ([0, 0, 0, 0], (1,), '1 classes with 4 shapes'),
+        ([0, 1, 2, 3], (1,), '4 classes with 1 shapes at most'),
+        ([0, 0, 1, 1], (4,), 'from 1 to 3'),
+        ([0, 0, 1, 1], (0,), 'from 1 to 3'),
+    ],
+)
 def test_what_can_not_be_asked_is_refused(labels, ranks, message):
     features = np.random.default_rng(0).standard_normal((4, 3))
     with pytest.raises(ValueError, match=message):

@@ -1,10 +1,11 @@
 """Random outputs of 3DETR's heads and annotated scenes."""
+
 import math
 
 import torch
 from mmengine.structures import InstanceData
 
-from mmkd3d.models.modules.box_decoding import RawBoxes, decode_boxes
+from mmkd3d.models.detectors.box_decoding import RawBoxes, decode_boxes
 
 CLASSES = 5
 
@@ -23,8 +24,8 @@ def random_raw(layers=2, scenes=3, queries=8, bins=1, seed=0):
 
 
 def extrema(scenes=3):
-    low = torch.full((scenes, 3), -2.) - torch.arange(3) / 4
-    return low, low + torch.tensor([4., 5., 2.5])
+    low = torch.full((scenes, 3), -2.0) - torch.arange(3) / 4
+    return low, low + torch.tensor([4.0, 5.0, 2.5])
 
 
 def random_boxes(bins=1, seed=0, **sizes):
@@ -36,17 +37,19 @@ def random_boxes(bins=1, seed=0, **sizes):
 def annotations(counts=(3, 0, 5), bins=1, seed=0):
     """mmdetection3d's boxes, as many in each scene as ``counts`` says."""
     from mmdet3d.structures import DepthInstance3DBoxes
+
     generator = torch.Generator().manual_seed(seed)
     gt = []
     for count in counts:
         boxes = torch.rand(count, 7, generator=generator)
         boxes = boxes * torch.tensor([3, 3, 2, 1.5, 1.5, 1, 2 * math.pi])
-        boxes = boxes + torch.tensor([-1.5, -1.5, -1, .2, .2, .2, -math.pi])
+        boxes = boxes + torch.tensor([-1.5, -1.5, -1, 0.2, 0.2, 0.2, -math.pi])
         if bins == 1:
             boxes[:, 6] = 0
-        labels = torch.randint(CLASSES, (count, ), generator=generator)
+        labels = torch.randint(CLASSES, (count,), generator=generator)
         gt.append(
             InstanceData(
-                bboxes_3d=DepthInstance3DBoxes(boxes, origin=(.5, .5, .5)),
-                labels_3d=labels))
+                bboxes_3d=DepthInstance3DBoxes(boxes, origin=(0.5, 0.5, 0.5)), labels_3d=labels
+            )
+        )
     return gt

@@ -1,4 +1,5 @@
 """The hierarchical student cloud by cloud and patch by patch."""
+
 import math
 
 import torch
@@ -6,7 +7,7 @@ import torch.nn.functional as F
 
 from .small_m2ae import build, student
 
-RADII = (1., 2., 3.)
+RADII = (1.0, 2.0, 3.0)
 
 
 def net_of(num_levels=3, seed=0, **kwargs):
@@ -14,12 +15,12 @@ def net_of(num_levels=3, seed=0, **kwargs):
     net = build(student(num_levels, **kwargs), seed)
     for name, p in net.named_parameters():
         if p.ndim == 1:
-            torch.nn.init.normal_(p, 1., 0.3)
+            torch.nn.init.normal_(p, 1.0, 0.3)
         else:
             torch.nn.init.normal_(p, std=0.4)
     for name, buffer in net.named_buffers():
         if 'running' in name:
-            buffer.uniform_(0.5, 2.)
+            buffer.uniform_(0.5, 2.0)
     return net.eval()
 
 
@@ -66,8 +67,10 @@ def naive_encode(net, points, visible, radii=(0, 0, 0)):
 def masked_attention(block, x, blocked):
     """The published form: -1e5 where attention is forbidden."""
     attn = block.attn
-    q, k, v = (y.view(len(x), attn.num_heads, -1).transpose(0, 1)
-               for y in attn.qkv(block.norm1(x)).chunk(3, 1))
+    q, k, v = (
+        y.view(len(x), attn.num_heads, -1).transpose(0, 1)
+        for y in attn.qkv(block.norm1(x)).chunk(3, 1)
+    )
     logits = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
     read = (logits - 1e5 * blocked).softmax(2) @ v
     x = x + attn.proj(read.transpose(0, 1).flatten(1))

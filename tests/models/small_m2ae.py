@@ -1,4 +1,5 @@
 """Point-M2AE and I2P-MAE, small enough for tests."""
+
 import torch
 
 from mmkd3d.registry import MODELS
@@ -16,12 +17,13 @@ def student(num_levels: int = 3, **kwargs) -> dict:
     cfg = dict(
         type='mmkd3d.PointM2AE',
         level_dims=DIMS[-num_levels:],
-        depths=(1, ) * num_levels,
+        depths=(1,) * num_levels,
         num_heads=3,
         num_groups=GROUPS[-num_levels:],
         group_sizes=SIZES[:num_levels],
         patch_dims=(8, 16),
-        drop_path_rate=0.)
+        drop_path_rate=0.0,
+    )
     return dict(cfg, **kwargs)
 
 
@@ -30,10 +32,11 @@ def decoder(num_stages: int = 2, **kwargs) -> dict:
     cfg = dict(
         type='mmkd3d.M2AEDecoder',
         stage_dims=DIMS[::-1][:num_stages],
-        depths=(1, ) * num_stages,
+        depths=(1,) * num_stages,
         num_heads=3,
-        propagation_depths=(1, ) * (num_stages - 1),
-        drop_path_rate=0.)
+        propagation_depths=(1,) * (num_stages - 1),
+        drop_path_rate=0.0,
+    )
     return dict(cfg, **kwargs)
 
 
@@ -44,7 +47,8 @@ def m2ae(num_levels: int = 3, num_stages: int = 2, **kwargs) -> dict:
         backbone=student(num_levels),
         decoder=decoder(num_stages),
         masker=dict(type='mmkd3d.RandomMasker', ratio=0.6),
-        loss=dict(type='mmkd3d.ChamferLoss'))
+        loss=dict(type='mmkd3d.ChamferLoss'),
+    )
     return dict(cfg, **kwargs)
 
 
@@ -56,7 +60,8 @@ def i2p_mae(num_levels: int = 3, num_stages: int = 2, **kwargs) -> dict:
         type='mmkd3d.I2PMAE',
         target=DENSE,
         masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.6),
-        semantic_loss=dict(type='mmkd3d.L2Loss'))
+        semantic_loss=dict(type='mmkd3d.L2Loss'),
+    )
     return dict(cfg, **kwargs)
 
 

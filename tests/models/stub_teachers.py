@@ -1,4 +1,5 @@
 """Teachers, a renderer and samples small enough to follow by hand."""
+
 import zlib
 
 import torch
@@ -6,8 +7,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 
-from mmkd3d.models.modules.view_renderer import Views
 from mmkd3d.models.teachers.base import BaseTeacher
+from mmkd3d.models.views.view_renderer import Views
 from mmkd3d.registry import MODELS
 
 
@@ -25,7 +26,7 @@ class StubImageTeacher(BaseTeacher):
 
     images = 0
 
-    def __init__(self, seed=0, gain=1., checkpoint=None):
+    def __init__(self, seed=0, gain=1.0, checkpoint=None):
         super().__init__(seeded(nn.Linear(3, 5), seed), 4)
         self.global_dims = 5
         self.gain = gain
@@ -56,7 +57,7 @@ class StubDenseTeacher(BaseTeacher):
         return {
             'feats': feats,
             'saliency': saliency / saliency.sum((1, 2), True),
-            'global': feats.mean((2, 3))
+            'global': feats.mean((2, 3)),
         }
 
 
@@ -86,7 +87,7 @@ class StubRenderer(nn.Module):
         self.num_views, self.random = num_views, random
 
     def project(self, points, view_idx=None):
-        turns = torch.arange(1., self.num_views + 1)[:, None, None]
+        turns = torch.arange(1.0, self.num_views + 1)[:, None, None]
         if view_idx is not None:
             turns = turns[view_idx]  # (B, W, 1, 1)
         colour = (points[:, None] * turns).sin().abs().mean(2)  # (B, V, 3)
@@ -103,7 +104,8 @@ IMAGE = dict(type='StubImageTeacher')
 DENSE = dict(
     type='mmkd3d.DenseTarget',
     teacher=dict(type='mmkd3d.StubDenseTeacher'),
-    projector=dict(type='mmkd3d.AxisProjector', size=48))
+    projector=dict(type='mmkd3d.AxisProjector', size=48),
+)
 TEXT = dict(type='StubTextTeacher')
 RENDERER = dict(type='StubRenderer')
 PROMPTS = ['{}', 'a {}.', 'a model of {} with {}']
@@ -113,8 +115,7 @@ def make_samples(num=4, *, begin=0, **fields):
     """Samples with ids, categories and what ``fields`` says of index i."""
     samples = []
     for i in range(begin, begin + num):
-        sample = BaseDataElement(
-            metainfo=dict(sample_id=f's{i}', category=f'class {i % 3}'))
+        sample = BaseDataElement(metainfo=dict(sample_id=f's{i}', category=f'class {i % 3}'))
         for name, value in fields.items():
             value = value(i)
             if isinstance(value, str):

@@ -1,22 +1,22 @@
 """Stacking and batched augmentation."""
+
 import math
 
 import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
+from mmkd3d.models.batch_augment import RandomRotation, ScaleTranslate, SubsamplePoints
 from mmkd3d.models.data_preprocessor import PointDataPreprocessor
-from mmkd3d.models.modules.augment import (RandomRotation, ScaleTranslate,
-                                           SubsamplePoints)
 
 
 def batch(*shapes):
     return dict(
         inputs=dict(points=[torch.randn(*s) for s in shapes]),
         data_samples=[
-            BaseDataElement(metainfo=dict(sample_id=f'shape_{i}'))
-            for i in range(len(shapes))
-        ])
+            BaseDataElement(metainfo=dict(sample_id=f'shape_{i}')) for i in range(len(shapes))
+        ],
+    )
 
 
 def test_augmentation_happens_in_training_only():
@@ -24,8 +24,7 @@ def test_augmentation_happens_in_training_only():
     model = PointDataPreprocessor([dict(type='mmkd3d.ScaleTranslate')])
     plain = model(data, training=False)['inputs']['points']
     assert torch.equal(plain, torch.stack(data['inputs']['points']))
-    assert not torch.equal(model(data, training=True)['inputs']['points'],
-                           plain)
+    assert not torch.equal(model(data, training=True)['inputs']['points'], plain)
 
 
 def test_clouds_of_different_size_are_an_error_that_names_the_sample():
@@ -42,7 +41,7 @@ def test_scale_and_shift_stay_in_their_range_and_leave_features_alone():
     assert 0.5 <= scale.min() < 0.6 and 1.9 < scale.max() <= 2
     assert (scale[:, 0] - scale[:, 1]).abs().max() > 0.1
     assert torch.equal(out[..., 3:], points[..., 3:])
-    same = ScaleTranslate(isotropic=True, shift=0.)(points)[:, 1, :3]
+    same = ScaleTranslate(isotropic=True, shift=0.0)(points)[:, 1, :3]
     torch.testing.assert_close(same[:, 0], same[:, 2])
 
 
@@ -68,15 +67,13 @@ def test_rotation_about_y_is_the_published_matrix():
 
 
 def test_a_batch_shares_its_choice_of_points():
-    points = torch.arange(50.)[:, None].expand(3, 50, 4)
+    points = torch.arange(50.0)[:, None].expand(3, 50, 4)
     chosen = SubsamplePoints(40)(points)
     assert chosen.shape == (3, 40, 4)
     assert torch.equal(chosen[0], chosen[2])
     index = chosen[0, :, 0]
-    assert len(index.unique()) == 40 and not torch.equal(
-        index, index.sort().values)
+    assert len(index.unique()) == 40 and not torch.equal(index, index.sort().values)
     assert not torch.equal(SubsamplePoints(40)(points)[0, :, 0], index)
-    assert torch.equal(
-        SubsamplePoints(50)(points)[0, :, 0].sort().values, torch.arange(50.))
+    assert torch.equal(SubsamplePoints(50)(points)[0, :, 0].sort().values, torch.arange(50.0))
     with pytest.raises(ValueError, match='num_points=51.* 50'):
         SubsamplePoints(51)(points)

@@ -1,4 +1,5 @@
 """Training on two processes, each with its own data."""
+
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -14,7 +15,8 @@ def train(model, batches):
     """
     before = [p.detach().clone() for p in model.parameters()]
     optim = build_optim_wrapper(
-        model, dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)))
+        model, dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+    )
     wrapped = MMDistributedDataParallel(model, find_unused_parameters=False)
     names = set()
     for batch in batches:
@@ -26,8 +28,7 @@ def train(model, batches):
 
 def one_rank(rank, folder, run, cases):
     torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     results = {}
     for name, cfg in cases.items():
         try:

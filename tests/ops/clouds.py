@@ -1,4 +1,5 @@
 """Clouds that make operators stumble, and distances as kernels compute them."""
+
 import numpy as np
 import torch
 

@@ -1,13 +1,30 @@
 """Tiny random rooms, in memory and in mmdet3d's ScanNet layout."""
+
 import pickle
 from pathlib import Path
 
 import numpy as np
 
-CLASSES = ('cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window',
-           'bookshelf', 'picture', 'counter', 'desk', 'curtain',
-           'refrigerator', 'showercurtrain', 'toilet', 'sink', 'bathtub',
-           'garbagebin')
+CLASSES = (
+    'cabinet',
+    'bed',
+    'chair',
+    'sofa',
+    'table',
+    'door',
+    'window',
+    'bookshelf',
+    'picture',
+    'counter',
+    'desk',
+    'curtain',
+    'refrigerator',
+    'showercurtrain',
+    'toilet',
+    'sink',
+    'bathtub',
+    'garbagebin',
+)
 NYU_CHAIR = 5
 
 
@@ -19,13 +36,13 @@ def random_room(seed: int, num_points: int = 2000) -> dict:
         instance (N,) with 0 = none, semantic (N,) as NYU40 ids.
     """
     rng = np.random.default_rng(seed)
-    centers = np.array([[-1, -1, .5], [1, -1, .4], [0, 1, .6]], np.float32)
-    boxes = np.concatenate([centers, rng.uniform(.6, 1., (3, 3))], 1)
+    centers = np.array([[-1, -1, 0.5], [1, -1, 0.4], [0, 1, 0.6]], np.float32)
+    boxes = np.concatenate([centers, rng.uniform(0.6, 1.0, (3, 3))], 1)
     instance = rng.integers(0, 4, num_points)
     xyz = rng.uniform((-3, -3, 0), (3, 3, 2), (num_points, 3))
     for i, box in enumerate(boxes, 1):
         own = instance == i
-        unit = rng.uniform(-.5, .5, (own.sum(), 3))
+        unit = rng.uniform(-0.5, 0.5, (own.sum(), 3))
         xyz[own] = box[:3] + unit * box[3:]
     points = np.concatenate([xyz, rng.uniform(0, 255, xyz.shape)], 1)
     return dict(
@@ -33,7 +50,8 @@ def random_room(seed: int, num_points: int = 2000) -> dict:
         boxes=boxes.astype(np.float32),
         labels=np.full(3, CLASSES.index('chair')),
         instance=instance,
-        semantic=np.where(instance > 0, NYU_CHAIR, 1))
+        semantic=np.where(instance > 0, NYU_CHAIR, 1),
+    )
 
 
 def write_rooms(root: Path, rooms: int | list[dict] = 2) -> Path:
@@ -57,10 +75,14 @@ def write_rooms(root: Path, rooms: int | list[dict] = 2) -> Path:
                 instances=[
                     dict(bbox_3d=box.tolist(), bbox_label_3d=int(label))
                     for box, label in zip(room['boxes'], room['labels'])
-                ]))
+                ],
+            )
+        )
     metainfo = dict(
         categories={name: i for i, name in enumerate(CLASSES)},
-        dataset='scannet', info_version='1.1')
+        dataset='scannet',
+        info_version='1.1',
+    )
     for split in ('train', 'val'):
         with open(root / f'scannet_infos_{split}.pkl', 'wb') as file:
             pickle.dump(dict(metainfo=metainfo, data_list=data_list), file)

@@ -11,11 +11,11 @@ def seed():
     torch.manual_seed(0)
 
 
-def random_boxes(n, seed=0, room=4.):
+def random_boxes(n, seed=0, room=4.0):
     generator = torch.Generator().manual_seed(seed)
     boxes = torch.rand(n, 7, generator=generator)
-    scale = torch.tensor([room, room, 1., 1.5, 1.5, 1., 2 * math.pi])
-    shift = torch.tensor([0., 0., 0., .2, .2, .2, -math.pi])
+    scale = torch.tensor([room, room, 1.0, 1.5, 1.5, 1.0, 2 * math.pi])
+    shift = torch.tensor([0.0, 0.0, 0.0, 0.2, 0.2, 0.2, -math.pi])
     return boxes * scale + shift
 
 
@@ -41,26 +41,28 @@ def contains(box, point):
     px, py, pz = point.tolist()
     along = (px - x) * math.cos(yaw) + (py - y) * math.sin(yaw)
     across = (py - y) * math.cos(yaw) - (px - x) * math.sin(yaw)
-    return (abs(along) < dx / 2 and abs(across) < dy / 2
-            and bottom <= pz <= bottom + dz)
+    return abs(along) < dx / 2 and abs(across) < dy / 2 and bottom <= pz <= bottom + dz
 
 
 def on_a_grid(n):
     """Rectangles that share corners and lines of edges, many of them twice."""
-    return torch.cat([
-        torch.randint(4, (n, 2)) / 2, torch.randint(1, 4, (n, 2)) / 2,
-        torch.randint(8, (n, 1)) * math.pi / 4
-    ], 1)
+    return torch.cat(
+        [
+            torch.randint(4, (n, 2)) / 2,
+            torch.randint(1, 4, (n, 2)) / 2,
+            torch.randint(8, (n, 1)) * math.pi / 4,
+        ],
+        1,
+    )
 
 
 RECTANGLES = dict(
-    random=lambda n: rectangles(random_boxes(n, room=2.)),
+    random=lambda n: rectangles(random_boxes(n, room=2.0)),
     grid=on_a_grid,
-    tiny=lambda n: rectangles(random_boxes(n, room=2.)) * 0.01,
-    slim=lambda n: rectangles(random_boxes(n)) * torch.tensor(
-        [1, 1, 2, 0.01, 1]),
-    nearly_equal=lambda n: torch.tensor([1., 2., 1., 2., .3]) + 1e-6 * torch.
-    randn(n, 5))
+    tiny=lambda n: rectangles(random_boxes(n, room=2.0)) * 0.01,
+    slim=lambda n: rectangles(random_boxes(n)) * torch.tensor([1, 1, 2, 0.01, 1]),
+    nearly_equal=lambda n: torch.tensor([1.0, 2.0, 1.0, 2.0, 0.3]) + 1e-6 * torch.randn(n, 5),
+)
 
 
 @pytest.mark.parametrize('kind', RECTANGLES)
@@ -69,49 +71,49 @@ def test_overlap_equals_exact_geometry(kind, monkeypatch):
     for limit in ('_PAIRS', '_COMBINATIONS'):
         monkeypatch.setattr(ops, limit, 100)  # several chunks
     x = RECTANGLES[kind](30)
-    expected = torch.tensor([[shared_area(a, b) for b in x.tolist()]
-                             for a in x.tolist()])
+    expected = torch.tensor([[shared_area(a, b) for b in x.tolist()] for a in x.tolist()])
     area = x[:, 2] * x[:, 3]
     assert (expected > 0).float().mean() > 0.05  # the test tests something
     torch.testing.assert_close(
-        ops.rectangle_overlap(x, x) / area, expected / area,
-        atol=1e-5, rtol=1e-5)
+        ops.rectangle_overlap(x, x) / area, expected / area, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_overlap_of_touching_turned_and_nested_rectangles():
-    square = torch.tensor([[0., 0., 2., 2., 0.]])
-    others = torch.tensor([
-        [0., 0., 2., 2., 0.],  # itself
-        [0., 0., 2., 2., math.pi / 2],  # itself, turned by a quarter
-        [0., 0., 2., 2., math.pi / 4],  # an octagon is shared
-        [2., 0., 2., 2., 0.],  # a common edge
-        [2., 2., 2., 2., 0.],  # a common corner
-        [0.2, 0.1, 0.5, 0.4, 0.7],  # inside
-        [1., 0., 2., 2., 0.],  # half, edges along each other
-        [9., 9., 2., 2., 0.],
-    ])
-    expected = torch.tensor(
-        [[4, 4, 8 * (math.sqrt(2) - 1), 0, 0, 0.2, 2, 0]])
+    square = torch.tensor([[0.0, 0.0, 2.0, 2.0, 0.0]])
+    others = torch.tensor(
+        [
+            [0.0, 0.0, 2.0, 2.0, 0.0],  # itself
+            [0.0, 0.0, 2.0, 2.0, math.pi / 2],  # itself, turned by a quarter
+            [0.0, 0.0, 2.0, 2.0, math.pi / 4],  # an octagon is shared
+            [2.0, 0.0, 2.0, 2.0, 0.0],  # a common edge
+            [2.0, 2.0, 2.0, 2.0, 0.0],  # a common corner
+            [0.2, 0.1, 0.5, 0.4, 0.7],  # inside
+            [1.0, 0.0, 2.0, 2.0, 0.0],  # half, edges along each other
+            [9.0, 9.0, 2.0, 2.0, 0.0],
+        ]
+    )
+    expected = torch.tensor([[4, 4, 8 * (math.sqrt(2) - 1), 0, 0, 0.2, 2, 0]])
     torch.testing.assert_close(
-        ops.rectangle_overlap(square, others), expected, atol=1e-6, rtol=1e-6)
+        ops.rectangle_overlap(square, others), expected, atol=1e-6, rtol=1e-6
+    )
 
 
 def test_iou_does_not_depend_on_place_and_heading():
-    a, b = (rectangles(random_boxes(n, seed=n, room=2.)) for n in (9, 8))
+    a, b = (rectangles(random_boxes(n, seed=n, room=2.0)) for n in (9, 8))
     moved = []
     for x in (a, b):
         x = x.double()
         cos, sin = math.cos(1.1), math.sin(1.1)
         turn = x.new_tensor([[cos, sin], [-sin, cos]])
-        moved.append(
-            torch.cat([x[:, :2] @ turn + 100, x[:, 2:4], x[:, 4:] + 1.1], 1))
+        moved.append(torch.cat([x[:, :2] @ turn + 100, x[:, 2:4], x[:, 4:] + 1.1], 1))
     torch.testing.assert_close(
-        ops.rectangle_iou(*moved), ops.rectangle_iou(a, b),
-        atol=1e-5, rtol=1e-5)
+        ops.rectangle_iou(*moved), ops.rectangle_iou(a, b), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_margin_only_adds_and_adds_little():
-    a = rectangles(random_boxes(40, room=2.))
+    a = rectangles(random_boxes(40, room=2.0))
     exact = ops.rectangle_overlap(a, a)
     more = ops.rectangle_overlap(a, a, margin=ops.IOU3D_MARGIN) - exact
     assert more.min() > -1e-5
@@ -119,31 +121,30 @@ def test_margin_only_adds_and_adds_little():
 
 
 def test_aligned_is_the_diagonal():
-    a, b = (rectangles(random_boxes(12, seed=i, room=1.)) for i in (1, 2))
+    a, b = (rectangles(random_boxes(12, seed=i, room=1.0)) for i in (1, 2))
     for mode in ('iou', 'iof'):
         torch.testing.assert_close(
             ops.rectangle_iou(a, b, mode=mode, aligned=True),
-            ops.rectangle_iou(a, b, mode=mode).diagonal())
+            ops.rectangle_iou(a, b, mode=mode).diagonal(),
+        )
 
 
 def test_iou_of_an_empty_rectangle_is_zero():
-    a = torch.tensor([[0., 0., 0., 1., 0.], [0., 0., 1., 1., 0.]])
-    torch.testing.assert_close(
-        ops.rectangle_iou(a, a), torch.tensor([[0., 0.], [0., 1.]]))
+    a = torch.tensor([[0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0, 0.0]])
+    torch.testing.assert_close(ops.rectangle_iou(a, a), torch.tensor([[0.0, 0.0], [0.0, 1.0]]))
 
 
 def test_upright_iou_equals_rotated_iou_without_yaw():
-    a = rectangles(random_boxes(20, room=2.))
+    a = rectangles(random_boxes(20, room=2.0))
     a[:, 4] = 0
-    torch.testing.assert_close(
-        ops.upright_iou(a, a), ops.rectangle_iou(a, a), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ops.upright_iou(a, a), ops.rectangle_iou(a, a), atol=1e-5, rtol=1e-5)
 
 
 def test_no_boxes_give_empty_results():
     none, some = torch.zeros(0, 5), rectangles(random_boxes(3))
     assert ops.rectangle_overlap(none, some).shape == (0, 3)
     assert ops.rectangle_iou(some, none).shape == (3, 0)
-    assert ops.nms3d(torch.zeros(0, 7), torch.zeros(0), 0.5).shape == (0, )
+    assert ops.nms3d(torch.zeros(0, 7), torch.zeros(0), 0.5).shape == (0,)
     inside = ops.points_in_boxes(torch.rand(2, 5, 3), torch.zeros(2, 0, 7))
     assert inside.shape == (2, 5, 0)
 
@@ -156,9 +157,10 @@ def test_mode_must_be_known():
 
 def test_points_in_boxes_equals_loop(monkeypatch):
     boxes = torch.stack([random_boxes(7, seed) for seed in (0, 1)])
-    points = torch.rand(2, 50, 3) * torch.tensor([4., 4., 2.])
-    expected = torch.tensor([[[contains(box, point) for box in boxes[b]]
-                              for point in points[b]] for b in range(2)])
+    points = torch.rand(2, 50, 3) * torch.tensor([4.0, 4.0, 2.0])
+    expected = torch.tensor(
+        [[[contains(box, point) for box in boxes[b]] for point in points[b]] for b in range(2)]
+    )
     assert expected.any()
     assert torch.equal(ops.points_in_boxes(points, boxes), expected)
     monkeypatch.setattr(ops, '_COMBINATIONS', 100)  # several chunks
@@ -166,9 +168,10 @@ def test_points_in_boxes_equals_loop(monkeypatch):
 
 
 def test_horizontal_faces_belong_to_the_box_and_side_faces_if_asked():
-    box = torch.tensor([[[1., 2., 0.5, 2., 4., 1., 0.]]])
-    points = torch.tensor([[[1., 2., 0.5], [1., 2., 1.5], [2., 2., 1.],
-                            [1., 4., 1.], [1., 2., 1.5001]]])
+    box = torch.tensor([[[1.0, 2.0, 0.5, 2.0, 4.0, 1.0, 0.0]]])
+    points = torch.tensor(
+        [[[1.0, 2.0, 0.5], [1.0, 2.0, 1.5], [2.0, 2.0, 1.0], [1.0, 4.0, 1.0], [1.0, 2.0, 1.5001]]]
+    )
     inside = ops.points_in_boxes(points, box)[0, :, 0]
     assert inside.tolist() == [True, True, False, False, False]
     inside = ops.points_in_boxes(points, box, sides=True)[0, :, 0]
@@ -189,6 +192,5 @@ def test_nms_equals_loop(rotated):
 
 
 def test_nms_ignores_heights():
-    boxes = torch.tensor([[0., 0., 0., 1., 1., 1., 0.],
-                          [0., 0., 9., 1., 1., 1., 0.]])
-    assert ops.nms3d(boxes, torch.tensor([.5, .6]), 0.5).tolist() == [1]
+    boxes = torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 9.0, 1.0, 1.0, 1.0, 0.0]])
+    assert ops.nms3d(boxes, torch.tensor([0.5, 0.6]), 0.5).tolist() == [1]

@@ -1,4 +1,5 @@
 """Chamfer distance against the whole matrix, and its gradients."""
+
 import pytest
 import torch
 
@@ -21,13 +22,13 @@ def naive_chamfer(pred, target, norm):
 @pytest.mark.parametrize('block_size', [10, 2**19])
 @pytest.mark.parametrize('norm', ['l1', 'l2'])
 @pytest.mark.parametrize('B, N, M', SIZES)
-def test_chamfer_and_its_gradients_equal_the_matrix(monkeypatch, block_size,
-                                                    norm, B, N, M):
+def test_chamfer_and_its_gradients_equal_the_matrix(monkeypatch, block_size, norm, B, N, M):
     monkeypatch.setattr(pairwise, 'MAX_ENTRIES_CPU', block_size)
     values, grads = [], []
     for function in (
-            lambda a, b: naive_chamfer(a, b, norm),
-            lambda a, b: chamfer_distance(a, b, norm=norm, reduction='none')):
+        lambda a, b: naive_chamfer(a, b, norm),
+        lambda a, b: chamfer_distance(a, b, norm=norm, reduction='none'),
+    ):
         pred = random_cloud(B, N, seed=1).requires_grad_()
         target = random_cloud(B, M, seed=2).requires_grad_()
         value = function(pred, target)
@@ -41,16 +42,15 @@ def test_chamfer_and_its_gradients_equal_the_matrix(monkeypatch, block_size,
 def test_mean_is_over_batch_and_points(norm):
     pred, target = random_cloud(4, 10), random_cloud(4, 13, seed=1)
     torch.testing.assert_close(
-        chamfer_distance(pred, target, norm=norm),
-        naive_chamfer(pred, target, norm).mean())
+        chamfer_distance(pred, target, norm=norm), naive_chamfer(pred, target, norm).mean()
+    )
 
 
 @pytest.mark.parametrize('norm', ['l1', 'l2'])
 def test_chamfer_is_symmetric_and_ignores_the_order_of_points(norm):
     pred, target = random_cloud(2, 30), random_cloud(2, 40, seed=1)
     value = chamfer_distance(pred, target, norm=norm)
-    torch.testing.assert_close(
-        chamfer_distance(target.flip(1), pred, norm=norm), value)
+    torch.testing.assert_close(chamfer_distance(target.flip(1), pred, norm=norm), value)
 
 
 @pytest.mark.parametrize('norm', ['l1', 'l2'])
@@ -66,8 +66,8 @@ def test_chamfer_passes_gradcheck_in_double(norm):
     pred = random_cloud(2, 6).double().requires_grad_()
     target = random_cloud(2, 5, seed=1).double().requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda a, b: chamfer_distance(a, b, norm=norm, reduction='none'),
-        (pred, target))
+        lambda a, b: chamfer_distance(a, b, norm=norm, reduction='none'), (pred, target)
+    )
 
 
 def test_nothing_of_matrix_size_is_kept_for_the_backward_pass():
@@ -97,10 +97,7 @@ def test_chamfer_is_the_same_under_autocast():
         assert torch.equal(chamfer_distance(pred, target), expected)
 
 
-@pytest.mark.parametrize('options', [
-    dict(norm='L1'),
-    dict(reduction='sum'),
-])
+@pytest.mark.parametrize('options', [dict(norm='L1'), dict(reduction='sum')])
 def test_chamfer_names_its_options(options):
     with pytest.raises(ValueError, match="norm must be 'l1' or 'l2'"):
         chamfer_distance(torch.rand(1, 4, 3), torch.rand(1, 4, 3), **options)

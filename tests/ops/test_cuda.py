@@ -1,4 +1,5 @@
 """On a GPU the operators give what they give on a CPU."""
+
 import pytest
 import torch
 
@@ -7,8 +8,7 @@ from mmkd3d.ops import sampling
 
 from .clouds import CLOUDS
 
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason='needs a CUDA device')
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
 
 @pytest.fixture(params=CLOUDS)
@@ -30,13 +30,15 @@ def test_fps_is_that_of_the_cpu(monkeypatch, points, backend, rule):
     assert torch.equal(found.cpu(), expected)
 
 
-@pytest.mark.parametrize('search', [
-    lambda query, points: ops.knn(query, points, 16).idx,
-    lambda query, points: ops.knn(query, points, 1).idx,
-    lambda query, points: ops.three_nn(query, points).idx,
-    lambda query, points: ops.ball_query(
-        query, points, 0.25, 32, min_radius=0.05),
-])
+@pytest.mark.parametrize(
+    'search',
+    [
+        lambda query, points: ops.knn(query, points, 16).idx,
+        lambda query, points: ops.knn(query, points, 1).idx,
+        lambda query, points: ops.three_nn(query, points).idx,
+        lambda query, points: ops.ball_query(query, points, 0.25, 32, min_radius=0.05),
+    ],
+)
 def test_searches_are_those_of_the_cpu(points, search):
     query = points[:, ::7]
     found = search(query.to('cuda'), points.to('cuda'))

@@ -12,8 +12,7 @@ def compiled():
     module.__loader__ = module.__file__ = 'compiled'
 
     def knn_forward():
-        raise RuntimeError(
-            'knn_forward_impl: implementation for device cpu not found.\n')
+        raise RuntimeError('knn_forward_impl: implementation for device cpu not found.\n')
 
     def broken():
         raise RuntimeError('at param 1, inconsistent device: cuda:0 vs cpu')
@@ -26,8 +25,7 @@ def compiled():
 KERNELS = dict.fromkeys(('knn_forward', 'nms', 'broken'), lambda: 'torch')
 
 
-def test_auto_prefers_the_compiled_one_and_falls_back_without_a_kernel(
-        compiled, monkeypatch):
+def test_auto_prefers_the_compiled_one_and_falls_back_without_a_kernel(compiled, monkeypatch):
     monkeypatch.delenv('MMKD3D_OPS', raising=False)
     extension = dispatch.Extension(KERNELS, compiled)
     assert extension.nms() == 'compiled'
@@ -36,8 +34,7 @@ def test_auto_prefers_the_compiled_one_and_falls_back_without_a_kernel(
     assert dispatch.Extension(KERNELS).nms() == 'torch'
 
 
-def test_other_errors_of_a_compiled_operator_are_not_hidden(
-        compiled, monkeypatch):
+def test_other_errors_of_a_compiled_operator_are_not_hidden(compiled, monkeypatch):
     monkeypatch.delenv('MMKD3D_OPS', raising=False)
     with pytest.raises(RuntimeError, match='inconsistent device'):
         dispatch.Extension(KERNELS, compiled).broken()

@@ -1,4 +1,5 @@
 """Depth test of posed frames, against a loop over points."""
+
 import math
 
 import pytest
@@ -45,8 +46,9 @@ def test_it_equals_a_loop(depth_size):
     assert uv.shape == (3, 200, 2) and seen.shape == (3, 200)
     for b in range(3):
         for n in range(200):
-            pixel, wanted = look(points[b, n], extrinsic[b], intrinsic[b],
-                                 depth[b], size, tolerance[b].item())
+            pixel, wanted = look(
+                points[b, n], extrinsic[b], intrinsic[b], depth[b], size, tolerance[b].item()
+            )
             assert seen[b, n] == wanted
             if pixel is not None:
                 assert uv[b, n].tolist() == pytest.approx(pixel, abs=1e-3)
@@ -57,7 +59,7 @@ def test_it_equals_a_loop(depth_size):
 def test_depths_before_and_behind_are_refused_alike():
     extrinsic, intrinsic = camera(1)
     points = torch.zeros(1, 5, 3)
-    points[0, :, 2] = torch.tensor([-0.11, -0.09, 0., 0.09, 0.11])
-    depth = torch.full((1, 24, 32), 3.)
+    points[0, :, 2] = torch.tensor([-0.11, -0.09, 0.0, 0.09, 0.11])
+    depth = torch.full((1, 24, 32), 3.0)
     seen = sight(points, extrinsic, intrinsic, depth, (24, 32), 0.1).seen
     assert seen[0].tolist() == [False, True, True, True, False]

@@ -1,4 +1,5 @@
 """Three nearest neighbours and interpolation against loops."""
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +14,9 @@ def naive_three(target, source):
     dist = np.full((len(target), 3), np.inf, dtype=np.float32)
     idx = np.zeros((len(target), 3), dtype=int)
     for row, point in enumerate(target.numpy()):
-        near = sorted((squared_distance(point, other), i)
-                      for i, other in enumerate(source.numpy()))[:3]
+        near = sorted(
+            (squared_distance(point, other), i) for i, other in enumerate(source.numpy())
+        )[:3]
         for slot, (value, i) in enumerate(near):
             dist[row, slot], idx[row, slot] = value, i
     return dist, idx
@@ -58,8 +60,7 @@ def test_a_point_of_the_source_keeps_its_feature(squared):
 
 @pytest.mark.parametrize('m', [1, 2])
 def test_few_sources_take_all_the_weight(m):
-    out = three_interpolate(
-        random_cloud(1, 6), random_cloud(1, m, seed=1), torch.ones(1, m, 2))
+    out = three_interpolate(random_cloud(1, 6), random_cloud(1, m, seed=1), torch.ones(1, m, 2))
     torch.testing.assert_close(out, torch.ones(1, 6, 2))
 
 
@@ -68,7 +69,8 @@ def test_three_interpolate_has_the_right_gradient(squared):
     target, source = random_cloud(2, 6), random_cloud(2, 4, seed=1)
     feats = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda x: three_interpolate(target, source, x, squared=squared), feats)
+        lambda x: three_interpolate(target, source, x, squared=squared), feats
+    )
 
 
 def test_three_interpolate_is_float32_under_autocast():

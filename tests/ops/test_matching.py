@@ -1,4 +1,5 @@
 """Matching against all permutations and against loops."""
+
 from itertools import permutations
 
 import pytest
@@ -6,8 +7,7 @@ import torch
 
 from mmkd3d.ops.matching import match
 
-SIZES = [(1, 1), (1, 4), (4, 1), (3, 3), (2, 6), (6, 2), (5, 6), (6, 5),
-         (6, 6)]
+SIZES = [(1, 1), (1, 4), (4, 1), (3, 3), (2, 6), (6, 2), (5, 6), (6, 5), (6, 6)]
 
 
 def random_similarity(M, S, B=5, seed=0):
@@ -60,13 +60,13 @@ def test_greedy_pairs_are_those_of_the_loop(size):
 
 
 def test_of_equal_ones_greedy_takes_the_first():
-    similarity = torch.tensor([[[.5, .5, .1], [.5, .5, .5]],
-                               [[-1., -1., -1.], [-1., -1., -1.]]])
+    similarity = torch.tensor(
+        [[[0.5, 0.5, 0.1], [0.5, 0.5, 0.5]], [[-1.0, -1.0, -1.0], [-1.0, -1.0, -1.0]]]
+    )
     rows, columns = match(similarity, 'greedy')
     assert rows.tolist() == columns.tolist() == [[0, 1], [0, 1]]
     rounded = random_similarity(5, 6, B=40).mul(2).round()
-    assert pairs_of(*match(rounded, 'greedy')) == [
-        greedy_pairs(s) for s in rounded.numpy()]
+    assert pairs_of(*match(rounded, 'greedy')) == [greedy_pairs(s) for s in rounded.numpy()]
 
 
 def test_ties_leave_the_largest_sum():
@@ -77,7 +77,7 @@ def test_ties_leave_the_largest_sum():
 
 
 def test_greedy_can_miss_the_largest_sum():
-    similarity = torch.tensor([[[1., .9], [.9, 0.]]])
+    similarity = torch.tensor([[[1.0, 0.9], [0.9, 0.0]]])
     assert pairs_of(*match(similarity)) == [[(0, 1), (1, 0)]]
     assert pairs_of(*match(similarity, 'greedy')) == [[(0, 0), (1, 1)]]
 

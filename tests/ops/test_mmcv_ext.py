@@ -1,4 +1,5 @@
 """mmcv's point and box operators, by their public names, on the CPU."""
+
 import math
 
 import pytest
@@ -18,7 +19,7 @@ def seed():
 
 
 def squared(a, b):
-    return float(((a - b)**2).sum())
+    return float(((a - b) ** 2).sum())
 
 
 def nearest(query, points, k):
@@ -60,13 +61,13 @@ def test_points_sampler_mixes_feature_and_coordinate_distances():
 def test_ball_query_takes_the_first_hits_in_index_order():
     points, centers = torch.rand(2, 60, 3), torch.rand(2, 8, 3)
     centers[:, 0] = points[:, 5]  # distance 0 counts despite min_radius
-    centers[:, 1] = 9.  # nobody near
+    centers[:, 1] = 9.0  # nobody near
     got = mmcv.ops.ball_query(0.1, 0.4, 6, points, centers)
     assert got.dtype == torch.int32
     for b in range(2):
         for m in range(8):
             dist = [squared(p, centers[b, m]) for p in points[b]]
-            hits = [i for i, d in enumerate(dist) if d == 0 or .01 <= d < .16]
+            hits = [i for i, d in enumerate(dist) if d == 0 or 0.01 <= d < 0.16]
             expected = (hits + hits[:1] * 6)[:6] or [0] * 6
             assert got[b, m].tolist() == expected
 
@@ -90,20 +91,15 @@ def test_knn_fills_up_with_index_zero_and_queries_itself_by_default():
     assert got[0, 3:].eq(0).all()
 
 
-@pytest.mark.parametrize('name, shape', [('gather_points', (7, )),
-                                         ('grouping_operation', (7, 4))])
+@pytest.mark.parametrize('name, shape', [('gather_points', (7,)), ('grouping_operation', (7, 4))])
 def test_gathering_and_its_gradient_equal_loop(name, shape):
     feats = torch.rand(2, 3, 9, requires_grad=True)
     idx = torch.randint(9, (2, *shape), dtype=torch.int32)
     got = getattr(mmcv.ops, name)(feats, idx)
-    expected = torch.stack(
-        [feats[b][:, idx[b].long()] for b in range(2)])  # (B, C, ...)
+    expected = torch.stack([feats[b][:, idx[b].long()] for b in range(2)])  # (B, C, ...)
     assert torch.equal(got, expected)
     weight = torch.rand_like(got)
-    grads = [
-        torch.autograd.grad((out * weight).sum(), feats)[0]
-        for out in (got, expected)
-    ]
+    grads = [torch.autograd.grad((out * weight).sum(), feats)[0] for out in (got, expected)]
     torch.testing.assert_close(*grads)
 
 
@@ -116,7 +112,8 @@ def test_three_nn_returns_distances_that_are_not_squared():
             expected = nearest(target[b, n], source[b], 3)
             assert idx[b, n].tolist() == [i for _, i in expected]
             torch.testing.assert_close(
-                dist[b, n], torch.tensor([math.sqrt(d) for d, _ in expected]))
+                dist[b, n], torch.tensor([math.sqrt(d) for d, _ in expected])
+            )
 
 
 def test_three_nn_of_two_sources_leaves_the_third_infinitely_far():
@@ -130,16 +127,15 @@ def test_three_interpolate_and_its_gradient_equal_loop():
     idx = torch.randint(6, (2, 9, 3), dtype=torch.int32)
     weight = torch.rand(2, 9, 3)
     got = mmcv.ops.three_interpolate(feats, idx, weight)
-    expected = torch.stack([
-        sum(feats[b][:, idx[b, :, i].long()] * weight[b, :, i]
-            for i in range(3)) for b in range(2)
-    ])
+    expected = torch.stack(
+        [
+            sum(feats[b][:, idx[b, :, i].long()] * weight[b, :, i] for i in range(3))
+            for b in range(2)
+        ]
+    )
     torch.testing.assert_close(got, expected)
     scale = torch.rand_like(got)
-    grads = [
-        torch.autograd.grad((out * scale).sum(), feats)[0]
-        for out in (got, expected)
-    ]
+    grads = [torch.autograd.grad((out * scale).sum(), feats)[0] for out in (got, expected)]
     torch.testing.assert_close(*grads)
 
 
@@ -148,32 +144,35 @@ def test_query_and_group_puts_relative_coordinates_before_features(radius):
     points, feats = torch.rand(2, 30, 3), torch.rand(2, 4, 30)
     centers = points[:, :6].contiguous()
     group = mmcv.ops.QueryAndGroup(
-        radius, 5, normalize_xyz=radius is not None, return_grouped_xyz=True,
-        return_grouped_idx=True)
+        radius,
+        5,
+        normalize_xyz=radius is not None,
+        return_grouped_xyz=True,
+        return_grouped_idx=True,
+    )
     grouped, xyz, idx = group(points, centers, feats)
     picked = torch.stack([points[b, idx[b].long()] for b in range(2)])
     torch.testing.assert_close(xyz, picked.permute(0, 3, 1, 2))  # absolute
-    relative = (picked - centers[:, :, None]) / (radius or 1.)
+    relative = (picked - centers[:, :, None]) / (radius or 1.0)
     torch.testing.assert_close(grouped[:, :3], relative.permute(0, 3, 1, 2))
-    assert torch.equal(
-        grouped[:, 3:],
-        torch.stack([feats[b][:, idx[b].long()] for b in range(2)]))
+    assert torch.equal(grouped[:, 3:], torch.stack([feats[b][:, idx[b].long()] for b in range(2)]))
 
 
 def test_points_in_boxes_equal_loop():
-    points = torch.rand(2, 40, 3) * torch.tensor([4., 4., 2.])
+    points = torch.rand(2, 40, 3) * torch.tensor([4.0, 4.0, 2.0])
     boxes = torch.stack([random_boxes(6, seed=i) for i in range(2)])
     expected = torch.tensor(
-        [[[int(contains(box, p)) for box in boxes[b]] for p in points[b]]
-         for b in range(2)])
+        [[[int(contains(box, p)) for box in boxes[b]] for p in points[b]] for b in range(2)]
+    )
     for name in ('points_in_boxes_all', 'points_in_boxes_cpu'):
         got = getattr(mmcv.ops, name)(points, boxes)
         assert got.dtype == torch.int32
         assert got.tolist() == expected.tolist()
     part = mmcv.ops.points_in_boxes_part(points, boxes)
     assert part.dtype == torch.int32
-    assert part.tolist() == [[row.index(1) if 1 in row else -1 for row in rows]
-                             for rows in expected.tolist()]
+    assert part.tolist() == [
+        [row.index(1) if 1 in row else -1 for row in rows] for rows in expected.tolist()
+    ]
     none = mmcv.ops.points_in_boxes_part(points, boxes[:, :0])
     assert none.eq(-1).all()
 
@@ -185,11 +184,12 @@ def test_points_in_boxes_says_which_shapes_do_not_fit():
 
 @pytest.mark.skipif(
     mmcv.ops.get_compiler_version() != 'none (operators of mmkd3d)',
-    reason="mmcv's kernel for the CPU ignores labels, that for CUDA does not")
+    reason="mmcv's kernel for the CPU ignores labels, that for CUDA does not",
+)
 def test_nms_rotated_keeps_labels_apart():
     pytest.importorskip('shapely')
-    boxes = random_boxes(40, room=2.)[:, [0, 1, 3, 4, 6]]
-    scores, labels = torch.rand(40), torch.randint(2, (40, ))
+    boxes = random_boxes(40, room=2.0)[:, [0, 1, 3, 4, 6]]
+    scores, labels = torch.rand(40), torch.randint(2, (40,))
     dets, keep = mmcv.ops.nms_rotated(boxes, scores, 0.3, labels)
     expected = []
     for i in scores.argsort(descending=True).tolist():
@@ -203,8 +203,7 @@ def test_nms_rotated_keeps_labels_apart():
         else:
             expected.append(i)
     assert keep.tolist() == expected
-    torch.testing.assert_close(
-        dets, torch.cat([boxes, scores[:, None]], 1)[keep])
+    torch.testing.assert_close(dets, torch.cat([boxes, scores[:, None]], 1)[keep])
 
 
 @pytest.mark.parametrize('offset', [0, 1])
@@ -218,8 +217,7 @@ def test_nms_counts_pixels_with_an_offset(offset):
             low = torch.maximum(boxes[i, :2], boxes[j, :2])
             high = torch.minimum(boxes[i, 2:], boxes[j, 2:])
             shared = (high - low + offset).clamp(min=0).prod()
-            areas = [(boxes[k, 2:] - boxes[k, :2] + offset).prod()
-                     for k in (i, j)]
+            areas = [(boxes[k, 2:] - boxes[k, :2] + offset).prod() for k in (i, j)]
             if shared / (sum(areas) - shared) > 0.4:
                 break
         else:
@@ -251,14 +249,15 @@ def test_sigmoid_focal_loss_and_its_gradient_follow_the_formula(weighted):
     weight = torch.rand(4) if weighted else None
     got = mmcv.ops.sigmoid_focal_loss(logits, target, 1.5, 0.3, weight, 'sum')
     p, one_hot = logits.sigmoid(), torch.eye(4)[target]
-    table = -(one_hot * 0.3 * (1 - p)**1.5 * p.log() +
-              (1 - one_hot) * 0.7 * p**1.5 * (1 - p).log())
+    table = -(
+        one_hot * 0.3 * (1 - p) ** 1.5 * p.log() + (1 - one_hot) * 0.7 * p**1.5 * (1 - p).log()
+    )
     if weighted:
         table = table * weight[target][:, None]
     torch.testing.assert_close(got, table.sum())
     torch.testing.assert_close(
-        torch.autograd.grad(got, logits),
-        torch.autograd.grad(table.sum(), logits))
+        torch.autograd.grad(got, logits), torch.autograd.grad(table.sum(), logits)
+    )
 
 
 @pytest.mark.parametrize('name', ['grouping_operation', 'three_interpolate'])

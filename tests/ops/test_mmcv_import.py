@@ -1,4 +1,5 @@
 """Every order in which mmcv, mmdet3d and mmkd3d get imported."""
+
 import os
 import subprocess
 import sys
@@ -14,16 +15,17 @@ if not find_spec('mmdet3d'):
     pytest.skip('needs mmdet3d', allow_module_level=True)
 MMCV = Path(find_spec('mmcv').origin).parent
 without_compiled = pytest.mark.skipif(
-    bool(list(MMCV.glob('_ext*'))), reason='mmcv is compiled here')
+    bool(list(MMCV.glob('_ext*'))), reason='mmcv is compiled here'
+)
 
-USE_AN_OPERATOR = '''
+USE_AN_OPERATOR = """
 import torch
 from mmcv.ops import knn
 print('knn', knn(2, torch.rand(1, 4, 3)).shape[1])
-'''
+"""
 # A compiled extension as a CPU build of mmcv has it: kernels for some
 # operators, and for the others mmcv's own message.
-COMPILED = '''
+COMPILED = """
 MARK = 7.
 
 def box_iou_rotated(a, b, out, mode_flag, aligned):
@@ -36,7 +38,7 @@ def __getattr__(name):
         raise RuntimeError(
             f'{name}_impl: implementation for device cpu not found.')
     return operator
-'''
+"""
 
 
 def run(code, *, mode=None, cwd=None, path=(), check=True):
@@ -46,16 +48,18 @@ def run(code, *, mode=None, cwd=None, path=(), check=True):
     env.pop('MMKD3D_OPS', None)
     if mode:
         env['MMKD3D_OPS'] = mode
-    done = subprocess.run([sys.executable, '-c', code], env=env, cwd=cwd,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, '-c', code], env=env, cwd=cwd, capture_output=True, text=True
+    )
     assert not check or done.returncode == 0, done.stderr[-3000:]
     return done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_nothing_happens_without_mmcv():
-    out = run('import sys; sys.modules["mmcv"] = None\n'
-              'import mmkd3d_startup, mmkd3d; print("fine")')
+    out = run(
+        'import sys; sys.modules["mmcv"] = None\nimport mmkd3d_startup, mmkd3d; print("fine")'
+    )
     assert out.strip() == 'fine'
 
 
@@ -63,10 +67,12 @@ def test_nothing_happens_without_mmcv():
 @without_compiled
 @pytest.mark.parametrize('first', ['mmkd3d', 'mmkd3d_startup'])
 def test_operators_work_and_log_their_backend_once(first):
-    out = run(f'import sys, {first}\n'
-              'print("early", "mmcv" in sys.modules)\n'
-              'from mmcv.utils import collect_env\n'
-              'print(collect_env()["MMCV Compiler"])' + 2 * USE_AN_OPERATOR)
+    out = run(
+        f'import sys, {first}\n'
+        'print("early", "mmcv" in sys.modules)\n'
+        'from mmcv.utils import collect_env\n'
+        'print(collect_env()["MMCV Compiler"])' + 2 * USE_AN_OPERATOR
+    )
     assert 'early False' in out
     assert 'none (operators of mmkd3d)' in out
     assert out.count('knn 2') == 2
@@ -75,8 +81,10 @@ def test_operators_work_and_log_their_backend_once(first):
 
 @without_compiled
 def test_startup_loads_nothing_until_it_is_asked():
-    out = run('import sys; before = set(sys.modules); import mmkd3d_startup\n'
-              'print(sorted(set(sys.modules) - before))')
+    out = run(
+        'import sys; before = set(sys.modules); import mmkd3d_startup\n'
+        'print(sorted(set(sys.modules) - before))'
+    )
     assert out.strip() == "['mmkd3d_startup']"
 
 
@@ -99,27 +107,27 @@ IMPORTS = dict(
     # mmdet3d has bound the names of mmcv.ops by then
     last='import mmdet3d.structures.bbox_3d.base_box3d as early, mmkd3d',
     # what an mmdet3d config does that only names one of our parts
-    by_name='''
+    by_name="""
 import mmcv.ops as early
 from mmengine.registry import MODELS
 try:
     MODELS.get('mmkd3d.Nothing')
 except KeyError:
-    pass''')
-BOXES = '''
+    pass""",
+)
+BOXES = """
 import torch
 boxes = torch.tensor([[[0., 0., 0., 2., 2., 2., 0.]]])
 print('inside', early.points_in_boxes_all(boxes[..., 3:6] / 4, boxes))
 print('iou', early.box_iou_rotated(torch.ones(1, 5), torch.ones(1, 5)))
 import mmcv._ext
 print('mark', mmcv._ext.MARK)
-'''
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('order', IMPORTS)
-def test_compiled_operators_stay_and_missing_kernels_fall_back(
-        order, compiled):
+def test_compiled_operators_stay_and_missing_kernels_fall_back(order, compiled):
     out = run(f'{compiled}{IMPORTS[order]}{BOXES}')
     assert 'inside tensor([[[1]]]' in out  # ours: there is no kernel
     assert 'iou tensor([[7.]])' in out  # theirs
@@ -129,12 +137,15 @@ def test_compiled_operators_stay_and_missing_kernels_fall_back(
 
 @pytest.mark.slow
 def test_startup_leaves_a_compiled_mmcv_alone(compiled):
-    out = run('import mmkd3d_startup\n' + compiled +
-              'import sys, mmcv.ops; print("mmkd3d" in sys.modules)')
+    out = run(
+        'import mmkd3d_startup\n'
+        + compiled
+        + 'import sys, mmcv.ops; print("mmkd3d" in sys.modules)'
+    )
     assert out.strip() == 'False'
 
 
-CONFIG = '''
+CONFIG = """
 _base_ = ['mmdet3d::votenet/votenet_8xb8_scannet-3d.py']
 data_root = '{root}/'
 model = dict(
@@ -147,7 +158,7 @@ val_dataloader = dict(
     num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=1, val_interval=1)
-'''
+"""
 
 
 @pytest.mark.slow
@@ -165,7 +176,8 @@ def test_mmdet3d_tools_train_runs_stock_votenet(first, tmp_path):
         '    "val_dataloader.dataset.pipeline.2.transforms.2.num_points=500",'
         '\n    "default_hooks.logger.interval=1"]\n'
         f'runpy.run_path({str(tools / "train.py")!r}, run_name="__main__")',
-        cwd=tmp_path)
+        cwd=tmp_path,
+    )
     assert 'Epoch(train) [1][2/2]' in out
     assert 'mAP_0.25' in out
     assert (tmp_path / 'work' / 'epoch_1.pth').is_file()

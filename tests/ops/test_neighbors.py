@@ -1,4 +1,5 @@
 """kNN and ball query against loops, in any block size."""
+
 import numpy as np
 import pytest
 import torch
@@ -20,15 +21,19 @@ SIZES = [  # B, M, N, k
 
 def distance_table(query, points):
     """(B, M, N) from a loop over everything."""
-    return np.array([[[squared_distance(q, p) for p in cloud]
-                      for q in queries]
-                     for queries, cloud in zip(query.numpy(), points.numpy())])
+    return np.array(
+        [
+            [[squared_distance(q, p) for p in cloud] for q in queries]
+            for queries, cloud in zip(query.numpy(), points.numpy())
+        ]
+    )
 
 
 def naive_knn(query, points, k):
     table = distance_table(query, points)
-    idx = np.array([[sorted(range(len(row)), key=lambda i: (row[i], i))[:k]
-                     for row in rows] for rows in table])
+    idx = np.array(
+        [[sorted(range(len(row)), key=lambda i: (row[i], i))[:k] for row in rows] for rows in table]
+    )
     return np.take_along_axis(table, idx, -1), idx
 
 
@@ -77,9 +82,7 @@ def test_knn_is_the_same_under_autocast_and_has_no_gradient():
 
 def test_knn_of_double_input_is_that_of_float32():
     query, points = random_cloud(1, 50), random_cloud(1, 300, seed=1)
-    assert torch.equal(
-        knn(query.double(), points.double(), 9).idx,
-        knn(query, points, 9).idx)
+    assert torch.equal(knn(query.double(), points.double(), 9).idx, knn(query, points, 9).idx)
 
 
 @pytest.mark.parametrize('nan', [float('nan'), -float('nan')])
@@ -93,27 +96,29 @@ def test_knn_stays_in_range_and_keeps_a_nan(nan, k):
     assert found.dist[0, ::2].isfinite().all()
 
 
-@pytest.mark.parametrize('query, points, k, message', [
-    (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 5, 'k=5 .* N=4'),
-    (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 0, 'k=0'),
-    (torch.rand(1, 2, 3), torch.rand(2, 4, 3), 2, 'share batch size'),
-    (torch.rand(2, 3), torch.rand(1, 4, 3), 2, 'query must have shape'),
-    (torch.rand(1, 2, 3), torch.rand(1, 0, 3), 1, 'points is an empty'),
-])
+@pytest.mark.parametrize(
+    'query, points, k, message',
+    [
+        (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 5, 'k=5 .* N=4'),
+        (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 0, 'k=0'),
+        (torch.rand(1, 2, 3), torch.rand(2, 4, 3), 2, 'share batch size'),
+        (torch.rand(2, 3), torch.rand(1, 4, 3), 2, 'query must have shape'),
+        (torch.rand(1, 2, 3), torch.rand(1, 0, 3), 1, 'points is an empty'),
+    ],
+)
 def test_knn_says_what_is_wrong(query, points, k, message):
     with pytest.raises(ValueError, match=message):
         knn(query, points, k)
 
 
 def naive_ball_query(query, points, radius, num_samples, min_radius):
-    inner, outer = np.float32(min_radius)**2, np.float32(radius)**2
+    inner, outer = np.float32(min_radius) ** 2, np.float32(radius) ** 2
     table = distance_table(query, points)
     result = np.zeros((*table.shape[:2], num_samples), dtype=int)
     for place in np.ndindex(table.shape[:2]):
-        hits = [
-            i for i, dist in enumerate(table[place])
-            if dist == 0 or inner <= dist < outer
-        ][:num_samples]
+        hits = [i for i, dist in enumerate(table[place]) if dist == 0 or inner <= dist < outer][
+            :num_samples
+        ]
         if hits:
             result[place] = hits + hits[:1] * (num_samples - len(hits))
     return result
@@ -122,8 +127,7 @@ def naive_ball_query(query, points, radius, num_samples, min_radius):
 @pytest.mark.usefixtures('block_size')
 @pytest.mark.parametrize('kind', CLOUDS)
 @pytest.mark.parametrize('B, M, N, S', SIZES)
-@pytest.mark.parametrize('radius, min_radius', [(.25, 0.), (.5, .25),
-                                                (9., 0.), (.01, 0.)])
+@pytest.mark.parametrize('radius, min_radius', [(0.25, 0.0), (0.5, 0.25), (9.0, 0.0), (0.01, 0.0)])
 def test_ball_query_equals_a_loop(kind, B, M, N, S, radius, min_radius):
     query, points = CLOUDS[kind](B, M, seed=1), CLOUDS[kind](B, N, seed=2)
     expected = naive_ball_query(query, points, radius, S, min_radius)
@@ -132,7 +136,7 @@ def test_ball_query_equals_a_loop(kind, B, M, N, S, radius, min_radius):
 
 
 def test_ball_query_may_ask_for_more_samples_than_points():
-    found = ball_query(torch.zeros(1, 1, 3), torch.zeros(1, 2, 3), 1., 5)
+    found = ball_query(torch.zeros(1, 1, 3), torch.zeros(1, 2, 3), 1.0, 5)
     assert found.tolist() == [[[0, 1, 0, 0, 0]]]
 
 
@@ -143,9 +147,9 @@ def test_ball_query_is_the_same_under_autocast():
         assert torch.equal(ball_query(query, points, 0.2, 8), expected)
 
 
-@pytest.mark.parametrize('radius, num_samples, min_radius', [(.1, 0, 0.),
-                                                             (.1, 4, .1),
-                                                             (.1, 4, -1.)])
+@pytest.mark.parametrize(
+    'radius, num_samples, min_radius', [(0.1, 0, 0.0), (0.1, 4, 0.1), (0.1, 4, -1.0)]
+)
 def test_ball_query_says_what_is_wrong(radius, num_samples, min_radius):
     cloud = torch.rand(1, 4, 3)
     with pytest.raises(ValueError, match='0 <= min_radius < radius'):

@@ -1,4 +1,5 @@
 """Points to pixels and back, against cameras one can do by hand."""
+
 import math
 
 import numpy as np
@@ -6,13 +7,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmkd3d.ops import (AXIS_VIEWS, orthographic, project, sample_pixels,
-                        splat_depth, visible)
+from mmkd3d.ops import AXIS_VIEWS, orthographic, project, sample_pixels, splat_depth, visible
 
 from .clouds import random_cloud
 
 
-def camera(num, focal=10., center=(15.5, 11.5), distance=3.):
+def camera(num, focal=10.0, center=(15.5, 11.5), distance=3.0):
     """``num`` cameras that look along +z from ``distance`` before 0."""
     extrinsic = torch.eye(4).repeat(num, 1, 1)
     extrinsic[:, 2, 3] = distance
@@ -25,11 +25,10 @@ def camera(num, focal=10., center=(15.5, 11.5), distance=3.):
 def cube(num_side=9):
     """(1, N, 3) points on the front and the back face of a unit cube."""
     axis = torch.linspace(-0.5, 0.5, num_side)
-    x, y = (grid.flatten() for grid in torch.meshgrid(axis, axis,
-                                                      indexing='ij'))
-    return torch.stack([
-        torch.stack([x, y, torch.full_like(x, z)], -1) for z in (-0.5, 0.5)
-    ]).flatten(0, 1)[None]
+    x, y = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing='ij'))
+    return torch.stack(
+        [torch.stack([x, y, torch.full_like(x, z)], -1) for z in (-0.5, 0.5)]
+    ).flatten(0, 1)[None]
 
 
 @pytest.mark.parametrize('B, N', [(1, 1), (2, 7)])
@@ -48,26 +47,27 @@ def test_project_equals_homogeneous_matrices(B, N):
 
 
 def test_a_point_on_the_axis_is_in_the_middle_and_nearer_looks_larger():
-    points = torch.tensor([[[0., 0., 0.], [1., 0., 0.], [1., 0., 2.]]])
+    points = torch.tensor([[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 2.0]]])
     uv, depth = project(points, *camera(1))
     assert uv[0, 0].tolist() == [15.5, 11.5]
-    assert depth[0].tolist() == [3., 3., 5.]
+    assert depth[0].tolist() == [3.0, 3.0, 5.0]
     assert uv[0, 1, 0] > uv[0, 2, 0] > uv[0, 0, 0]
 
 
 def test_points_behind_the_camera_are_nowhere():
-    points = torch.tensor([[[0., 0., -3.], [0.1, 0., -4.], [0., 0., 1.]]],
-                          requires_grad=True)
+    points = torch.tensor(
+        [[[0.0, 0.0, -3.0], [0.1, 0.0, -4.0], [0.0, 0.0, 1.0]]], requires_grad=True
+    )
     uv, depth = project(points, *camera(1))
     assert torch.isneginf(uv[0, :2]).all() and uv[0, 2].isfinite().all()
     image = splat_depth(uv, depth, (24, 32), radius=3)
-    assert image[image.isfinite()].unique().tolist() == [4.]
+    assert image[image.isfinite()].unique().tolist() == [4.0]
     maps = torch.ones(1, 2, 24, 32)
     for mode in ('nearest', 'bilinear', 'bicubic'):
         feats, inside = sample_pixels(maps, uv, mode=mode)
         assert inside.tolist() == [[False, False, True]]
         assert not feats[0, :2].any()
-    assert not visible(uv, depth, image, tolerance=9.)[0, :2].any()
+    assert not visible(uv, depth, image, tolerance=9.0)[0, :2].any()
     uv[0, 2].sum().backward()
     assert points.grad.isfinite().all()
 
@@ -88,41 +88,37 @@ def test_projection_is_float32_under_autocast():
 
 @pytest.mark.parametrize('view, axes', zip(AXIS_VIEWS, ('yxz', 'xzy', 'zyx')))
 @pytest.mark.parametrize('size', [32, (20, 50)])
-@pytest.mark.parametrize('margin', [0., 2.5])
-def test_orthographic_fills_the_image_up_to_the_margin(view, axes, size,
-                                                       margin):
+@pytest.mark.parametrize('margin', [0.0, 2.5])
+def test_orthographic_fills_the_image_up_to_the_margin(view, axes, size, margin):
     points = random_cloud(3, 100) + 5
     uv, depth = orthographic(points, size, rotation=view, margin=margin)
     height, width = (size, size) if size == 32 else size
     right, down, forward = (points[..., 'xyz'.index(axis)] for axis in axes)
     assert torch.equal(depth, forward)
-    last = torch.tensor([width - 1., height - 1.])
+    last = torch.tensor([width - 1.0, height - 1.0])
     low, high = uv.amin(1), uv.amax(1)
     torch.testing.assert_close(low + high, last.expand(3, 2))
     free = torch.minimum(low, last - high).amin(1)
-    torch.testing.assert_close(free, torch.full((3, ), margin), rtol=0,
-                               atol=1e-4)
+    torch.testing.assert_close(free, torch.full((3,), margin), rtol=0, atol=1e-4)
     # one scale for both axes
     scale = (high - low)[:, :1] / (right.amax(1) - right.amin(1))[:, None]
     for pixel, world in ((uv[..., 0], right), (uv[..., 1], down)):
         expected = scale * (world - world[:, :1])
-        torch.testing.assert_close(pixel - pixel[:, :1], expected, rtol=0,
-                                   atol=1e-3)
+        torch.testing.assert_close(pixel - pixel[:, :1], expected, rtol=0, atol=1e-3)
 
 
 def test_orthographic_takes_a_rotation_per_cloud():
     points = random_cloud(2, 20)
-    uv, depth = orthographic(
-        points, 16, rotation=torch.tensor([AXIS_VIEWS[1], AXIS_VIEWS[2]]))
+    uv, depth = orthographic(points, 16, rotation=torch.tensor([AXIS_VIEWS[1], AXIS_VIEWS[2]]))
     for b, view in enumerate(AXIS_VIEWS[1:]):
-        alone = orthographic(points[b:b + 1], 16, rotation=view)
+        alone = orthographic(points[b : b + 1], 16, rotation=view)
         assert torch.equal(alone.uv[0], uv[b])
         assert torch.equal(alone.depth[0], depth[b])
 
 
 def test_one_point_is_in_the_middle():
-    uv, _ = orthographic(torch.full((1, 1, 3), 7.), (9, 5))
-    assert uv.tolist() == [[[2., 4.]]]
+    uv, _ = orthographic(torch.full((1, 1, 3), 7.0), (9, 5))
+    assert uv.tolist() == [[[2.0, 4.0]]]
 
 
 def naive_splat(uv, depth, size, radius):
@@ -137,22 +133,21 @@ def naive_splat(uv, depth, size, radius):
 
 
 @pytest.mark.parametrize('radius', [0, 1, 3])
-@pytest.mark.parametrize('B, N, size', [(1, 1, (4, 4)), (2, 60, (7, 9)),
-                                        (1, 30, (1, 12))])
+@pytest.mark.parametrize('B, N, size', [(1, 1, (4, 4)), (2, 60, (7, 9)), (1, 30, (1, 12))])
 def test_splat_depth_equals_a_loop(radius, B, N, size):
     generator = torch.Generator().manual_seed(N)
-    span = torch.tensor([size[1], size[0]]) + 6.
+    span = torch.tensor([size[1], size[0]]) + 6.0
     uv = torch.rand(B, N, 2, generator=generator) * span - 3
     uv[:, ::3] = (uv[:, ::3] * 2).round() / 2  # on pixel borders
     depth = torch.randn(B, N, generator=generator)
     np.testing.assert_array_equal(
-        splat_depth(uv, depth, size, radius=radius),
-        naive_splat(uv, depth, size, radius))
+        splat_depth(uv, depth, size, radius=radius), naive_splat(uv, depth, size, radius)
+    )
 
 
 def test_the_front_of_a_cube_hides_its_back():
     points = cube()
-    uv, depth = project(points, *camera(1, focal=20.))
+    uv, depth = project(points, *camera(1, focal=20.0))
     image = splat_depth(uv, depth, (24, 32), radius=1)
     assert image.min() == 2.5
     seen = visible(uv, depth, image, tolerance=0.01)
@@ -162,22 +157,21 @@ def test_the_front_of_a_cube_hides_its_back():
 
 def test_without_a_front_the_back_is_seen():
     points = cube()[:, 81:]
-    uv, depth = project(points, *camera(1, focal=20.))
+    uv, depth = project(points, *camera(1, focal=20.0))
     image = splat_depth(uv, depth, (24, 32), radius=1)
-    assert visible(uv, depth, image, tolerance=0.).all()
+    assert visible(uv, depth, image, tolerance=0.0).all()
 
 
 def test_an_empty_depth_image_hides_nothing_inside_of_it():
-    uv = torch.tensor([[[0., 0.], [3.4, 3.4], [3.6, 0.], [0., -0.6]]])
-    seen = visible(
-        uv, torch.ones(1, 4), torch.full((1, 4, 4), torch.inf), tolerance=0.)
+    uv = torch.tensor([[[0.0, 0.0], [3.4, 3.4], [3.6, 0.0], [0.0, -0.6]]])
+    seen = visible(uv, torch.ones(1, 4), torch.full((1, 4, 4), torch.inf), tolerance=0.0)
     assert seen.tolist() == [[True, True, False, False]]
 
 
 @pytest.mark.parametrize('mode', ['nearest', 'bilinear', 'bicubic'])
 def test_sampling_at_pixel_centres_gives_the_pixels(mode):
     maps = torch.randn(2, 3, 5, 7)
-    v, u = torch.meshgrid(torch.arange(5.), torch.arange(7.), indexing='ij')
+    v, u = torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing='ij')
     uv = torch.stack([u, v], -1).flatten(0, 1).expand(2, -1, -1)
     feats, inside = sample_pixels(maps, uv, mode=mode)
     assert inside.all()
@@ -186,7 +180,7 @@ def test_sampling_at_pixel_centres_gives_the_pixels(mode):
 
 def test_bilinear_sampling_equals_a_loop():
     maps, uv = torch.randn(1, 2, 4, 6), torch.rand(1, 40, 2)
-    uv = uv * torch.tensor([5., 3.])
+    uv = uv * torch.tensor([5.0, 3.0])
     feats, _ = sample_pixels(maps, uv)
     for point, feat in zip(uv[0].tolist(), feats[0]):
         (u, v), expected = point, torch.zeros(2)
@@ -208,8 +202,7 @@ def test_sampling_equals_reading_from_a_resized_map(mode):
 
 @pytest.mark.parametrize('mode', ['nearest', 'bilinear'])
 def test_sampling_outside_is_zero_and_said_so(mode):
-    uv = torch.tensor([[[-0.5, 0.], [-0.51, 0.], [2.49, 0.], [2.5, 0.],
-                        [0., math.nan]]])
+    uv = torch.tensor([[[-0.5, 0.0], [-0.51, 0.0], [2.49, 0.0], [2.5, 0.0], [0.0, math.nan]]])
     feats, inside = sample_pixels(torch.ones(1, 4, 3, 3), uv, mode=mode)
     assert inside.tolist() == [[True, False, True, False, False]]
     assert torch.equal(feats, inside[..., None].float().expand(-1, -1, 4))
@@ -218,30 +211,30 @@ def test_sampling_outside_is_zero_and_said_so(mode):
 @pytest.mark.parametrize('mode', ['nearest', 'bilinear'])
 def test_gradients_reach_the_maps(mode):
     maps = torch.zeros(1, 2, 3, 3, requires_grad=True)
-    uv = torch.tensor([[[1., 1.], [1., 1.], [9., 9.]]])
+    uv = torch.tensor([[[1.0, 1.0], [1.0, 1.0], [9.0, 9.0]]])
     sample_pixels(maps, uv, mode=mode).feats.sum().backward()
     expected = torch.zeros(1, 2, 3, 3)
     expected[:, :, 1, 1] = 2
     torch.testing.assert_close(maps.grad, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize('call, message', [
-    (lambda: project(torch.rand(2, 4, 3), *camera(1)), 'extrinsic'),
-    (lambda: orthographic(torch.rand(1, 4, 3), 8, margin=3.5), 'leaves'),
-    (lambda: orthographic(torch.rand(1, 4, 3), 8, rotation=torch.eye(4)),
-     'rotation'),
-    (lambda: splat_depth(torch.rand(1, 4, 3), torch.rand(1, 4), 8), 'uv'),
-    (lambda: splat_depth(torch.rand(1, 4, 2), torch.rand(1, 5), 8), 'depth'),
-    (lambda: splat_depth(torch.rand(1, 4, 2), torch.rand(1, 4), 8, radius=-1),
-     'radius'),
-    (lambda: visible(
-        torch.rand(1, 4, 2), torch.rand(1, 4), torch.rand(8, 8), tolerance=0.),
-     'depth_image'),
-    (lambda: sample_pixels(torch.rand(2, 3, 8, 8), torch.rand(1, 4, 2)),
-     'maps'),
-    (lambda: sample_pixels(
-        torch.rand(1, 3, 8, 8), torch.rand(1, 4, 2), mode='area'), 'mode'),
-])
+@pytest.mark.parametrize(
+    'call, message',
+    [
+        (lambda: project(torch.rand(2, 4, 3), *camera(1)), 'extrinsic'),
+        (lambda: orthographic(torch.rand(1, 4, 3), 8, margin=3.5), 'leaves'),
+        (lambda: orthographic(torch.rand(1, 4, 3), 8, rotation=torch.eye(4)), 'rotation'),
+        (lambda: splat_depth(torch.rand(1, 4, 3), torch.rand(1, 4), 8), 'uv'),
+        (lambda: splat_depth(torch.rand(1, 4, 2), torch.rand(1, 5), 8), 'depth'),
+        (lambda: splat_depth(torch.rand(1, 4, 2), torch.rand(1, 4), 8, radius=-1), 'radius'),
+        (
+            lambda: visible(torch.rand(1, 4, 2), torch.rand(1, 4), torch.rand(8, 8), tolerance=0.0),
+            'depth_image',
+        ),
+        (lambda: sample_pixels(torch.rand(2, 3, 8, 8), torch.rand(1, 4, 2)), 'maps'),
+        (lambda: sample_pixels(torch.rand(1, 3, 8, 8), torch.rand(1, 4, 2), mode='area'), 'mode'),
+    ],
+)
 def test_projection_says_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,5 @@
 """Values of enlarged maps, against enlarging them."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -8,9 +9,7 @@ from mmkd3d.ops import sample_resized
 
 def pixels_of(B, V, M, size, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return torch.stack([
-        torch.randint(side, (B, V, M), generator=generator) for side in size
-    ], -1)
+    return torch.stack([torch.randint(side, (B, V, M), generator=generator) for side in size], -1)
 
 
 def enlarge(maps, pixels, size):
@@ -18,21 +17,26 @@ def enlarge(maps, pixels, size):
     whole = F.interpolate(maps.flatten(0, 1), size, mode='bicubic')
     whole = whole.unflatten(0, maps.shape[:2])
     B, V, M, _ = pixels.shape
-    return torch.stack([
-        torch.stack([
-            torch.stack([whole[b, v, :, i, j] for i, j in pixels[b, v]])
-            for v in range(V)
-        ], 1) for b in range(B)
-    ])  # (B, M, V, C)
+    return torch.stack(
+        [
+            torch.stack(
+                [torch.stack([whole[b, v, :, i, j] for i, j in pixels[b, v]]) for v in range(V)], 1
+            )
+            for b in range(B)
+        ]
+    )  # (B, M, V, C)
 
 
-@pytest.mark.parametrize('own, size', [
-    ((14, 14), (224, 224)),
-    ((7, 5), (40, 33)),  # no whole factors
-    ((1, 1), (8, 8)),
-    ((3, 2), (3, 2)),
-    ((12, 9), (5, 4)),  # smaller
-])
+@pytest.mark.parametrize(
+    'own, size',
+    [
+        ((14, 14), (224, 224)),
+        ((7, 5), (40, 33)),  # no whole factors
+        ((1, 1), (8, 8)),
+        ((3, 2), (3, 2)),
+        ((12, 9), (5, 4)),  # smaller
+    ],
+)
 def test_values_are_those_of_resized_maps(own, size):
     maps = torch.randn(2, 3, 4, *own)
     pixels = pixels_of(2, 3, 30, size)
@@ -40,8 +44,7 @@ def test_values_are_those_of_resized_maps(own, size):
     pixels[:, :, :3] = corners.clamp(max=torch.tensor(size) - 1)
     values = sample_resized(maps, pixels, size)
     assert values.shape == (2, 30, 3, 4) and values.dtype == torch.float32
-    torch.testing.assert_close(
-        values, enlarge(maps, pixels, size), atol=1e-5, rtol=0)
+    torch.testing.assert_close(values, enlarge(maps, pixels, size), atol=1e-5, rtol=0)
 
 
 def test_every_pixel_of_a_whole_map():
@@ -50,8 +53,7 @@ def test_every_pixel_of_a_whole_map():
     pixels = torch.stack([rows, columns], -1).view(1, 1, -1, 2)
     values = sample_resized(maps, pixels, 96).view(96, 96, 2)
     expected = F.interpolate(maps[0], 96, mode='bicubic')[0]
-    torch.testing.assert_close(
-        values.permute(2, 0, 1), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(values.permute(2, 0, 1), expected, atol=1e-5, rtol=0)
 
 
 def test_gradients_are_those_of_resized_maps():
@@ -59,8 +61,8 @@ def test_gradients_are_those_of_resized_maps():
     pixels = pixels_of(2, 2, 20, (24, 24))
     weight = torch.randn(2, 20, 2, 3)
     slopes = [
-        torch.autograd.grad((f(maps, pixels, (24, 24)) * weight).sum(),
-                            maps)[0] for f in (sample_resized, enlarge)
+        torch.autograd.grad((f(maps, pixels, (24, 24)) * weight).sum(), maps)[0]
+        for f in (sample_resized, enlarge)
     ]
     torch.testing.assert_close(*slopes, atol=1e-5, rtol=1e-5)
 
@@ -69,22 +71,23 @@ def test_maps_of_half_precision_are_read_in_float32():
     maps, pixels = torch.randn(1, 1, 3, 5, 5), pixels_of(1, 1, 9, (20, 20))
     expected = sample_resized(maps.bfloat16().float(), pixels, 20)
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert torch.equal(
-            sample_resized(maps.bfloat16(), pixels, 20), expected)
+        assert torch.equal(sample_resized(maps.bfloat16(), pixels, 20), expected)
 
 
 def test_no_pixels_no_values():
-    values = sample_resized(
-        torch.randn(2, 3, 4, 5, 5), torch.zeros(2, 3, 0, 2).long(), 20)
+    values = sample_resized(torch.randn(2, 3, 4, 5, 5), torch.zeros(2, 3, 0, 2).long(), 20)
     assert values.shape == (2, 0, 3, 4)
 
 
-@pytest.mark.parametrize('maps, pixels, message', [
-    ((2, 4, 5, 5), (2, 3, 9, 2), 'needs maps'),
-    ((2, 3, 4, 5, 5), (2, 9, 2), 'needs maps'),
-    ((2, 3, 4, 5, 5), (2, 1, 9, 2), 'needs maps'),
-    ((2, 3, 4, 5, 5), (2, 3, 9, 3), 'needs maps'),
-])
+@pytest.mark.parametrize(
+    'maps, pixels, message',
+    [
+        ((2, 4, 5, 5), (2, 3, 9, 2), 'needs maps'),
+        ((2, 3, 4, 5, 5), (2, 9, 2), 'needs maps'),
+        ((2, 3, 4, 5, 5), (2, 1, 9, 2), 'needs maps'),
+        ((2, 3, 4, 5, 5), (2, 3, 9, 3), 'needs maps'),
+    ],
+)
 def test_shapes_that_do_not_fit_are_named(maps, pixels, message):
     with pytest.raises(ValueError, match=message):
         sample_resized(torch.zeros(maps), torch.zeros(pixels).long(), 20)

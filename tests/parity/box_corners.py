@@ -1,4 +1,5 @@
 """Corners of boxes as the cases of 3DETR store them."""
+
 import torch
 from torch import Tensor
 

@@ -1,4 +1,5 @@
 """ACT's two stages against the published models."""
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +8,8 @@ from mmengine.optim import build_optim_wrapper
 
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name, published_name
+from mmkd3d.models.layers.quantizer import uniform_kl
 from mmkd3d.models.maskers.block import BlockMasker
-from mmkd3d.models.modules.quantizer import uniform_kl
 from mmkd3d.ops import chamfer_distance
 from mmkd3d.registry import MODELS
 from tests.helpers import REPO, load_case, parity_cases, reference_state, thin
@@ -25,7 +26,8 @@ def autoencoder(config: dict) -> dict:
         encoder_dims=config['encoder_dims'],
         token_dims=config['tokens_dims'],
         decoder_dims=config['decoder_dims'],
-        num_codes=config['num_tokens'])
+        num_codes=config['num_tokens'],
+    )
     if config.get('visual_embed_type', 'none') != 'none':
         cfg['transformer'] = dict(
             num_prompts=config['num_prompt_token'],
@@ -34,7 +36,9 @@ def autoencoder(config: dict) -> dict:
             teacher=dict(
                 type='mmkd3d.TimmTeacher',
                 model_name=config['visual_embed_type'],
-                random_weights=True))
+                random_weights=True,
+            ),
+        )
     return cfg
 
 
@@ -50,13 +54,15 @@ def student(config: dict) -> dict:
             num_heads=c['num_heads'],
             num_groups=dvae['num_group'],
             group_size=dvae['group_size'],
-            drop_path_rate=c['drop_path_rate']),
+            drop_path_rate=c['drop_path_rate'],
+        ),
         decoder=dict(
             type='mmkd3d.MaskedDecoder',
             embed_dims=c['embed_dim'],
             depth=c['decoder_depth'],
             num_heads=c['decoder_num_heads'],
-            drop_path_rate=c['drop_path_rate']),
+            drop_path_rate=c['drop_path_rate'],
+        ),
         masker=dict(type='mmkd3d.RandomMasker', ratio=c['mask_ratio']),
         loss=dict(type='mmkd3d.CosineLoss'),
         teacher=dict(
@@ -64,9 +70,11 @@ def student(config: dict) -> dict:
             autoencoder=autoencoder(dvae),
             train_mode=True,
             random_weights=True,
-            keep_weights=True),
+            keep_weights=True,
+        ),
         shallow_layer=c['register_shallow_hook'] if c['cls_loss'] else None,
-        untrained_heads=True)
+        untrained_heads=True,
+    )
 
 
 def gumbel(manifest: dict, shape: tuple) -> torch.Tensor:
@@ -94,9 +102,13 @@ def check(got: dict, arrays: dict, tolerance: dict) -> None:
 def tolerances(manifest: dict, names) -> dict:
     """The manifest's tolerance of each array, by its longest name part."""
     known = dict(
-        manifest['tolerance'], center=1e-7, neighborhood=1e-6,
-        noise_head=1e-5, logits_max=manifest['tolerance'].get('logits'),
-        logits_logsumexp=manifest['tolerance'].get('logits'))
+        manifest['tolerance'],
+        center=1e-7,
+        neighborhood=1e-6,
+        noise_head=1e-5,
+        logits_max=manifest['tolerance'].get('logits'),
+        logits_logsumexp=manifest['tolerance'].get('logits'),
+    )
     found = {}
     for name in names:
         parts = [k for k in known if k in name]
@@ -104,8 +116,7 @@ def tolerances(manifest: dict, names) -> dict:
     return found
 
 
-@pytest.fixture(scope='module', params=parity_cases('act/dvae*'),
-                ids=lambda p: p.name)
+@pytest.fixture(scope='module', params=parity_cases('act/dvae*'), ids=lambda p: p.name)
 def stage_one(request):
     manifest, arrays = load_case(request.param)
     published = reference_state(manifest)
@@ -118,8 +129,7 @@ def test_autoencoder_has_the_published_weights(stage_one):
     manifest, _, published, model = stage_one
     trainable = sum(p.numel() for p in model.parameters())
     assert trainable == manifest['parameters']['trainable']
-    source = ('act_autoencoder' if model.transformer is not None else
-              'act_autoencoder_plain')
+    source = 'act_autoencoder' if model.transformer is not None else 'act_autoencoder_plain'
     back = to_published(model.state_dict(), source)
     assert set(back) == set(published)
     assert all(torch.equal(back[k], published[k]) for k in published)
@@ -134,45 +144,44 @@ def test_autoencoder_gives_the_published_numbers(stage_one, kind):
     shape = (*patches.centers.shape[:2], len(model.quantizer.codebook))
     noise = gumbel(manifest, shape)
     noise_head = noise[0, 0, :8]
-    model.quantizer.temperature = 0.5 if kind == 'noisy' else 1.
+    model.quantizer.temperature = 0.5 if kind == 'noisy' else 1.0
     if not kind.startswith('noisy'):
         noise = torch.zeros(shape)
     hard = kind.endswith('hard')
     encoded = model.encode(patches, hard=hard, noise=noise)
     folded = model.decoder(encoded.feats)
     centers = patches.centers[:, :, None]
-    whole = {
-        name: (local + centers).flatten(1, 2)
-        for name, local in folded._asdict().items()
-    }
+    whole = {name: (local + centers).flatten(1, 2) for name, local in folded._asdict().items()}
     logits = encoded.logits
     got = dict(
         center=patches.centers,
         neighborhood=patches.points,
         noise_head=noise_head,
         patch_features=model.patch_embed(patches.points),
-        logits=logits[..., ::shape[2] // arrays['logits'].shape[2]],
+        logits=logits[..., :: shape[2] // arrays['logits'].shape[2]],
         logits_max=logits.amax(-1),
         logits_argmax=logits.argmax(-1),
-        logits_logsumexp=logits.logsumexp(-1))
+        logits_logsumexp=logits.logsumexp(-1),
+    )
     of_kind = dict(
         teacher_tokens=encoded.tokens,
         features=encoded.feats,
         coarse=whole['coarse'],
         fine=whole['fine'],
         loss_recon=model.reconstruction_loss(patches, folded),
-        loss_kl=uniform_kl(logits))
+        loss_kl=uniform_kl(logits),
+    )
     if model.transformer is not None:
         of_kind.update(
             codebook_mix=encoded.codes,
             transformer_out=model.transformer.read(
-                model.transformer.proj_pre(encoded.codes), patches.centers))
+                model.transformer.proj_pre(encoded.codes), patches.centers
+            ),
+        )
     if kind == 'hard':
         for norm in ('l1', 'l2'):
-            of_kind[f'cd{norm}'] = chamfer_distance(
-                whole['fine'], points, norm=norm)
-            of_kind[f'cd{norm}_coarse'] = chamfer_distance(
-                whole['coarse'], points, norm=norm)
+            of_kind[f'cd{norm}'] = chamfer_distance(whole['fine'], points, norm=norm)
+            of_kind[f'cd{norm}_coarse'] = chamfer_distance(whole['coarse'], points, norm=norm)
     got.update({f'{kind}_{name}': v for name, v in of_kind.items()})
     expected = {n for n in arrays if n.startswith(f'{kind}_')}
     assert expected <= set(got)
@@ -185,12 +194,10 @@ def test_autoencoder_gives_the_published_numbers(stage_one, kind):
     check(got, arrays, tolerance)
     drawn = model.predict(points, None, noise=noise)
     if hard:
-        assert torch.equal(
-            torch.stack([d['pred'] for d in drawn]), whole['fine'])
+        assert torch.equal(torch.stack([d['pred'] for d in drawn]), whole['fine'])
 
 
-@pytest.fixture(scope='module', params=parity_cases('act/pretrain*'),
-                ids=lambda p: p.name)
+@pytest.fixture(scope='module', params=parity_cases('act/pretrain*'), ids=lambda p: p.name)
 def stage_two(request):
     manifest, arrays = load_case(request.param)
     published = reference_state(manifest)
@@ -201,8 +208,7 @@ def stage_two(request):
 
 def test_student_and_teacher_have_the_published_weights(stage_two):
     manifest, _, published, model = stage_two
-    assert sum(p.numel() for p in model.parameters()
-               ) == manifest['parameters']['trainable']
+    assert sum(p.numel() for p in model.parameters()) == manifest['parameters']['trainable']
     back = to_published(model.state_dict(), 'act')
     assert set(back) == set(published)
     assert all(torch.equal(back[k], published[k]) for k in published)
@@ -229,7 +235,7 @@ def test_student_gives_the_published_numbers(stage_two):
     whole = backbone.encode(patches)
     target = teacher.forward_patches(patches, zero)
     encoded = teacher.net.encode(patches, hard=True, noise=zero)
-    seed = torch.full((len(points), ), 17)
+    seed = torch.full((len(points),), 17)
     block = BlockMasker(manifest['config']['transformer_config']['mask_ratio'])
     block.order = lambda centers, *_: block.distances(centers, seed)
 
@@ -244,8 +250,7 @@ def test_student_gives_the_published_numbers(stage_two):
         neighborhood=patches.points,
         block_mask=block(patches.centers),
         tokens=backbone.patch_embed(patches.points),
-        encoder_out=torch.cat(
-            [visible['cls_token'][:, None], visible['tokens']], 1),
+        encoder_out=torch.cat([visible['cls_token'][:, None], visible['tokens']], 1),
         student=out.pred,
         teacher=target,
         teacher_noisy=teacher.forward_patches(patches, noise),
@@ -254,14 +259,12 @@ def test_student_gives_the_published_numbers(stage_two):
         cosine=torch.cosine_similarity(out.pred, out.target, dim=-1),
         loss=total(out),
         loss_noisy=total(noisy),
-        loss_l2=MODELS.build(dict(type='mmkd3d.L2Loss'))(
-            out.pred, out.target),
-        loss_smoothl1=MODELS.build(dict(type='mmkd3d.SmoothL1Loss'))(
-            out.pred, out.target),
-        cls_feature=model.cls_head(whole['cls_token']))
+        loss_l2=MODELS.build(dict(type='mmkd3d.L2Loss'))(out.pred, out.target),
+        loss_smoothl1=MODELS.build(dict(type='mmkd3d.SmoothL1Loss'))(out.pred, out.target),
+        cls_feature=model.cls_head(whole['cls_token']),
+    )
     inputs = []
-    hook = model.decoder.blocks.register_forward_pre_hook(
-        lambda _, args: inputs.append(args))
+    hook = model.decoder.blocks.register_forward_pre_hook(lambda _, args: inputs.append(args))
     model.distil(points, mask, zero)
     hook.remove()
     got['decoder_in'], got['decoder_pos'] = inputs[0]
@@ -271,10 +274,7 @@ def test_student_gives_the_published_numbers(stage_two):
     tolerance = tolerances(manifest, got)
     check(got, arrays, tolerance)
     rest = set(arrays) - set(got) - {'points', 'mask'}
-    assert rest == {
-        'teacher_train_mode', 'teacher_bn_mean', 'gradient_norms',
-        'gradient_total'
-    }
+    assert rest == {'teacher_train_mode', 'teacher_bn_mean', 'gradient_norms', 'gradient_total'}
 
 
 @torch.no_grad()
@@ -282,9 +282,8 @@ def test_teacher_in_train_mode_gives_the_published_numbers(stage_two):
     manifest, arrays, published, model = stage_two
     teacher = model.teacher
     patches = model.backbone.group(torch.from_numpy(arrays['points']))
-    zero = torch.zeros(*patches.centers.shape[:2],
-                       len(teacher.net.quantizer.codebook))
-    teacher.net.transformer.prompt_dropout = 0.
+    zero = torch.zeros(*patches.centers.shape[:2], len(teacher.net.quantizer.codebook))
+    teacher.net.transformer.prompt_dropout = 0.0
     teacher.train()
     got = dict(teacher_train_mode=teacher.forward_patches(patches, zero))
     got['teacher_bn_mean'] = teacher.net.patch_embed.first[1].running_mean
@@ -303,29 +302,21 @@ def test_gradients_are_the_published_ones(stage_two):
     if out.pred_global is not None:
         loss = loss + model.distill(out.pred_global, out.target)
     loss.backward()
-    gradients = {
-        published_name(n, 'act'): p.grad
-        for n, p in model.named_parameters()
-    }
+    gradients = {published_name(n, 'act'): p.grad for n, p in model.named_parameters()}
     idle = {n for n, g in gradients.items() if g is None}
     assert idle == set(manifest.get('trainable_without_gradient', idle))
     norms = [float(gradients[n].norm()) for n in manifest['gradient_names']]
     relative = manifest['tolerance']['gradient_norms_relative']
-    np.testing.assert_allclose(
-        norms, arrays['gradient_norms'], rtol=relative)
-    whole = torch.stack([g.norm() for g in gradients.values()
-                         if g is not None]).norm()
-    np.testing.assert_allclose(
-        float(whole), arrays['gradient_total'], rtol=relative)
+    np.testing.assert_allclose(norms, arrays['gradient_norms'], rtol=relative)
+    whole = torch.stack([g.norm() for g in gradients.values() if g is not None]).norm()
+    np.testing.assert_allclose(float(whole), arrays['gradient_total'], rtol=relative)
 
 
 def test_weight_decay_groups_are_the_published_ones(stage_two):
     manifest, _, _, model = stage_two
-    schedule = Config.fromfile(
-        REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py')
+    schedule = Config.fromfile(REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py')
     wrapper = build_optim_wrapper(model, schedule.optim_wrapper)
-    names = {id(p): published_name(n, 'act')
-             for n, p in model.named_parameters()}
+    names = {id(p): published_name(n, 'act') for n, p in model.named_parameters()}
     decayed = {True: set(), False: set()}
     for group in wrapper.param_groups:
         for parameter in group['params']:

@@ -1,4 +1,5 @@
 """The plain student and its head against the published classifier."""
+
 import numpy as np
 import pytest
 import torch
@@ -21,16 +22,19 @@ def build(config: dict):
                 num_groups=config['num_group'],
                 group_size=config['group_size'],
                 drop_path_rate=config['drop_path_rate'],
-                out_indices=(3, 7, 11)),
+                out_indices=(3, 7, 11),
+            ),
             head=dict(
                 type='mmkd3d.ClsHead',
                 in_channels=config['embed_dim'],
                 hidden_dims=() if linear else (256, 256),
-                num_classes=config['cls_dim']))).eval()
+                num_classes=config['cls_dim'],
+            ),
+        )
+    ).eval()
 
 
-@pytest.mark.parametrize(
-    'case', parity_cases('act/classifier*'), ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('act/classifier*'), ids=lambda p: p.name)
 def test_classifier_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     model = build(manifest['config'])
@@ -50,8 +54,8 @@ def test_classifier_gives_the_published_numbers(case):
             norm=torch.cat([feats['cls_token'][:, None], feats['tokens']], 1),
             pooled=pooled,
             logits=model.head(feats),
-            loss=model.head.loss(
-                feats, torch.from_numpy(arrays['label']))['loss_cls'][None])
+            loss=model.head.loss(feats, torch.from_numpy(arrays['label']))['loss_cls'][None],
+        )
     tolerance = dict(manifest['tolerance'], center=0, neighborhood=1e-6)
     assert 'logits' in arrays
     for name in got.keys() & arrays.keys():

@@ -1,4 +1,5 @@
 """3DETR and 3DETR-m, from points to boxes, against the published networks."""
+
 import re
 
 import numpy as np
@@ -6,8 +7,8 @@ import pytest
 import torch
 
 from mmkd3d.checkpoints import load_pretrained
-from mmkd3d.models.heads.three_detr import extrema
-from mmkd3d.models.modules.box_decoding import decode_boxes
+from mmkd3d.models.detectors.box_decoding import decode_boxes
+from mmkd3d.models.detectors.three_detr_head import extrema
 from mmkd3d.registry import MODELS
 from tests.helpers import load_case, parity_cases, reference_state
 from tests.parity.box_corners import box_corners
@@ -29,7 +30,8 @@ def build(config: dict):
                 ffn_dims=config['enc_ffn_dim'],
                 dropout=config['enc_dropout'],
                 num_groups=config['preenc_npoints'],
-                mask_radii=MASK_RADII[config['enc_type']]),
+                mask_radii=MASK_RADII[config['enc_type']],
+            ),
             bbox_head=dict(
                 type='mmkd3d.ThreeDETRHead',
                 num_classes=config['num_semcls'],
@@ -43,7 +45,10 @@ def build(config: dict):
                 ffn_dims=config['dec_ffn_dim'],
                 dropout=config['dec_dropout'],
                 mlp_dropout=config['mlp_dropout'],
-                criterion=dict(type='mmkd3d.ThreeDETRCriterion')))).eval()
+                criterion=dict(type='mmkd3d.ThreeDETRCriterion'),
+            ),
+        )
+    ).eval()
 
 
 def scaled_state(manifest: dict) -> dict:
@@ -76,7 +81,8 @@ def run(model, points: torch.Tensor, config: dict) -> dict:
         memory=memory,
         query_pos_fourier=fourier,
         query_embed=head.query_projection(fourier),
-        **{f'encoder_layer{i}': feats['raw'][i] for i in range(depth)})
+        **{f'encoder_layer{i}': feats['raw'][i] for i in range(depth)},
+    )
     positions = head.positions(centers, low, high)
     decoded = head.decoder(memory, positions, thinned['query_embed'])
     all_layers = dict(
@@ -87,7 +93,8 @@ def run(model, points: torch.Tensor, config: dict) -> dict:
         size_normalized=boxes.size_normalized,
         angle_logits=boxes.angle_cls,
         angle_residual=boxes.angle_res_radians,
-        angle_continuous=boxes.angle)
+        angle_continuous=boxes.angle,
+    )
     return dict(
         point_cloud_dims_min=low,
         point_cloud_dims_max=high,
@@ -95,20 +102,19 @@ def run(model, points: torch.Tensor, config: dict) -> dict:
         enc_xyz=centers,
         enc_inds=feats['center_idx'],
         query_xyz=query_xyz,
-        memory_pos_fourier=positions[:, ::4 * stride],
+        memory_pos_fourier=positions[:, :: 4 * stride],
         decoder_layers=decoded[:, :, ::stride],
         last_sem_cls_logits=last.cls,
         last_center_unnormalized=last.center,
         last_size_unnormalized=last.size,
         last_objectness_prob=last.objectness,
-        last_box_corners=box_corners(
-            last.center, last.size, last.angle[..., None]),
+        last_box_corners=box_corners(last.center, last.size, last.angle[..., None]),
         **{name: x[:, ::stride] for name, x in thinned.items()},
-        **{name: x[:, :, ::every] for name, x in all_layers.items()})
+        **{name: x[:, :, ::every] for name, x in all_layers.items()},
+    )
 
 
-@pytest.mark.parametrize(
-    'case', parity_cases('detection/3detr*'), ids=lambda path: path.name)
+@pytest.mark.parametrize('case', parity_cases('detection/3detr*'), ids=lambda path: path.name)
 def test_network_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     model = build(manifest['config'])
@@ -124,5 +130,4 @@ def test_network_gives_the_published_numbers(case):
         if expected.dtype.kind == 'i':
             assert np.array_equal(value, expected), name
             continue
-        np.testing.assert_allclose(
-            value, expected, **tolerance, err_msg=name)
+        np.testing.assert_allclose(value, expected, **tolerance, err_msg=name)

@@ -1,4 +1,5 @@
 """What is made of Point-M2AE's student downstream, against the published."""
+
 import re
 
 import numpy as np
@@ -10,8 +11,7 @@ from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.registry import MODELS
 from tests.helpers import load_case, parity_cases, reference_state
 
-POOLING = dict(
-    I2P_MAE_ModelNet40=('max+mean', ), I2P_MAE_ScanObjectNN=('mean', 'max'))
+POOLING = dict(I2P_MAE_ModelNet40=('max+mean',), I2P_MAE_ScanObjectNN=('mean', 'max'))
 
 
 def student(config: dict, **kwargs) -> dict:
@@ -25,7 +25,8 @@ def student(config: dict, **kwargs) -> dict:
         group_sizes=config['group_sizes'],
         radii=config['local_radius'],
         drop_path_rate=config['drop_path_rate'],
-        **kwargs)
+        **kwargs,
+    )
 
 
 def build(cfg: dict, manifest: dict):
@@ -65,8 +66,7 @@ class Recorder:
 def strides(manifest: dict, name: str) -> list[int]:
     """Which rows of an array were stored, as its description says."""
     role = manifest['arrays'][name]['role']
-    return [int(s) for s in re.findall(r'every (\d+)|\[::(\d+)\]', role)
-            for s in s if s]
+    return [int(s) for s in re.findall(r'every (\d+)|\[::(\d+)\]', role) for s in s if s]
 
 
 def grouping(patches: list) -> dict:
@@ -93,8 +93,7 @@ def check(got: dict, arrays: dict, tolerance: dict) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('i2p_mae/cls_*'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('i2p_mae/cls_*'), ids=lambda p: p.name)
 def test_classifier_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, points = manifest['config'], torch.from_numpy(arrays['points'])
@@ -107,27 +106,29 @@ def test_classifier_gives_the_published_numbers(case):
                 in_channels=config['encoder_dims'][-1],
                 num_classes=arrays['logits'].shape[1],
                 pooling=POOLING[config['cls_head']],
-                norm=True)), manifest)
+                norm=True,
+            ),
+        ),
+        manifest,
+    )
     seen = Recorder(model.backbone)
     feats = model.backbone(points)
     got = grouping(model.backbone.group(points))
     for i, x in seen.tokens.items():
         for name, value in (('embed', seen.embed[i]), ('tokens', x)):
             name = f'{name}_{i}'
-            got[name] = value[:, ::strides(manifest, name)[0]]
+            got[name] = value[:, :: strides(manifest, name)[0]]
         got[f'tokens_{i}_mean'] = x.mean(dim=2)
         got[f'att_blocked_{i}'] = seen.blocked[i]
     check(
-        dict(
-            got,
-            head_in=model.head.pool(feats),
-            logits=model(dict(points=points))), arrays,
-        manifest['tolerance'])
+        dict(got, head_in=model.head.pool(feats), logits=model(dict(points=points))),
+        arrays,
+        manifest['tolerance'],
+    )
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('i2p_mae/part_segmentation'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('i2p_mae/part_segmentation'), ids=lambda p: p.name)
 def test_part_segmentation_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, points = manifest['config'], torch.from_numpy(arrays['points'])
@@ -139,32 +140,36 @@ def test_part_segmentation_gives_the_published_numbers(case):
                 type='mmkd3d.PyramidSegHead',
                 in_channels=config['encoder_dims'],
                 num_classes=config['num_parts'],
-                num_categories=config['num_categories'])), manifest)
+                num_categories=config['num_categories'],
+            ),
+        ),
+        manifest,
+    )
     head, feats = model.head, model.backbone(points)
     category = torch.from_numpy(arrays['label']).long()
-    parts = torch.arange(points.shape[0] * points.shape[1]).view(
-        points.shape[:2]) % config['num_parts']
-    samples = [
-        BaseDataElement(gt_label=label, gt_parts=own)
-        for label, own in zip(category, parts)
-    ]
+    parts = (
+        torch.arange(points.shape[0] * points.shape[1]).view(points.shape[:2]) % config['num_parts']
+    )
+    samples = [BaseDataElement(gt_label=label, gt_parts=own) for label, own in zip(category, parts)]
     ups = head.propagate(feats)
     got = grouping(model.backbone.group(points))
     for i, (level, up) in enumerate(zip(feats['levels'], ups)):
-        got[f'tokens_{i}'] = level[:, ::strides(manifest, f'tokens_{i}')[0]]
+        got[f'tokens_{i}'] = level[:, :: strides(manifest, f'tokens_{i}')[0]]
         channels, rows = strides(manifest, f'prop_{i}')
         got[f'prop_{i}'] = up.transpose(1, 2)[:, ::channels, ::rows]
     # The case has the features of the categories in another order of the
     # clouds than log_prob, which only fits `label` as it is.
     own = head.embed_category(category)
-    stored = torch.from_numpy(arrays['global_feature'][:, -own.shape[1]:])
+    stored = torch.from_numpy(arrays['global_feature'][:, -own.shape[1] :])
     order = torch.cdist(stored, own).argmin(dim=1)
     assert category[order].sort().values.equal(category.sort().values)
     check(
         dict(
             got,
             global_feature=torch.cat([head.pool(ups), own[order]], dim=1),
-            log_prob=model(dict(points=points),
-                           samples).log_softmax(dim=1).transpose(1, 2),
-            loss=model(dict(points=points), samples, mode='loss')['loss_seg']),
-        arrays, manifest['tolerance'])
+            log_prob=model(dict(points=points), samples).log_softmax(dim=1).transpose(1, 2),
+            loss=model(dict(points=points), samples, mode='loss')['loss_seg'],
+        ),
+        arrays,
+        manifest['tolerance'],
+    )

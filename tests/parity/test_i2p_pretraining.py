@@ -1,4 +1,5 @@
 """Pretraining of I2P-MAE against the published model."""
+
 import numpy as np
 import pytest
 import torch
@@ -6,11 +7,10 @@ import torch.nn as nn
 
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name
-from mmkd3d.models.modules.pyramid import VisibleTokens
+from mmkd3d.models.layers.pyramid import VisibleTokens
 from mmkd3d.models.targets.dense import Seen
 from mmkd3d.registry import MODELS
-from tests.helpers import (load_case, parity_cases, reference_state,
-                           reference_tensor, thin)
+from tests.helpers import load_case, parity_cases, reference_state, reference_tensor, thin
 from tests.parity.test_i2p_downstream import student
 from tests.parity.test_i2p_guidance import Guidance, clip_teacher
 
@@ -39,11 +39,13 @@ def pretrainer(config: dict, teacher: dict) -> dict:
             depths=config['decoder_depths'],
             num_heads=config['num_heads'],
             propagation_depths=config['decoder_up_blocks'][1:],
-            drop_path_rate=config['drop_path_rate']),
+            drop_path_rate=config['drop_path_rate'],
+        ),
         masker=dict(type='mmkd3d.SaliencyMasker', ratio=config['mask_ratio']),
         target=dict(type='mmkd3d.DenseTarget', teacher=teacher),
         loss=dict(type='mmkd3d.ChamferLoss', norm='l2'),
-        semantic_loss=dict(type='mmkd3d.L2Loss'))
+        semantic_loss=dict(type='mmkd3d.L2Loss'),
+    )
 
 
 def by_cloud(x: torch.Tensor) -> torch.Tensor:
@@ -55,11 +57,10 @@ def mask_of(model, scores, noise):
     """The published rule: the first of the ranked tokens stay visible."""
     order = model.masker.rank(scores, noise).argsort(1, descending=True)
     keep = scores.shape[1] - int(model.masker.ratio * scores.shape[1])
-    return order, torch.ones_like(scores, dtype=torch.bool).scatter(
-        1, order[:, :keep], False)
+    return order, torch.ones_like(scores, dtype=torch.bool).scatter(1, order[:, :keep], False)
 
 
-def assert_near(got, expected, atol, name, rtol=0.):
+def assert_near(got, expected, atol, name, rtol=0.0):
     got = got.detach().numpy()
     assert got.shape == expected.shape, name
     np.testing.assert_allclose(got, expected, rtol, atol, err_msg=name)
@@ -67,11 +68,9 @@ def assert_near(got, expected, atol, name, rtol=0.):
 
 def assert_groups(pyramid, arrays, tolerance):
     for i, level in enumerate(pyramid):
-        assert_near(level.centers, arrays[f'center_{i}'],
-                    tolerance['center'], f'center_{i}')
+        assert_near(level.centers, arrays[f'center_{i}'], tolerance['center'], f'center_{i}')
         if f'knn_{i}' in arrays:
-            np.testing.assert_array_equal(level.point_idx,
-                                          arrays[f'knn_{i}'])
+            np.testing.assert_array_equal(level.point_idx, arrays[f'knn_{i}'])
 
 
 class Case:
@@ -82,18 +81,18 @@ class Case:
         config = self.manifest['config']
         dims = config['clip_config']['feat_dim']
         self.published = reference_state(self.manifest)
-        self.config = pretrainer(config,
-                                 dict(type='mmkd3d.GivenMaps', dims=dims))
+        self.config = pretrainer(config, dict(type='mmkd3d.GivenMaps', dims=dims))
         self.model = self.build()
         self.points = torch.from_numpy(self.arrays['points'])
         B, grid = len(self.points), (14, 14)
         saliency = torch.from_numpy(self.arrays['saliency'])
-        feats = 128 * reference_tensor(self.manifest['feature_key'],
-                                       (3 * B, dims, *grid))
+        feats = 128 * reference_tensor(self.manifest['feature_key'], (3 * B, dims, *grid))
         self.feats = feats
         self.seen = Seen(
-            by_cloud(feats), by_cloud(saliency.unflatten(1, grid)),
-            self.model.target.projector.frame(self.points))
+            by_cloud(feats),
+            by_cloud(saliency.unflatten(1, grid)),
+            self.model.target.projector.frame(self.points),
+        )
         self.noise = torch.from_numpy(self.arrays['exp_noise'])
 
     def build(self, **backbone):
@@ -119,9 +118,8 @@ class Case:
     def grad_norms(self, model):
         """Of all parameters, by their published names; -1: none."""
         named = dict(model.named_parameters())
-        grads = (named[our_name(key, 'i2p_mae')].grad
-                 for key in self.manifest['grad_keys'])
-        return torch.tensor([-1. if g is None else g.norm() for g in grads])
+        grads = (named[our_name(key, 'i2p_mae')].grad for key in self.manifest['grad_keys'])
+        return torch.tensor([-1.0 if g is None else g.norm() for g in grads])
 
 
 @pytest.fixture(scope='module', params=PRETRAIN, ids=lambda p: p.name)
@@ -141,32 +139,25 @@ def test_i2p_gives_the_published_tokens(case):
     model, arrays = case.model, case.arrays
     tolerance = case.manifest['tolerance']
     patches, scores, mask, out, targets, _ = case.forward(model)
-    assert_near(case.feats[:, ::64, ::4, ::4], arrays['features_check'], 0.,
-                'features_check')
+    assert_near(case.feats[:, ::64, ::4, ::4], arrays['features_check'], 0.0, 'features_check')
     assert_groups(patches, arrays, tolerance)
-    assert_near(scores, arrays['spatial_sal'], tolerance['spatial_sal'],
-                'spatial_sal')
+    assert_near(scores, arrays['spatial_sal'], tolerance['spatial_sal'], 'spatial_sal')
     assert_near(scores.softmax(1), arrays['prob'], tolerance['prob'], 'prob')
     encoded = model.backbone.encode(patches, mask)
     for i, hidden in enumerate(encoded['masks']):
         np.testing.assert_array_equal(hidden, arrays[f'mask_{i}'])
         level = encoded['levels'][i]
-        assert_near(level[..., :4], arrays[f'enc_{i}_c4'], tolerance['enc'],
-                    f'enc_{i}_c4')
+        assert_near(level[..., :4], arrays[f'enc_{i}_c4'], tolerance['enc'], f'enc_{i}_c4')
         if i < len(patches) - 1:
             level = thin(level, arrays[f'enc_{i}'].shape[1])
-            assert_near(level, arrays[f'enc_{i}'], tolerance['enc'],
-                        f'enc_{i}')
+            assert_near(level, arrays[f'enc_{i}'], tolerance['enc'], f'enc_{i}')
     assert_near(encoded['tokens'], arrays['enc_2'], tolerance['enc'], 'enc_2')
     rec = model.rebuild(out)[::4]
     assert_near(rec, arrays['rec_3d'], tolerance['rec'], 'rec_3d')
-    assert_near(out.patches.points[out.mask][::4], arrays['gt_3d'],
-                tolerance['gt_3d'], 'gt_3d')
+    assert_near(out.patches.points[out.mask][::4], arrays['gt_3d'], tolerance['gt_3d'], 'gt_3d')
     pred = model.to_feats(out.tokens[~out.mask]).view(targets.shape)
-    assert_near(pred[::8, ::4, ::64], arrays['rec_2d'], tolerance['rec'],
-                'rec_2d')
-    assert_near(targets[::8, ::4, ::64], arrays['tgt_2d'],
-                tolerance['tgt_2d'], 'tgt_2d')
+    assert_near(pred[::8, ::4, ::64], arrays['rec_2d'], tolerance['rec'], 'rec_2d')
+    assert_near(targets[::8, ::4, ::64], arrays['tgt_2d'], tolerance['tgt_2d'], 'tgt_2d')
 
 
 @torch.no_grad()
@@ -179,9 +170,7 @@ def test_i2p_decodes_as_published(case):
         inputs.append(given[0])
         outputs.append(output[0])
 
-    handles = [
-        stage.register_forward_hook(listen) for stage in model.decoder.stages
-    ]
+    handles = [stage.register_forward_hook(listen) for stage in model.decoder.stages]
     case.forward(model)
     for handle in handles:
         handle.remove()
@@ -200,35 +189,40 @@ def test_i2p_has_the_published_gradients(case):
     tolerance = case.manifest['tolerance']
     model.zero_grad()
     *_, losses = case.forward(model)
-    for ours, theirs in (('loss_chamfer', 'loss_3d'), ('loss_semantic',
-                                                       'loss_2d')):
-        assert_near(losses[ours], arrays[theirs], 0., theirs,
-                    tolerance['loss_rtol'])
+    for ours, theirs in (('loss_chamfer', 'loss_3d'), ('loss_semantic', 'loss_2d')):
+        assert_near(losses[ours], arrays[theirs], 0.0, theirs, tolerance['loss_rtol'])
     sum(losses.values()).backward()
     assert_near(
-        case.grad_norms(model), arrays['grad_norm'],
-        tolerance['grad_norm_atol'], 'grad_norm',
-        tolerance['grad_norm_rtol'])
+        case.grad_norms(model),
+        arrays['grad_norm'],
+        tolerance['grad_norm_atol'],
+        'grad_norm',
+        tolerance['grad_norm_rtol'],
+    )
 
 
 def test_i2p_trains_as_published(case):
     arrays, tolerance = case.arrays, case.manifest['tolerance']
-    model = case.build(drop_path_rate=0.).train()
+    model = case.build(drop_path_rate=0.0).train()
     *_, losses = case.forward(model)
-    for ours, theirs in (('loss_chamfer', 'train_loss_3d'),
-                         ('loss_semantic', 'train_loss_2d')):
-        assert_near(losses[ours], arrays[theirs], 0., theirs,
-                    tolerance['train_loss_rtol'])
+    for ours, theirs in (('loss_chamfer', 'train_loss_3d'), ('loss_semantic', 'train_loss_2d')):
+        assert_near(losses[ours], arrays[theirs], 0.0, theirs, tolerance['train_loss_rtol'])
     sum(losses.values()).backward()
     assert_near(
-        case.grad_norms(model), arrays['train_grad_norm'],
-        tolerance['grad_norm_atol'], 'train_grad_norm',
-        tolerance['grad_norm_rtol'])
+        case.grad_norms(model),
+        arrays['train_grad_norm'],
+        tolerance['grad_norm_atol'],
+        'train_grad_norm',
+        tolerance['grad_norm_rtol'],
+    )
     norm = model.backbone.embeds[1].first[1]
     for name in ('mean', 'var'):
         assert_near(
-            getattr(norm, f'running_{name}'), arrays[f'train_running_{name}'],
-            tolerance['train_running'], name)
+            getattr(norm, f'running_{name}'),
+            arrays[f'train_running_{name}'],
+            tolerance['train_running'],
+            name,
+        )
 
 
 @pytest.mark.parametrize('path', SVM, ids=lambda p: p.name)
@@ -236,24 +230,23 @@ def test_i2p_trains_as_published(case):
 def test_i2p_gives_the_published_svm_feature(path):
     manifest, arrays = load_case(path)
     tolerance = manifest['tolerance']
-    net = MODELS.build(
-        student(manifest['config'], index_zero_visible=True)).eval()
+    net = MODELS.build(student(manifest['config'], index_zero_visible=True)).eval()
     load_pretrained(net, reference_state(manifest))
     points = torch.from_numpy(arrays['points'])
-    assert_near(
-        net.extract_feat(points), arrays['feature'],
-        tolerance['feature'], 'feature')
+    assert_near(net.extract_feat(points), arrays['feature'], tolerance['feature'], 'feature')
     patches = net.group(points)
     assert_groups(patches, arrays, tolerance)
     nothing = torch.zeros(patches[-1].centers.shape[:2], dtype=torch.bool)
     out = net.encode(patches, nothing)
     for i, (level, hidden) in enumerate(zip(out['levels'], out['masks'])):
         np.testing.assert_array_equal(hidden, arrays[f'mask_{i}'])
-        assert_near(level[..., :4], arrays[f'enc_{i}_c4'], tolerance['enc'],
-                    f'enc_{i}_c4')
+        assert_near(level[..., :4], arrays[f'enc_{i}_c4'], tolerance['enc'], f'enc_{i}_c4')
         assert_near(
-            thin(level, arrays[f'enc_{i}'].shape[1]), arrays[f'enc_{i}'],
-            tolerance['enc'], f'enc_{i}')
+            thin(level, arrays[f'enc_{i}'].shape[1]),
+            arrays[f'enc_{i}'],
+            tolerance['enc'],
+            f'enc_{i}',
+        )
 
 
 @pytest.mark.slow
@@ -263,22 +256,20 @@ def test_i2p_from_points_to_losses(path, monkeypatch):
     guidance = Guidance(path)
     manifest, arrays = guidance.manifest, guidance.arrays
     model = MODELS.build(
-        pretrainer(manifest['config'],
-                   clip_teacher(manifest['config']['clip']))).eval()
+        pretrainer(manifest['config'], clip_teacher(manifest['config']['clip']))
+    ).eval()
     # the published file brings its teacher along, which is left out
     load_pretrained(model, reference_state(manifest), prefix='')
     model.target = guidance.target
-    monkeypatch.setattr(torch.Tensor, 'exponential_',
-                        lambda *args, **kwargs: arrays['exp_noise'])
+    monkeypatch.setattr(torch.Tensor, 'exponential_', lambda *args, **kwargs: arrays['exp_noise'])
     points = arrays['points']
     patches = model.backbone.group(points)
-    assert_groups(patches, {k: v.numpy() for k, v in arrays.items()},
-                  guidance.tolerance)
+    assert_groups(patches, {k: v.numpy() for k, v in arrays.items()}, guidance.tolerance)
     mask = model.draw_mask(points, patches)
     for i, hidden in enumerate(model.backbone.encode(patches, mask)['masks']):
         assert torch.equal(hidden, arrays[f'mask_{i}'])
     losses = model.loss(points, None)
-    for ours, theirs in (('loss_chamfer', 'loss_3d'), ('loss_semantic',
-                                                       'loss_2d')):
-        assert_near(losses[ours], arrays[theirs].numpy(), 0., theirs,
-                    guidance.tolerance['loss_rtol'])
+    for ours, theirs in (('loss_chamfer', 'loss_3d'), ('loss_semantic', 'loss_2d')):
+        assert_near(
+            losses[ours], arrays[theirs].numpy(), 0.0, theirs, guidance.tolerance['loss_rtol']
+        )

@@ -1,4 +1,5 @@
 """What is made of ReCon's student downstream, against the published models."""
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +11,7 @@ from mmkd3d.registry import MODELS
 from tests.helpers import load_case, parity_cases, reference_state, thin
 
 NAMES = ('cls', 'img', 'text')
-STREAMS = dict(
-    ALL=('cls', 'max', 'img', 'text'), MDM=('cls', 'max'),
-    CMC=('img', 'text'))
+STREAMS = dict(ALL=('cls', 'max', 'img', 'text'), MDM=('cls', 'max'), CMC=('img', 'text'))
 
 
 def student(config: dict, **kwargs) -> dict:
@@ -25,7 +24,10 @@ def student(config: dict, **kwargs) -> dict:
             num_heads=config['num_heads'],
             num_groups=config['num_group'],
             group_size=config['group_size'],
-            drop_path_rate=config['drop_path_rate']), **kwargs)
+            drop_path_rate=config['drop_path_rate'],
+        ),
+        **kwargs,
+    )
 
 
 def classifier(config: dict, pooling: tuple, backbone: dict, **head) -> dict:
@@ -37,7 +39,9 @@ def classifier(config: dict, pooling: tuple, backbone: dict, **head) -> dict:
             in_channels=config['trans_dim'],
             num_classes=config['cls_dim'],
             pooling=pooling,
-            **head))
+            **head,
+        ),
+    )
 
 
 def build(cfg: dict, manifest: dict, states: str = 'state_dict'):
@@ -55,8 +59,7 @@ def stack(tokens: dict) -> torch.Tensor:
 
 def check(got: dict, arrays: dict, tolerance: dict) -> None:
     """Compare every array of a case but its inputs."""
-    assert set(got) == set(arrays) - {
-        'points', 'onehot', 'is_centre', 'class_text_features'}
+    assert set(got) == set(arrays) - {'points', 'onehot', 'is_centre', 'class_text_features'}
     for name, value in got.items():
         expected, value = arrays[name], value.numpy()
         assert value.shape == expected.shape, name
@@ -67,8 +70,8 @@ def check(got: dict, arrays: dict, tolerance: dict) -> None:
         else:
             limit = {} if name == 'center' else tolerance
             np.testing.assert_allclose(
-                value, expected, limit.get('rtol', 0), limit.get('atol', 0),
-                err_msg=name)
+                value, expected, limit.get('rtol', 0), limit.get('atol', 0), err_msg=name
+            )
 
 
 def check_sets(got: np.ndarray, expected: np.ndarray) -> None:
@@ -78,8 +81,9 @@ def check_sets(got: np.ndarray, expected: np.ndarray) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('recon/classifier_scanobjectnn'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    'case', parity_cases('recon/classifier_scanobjectnn'), ids=lambda p: p.name
+)
 def test_classifier_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config = manifest['config']
@@ -87,7 +91,9 @@ def test_classifier_gives_the_published_numbers(case):
     model = build(cfg, manifest)
     linear = build(
         classifier(config, (*NAMES, 'max'), student(config), hidden_dims=()),
-        manifest, 'state_dict_linear')
+        manifest,
+        'state_dict_linear',
+    )
     backbone = model.backbone
     points = torch.from_numpy(arrays['points'])
     patches, outputs = backbone.group(points), []
@@ -103,34 +109,36 @@ def test_classifier_gives_the_published_numbers(case):
             fps_idx=patches.center_idx,
             center=patches.centers,
             neighborhood=patches.points,
-            tokens_strided=tokens[:, ::manifest['token_stride']],
+            tokens_strided=tokens[:, :: manifest['token_stride']],
             pos_strided=thin(pos, arrays['pos_strided'].shape[1]),
             global_tokens_per_layer=layers[:, :, :3],
             local_per_layer_strided=layers[:, :, 3::stride],
             global_tokens_final=stack(feats['global_tokens']),
             feature=model.head.pool(feats),
             logits=model(dict(points=points)),
-            logits_linear_head=linear(dict(points=points))), arrays,
-        manifest['tolerance'])
+            logits_linear_head=linear(dict(points=points)),
+        ),
+        arrays,
+        manifest['tolerance'],
+    )
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('recon/classifier_twotower'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/classifier_twotower'), ids=lambda p: p.name)
 def test_classifier_of_two_towers_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, points = manifest['config'], torch.from_numpy(arrays['points'])
     towers = dict(
         type='mmkd3d.TwoTower',
         masked=student(config, type='mmkd3d.PointTransformer'),
-        contrast=student(
-            config, global_tokens=('img', 'text'), plain_blocks=True))
+        contrast=student(config, global_tokens=('img', 'text'), plain_blocks=True),
+    )
     got = {}
     for stream, pooling in STREAMS.items():
         suffix = '' if stream == 'ALL' else f'_{stream}'
         model = build(
-            classifier(config, pooling, towers, skip_tokens=2), manifest,
-            f'state_dict{suffix}')
+            classifier(config, pooling, towers, skip_tokens=2), manifest, f'state_dict{suffix}'
+        )
         got[f'feature_{stream}'] = model.head.pool(model.backbone(points))
         got[f'logits_{stream}'] = model(dict(points=points))
     patches = model.backbone.group(points)
@@ -139,8 +147,7 @@ def test_classifier_of_two_towers_gives_the_published_numbers(case):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('recon/svm_*'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/svm_*'), ids=lambda p: p.name)
 def test_feature_of_the_svm_is_the_published_one(case):
     manifest, arrays = load_case(case)
     points = torch.from_numpy(arrays['points'])
@@ -154,9 +161,11 @@ def test_feature_of_the_svm_is_the_published_one(case):
             neighborhood=patches.points,
             feature=model.extract_feat(points, 'global'),
             tokens_final_global=stack(feats['global_tokens']),
-            tokens_final_strided=thin(
-                feats['tokens'], arrays['tokens_final_strided'].shape[1])),
-        arrays, manifest['tolerance'])
+            tokens_final_strided=thin(feats['tokens'], arrays['tokens_final_strided'].shape[1]),
+        ),
+        arrays,
+        manifest['tolerance'],
+    )
 
 
 @MODELS.register_module()
@@ -173,15 +182,13 @@ class GivenNames(nn.Module):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('recon/zeroshot_*'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/zeroshot_*'), ids=lambda p: p.name)
 def test_zero_shot_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, points = manifest['config'], torch.from_numpy(arrays['points'])
     names = arrays['class_text_features']
     widths = {
-        name: manifest['state_dict'][f'{name}_proj.bias']['shape'][0]
-        for name in ('img', 'text')
+        name: manifest['state_dict'][f'{name}_proj.bias']['shape'][0] for name in ('img', 'text')
     }
     got = {}
     for mode in ('full', 'text', 'image'):
@@ -193,7 +200,10 @@ def test_zero_shot_gives_the_published_numbers(case):
                 text=dict(type='mmkd3d.GivenNames', feats=names),
                 mode=mode,
                 ratio=config['ratio'],
-                class_names=[str(i) for i in range(len(names))]), manifest)
+                class_names=[str(i) for i in range(len(names))],
+            ),
+            manifest,
+        )
         samples = [BaseDataElement() for _ in points]
         model(dict(points=points), samples, mode='predict')
         got[f'feature_{mode}'] = model.embed(points)
@@ -202,15 +212,13 @@ def test_zero_shot_gives_the_published_numbers(case):
     patches = model.backbone.group(points)
     tokens = model.backbone(points)['global_tokens']
     got.update(
-        center=patches.centers,
-        neighborhood=patches.points,
-        tokens_final_global=stack(tokens))
+        center=patches.centers, neighborhood=patches.points, tokens_final_global=stack(tokens)
+    )
     check(got, arrays, manifest['tolerance'])
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('recon/partseg'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/partseg'), ids=lambda p: p.name)
 def test_part_segmentation_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, levels = manifest['config'], (3, 7, 11)
@@ -223,7 +231,11 @@ def test_part_segmentation_gives_the_published_numbers(case):
                 in_channels=config['trans_dim'],
                 num_classes=config['cls_dim'],
                 num_categories=arrays['onehot'].shape[1],
-                with_global=True)), manifest)
+                with_global=True,
+            ),
+        ),
+        manifest,
+    )
     backbone, head = model.backbone, model.head
     points = torch.from_numpy(arrays['points'])
     category = torch.from_numpy(arrays['onehot']).argmax(1)
@@ -232,7 +244,7 @@ def test_part_segmentation_gives_the_published_numbers(case):
     raw = backbone.encode(patches, raw_indices=levels)['raw']
     up = head.propagate(points, patches.centers, head.concat(feats['levels']))
     logits = model(dict(points=points), samples).transpose(1, 2)  # (B, N, 50)
-    some = logits[:, ::manifest['point_stride']]
+    some = logits[:, :: manifest['point_stride']]
     is_centre = (points[:, :, None] == patches.centers[:, None]).all(-1).any(2)
     assert (is_centre.numpy() == arrays['is_centre']).all()
     check(
@@ -240,11 +252,10 @@ def test_part_segmentation_gives_the_published_numbers(case):
             center=patches.centers,
             neighborhood=patches.points,
             tokens_strided=thin(
-                backbone.patch_embed(patches.points),
-                arrays['tokens_strided'].shape[1]),
+                backbone.patch_embed(patches.points), arrays['tokens_strided'].shape[1]
+            ),
             **{
-                f'level_{i}_strided': thin(
-                    x, arrays[f'level_{i}_strided'].shape[1])
+                f'level_{i}_strided': thin(x, arrays[f'level_{i}_strided'].shape[1])
                 for i, x in enumerate(raw)
             },
             global_tokens=stack(feats['raw_global_tokens']),
@@ -253,4 +264,8 @@ def test_part_segmentation_gives_the_published_numbers(case):
             propagation_strided=up.transpose(1, 2)[:, ::8, ::64],
             logits_strided=some,
             log_prob_strided=some.log_softmax(dim=2),
-            argmax=logits.argmax(dim=2)), arrays, manifest['tolerance'])
+            argmax=logits.argmax(dim=2),
+        ),
+        arrays,
+        manifest['tolerance'],
+    )

@@ -1,4 +1,5 @@
 """What ReCon's configs train, and how fast, against the published code."""
+
 import json
 
 import numpy as np
@@ -18,13 +19,14 @@ RUNS = dict(
     mlp3=(FINETUNE.format('base_mlp3'), 'recon_classifier'),
     linear=(FINETUNE.format('base_linear'), 'recon_classifier'),
     pretrain=('recon_base_1xb128-300e_shapenet55', 'recon'),
-    twotower_finetune=(FINETUNE.format('twotower_full'),
-                       'recon_twotower_classifier'))
+    twotower_finetune=(FINETUNE.format('twotower_full'), 'recon_twotower_classifier'),
+)
 
 
 @MODELS.register_module()
 class TeacherNotRead(nn.Module):
     """A target that has a width and nothing else."""
+
     dims = 768
 
 
@@ -37,27 +39,25 @@ def without_weights(cfg: dict) -> dict:
 
 
 @pytest.mark.parametrize('run', RUNS)
-@pytest.mark.parametrize('case', parity_cases('recon/optimizer'),
-                         ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/optimizer'), ids=lambda p: p.name)
 def test_what_is_trained_and_how_fast_is_as_published(case, run):
     expected = json.loads((case / 'manifest.json').read_text())[run]
     name, source = RUNS[run]
     cfg = Config.fromfile(REPO / 'configs/recon' / f'{name}.py')
     model = MODELS.build({'_scope_': 'mmkd3d', **without_weights(cfg.model)})
     names = {
-        id(p): published_name(n, source)
-        for n, p in model.named_parameters() if p.requires_grad
+        id(p): published_name(n, source) for n, p in model.named_parameters() if p.requires_grad
     }
     assert sorted(names.values()) == sorted(expected['trainable'])
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     groups = {
         names[id(p)]: i
         for i, group in enumerate(wrapper.param_groups)
-        for p in group['params'] if id(p) in names
+        for p in group['params']
+        if id(p) in names
     }
     assert groups.keys() == set(expected['trainable'])
-    scheduler = PARAM_SCHEDULERS.build(
-        cfg.param_scheduler, default_args=dict(optimizer=wrapper))
+    scheduler = PARAM_SCHEDULERS.build(cfg.param_scheduler, default_args=dict(optimizer=wrapper))
     assert cfg.train_cfg.max_epochs == len(expected['lr_used_in_epoch'])
     ours = {key: wrapper.param_groups[i] for key, i in groups.items()}
     for group in expected['groups']:
@@ -68,27 +68,24 @@ def test_what_is_trained_and_how_fast_is_as_published(case, run):
     for rates in expected['lr_used_in_epoch']:
         for rate, group in zip(rates, expected['groups']):
             used = {ours[key]['lr'] for key in group['params']}
-            np.testing.assert_allclose(
-                list(used), [rate] * len(used), rtol=1e-9)
+            np.testing.assert_allclose(list(used), [rate] * len(used), rtol=1e-9)
         wrapper.step()  # there are no gradients
         scheduler.step()
 
 
 def test_the_gradient_is_clipped_in_finetuning_only():
     clips = {
-        run: Config.fromfile(REPO / 'configs/recon' /
-                             f'{name}.py').optim_wrapper.get('clip_grad')
+        run: Config.fromfile(REPO / 'configs/recon' / f'{name}.py').optim_wrapper.get('clip_grad')
         for run, (name, _) in RUNS.items()
     }
     assert clips.pop('pretrain') is None
-    assert all(
-        clip == dict(max_norm=10, norm_type=2) for clip in clips.values())
+    assert all(clip == dict(max_norm=10, norm_type=2) for clip in clips.values())
 
 
 def test_part_segmentation_trains_what_is_called_a_convolution_faster():
     cfg = Config.fromfile(
-        REPO / 'configs/recon/benchmarks'
-        '/partseg_recon-base_1xb16-300e_shapenetpart.py')
+        REPO / 'configs/recon/benchmarks/partseg_recon-base_1xb16-300e_shapenetpart.py'
+    )
     model = MODELS.build({'_scope_': 'mmkd3d', **without_weights(cfg.model)})
     groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
     names = {id(p): n for n, p in model.named_parameters()}
@@ -101,4 +98,4 @@ def test_part_segmentation_trains_what_is_called_a_convolution_faster():
             fast = 'conv' in theirs and 'encoder' not in theirs
             decays = fast or not (parameter.ndim == 1 or 'token' in theirs)
             assert group['lr'] == pytest.approx(1e-3 if fast else 1e-4)
-            assert group['weight_decay'] == (0.05 if decays else 0.), theirs
+            assert group['weight_decay'] == (0.05 if decays else 0.0), theirs

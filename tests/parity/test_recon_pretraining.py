@@ -1,4 +1,5 @@
 """ReCon's pretraining against the published models."""
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,10 @@ from mmkd3d.registry import MODELS
 from tests.helpers import load_case, parity_cases, reference_state, thin
 
 CASES = [
-    case for pattern in ('recon/pretrain*', 'recon/twotower*')
-    for case in parity_cases(pattern) if 'teachers' not in case.name
+    case
+    for pattern in ('recon/pretrain*', 'recon/twotower*')
+    for case in parity_cases(pattern)
+    if 'teachers' not in case.name
 ]
 
 
@@ -37,27 +40,26 @@ def pretrainer(config: dict, dims: dict) -> dict:
         num_heads=c['num_heads'],
         num_groups=config['num_group'],
         group_size=config['group_size'],
-        drop_path_rate=c['drop_path_rate'])
-    backbone = dict(
-        type='mmkd3d.ReConTransformer', stop_gradient=True, **sizes)
+        drop_path_rate=c['drop_path_rate'],
+    )
+    backbone = dict(type='mmkd3d.ReConTransformer', stop_gradient=True, **sizes)
     if config['NAME'] == 'TwoTower':
         backbone = dict(
             type='mmkd3d.TwoTower',
-            masked=dict(
-                type='mmkd3d.PointTransformer', with_cls_token=False,
-                **sizes),
+            masked=dict(type='mmkd3d.PointTransformer', with_cls_token=False, **sizes),
             contrast=dict(
-                type='mmkd3d.ReConTransformer', plain_blocks=True,
-                global_tokens=('img', 'text'), **sizes))
+                type='mmkd3d.ReConTransformer',
+                plain_blocks=True,
+                global_tokens=('img', 'text'),
+                **sizes,
+            ),
+        )
     masker = dict(rand='RandomMasker', block='BlockMasker')[c['mask_type']]
     contrast = config.get('self_contrastive') or None
     return dict(
         type='mmkd3d.ReCon',
         backbone=backbone,
-        targets={
-            name: dict(type='mmkd3d.GivenTarget', dims=size)
-            for name, size in dims.items()
-        },
+        targets={name: dict(type='mmkd3d.GivenTarget', dims=size) for name, size in dims.items()},
         masker=dict(type=f'mmkd3d.{masker}', ratio=c['mask_ratio']),
         cross_modal=dict(type='mmkd3d.SmoothL1Loss'),
         decoder=dict(
@@ -65,18 +67,17 @@ def pretrainer(config: dict, dims: dict) -> dict:
             embed_dims=c['trans_dim'],
             depth=c['decoder_depth'],
             num_heads=c['decoder_num_heads'],
-            drop_path_rate=c['drop_path_rate']),
-        reconstruct=dict(
-            type='mmkd3d.ChamferLoss', norm=config['loss'].replace('cd', '')),
-        contrast=contrast and dict(
-            type='mmkd3d.SingleModalContrast', embed_dims=c['trans_dim']))
+            drop_path_rate=c['drop_path_rate'],
+        ),
+        reconstruct=dict(type='mmkd3d.ChamferLoss', norm=config['loss'].replace('cd', '')),
+        contrast=contrast and dict(type='mmkd3d.SingleModalContrast', embed_dims=c['trans_dim']),
+    )
 
 
 def assert_close(got, expected, tolerance, name):
     got = got.detach().numpy()
     assert got.shape == expected.shape, name
-    np.testing.assert_allclose(
-        got, expected, tolerance['rtol'], tolerance['atol'], err_msg=name)
+    np.testing.assert_allclose(got, expected, tolerance['rtol'], tolerance['atol'], err_msg=name)
 
 
 class Case:
@@ -87,16 +88,14 @@ class Case:
         self.config = self.manifest['config']
         self.published = reference_state(self.manifest)
         self.given = {
-            name: torch.from_numpy(self.arrays[f'{name}_feature'])
-            for name in ('img', 'text')
+            name: torch.from_numpy(self.arrays[f'{name}_feature']) for name in ('img', 'text')
         }
         dims = {name: x.shape[1] for name, x in self.given.items()}
         self.model = MODELS.build(pretrainer(self.config, dims)).eval()
         self.report = load_pretrained(self.model, self.published, prefix='')
         self.points = torch.from_numpy(self.arrays['points'])
         self.mask = torch.from_numpy(self.arrays['mask'])
-        self.source = ('recon_twotower' if self.config['NAME'] == 'TwoTower'
-                       else 'recon')
+        self.source = 'recon_twotower' if self.config['NAME'] == 'TwoTower' else 'recon'
 
     def losses(self):
         out = self.model.encode(self.points, self.mask)
@@ -120,10 +119,7 @@ def test_recon_gives_the_published_features(case):
     model, arrays = case.model, case.arrays
     layers = []
     blocks = getattr(model.backbone, 'contrast', model.backbone).blocks
-    handles = [
-        b.register_forward_hook(lambda m, i, x: layers.append(x[:, :3]))
-        for b in blocks
-    ]
+    handles = [b.register_forward_hook(lambda m, i, x: layers.append(x[:, :3])) for b in blocks]
     out = model.encode(case.points, case.mask)
     for handle in handles:
         handle.remove()
@@ -137,10 +133,8 @@ def test_recon_gives_the_published_features(case):
         decoder_out_strided=decoded,
         rebuild_points=model.rebuild(out),
         **{f'{name}_token': x for name, x in out.global_tokens.items()},
-        **{
-            f'{name}_pred': model.proj[name](out.global_tokens[name])
-            for name in case.given
-        })
+        **{f'{name}_pred': model.proj[name](out.global_tokens[name]) for name in case.given},
+    )
     if 'global_tokens_per_layer' in arrays:
         got['global_tokens_per_layer'] = torch.stack(layers)
     if model.contrast is not None:
@@ -154,8 +148,15 @@ def test_recon_gives_the_published_features(case):
         if name.endswith('_strided'):
             value = thin(value, expected.shape[1])
         assert_close(value, expected, case.manifest['tolerance'], name)
-    elsewhere = {'points', 'mask', 'neighborhood', 'block_start', 'smc_select',
-                 'img_feature', 'text_feature'}
+    elsewhere = {
+        'points',
+        'mask',
+        'neighborhood',
+        'block_start',
+        'smc_select',
+        'img_feature',
+        'text_feature',
+    }
     rest = {n for n in arrays if not n.startswith(('loss', 'grad'))}
     assert rest <= {*got, *elsewhere}
 
@@ -165,8 +166,9 @@ def test_recon_cuts_the_published_patches_and_masks_them(case):
     patches = case.model.backbone.group(case.points)
     # The order within a patch is free.
     ours, theirs = (
-        np.sort(x.view('f4,f4,f4'), axis=2) for x in (
-            patches.points.numpy(), arrays['neighborhood']))
+        np.sort(x.view('f4,f4,f4'), axis=2)
+        for x in (patches.points.numpy(), arrays['neighborhood'])
+    )
     difference = ours.view('f4') - theirs.view('f4')
     assert np.abs(difference).max() <= 1e-6
     if 'block_start' not in arrays:
@@ -181,15 +183,22 @@ def test_recon_cuts_the_published_patches_and_masks_them(case):
 
 def test_recon_gives_the_published_losses(case):
     losses = case.losses()
-    names = dict(loss_mdm='loss_chamfer', loss_csc_img='loss_img',
-                 loss_csc_text='loss_text', loss_smc='loss_contrast')
+    names = dict(
+        loss_mdm='loss_chamfer',
+        loss_csc_img='loss_img',
+        loss_csc_text='loss_text',
+        loss_smc='loss_contrast',
+    )
     for name, ours in names.items():
         if name in case.arrays:
-            assert_close(losses.pop(ours), case.arrays[name],
-                         case.manifest['tolerance'], name)
+            assert_close(losses.pop(ours), case.arrays[name], case.manifest['tolerance'], name)
     assert not losses
-    assert_close(sum(case.losses().values()), case.arrays['loss_total'],
-                 case.manifest['tolerance'], 'loss_total')
+    assert_close(
+        sum(case.losses().values()),
+        case.arrays['loss_total'],
+        case.manifest['tolerance'],
+        'loss_total',
+    )
 
 
 @pytest.mark.parametrize('kind', ['total', 'mdm', 'global'])
@@ -197,9 +206,8 @@ def test_recon_gradients_go_where_the_published_ones_go(case, kind):
     losses = case.losses()
     chamfer = losses.pop('loss_chamfer')
     loss = dict(
-        total=chamfer + sum(losses.values()),
-        mdm=chamfer,
-        **{'global': sum(losses.values())})[kind]
+        total=chamfer + sum(losses.values()), mdm=chamfer, **{'global': sum(losses.values())}
+    )[kind]
     case.model.zero_grad()
     loss.backward()
     ours = dict(case.model.named_parameters())
@@ -207,17 +215,14 @@ def test_recon_gradients_go_where_the_published_ones_go(case, kind):
     names = [our_name(key, case.source) for key in case.manifest['grad_keys']]
     assert set(names) == set(ours)
     grads = [ours[name].grad for name in names]
-    norms = np.array(
-        [0. if grad is None else grad.norm().item() for grad in grads])
+    norms = np.array([0.0 if grad is None else grad.norm().item() for grad in grads])
     assert (norms[expected == 0] == 0).all()
     tolerance = case.manifest['tolerance']
-    np.testing.assert_allclose(
-        norms, expected, tolerance['grad_rtol'], tolerance['atol'])
+    np.testing.assert_allclose(norms, expected, tolerance['grad_rtol'], tolerance['atol'])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    'path', parity_cases('recon/pretrain*_teachers'), ids=lambda p: p.name)
+@pytest.mark.parametrize('path', parity_cases('recon/pretrain*_teachers'), ids=lambda p: p.name)
 @torch.no_grad()
 def test_recon_with_its_teachers_gives_the_published_losses(path):
     manifest, arrays = load_case(path)
@@ -231,33 +236,40 @@ def test_recon_with_its_teachers_gives_the_published_losses(path):
                 pre_logits=True,
                 random_weights=True,
                 mean=(0, 0, 0),  # the case holds what the network reads
-                std=(1, 1, 1))),
+                std=(1, 1, 1),
+            ),
+        ),
         text=dict(
             type='mmkd3d.TextTarget',
             teacher=dict(
                 type='mmkd3d.OpenClipTextTeacher',
                 model_name='ViT-B-32-quickgelu',
-                random_weights=True)))
+                random_weights=True,
+            ),
+        ),
+    )
     model = MODELS.build(cfg).eval()
     report = load_pretrained(model, reference_state(manifest), prefix='')
     assert not report.missing and not report.unexpected
     templates = load_prompts('recon-60-v1')
-    prompts = torch.tensor([[
-        t.replace('{}', text) for t in templates
-    ].index(said) for text, said in zip(manifest['text'],
-                                        manifest['prompts'])])
+    prompts = torch.tensor(
+        [
+            [t.replace('{}', text) for t in templates].index(said)
+            for text, said in zip(manifest['text'], manifest['prompts'])
+        ]
+    )
     tokens = model.targets['text'].teacher.tokenize(manifest['prompts'])
     assert torch.equal(tokens.int(), torch.from_numpy(arrays['tokens']))
     samples = [
         BaseDataElement(metainfo=dict(category=text), image=image)
-        for text, image in zip(manifest['text'],
-                               torch.from_numpy(arrays['image']))
+        for text, image in zip(manifest['text'], torch.from_numpy(arrays['image']))
     ]
     points = torch.from_numpy(arrays['points'])
     out = model.encode(points, torch.from_numpy(arrays['mask']))
     said = dict(
         img=model.targets['img'](points, samples),
-        text=model.targets['text'](points, samples, prompt_idx=prompts))
+        text=model.targets['text'](points, samples, prompt_idx=prompts),
+    )
     losses = model.losses(out, said, manifest['text'])
     got = dict(
         img_feature=said['img'],
@@ -267,7 +279,8 @@ def test_recon_with_its_teachers_gives_the_published_losses(path):
         loss_mdm=losses['loss_chamfer'],
         loss_csc_img=losses['loss_img'],
         loss_csc_text=losses['loss_text'],
-        loss_total=sum(losses.values()))
+        loss_total=sum(losses.values()),
+    )
     assert {*got, 'points', 'image', 'mask', 'tokens'} == set(arrays)
     for name, value in got.items():
         assert_close(value, arrays[name], manifest['tolerance'], name)

@@ -1,4 +1,5 @@
 """ReCon's teachers against the published ones under reference weights."""
+
 import pytest
 import torch
 
@@ -12,16 +13,15 @@ IN21K = dict(
     type='mmkd3d.TimmTeacher',
     model_name='vit_base_patch16_224.orig_in21k',
     pre_logits=True,
-    random_weights=True)
+    random_weights=True,
+)
 CLIP = dict(
     type='mmkd3d.OpenClipTeacher',
     model_name='ViT-B-32-quickgelu',
     projection=True,
-    random_weights=True)
-TEXT = dict(
-    type='mmkd3d.OpenClipTextTeacher',
-    model_name='ViT-B-32-quickgelu',
-    random_weights=True)
+    random_weights=True,
+)
+TEXT = dict(type='mmkd3d.OpenClipTextTeacher', model_name='ViT-B-32-quickgelu', random_weights=True)
 
 
 def filled(config: dict, manifest: dict, rules: tuple):
@@ -45,11 +45,9 @@ def load(case):
 def check_image(teacher, last_norm, arrays, tolerance):
     """Global feature, and the class token that leaves the last block."""
     tokens = []
-    last_norm.register_forward_pre_hook(
-        lambda module, inputs: tokens.append(inputs[0]))
+    last_norm.register_forward_pre_hook(lambda module, inputs: tokens.append(inputs[0]))
     out = teacher.forward_pixels(arrays['image'])
-    torch.testing.assert_close(
-        tokens[0][:, 0], arrays['last_block_cls'], **tolerance)
+    torch.testing.assert_close(tokens[0][:, 0], arrays['last_block_cls'], **tolerance)
     torch.testing.assert_close(out['global'], arrays['feature'], **tolerance)
     assert teacher.global_dims == arrays['feature'].shape[1]
     rows, columns = out['grid_size']
@@ -78,12 +76,12 @@ def test_recon_text_teacher(case):
     for i, name in enumerate(manifest['names']):
         sentences = [template.replace('{}', name) for template in templates]
         assert sentences == manifest['prompts'][name]
-        assert torch.equal(
-            teacher.tokenize(sentences), arrays[f'tokens_{i}'].long())
+        assert torch.equal(teacher.tokenize(sentences), arrays[f'tokens_{i}'].long())
         feats = teacher.encode_text(sentences)
         torch.testing.assert_close(feats, arrays[f'features_{i}'], **tolerance)
         torch.testing.assert_close(
             feats.sum(0),
             arrays[f'class_feature_{i}'],
             atol=manifest['tolerance']['class_feature_atol'],
-            rtol=0)
+            rtol=0,
+        )

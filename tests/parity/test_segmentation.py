@@ -1,4 +1,5 @@
 """The two segmenters of ACT against the published models."""
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +9,7 @@ from mmengine.structures import BaseDataElement
 
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.registry import MODELS
-from tests.helpers import (REPO, load_case, parity_cases, reference_state,
-                           thin)
+from tests.helpers import REPO, load_case, parity_cases, reference_state, thin
 
 SCHEDULE = REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py'
 
@@ -27,25 +27,31 @@ def build(config: dict, num_categories: int, class_weight):
                 group_size=config['group_size'],
                 drop_path_rate=config['drop_path_rate'],
                 with_cls_token=False,
-                out_indices=config['fetch_layers']),
+                out_indices=config['fetch_layers'],
+            ),
             head=dict(
                 type='mmkd3d.PointSegHead',
                 in_channels=config['trans_dim'],
                 num_classes=config['cls_dim'],
                 num_categories=num_categories,
-                class_weight=class_weight))).eval()
+                class_weight=class_weight,
+            ),
+        )
+    ).eval()
 
 
 @pytest.fixture(
-    scope='module',
-    params=parity_cases('act/*_segmentation'),
-    ids=lambda path: path.name)
+    scope='module', params=parity_cases('act/*_segmentation'), ids=lambda path: path.name
+)
 def case(request):
     """Manifest, arrays, and the model with the published weights."""
     manifest, arrays = load_case(request.param)
     weight = arrays.get('class_weight')
-    model = build(manifest['config'], 16 if 'category' in arrays else 0,
-                  None if weight is None else weight.tolist())
+    model = build(
+        manifest['config'],
+        16 if 'category' in arrays else 0,
+        None if weight is None else weight.tolist(),
+    )
     report = load_pretrained(model, reference_state(manifest), prefix='')
     assert not report.missing and not report.unexpected
     return manifest, arrays, model
@@ -57,8 +63,7 @@ def run(model, arrays: dict, layers) -> dict:
     backbone, head = model.backbone, model.head
     points = torch.from_numpy(arrays['points'])
     samples = [
-        BaseDataElement(gt_parts=torch.from_numpy(t.astype('int64')))
-        for t in arrays['target']
+        BaseDataElement(gt_parts=torch.from_numpy(t.astype('int64'))) for t in arrays['target']
     ]
     for sample, category in zip(samples, arrays.get('category', ())):
         sample.gt_label = torch.tensor(int(category[0]))
@@ -74,7 +79,8 @@ def run(model, arrays: dict, layers) -> dict:
         propagated=head.propagate(points, patches.centers, levels),
         log_prob=logits.transpose(1, 2).log_softmax(dim=2),
         loss=loss[None],
-        **{f'layer_{i}': x for i, x in zip(layers, raw)})
+        **{f'layer_{i}': x for i, x in zip(layers, raw)},
+    )
     if 'label_feature' in arrays:
         got['label_feature'] = head.embed_category(head.categories(samples))
     return got
@@ -99,12 +105,10 @@ def test_parameters_and_their_weight_decay(case):
     manifest, _, model = case
     counts = manifest['parameters']
     assert sum(p.numel() for p in model.parameters()) == counts['total']
-    wrapper = build_optim_wrapper(
-        model, Config.fromfile(SCHEDULE).optim_wrapper.to_dict())
+    wrapper = build_optim_wrapper(model, Config.fromfile(SCHEDULE).optim_wrapper.to_dict())
     decays = [
-        group['weight_decay'] for group in wrapper.optimizer.param_groups
-        for _ in group['params']
+        group['weight_decay'] for group in wrapper.optimizer.param_groups for _ in group['params']
     ]
     assert decays.count(0.05) == counts['decay']
-    assert decays.count(0.) == counts['no_decay']
+    assert decays.count(0.0) == counts['no_decay']
     assert len(decays) == counts['decay'] + counts['no_decay']

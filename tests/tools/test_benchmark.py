@@ -1,4 +1,5 @@
 """The benchmark tool runs, and compares like with like."""
+
 import runpy
 import subprocess
 import sys
@@ -14,14 +15,14 @@ from tests.helpers import REPO
 @pytest.mark.slow
 def test_quick_benchmark_prints_a_row_per_operator_and_size():
     process = subprocess.run(
-        [sys.executable, 'tools/benchmark.py', 'ops', '--device', 'cpu',
-         '--quick'],
-        cwd=REPO, capture_output=True, text=True)
+        [sys.executable, 'tools/benchmark.py', 'ops', '--device', 'cpu', '--quick'],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+    )
     assert process.returncode == 0, process.stderr
     table = [line for line in process.stdout.splitlines() if '|' in line]
-    header, _, *rows = (
-        [cell.strip() for cell in line.strip('|').split('|')]
-        for line in table)
+    header, _, *rows = ([cell.strip() for cell in line.strip('|').split('|')] for line in table)
     assert header == list(benchmark_ops.HEADER)
     assert [row[0] for row in rows] == [*benchmark_ops.OPERATORS] * 2
     for row in rows:
@@ -37,18 +38,19 @@ def inputs(request):
     return benchmark_ops.Inputs(size, size.batch, 'cpu')
 
 
-@pytest.mark.parametrize('operator', ['farthest_point_sample', 'ball_query',
-                                      'group', 'three_interpolate'])
+@pytest.mark.parametrize(
+    'operator', ['farthest_point_sample', 'ball_query', 'group', 'three_interpolate']
+)
 def test_the_naive_form_computes_the_same(inputs, operator):
     calls = benchmark_ops.OPERATORS[operator]
-    torch.testing.assert_close(
-        calls['ours'](inputs), calls['naive'](inputs), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(calls['ours'](inputs), calls['naive'](inputs), rtol=1e-4, atol=1e-4)
 
 
 def test_naive_chamfer_computes_the_same(inputs):
     torch.testing.assert_close(
         benchmark_ops.naive_chamfer(inputs.centers, inputs.points),
-        ops.chamfer_distance(inputs.centers, inputs.points, norm='l2'))
+        ops.chamfer_distance(inputs.centers, inputs.points, norm='l2'),
+    )
 
 
 @pytest.fixture
@@ -58,31 +60,38 @@ def benchmark(capsys):
 
     def run(*argv):
         threads = str(torch.get_num_threads())
-        main([*argv, '--device', 'cpu', '--batch-size', '2', '--threads',
-              threads, '--quick'])
-        table = [line for line in capsys.readouterr().out.splitlines()
-                 if line.startswith('|')]
-        header, _, *rows = (
-            [cell.strip() for cell in line.strip('|').split('|')]
-            for line in table)
+        main([*argv, '--device', 'cpu', '--batch-size', '2', '--threads', threads, '--quick'])
+        table = [line for line in capsys.readouterr().out.splitlines() if line.startswith('|')]
+        header, _, *rows = ([cell.strip() for cell in line.strip('|').split('|')] for line in table)
         return header, rows
 
     return run
 
 
-@pytest.mark.parametrize('argv, modes, num_parts', [
-    (['act', '--stage', '1'], ['reference', 'ours', 'ours, bf16 teacher'], 7),
-    (['act', '--stage', '2'],
-     ['reference', 'ours', 'ours, train-mode teacher', 'ours, bf16 teacher'],
-     7),
-    (['recon'],
-     ['reference', 'ours', 'ours, bf16 teacher', 'ours, cached'], 10),
-    (['i2p_mae'],
-     ['reference', 'ours', 'ours, bf16 teacher', 'ours, visible only',
-      'ours, visible only, bf16 teacher'], 9),
-])
-def test_quick_benchmark_of_a_method_prints_a_row_per_mode(
-        benchmark, argv, modes, num_parts):
+@pytest.mark.parametrize(
+    'argv, modes, num_parts',
+    [
+        (['act', '--stage', '1'], ['reference', 'ours', 'ours, bf16 teacher'], 7),
+        (
+            ['act', '--stage', '2'],
+            ['reference', 'ours', 'ours, train-mode teacher', 'ours, bf16 teacher'],
+            7,
+        ),
+        (['recon'], ['reference', 'ours', 'ours, bf16 teacher', 'ours, cached'], 10),
+        (
+            ['i2p_mae'],
+            [
+                'reference',
+                'ours',
+                'ours, bf16 teacher',
+                'ours, visible only',
+                'ours, visible only, bf16 teacher',
+            ],
+            9,
+        ),
+    ],
+)
+def test_quick_benchmark_of_a_method_prints_a_row_per_mode(benchmark, argv, modes, num_parts):
     if argv[0] != 'act':
         pytest.importorskip('open_clip')
     header, rows = benchmark('pretrain', *argv)

@@ -1,4 +1,5 @@
 """The command that asks the teachers once."""
+
 import json
 
 import numpy as np
@@ -13,9 +14,17 @@ from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.models.data_preprocessor import PointDataPreprocessor
 from mmkd3d.models.teachers.cache import StaleCacheError
 from mmkd3d.registry import DATASETS, MODELS
-from tests.models.stub_teachers import (IMAGE, PROMPTS, RENDERER, TEXT,
-                                        StubImageTeacher, StubTextTeacher,
-                                        cloud, make_samples, picture)
+from tests.models.stub_teachers import (
+    IMAGE,
+    PROMPTS,
+    RENDERER,
+    TEXT,
+    StubImageTeacher,
+    StubTextTeacher,
+    cloud,
+    make_samples,
+    picture,
+)
 from tools import cache_teacher
 
 IMG = dict(type='ImageTarget', teacher=IMAGE, renderer=RENDERER)
@@ -26,8 +35,7 @@ TXT = dict(type='TextTarget', teacher=TEXT, prompts=PROMPTS)
 class StubShapes(Dataset):
     """Ten samples; that with number ``damaged`` can not be loaded."""
 
-    def __init__(self, kind='view_points', damaged=None, jitter=0., shift=0.,
-                 captions=10):
+    def __init__(self, kind='view_points', damaged=None, jitter=0.0, shift=0.0, captions=10):
         self.kind, self.damaged = kind, damaged
         self.jitter, self.shift = jitter, shift
         self.captions = captions
@@ -47,11 +55,10 @@ class StubShapes(Dataset):
             return value + self.shift + self.jitter * torch.rand(())
 
         fields = {self.kind: field} if self.kind else {}
-        sample, = make_samples(
-            1, begin=i, **fields,
-            caption=lambda i: f'shape {i % 4}' if i < self.captions else None)
-        return dict(
-            inputs=dict(points=torch.zeros(9, 3)), data_samples=sample)
+        (sample,) = make_samples(
+            1, begin=i, **fields, caption=lambda i: f'shape {i % 4}' if i < self.captions else None
+        )
+        return dict(inputs=dict(points=torch.zeros(9, 3)), data_samples=sample)
 
 
 @pytest.fixture
@@ -61,21 +68,27 @@ def run(tmp_path):
     StubImageTeacher.images = 0
 
     def run(*options, img=None, text=None, **dataset):
-        targets = dict(
-            img={**IMG, **(img or {})}, text={**TXT, **(text or {})})
-        loader = dict(
-            batch_size=2, num_workers=0,
-            dataset=dict(type='StubShapes', **dataset))
+        targets = dict(img={**IMG, **(img or {})}, text={**TXT, **(text or {})})
+        loader = dict(batch_size=2, num_workers=0, dataset=dict(type='StubShapes', **dataset))
         config = tmp_path / 'recon.py'
         config.write_text(
             f"default_scope = 'mmkd3d'\n"
             f"model = dict(type='ReCon', targets={targets})\n"
-            f'train_dataloader = {loader}\n')
+            f'train_dataloader = {loader}\n'
+        )
         run.targets = targets
-        return cache_teacher.main([
-            str(config), '--out', str(tmp_path / 'out'), '--device', 'cpu',
-            '--batch-size', '3', *options
-        ])
+        return cache_teacher.main(
+            [
+                str(config),
+                '--out',
+                str(tmp_path / 'out'),
+                '--device',
+                'cpu',
+                '--batch-size',
+                '3',
+                *options,
+            ]
+        )
 
     return run
 
@@ -87,19 +100,19 @@ def build(run, name, **kwargs):
 def test_both_caches_are_built_and_give_the_same_targets(run, capsys):
     folders = run()
     printed = capsys.readouterr().out
-    assert (f'--cfg-options model.targets.img.cache={folders["img"]} '
-            f'model.targets.text.cache={folders["text"]}') in printed
+    assert (
+        f'--cfg-options model.targets.img.cache={folders["img"]} '
+        f'model.targets.text.cache={folders["text"]}'
+    ) in printed
     assert '10 samples, 0.0 MB; 0 are there' in printed
     samples = make_samples(10, view_points=cloud)
     points = torch.zeros(10, 9, 3)
     for name in ('img', 'text'):
-        asked, cached = build(run, name), build(
-            run, name, cache=str(folders[name]))
+        asked, cached = build(run, name), build(run, name, cache=str(folders[name]))
         torch.manual_seed(0)
         expected = asked(points, samples)
         torch.manual_seed(0)
-        torch.testing.assert_close(cached(points, samples), expected,
-                                   rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(cached(points, samples), expected, rtol=1e-6, atol=1e-6)
         assert cached.teacher is None
     manifest = json.loads((folders['img'] / 'manifest.json').read_text())
     assert manifest['source']['dataset'] == 'StubShapes'
@@ -107,8 +120,7 @@ def test_both_caches_are_built_and_give_the_same_targets(run, capsys):
 
 def test_a_second_run_asks_nothing(run):
     run()
-    images, sentences = StubImageTeacher.images, len(
-        StubTextTeacher.sentences)
+    images, sentences = StubImageTeacher.images, len(StubTextTeacher.sentences)
     assert (images, sentences) == (10 * 3, 3 * len(PROMPTS))
     run()
     assert StubImageTeacher.images == images
@@ -130,12 +142,14 @@ def test_an_interrupted_build_computes_only_the_rest(run, monkeypatch):
     StubImageTeacher.images = 0
     folder = run('--only', 'img')['img']
     assert StubImageTeacher.images == 4 * 3
-    points, samples = torch.zeros(10, 9, 3), make_samples(
-        10, view_points=cloud)
+    points, samples = torch.zeros(10, 9, 3), make_samples(10, view_points=cloud)
     idx = torch.arange(10) % 3
     torch.testing.assert_close(
         build(run, 'img', cache=str(folder))(points, samples, idx),
-        build(run, 'img')(points, samples, idx), rtol=1e-6, atol=1e-6)
+        build(run, 'img')(points, samples, idx),
+        rtol=1e-6,
+        atol=1e-6,
+    )
 
 
 def test_a_sample_that_can_not_be_loaded_loses_nothing(run):
@@ -151,12 +165,12 @@ def test_images_of_the_samples_are_cached_without_a_renderer(run):
     target = build(run, 'img', cache=str(folder))
     samples = make_samples(10, image=picture)
     torch.testing.assert_close(
-        target(torch.zeros(10, 9, 3), samples),
-        build(run, 'img')(torch.zeros(10, 9, 3), samples))
+        target(torch.zeros(10, 9, 3), samples), build(run, 'img')(torch.zeros(10, 9, 3), samples)
+    )
     with pytest.raises(ValueError, match='not what the teacher cache'):
         build(run, 'img', cache=str(folder))(
-            torch.zeros(10, 9, 3),
-            make_samples(10, image=lambda i: picture(i).flip(-1)))
+            torch.zeros(10, 9, 3), make_samples(10, image=lambda i: picture(i).flip(-1))
+        )
 
 
 def test_categories_are_cached_without_loading_a_sample(run):
@@ -173,14 +187,19 @@ def test_captions_are_cached_and_those_that_lack_named(run):
         run('--only', 'text', text=dict(source='caption'), captions=7)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(jitter=1.), 'view points of sample 0 differ.*KeepViewPoints'),
-    (dict(kind='image', jitter=1., img=dict(renderer=None)),
-     'images of sample 0 differ.*AugmentRendering'),
-    (dict(kind=None), "bring nothing .*type='KeepViewPoints'"),
-    (dict(kind=None, img=dict(renderer=None)), "type='LoadRendering'"),
-    (dict(img=dict(renderer=dict(RENDERER, random=True))),
-     'StubRenderer draws random views')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(jitter=1.0), 'view points of sample 0 differ.*KeepViewPoints'),
+        (
+            dict(kind='image', jitter=1.0, img=dict(renderer=None)),
+            'images of sample 0 differ.*AugmentRendering',
+        ),
+        (dict(kind=None), "bring nothing .*type='KeepViewPoints'"),
+        (dict(kind=None, img=dict(renderer=None)), "type='LoadRendering'"),
+        (dict(img=dict(renderer=dict(RENDERER, random=True))), 'StubRenderer draws random views'),
+    ],
+)
 def test_what_no_cache_can_stand_for_is_refused(run, change, message):
     with pytest.raises(SystemExit, match=message):
         run('--only', 'img', **change)
@@ -194,7 +213,7 @@ def test_a_stale_cache_is_refused_until_it_is_rebuilt(run):
     folder = run('--only', 'img', '--rebuild', img=teacher)['img']
     build(run, 'img', cache=str(folder))
     with pytest.raises(SystemExit, match='begun with other data.*row 0'):
-        run('--only', 'img', img=teacher, shift=1.)
+        run('--only', 'img', img=teacher, shift=1.0)
 
 
 def test_targets_that_are_not_there_are_named(run):
@@ -204,7 +223,7 @@ def test_targets_that_are_not_there_are_named(run):
         cache_teacher.main(['point-mae_toy'])
 
 
-TOY = '''
+TOY = """
 default_scope = 'mmkd3d'
 model = dict(type='ReCon', targets=dict(
     img=dict(
@@ -220,7 +239,7 @@ train_dataloader = dict(batch_size=4, dataset=dict(
         dict(type='KeepViewPoints'),
         dict(type='SamplePoints', num_points=64),
         dict(type='PackPoints')]))
-'''
+"""
 
 
 def test_views_of_toy_shapes_are_cached(tmp_path, monkeypatch):
@@ -233,22 +252,20 @@ def test_views_of_toy_shapes_are_cached(tmp_path, monkeypatch):
     cfg = Config.fromfile(config)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     data = PointDataPreprocessor([dict(type='RandomRotation')])(
-        pseudo_collate([dataset[i] for i in (7, 2, 5)]), training=True)
+        pseudo_collate([dataset[i] for i in (7, 2, 5)]), training=True
+    )
     for name, folder in folders.items():
         targets = [
-            MODELS.build({**cfg.model.targets[name], 'cache': cache})
-            for cache in (None, folder)
+            MODELS.build({**cfg.model.targets[name], 'cache': cache}) for cache in (None, folder)
         ]
         assert not targets[0].state_dict()
         feats = []
         for target in targets:
             torch.manual_seed(0)
-            feats.append(target(data['inputs']['points'],
-                                data['data_samples']))
+            feats.append(target(data['inputs']['points'], data['data_samples']))
         torch.testing.assert_close(*feats)
         assert feats[0].std(0).max() > 0
-    assert len(MODELS.build(
-        {**cfg.model.targets.text, 'cache': folders['text']}).templates) == 60
+    assert len(MODELS.build({**cfg.model.targets.text, 'cache': folders['text']}).templates) == 60
 
 
 def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
@@ -256,13 +273,17 @@ def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
 
     def toy(train):
         cfg = Config.fromfile(config)
-        cfg.merge_from_dict({
-            'model.targets.img.renderer': None,
-            'model.targets.text': None,
-            'train_dataloader.dataset.pipeline': [
-                dict(type='LoadRendering', root=str(tmp_path)),
-                dict(type='AugmentRendering', size=32, train=train),
-                dict(type='PackPoints')]})
+        cfg.merge_from_dict(
+            {
+                'model.targets.img.renderer': None,
+                'model.targets.text': None,
+                'train_dataloader.dataset.pipeline': [
+                    dict(type='LoadRendering', root=str(tmp_path)),
+                    dict(type='AugmentRendering', size=32, train=train),
+                    dict(type='PackPoints'),
+                ],
+            }
+        )
         return cfg
 
     config = tmp_path / 'recon_toy.py'
@@ -270,8 +291,7 @@ def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
     plain, augmented = toy(train=False), toy(train=True)
     shapes = Config.fromfile(config).train_dataloader.dataset
     for i in range(9):
-        pixels = np.random.default_rng(i).integers(
-            0, 255, (40, 50, 3), dtype='uint8')
+        pixels = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype='uint8')
         sample = DATASETS.build(shapes).get_data_info(i)
         Image.fromarray(pixels).save(tmp_path / f'{sample["sample_id"]}.png')
     with pytest.raises(ValueError, match='images of sample 0 .*train=False'):
@@ -286,8 +306,8 @@ def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
 
     asked, cached, other = (
         MODELS.build({**plain.model.targets.img, 'cache': cache})
-        for cache in (None, folders['img'], folders['img']))
-    torch.testing.assert_close(
-        cached(points, samples(plain)), asked(points, samples(plain)))
+        for cache in (None, folders['img'], folders['img'])
+    )
+    torch.testing.assert_close(cached(points, samples(plain)), asked(points, samples(plain)))
     with pytest.raises(StaleCacheError, match='images .*augmented'):
         other(points, samples(augmented))

@@ -1,4 +1,5 @@
 """The converter: both directions, and stage II files taken apart."""
+
 import argparse
 
 import pytest
@@ -16,8 +17,8 @@ def run(tmp_path):
     def run(content: dict, *options: str) -> dict:
         torch.save(content, tmp_path / 'in.pth')
         convert_checkpoint.main(
-            [str(tmp_path / 'in.pth'), str(tmp_path / 'new' / 'out.pth'),
-             *options])
+            [str(tmp_path / 'in.pth'), str(tmp_path / 'new' / 'out.pth'), *options]
+        )
         return torch.load(tmp_path / 'new' / 'out.pth', weights_only=True)
 
     return run
@@ -31,8 +32,13 @@ def assert_same(got: dict, expected: dict) -> None:
 @pytest.mark.parametrize('source', SOURCES)
 def test_published_to_ours_and_back(run, source, capsys):
     entry = SOURCES[source].entry
-    assert entry == ('model_state_dict' if 'seg' in source else 'model'
-                     if source.startswith('three_detr') else 'base_model')
+    assert entry == (
+        'model_state_dict'
+        if 'seg' in source
+        else 'model'
+        if source.startswith('three_detr')
+        else 'base_model'
+    )
     ours = run({entry: PUBLISHED[source], 'epoch': 300})
     assert ours['meta']['source'] == source
     assert f'({source}, {SOURCES[source].stage}' in capsys.readouterr().out
@@ -52,19 +58,21 @@ def test_stage_two_files_are_taken_apart(run, family, ours_first):
     student = run(content, '--without-teacher')
     assert student['meta']['stage'] == 'pretrain'
     assert student['meta']['source'] == f'act{family}'
-    rest = {k: v for k, v in PUBLISHED[f'act{family}'].items()
-            if not k.startswith('dvae_tokenizer.')}
+    rest = {
+        k: v for k, v in PUBLISHED[f'act{family}'].items() if not k.startswith('dvae_tokenizer.')
+    }
     assert_same(student['state_dict'], convert(rest, 'act_student')[0])
     teacher = run(content, '--teacher-only')
     assert teacher['meta']['stage'] == 'teacher'
-    stage_one = {k.removeprefix('dvae_tokenizer.'): v
-                 for k, v in PUBLISHED[f'act{family}'].items()
-                 if k not in rest}
+    stage_one = {
+        k.removeprefix('dvae_tokenizer.'): v
+        for k, v in PUBLISHED[f'act{family}'].items()
+        if k not in rest
+    }
     source = f'act_autoencoder{family}'
     assert_same(teacher['state_dict'], convert(stage_one, source)[0])
     if ours_first:
-        published = run(content, '--teacher-only', '--to-published',
-                        '--source', source)
+        published = run(content, '--teacher-only', '--to-published', '--source', source)
         assert_same(published['base_model'], stage_one)
 
 
@@ -77,32 +85,33 @@ def test_what_can_not_be_done_is_said(run, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(theirs, '--teacher-only', '--without-teacher')
     for content, options, text in (
-        (theirs, ('--to-published', '--source', 'act'),
-         'published file already: act'),
+        (theirs, ('--to-published', '--source', 'act'), 'published file already: act'),
         (ours, (), 'none of the published files'),
-        (ours, ('--to-published', '--source', 'point_mae'),
-         'source point_mae has no place'),
+        (ours, ('--to-published', '--source', 'point_mae'), 'source point_mae has no place'),
         (theirs, ('--source', 'act_plain'), 'source act_plain'),
-        (dict(base_model=PUBLISHED['act_autoencoder']), ('--teacher-only', ),
-         'Only a pretraining file'),
-        (dict(base_model=PUBLISHED['act_student']), ('--without-teacher', ),
-         'Only a pretraining file.* leave out --without-teacher'),
-        (dict(theirs, args=argparse.Namespace(lr=1)), (),
-         'argparse.Namespace.*--trust-checkpoint')):
+        (
+            dict(base_model=PUBLISHED['act_autoencoder']),
+            ('--teacher-only',),
+            'Only a pretraining file',
+        ),
+        (
+            dict(base_model=PUBLISHED['act_student']),
+            ('--without-teacher',),
+            'Only a pretraining file.* leave out --without-teacher',
+        ),
+        (dict(theirs, args=argparse.Namespace(lr=1)), (), 'argparse.Namespace.*--trust-checkpoint'),
+    ):
         with pytest.raises(SystemExit, match=text):
             run(content, *options)
-    assert 'state_dict' in run(
-        dict(theirs, args=argparse.Namespace(lr=1)), '--trust-checkpoint')
+    assert 'state_dict' in run(dict(theirs, args=argparse.Namespace(lr=1)), '--trust-checkpoint')
 
 
 def test_recon_teachers_can_be_left_out_but_not_taken_alone(tmp_path):
     torch.save(dict(base_model=PUBLISHED['recon']), tmp_path / 'recon.pth')
     out = tmp_path / 'student.pth'
-    convert_checkpoint.main(
-        [str(tmp_path / 'recon.pth'), str(out), '--without-teacher'])
+    convert_checkpoint.main([str(tmp_path / 'recon.pth'), str(out), '--without-teacher'])
     student = torch.load(out, weights_only=True)['state_dict']
     assert 'backbone.global_token.img' in student
     assert not any('teacher' in key for key in student)
     with pytest.raises(SystemExit, match='no stage I file'):
-        convert_checkpoint.main(
-            [str(tmp_path / 'recon.pth'), str(out), '--teacher-only'])
+        convert_checkpoint.main([str(tmp_path / 'recon.pth'), str(out), '--teacher-only'])

@@ -1,4 +1,5 @@
 """tools/env.sh on a checkout that asks for one small package, offline."""
+
 import os
 import shutil
 import signal
@@ -13,21 +14,22 @@ import pytest
 from tests.helpers import REPO
 
 pytestmark = pytest.mark.slow
-USE = ('set -euo pipefail; source tools/env.sh; '
-       '"$MMKD3D_PYTHON" -c "import tiny; print(tiny.__file__, tiny.NUMBER)"')
+USE = (
+    'set -euo pipefail; source tools/env.sh; '
+    '"$MMKD3D_PYTHON" -c "import tiny; print(tiny.__file__, tiny.NUMBER)"'
+)
 
 
 def write_wheel(folder, name, version):
     info = f'{name}-{version}.dist-info'
-    with zipfile.ZipFile(folder / f'{name}-{version}-py3-none-any.whl',
-                         'w') as wheel:
+    with zipfile.ZipFile(folder / f'{name}-{version}-py3-none-any.whl', 'w') as wheel:
         wheel.writestr(f'{name}.py', f'NUMBER = {version!r}\n')
         wheel.writestr(
-            f'{info}/METADATA',
-            f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n')
+            f'{info}/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n'
+        )
         wheel.writestr(
-            f'{info}/WHEEL',
-            'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+            f'{info}/WHEEL', 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n'
+        )
         wheel.writestr(f'{info}/RECORD', '')
 
 
@@ -67,20 +69,25 @@ def environ(tmp_path, wheelhouse):
         if not name.startswith(('PIP_', 'CONDA', 'XDG_', 'VIRTUAL_ENV', 'PYTHON'))
     }
     return {
-        **kept, 'HOME': str(home), 'PYTHON': sys.executable,
-        'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': str(wheelhouse),
-        'PIP_CONFIG_FILE': os.devnull
+        **kept,
+        'HOME': str(home),
+        'PYTHON': sys.executable,
+        'PIP_NO_INDEX': '1',
+        'PIP_FIND_LINKS': str(wheelhouse),
+        'PIP_CONFIG_FILE': os.devnull,
     }
 
 
 def start(checkout, environ, command=USE):
-    return subprocess.Popen(['bash', '-c', command],
-                            cwd=checkout,
-                            env=environ,
-                            stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT,
-                            text=True,
-                            start_new_session=True)
+    return subprocess.Popen(
+        ['bash', '-c', command],
+        cwd=checkout,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def use(checkout, environ):
@@ -93,13 +100,16 @@ def use(checkout, environ):
 def make_active(folder, environ, *packages):
     """An activated virtual environment that holds some packages."""
     venv.create(folder, with_pip=True)
-    subprocess.run([folder / 'bin' / 'python', '-m', 'pip', 'install', *packages],
-                   env=environ, check=True, capture_output=True)
+    subprocess.run(
+        [folder / 'bin' / 'python', '-m', 'pip', 'install', *packages],
+        env=environ,
+        check=True,
+        capture_output=True,
+    )
     return {**environ, 'VIRTUAL_ENV': str(folder)}
 
 
-def test_environment_is_made_once_and_shared_by_checkouts(
-        checkout, environ, tmp_path):
+def test_environment_is_made_once_and_shared_by_checkouts(checkout, environ, tmp_path):
     first = use(checkout, environ)
     assert 'making the environment' in first
     place, number = first.split()[-2:]
@@ -117,8 +127,9 @@ def test_killed_installation_is_redone(checkout, environ):
     home = os.path.join(environ['HOME'], '.cache', 'mmkd3d')
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not any(
-            os.path.exists(os.path.join(home, name, 'bin'))
-            for name in (os.listdir(home) if os.path.isdir(home) else ())):
+        os.path.exists(os.path.join(home, name, 'bin'))
+        for name in (os.listdir(home) if os.path.isdir(home) else ())
+    ):
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -136,8 +147,7 @@ def test_two_runs_at_once_share_one_build(checkout, environ):
     assert [output.split()[-1] for output in outputs] == ['2.0', '2.0']
 
 
-def test_active_environment_is_added_to_and_never_changed(
-        environ, tmp_path, wheelhouse):
+def test_active_environment_is_added_to_and_never_changed(environ, tmp_path, wheelhouse):
     active = make_active(tmp_path / 'active', environ, 'tiny==1.0')
     checkout = make_checkout(tmp_path / 'checkout', 'tiny>=1\nother\n')
     first = use(checkout, active)
@@ -148,8 +158,7 @@ def test_active_environment_is_added_to_and_never_changed(
     assert not (tmp_path / 'home' / '.cache' / 'mmkd3d').exists()
 
 
-def test_active_environment_that_contradicts_is_refused(
-        environ, tmp_path, wheelhouse):
+def test_active_environment_that_contradicts_is_refused(environ, tmp_path, wheelhouse):
     active = make_active(tmp_path / 'active', environ, 'tiny==1.0')
     checkout = make_checkout(tmp_path / 'checkout', 'tiny>=2\n')
     process = start(checkout, active)
@@ -158,8 +167,7 @@ def test_active_environment_that_contradicts_is_refused(
     assert 'Deactivate it' in output
 
 
-def test_failed_installation_shows_its_log_and_leaves_no_environment(
-        environ, tmp_path, wheelhouse):
+def test_failed_installation_shows_its_log_and_leaves_no_environment(environ, tmp_path, wheelhouse):
     checkout = make_checkout(tmp_path / 'checkout', 'absent\n')
     for _ in range(2):
         process = start(checkout, environ)

@@ -1,4 +1,5 @@
 """Features of files, from the command line."""
+
 import json
 
 import numpy as np
@@ -24,8 +25,7 @@ def shapes(tmp_path):
     folder.mkdir()
     np.savez(folder / 'many.npz', points=points[:2])
     np.savetxt(folder / 'one.txt', points[2])
-    np.c_[points[3], np.ones((40, 3))].astype('float32').tofile(
-        folder / 'scan.bin')
+    np.c_[points[3], np.ones((40, 3))].astype('float32').tofile(folder / 'scan.bin')
     return folder
 
 
@@ -33,18 +33,21 @@ def run(*args):
     extract_features.main([str(a) for a in args])
 
 
-def test_features_and_where_they_come_from(checkpoint, shapes, tmp_path,
-                                           capsys):
+def test_features_and_where_they_come_from(checkpoint, shapes, tmp_path, capsys):
     out = tmp_path / 'deep' / 'features.npz'
     run(checkpoint, shapes, '--load-dim', 6, '--out', out, '--batch-size', 3)
     found = np.load(out)
     expected = extractor(checkpoint)(clouds(4))
     np.testing.assert_allclose(found['features'], expected, atol=1e-4)
     assert [name.split('/')[-1] for name in found['ids']] == [
-        'many.npz#0', 'many.npz#1', 'one.txt', 'scan.bin'
+        'many.npz#0',
+        'many.npz#1',
+        'one.txt',
+        'scan.bin',
     ]
     assert json.loads(str(found['input_spec'])) == dict(
-        points=40, channels=3, normalize='unit_sphere', unit=None, up='y')
+        points=40, channels=3, normalize='unit_sphere', unit=None, up='y'
+    )
     assert str(found['checkpoint_hash']) == file_digest(checkpoint)[:16]
     assert str(found['level']) == 'global' and found['layer'] == -1
     printed = capsys.readouterr()
@@ -57,27 +60,48 @@ def test_points_are_end_to_end_with_their_offset(checkpoint, tmp_path):
     sizes = (30, 55)
     for size in sizes:
         np.save(tmp_path / f'{size}.npy', clouds(1, size)[0])
-    run(checkpoint, tmp_path / '*.npy', '--level', 'point', '--layer', 1,
-        '--out', tmp_path / 'points.npz')
+    run(
+        checkpoint,
+        tmp_path / '*.npy',
+        '--level',
+        'point',
+        '--layer',
+        1,
+        '--out',
+        tmp_path / 'points.npz',
+    )
     found = np.load(tmp_path / 'points.npz')
     assert found['offset'].tolist() == [0, 30, 85] and found['layer'] == 1
     extract = extractor(checkpoint, level='point', layer=1)
     for part, size in zip(np.split(found['features'], [30]), sizes):
-        np.testing.assert_allclose(
-            part, extract(clouds(1, size)[0]), atol=1e-4)
+        np.testing.assert_allclose(part, extract(clouds(1, size)[0]), atol=1e-4)
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
 def test_options_reach_the_extractor(checkpoint, shapes, tmp_path):
     out = tmp_path / 'tokens.npz'
-    run(checkpoint, shapes / 'many.npz', '--level', 'token', '--num-points',
-        'all', '--normalize', 'none', '--key', 'points', '--out', out,
-        '--device', 'cpu', '--up', 'z')
+    run(
+        checkpoint,
+        shapes / 'many.npz',
+        '--level',
+        'token',
+        '--num-points',
+        'all',
+        '--normalize',
+        'none',
+        '--key',
+        'points',
+        '--out',
+        out,
+        '--device',
+        'cpu',
+        '--up',
+        'z',
+    )
     assert np.load(out)['features'].shape == (2, 8, 24)
 
 
-def test_bad_input_is_named_and_nothing_is_written(checkpoint, shapes,
-                                                   tmp_path):
+def test_bad_input_is_named_and_nothing_is_written(checkpoint, shapes, tmp_path):
     out = tmp_path / 'features.npz'
     out.write_bytes(b'older')
     (shapes / 'zz.ply').write_bytes(b'ply\nformat')
@@ -101,9 +125,7 @@ def test_bad_input_is_named_and_nothing_is_written(checkpoint, shapes,
     with pytest.raises(SystemExit, match='bare.pth carries no config'):
         run(tmp_path / 'bare.pth', shapes, '--out', out)
     assert out.read_bytes() == b'older'
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        'bare.pth', 'features.npz', 'shapes'
-    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['bare.pth', 'features.npz', 'shapes']
 
 
 def test_what_is_written_must_be_an_npz(checkpoint, shapes, capsys):

@@ -1,4 +1,5 @@
 """The converted MobileNetV2 sees what is in a picture."""
+
 import numpy as np
 import pytest
 import torch
@@ -24,6 +25,7 @@ def test_another_network_is_refused(tmp_path):
 @pytest.mark.skipif(not SOURCE.is_file(), reason='needs the shared data')
 def test_the_teacher_recognises_a_toilet(tmp_path):
     from PIL import Image
+
     out = tmp_path / 'mobilenetv2_100.safetensors'
     mobilenetv2_teacher.main([str(SOURCE), '--out', str(out)])
     teacher = MODELS.build(
@@ -33,15 +35,22 @@ def test_the_teacher_recognises_a_toilet(tmp_path):
             checkpoint=str(out),
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
-            model_kwargs=dict(pad_type='same')))
+            model_kwargs=dict(pad_type='same'),
+        )
+    )
     frame = DATA_ROOT / 'scannet/posed_images/scene0000_00/00080.jpg'
     if not frame.is_file():
         pytest.skip('needs the posed frames')
     image = torch.from_numpy(np.array(Image.open(frame).convert('RGB')))
     feature = teacher(image.permute(2, 0, 1)[None] / 255)['global']
     with np.load(SOURCE) as arrays:
-        logits = feature @ torch.from_numpy(
-            (arrays['w52'] * arrays['s52'].reshape(
-                -1, *[1] * (arrays['w52'].ndim - 1))).reshape(1000, -1)).T
+        logits = (
+            feature
+            @ torch.from_numpy(
+                (
+                    arrays['w52'] * arrays['s52'].reshape(-1, *[1] * (arrays['w52'].ndim - 1))
+                ).reshape(1000, -1)
+            ).T
+        )
         logits = logits + torch.from_numpy(arrays['b52'])
     assert logits.argmax() == TOILET_SEAT

@@ -1,4 +1,5 @@
 """tools/multi_seed.py and tools/study.py, as users call them."""
+
 import json
 
 import pytest
@@ -12,17 +13,27 @@ TINY = [
     'test_dataloader.dataset.num_samples=32',
     'train_dataloader.dataset.num_points=256',
     'val_dataloader.dataset.num_points=256',
-    'test_dataloader.dataset.num_points=256', 'model.backbone.depth=1',
-    'model.backbone.num_groups=8', 'train_cfg.max_epochs=1',
-    'train_cfg.val_interval=1'
+    'test_dataloader.dataset.num_points=256',
+    'model.backbone.depth=1',
+    'model.backbone.num_groups=8',
+    'train_cfg.max_epochs=1',
+    'train_cfg.val_interval=1',
 ]
 
 
 @pytest.mark.slow
 def test_seeds_are_run_once_and_summed_up(tmp_path, capsys):
     argv = [
-        'classifier_toy', '--seeds', '0', '1', '--jobs', '2', '--work-dir',
-        str(tmp_path), '--cfg-options', *TINY
+        'classifier_toy',
+        '--seeds',
+        '0',
+        '1',
+        '--jobs',
+        '2',
+        '--work-dir',
+        str(tmp_path),
+        '--cfg-options',
+        *TINY,
     ]
     first = multi_seed.main(argv)
     shown = capsys.readouterr().out
@@ -43,10 +54,9 @@ def test_seeds_are_run_once_and_summed_up(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_study_from_pretraining_to_its_tables(tmp_path, capsys):
-    small = [option for option in TINY
-             if not option.startswith(('val', 'test', 'train_cfg.v'))]
+    small = [option for option in TINY if not option.startswith(('val', 'test', 'train_cfg.v'))]
     file = tmp_path / 'small.py'
-    file.write_text(f'''
+    file.write_text(f"""
 steps = {{
     'point-mae': dict(train='point-mae_toy', options={small}),
     'finetune': dict(
@@ -58,7 +68,7 @@ steps = {{
 }}
 tables = [dict(title='Toy', rows={{'from Point-MAE': 'finetune'}},
                columns={{'acc/overall': 'accuracy'}})]
-''')
+""")
     out = tmp_path / 'out'
     records = study.main([str(file), '--out', str(out)])
     assert '| from Point-MAE | ' in (out / 'tables.md').read_text()
@@ -71,11 +81,9 @@ tables = [dict(title='Toy', rows={{'from Point-MAE': 'finetune'}},
 def test_a_study_can_be_looked_at_without_running_it(capsys):
     study.main(['tools/studies/psb.py', '--list', '--only', 'finetune/act'])
     assert capsys.readouterr().out.splitlines() == [
-        'act-autoencoder: train act-autoencoder_minilm_1xb16-40e_psb, seeds '
-        '[0]', 'act: train act_pt-t_minilm_1xb64-30e_psb, seeds [0, 1, 2], '
-        'needs act-autoencoder',
-        'finetune/act: train cls_act-pt-t_1xb32-15e_psb-21, seeds [0, 1, 2], '
-        'needs act'
+        'act-autoencoder: train act-autoencoder_minilm_1xb16-40e_psb, seeds [0]',
+        'act: train act_pt-t_minilm_1xb64-30e_psb, seeds [0, 1, 2], needs act-autoencoder',
+        'finetune/act: train cls_act-pt-t_1xb32-15e_psb-21, seeds [0, 1, 2], needs act',
     ]
 
 
@@ -90,10 +98,19 @@ def test_shipped_studies_build_the_configs_that_they_name(name):
 
 
 def test_few_shot_runs_every_fold_with_every_seed():
-    args = multi_seed.parse_args([
-        'cls_act-pt-s_full_1xb32-150e_modelnet-fewshot', '--seeds', '3', '4',
-        '--few-shot', '10', '20', '--folds', '2'
-    ])
+    args = multi_seed.parse_args(
+        [
+            'cls_act-pt-s_full_1xb32-150e_modelnet-fewshot',
+            '--seeds',
+            '3',
+            '4',
+            '--few-shot',
+            '10',
+            '20',
+            '--folds',
+            '2',
+        ]
+    )
     jobs = jobs_of(dict(steps=multi_seed.steps_of(args), seeds=args.seeds))
     assert [len(step) for step in jobs.values()] == [2, 2]
     for fold, step in enumerate(jobs.values()):
@@ -114,20 +131,21 @@ def test_errors_before_anything_runs():
     with pytest.raises(SystemExit, match=r'--seeds has the seeds \[0, 0\]'):
         study.main(['tools/studies/psb.py', '--list', '--seeds', '0', '0'])
     with pytest.raises(SystemExit, match='there is no gone_{sed}_0.pth'):
-        study.main(['tools/studies/psb.py', '--list', '--checkpoint',
-                    'act=gone_{sed}_{seed}.pth'])
+        study.main(['tools/studies/psb.py', '--list', '--checkpoint', 'act=gone_{sed}_{seed}.pth'])
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['--seeds', '1', '1'], r'seeds \[1, 1\]'),
-    (['--few-shot', '5', '10'], 'way, shot and fold.*has mmkd3d.ToyShapes'),
-    (['--few-shot', '5', '10', '--folds', '0'], '--folds is 1 or more'),
-    (['--cfg-options', 'randomness.seed=3'], 'name the seeds as seeds'),
-    (['--cfg-options', 'test_dataloader=None'], 'no test_dataloader'),
-    (['--jobs', '0'], '1 or more, got 0'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--seeds', '1', '1'], r'seeds \[1, 1\]'),
+        (['--few-shot', '5', '10'], 'way, shot and fold.*has mmkd3d.ToyShapes'),
+        (['--few-shot', '5', '10', '--folds', '0'], '--folds is 1 or more'),
+        (['--cfg-options', 'randomness.seed=3'], 'name the seeds as seeds'),
+        (['--cfg-options', 'test_dataloader=None'], 'no test_dataloader'),
+        (['--jobs', '0'], '1 or more, got 0'),
+    ],
+)
 def test_several_seeds_of_what_can_not_be_run(arguments, message, tmp_path):
     with pytest.raises(SystemExit, match=message):
-        multi_seed.main(['classifier_toy', '--work-dir', str(tmp_path),
-                         *arguments])
+        multi_seed.main(['classifier_toy', '--work-dir', str(tmp_path), *arguments])
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,5 @@
 """tools/probe.py on small shapes."""
+
 import json
 
 import numpy as np
@@ -23,8 +24,7 @@ def student(tmp_path_factory):
     """A checkpoint of the toy pretrainer, with random weights."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp('student') / 'epoch_0.pth'
-    torch.save(
-        dict(state_dict=mmkd3d.get_model('point-mae_toy').state_dict()), path)
+    torch.save(dict(state_dict=mmkd3d.get_model('point-mae_toy').state_dict()), path)
     return path
 
 
@@ -33,8 +33,11 @@ def arrays():
     points = np.random.default_rng(0).standard_normal((40, 300, 3), 'float32')
     points[20:, :, 1:] *= 0.05
     return dict(
-        points=points, kind=np.repeat([0, 1], 20),
-        kind_names=np.array(['ball', 'stick']), is_test=np.arange(40) % 2 == 1)
+        points=points,
+        kind=np.repeat([0, 1], 20),
+        kind_names=np.array(['ball', 'stick']),
+        is_test=np.arange(40) % 2 == 1,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -61,8 +64,16 @@ def extracted(monkeypatch):
 
 def of(file):
     return [
-        '--data', str(file), '--label', 'kind', '--names', 'kind_names',
-        '--split', 'is_test', '--num-points', '256'
+        '--data',
+        str(file),
+        '--label',
+        'kind',
+        '--names',
+        'kind_names',
+        '--split',
+        'is_test',
+        '--num-points',
+        '256',
     ]
 
 
@@ -74,19 +85,33 @@ def test_probes_tell_balls_from_sticks(student, shapes, capsys, extracted):
     assert '20 test shapes, 2 classes' in printed
     assert 'linear SVM: 100.00 %' in printed and 'k-NN (cosine)' in printed
     argv = ['point-mae_toy', str(student), *of(shapes)]
-    again = probe.main([
-        *argv, '--method', 'svm', 'logistic', 'retrieval', '--few-labels', '1',
-        '5', '--few-shot', '2', '3', '--queries', '10', '--folds', '3'
-    ])
+    again = probe.main(
+        [
+            *argv,
+            '--method',
+            'svm',
+            'logistic',
+            'retrieval',
+            '--few-labels',
+            '1',
+            '5',
+            '--few-shot',
+            '2',
+            '3',
+            '--queries',
+            '10',
+            '--folds',
+            '3',
+        ]
+    )
     assert len(extracted) == 2  # and never again
     assert again['svm'] == 100
-    assert set(again) == {
-        'svm', 'logistic', 'retrieval', '1-label', '5-label', '2w3s'}
+    assert set(again) == {'svm', 'logistic', 'retrieval', '1-label', '5-label', '2w3s'}
     probe.main([*argv, '--pooling', 'max-mean'])
     assert len(extracted) == 4
 
 
-RECON = '''
+RECON = """
 model = dict(
     type='ReCon',
     backbone=dict(
@@ -96,16 +121,13 @@ model = dict(
         type='TextTarget', teacher=dict(type='StubTextTeacher'))),
     masker=dict(type='RandomMasker', ratio=0.),
     cross_modal=dict(type='SmoothL1Loss'))
-'''
+"""
 
 
-def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys,
-                                                 extracted):
+def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys, extracted):
     config = tmp_path / 'recon.py'
     config.write_text(RECON)
-    probe.main([
-        str(config), 'none', *of(shapes), '--protocol', 'recon-modelnet40'
-    ])
+    probe.main([str(config), 'none', *of(shapes), '--protocol', 'recon-modelnet40'])
     assert 'C=0.075' in capsys.readouterr().out
     for model, dataset, (found, _) in extracted:
         clouds = torch.stack([d['inputs']['points'] for d in dataset])
@@ -113,16 +135,14 @@ def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys,
         top = torch.stack([*out['global_tokens'].values()]).amax(0)
         local = out['tokens']
         np.testing.assert_allclose(
-            found,
-            torch.cat([top, local.amax(1) + local.mean(1)], 1).detach(),
-            atol=1e-5)
+            found, torch.cat([top, local.amax(1) + local.mean(1)], 1).detach(), atol=1e-5
+        )
     assert len(extracted) == 2
 
 
 def test_a_probe_needs_no_teacher(shapes, tmp_path):
     config = tmp_path / 'recon.py'
-    config.write_text(
-        RECON.replace("'StubTextTeacher'", "'TextTeacher', checkpoint='gone'"))
+    config.write_text(RECON.replace("'StubTextTeacher'", "'TextTeacher', checkpoint='gone'"))
     cfg = Config.fromfile(config).model
     with pytest.raises(FileNotFoundError, match='gone'):
         MODELS.build(cfg)
@@ -130,18 +150,18 @@ def test_a_probe_needs_no_teacher(shapes, tmp_path):
     state = {f'backbone.{key}': value for key, value in student.items()}
     state['decoder.mask_token'] = torch.zeros(1, 1, 24)
     torch.save(dict(state_dict=state), tmp_path / 'epoch_1.pth')
-    accuracy = probe.main([
-        str(config), str(tmp_path / 'epoch_1.pth'), *of(shapes), '--C', '1',
-        '--pairwise'])
+    accuracy = probe.main(
+        [str(config), str(tmp_path / 'epoch_1.pth'), *of(shapes), '--C', '1', '--pairwise']
+    )
     assert accuracy['svm'] > 75
 
 
-TOY = '''
+TOY = """
 pipeline = [dict(type='mmkd3d.PackPoints')]
 test_dataloader = dict(dataset=dict(
     type='mmkd3d.ToyShapes', {}num_samples=20, num_points=256,
     categories=('table', 'mug'), pipeline=pipeline))
-'''
+"""
 
 
 def test_probe_of_a_data_set_by_its_config(student, tmp_path, extracted):
@@ -149,8 +169,7 @@ def test_probe_of_a_data_set_by_its_config(student, tmp_path, extracted):
     config.write_text(TOY.format("split='test', "))
     argv = ['point-mae_toy', str(student), '--data', str(config)]
     assert probe.main([*argv, '--method', 'svm'])['svm'] > 50
-    assert [(d.split, len(d)) for _, d, _ in extracted] == [('train', 20),
-                                                            ('test', 20)]
+    assert [(d.split, len(d)) for _, d, _ in extracted] == [('train', 20), ('test', 20)]
     config.write_text(TOY.format(''))
     with pytest.raises(ValueError, match="no split='test'"):
         probe.main(argv)
@@ -164,8 +183,14 @@ def test_probe_of_folders(student, tmp_path):
         folder = tmp_path / 'shapes' / half / name
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / f'{i}.npy', points)
-    argv = ['point-mae_toy', str(student), '--data', str(tmp_path / 'shapes'),
-            '--num-points', '256']
+    argv = [
+        'point-mae_toy',
+        str(student),
+        '--data',
+        str(tmp_path / 'shapes'),
+        '--num-points',
+        '256',
+    ]
     assert probe.main(argv)['svm'] == 100
     (tmp_path / 'shapes/train/ball').rename(tmp_path / 'balls')
     with pytest.raises(ValueError, match='at least two classes, got 1'):
@@ -180,43 +205,85 @@ def test_a_checkpoint_of_each_seed(student, shapes, tmp_path, capsys):
     other = mmkd3d.get_model('point-mae_toy').state_dict()
     torch.save(dict(state_dict=other), tmp_path / 'epoch_1.pth')
     (tmp_path / 'epoch_0.pth').write_bytes(student.read_bytes())
-    argv = ['point-mae_toy', str(tmp_path / 'epoch_{seed}.pth'), *of(shapes),
-            '--method', 'knn', '--k', '3', '--few-labels', '1']
+    argv = [
+        'point-mae_toy',
+        str(tmp_path / 'epoch_{seed}.pth'),
+        *of(shapes),
+        '--method',
+        'knn',
+        '--k',
+        '3',
+        '--few-labels',
+        '1',
+    ]
     both = probe.main([*argv, '--seeds', '0', '1', '--out', 'out.json'])
     table = capsys.readouterr().out
     records = json.loads((tmp_path / 'out.json').read_text())
     assert [(r['seed'], r['method']) for r in records] == [
-        (s, m) for s in (0, 1) for m in ('knn', '1-label')]
+        (s, m) for s in (0, 1) for m in ('knn', '1-label')
+    ]
     assert len({r['checkpoint_hash'] for r in records}) == 2
     assert records[0]['protocol'] == 'k-NN (cosine), k=3'
     assert set(records[0]['data_hash']) == {'train', 'test'}
     values = [r['metrics']['accuracy'] for r in records]
-    assert both == {'knn': pytest.approx(np.mean(values[::2])),
-                    '1-label': pytest.approx(np.mean(values[1::2]))}
-    assert (f'| k-NN (cosine), k=3 | accuracy | {np.mean(values[::2]):.2f} | '
-            f'{np.std(values[::2], ddof=1):.2f} |') in table
+    assert both == {
+        'knn': pytest.approx(np.mean(values[::2])),
+        '1-label': pytest.approx(np.mean(values[1::2])),
+    }
+    assert (
+        f'| k-NN (cosine), k=3 | accuracy | {np.mean(values[::2]):.2f} | '
+        f'{np.std(values[::2], ddof=1):.2f} |'
+    ) in table
     for seed in (0, 1):
-        one = probe.main([*argv[:1], str(tmp_path / f'epoch_{seed}.pth'),
-                          *argv[2:], '--seed', str(seed)])
-        assert list(one.values()) == values[2 * seed:2 * seed + 2]
+        one = probe.main(
+            [*argv[:1], str(tmp_path / f'epoch_{seed}.pth'), *argv[2:], '--seed', str(seed)]
+        )
+        assert list(one.values()) == values[2 * seed : 2 * seed + 2]
     with pytest.raises(FileNotFoundError, match='epoch_2.pth, .*epoch_3.pth'):
         probe.main([*argv, '--seeds', '1', '2', '3'])
 
 
 def test_what_draws_nothing_is_measured_once(student, shapes, tmp_path):
-    probe.main(['point-mae_toy', str(student), *of(shapes), '--few-labels',
-                '1', '--seeds', '3', '4', '--out', 'out.json'])
+    probe.main(
+        [
+            'point-mae_toy',
+            str(student),
+            *of(shapes),
+            '--few-labels',
+            '1',
+            '--seeds',
+            '3',
+            '4',
+            '--out',
+            'out.json',
+        ]
+    )
     records = json.loads((tmp_path / 'out.json').read_text())
     assert [(r['seed'], r['method']) for r in records] == [
-        (3, 'svm'), (3, 'knn'), (3, '1-label'), (4, '1-label')]
+        (3, 'svm'),
+        (3, 'knn'),
+        (3, '1-label'),
+        (4, '1-label'),
+    ]
     assert records[2]['metrics'] != records[3]['metrics']
 
 
 def test_random_weights_of_each_seed(shapes, extracted, tmp_path):
-    probe.main(['point-mae_toy', 'none', *of(shapes), '--method', 'svm',
-                '--seeds', '0', '1', '--out', 'out.json'])
-    trains = [found[0] for _, dataset, found in extracted
-              if dataset.split_value is False]
+    probe.main(
+        [
+            'point-mae_toy',
+            'none',
+            *of(shapes),
+            '--method',
+            'svm',
+            '--seeds',
+            '0',
+            '1',
+            '--out',
+            'out.json',
+        ]
+    )
+    trains = [found[0] for _, dataset, found in extracted if dataset.split_value is False]
     assert len(trains) == 2 and not np.allclose(*trains)
     records = json.loads((tmp_path / 'out.json').read_text())
     assert [r['checkpoint'] for r in records] == [None, None]
@@ -229,8 +296,8 @@ def trained(student, tmp_path):
     def write(**dataset):
         cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
         torch.save(
-            dict(torch.load(student), meta=dict(cfg=cfg.pretty_text)),
-            tmp_path / 'trained.pth')
+            dict(torch.load(student), meta=dict(cfg=cfg.pretty_text)), tmp_path / 'trained.pth'
+        )
         return str(tmp_path / 'trained.pth')
 
     return write
@@ -238,38 +305,41 @@ def trained(student, tmp_path):
 
 def npz(file, **kwargs):
     return dict(
-        type='mmkd3d.NpzPoints', file=str(file), **kwargs,
-        pipeline=[dict(type='mmkd3d.LoadRendering', folder='not there'),
-                  dict(type='mmkd3d.LoadPoints')])
+        type='mmkd3d.NpzPoints',
+        file=str(file),
+        **kwargs,
+        pipeline=[
+            dict(type='mmkd3d.LoadRendering', folder='not there'),
+            dict(type='mmkd3d.LoadPoints'),
+        ],
+    )
 
 
-def test_test_shapes_of_the_pretraining_are_refused(shapes, trained, tmp_path,
-                                                    caplog):
+def test_test_shapes_of_the_pretraining_are_refused(shapes, trained, tmp_path, caplog):
     own_half = trained(**npz(shapes, split='is_test', split_value=False))
     argv = [*of(shapes), '--method', 'knn', '--out', 'out.json']
     probe.main(['point-mae_toy', own_half, *argv])
-    record, = json.loads((tmp_path / 'out.json').read_text())
+    (record,) = json.loads((tmp_path / 'out.json').read_text())
     assert record['protocol'] == 'k-NN (cosine), k by cross-validation'
-    all_shapes = trained(
-        type='RepeatDataset', times=2, dataset=npz(shapes))
-    with pytest.raises(ValueError, match=r'20 of 20 test shapes \(shapes_1, '
-                       r'shapes_3.*\) are in the pretraining.*--allow-shared'):
+    all_shapes = trained(type='RepeatDataset', times=2, dataset=npz(shapes))
+    with pytest.raises(
+        ValueError,
+        match=r'20 of 20 test shapes \(shapes_1, '
+        r'shapes_3.*\) are in the pretraining.*--allow-shared',
+    ):
         probe.main(['point-mae_toy', all_shapes, *argv])
     probe.main(['point-mae_toy', all_shapes, *argv, '--allow-shared-shapes'])
-    record, = json.loads((tmp_path / 'out.json').read_text())
-    assert record['protocol'].endswith(
-        '; 20 test shapes are in the pretraining data')
+    (record,) = json.loads((tmp_path / 'out.json').read_text())
+    assert record['protocol'].endswith('; 20 test shapes are in the pretraining data')
 
 
-@pytest.mark.parametrize('dataset', [
-    npz('gone.npz'), dict(type='mmkd3d.OfSomebodyElse'), {}])
-def test_data_that_are_not_there_can_not_be_checked(shapes, trained, dataset,
-                                                    monkeypatch):
+@pytest.mark.parametrize('dataset', [npz('gone.npz'), dict(type='mmkd3d.OfSomebodyElse'), {}])
+def test_data_that_are_not_there_can_not_be_checked(shapes, trained, dataset, monkeypatch):
     from mmkd3d.evaluation import held_out
+
     lines = []
     monkeypatch.setattr(held_out, 'print_log', lambda m, *a: lines.append(m))
-    probe.main(['point-mae_toy', trained(**dataset), *of(shapes), '--method',
-                'knn'])
+    probe.main(['point-mae_toy', trained(**dataset), *of(shapes), '--method', 'knn'])
     assert len(lines) == 1 and 'was not checked: ' in lines[0]
 
 
@@ -278,12 +348,14 @@ def test_test_shapes_of_the_training_half_are_refused(student, tmp_path):
     found['points'][2] = found['points'][1]  # 1 is for the test
     np.savez(tmp_path / 'leak.npz', **found)
     argv = ['point-mae_toy', str(student), *of(tmp_path / 'leak.npz')]
-    with pytest.raises(ValueError, match=r'1 of 20 test shapes \(leak_1\) are '
-                       'in the training half'):
+    with pytest.raises(
+        ValueError,
+        match=r'1 of 20 test shapes \(leak_1\) are '
+        'in the training half',
+    ):
         probe.main(argv)
-    probe.main([*argv, '--allow-shared-shapes', '--method', 'knn', '--out',
-                'out.json'])
-    record, = json.loads((tmp_path / 'out.json').read_text())
+    probe.main([*argv, '--allow-shared-shapes', '--method', 'knn', '--out', 'out.json'])
+    (record,) = json.loads((tmp_path / 'out.json').read_text())
     assert '; 1 test shapes are in the training half' in record['protocol']
 
 
@@ -292,7 +364,8 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
     config.write_text(
         RECON.split('targets')[0].replace("'ReCon',", "'ZeroShotClassifier',")
         + "text=dict(type='TextTarget', teacher=dict("
-        "type='StubTextTeacher')), proj=dict(text=3), mode='text')\n")
+        "type='StubTextTeacher')), proj=dict(text=3), mode='text')\n"
+    )
     dims = MODELS.build(Config.fromfile(config).model.text).dims
     config.write_text(config.read_text().replace('text=3', f'text={dims}'))
     argv = [str(config), 'none', *of(shapes), '--out', 'out.json']
@@ -302,16 +375,21 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
     assert both['zero-shot'] == accuracy['zero-shot'] and 'svm' in both
     no_names = [a for a in argv if a not in ('--names', 'kind_names')]
     assert probe.main(no_names)  # numbers are names, too
-    with pytest.raises(ValueError, match='point-mae_toy trains a student.*'
-                       'recon_zeroshot_toy.*zeroshot_recon-base_modelnet40'):
-        probe.main(['point-mae_toy', str(student), *of(shapes), '--method',
-                    'zero-shot'])
+    with pytest.raises(
+        ValueError,
+        match='point-mae_toy trains a student.*recon_zeroshot_toy.*zeroshot_recon-base_modelnet40',
+    ):
+        probe.main(['point-mae_toy', str(student), *of(shapes), '--method', 'zero-shot'])
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['--data', 'shapes.npz'], '--label and --split'),
-    (['--seeds', '2', '2'], '--seeds has the seeds [2, 2]'),
-    (['--protocol', 'recon-modelnet40', '--C', '1'], '--protocol sets C')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--data', 'shapes.npz'], '--label and --split'),
+        (['--seeds', '2', '2'], '--seeds has the seeds [2, 2]'),
+        (['--protocol', 'recon-modelnet40', '--C', '1'], '--protocol sets C'),
+    ],
+)
 def test_arguments_that_lack_or_contradict(capsys, arguments, message):
     with pytest.raises(SystemExit):
         probe.parse_args(['point-mae_toy', 'none', *arguments])
@@ -320,8 +398,7 @@ def test_arguments_that_lack_or_contradict(capsys, arguments, message):
 
 def test_probe_refuses_one_class_and_no_data(student, shapes):
     with pytest.raises(ValueError, match='two classes'):
-        probe.main(['point-mae_toy', str(student), *of(shapes), '--classes',
-                    'ball'])
+        probe.main(['point-mae_toy', str(student), *of(shapes), '--classes', 'ball'])
     with pytest.raises(ValueError, match='On which shapes'):
         probe.main(['point-mae_toy', str(student)])
     with pytest.raises(ValueError, match='no training half'):

@@ -1,4 +1,5 @@
 """The command-line tools on small inputs."""
+
 import pytest
 import torch
 from matplotlib.image import imread
@@ -13,38 +14,43 @@ def student(tmp_path_factory):
     """A checkpoint of the toy pretrainer, with random weights."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp('student') / 'epoch_1.pth'
-    torch.save(
-        dict(state_dict=mmkd3d.get_model('point-mae_toy').state_dict()), path)
+    torch.save(dict(state_dict=mmkd3d.get_model('point-mae_toy').state_dict()), path)
     return path
 
 
 def test_visualize_writes_what_it_says(student, tmp_path, capsys):
-    visualize.main([
-        'recon', str(mmkd3d.config_path('point-mae_toy')), str(student),
-        '--out', str(tmp_path), '--num', '1'
-    ])
+    visualize.main(
+        [
+            'recon',
+            str(mmkd3d.config_path('point-mae_toy')),
+            str(student),
+            '--out',
+            str(tmp_path),
+            '--num',
+            '1',
+        ]
+    )
     paths = capsys.readouterr().out.split()
     written = {str(p) for p in tmp_path.iterdir()}
     assert written == {p for p in paths if p.startswith(str(tmp_path))}
     assert {'pretraining.png', 'pretraining_predicted.ply'} <= {
-        p.rsplit('/', 1)[-1] for p in written}
+        p.rsplit('/', 1)[-1] for p in written
+    }
 
 
 VIEWS = dict(
     _base_=[str(REPO / 'configs/_base_/datasets/toy_shapes_views.py')],
     default_scope='mmkd3d',
     train_dataloader=dict(dataset=dict(num_samples=5)),
-    model=dict(targets=dict(img=dict(renderer=dict(
-        type='ViewRenderer', num_views=2, size=60)))))
+    model=dict(targets=dict(img=dict(renderer=dict(type='ViewRenderer', num_views=2, size=60)))),
+)
 
 
 def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
     config = tmp_path / 'config.py'
     config.write_text('\n'.join(f'{k} = {v!r}' for k, v in VIEWS.items()))
-    visualize.main([
-        'views', str(config), '--out', str(tmp_path / 'out'), '--num', '3'
-    ])
-    path, = capsys.readouterr().out.split()
+    visualize.main(['views', str(config), '--out', str(tmp_path / 'out'), '--num', '3'])
+    (path,) = capsys.readouterr().out.split()
     picture = imread(path)
     # three rows of two, with two pixels between and around
     assert picture.shape[:2] == (3 * 62 + 2, 2 * 62 + 2)
@@ -53,9 +59,10 @@ def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
 
 
 def test_visualize_says_which_needs_a_checkpoint(capsys):
-    for arguments, message in ((['recon', 'c.py'], 'recon takes a checkpoint'),
-                               (['views', 'c.py', 'x.pth'],
-                                'views takes no checkpoint')):
+    for arguments, message in (
+        (['recon', 'c.py'], 'recon takes a checkpoint'),
+        (['views', 'c.py', 'x.pth'], 'views takes no checkpoint'),
+    ):
         with pytest.raises(SystemExit):
             visualize.main(arguments)
         assert message in capsys.readouterr().err
@@ -64,10 +71,7 @@ def test_visualize_says_which_needs_a_checkpoint(capsys):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='has a GPU')
 def test_amp_without_a_gpu_is_a_clear_error(tmp_path):
     with pytest.raises(SystemExit, match='--amp needs a GPU'):
-        train.main([
-            str(mmkd3d.config_path('point-mae_toy')), '--amp', '--work-dir',
-            str(tmp_path)
-        ])
+        train.main([str(mmkd3d.config_path('point-mae_toy')), '--amp', '--work-dir', str(tmp_path)])
 
 
 def test_scaling_needs_the_batch_that_the_rate_is_for(tmp_path):
@@ -79,18 +83,18 @@ def test_scaling_needs_the_batch_that_the_rate_is_for(tmp_path):
 
 def test_evaluation_without_a_checkpoint_is_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match='none.pth'):
-        test.main([
-            str(mmkd3d.config_path('classifier_toy')),
-            str(tmp_path / 'none.pth'), '--work-dir',
-            str(tmp_path)
-        ])
+        test.main(
+            [
+                str(mmkd3d.config_path('classifier_toy')),
+                str(tmp_path / 'none.pth'),
+                '--work-dir',
+                str(tmp_path),
+            ]
+        )
 
 
-def test_evaluation_of_a_checkpoint_that_does_not_fit_is_an_error(
-        student, tmp_path):
+def test_evaluation_of_a_checkpoint_that_does_not_fit_is_an_error(student, tmp_path):
     with pytest.raises(ValueError, match='This is a pretraining'):
-        test.main([
-            str(mmkd3d.config_path('classifier_toy')),
-            str(student), '--work-dir',
-            str(tmp_path)
-        ])
+        test.main(
+            [str(mmkd3d.config_path('classifier_toy')), str(student), '--work-dir', str(tmp_path)]
+        )

@@ -1,4 +1,5 @@
 """``tools/visualize.py mask`` and ``teacher``, from the command line."""
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,8 @@ def write_config(folder, model):
         "default_scope = 'mmkd3d'\n"
         f'model = {model!r}\n'
         'train_dataloader = dict(dataset=dict(num_samples=5, '
-        'num_points=128))\n')
+        'num_points=128))\n'
+    )
     return path
 
 
@@ -39,8 +41,7 @@ def check_written(paths, folder, what, num):
 
 @pytest.mark.parametrize('model', [i2p_mae(), m2ae()])
 @pytest.mark.parametrize('trained', [True, False])
-def test_masks_are_drawn_without_a_display(model, trained, tmp_path, capsys,
-                                           monkeypatch):
+def test_masks_are_drawn_without_a_display(model, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.delenv('DISPLAY', raising=False)
     config, checkpoint = write_config(tmp_path, model), 'none'
     loaded = []
@@ -49,13 +50,13 @@ def test_masks_are_drawn_without_a_display(model, trained, tmp_path, capsys,
         torch.save(dict(state_dict=build(model).state_dict()), checkpoint)
         monkeypatch.setattr(
             'mmkd3d.visualization.inputs.load_pretrained',
-            lambda *args, **kwargs: loaded.append(
-                load_pretrained(*args, **kwargs)))
+            lambda *args, **kwargs: loaded.append(load_pretrained(*args, **kwargs)),
+        )
     out = tmp_path / 'out'
-    visualize.main(['mask', str(config), checkpoint, '--out', str(out),
-                    '--num', '2'])
-    written = '\n'.join(line for line in capsys.readouterr().out.split('\n')
-                        if line.startswith(str(out)))
+    visualize.main(['mask', str(config), checkpoint, '--out', str(out), '--num', '2'])
+    written = '\n'.join(
+        line for line in capsys.readouterr().out.split('\n') if line.startswith(str(out))
+    )
     check_written(written, out, 'mask', 2)
     assert len(loaded) == trained
     drawn = '"title": "predicted"' in (out / 'mask.html').read_text()
@@ -67,8 +68,7 @@ def test_shapes_may_come_from_a_file(tmp_path, capsys):
     np.savez(data, points=np.random.default_rng(0).random((9, 128, 3)))
     for what in ('mask', 'teacher'):
         out = tmp_path / what
-        visualize.main([what, str(config), '--data', str(data), '--out',
-                        str(out), '--num', '1'])
+        visualize.main([what, str(config), '--data', str(data), '--out', str(out), '--num', '1'])
         check_written(capsys.readouterr().out, out, what, 1)
         assert '"a_0"' in (out / f'{what}.html').read_text()
 
@@ -78,8 +78,7 @@ def test_pictures_are_the_same_every_time(tmp_path):
     pages = []
     for name in 'ab':
         torch.rand(len(pages) + 1)  # whatever was drawn before
-        visualize.main(['mask', str(config), '--out', str(tmp_path / name),
-                        '--num', '1'])
+        visualize.main(['mask', str(config), '--out', str(tmp_path / name), '--num', '1'])
         pages.append((tmp_path / name / 'mask.html').read_bytes())
     assert pages[0] == pages[1]
 
@@ -97,18 +96,20 @@ def test_without_a_checkpoint_no_other_teacher_is_looked_for(tmp_path):
     model = Config.fromfile(mmkd3d.config_path(name)).model.to_dict()
     model['teacher'] = dict(type='mmkd3d.AbsentTeacher')
     config = write_config(tmp_path, model)
-    visualize.main(['mask', str(config), 'none', '--out',
-                    str(tmp_path / 'out'), '--num', '1'])
+    visualize.main(['mask', str(config), 'none', '--out', str(tmp_path / 'out'), '--num', '1'])
     assert (tmp_path / 'out' / 'mask_0.png').is_file()
     with pytest.raises(FileNotFoundError, match='no weights'):
         visualize.main(['mask', str(config), str(tmp_path / 'x.pth')])
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['teacher', 'c.py', 'x.pth'], 'teacher takes no checkpoint'),
-    (['views', 'c.py', '--data', 'a.npz'], 'views draws the data of its'),
-    (['recon', 'c.py', 'x.pth', '--data', 'a.npz'], 'recon draws the data'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['teacher', 'c.py', 'x.pth'], 'teacher takes no checkpoint'),
+        (['views', 'c.py', '--data', 'a.npz'], 'views draws the data of its'),
+        (['recon', 'c.py', 'x.pth', '--data', 'a.npz'], 'recon draws the data'),
+    ],
+)
 def test_what_does_not_go_together_is_said(arguments, message, capsys):
     with pytest.raises(SystemExit):
         visualize.main(arguments)

@@ -5,6 +5,7 @@
 ``write`` trains two epochs with mmengine alone. ``use`` imports mmkd3d first,
 resumes to four epochs, then tests from the file. Prints one line of JSON.
 """
+
 import json
 import sys
 
@@ -21,17 +22,17 @@ class Line(torch.utils.data.Dataset):
     metainfo = dict(
         classes=('low', 'high'),
         palette=np.eye(3, dtype=np.uint8),
-        label2cat=ConfigDict({0: 'low', 1: 'high'}))
+        label2cat=ConfigDict({0: 'low', 1: 'high'}),
+    )
 
     def __len__(self):
         return 8
 
     def __getitem__(self, index):
-        return torch.full((3, ), index / 8), index / 8
+        return torch.full((3,), index / 8), index / 8
 
 
 class Regressor(BaseModel):
-
     def __init__(self):
         super().__init__()
         self.linear = nn.Linear(3, 1)
@@ -44,7 +45,6 @@ class Regressor(BaseModel):
 
 
 class MeanPrediction(BaseMetric):
-
     def process(self, data_batch, data_samples):
         self.results += [float(pred.mean()) for pred in data_samples]
 
@@ -57,7 +57,8 @@ def build_runner(work_dir: str, max_epochs: int, **kwargs) -> Runner:
         dataset=Line(),
         batch_size=2,
         sampler=dict(type='DefaultSampler', shuffle=False),
-        collate_fn=dict(type='default_collate'))
+        collate_fn=dict(type='default_collate'),
+    )
     return Runner(
         Regressor(),
         work_dir,
@@ -73,13 +74,12 @@ def build_runner(work_dir: str, max_epochs: int, **kwargs) -> Runner:
         param_scheduler=[dict(type='CosineAnnealingLR', T_max=4)],
         default_hooks=dict(
             logger=dict(type='LoggerHook', interval=1),
-            checkpoint=dict(
-                type='CheckpointHook',
-                save_best='mean_prediction',
-                rule='greater')),
+            checkpoint=dict(type='CheckpointHook', save_best='mean_prediction', rule='greater'),
+        ),
         log_level='ERROR',
         experiment_name=f'until_{max_epochs}',
-        **kwargs)
+        **kwargs,
+    )
 
 
 def write(work_dir: str) -> dict:
@@ -90,12 +90,11 @@ def write(work_dir: str) -> dict:
 
 def use(work_dir: str) -> dict:
     import mmkd3d  # noqa: F401
-    runner = build_runner(
-        work_dir, 4, resume=True, load_from=f'{work_dir}/epoch_2.pth')
+
+    runner = build_runner(work_dir, 4, resume=True, load_from=f'{work_dir}/epoch_2.pth')
     runner.train()
     history, _ = runner.message_hub.get_scalar('train/loss').data
-    tested = build_runner(
-        work_dir, 5, load_from=f'{work_dir}/epoch_4.pth').test()
+    tested = build_runner(work_dir, 5, load_from=f'{work_dir}/epoch_4.pth').test()
     with torch.no_grad():
         points = torch.stack([Line()[index][0] for index in range(8)])
         expected = runner.model(points, None)[0].mean()
@@ -103,7 +102,8 @@ def use(work_dir: str) -> dict:
         epoch=runner.epoch,
         losses=len(history),
         tested=tested['mean_prediction'],
-        expected=float(expected))
+        expected=float(expected),
+    )
 
 
 if __name__ == '__main__':

@@ -16,7 +16,8 @@ from tests.helpers import REPO
 
 restricted = pytest.mark.skipif(
     tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6),
-    reason='torch.load is not restricted before 2.6')
+    reason='torch.load is not restricted before 2.6',
+)
 
 
 def run_stage(work_dir, stage):
@@ -25,7 +26,8 @@ def run_stage(work_dir, stage):
         cwd=REPO,
         env={**os.environ, 'PYTHONPATH': str(REPO), 'OMP_NUM_THREADS': '1'},
         capture_output=True,
-        text=True)
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -58,7 +60,7 @@ def test_runner_resumes_and_tests_its_own_checkpoint(tmp_path):
 
 @restricted
 def test_history_needs_the_permission_and_keeps_its_numbers():
-    history = HistoryBuffer([3., 1., 2.], [1, 1, 1])
+    history = HistoryBuffer([3.0, 1.0, 2.0], [1, 1, 1])
     before = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     try:
@@ -68,8 +70,8 @@ def test_history_needs_the_permission_and_keeps_its_numbers():
         loaded = torch.load(save(history), weights_only=True)
     finally:
         torch.serialization.add_safe_globals(before)
-    assert loaded.data[0].tolist() == [3., 1., 2.]
-    assert loaded.statistics('min') == 1.
+    assert loaded.data[0].tolist() == [3.0, 1.0, 2.0]
+    assert loaded.statistics('min') == 1.0
 
 
 @restricted
@@ -84,17 +86,20 @@ def test_permission_is_given_once():
 @pytest.mark.parametrize('core', ['numpy.core', 'numpy._core'])
 def test_numpy_of_either_generation_is_read(core):
     content = dict(
-        score=np.float64(1.5), count=np.int32(3), flags=np.array([True, False]),
-        palette=np.arange(6, dtype=np.uint8).reshape(2, 3))
+        score=np.float64(1.5),
+        count=np.int32(3),
+        flags=np.array([True, False]),
+        palette=np.arange(6, dtype=np.uint8).reshape(2, 3),
+    )
     written = io.BytesIO()
-    with zipfile.ZipFile(save(content)) as source, \
-            zipfile.ZipFile(written, 'w') as target:
+    with zipfile.ZipFile(save(content)) as source, zipfile.ZipFile(written, 'w') as target:
         for name in source.namelist():
             data = source.read(name)
             if name.endswith('data.pkl'):
                 assert b'multiarray' in data
                 data = data.replace(b'numpy._core', b'numpy.core').replace(
-                    b'numpy.core', core.encode())
+                    b'numpy.core', core.encode()
+                )
             target.writestr(name, data)
     written.seek(0)
     allow_mmengine_checkpoints()
@@ -105,11 +110,14 @@ def test_numpy_of_either_generation_is_read(core):
 
 
 @restricted
-@pytest.mark.parametrize('harmful', [
-    Calls(os.system, 'true'),
-    Calls(getattr, torch.Tensor, '__init__'),
-    Calls(getattr, HistoryBuffer, '__init__'),
-])
+@pytest.mark.parametrize(
+    'harmful',
+    [
+        Calls(os.system, 'true'),
+        Calls(getattr, torch.Tensor, '__init__'),
+        Calls(getattr, HistoryBuffer, '__init__'),
+    ],
+)
 def test_other_objects_stay_forbidden(harmful):
     allow_mmengine_checkpoints()
     with pytest.raises(pickle.UnpicklingError):

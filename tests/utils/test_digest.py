@@ -1,4 +1,5 @@
 """Checksums of samples and texts."""
+
 import pytest
 import torch
 
@@ -8,9 +9,9 @@ from mmkd3d.utils.digest import row_digests, text_digest
 def test_a_digest_belongs_to_the_sample_not_to_the_batch():
     x = torch.randn(7, 11, 3)
     digests = row_digests(x)
-    assert digests.shape == (7, ) and len(set(digests.tolist())) == 7
+    assert digests.shape == (7,) and len(set(digests.tolist())) == 7
     for i in range(7):
-        assert row_digests(x[i:i + 1]) == digests[i]
+        assert row_digests(x[i : i + 1]) == digests[i]
     turned = x.transpose(1, 2).contiguous().transpose(1, 2)
     assert torch.equal(row_digests(turned), digests)
 
@@ -20,8 +21,12 @@ def test_any_change_of_a_value_shows(length):
     x = torch.randn(1, length)
     changed = [x]
     for i in range(length):
-        for change in (torch.nextafter(x[0, i], torch.tensor(9.)), -x[0, i],
-                       torch.tensor(0.), 2 * x[0, i]):
+        for change in (
+            torch.nextafter(x[0, i], torch.tensor(9.0)),
+            -x[0, i],
+            torch.tensor(0.0),
+            2 * x[0, i],
+        ):
             other = x.clone()
             other[0, i] = change
             changed.append(other)
@@ -45,7 +50,7 @@ def test_a_point_more_shows_also_at_the_origin():
 
 def test_mirrored_clouds_differ_in_every_subset_of_axes():
     x = torch.randn(1, 64, 3)
-    signs = torch.cartesian_prod(*[torch.tensor([1., -1.])] * 3)
+    signs = torch.cartesian_prod(*[torch.tensor([1.0, -1.0])] * 3)
     digests = row_digests(x * signs[:, None])
     assert len(set(digests.tolist())) == 8
 

@@ -1,4 +1,5 @@
 """What is drawn of teachers and masks, before it is drawn."""
+
 import base64
 import json
 import re
@@ -10,20 +11,27 @@ from matplotlib.image import imread
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 
-from mmkd3d.models.modules.pyramid import propagate_mask
+from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.registry import MODELS
 from mmkd3d.visualization import guidance, rows
-from mmkd3d.visualization.colors import (HEAT, HEAT_END, MASKED, PREDICTED,
-                                         VISIBLE, FeatureColors, heat)
+from mmkd3d.visualization.colors import (
+    HEAT,
+    HEAT_END,
+    MASKED,
+    PREDICTED,
+    VISIBLE,
+    FeatureColors,
+    heat,
+)
 from mmkd3d.visualization.inputs import data_config, load_shapes
 from mmkd3d.visualization.panels import Cloud, draw_sheet
 from mmkd3d.visualization.writers import write_page
+from tests.models.maskers.test_guided_masks import METHODS, guided
+from tests.models.pretrainers.test_act import act
+from tests.models.pretrainers.test_pretrainers import distillation, point_mae
+from tests.models.pretrainers.test_recon import recon
 from tests.models.small_m2ae import build, clouds, i2p_mae, m2ae
 from tests.models.stub_teachers import DENSE
-from tests.models.test_act import act
-from tests.models.test_guided_masks import METHODS, guided
-from tests.models.test_pretrainers import distillation, point_mae
-from tests.models.test_recon import recon
 
 SURE = dict(type='mmkd3d.SaliencyMasker', ratio=0.6, temperature=1e-9)
 
@@ -32,15 +40,14 @@ def batch(points):
     return dict(
         inputs=dict(points=points),
         data_samples=[
-            BaseDataElement(metainfo=dict(sample_id=f'shape {i}'))
-            for i in range(len(points))
-        ])
+            BaseDataElement(metainfo=dict(sample_id=f'shape {i}')) for i in range(len(points))
+        ],
+    )
 
 
 def sheets_of(model, points, predicts=True):
     return [
-        rows for _, rows in guidance.mask_sheets(
-            model.eval(), batch(points), predicts=predicts)
+        rows for _, rows in guidance.mask_sheets(model.eval(), batch(points), predicts=predicts)
     ]
 
 
@@ -66,32 +73,28 @@ def test_saliency_colours_points_and_tokens_in_its_order():
     seen = model.target.see(points)
     centers = model.backbone.group(points)[-1].centers
     for i, sheet in enumerate(sheets_of(model, points, predicts=False)):
-        cells = (sheet['looked at']['saliency'],
-                 sheet['masked']['saliency of tokens'])
+        cells = (sheet['looked at']['saliency'], sheet['masked']['saliency of tokens'])
         for cell, positions in zip(cells, (points, centers)):
             np.testing.assert_array_equal(cell.points, positions[i])
             saliency = model.target.saliency_at(seen, positions)[i].numpy()
             share = (saliency - saliency.min()) / np.ptp(saliency)
-            np.testing.assert_allclose(
-                place_on(cell.colors), share, atol=0.01)
+            np.testing.assert_allclose(place_on(cell.colors), share, atol=0.01)
 
 
 def test_pictures_are_those_the_teacher_got_and_what_it_looked_at():
     model, points = build(i2p_mae()), clouds(1)
-    sheet, = sheets_of(model, points, predicts=False)
+    (sheet,) = sheets_of(model, points, predicts=False)
     images = model.target.projector(points)[0]
     heats = []
     for v in range(3):
         view = sheet['seen'][f'view {v + 1}']
         np.testing.assert_allclose(view, images[v].movedim(0, -1))
-        heats.append((sheet['looked at'][f'saliency {v + 1}'] - 0.4 * view)
-                     / 0.6)
+        heats.append((sheet['looked at'][f'saliency {v + 1}'] - 0.4 * view) / 0.6)
     # the stub looks at what is bright; the scale is that of all three
     values = place_on(np.stack(heats).reshape(-1, 3)).reshape(3, 48, 48)
     assert values.max() > 0.99 and values.min() < 0.01
     looks = model.target.see(points).saliency[0]
-    enlarged = torch.nn.functional.interpolate(
-        looks[:, None], 48, mode='bicubic')[:, 0].numpy()
+    enlarged = torch.nn.functional.interpolate(looks[:, None], 48, mode='bicubic')[:, 0].numpy()
     share = (enlarged - enlarged.min()) / np.ptp(enlarged)
     np.testing.assert_allclose(values, share, atol=0.01)
 
@@ -106,12 +109,10 @@ def test_visible_and_masked_are_all_tokens_of_all_levels(make, num_levels):
         assert len(cells) == num_levels
         visible = None
         for level, (title, cell) in zip(range(num_levels)[::-1], cells):
-            np.testing.assert_array_equal(
-                cell.points, pyramid[level].centers[i])
+            np.testing.assert_array_equal(cell.points, pyramid[level].centers[i])
             shown, hidden = (is_color(cell, c) for c in (VISIBLE, MASKED))
             assert (shown ^ hidden).all()
-            assert title == (f'level {level}: {shown.sum()} of {len(shown)} '
-                             'visible')
+            assert title == (f'level {level}: {shown.sum()} of {len(shown)} visible')
             if visible is None:
                 assert hidden.sum() == int(0.6 * len(hidden))
             else:  # what is in the patch of a visible token
@@ -129,14 +130,14 @@ def test_what_is_predicted_are_the_patches_that_are_drawn_masked(make):
         shown = is_color(list(sheet['masked'].values())[-2], VISIBLE)
         whole = patches.points[i] + patches.centers[i, :, None]
         cells = sheet['predicted']
-        assert rows_of(cells['visible'].points) == rows_of(
-            whole[shown].flatten(0, 1))
+        assert rows_of(cells['visible'].points) == rows_of(whole[shown].flatten(0, 1))
         assert is_color(cells['visible'], VISIBLE).all()
         pred = cells['predicted'].points.reshape(-1, model.group_size, 3)
         assert len(pred) == (~shown).sum()
         assert is_color(cells['predicted'], PREDICTED).all()
-        assert rows_of(cells['both'].points) == rows_of(
-            cells['visible'].points) | rows_of(cells['predicted'].points)
+        assert rows_of(cells['both'].points) == rows_of(cells['visible'].points) | rows_of(
+            cells['predicted'].points
+        )
     assert not model.masker._forward_hooks
 
 
@@ -146,7 +147,8 @@ def test_predictions_are_those_of_the_model_behind_the_drawn_mask():
         expected = model.predict(points, None)
     for sheet, sample in zip(sheets_of(model, points), expected):
         np.testing.assert_allclose(
-            sheet['predicted']['predicted'].points, sample['pred'], atol=1e-5)
+            sheet['predicted']['predicted'].points, sample['pred'], atol=1e-5
+        )
 
 
 def test_the_slip_of_the_published_code_is_drawn_where_it_is_made():
@@ -164,12 +166,15 @@ def test_the_slip_of_the_published_code_is_drawn_where_it_is_made():
         np.testing.assert_array_equal(hidden, masks[0][i])
 
 
-@pytest.mark.parametrize('make, titles', [
-    (point_mae, ['visible', 'predicted', 'both']),
-    (recon, ['visible', 'predicted', 'both']),
-    (distillation, ['cosine']),
-    (act, ['cosine']),
-])
+@pytest.mark.parametrize(
+    'make, titles',
+    [
+        (point_mae, ['visible', 'predicted', 'both']),
+        (recon, ['visible', 'predicted', 'both']),
+        (distillation, ['cosine']),
+        (act, ['cosine']),
+    ],
+)
 def test_a_method_without_an_image_teacher_draws_the_rest(make, titles):
     model, points = make(), clouds()
     centers = model.backbone.group(points).centers
@@ -203,8 +208,9 @@ def test_a_mask_that_a_teacher_guides_is_explained_in_any_method(method):
 def rich_maps(images):
     """Features in more than one direction."""
     fields = torch.nn.functional.adaptive_avg_pool2d(images.mean(1), 6)
-    feats = torch.stack([fields, fields.roll(1, 1), fields.roll(1, 2),
-                         fields.square(), fields.roll(2, 1)], 1)
+    feats = torch.stack(
+        [fields, fields.roll(1, 1), fields.roll(1, 2), fields.square(), fields.roll(2, 1)], 1
+    )
     return dict(feats=feats, saliency=fields)
 
 
@@ -212,30 +218,31 @@ def test_features_are_coloured_by_their_main_directions_together():
     target = MODELS.build(DENSE)
     target.teacher.forward_dense = rich_maps
     points = torch.cat([clouds(2), clouds(1)])  # the last is the first
-    drawn = [
-        sheet for _, sheet in guidance.teacher_sheets(target, batch(points))]
+    drawn = [sheet for _, sheet in guidance.teacher_sheets(target, batch(points))]
     feats = target(points).view(3, 96, 3, 5).double()
     flat = feats.reshape(-1, 5) - feats.reshape(-1, 5).mean(0)
     axes = torch.linalg.svd(flat, full_matrices=False).Vh[:3]
     main = (flat @ axes.T).view(3, 96, 3, 3)
-    low, high = main.reshape(-1, 3).quantile(
-        torch.tensor([.02, .98]).double(), dim=0)
+    low, high = main.reshape(-1, 3).quantile(torch.tensor([0.02, 0.98]).double(), dim=0)
     share = ((main - low) / (high - low)).clamp(0, 1).mean(2)
     for i, sheet in enumerate(drawn):
         cloud = sheet['known']['features']
         np.testing.assert_array_equal(cloud.points, points[i])
         for c in range(3):  # a direction has no sign
-            one, other = (np.abs(cloud.colors[:, c] - s).max()
-                          for s in (share[i, :, c].numpy(),
-                                    1 - share[i, :, c].numpy()))
+            one, other = (
+                np.abs(cloud.colors[:, c] - s).max()
+                for s in (share[i, :, c].numpy(), 1 - share[i, :, c].numpy())
+            )
             assert min(one, other) < 0.02
-        assert all(sheet['known'][f'features {v}'].shape == (48, 48, 3)
-                   for v in (1, 2, 3))
-    np.testing.assert_allclose(drawn[0]['known']['features'].colors,
-                               drawn[2]['known']['features'].colors)
-    (_, alone), = guidance.teacher_sheets(target, batch(points[:1]))
-    assert np.abs(alone['known']['features'].colors
-                  - drawn[0]['known']['features'].colors).max() > 0.02
+        assert all(sheet['known'][f'features {v}'].shape == (48, 48, 3) for v in (1, 2, 3))
+    np.testing.assert_allclose(
+        drawn[0]['known']['features'].colors, drawn[2]['known']['features'].colors
+    )
+    ((_, alone),) = guidance.teacher_sheets(target, batch(points[:1]))
+    assert (
+        np.abs(alone['known']['features'].colors - drawn[0]['known']['features'].colors).max()
+        > 0.02
+    )
 
 
 def test_a_direction_in_which_nothing_differs_is_dark():
@@ -245,7 +252,7 @@ def test_a_direction_in_which_nothing_differs_is_dark():
 
 
 def test_numbers_that_are_all_alike_have_one_colour():
-    assert np.array_equal(heat(np.ones(3)), heat([0., 1.])[[0] * 3])
+    assert np.array_equal(heat(np.ones(3)), heat([0.0, 1.0])[[0] * 3])
     colors = FeatureColors(np.ones((20, 4)))(np.ones((2, 5, 4)))
     assert colors.shape == (2, 5, 3) and np.ptp(colors) == 0
 
@@ -256,14 +263,13 @@ def test_a_sheet_is_drawn_with_its_colours(tmp_path):
     red = np.zeros((20, 20, 3)) + (1, 0, 0)
     sheet = dict(one=dict(a=green, b=red), two=dict(c=green))
     legend = dict(shown=VISIBLE)
-    picture = imread(
-        draw_sheet(tmp_path / 'sheet.png', sheet, title='t', legend=legend))
+    picture = imread(draw_sheet(tmp_path / 'sheet.png', sheet, title='t', legend=legend))
     height, width = picture.shape[:2]
     near = np.isclose(picture[..., :3], VISIBLE, atol=0.02).all(2)
     red = np.isclose(picture[..., :3], (1, 0, 0), atol=0.02).all(2)
     middle = height // 2
-    assert near[:middle, :width // 2].sum() > 300
-    assert near[middle:, :width // 2].sum() > 300
+    assert near[:middle, : width // 2].sum() > 300
+    assert near[middle:, : width // 2].sum() > 300
     ys, xs = red.nonzero()
     assert ys.max() < middle and xs.min() > width // 2
     assert np.ptp(ys) == np.ptp(xs) > 100  # square as it was
@@ -273,11 +279,9 @@ def test_a_sheet_is_drawn_with_its_colours(tmp_path):
 
 def page_of(tmp_path, name):
     model, points = build(i2p_mae()), clouds(1)
-    sheet, = sheets_of(model, points)
+    (sheet,) = sheets_of(model, points)
     picture = draw_sheet(tmp_path / 'a.png', sheet)
-    page = write_page(
-        tmp_path / 'a.html', [(name, sheet)], [picture],
-        title='I2PMAE: <mask>')
+    page = write_page(tmp_path / 'a.html', [(name, sheet)], [picture], title='I2PMAE: <mask>')
     return sheet, picture, page.read_text()
 
 
@@ -287,20 +291,27 @@ def test_the_page_holds_all_clouds_and_asks_for_nothing_else(tmp_path):
     assert page.count('<script') == page.count('</script>') == 1
     data = re.search(r'const shapes = (.*);\n', page)[1]
     code = page.replace(data, '')
-    assert not re.search(r'https?:|//\w|\bsrc=|href|@import|url\(|fetch|'
-                         r'import\b', code)
+    assert not re.search(
+        r'https?:|//\w|\bsrc=|href|@import|url\(|fetch|'
+        r'import\b',
+        code,
+    )
     assert '<title>I2PMAE: &lt;mask&gt;</title>' in page
-    shape, = json.loads(data)
+    (shape,) = json.loads(data)
     assert shape['name'] == name
     assert base64.b64decode(shape['picture']) == picture.read_bytes()
-    cells = [(title, cell) for row in sheet.values()
-             for title, cell in row.items() if isinstance(cell, Cloud)]
-    assert [cloud['title'] for cloud in shape['clouds']] == [
-        title for title, _ in cells]
+    cells = [
+        (title, cell)
+        for row in sheet.values()
+        for title, cell in row.items()
+        if isinstance(cell, Cloud)
+    ]
+    assert [cloud['title'] for cloud in shape['clouds']] == [title for title, _ in cells]
     for cloud, (_, cell) in zip(shape['clouds'], cells):
         points, colors = (
             np.frombuffer(base64.b64decode(cloud[key]), dtype).reshape(-1, 3)
-            for key, dtype in (('points', '<f4'), ('colors', 'u1')))
+            for key, dtype in (('points', '<f4'), ('colors', 'u1'))
+        )
         np.testing.assert_array_equal(points, cell.points.astype('f4'))
         assert np.abs(colors / 255 - cell.colors).max() <= 1 / 255
 
@@ -311,7 +322,8 @@ def test_shapes_of_one_name_are_all_drawn(tmp_path):
         sample.set_metainfo(dict(sample_id='chair'))
     sheets = guidance.mask_sheets(model, samples, predicts=False)
     *pictures, page = guidance.write_sheets(
-        'mask', sheets, tmp_path, Config(dict(model=dict(type='M2AE'))))
+        'mask', sheets, tmp_path, Config(dict(model=dict(type='M2AE')))
+    )
     assert [path.name for path in pictures] == ['mask_0.png', 'mask_1.png']
     assert page.read_text().count('"name": "chair"') == 2
 
@@ -320,24 +332,37 @@ def test_a_legend_names_the_colours_that_are_there():
     model, points = build(i2p_mae()), clouds(1)
     full = sheets_of(model, points)[0]
     assert list(rows.legend_of(full)) == [
-        'least salient', 'most salient', 'visible', 'masked', 'predicted']
-    assert list(rows.legend_of(sheets_of(act(), points)[0])) == [
-        'visible', 'masked']
+        'least salient',
+        'most salient',
+        'visible',
+        'masked',
+        'predicted',
+    ]
+    assert list(rows.legend_of(sheets_of(act(), points)[0])) == ['visible', 'masked']
 
 
 def config(**kwargs):
-    return Config(dict(train_dataloader=dict(dataset=dict(
-        type='mmkd3d.ToyShapes', num_samples=9, num_points=64,
-        pipeline=[
-            dict(type='mmkd3d.SamplePoints', num_points=50),
-            dict(type='NormalizePoints'),
-            dict(type='mmkd3d.LoadCaptions', file='missing.json'),
-            dict(type='mmkd3d.PackPoints')
-        ])), **kwargs))
+    return Config(
+        dict(
+            train_dataloader=dict(
+                dataset=dict(
+                    type='mmkd3d.ToyShapes',
+                    num_samples=9,
+                    num_points=64,
+                    pipeline=[
+                        dict(type='mmkd3d.SamplePoints', num_points=50),
+                        dict(type='NormalizePoints'),
+                        dict(type='mmkd3d.LoadCaptions', file='missing.json'),
+                        dict(type='mmkd3d.PackPoints'),
+                    ],
+                )
+            ),
+            **kwargs,
+        )
+    )
 
 
-def test_shapes_of_a_file_are_sampled_and_normalised_as_by_the_config(
-        tmp_path):
+def test_shapes_of_a_file_are_sampled_and_normalised_as_by_the_config(tmp_path):
     points = np.random.default_rng(0).random((10, 80, 3)) * 9 + 5
     np.savez(tmp_path / 'shapes.npz', points=points)
     drawn = load_shapes(config(), str(tmp_path / 'shapes.npz'), 4)
@@ -348,15 +373,17 @@ def test_shapes_of_a_file_are_sampled_and_normalised_as_by_the_config(
         assert cloud.norm(dim=1).max().item() == pytest.approx(1)
 
 
-@pytest.mark.parametrize('cfg, data, message', [
-    (Config(dict(model={})), None, 'no train_dataloader with a data set'),
-    (config(), 'shapes.ply', 'npz file or a config .* got .*shapes.ply'),
-    (config(), 'EMPTY.npz', 'no shape is left'),
-    (config(), 'NAMELESS.npz', "no array 'points'"),
-    (config(), 'MODEL.py', 'MODEL.py has no train_dataloader'),
-])
-def test_a_data_set_without_shapes_is_a_clear_error(cfg, data, message,
-                                                    tmp_path):
+@pytest.mark.parametrize(
+    'cfg, data, message',
+    [
+        (Config(dict(model={})), None, 'no train_dataloader with a data set'),
+        (config(), 'shapes.ply', 'npz file or a config .* got .*shapes.ply'),
+        (config(), 'EMPTY.npz', 'no shape is left'),
+        (config(), 'NAMELESS.npz', "no array 'points'"),
+        (config(), 'MODEL.py', 'MODEL.py has no train_dataloader'),
+    ],
+)
+def test_a_data_set_without_shapes_is_a_clear_error(cfg, data, message, tmp_path):
     np.savez(tmp_path / 'EMPTY.npz', points=np.empty((0, 64, 3)))
     np.savez(tmp_path / 'NAMELESS.npz', clouds=np.ones((2, 64, 3)))
     (tmp_path / 'MODEL.py').write_text('model = dict()\n')
@@ -372,9 +399,14 @@ def test_another_config_may_give_the_shapes(tmp_path):
     assert data_config(config(), str(path)) == dict(type='X')
 
 
-@pytest.mark.parametrize('model', [
-    dict(), dict(type='mmkd3d.ACTAutoencoder'),
-    dict(type='mmkd3d.PointClassifier', backbone=dict(type='X'))])
+@pytest.mark.parametrize(
+    'model',
+    [
+        dict(),
+        dict(type='mmkd3d.ACTAutoencoder'),
+        dict(type='mmkd3d.PointClassifier', backbone=dict(type='X')),
+    ],
+)
 def test_a_mask_needs_a_masker_and_a_teacher_a_target(model, tmp_path):
     cfg = config(model=model)
     for checkpoint in (None, 'x.pth'):
@@ -387,10 +419,14 @@ def test_a_mask_needs_a_masker_and_a_teacher_a_target(model, tmp_path):
 def test_weights_of_a_teacher_that_are_missing_are_named(tmp_path):
     target = dict(
         type='mmkd3d.DenseTarget',
-        teacher=dict(type='mmkd3d.TimmTeacher', model_name='resnet18',
-                     checkpoint='weights/none.safetensors'))
+        teacher=dict(
+            type='mmkd3d.TimmTeacher', model_name='resnet18', checkpoint='weights/none.safetensors'
+        ),
+    )
     cfg = config(model=i2p_mae(target=target))
-    for draw in (lambda: guidance.draw_teacher(cfg, tmp_path),
-                 lambda: guidance.draw_masks(cfg, None, tmp_path)):
+    for draw in (
+        lambda: guidance.draw_teacher(cfg, tmp_path),
+        lambda: guidance.draw_masks(cfg, None, tmp_path),
+    ):
         with pytest.raises(FileNotFoundError, match='weights/none.safetens'):
             draw()

@@ -1,15 +1,15 @@
 """Pictures and files."""
+
 import numpy as np
 import pytest
 import trimesh
 from matplotlib.image import imread
 
-from mmkd3d.visualization import (commands, draw_boxes, draw_clouds,
-                                  write_ply)
+from mmkd3d.visualization import commands, draw_boxes, draw_clouds, write_ply
 from mmkd3d.visualization.panels import EDGES, box_corners
-from tests.models.test_act import act
-from tests.models.test_act_autoencoder import cloud, stage_one
-from tests.models.test_pretrainers import distillation, point_mae
+from tests.models.pretrainers.test_act import act
+from tests.models.pretrainers.test_act_autoencoder import cloud, stage_one
+from tests.models.pretrainers.test_pretrainers import distillation, point_mae
 
 
 def test_ply_keeps_points_and_colors(tmp_path):
@@ -21,7 +21,7 @@ def test_ply_keeps_points_and_colors(tmp_path):
 
 
 def test_box_has_twelve_edges_of_its_extents():
-    box = np.array([1., 2, 3, 4, 5, 6, 0.7])
+    box = np.array([1.0, 2, 3, 4, 5, 6, 0.7])
     corners = box_corners(box)
     lengths = [np.linalg.norm(corners[a] - corners[b]) for a, b in EDGES]
     assert sorted(np.round(lengths, 6)) == [4] * 4 + [5] * 4 + [6] * 4
@@ -29,31 +29,33 @@ def test_box_has_twelve_edges_of_its_extents():
 
 
 def test_yaw_turns_counter_clockwise_seen_from_above():
-    front = box_corners(np.array([0., 0, 0, 2, 1, 1, np.pi / 2]))[[1, 3, 5, 7]]
+    front = box_corners(np.array([0.0, 0, 0, 2, 1, 1, np.pi / 2]))[[1, 3, 5, 7]]
     np.testing.assert_allclose(front.mean(0), [0, 1, 0], atol=1e-9)
 
 
 def test_pictures_are_drawn_without_a_display(tmp_path, monkeypatch):
     monkeypatch.delenv('DISPLAY', raising=False)
     points = np.random.default_rng(0).random((200, 3))
-    boxes = dict(truth=np.array([[.5, .5, .5, .4, .4, .4, 0]]),
-                 found=np.empty((0, 7)))
+    boxes = dict(truth=np.array([[0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0]]), found=np.empty((0, 7)))
     empty = imread(draw_boxes(tmp_path / 'e.png', points, dict(found=[])))
     drawn = imread(draw_boxes(tmp_path / 'b.png', points, boxes))
     green = (drawn[..., 1] > drawn[..., 0] + 0.3).sum()
     assert green > (empty[..., 1] > empty[..., 0] + 0.3).sum() + 100
     picture = imread(
-        draw_clouds(tmp_path / 'c.png',
-                    [dict(a=points, b=(points, points[:, 0]))] * 2))
+        draw_clouds(tmp_path / 'c.png', [dict(a=points, b=(points, points[:, 0]))] * 2)
+    )
     assert picture.shape[:2] == (600, 600) and picture.std() > 0
 
 
-@pytest.mark.parametrize('make, titles', [
-    (point_mae, ['input', 'visible', 'predicted', 'both']),
-    (distillation, ['input', 'cosine']),
-    (stage_one, ['input', 'coarse', 'predicted']),
-    (act, ['input', 'cosine']),
-])
+@pytest.mark.parametrize(
+    'make, titles',
+    [
+        (point_mae, ['input', 'visible', 'predicted', 'both']),
+        (distillation, ['input', 'cosine']),
+        (stage_one, ['input', 'coarse', 'predicted']),
+        (act, ['input', 'cosine']),
+    ],
+)
 def test_what_a_pretrainer_predicts_can_be_drawn(make, titles, tmp_path):
     drawn = make().eval()(dict(points=cloud(2)), mode='predict')
     rows = [commands._panels(sample) for sample in drawn]

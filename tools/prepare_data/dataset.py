@@ -1,8 +1,9 @@
 """Say what a published data set is, and check whether a folder of it is whole.
 
-    python tools/prepare_data/dataset.py info shapenet55
-    python tools/prepare_data/dataset.py verify scannet --root data/scannet
+python tools/prepare_data/dataset.py info shapenet55
+python tools/prepare_data/dataset.py verify scannet --root data/scannet
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -13,20 +14,21 @@ from mmkd3d.datasets.verify import CHECKS
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest='command', required=True)
     info = commands.add_parser(
-        'info', help='what it is, its terms, where it comes from, its layout')
+        'info', help='what it is, its terms, where it comes from, its layout'
+    )
     verify = commands.add_parser(
-        'verify', help='counts and missing files; exit code 1 if incomplete')
+        'verify', help='counts and missing files; exit code 1 if incomplete'
+    )
     for command in (info, verify):
         command.add_argument('name', choices=tuple(CHECKS))
     verify.add_argument('--root', type=Path, required=True)
     verify.add_argument(
-        '--partial',
-        action='store_true',
-        help='scannet: accept any number of scenes')
+        '--partial', action='store_true', help='scannet: accept any number of scenes'
+    )
     return parser.parse_args(argv)
 
 
@@ -44,8 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         raise SystemExit('--partial is for scannet')
     report = CHECKS[args.name](args.root, **options)
     print('\n'.join(report.lines))
-    print(f'{args.name} in {args.root} is '
-          f'{"complete" if report.complete else "NOT complete"}')
+    print(f'{args.name} in {args.root} is {"complete" if report.complete else "NOT complete"}')
     return 0 if report.complete else 1
 
 

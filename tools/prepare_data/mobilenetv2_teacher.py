@@ -10,6 +10,7 @@ bias ``b*``; BatchNorm is folded in. Then:
          mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
          model_kwargs=dict(pad_type='same'))
 """
+
 import argparse
 from pathlib import Path
 
@@ -23,26 +24,22 @@ NET = dict(model_name='mobilenetv2_100', pad_type='same')
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('source', type=Path, help='npz file of int8 weights')
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('weights', 'mobilenetv2_100.safetensors'))
+    parser.add_argument('--out', type=Path, default=Path('weights', 'mobilenetv2_100.safetensors'))
     return parser.parse_args(argv)
 
 
 def convert(arrays: dict) -> dict:
     """State dict of timm's MobileNetV2, norms reduced to their bias."""
     state = timm.create_model(**NET).state_dict()
-    weights = [
-        k for k, v in state.items() if k.endswith('weight') and v.ndim > 1
-    ]
+    weights = [k for k, v in state.items() if k.endswith('weight') and v.ndim > 1]
     count = sum(name.startswith('w') for name in arrays)
     if count != len(weights):
-        raise SystemExit(f'The file has {count} layers, a MobileNetV2 has '
-                         f'{len(weights)}: it is another network.')
+        raise SystemExit(
+            f'The file has {count} layers, a MobileNetV2 has {len(weights)}: it is another network.'
+        )
     biases = [k for k in state if k.endswith('bias')]
     for i, (weight, bias) in enumerate(zip(weights, biases)):
         value, scale = arrays[f'w{i}'], arrays[f's{i}']

@@ -4,20 +4,18 @@
 _base_ = './psb.py'
 
 config = 'partseg_pt-t_1xb16-8e_coseg'
-start = ('model.backbone.init_cfg.type=Pretrained',
-         'model.backbone.init_cfg.checkpoint={}')
+start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
 steps = dict(
     _delete_=True,
-    **{name: _base_.steps[name]
-       for name in ('concept-cache', 'point-mae', 'concept')},
+    **{name: _base_.steps[name] for name in ('concept-cache', 'point-mae', 'concept')},
     **{'partseg/scratch': dict(train=config, test=True)},
     **{
         f'partseg/{name}': dict(
-            train=config,
-            test=True,
-            options=[option.format(f'{{{name}}}') for option in start])
+            train=config, test=True, options=[option.format(f'{{{name}}}') for option in start]
+        )
         for name in ('point-mae', 'concept')
-    })
+    },
+)
 tables = [
     dict(
         title='Parts of COSEG, 421 shapes, 1,024 points, last epoch',
@@ -30,5 +28,6 @@ tables = [
             'part_iou/instance': 'instance mIoU',
             'part_iou/category': 'class mIoU',
             'part_iou/accuracy': 'accuracy',
-        })
+        },
+    )
 ]

@@ -3,65 +3,91 @@
 #   python tools/prepare_data/mobilenetv2_teacher.py ... (the image teacher)
 #   python tools/study.py tools/studies/psb.py --jobs 2
 seeds = (0, 1, 2)
-start = ('model.backbone.init_cfg.type=Pretrained',
-         'model.backbone.init_cfg.checkpoint={}')
+start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
 shapes = '{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz'
 probe = [
-    '--data', shapes, '--label', 'fine', '--names', 'fine_names', '--split',
-    'is_test', '--classes', 'in_both_splits', '--few-labels', '1', '2', '5',
-    '10', '20', '--method', 'svm', 'knn', 'retrieval'
+    '--data',
+    shapes,
+    '--label',
+    'fine',
+    '--names',
+    'fine_names',
+    '--split',
+    'is_test',
+    '--classes',
+    'in_both_splits',
+    '--few-labels',
+    '1',
+    '2',
+    '5',
+    '10',
+    '20',
+    '--method',
+    'svm',
+    'knn',
+    'retrieval',
 ]
 # Name: how it is pretrained, what it starts from, the finetuning of its kind.
 students = {
     'point-mae': ('point-mae_pt-t_1xb64-30e_psb', [], 'cls_pt-t'),
-    'concept': ('concept_pt-t_1xb64-30e_psb', [
-        'model.targets.concepts.cache={concept-cache}/concepts'
-    ], 'cls_pt-t'),
-    'act': ('act_pt-t_minilm_1xb64-30e_psb', [
-        'model.teacher.checkpoint={act-autoencoder}'
-    ], 'cls_act-pt-t'),
-    'recon': ('recon_pt-t_1xb64-30e_psb', [
-        'model.targets.img.cache={recon-cache}/img',
-        'model.targets.text.cache={recon-cache}/text'
-    ], 'cls_recon-pt-t'),
+    'concept': (
+        'concept_pt-t_1xb64-30e_psb',
+        ['model.targets.concepts.cache={concept-cache}/concepts'],
+        'cls_pt-t',
+    ),
+    'act': (
+        'act_pt-t_minilm_1xb64-30e_psb',
+        ['model.teacher.checkpoint={act-autoencoder}'],
+        'cls_act-pt-t',
+    ),
+    'recon': (
+        'recon_pt-t_1xb64-30e_psb',
+        [
+            'model.targets.img.cache={recon-cache}/img',
+            'model.targets.text.cache={recon-cache}/text',
+        ],
+        'cls_recon-pt-t',
+    ),
     'point-m2ae': ('point-m2ae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
     'i2p-mae': ('i2p-mae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
 }
 finetune = '_1xb32-15e_psb-21'
 steps = {
-    'act-autoencoder':
-    dict(train='act-autoencoder_minilm_1xb16-40e_psb', seeds=(0, )),
-    'recon-cache':
-    dict(cache='recon_pt-t_1xb64-30e_psb', seeds=(0, )),
-    'concept-cache':
-    dict(cache='concept_pt-t_1xb64-30e_psb', seeds=(0, )),
+    'act-autoencoder': dict(train='act-autoencoder_minilm_1xb16-40e_psb', seeds=(0,)),
+    'recon-cache': dict(cache='recon_pt-t_1xb64-30e_psb', seeds=(0,)),
+    'concept-cache': dict(cache='concept_pt-t_1xb64-30e_psb', seeds=(0,)),
 }
-steps.update({
-    name: dict(train=config, options=options)
-    for name, (config, options, _) in students.items()
-})
-steps.update({
-    f'probe/{name}': dict(
-        probe=config, checkpoint=f'{{{name}}}', arguments=probe)
-    for name, (config, _, _) in students.items()
-})
-steps.update({
-    f'probe/random_{name}': dict(
-        probe=students[name][0], checkpoint='none', arguments=probe)
-    for name in ('point-mae', 'act', 'recon', 'point-m2ae')
-})
-steps.update({
-    f'finetune/scratch_{config}': dict(train=config + finetune, test=True)
-    for config in ('cls_pt-t', 'cls_act-pt-t', 'cls_recon-pt-t',
-                   'cls_m2ae-pt-t')
-})
-steps.update({
-    f'finetune/{name}': dict(
-        train=config + finetune,
-        test=True,
-        options=[option.format(f'{{{name}}}') for option in start])
-    for name, (_, _, config) in students.items()
-})
+steps.update(
+    {name: dict(train=config, options=options) for name, (config, options, _) in students.items()}
+)
+steps.update(
+    {
+        f'probe/{name}': dict(probe=config, checkpoint=f'{{{name}}}', arguments=probe)
+        for name, (config, _, _) in students.items()
+    }
+)
+steps.update(
+    {
+        f'probe/random_{name}': dict(probe=students[name][0], checkpoint='none', arguments=probe)
+        for name in ('point-mae', 'act', 'recon', 'point-m2ae')
+    }
+)
+steps.update(
+    {
+        f'finetune/scratch_{config}': dict(train=config + finetune, test=True)
+        for config in ('cls_pt-t', 'cls_act-pt-t', 'cls_recon-pt-t', 'cls_m2ae-pt-t')
+    }
+)
+steps.update(
+    {
+        f'finetune/{name}': dict(
+            train=config + finetune,
+            test=True,
+            options=[option.format(f'{{{name}}}') for option in start],
+        )
+        for name, (_, _, config) in students.items()
+    }
+)
 labels = {
     'scratch_cls_pt-t': 'plain student, from scratch',
     'point-mae': 'Point-MAE',
@@ -79,7 +105,7 @@ probed = {
     'random_act': 'with a class token, random weights',
     'random_recon': "with ReCon's tokens, random weights",
     'random_point-m2ae': 'hierarchical student, random weights',
-    **{name: labels[name] for name in students}
+    **{name: labels[name] for name in students},
 }
 tables = [
     dict(
@@ -94,13 +120,11 @@ tables = [
             '10-label/accuracy': '10 labels',
             '20-label/accuracy': '20 labels',
             'retrieval/mAP': 'retrieval, mAP',
-        }),
+        },
+    ),
     dict(
         title='Finetuning, 21 classes, 368 shapes, last epoch',
-        rows={text: f'finetune/{name}'
-              for name, text in labels.items()},
-        columns={
-            'acc/overall': 'accuracy',
-            'acc/class_mean': 'class mean'
-        })
+        rows={text: f'finetune/{name}' for name, text in labels.items()},
+        columns={'acc/overall': 'accuracy', 'acc/class_mean': 'class mean'},
+    ),
 ]

@@ -6,16 +6,16 @@ seeds = (0, 1, 2)
 student = 'semseg_pt-t_1xb4-20e_scannet-small'
 steps = {
     'point-mae': dict(train='point-mae_pt-t_1xb64-30e_psb'),
-    'semseg/pointnet2': dict(
-        train='semseg_pointnet2_1xb4-20e_scannet-small', test=True),
+    'semseg/pointnet2': dict(train='semseg_pointnet2_1xb4-20e_scannet-small', test=True),
     'semseg/scratch': dict(train=student, test=True),
     'semseg/point-mae': dict(
         train=student,
         test=True,
         options=[
             'model.backbone.init_cfg.type=Pretrained',
-            'model.backbone.init_cfg.checkpoint={point-mae}'
-        ]),
+            'model.backbone.init_cfg.checkpoint={point-mae}',
+        ],
+    ),
 }
 tables = [
     dict(
@@ -25,10 +25,7 @@ tables = [
             'plain student, from scratch': 'semseg/scratch',
             'plain student, Point-MAE': 'semseg/point-mae',
         },
-        columns={
-            'miou': 'mIoU',
-            'acc': 'accuracy',
-            'acc_cls': 'class mean'
-        },
-        scale=100.)
+        columns={'miou': 'mIoU', 'acc': 'accuracy', 'acc_cls': 'class mean'},
+        scale=100.0,
+    )
 ]

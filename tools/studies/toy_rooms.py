@@ -4,20 +4,21 @@
 # course of the training.
 #   python tools/study.py tools/studies/toy_rooms.py --jobs 2
 seeds = (0, 1, 2)
-start = ('model.backbone.init_cfg.type=Pretrained',
-         'model.backbone.init_cfg.checkpoint={}')
+start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
 detector = dict(train='votenet_rooms_toy', test=True, curve='mAP_0.25')
 steps = {
     'shapes': dict(train='point-mae_toy'),
     'rooms': dict(train='point-mae_rooms_toy'),
     'votenet/scratch': detector,
 }
-steps.update({
-    f'votenet/{name}': dict(
-        detector,
-        options=[option.format(f'{{{name}}}') for option in start])
-    for name in ('shapes', 'rooms')
-})
+steps.update(
+    {
+        f'votenet/{name}': dict(
+            detector, options=[option.format(f'{{{name}}}') for option in start]
+        )
+        for name in ('shapes', 'rooms')
+    }
+)
 rows = {
     'from scratch': 'votenet/scratch',
     'Point-MAE on single shapes': 'votenet/shapes',
@@ -30,13 +31,12 @@ tables = [
         curve='mAP_0.25',
         curve_is='AP25',
         steps_per_epoch=50,
-        scale=100),
+        scale=100,
+    ),
     dict(
         title='VoteNet on ToyRooms, last epoch',
         rows=rows,
-        columns={
-            'mAP_0.25': 'AP25',
-            'mAP_0.50': 'AP50'
-        },
-        scale=100),
+        columns={'mAP_0.25': 'AP25', 'mAP_0.50': 'AP50'},
+        scale=100,
+    ),
 ]

@@ -18,7 +18,9 @@ train_dataloader = dict(
             dict(type='mmkd3d.SamplePoints', num_points=1024),
             dict(type='mmkd3d.NormalizePoints'),
             dict(type='mmkd3d.PackPoints'),
-        ]))
+        ],
+    ),
+)
 val_dataloader = dict(
     batch_size=32,
     num_workers=2,
@@ -33,7 +35,9 @@ val_dataloader = dict(
             dict(type='mmkd3d.SamplePoints', num_points=1024, method='fps'),
             dict(type='mmkd3d.NormalizePoints'),
             dict(type='mmkd3d.PackPoints'),
-        ]))
+        ],
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.Accuracy')
 test_evaluator = val_evaluator

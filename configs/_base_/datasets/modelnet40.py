@@ -24,10 +24,9 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='mmkd3d.ModelNet40',
-        data_root=data_root,
-        split='train',
-        pipeline=train_pipeline))
+        type='mmkd3d.ModelNet40', data_root=data_root, split='train', pipeline=train_pipeline
+    ),
+)
 val_dataloader = dict(
     batch_size=32,
     num_workers=4,
@@ -35,10 +34,9 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='mmkd3d.ModelNet40',
-        data_root=data_root,
-        split='test',
-        pipeline=test_pipeline))
+        type='mmkd3d.ModelNet40', data_root=data_root, split='test', pipeline=test_pipeline
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.Accuracy')
 test_evaluator = val_evaluator

@@ -13,4 +13,6 @@ test_dataloader = dict(
             dict(type='mmkd3d.LoadPoints'),
             dict(type='mmkd3d.SamplePoints', num_points=1024, method='first'),
             dict(type='mmkd3d.PackPoints'),
-        ]))
+        ],
+    ),
+)

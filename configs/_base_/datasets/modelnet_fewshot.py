@@ -7,7 +7,8 @@ episode = dict(
     data_root='data/ModelNetFewshot',
     way={{'$WAY:5'}},
     shot={{'$SHOT:10'}},
-    fold={{'$FOLD:0'}})
+    fold={{'$FOLD:0'}},
+)
 train_dataloader = dict(dataset=episode)
 val_dataloader = dict(dataset=episode)
 test_dataloader = val_dataloader

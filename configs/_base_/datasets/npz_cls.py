@@ -8,7 +8,8 @@ shapes = dict(
     label='label',
     names='names',
     ids=None,
-    split='is_test')
+    split='is_test',
+)
 train_dataloader = dict(
     batch_size=32,
     num_workers=0,
@@ -24,7 +25,9 @@ train_dataloader = dict(
             dict(type='mmkd3d.NormalizePoints'),
             dict(type='mmkd3d.PackPoints'),
         ],
-        **shapes))
+        **shapes,
+    ),
+)
 val_dataloader = dict(
     batch_size=32,
     num_workers=0,
@@ -39,7 +42,9 @@ val_dataloader = dict(
             dict(type='mmkd3d.NormalizePoints'),
             dict(type='mmkd3d.PackPoints'),
         ],
-        **shapes))
+        **shapes,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.Accuracy')
 test_evaluator = val_evaluator

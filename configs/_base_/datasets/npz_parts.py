@@ -12,7 +12,8 @@ shapes = dict(
     label='category',
     names='category_names',
     ids=None,
-    split='is_test')
+    split='is_test',
+)
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
@@ -28,7 +29,9 @@ train_dataloader = dict(
             dict(type='mmkd3d.SamplePoints', num_points=2048),
             dict(type='mmkd3d.PackPoints'),
         ],
-        **shapes))
+        **shapes,
+    ),
+)
 val_dataloader = dict(
     batch_size=32,
     num_workers=0,
@@ -43,7 +46,9 @@ val_dataloader = dict(
             dict(type='mmkd3d.SamplePoints', num_points=2048, method='fps'),
             dict(type='mmkd3d.PackPoints'),
         ],
-        **shapes))
+        **shapes,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.PartIoU')
 test_evaluator = val_evaluator

@@ -22,4 +22,6 @@ train_dataloader = dict(
         ids='model_id',
         split='is_test',
         split_value=False,
-        pipeline=pipeline))
+        pipeline=pipeline,
+    ),
+)

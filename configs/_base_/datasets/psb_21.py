@@ -24,7 +24,9 @@ val_dataloader = dict(
             dict(type='mmkd3d.NormalizePoints'),
             dict(type='mmkd3d.PackPoints'),
         ],
-        **protocol))
+        **protocol,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.Accuracy')
 test_evaluator = val_evaluator

@@ -7,17 +7,19 @@ load_points = dict(
     shift_height=False,
     use_color=True,
     load_dim=6,
-    use_dim=[0, 1, 2, 3, 4, 5])
+    use_dim=[0, 1, 2, 3, 4, 5],
+)
 scale_colors = dict(type='mmdet3d.NormalizePointsColor', color_mean=None)
 train_pipeline = [
-    load_points, {{_base_.load_labels}}, {{_base_.map_labels}},
-    {{_base_.sample_block}}, {{_base_.augment}}, scale_colors,
-    {{_base_.pack_train}}
+    load_points,
+    {{_base_.load_labels}},
+    {{_base_.map_labels}},
+    {{_base_.sample_block}},
+    {{_base_.augment}},
+    scale_colors,
+    {{_base_.pack_train}},
 ]
-test_pipeline = [
-    load_points, {{_base_.load_labels}}, scale_colors, {{_base_.pack_test}}
-]
-train_dataloader = dict(
-    dataset=dict(dataset=dict(pipeline=train_pipeline)))
+test_pipeline = [load_points, {{_base_.load_labels}}, scale_colors, {{_base_.pack_test}}]
+train_dataloader = dict(dataset=dict(dataset=dict(pipeline=train_pipeline)))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -3,11 +3,7 @@
 data_root = 'data/scannet'
 num_points = 20000
 pipeline = [
-    dict(
-        type='mmdet3d.LoadPointsFromFile',
-        coord_type='DEPTH',
-        load_dim=6,
-        use_dim=[0, 1, 2]),
+    dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]),
     dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
     dict(type='mmkd3d.SceneToCloud'),
     dict(type='mmkd3d.SamplePoints', num_points=num_points),
@@ -27,4 +23,6 @@ train_dataloader = dict(
         ann_file='scannet_infos_train.pkl',
         pipeline=pipeline,
         filter_empty_gt=False,
-        box_type_3d='Depth'))
+        box_type_3d='Depth',
+    ),
+)

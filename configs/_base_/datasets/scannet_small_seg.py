@@ -19,14 +19,18 @@ train_dataloader = dict(
                 ignore_index=20,
                 use_normalized_coord=False,
                 enlarge_size=None,
-                min_unique_num=1025),
+                min_unique_num=1025,
+            ),
             dict(
                 type='mmdet3d.GlobalRotScaleTrans',
                 rot_range=[-3.1416, 3.1416],
                 scale_ratio_range=[0.8, 1.25],
-                translation_std=[0, 0, 0]),
+                translation_std=[0, 0, 0],
+            ),
             {{_base_.pack_train}},
-        ]))
+        ],
+    ),
+)
 val_dataloader = dict(num_workers=0, dataset=scans)
 test_dataloader = val_dataloader
 test_blocks = dict(
@@ -35,4 +39,5 @@ test_blocks = dict(
     block_size=1.0,
     sample_rate=0.5,
     use_normalized_coord=False,
-    batch_size=32)
+    batch_size=32,
+)

@@ -19,7 +19,9 @@ train_dataloader = dict(
             dict(type='mmkd3d.LoadPoints'),
             dict(type='mmkd3d.ShufflePoints'),
             dict(type='mmkd3d.PackPoints'),
-        ]))
+        ],
+    ),
+)
 val_dataloader = dict(
     batch_size=32,
     num_workers=2,
@@ -31,10 +33,9 @@ val_dataloader = dict(
         data_root=data_root,
         variant=variant,
         split='test',
-        pipeline=[
-            dict(type='mmkd3d.LoadPoints'),
-            dict(type='mmkd3d.PackPoints'),
-        ]))
+        pipeline=[dict(type='mmkd3d.LoadPoints'), dict(type='mmkd3d.PackPoints')],
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.Accuracy')
 test_evaluator = val_evaluator

@@ -15,7 +15,6 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='mmkd3d.ShapeNet55',
-        data_root='data/ShapeNet55-34',
-        split='train',
-        pipeline=pipeline))
+        type='mmkd3d.ShapeNet55', data_root='data/ShapeNet55-34', split='train', pipeline=pipeline
+    ),
+)

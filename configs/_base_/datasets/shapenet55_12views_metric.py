@@ -11,7 +11,8 @@ pipeline = [
         type='mmkd3d.LoadRendering',
         root='data/ShapeNet55-34/shapenet_views',
         views=[f'_{view:03d}' for view in range(1, 13)],
-        keep_alpha=True),
+        keep_alpha=True,
+    ),
     dict(type='mmkd3d.AugmentRendering', train=False),
     dict(type='mmkd3d.PackPoints'),
 ]

@@ -12,11 +12,9 @@ pipeline = [
     dict(type='mmkd3d.SamplePoints', num_points=1024),
     dict(type='mmkd3d.NormalizePoints'),
     dict(
-        type='mmkd3d.LoadRendering',
-        root='data/ShapeNet55-34/shapenet_images',
-        channel_order='bgr'),
+        type='mmkd3d.LoadRendering', root='data/ShapeNet55-34/shapenet_images', channel_order='bgr'
+    ),
     dict(type='mmkd3d.AugmentRendering'),
     dict(type='mmkd3d.PackPoints'),
 ]
-train_dataloader = dict(
-    num_workers=8, dataset=dict(whole=True, pipeline=pipeline))
+train_dataloader = dict(num_workers=8, dataset=dict(whole=True, pipeline=pipeline))

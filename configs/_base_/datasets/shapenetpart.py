@@ -16,21 +16,17 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='mmkd3d.ShapeNetPart',
-        data_root=data_root,
-        split='trainval',
-        pipeline=pipeline))
+        type='mmkd3d.ShapeNetPart', data_root=data_root, split='trainval', pipeline=pipeline
+    ),
+)
 val_dataloader = dict(
     batch_size=32,
     num_workers=4,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(
-        type='mmkd3d.ShapeNetPart',
-        data_root=data_root,
-        split='test',
-        pipeline=pipeline))
+    dataset=dict(type='mmkd3d.ShapeNetPart', data_root=data_root, split='test', pipeline=pipeline),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.PartIoU')
 test_evaluator = val_evaluator

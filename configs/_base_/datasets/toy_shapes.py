@@ -1,8 +1,5 @@
 # Pretraining on objects made from a seed; nothing to download.
-pipeline = [
-    dict(type='mmkd3d.NormalizePoints'),
-    dict(type='mmkd3d.PackPoints'),
-]
+pipeline = [dict(type='mmkd3d.NormalizePoints'), dict(type='mmkd3d.PackPoints')]
 train_dataloader = dict(
     batch_size=32,
     num_workers=0,  # what was made is cached in the process
@@ -11,8 +8,6 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='mmkd3d.ToyShapes',
-        split='train',
-        num_samples=1024,
-        num_points=1024,
-        pipeline=pipeline))
+        type='mmkd3d.ToyShapes', split='train', num_samples=1024, num_points=1024, pipeline=pipeline
+    ),
+)

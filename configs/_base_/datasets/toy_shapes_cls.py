@@ -12,7 +12,9 @@ val_dataloader = dict(
         split='test',
         num_samples=512,
         num_points=1024,
-        pipeline={{_base_.pipeline}}))
+        pipeline={{_base_.pipeline}},
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.Accuracy')
 test_evaluator = val_evaluator

@@ -11,11 +11,14 @@ model = dict(
         dropout=0.1,
         num_groups=2048,
         group_size=64,
-        radius=0.2),
+        radius=0.2,
+    ),
     bbox_head=dict(
         type='mmkd3d.ThreeDETRHead',
         num_classes=18,
         in_channels=256,
         num_queries=256,
-        criterion=dict(type='mmkd3d.ThreeDETRCriterion')),
-    test_cfg=dict(min_points=5, nms_iou=0.25, score_threshold=0.05))
+        criterion=dict(type='mmkd3d.ThreeDETRCriterion'),
+    ),
+    test_cfg=dict(min_points=5, nms_iou=0.25, score_threshold=0.05),
+)

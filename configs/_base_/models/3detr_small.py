@@ -3,4 +3,5 @@ _base_ = './3detr_scannet.py'
 
 model = dict(
     backbone=dict(num_groups=512, group_size=32, radius=0.3),
-    bbox_head=dict(num_queries=128, depth=4))
+    bbox_head=dict(num_queries=128, depth=4),
+)

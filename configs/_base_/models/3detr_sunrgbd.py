@@ -7,6 +7,9 @@ model = dict(
         num_queries=128,
         num_angle_bins=12,
         criterion=dict(
-            cost_weights=dict(cls=1., objectness=5., center=5., giou=3.),
-            loss_weights=dict(giou=0.),
-            no_object_weight=0.1)))
+            cost_weights=dict(cls=1.0, objectness=5.0, center=5.0, giou=3.0),
+            loss_weights=dict(giou=0.0),
+            no_object_weight=0.1,
+        ),
+    )
+)

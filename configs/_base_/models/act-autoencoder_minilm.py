@@ -9,8 +9,9 @@ model = dict(
     token_dims=128,
     decoder_dims=128,
     num_codes=512,
-    code_std=30.,  # for runs of a few thousand iterations, see the README
-    logit_gain=8.,
+    code_std=30.0,  # for runs of a few thousand iterations, see the README
+    logit_gain=8.0,
     edge_dims=(64, 128, 128, 128, 256),
     folding_dims=(256, 128),
-    transformer=dict(num_prompts=32, teacher=dict(type='TextTeacher')))
+    transformer=dict(num_prompts=32, teacher=dict(type='TextTeacher')),
+)

@@ -14,5 +14,7 @@ model = dict(
         teacher=dict(
             type='TimmTeacher',
             model_name='vit_base_patch16_384.augreg_in21k_ft_in1k',
-            checkpoint='weights/vit_base_patch16_384.augreg_in21k_ft_in1k.'
-            'safetensors')))
+            checkpoint='weights/vit_base_patch16_384.augreg_in21k_ft_in1k.safetensors',
+        ),
+    ),
+)

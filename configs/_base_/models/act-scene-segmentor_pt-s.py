@@ -15,14 +15,11 @@ model = dict(
         out_indices=(3, 7, 11),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/act_pt-s_1xb128-300e_shapenet55/'
-            'epoch_301.pth',
-            allow_unexpected=['cls_'])),
-    decode_head=dict(
-        type='mmkd3d.PointSegHead',
-        in_channels=384,
-        num_classes=13,
-        ignore_index=13),
+            checkpoint='work_dirs/act_pt-s_1xb128-300e_shapenet55/epoch_301.pth',
+            allow_unexpected=['cls_'],
+        ),
+    ),
+    decode_head=dict(type='mmkd3d.PointSegHead', in_channels=384, num_classes=13, ignore_index=13),
     train_cfg=dict(),
     test_cfg=dict(
         mode='slide',
@@ -30,4 +27,6 @@ model = dict(
         block_size=1.0,
         sample_rate=0.5,
         use_normalized_coord=False,
-        batch_size=32))
+        batch_size=32,
+    ),
+)

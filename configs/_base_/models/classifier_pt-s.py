@@ -7,5 +7,7 @@ model = dict(
         num_heads=6,
         num_groups=64,
         group_size=32,
-        drop_path_rate=0.1),
-    head=dict(type='ClsHead', in_channels=384, num_classes=40))
+        drop_path_rate=0.1,
+    ),
+    head=dict(type='ClsHead', in_channels=384, num_classes=40),
+)

@@ -3,8 +3,7 @@
 # (spec 4; which parts are ours says ../../concept/README.md).
 model = dict(
     type='ConceptDistillation',
-    data_preprocessor=dict(
-        type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
+    data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
     backbone=dict(
         type='PointTransformer',
         embed_dims=384,
@@ -13,13 +12,11 @@ model = dict(
         num_groups=64,
         group_size=32,
         drop_path_rate=0.1,
-        with_cls_token=False),
+        with_cls_token=False,
+    ),
     extractor=dict(
-        type='ConceptExtractor',
-        embed_dims=384,
-        num_concepts=16,
-        num_layers=2,
-        num_heads=6),
+        type='ConceptExtractor', embed_dims=384, num_concepts=16, num_layers=2, num_heads=6
+    ),
     targets=dict(
         concepts=dict(
             type='ConceptTargets',
@@ -30,12 +27,17 @@ model = dict(
                 type='OpenClipTeacher',
                 model_name='ViT-B-16-quickgelu',
                 projection=True,
-                checkpoint='weights/ViT-B-16.pt'))),
+                checkpoint='weights/ViT-B-16.pt',
+            ),
+        )
+    ),
     standardize='kind',
     loss_global=dict(
         type='ContrastiveAlignLoss',
         mode='hard',
         init_temperature=0.07,
-        max_scale=100.,
-        gather=True),
-    loss_concept=dict(type='MatchedConceptLoss'))
+        max_scale=100.0,
+        gather=True,
+    ),
+    loss_concept=dict(type='MatchedConceptLoss'),
+)

@@ -12,7 +12,10 @@ model = dict(
             num_dir_bins=1,
             with_rot=False,
             size_cls_agnostic=False,
-            mean_sizes=_base_.mean_sizes),
+            mean_sizes=_base_.mean_sizes,
+        ),
         center_loss=dict(beta=0.04),
-        size_res_loss=dict(beta=1 / 9, loss_weight=10 / 9)),
-    test_cfg=dict(prediction_stages='last_three'))
+        size_res_loss=dict(beta=1 / 9, loss_weight=10 / 9),
+    ),
+    test_cfg=dict(prediction_stages='last_three'),
+)

@@ -2,6 +2,6 @@
 _base_ = './groupfree3d_scannet.py'
 
 model = dict(
-    backbone=dict(
-        num_points=(1024, 512, 256, 128), num_samples=(32, 32, 16, 16)),
-    bbox_head=dict(num_decoder_layers=3, num_proposal=128))
+    backbone=dict(num_points=(1024, 512, 256, 128), num_samples=(32, 32, 16, 16)),
+    bbox_head=dict(num_decoder_layers=3, num_proposal=128),
+)

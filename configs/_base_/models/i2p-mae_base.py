@@ -16,6 +16,9 @@ model = dict(
             checkpoint='weights/ViT-B-16.pt',
             projection=True,
             mean=(0.485, 0.456, 0.406),
-            std=(0.229, 0.224, 0.225))),
+            std=(0.229, 0.224, 0.225),
+        ),
+    ),
     semantic_loss=dict(type='L2Loss'),
-    num_pred_points=8)
+    num_pred_points=8,
+)

@@ -15,10 +15,13 @@ model = dict(
             type='TimmTeacher',
             model_name='mobilenetv2_100',
             model_kwargs=dict(
-                pad_type='same',
-                pretrained_cfg_overlay=dict(input_size=(3, 128, 128))),
+                pad_type='same', pretrained_cfg_overlay=dict(input_size=(3, 128, 128))
+            ),
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
-            checkpoint='weights/mobilenetv2_100.safetensors')),
+            checkpoint='weights/mobilenetv2_100.safetensors',
+        ),
+    ),
     standardize=True,
-    semantic_loss=dict(type='L2Loss', loss_weight=0.1))
+    semantic_loss=dict(type='L2Loss', loss_weight=0.1),
+)

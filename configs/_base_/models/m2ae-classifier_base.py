@@ -3,8 +3,7 @@
 # new; the pretrained one: norm_levels=(2, ), and norm=False in the head.
 model = dict(
     type='PointClassifier',
-    data_preprocessor=dict(
-        type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
+    data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
     backbone=dict(
         type='PointM2AE',
         level_dims=(96, 192, 384),
@@ -17,11 +16,8 @@ model = dict(
         norm_levels=(),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/'
-            'epoch_301.pth')),
-    head=dict(
-        type='ClsHead',
-        in_channels=384,
-        num_classes=40,
-        norm=True,
-        pooling=('mean', 'max')))
+            checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/epoch_301.pth',
+        ),
+    ),
+    head=dict(type='ClsHead', in_channels=384, num_classes=40, norm=True, pooling=('mean', 'max')),
+)

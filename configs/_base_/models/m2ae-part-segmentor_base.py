@@ -15,11 +15,14 @@ model = dict(
         drop_path_rate=0.1,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/'
-            'epoch_301.pth')),
+            checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/epoch_301.pth',
+        ),
+    ),
     head=dict(
         _delete_=True,
         type='PyramidSegHead',
         in_channels=(96, 192, 384),
         num_classes=50,
-        num_categories=16))
+        num_categories=16,
+    ),
+)

@@ -15,7 +15,8 @@ model = dict(
         drop_path_rate=0.1,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/'
-            'epoch_301.pth')),
-    decode_head=dict(
-        type='mmkd3d.PyramidSegHead', in_channels=(96, 192, 384)))
+            checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/epoch_301.pth',
+        ),
+    ),
+    decode_head=dict(type='mmkd3d.PyramidSegHead', in_channels=(96, 192, 384)),
+)

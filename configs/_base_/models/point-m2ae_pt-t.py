@@ -12,6 +12,8 @@ model = dict(
         group_sizes=(16, 4, 4),
         patch_dims=(32, 64),
         embed_masked=False,
-        index_zero_visible=False),
+        index_zero_visible=False,
+    ),
     decoder=dict(stage_dims=(128, 64), num_heads=4),
-    num_pred_points=None)
+    num_pred_points=None,
+)

@@ -2,10 +2,6 @@
 _base_ = './point-mae_pt-s.py'
 
 model = dict(
-    backbone=dict(
-        embed_dims=128,
-        depth=4,
-        num_heads=4,
-        num_groups=32,
-        patch_dims=(32, 64)),
-    decoder=dict(embed_dims=128, depth=2, num_heads=4))
+    backbone=dict(embed_dims=128, depth=4, num_heads=4, num_groups=32, patch_dims=(32, 64)),
+    decoder=dict(embed_dims=128, depth=2, num_heads=4),
+)

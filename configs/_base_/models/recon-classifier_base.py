@@ -2,8 +2,7 @@
 # maximum of the local ones (ReCon, section 5).
 model = dict(
     type='PointClassifier',
-    data_preprocessor=dict(
-        type='PointDataPreprocessor', augments=[dict(type='RandomRotation')]),
+    data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='RandomRotation')]),
     backbone=dict(
         type='ReConTransformer',
         embed_dims=384,
@@ -14,10 +13,10 @@ model = dict(
         drop_path_rate=0.2,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/'
-            'epoch_301.pth')),
+            checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/epoch_301.pth',
+        ),
+    ),
     head=dict(
-        type='ClsHead',
-        in_channels=384,
-        num_classes=40,
-        pooling=('cls', 'img', 'text', 'max')))
+        type='ClsHead', in_channels=384, num_classes=40, pooling=('cls', 'img', 'text', 'max')
+    ),
+)

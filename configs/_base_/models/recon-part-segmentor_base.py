@@ -15,6 +15,8 @@ model = dict(
         out_indices=(3, 7, 11),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/'
-            'epoch_301.pth')),
-    head=dict(with_global=True))
+            checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/epoch_301.pth',
+        ),
+    ),
+    head=dict(with_global=True),
+)

@@ -9,7 +9,8 @@ model = dict(
         num_heads=6,
         num_groups=64,
         group_size=32,
-        drop_path_rate=0.1),
+        drop_path_rate=0.1,
+    ),
     proj=dict(img=512, text=512),
     text=dict(
         type='TextTarget',
@@ -17,6 +18,9 @@ model = dict(
         teacher=dict(
             type='OpenClipTextTeacher',
             model_name='ViT-B-32-quickgelu',
-            checkpoint='weights/ViT-B-32.pt')),
+            checkpoint='weights/ViT-B-32.pt',
+        ),
+    ),
     mode='full',
-    ratio=0.25)
+    ratio=0.25,
+)

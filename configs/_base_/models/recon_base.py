@@ -6,8 +6,8 @@
 model = dict(
     type='ReCon',
     data_preprocessor=dict(
-        type='PointDataPreprocessor',
-        augments=[dict(type='RandomRotation', axis=1)]),
+        type='PointDataPreprocessor', augments=[dict(type='RandomRotation', axis=1)]
+    ),
     backbone=dict(
         type='ReConTransformer',
         embed_dims=384,
@@ -17,13 +17,9 @@ model = dict(
         group_size=32,
         drop_path_rate=0.1,
         global_tokens=('cls', 'img', 'text'),
-        stop_gradient=True),
-    decoder=dict(
-        type='MaskedDecoder',
-        embed_dims=384,
-        depth=4,
-        num_heads=6,
-        drop_path_rate=0.1),
+        stop_gradient=True,
+    ),
+    decoder=dict(type='MaskedDecoder', embed_dims=384, depth=4, num_heads=6, drop_path_rate=0.1),
     masker=dict(type='RandomMasker', ratio=0.6),
     reconstruct=dict(type='ChamferLoss', norm='l2'),
     cross_modal=dict(type='SmoothL1Loss'),
@@ -34,14 +30,19 @@ model = dict(
                 type='TimmTeacher',
                 model_name='vit_base_patch16_224.orig_in21k',
                 pre_logits=True,
-                checkpoint='weights/jx_vit_base_patch16_224_in21k-e5005f0a.'
-                'pth',
+                checkpoint='weights/jx_vit_base_patch16_224_in21k-e5005f0a.pth',
                 mean=(0.485, 0.456, 0.406),
-                std=(0.229, 0.224, 0.225))),
+                std=(0.229, 0.224, 0.225),
+            ),
+        ),
         text=dict(
             type='TextTarget',
             prompts='recon-60-v1',
             teacher=dict(
                 type='OpenClipTextTeacher',
                 model_name='ViT-B-32-quickgelu',
-                checkpoint='weights/ViT-B-32.pt'))))
+                checkpoint='weights/ViT-B-32.pt',
+            ),
+        ),
+    ),
+)

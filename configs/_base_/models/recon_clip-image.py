@@ -12,4 +12,8 @@ model = dict(
                 projection=True,
                 checkpoint='weights/ViT-B-32.pt',
                 mean=(0.485, 0.456, 0.406),
-                std=(0.229, 0.224, 0.225)))))
+                std=(0.229, 0.224, 0.225),
+            )
+        )
+    )
+)

@@ -4,16 +4,13 @@
 _base_ = './recon_base.py'
 
 model = dict(
-    backbone=dict(
-        embed_dims=128,
-        depth=4,
-        num_heads=4,
-        num_groups=32,
-        patch_dims=(32, 64)),
+    backbone=dict(embed_dims=128, depth=4, num_heads=4, num_groups=32, patch_dims=(32, 64)),
     decoder=dict(embed_dims=128, depth=2, num_heads=4),
     targets=dict(
         img=dict(
             renderer=dict(type='ViewRenderer', num_views=1, size=224),
-            teacher=dict(mean=None, std=None)),
-        text=dict(
-            teacher=dict(_delete_=True, type='TextTeacher', normalize=False))))
+            teacher=dict(mean=None, std=None),
+        ),
+        text=dict(teacher=dict(_delete_=True, type='TextTeacher', normalize=False)),
+    ),
+)

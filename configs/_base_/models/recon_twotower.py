@@ -14,7 +14,8 @@ model = dict(
             num_groups=64,
             group_size=32,
             drop_path_rate=0.1,
-            with_cls_token=False),
+            with_cls_token=False,
+        ),
         contrast=dict(
             type='ReConTransformer',
             embed_dims=384,
@@ -24,4 +25,7 @@ model = dict(
             group_size=32,
             drop_path_rate=0.1,
             global_tokens=('img', 'text'),
-            plain_blocks=True)))
+            plain_blocks=True,
+        ),
+    )
+)

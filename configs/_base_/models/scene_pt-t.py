@@ -10,4 +10,5 @@ student = dict(
     patch_dims=(32, 64),
     with_cls_token=False,
     fps_rule='mmcv',
-    pos_scale='scene')
+    pos_scale='scene',
+)

@@ -10,4 +10,7 @@ model = dict(
             num_sizes=18,
             num_dir_bins=1,
             with_rot=False,
-            mean_sizes=_base_.mean_sizes)))
+            mean_sizes=_base_.mean_sizes,
+        ),
+    )
+)

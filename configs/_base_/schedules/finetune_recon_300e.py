@@ -5,7 +5,9 @@ _base_ = './finetune_adamw_300e.py'
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
-            'head.': dict(lr_mult=10.),
-            'global_token.cls': dict(lr_mult=10.),
-            'global_pos.cls': dict(lr_mult=10.)
-        }))
+            'head.': dict(lr_mult=10.0),
+            'global_token.cls': dict(lr_mult=10.0),
+            'global_pos.cls': dict(lr_mult=10.0),
+        }
+    )
+)

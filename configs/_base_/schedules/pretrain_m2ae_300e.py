@@ -3,11 +3,10 @@
 # token, the embeddings of patches and the propagation of the decoder.
 _base_ = './pretrain_adamw_300e.py'
 
-no_decay = dict(decay_mult=0.)
+no_decay = dict(decay_mult=0.0)
 optim_wrapper = dict(
     paramwise_cfg=dict(
-        custom_keys={
-            'backbone.embeds.': no_decay,
-            'decoder.propagations.': no_decay
-        }))
+        custom_keys={'backbone.embeds.': no_decay, 'decoder.propagations.': no_decay}
+    )
+)
 param_scheduler = dict(period=400)

@@ -3,6 +3,4 @@
 # mmkd3d.RepeatStepOptimWrapper does so.
 _base_ = './segment_adamw_300e.py'
 
-optim_wrapper = dict(
-    paramwise_cfg=dict(
-        custom_keys={'backbone.embeds.': dict(decay_mult=0.)}))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone.embeds.': dict(decay_mult=0.0)}))

@@ -11,6 +11,6 @@ student = dict(
     fps_rule='mmcv',
     pos_scale='scene',
     init_cfg=dict(
-        type='Pretrained',
-        checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/'
-        'epoch_301.pth'))
+        type='Pretrained', checkpoint='work_dirs/i2p-mae_base_1xb64-300e_shapenet55/epoch_301.pth'
+    ),
+)

@@ -13,5 +13,6 @@ student = dict(
     pos_scale='scene',
     init_cfg=dict(
         type='Pretrained',
-        checkpoint='work_dirs/point-mae_pt-s_1xb128-300e_shapenet55/'
-        'epoch_301.pth'))
+        checkpoint='work_dirs/point-mae_pt-s_1xb128-300e_shapenet55/epoch_301.pth',
+    ),
+)

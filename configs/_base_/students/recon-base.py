@@ -10,10 +10,15 @@ student = dict(
     pos_scale='scene',
     init_cfg=dict(
         type='Pretrained',
-        checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/'
-        'epoch_301.pth',
+        checkpoint='work_dirs/recon_base_1xb128-300e_shapenet55/epoch_301.pth',
         # The stream of the global tokens is not used.
         allow_unexpected=[
-            'global_', *(f'blocks.{i}.{part}_contrast.' for i in range(12)
-                         for part in ('norm1', 'norm2', 'attn', 'mlp'))
-        ]))
+            'global_',
+            *(
+                f'blocks.{i}.{part}_contrast.'
+                for i in range(12)
+                for part in ('norm1', 'norm2', 'attn', 'mlp')
+            ),
+        ],
+    ),
+)

@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/models/act-scene-segmentor_pt-s.py',
     '../../_base_/datasets/s3dis.py',
     '../../_base_/schedules/segment_adamw_60e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 default_scope = 'mmdet3d'
 

@@ -9,7 +9,4 @@ pipeline = [
     dict(type='mmkd3d.PackPoints'),
 ]
 test_dataloader = dict(dataset=dict(pipeline=pipeline))
-test_cfg = dict(
-    type='mmkd3d.VotingTestLoop',
-    num_points=1024,
-    augment=dict(type='ScaleTranslate'))
+test_cfg = dict(type='mmkd3d.VotingTestLoop', num_points=1024, augment=dict(type='ScaleTranslate'))

@@ -3,6 +3,6 @@ _base_ = '../../point_mae/benchmarks/3detr_point-mae-pt-s_1xb8-1080e_sunrgbd-3d.
 
 model = dict(
     backbone=dict(
-        init_cfg=dict(
-            checkpoint='work_dirs/concept_pt-s_1xb128-300e_shapenet55/'
-            'epoch_300.pth')))
+        init_cfg=dict(checkpoint='work_dirs/concept_pt-s_1xb128-300e_shapenet55/epoch_300.pth')
+    )
+)

@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/models/concept-classifier_pt-s.py',
     '../../_base_/datasets/scanobjectnn.py',
     '../../_base_/schedules/finetune_recon_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(backbone=dict(num_groups=128), head=dict(num_classes=15))

@@ -6,5 +6,7 @@ model = dict(
         init_cfg=dict(
             _delete_=True,
             type='Pretrained',
-            checkpoint='work_dirs/concept_pt-s_1xb128-300e_shapenet55/'
-            'epoch_300.pth')))
+            checkpoint='work_dirs/concept_pt-s_1xb128-300e_shapenet55/epoch_300.pth',
+        )
+    )
+)

@@ -5,8 +5,6 @@
 _base_ = '../../_base_/detectors/votenet_scannet.py'
 
 model = dict(
-    backbone=dict(
-        init_cfg=dict(
-            type='Pretrained', checkpoint='work_dirs/concept_pointnet2.pth')))
-optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=1.)}))
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='work_dirs/concept_pointnet2.pth'))
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=1.0)}))

@@ -14,17 +14,18 @@ model = dict(
         num_groups=64,
         group_size=32,
         drop_path_rate=0.1,
-        with_cls_token=False),
+        with_cls_token=False,
+    ),
     extractor=dict(
-        type='ConceptExtractor',
-        embed_dims=384,
-        num_concepts=16,
-        num_layers=2,
-        num_heads=6),
+        type='ConceptExtractor', embed_dims=384, num_concepts=16, num_layers=2, num_heads=6
+    ),
     text=dict(
         type='TextTarget',
         prompts='recon-60-v1',
         teacher=dict(
             type='OpenClipTextTeacher',
             model_name='ViT-B-16-quickgelu',
-            checkpoint='weights/ViT-B-16.pt')))
+            checkpoint='weights/ViT-B-16.pt',
+        ),
+    ),
+)

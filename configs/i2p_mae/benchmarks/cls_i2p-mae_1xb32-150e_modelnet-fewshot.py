@@ -4,11 +4,12 @@ _base_ = [
     '../../_base_/models/m2ae-classifier_base.py',
     '../../_base_/datasets/modelnet_fewshot.py',
     '../../_base_/schedules/finetune_m2ae_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(
     backbone=dict(group_sizes=(48, 24, 24), radii=(0.24, 0.48, 0.96)),
-    head=dict(pooling=('max+mean', ), label_smoothing=0.2 * 40 / 39))
+    head=dict(pooling=('max+mean',), label_smoothing=0.2 * 40 / 39),
+)
 param_scheduler = dict(period=150)
 train_cfg = dict(max_epochs=151)

@@ -6,14 +6,16 @@ _base_ = [
     '../../_base_/models/m2ae-classifier_base.py',
     '../../_base_/datasets/scanobjectnn.py',
     '../../_base_/schedules/finetune_m2ae_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(
     data_preprocessor=dict(
         augments=[
-            dict(type='ScaleTranslate', scale=(0.9, 1.1), shift=0.),
-            dict(type='RandomRotation')
-        ]),
+            dict(type='ScaleTranslate', scale=(0.9, 1.1), shift=0.0),
+            dict(type='RandomRotation'),
+        ]
+    ),
     backbone=dict(group_sizes=(32, 16, 16), radii=(0.48, 0.96, 1.92)),
-    head=dict(num_classes=15))
+    head=dict(num_classes=15),
+)

@@ -6,7 +6,7 @@ model = dict(
     backbone=dict(
         group_sizes=(16, 8, 8),
         radii=(0.32, 0.64, 1.28),
-        init_cfg=dict(
-            checkpoint='work_dirs/point-m2ae_base_1xb128-300e_shapenet55/'
-            'epoch_301.pth')),
-    head=dict(label_smoothing=0.3 * 40 / 39))
+        init_cfg=dict(checkpoint='work_dirs/point-m2ae_base_1xb128-300e_shapenet55/epoch_301.pth'),
+    ),
+    head=dict(label_smoothing=0.3 * 40 / 39),
+)

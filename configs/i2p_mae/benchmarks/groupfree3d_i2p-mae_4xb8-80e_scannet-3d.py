@@ -1,15 +1,10 @@
 # mmdetection3d's GroupFree3D (6 layers, 256 objects) for ScanNet with the
 # hierarchical student as its backbone.
-_base_ = [
-    '../../_base_/detectors/groupfree3d_scannet.py',
-    '../../_base_/students/i2p-mae.py'
-]
+_base_ = ['../../_base_/detectors/groupfree3d_scannet.py', '../../_base_/students/i2p-mae.py']
 
 model = dict(
-    backbone=dict(
-        _delete_=True, num_groups=(1024, 512, 128), **_base_.student),
+    backbone=dict(_delete_=True, num_groups=(1024, 512, 128), **_base_.student),
     neck=dict(
-        type='mmkd3d.TokensToSeeds',
-        in_channels=(96, 192, 384),
-        out_channels=288,
-        num_levels=3))
+        type='mmkd3d.TokensToSeeds', in_channels=(96, 192, 384), out_channels=288, num_levels=3
+    ),
+)

@@ -4,5 +4,5 @@ _base_ = [
     '../../_base_/models/m2ae-part-segmentor_base.py',
     '../../_base_/datasets/shapenetpart.py',
     '../../_base_/schedules/segment_m2ae_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]

@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/models/m2ae-scene-segmentor_base.py',
     '../../_base_/datasets/s3dis.py',
     '../../_base_/schedules/segment_m2ae_60e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 default_scope = 'mmdet3d'
 

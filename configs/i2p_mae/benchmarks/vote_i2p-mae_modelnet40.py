@@ -10,7 +10,5 @@ pipeline = [
 ]
 test_dataloader = dict(dataset=dict(pipeline=pipeline))
 test_cfg = dict(
-    type='mmkd3d.VotingTestLoop',
-    num_points=1024,
-    rounds=49,
-    augment=dict(type='ScaleTranslate'))
+    type='mmkd3d.VotingTestLoop', num_points=1024, rounds=49, augment=dict(type='ScaleTranslate')
+)

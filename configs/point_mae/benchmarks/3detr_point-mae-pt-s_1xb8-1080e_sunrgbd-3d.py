@@ -1,12 +1,11 @@
 # 3DETR on SUN RGB-D with our student in place of its encoder.
-_base_ = [
-    '../../3detr/3detr_1xb8-1080e_sunrgbd-3d.py',
-    '../../_base_/students/pt-s.py'
-]
+_base_ = ['../../3detr/3detr_1xb8-1080e_sunrgbd-3d.py', '../../_base_/students/pt-s.py']
 
 model = dict(
     backbone=dict(_delete_=True, num_groups=2048, **_base_.student),
-    bbox_head=dict(fps_rule='mmcv', in_channels=384))
+    bbox_head=dict(fps_rule='mmcv', in_channels=384),
+)
 optim_wrapper = dict(
     constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(layer_decay_rate=0.75))
+    paramwise_cfg=dict(layer_decay_rate=0.75),
+)

@@ -7,6 +7,8 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/point-mae_3detr-encoder_1xb16-300e_scannet/'
-            'epoch_300.pth',
-            allow_unexpected=['pos_embed.', 'norm.'])))
+            checkpoint='work_dirs/point-mae_3detr-encoder_1xb16-300e_scannet/epoch_300.pth',
+            allow_unexpected=['pos_embed.', 'norm.'],
+        )
+    )
+)

@@ -3,16 +3,17 @@ _base_ = [
     '../../_base_/models/classifier_pt-s.py',
     '../../_base_/datasets/modelnet40_8k.py',
     '../../_base_/schedules/finetune_adamw_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(
-    data_preprocessor=dict(
-        type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
+    data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
     backbone=dict(
         num_groups=512,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/point-mae_pt-s_1xb128-300e_shapenet55/'
-            'epoch_301.pth',
-            allow_missing=['cls_'])))  # pretrained without a class token
+            checkpoint='work_dirs/point-mae_pt-s_1xb128-300e_shapenet55/epoch_301.pth',
+            allow_missing=['cls_'],
+        ),
+    ),
+)  # pretrained without a class token

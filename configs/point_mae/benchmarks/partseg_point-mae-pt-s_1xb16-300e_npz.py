@@ -6,7 +6,7 @@ _base_ = [
     '../../_base_/models/act-part-segmentor_pt-s.py',
     '../../_base_/datasets/npz_parts.py',
     '../../_base_/schedules/segment_adamw_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -14,7 +14,9 @@ model = dict(
         init_cfg=dict(
             _delete_=True,
             type='Pretrained',
-            checkpoint='work_dirs/point-mae_pt-s_1xb128-300e_shapenet55/'
-            'epoch_301.pth')),
+            checkpoint='work_dirs/point-mae_pt-s_1xb128-300e_shapenet55/epoch_301.pth',
+        )
+    ),
     head=dict(num_classes=8, num_categories=2),
-    category_parts=None)
+    category_parts=None,
+)

@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/models/recon-classifier_base.py',
     '../../_base_/datasets/modelnet_fewshot.py',
     '../../_base_/schedules/finetune_recon_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(backbone=dict(drop_path_rate=0.1))

@@ -5,10 +5,10 @@ _base_ = [
     '../../_base_/models/recon-part-segmentor_base.py',
     '../../_base_/datasets/shapenetpart.py',
     '../../_base_/schedules/segment_adamw_300e.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
-fast = dict(lr_mult=10.)
+fast = dict(lr_mult=10.0)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-4),
     paramwise_cfg=dict(
@@ -18,5 +18,7 @@ optim_wrapper = dict(
             'head.propagation.3.': fast,
             'head.mlp.0.': fast,
             'head.mlp.4.': fast,
-            'head.mlp.7.': fast
-        }))
+            'head.mlp.7.': fast,
+        }
+    ),
+)

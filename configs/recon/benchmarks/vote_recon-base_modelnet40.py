@@ -10,6 +10,5 @@ pipeline = [
 ]
 test_dataloader = dict(dataset=dict(pipeline=pipeline))
 test_cfg = dict(
-    type='mmkd3d.VotingTestLoop',
-    num_points=1024,
-    augment=dict(type='ScaleTranslate', shift=0.))
+    type='mmkd3d.VotingTestLoop', num_points=1024, augment=dict(type='ScaleTranslate', shift=0.0)
+)

@@ -2,7 +2,4 @@
 # so a vote changes nothing but their order and their angle.
 _base_ = './cls_recon-base_full_1xb32-300e_scanobjectnn-hardest.py'
 
-test_cfg = dict(
-    type='mmkd3d.VotingTestLoop',
-    num_points=2048,
-    augment=dict(type='RandomRotation'))
+test_cfg = dict(type='mmkd3d.VotingTestLoop', num_points=2048, augment=dict(type='RandomRotation'))

@@ -11,6 +11,9 @@ test_dataloader = dict(
                 data_root={{_base_.data_root}},
                 split=split,
                 num_classes=40,
-                pipeline={{_base_.test_pipeline}})
+                pipeline={{_base_.test_pipeline}},
+            )
             for split in ('test', 'train')
-        ]))
+        ],
+    )
+)

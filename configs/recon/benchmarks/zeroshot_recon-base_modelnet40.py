@@ -3,7 +3,8 @@
 # The published code draws the points: FPS to 1,200, then 1,024 of them.
 _base_ = [
     '../../_base_/models/recon-zero-shot_base.py',
-    '../../_base_/datasets/modelnet40.py', '../../_base_/default_runtime.py'
+    '../../_base_/datasets/modelnet40.py',
+    '../../_base_/default_runtime.py',
 ]
 
 test_dataloader = dict(batch_size=64)

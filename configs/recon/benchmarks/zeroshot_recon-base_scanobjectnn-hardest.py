@@ -2,11 +2,11 @@
 # typo is that of the published class list.
 _base_ = [
     '../../_base_/models/recon-zero-shot_base.py',
-    '../../_base_/datasets/scanobjectnn.py', '../../_base_/default_runtime.py'
+    '../../_base_/datasets/scanobjectnn.py',
+    '../../_base_/default_runtime.py',
 ]
 
-model = dict(
-    backbone=dict(group_size=64), ratio=0.05, aliases=dict(toilet='toile'))
+model = dict(backbone=dict(group_size=64), ratio=0.05, aliases=dict(toilet='toile'))
 test_dataloader = dict(batch_size=64)
 test_cfg = dict(type='TestLoop')
 custom_hooks = [dict(type='mmkd3d.ClassNamesHook')]

@@ -3,8 +3,9 @@
 # named by their path, 'aircraft/airplane/glider'; the text token alone is
 # asked, since image and text teacher share no space.
 _base_ = [
-    '../../_base_/models/recon_pt-t.py', '../../_base_/datasets/psb_21.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/models/recon_pt-t.py',
+    '../../_base_/datasets/psb_21.py',
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -13,10 +14,10 @@ model = dict(
     backbone={{_base_.model.backbone}},
     proj=dict(img=1280, text=384),
     text=dict(
-        type='TextTarget',
-        prompts='recon-60-v1',
-        teacher=dict(type='TextTeacher', normalize=False)),
-    mode='text')
+        type='TextTarget', prompts='recon-60-v1', teacher=dict(type='TextTeacher', normalize=False)
+    ),
+    mode='text',
+)
 test_dataloader = dict(dataset=dict(subset_of_classes='in_this_split_only'))
 test_cfg = dict(type='TestLoop')
 custom_hooks = [dict(type='mmkd3d.ClassNamesHook')]

@@ -1,6 +1,6 @@
 """The published files of each family, by the name of their source."""
-from . import (act, downstream, i2p_mae, point_mae, recon, recon_pretrain,
-               three_detr)
+
+from . import act, downstream, i2p_mae, point_mae, recon, recon_pretrain, three_detr
 
 SOURCES = {
     **point_mae.MAPS,
@@ -9,5 +9,5 @@ SOURCES = {
     **recon.MAPS,
     **recon_pretrain.MAPS,
     **i2p_mae.MAPS,
-    **three_detr.MAPS
+    **three_detr.MAPS,
 }

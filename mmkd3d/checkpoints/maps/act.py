@@ -5,6 +5,7 @@ modules that differs with the family: timm's models and their like (ViT, DeiT,
 BEiT, Mixer, ResMLP) give blocks and norm, CLIP a norm before them too, BERT
 its encoder alone. The plain autoencoder, Point-BERT's, has no transformer.
 """
+
 from ..keymap import KeyMap, Rule, under
 from .inputs import SHAPENET_1K
 from .student import PATCH_EMBED, STUDENT_WITH_CLASS
@@ -26,35 +27,44 @@ AUTOENCODER = (
     Rule('decoder.final_conv.', 'decoder.fold.', 1),
 )
 
-PROMPTED = under('', 'transformer.', (
-    Rule('visual_prompt_token', 'prompt_token'),
-    Rule('visual_prompt_pos', 'prompt_pos'),
-    Rule('deep_prompt_tokens', 'deep_prompt_tokens'),
-    Rule('deep_prompt_pos', 'deep_prompt_pos'),
-    Rule('visual_pos_embed.', 'pos_embed.'),
-    Rule('proj_pre.', 'proj_pre.'),
-    Rule('proj_post.', 'proj_post.'),
-    Rule(None, 'fingerprint'),
-))
+PROMPTED = under(
+    '',
+    'transformer.',
+    (
+        Rule('visual_prompt_token', 'prompt_token'),
+        Rule('visual_prompt_pos', 'prompt_pos'),
+        Rule('deep_prompt_tokens', 'deep_prompt_tokens'),
+        Rule('deep_prompt_pos', 'deep_prompt_pos'),
+        Rule('visual_pos_embed.', 'pos_embed.'),
+        Rule('proj_pre.', 'proj_pre.'),
+        Rule('proj_post.', 'proj_post.'),
+        Rule(None, 'fingerprint'),
+    ),
+)
 
 
 def frozen(**parts: str) -> tuple:
     """Rules of the frozen transformer: our name and place of its parts."""
-    return under('visual_embed.', 'transformer.frozen.net.', [
-        Rule(f'{place}.', f'{name}.') for name, place in parts.items()
-    ])
+    return under(
+        'visual_embed.',
+        'transformer.frozen.net.',
+        [Rule(f'{place}.', f'{name}.') for name, place in parts.items()],
+    )
 
 
 # The marks of a family include those of the families that it is built on.
 PLAIN = ('codebook', 'dgcnn_1.')
 TEACHERS = dict(
     plain=(PLAIN, AUTOENCODER),
-    vit=((*PLAIN, 'proj_pre.'),
-         AUTOENCODER + PROMPTED + frozen(blocks='0', norm='1')),
-    clip=((*PLAIN, 'proj_pre.', 'visual_embed.1.0.'),
-          AUTOENCODER + PROMPTED + frozen(pre='0', blocks='1', norm='2')),
-    bert=((*PLAIN, 'proj_pre.', 'visual_embed.0.layer.'),
-          AUTOENCODER + PROMPTED + frozen(blocks='0.layer')),
+    vit=((*PLAIN, 'proj_pre.'), AUTOENCODER + PROMPTED + frozen(blocks='0', norm='1')),
+    clip=(
+        (*PLAIN, 'proj_pre.', 'visual_embed.1.0.'),
+        AUTOENCODER + PROMPTED + frozen(pre='0', blocks='1', norm='2'),
+    ),
+    bert=(
+        (*PLAIN, 'proj_pre.', 'visual_embed.0.layer.'),
+        AUTOENCODER + PROMPTED + frozen(blocks='0.layer'),
+    ),
 )
 
 UNTRAINED = ('lm_head.', 'cls_head.')
@@ -81,10 +91,12 @@ def stage_two(family: str) -> KeyMap:
     marks, rules = TEACHERS[family]
     inside = 'dvae_tokenizer.'
     return KeyMap(
-        'pretrain', ('ACT_encoder.', *(inside + mark for mark in marks)),
+        'pretrain',
+        ('ACT_encoder.', *(inside + mark for mark in marks)),
         STUDENT + under(inside, 'teacher.net.', rules),
         optional=UNTRAINED,
-        input_spec=SHAPENET_1K)
+        input_spec=SHAPENET_1K,
+    )
 
 
 MAPS = dict(
@@ -98,6 +110,6 @@ MAPS = dict(
     act_plain=stage_two('plain'),
     # A stage II file whose teacher was taken out.
     act_student=KeyMap(
-        'pretrain', ('ACT_encoder.', ), STUDENT, optional=UNTRAINED,
-        input_spec=SHAPENET_1K),
+        'pretrain', ('ACT_encoder.',), STUDENT, optional=UNTRAINED, input_spec=SHAPENET_1K
+    ),
 )

@@ -1,4 +1,5 @@
 """Finetuned models: the classifier and the segmentors."""
+
 from ..keymap import KeyMap, Rule, under
 from .inputs import OBJECTS, S3DIS, SHAPENETPART
 from .student import PATCH_EMBED, STUDENT, STUDENT_WITH_CLASS
@@ -41,16 +42,20 @@ def segmentor(suffix: str, *, has_label: bool) -> KeyMap:
     marks = [rule.source for rule in head[8:]]
     return KeyMap(
         'finetune',
-        marks, (*under('', 'backbone.', STUDENT), *under('', 'head.', head)),
+        marks,
+        (*under('', 'backbone.', STUDENT), *under('', 'head.', head)),
         entry='model_state_dict',
-        input_spec=SHAPENETPART if has_label else S3DIS)
+        input_spec=SHAPENETPART if has_label else S3DIS,
+    )
 
 
 MAPS = dict(
     point_classifier=KeyMap(
-        'finetune', ('encoder.first_conv.', 'blocks.blocks.',
-                     'cls_head_finetune.'), CLASSIFIER,
-        input_spec=OBJECTS),
+        'finetune',
+        ('encoder.first_conv.', 'blocks.blocks.', 'cls_head_finetune.'),
+        CLASSIFIER,
+        input_spec=OBJECTS,
+    ),
     act_semseg=segmentor('_cls', has_label=False),
     act_partseg=segmentor('_cls', has_label=True),
     act_semseg_old=segmentor('', has_label=False),

@@ -1,4 +1,5 @@
 """What the published files were trained on, as their codes load it."""
+
 from ..input_spec import InputSpec
 
 # ShapeNet-55: so many points of 8,192, then the unit sphere.

@@ -1,8 +1,8 @@
 """ReCon's pretraining, with its teachers or without."""
+
 from ..keymap import KeyMap, Rule, under
 from .inputs import SHAPENET_1K
-from .recon import (CONTRAST_TOWER, PROJECTIONS, RECON_TRUNK, TEACHERS,
-                    teachers)
+from .recon import CONTRAST_TOWER, PROJECTIONS, RECON_TRUNK, TEACHERS, teachers
 from .student import STUDENT
 from .teachers import IMG_CLIP, IMG_IN21K
 
@@ -30,15 +30,24 @@ MARKS = ('MAE_encoder.norm.', 'increase_dim.0.', 'img_proj.')
 
 MAPS = dict(
     recon=KeyMap(
-        'pretrain', ('MAE_encoder.img_token', *MARKS),
-        RECON + teachers(IMG_IN21K), optional=TEACHERS,
-        input_spec=SHAPENET_1K),
+        'pretrain',
+        ('MAE_encoder.img_token', *MARKS),
+        RECON + teachers(IMG_IN21K),
+        optional=TEACHERS,
+        input_spec=SHAPENET_1K,
+    ),
     recon_clip=KeyMap(
-        'pretrain', ('MAE_encoder.img_token', *MARKS, 'img_encoder.conv1.'),
-        RECON + teachers(IMG_CLIP), optional=TEACHERS,
-        input_spec=SHAPENET_1K),
+        'pretrain',
+        ('MAE_encoder.img_token', *MARKS, 'img_encoder.conv1.'),
+        RECON + teachers(IMG_CLIP),
+        optional=TEACHERS,
+        input_spec=SHAPENET_1K,
+    ),
     recon_twotower=KeyMap(
-        'pretrain', ('Dis_encoder.img_token', *MARKS),
-        TWO_TOWER + teachers(IMG_CLIP), optional=TEACHERS,
-        input_spec=SHAPENET_1K),
+        'pretrain',
+        ('Dis_encoder.img_token', *MARKS),
+        TWO_TOWER + teachers(IMG_CLIP),
+        optional=TEACHERS,
+        input_spec=SHAPENET_1K,
+    ),
 )

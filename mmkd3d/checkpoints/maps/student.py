@@ -1,8 +1,8 @@
 """The transformer student that the published families share."""
+
 from ..keymap import Rule, under
 
-PATCH_EMBED = (Rule('first_conv.', 'first.', 1),
-               Rule('second_conv.', 'second.', 1))
+PATCH_EMBED = (Rule('first_conv.', 'first.', 1), Rule('second_conv.', 'second.', 1))
 
 STUDENT = (
     *under('encoder.', 'patch_embed.', PATCH_EMBED),
@@ -11,8 +11,4 @@ STUDENT = (
     Rule('norm.', 'norm.'),
 )
 
-STUDENT_WITH_CLASS = (
-    *STUDENT,
-    Rule('cls_token', 'cls_token'),
-    Rule('cls_pos', 'cls_pos'),
-)
+STUDENT_WITH_CLASS = (*STUDENT, Rule('cls_token', 'cls_token'), Rule('cls_pos', 'cls_pos'))

@@ -3,6 +3,7 @@
 Rules lead from the names below ``img_encoder.`` or ``text_encoder.`` to those
 below ``net.`` of our teachers.
 """
+
 from ..keymap import Rule
 
 # timm's ViT; TimmTeacher with pre_logits=True.

@@ -1,4 +1,5 @@
 """The categories of ``ToyShapes``: builder and part names of each."""
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,8 +13,7 @@ class Category(NamedTuple):
 
 CATEGORIES: dict[str, Category] = dict(
     airplane=Category(things.airplane, ('body', 'wing', 'tail', 'engine')),
-    bed=Category(furniture.bed,
-                 ('mattress', 'frame', 'headboard', 'pillow', 'leg')),
+    bed=Category(furniture.bed, ('mattress', 'frame', 'headboard', 'pillow', 'leg')),
     bench=Category(furniture.bench, ('seat', 'leg', 'back', 'arm')),
     bookshelf=Category(furniture.bookshelf, ('side', 'board', 'back', 'book')),
     bottle=Category(things.bottle, ('body', 'neck', 'cap')),

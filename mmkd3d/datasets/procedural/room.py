@@ -2,6 +2,7 @@
 
 y is up, the floor is y = 0, and x = z = 0 is the middle of the room.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,23 +15,42 @@ Solids = list[Solid]
 
 # nyu40 ids of ScanNet; the first 18 are its detection classes, in order
 NYU40 = dict(
-    cabinet=3, bed=4, chair=5, sofa=6, table=7, door=8, window=9, bookshelf=10,
-    picture=11, counter=12, desk=14, curtain=16, refrigerator=24,
-    showercurtrain=28, toilet=33, sink=34, bathtub=36, garbagebin=39, wall=1,
-    floor=2, lamp=35, otherprop=40)
+    cabinet=3,
+    bed=4,
+    chair=5,
+    sofa=6,
+    table=7,
+    door=8,
+    window=9,
+    bookshelf=10,
+    picture=11,
+    counter=12,
+    desk=14,
+    curtain=16,
+    refrigerator=24,
+    showercurtrain=28,
+    toilet=33,
+    sink=34,
+    bathtub=36,
+    garbagebin=39,
+    wall=1,
+    floor=2,
+    lamp=35,
+    otherprop=40,
+)
 DETECTION_CLASSES = tuple(NYU40)[:18]
 
 # pieces that a kind of room has, and those that it may have
 KINDS = dict(
-    bedroom=(('bed', 'cabinet'),
-             ('desk', 'bookshelf', 'chair', 'cabinet', 'lamp', 'bin', 'sofa')),
-    living=(('sofa', 'dining'),
-            ('sofa', 'bookshelf', 'cabinet', 'chair', 'lamp', 'bin', 'chair')),
-    office=(('desk', 'bookshelf', 'desk'),
-            ('desk', 'cabinet', 'dining', 'bin', 'chair', 'lamp', 'cabinet')),
-    kitchen=(('kitchen', 'fridge', 'dining'),
-             ('cabinet', 'bin', 'chair', 'kitchen', 'cabinet')),
-    bathroom=(('toilet', 'tub', 'wash'), ('cabinet', 'bin', 'wash', 'bin')))
+    bedroom=(('bed', 'cabinet'), ('desk', 'bookshelf', 'chair', 'cabinet', 'lamp', 'bin', 'sofa')),
+    living=(('sofa', 'dining'), ('sofa', 'bookshelf', 'cabinet', 'chair', 'lamp', 'bin', 'chair')),
+    office=(
+        ('desk', 'bookshelf', 'desk'),
+        ('desk', 'cabinet', 'dining', 'bin', 'chair', 'lamp', 'cabinet'),
+    ),
+    kitchen=(('kitchen', 'fridge', 'dining'), ('cabinet', 'bin', 'chair', 'kitchen', 'cabinet')),
+    bathroom=(('toilet', 'tub', 'wash'), ('cabinet', 'bin', 'wash', 'bin')),
+)
 
 
 @dataclass
@@ -58,21 +78,21 @@ class Room:
     items: list[Item] = field(default_factory=list)
     boxes: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, group: Sequence[Item], *, reach: float = .01,
-            margin: float = .04) -> bool:
+    def add(self, group: Sequence[Item], *, reach: float = 0.01, margin: float = 0.04) -> bool:
         """Add items that belong together, if they are clear of the others.
 
         ``reach`` is how far they may go into a wall, ``margin`` the distance
         that they keep from others, both in metres.
         """
         boxes = np.stack([item.bounds() for item in group])
-        if (np.abs(boxes[:, :, [0, 2]]).max((0, 1)) >
-                self.size[[0, 2]] / 2 + reach).any():
+        if (np.abs(boxes[:, :, [0, 2]]).max((0, 1)) > self.size[[0, 2]] / 2 + reach).any():
             return False
         if self.boxes:
             others = np.stack(self.boxes)[:, None]
-            apart = ((boxes[None, :, 0] > others[:, :, 1] + margin) |
-                     (boxes[None, :, 1] < others[:, :, 0] - margin)).any(-1)
+            apart = (
+                (boxes[None, :, 0] > others[:, :, 1] + margin)
+                | (boxes[None, :, 1] < others[:, :, 0] - margin)
+            ).any(-1)
             if not apart.all():
                 return False
         self.items += group
@@ -85,14 +105,14 @@ def _bounds(group: Sequence[Item]) -> np.ndarray:
     return np.stack([boxes[:, 0].min(0), boxes[:, 1].max(0)])
 
 
-def _to_wall(group, room: Room, rng, *, gap=None, lift=0.) -> list[Item]:
+def _to_wall(group, room: Room, rng, *, gap=None, lift=0.0) -> list[Item]:
     """Put the back of a group (its lowest z) at a random place on a wall."""
     side = int(rng.integers(4))
     width, _, depth = room.size if side % 2 == 0 else room.size[[2, 1, 0]]
     low, high = _bounds(group)
-    free = max(width / 2 - (high[0] - low[0]) / 2 - .02, 0)
+    free = max(width / 2 - (high[0] - low[0]) / 2 - 0.02, 0)
     x = rng.uniform(-free, free) - (low[0] + high[0]) / 2
-    gap = rng.uniform(.0, .06) if gap is None else gap
+    gap = rng.uniform(0.0, 0.06) if gap is None else gap
     turn = rotation(side * np.pi / 2)
     shift = turn @ (x, lift, -depth / 2 - low[2] + gap)
     return [item.moved(turn, shift) for item in group]
@@ -105,7 +125,7 @@ def _hang(group, room: Room, rng, *, lift: float) -> list[Item]:
 
 def _anywhere(group, room: Room, rng) -> list[Item]:
     turn = rotation(rng.uniform(0, 2 * np.pi))
-    x, z = rng.uniform(-.5, .5, 2) * (room.size[[0, 2]] - .8)
+    x, z = rng.uniform(-0.5, 0.5, 2) * (room.size[[0, 2]] - 0.8)
     return [item.moved(turn, (x, 0, z)) for item in group]
 
 
@@ -114,23 +134,24 @@ def _on_top(support: Item, rng) -> list[Item]:
     low, high = support.bounds()
     props = []
     for _ in range(rng.integers(0, 4)):
-        build = (things.mug, things.bottle, things.laptop,
-                 things.vase)[rng.integers(4)]
-        x, z = rng.uniform(low[[0, 2]] * .6, high[[0, 2]] * .6)
+        build = (things.mug, things.bottle, things.laptop, things.vase)[rng.integers(4)]
+        x, z = rng.uniform(low[[0, 2]] * 0.6, high[[0, 2]] * 0.6)
         item = Item('otherprop', build(rng)).moved(
-            rotation(rng.uniform(-.5, .5)), (x, high[1], z))
-        if all((item.bounds()[0] > p.bounds()[1])[[0, 2]].any() or
-               (item.bounds()[1] < p.bounds()[0])[[0, 2]].any()
-               for p in props):
+            rotation(rng.uniform(-0.5, 0.5)), (x, high[1], z)
+        )
+        if all(
+            (item.bounds()[0] > p.bounds()[1])[[0, 2]].any()
+            or (item.bounds()[1] < p.bounds()[0])[[0, 2]].any()
+            for p in props
+        ):
             props.append(item)
     return props
 
 
 def _chair_at(edge: float, along: float, turn: np.ndarray, rng) -> Item:
     """A chair that looks at the edge of a table, turned a little."""
-    item = Item('chair', furniture.chair(rng)).moved(
-        rotation(np.pi + rng.normal(0, .15)))
-    z = edge - item.bounds()[0, 2] + rng.uniform(.02, .15)
+    item = Item('chair', furniture.chair(rng)).moved(rotation(np.pi + rng.normal(0, 0.15)))
+    z = edge - item.bounds()[0, 2] + rng.uniform(0.02, 0.15)
     return item.moved(turn, turn @ (along, 0, z))
 
 
@@ -139,16 +160,15 @@ def dining(rng) -> list[Item]:
     table = Item('table', furniture.table(rng))
     high = table.bounds()[1]
     group = [table] + _on_top(table, rng)
-    if high[1] < .6:
+    if high[1] < 0.6:
         return group
     for side in range(4):
-        half, edge = (high[0], high[2]) if side % 2 == 0 else (high[2],
-                                                               high[0])
+        half, edge = (high[0], high[2]) if side % 2 == 0 else (high[2], high[0])
         turn = rotation(side * np.pi / 2)
-        places = max(1, int(2 * half / .65))
+        places = max(1, int(2 * half / 0.65))
         for k in range(places):
-            if rng.random() < .6:
-                along = ((k + .5) / places - .5) * 2 * half
+            if rng.random() < 0.6:
+                along = ((k + 0.5) / places - 0.5) * 2 * half
                 group.append(_chair_at(edge, along, turn, rng))
     return group
 
@@ -158,10 +178,9 @@ def work_place(rng) -> list[Item]:
     solids = [s for s in furniture.desk(rng)]
     desk = Item('desk', solids)
     flat = Item('desk', [s for s in solids if s.part == 'top'])
-    group = [desk] + ([] if any(s.part == 'hutch' for s in solids) else
-                      _on_top(flat, rng))
-    if rng.random() < .85:
-        group.append(_chair_at(desk.bounds()[1, 2], 0., np.eye(3), rng))
+    group = [desk] + ([] if any(s.part == 'hutch' for s in solids) else _on_top(flat, rng))
+    if rng.random() < 0.85:
+        group.append(_chair_at(desk.bounds()[1, 2], 0.0, np.eye(3), rng))
     return group
 
 
@@ -170,24 +189,25 @@ def kitchen(rng) -> list[Item]:
     unit = Item('counter', fixtures.counter(rng))
     top = unit.bounds()[1, 1]
     sink = Item('sink', fixtures.inset_sink(rng)).moved(
-        np.eye(3), (rng.uniform(-.2, .2), top + .002, 0))
+        np.eye(3), (rng.uniform(-0.2, 0.2), top + 0.002, 0)
+    )
     group = [unit, sink]
-    if rng.random() < .6:
+    if rng.random() < 0.6:
         cupboard = Item('cabinet', furniture.cabinet(rng))
         low, high = cupboard.bounds()
-        scale = np.array([unit.bounds()[1, 0] * 2, .6, .35]) / (high - low)
-        back = unit.bounds()[0, 2] + .18
-        group.append(cupboard.moved(np.diag(scale), (0, top + .55, back)))
+        scale = np.array([unit.bounds()[1, 0] * 2, 0.6, 0.35]) / (high - low)
+        back = unit.bounds()[0, 2] + 0.18
+        group.append(cupboard.moved(np.diag(scale), (0, top + 0.55, back)))
     return group
 
 
 def bath(rng) -> list[Item]:
     """A bathtub, most often with a curtain along its front."""
     tub = Item('bathtub', fixtures.bathtub(rng))
-    if rng.random() < .3:
+    if rng.random() < 0.3:
         return [tub]
     cloth = Item('showercurtrain', fixtures.shower_curtain(rng))
-    return [tub, cloth.moved(np.eye(3), (0, 0, tub.bounds()[1, 2] + .02))]
+    return [tub, cloth.moved(np.eye(3), (0, 0, tub.bounds()[1, 2] + 0.02))]
 
 
 def _single(name, build):
@@ -204,12 +224,14 @@ WALL = dict(
     wash=_single('sink', fixtures.wash_stand),
     desk=work_place,
     kitchen=kitchen,
-    tub=bath)
+    tub=bath,
+)
 FREE = dict(
     dining=dining,
     chair=_single('chair', furniture.chair),
     lamp=_single('lamp', furniture.lamp),
-    bin=_single('garbagebin', fixtures.garbage_bin))
+    bin=_single('garbagebin', fixtures.garbage_bin),
+)
 
 
 def _window(rng) -> list[Item]:
@@ -217,20 +239,18 @@ def _window(rng) -> list[Item]:
     pane = Item('window', fixtures.window(rng))
     low, high = pane.bounds()
     group = [pane]
-    if rng.random() < .5:
+    if rng.random() < 0.5:
         for side in (-1, 1):
             cloth = Item('curtain', fixtures.curtain(rng))
             cloth_low, cloth_high = cloth.bounds()
-            x = side * ((high[0] - low[0] + cloth_high[0] - cloth_low[0]) / 2
-                        + .02)
-            group.append(cloth.moved(np.eye(3), (x, high[1] + .1
-                                                 - cloth_high[1], 0)))
+            x = side * ((high[0] - low[0] + cloth_high[0] - cloth_low[0]) / 2 + 0.02)
+            group.append(cloth.moved(np.eye(3), (x, high[1] + 0.1 - cloth_high[1], 0)))
     return group
 
 
 def _try(room: Room, place, build, rng, tries: int = 12, **kwargs) -> bool:
     for _ in range(tries):
-        reach = .1 if place is _hang else .01
+        reach = 0.1 if place is _hang else 0.01
         if room.add(place(build(rng), room, rng, **kwargs), reach=reach):
             return True
     return False
@@ -245,8 +265,7 @@ def shell(size: np.ndarray) -> list[Item]:
     for side in range(4):
         long, far = (width, depth) if side % 2 == 0 else (depth, width)
         turn = rotation(side * np.pi / 2)
-        wall = rectangle('wall', (long, height),
-                         turn @ (0, height / 2, -far / 2), turn)
+        wall = rectangle('wall', (long, height), turn @ (0, height / 2, -far / 2), turn)
         items.append(Item('wall', [wall]))
     return items
 
@@ -255,21 +274,18 @@ def build_room(rng: np.random.Generator) -> Room:
     """A random room: its shell, openings and furniture without overlap."""
     kind = tuple(KINDS)[rng.integers(len(KINDS))]
     need, extra = KINDS[kind]
-    low, high = ((2., 2.8), (2.9, 3.8)) if kind == 'bathroom' else (
-        (3., 4.2), (3.8, 5.6))
+    low, high = ((2.0, 2.8), (2.9, 3.8)) if kind == 'bathroom' else ((3.0, 4.2), (3.8, 5.6))
     width, depth = rng.uniform(low[0], high[0]), rng.uniform(low[1], high[1])
     room = Room(np.array([width, rng.uniform(2.3, 2.8), depth]))
     for _ in range(rng.integers(1, 3)):
-        _try(room, _hang, _single('door', fixtures.door), rng, lift=0.)
-    chosen = need + tuple(
-        rng.choice(extra, size=rng.integers(3, len(extra) + 1), replace=False))
+        _try(room, _hang, _single('door', fixtures.door), rng, lift=0.0)
+    chosen = need + tuple(rng.choice(extra, size=rng.integers(3, len(extra) + 1), replace=False))
     for name in chosen:
         place = _to_wall if name in WALL else _anywhere
         _try(room, place, (WALL | FREE)[name], rng)
     for _ in range(rng.integers(0, 3)):
-        _try(room, _hang, _window, rng, lift=rng.uniform(.8, 1.))
+        _try(room, _hang, _window, rng, lift=rng.uniform(0.8, 1.0))
     for _ in range(rng.integers(0, 4)):
-        _try(room, _hang, _single('picture', fixtures.picture), rng,
-             lift=rng.uniform(1.2, 1.6))
+        _try(room, _hang, _single('picture', fixtures.picture), rng, lift=rng.uniform(1.2, 1.6))
     room.items = shell(room.size) + room.items
     return room

@@ -1,4 +1,5 @@
 """A scan of a room: drawn points with colours, seen from inside."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -8,16 +9,25 @@ from .solids import Surface
 
 WOOD = ((150, 110, 70), (190, 150, 105), (95, 65, 45), (215, 195, 165))
 WHITE = ((232, 232, 228), (215, 218, 222), (240, 236, 225))
-CLOTH = ((110, 60, 60), (70, 85, 120), (120, 120, 118), (160, 140, 110),
-         (60, 95, 80))
+CLOTH = ((110, 60, 60), (70, 85, 120), (120, 120, 118), (160, 140, 110), (60, 95, 80))
 COLORS = dict(
     wall=((214, 208, 196), (225, 222, 215), (200, 208, 212)),
     floor=((140, 115, 90), (120, 118, 115), (165, 145, 120)),
-    bed=CLOTH, sofa=CLOTH, curtain=CLOTH, showercurtrain=WHITE + CLOTH,
-    toilet=WHITE, sink=WHITE, bathtub=WHITE, refrigerator=WHITE, window=WHITE,
-    picture=CLOTH, garbagebin=CLOTH + WHITE, otherprop=CLOTH + WHITE)
+    bed=CLOTH,
+    sofa=CLOTH,
+    curtain=CLOTH,
+    showercurtrain=WHITE + CLOTH,
+    toilet=WHITE,
+    sink=WHITE,
+    bathtub=WHITE,
+    refrigerator=WHITE,
+    window=WHITE,
+    picture=CLOTH,
+    garbagebin=CLOTH + WHITE,
+    otherprop=CLOTH + WHITE,
+)
 # what lets its wall, or the counter under it, be cut open
-OPENINGS = dict(wall=('door', 'window', 'picture'), counter=('sink', ))
+OPENINGS = dict(wall=('door', 'window', 'picture'), counter=('sink',))
 PANORAMA = (160, 320)  # rows, columns of the visibility buffer
 
 
@@ -50,7 +60,7 @@ class Scene:
     def _tint(item, rng) -> np.ndarray:
         palette = COLORS.get(item.name, WOOD)
         base = np.array(palette[rng.integers(len(palette))])
-        base = base * rng.uniform(.85, 1.1) + rng.normal(0, 6, 3)
+        base = base * rng.uniform(0.85, 1.1) + rng.normal(0, 6, 3)
         parts = {s.part: rng.normal(0, 14, 3) for s in item.solids}
         return np.stack([base + parts[s.part] for s in item.solids])
 
@@ -68,13 +78,15 @@ class Scene:
             for low, high in self._cuts[k]:
                 keep &= ~((points > low) & (points < high)).all(1)
             points, normals, owner = points[keep], normals[keep], owner[keep]
-            shade = .8 + .2 * normals @ (.35, .85, .39)
+            shade = 0.8 + 0.2 * normals @ (0.35, 0.85, 0.39)
             color = self._tints[k][owner] * shade[:, None]
             color += rng.normal(0, 5, color.shape)
             open_ = np.array([s.mesh.inside is None for s in surface.solids])
             clouds.append(
-                Cloud(points, normals, np.clip(color, 0, 255),
-                      np.full(len(points), k), open_[owner]))
+                Cloud(
+                    points, normals, np.clip(color, 0, 255), np.full(len(points), k), open_[owner]
+                )
+            )
         return Cloud(*(np.concatenate(x) for x in zip(*clouds)))
 
 
@@ -83,9 +95,9 @@ def stand_points(room: Room, count: int, rng) -> np.ndarray:
     found = []
     boxes = np.stack([item.bounds() for item in room.items])
     for _ in range(50 * count):
-        x, z = rng.uniform(-.5, .5, 2) * (room.size[[0, 2]] - .6)
+        x, z = rng.uniform(-0.5, 0.5, 2) * (room.size[[0, 2]] - 0.6)
         eye = np.array([x, rng.uniform(1.2, 1.7), z])
-        inside = (eye > boxes[:, 0] - .15) & (eye < boxes[:, 1] + .15)
+        inside = (eye > boxes[:, 0] - 0.15) & (eye < boxes[:, 1] + 0.15)
         if not inside.all(1).any():
             found.append(eye)
         if len(found) == count:
@@ -104,28 +116,28 @@ def seen_from(cloud: Cloud, eyes: np.ndarray) -> np.ndarray:
         ray = cloud.points - eye
         distance = np.linalg.norm(ray, axis=1) + 1e-9
         facing = (cloud.normals * ray).sum(1)
-        front = (facing < -.05 * distance) | cloud.two_sided
-        azimuth = np.arctan2(ray[:, 2], ray[:, 0]) / (2 * np.pi) + .5
+        front = (facing < -0.05 * distance) | cloud.two_sided
+        azimuth = np.arctan2(ray[:, 2], ray[:, 0]) / (2 * np.pi) + 0.5
         height = np.arccos(np.clip(ray[:, 1] / distance, -1, 1)) / np.pi
-        bins = (np.minimum((height * rows).astype(int), rows - 1) * columns +
-                np.minimum((azimuth * columns).astype(int), columns - 1))
+        bins = np.minimum((height * rows).astype(int), rows - 1) * columns + np.minimum(
+            (azimuth * columns).astype(int), columns - 1
+        )
         nearest = np.full(rows * columns, np.inf)
         np.minimum.at(nearest, bins, distance)
-        visible |= front & (distance < nearest[bins] * 1.03 + .03)
+        visible |= front & (distance < nearest[bins] * 1.03 + 0.03)
     return visible
 
 
-def scan(scene: Scene, num_points: int, rng: np.random.Generator,
-         eyes: np.ndarray) -> Cloud:
+def scan(scene: Scene, num_points: int, rng: np.random.Generator, eyes: np.ndarray) -> Cloud:
     """A scan with ``num_points`` points: what the eyes see, minus holes."""
     cloud = scene.draw(3 * num_points, rng)
     good = seen_from(cloud, eyes)
     for _ in range(rng.integers(3, 9)):
         center = cloud.points[rng.integers(len(cloud.points))]
-        radius = rng.uniform(.05, .25)
+        radius = rng.uniform(0.05, 0.25)
         good &= np.linalg.norm(cloud.points - center, axis=1) > radius
     index = np.flatnonzero(good)
     index = rng.choice(index, num_points, replace=len(index) < num_points)
     cloud = cloud.take(index)
-    jitter = rng.normal(0, .004, cloud.points.shape)
+    jitter = rng.normal(0, 0.004, cloud.points.shape)
     return cloud._replace(points=cloud.points + jitter)

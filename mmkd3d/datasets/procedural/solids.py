@@ -1,4 +1,5 @@
 """Solids: affine copies of unit meshes, and the drawing of surface points."""
+
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,9 @@ class Solid:
 
     def moved(self, matrix: np.ndarray, shift: Sequence[float] = (0, 0, 0)):
         """The solid after ``x -> matrix @ x + shift``."""
-        return Solid(self.part, self.mesh, matrix @ self.matrix,
-                     matrix @ self.shift + np.asarray(shift))
+        return Solid(
+            self.part, self.mesh, matrix @ self.matrix, matrix @ self.shift + np.asarray(shift)
+        )
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest corner."""
@@ -64,8 +66,7 @@ def rotation(angle: float, axis: str = 'y') -> np.ndarray:
 def _quads(corners: np.ndarray, normals: np.ndarray) -> tuple:
     """Split quads (Q, 4, 3) into triangles (2 Q, 3, 3)."""
     split = [[0, 1, 2], [0, 2, 3]]
-    return (corners[:, split].reshape(-1, 3, 3),
-            normals[:, split].reshape(-1, 3, 3))
+    return (corners[:, split].reshape(-1, 3, 3), normals[:, split].reshape(-1, 3, 3))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -76,41 +77,37 @@ def _grid(points: np.ndarray, normals: np.ndarray) -> tuple:
     """Triangles of a (U, V, 3) grid of points without closing seams."""
 
     def cells(x):
-        return np.stack([x[:-1, :-1], x[:-1, 1:], x[1:, 1:], x[1:, :-1]],
-                        axis=2).reshape(-1, 4, 3)
+        return np.stack([x[:-1, :-1], x[:-1, 1:], x[1:, 1:], x[1:, :-1]], axis=2).reshape(-1, 4, 3)
 
     return _quads(cells(points), cells(normals))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def box_mesh() -> Mesh:
     """The cube [-1, 1]^3."""
-    square = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1.]])
+    square = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1.0]])
     turns = [rotation(k * np.pi / 2, 'y').round() for k in range(4)]
     turns += [rotation(k * np.pi / 2, 'x').round() for k in (1, 3)]
     faces = np.stack([square @ turn.T for turn in turns])
     normals = np.stack([np.tile(turn[:, 2], (4, 1)) for turn in turns])
-    return Mesh(*_quads(faces, normals),
-                lambda q: (np.abs(q) < INSIDE).all(axis=1))
+    return Mesh(*_quads(faces, normals), lambda q: (np.abs(q) < INSIDE).all(axis=1))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def rectangle_mesh() -> Mesh:
     """The square [-1, 1]^2 at z = 0, looking to +z."""
-    front = box_mesh().normals[:, 0, 2] > .5
+    front = box_mesh().normals[:, 0, 2] > 0.5
     corners = box_mesh().corners[front] * (1, 1, 0)
     return Mesh(corners, box_mesh().normals[front], None)
 
 
-def prism_mesh(top_x: float, top_z: float, shift_x: float,
-               shift_z: float) -> Mesh:
+def prism_mesh(top_x: float, top_z: float, shift_x: float, shift_z: float) -> Mesh:
     """The cube with its top face scaled and shifted: wings, wedges, slopes."""
     corners = box_mesh().corners.copy()
     top = corners[..., 1] > 0
     scale, shift = np.array([top_x, 1, top_z]), np.array([shift_x, 0, shift_z])
     corners[top] = corners[top] * scale + shift
-    normal = np.cross(corners[:, 1] - corners[:, 0],
-                      corners[:, 2] - corners[:, 0])
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
 
     def inside(q):
@@ -128,38 +125,33 @@ def frustum_mesh(top: float, bottom: bool, lid: bool, solid: bool) -> Mesh:
     """Radius 1 at y = -1 and ``top`` at y = 1, with or without end discs."""
     angle = np.linspace(0, 2 * np.pi, SEGMENTS + 1)
     ring = np.stack([np.cos(angle), np.zeros_like(angle), -np.sin(angle)], 1)
-    up = np.array([0, 1., 0])
+    up = np.array([0, 1.0, 0])
     side = np.stack([ring - up, ring * top + up])
     normals = _unit(np.stack([ring + up * (1 - top) / 2] * 2))
     pieces = [_grid(side.swapaxes(0, 1), normals.swapaxes(0, 1))]
-    for use, y, radius in ((bottom, -1., 1.), (lid, 1., top)):
+    for use, y, radius in ((bottom, -1.0, 1.0), (lid, 1.0, top)):
         if use and radius > 0:
             rim = ring * radius + up * y
-            fan = np.stack([np.tile(up * y, (SEGMENTS, 1)), rim[:-1], rim[1:]],
-                           axis=1)
+            fan = np.stack([np.tile(up * y, (SEGMENTS, 1)), rim[:-1], rim[1:]], axis=1)
             pieces.append((fan, np.tile(up * y, (SEGMENTS, 3, 1))))
 
     def inside(q):
         radius = 1 + (top - 1) * (q[:, 1] + 1) / 2
-        return ((np.hypot(q[:, 0], q[:, 2]) < INSIDE * radius)
-                & (np.abs(q[:, 1]) < INSIDE))
+        return (np.hypot(q[:, 0], q[:, 2]) < INSIDE * radius) & (np.abs(q[:, 1]) < INSIDE)
 
-    return Mesh(*(np.concatenate(x) for x in zip(*pieces)),
-                inside if solid else None)
+    return Mesh(*(np.concatenate(x) for x in zip(*pieces)), inside if solid else None)
 
 
-@functools.lru_cache(maxsize=None)
-def sphere_mesh(low: float = -90., high: float = 90.) -> Mesh:
+@functools.cache
+def sphere_mesh(low: float = -90.0, high: float = 90.0) -> Mesh:
     """The unit sphere between two latitudes (degrees); closed if whole."""
     lat = np.radians(np.linspace(low, high, SEGMENTS // 2 + 1))[:, None]
     lon = np.linspace(0, 2 * np.pi, SEGMENTS + 1)[None]
     points = np.stack(
-        np.broadcast_arrays(
-            np.cos(lat) * np.cos(lon), np.sin(lat),
-            np.cos(lat) * np.sin(lon)), -1)
+        np.broadcast_arrays(np.cos(lat) * np.cos(lon), np.sin(lat), np.cos(lat) * np.sin(lon)), -1
+    )
     whole = low <= -90 and high >= 90
-    return Mesh(*_grid(points, points),
-                (lambda q: (q * q).sum(1) < INSIDE) if whole else None)
+    return Mesh(*_grid(points, points), (lambda q: (q * q).sum(1) < INSIDE) if whole else None)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -169,11 +161,11 @@ def torus_mesh(tube: float, arc: float) -> Mesh:
     v = np.linspace(0, 2 * np.pi, SEGMENTS // 2 + 1)[None]
     normals = np.stack(
         np.broadcast_arrays(
-            np.cos(u) * np.cos(v),
-            np.sin(u) * np.cos(v),
-            np.sin(v) * np.ones_like(u)), -1)
-    spine = np.stack(
-        np.broadcast_arrays(np.cos(u), np.sin(u), np.zeros_like(u)), -1)
+            np.cos(u) * np.cos(v), np.sin(u) * np.cos(v), np.sin(v) * np.ones_like(u)
+        ),
+        -1,
+    )
+    spine = np.stack(np.broadcast_arrays(np.cos(u), np.sin(u), np.zeros_like(u)), -1)
     return Mesh(*_grid(spine + tube * normals, normals), None)
 
 
@@ -199,19 +191,19 @@ def prism(part, size, center, *, top=(1, 1), shift=(0, 0), rotate=None):
     return _place(part, mesh, half, center, rotate)
 
 
-def cylinder(part, radius, height, center, *, top=1., ends=(True, True),
-             squash=1., rotate=None) -> Solid:
+def cylinder(
+    part, radius, height, center, *, top=1.0, ends=(True, True), squash=1.0, rotate=None
+) -> Solid:
     """A cylinder or cone about y; ``top`` is the upper radius' share.
 
     ``ends`` says which end discs there are; without both it is a shell.
     ``squash`` scales z.
     """
     mesh = frustum_mesh(float(top), *ends, all(ends))
-    return _place(part, mesh, (radius, height / 2, radius * squash), center,
-                  rotate)
+    return _place(part, mesh, (radius, height / 2, radius * squash), center, rotate)
 
 
-def rod(part, start, end, radius, *, top=1.) -> Solid:
+def rod(part, start, end, radius, *, top=1.0) -> Solid:
     """A round bar from ``start`` to ``end``."""
     start, end = np.asarray(start, float), np.asarray(end, float)
     length = np.linalg.norm(end - start)
@@ -220,14 +212,12 @@ def rod(part, start, end, radius, *, top=1.) -> Solid:
     x = _unit(np.cross(helper, y))
     rotate = np.stack([x, y, np.cross(x, y)], axis=1)
     mesh = frustum_mesh(float(top), True, True, True)
-    return _place(part, mesh, (radius, length / 2, radius), (start + end) / 2,
-                  rotate)
+    return _place(part, mesh, (radius, length / 2, radius), (start + end) / 2, rotate)
 
 
 def rectangle(part, size, center, rotate=None) -> Solid:
     """A flat face of ``size`` (width, height) that looks to +z."""
-    return _place(part, rectangle_mesh(), (size[0] / 2, size[1] / 2, 1.),
-                  center, rotate)
+    return _place(part, rectangle_mesh(), (size[0] / 2, size[1] / 2, 1.0), center, rotate)
 
 
 def ellipsoid(part, radii, center, *, rotate=None) -> Solid:
@@ -235,7 +225,7 @@ def ellipsoid(part, radii, center, *, rotate=None) -> Solid:
     return _place(part, sphere_mesh(), radii, center, rotate)
 
 
-def bowl(part, radii, center, *, low=-90., high=0., rotate=None) -> Solid:
+def bowl(part, radii, center, *, low=-90.0, high=0.0, rotate=None) -> Solid:
     """An open ellipsoid shell between two latitudes in degrees."""
     return _place(part, sphere_mesh(low, high), radii, center, rotate)
 
@@ -243,10 +233,10 @@ def bowl(part, radii, center, *, low=-90., high=0., rotate=None) -> Solid:
 def ring(part, radius, tube, center, *, arc=2 * np.pi, rotate=None) -> Solid:
     """A torus or an arc of one, in the xy plane, open to -x."""
     mesh = torus_mesh(round(tube / radius, 3), float(arc))
-    return _place(part, mesh, (radius, ) * 3, center, rotate)
+    return _place(part, mesh, (radius,) * 3, center, rotate)
 
 
-def lathe(part, profile, *, center=(0, 0), squash=1., lid=True, base=True):
+def lathe(part, profile, *, center=(0, 0), squash=1.0, lid=True, base=True):
     """A body of revolution about y through ``profile`` [(radius, y), ...].
 
     Returns a list of solids; closed pieces hide what is inside them.
@@ -255,16 +245,17 @@ def lathe(part, profile, *, center=(0, 0), squash=1., lid=True, base=True):
     for k, ((r0, y0), (r1, y1)) in enumerate(zip(profile, profile[1:])):
         r0 = max(r0, 1e-3)
         mesh = frustum_mesh(
-            round(r1 / r0, 3), base and k == 0, lid and k == len(profile) - 2,
-            lid and base)
+            round(r1 / r0, 3), base and k == 0, lid and k == len(profile) - 2, lid and base
+        )
         solids.append(
-            _place(part, mesh, (r0, (y1 - y0) / 2, r0 * squash),
-                   (center[0], (y0 + y1) / 2, center[1])))
+            _place(
+                part, mesh, (r0, (y1 - y0) / 2, r0 * squash), (center[0], (y0 + y1) / 2, center[1])
+            )
+        )
     return solids
 
 
-def hidden(points: np.ndarray, owner: np.ndarray,
-           solids: Sequence[Solid]) -> np.ndarray:
+def hidden(points: np.ndarray, owner: np.ndarray, solids: Sequence[Solid]) -> np.ndarray:
     """Which points lie strictly inside another solid than their own.
 
     Args:
@@ -292,12 +283,9 @@ class Surface:
 
     def __init__(self, solids: Sequence[Solid]):
         self.solids = solids
-        self._corners = np.concatenate(
-            [s.mesh.corners @ s.matrix.T + s.shift for s in solids])
-        self._normals = np.concatenate(
-            [s.mesh.normals @ np.linalg.inv(s.matrix) for s in solids])
-        self._owner = np.repeat(
-            np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
+        self._corners = np.concatenate([s.mesh.corners @ s.matrix.T + s.shift for s in solids])
+        self._normals = np.concatenate([s.mesh.normals @ np.linalg.inv(s.matrix) for s in solids])
+        self._owner = np.repeat(np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
         first, second, third = self._corners.swapaxes(0, 1)
         cross = np.cross(second - first, third - first)
         self._share = np.cumsum(np.linalg.norm(cross, axis=1) / 2)

@@ -1,4 +1,5 @@
 """A sentence for each shape, or for each category, from a file."""
+
 import csv
 import json
 from collections.abc import Iterable, Sequence
@@ -46,11 +47,14 @@ class LoadCaptions:
     missing: str = 'error'
 
     def __post_init__(self):
-        for name, known in (('by', ('sample', 'category', 'synset')),
-                            ('missing', ('error', 'category'))):
+        for name, known in (
+            ('by', ('sample', 'category', 'synset')),
+            ('missing', ('error', 'category')),
+        ):
             if getattr(self, name) not in known:
-                raise ValueError(f'LoadCaptions: {name} is one of {known}, '
-                                 f'got {getattr(self, name)!r}.')
+                raise ValueError(
+                    f'LoadCaptions: {name} is one of {known}, got {getattr(self, name)!r}.'
+                )
         self.captions = self._collect()
 
     def check_items(self, items: Sequence[dict]) -> None:
@@ -58,14 +62,14 @@ class LoadCaptions:
         if self.missing == 'category':
             return
         lacking = [
-            item['sample_id'] for item in items
-            if self._known(item) and self._find(item) is None
+            item['sample_id'] for item in items if self._known(item) and self._find(item) is None
         ]
         if lacking:
             raise ValueError(
                 f'{self.file}: no caption for {len(lacking)} of {len(items)} '
                 f'samples; the first: {", ".join(lacking[:3])}. '
-                f'{self._way_out()}')
+                f'{self._way_out()}'
+            )
 
     def __call__(self, results: dict) -> dict:
         caption = self._find(results) if self._known(results) else None
@@ -75,14 +79,14 @@ class LoadCaptions:
             raise ValueError(
                 f'{self.file}: no caption for '
                 f'{results.get("sample_id", "a sample")} (category '
-                f'{results.get("category")!r}). {self._way_out()}')
+                f'{results.get("category")!r}). {self._way_out()}'
+            )
         results['caption'] = caption
         return results
 
     def _known(self, results: dict) -> bool:
         """Whether the sample has what it is looked up by."""
-        return ('category' if self.by == 'category' else
-                'sample_id') in results
+        return ('category' if self.by == 'category' else 'sample_id') in results
 
     def _find(self, results: dict) -> str | None:
         if self.by == 'category':
@@ -90,40 +94,42 @@ class LoadCaptions:
         name = results['sample_id'].split('/')[-1]
         if self.by == 'synset':
             return self.captions.get(name.partition('-')[0])
-        return self.captions.get(results['sample_id'],
-                                 self.captions.get(name))
+        return self.captions.get(results['sample_id'], self.captions.get(name))
 
     def _way_out(self) -> str:
         some = ', '.join(list(self.captions)[:3])
-        return (f'It has {len(self.captions)} captions by {self.by} ({some}, '
-                "...). Add what is missing, set `by`, or missing='category'.")
+        return (
+            f'It has {len(self.captions)} captions by {self.by} ({some}, '
+            "...). Add what is missing, set `by`, or missing='category'."
+        )
 
     def _collect(self) -> dict[str, str]:
         """Captions by id."""
-        path = existing(self.file, 'LoadCaptions reads captions from it',
-                        'Set file.')
+        path = existing(self.file, 'LoadCaptions reads captions from it', 'Set file.')
         readers = {'.json': _json, '.csv': _csv, '.txt': _txt}
         if path.suffix.lower() not in readers:
-            raise ValueError(f'{path}: captions come from one of '
-                             f'{", ".join(readers)}, got {path.suffix!r}.')
+            raise ValueError(
+                f'{path}: captions come from one of {", ".join(readers)}, got {path.suffix!r}.'
+            )
         try:
             rows = readers[path.suffix.lower()](path, self.key, self.value)
         except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
             raise ValueError(
-                f'{path}: cannot be read ({error}). Store it as '
-                f'{path.suffix[1:].upper()} in UTF-8.') from error
+                f'{path}: cannot be read ({error}). Store it as {path.suffix[1:].upper()} in UTF-8.'
+            ) from error
         captions = {}
         for where, name, caption in rows:
-            if not isinstance(caption, str) or not caption.strip() or name in (
-                    None, ''):
+            if not isinstance(caption, str) or not caption.strip() or name in (None, ''):
                 raise ValueError(
                     f'{path}: {where} has the id {name!r} and the caption '
-                    f'{caption!r}; both must be there, the caption as text.')
+                    f'{caption!r}; both must be there, the caption as text.'
+                )
             name = str(name).zfill(8) if self.by == 'synset' else str(name)
             caption = caption.strip()
             if captions.setdefault(name, caption) != caption:
-                raise ValueError(f'{path}: {where} is the second caption of '
-                                 f'{name!r}. Keep one of them.')
+                raise ValueError(
+                    f'{path}: {where} is the second caption of {name!r}. Keep one of them.'
+                )
         if not captions:
             raise ValueError(f'{path}: holds no caption.')
         return captions
@@ -137,15 +143,17 @@ def _json(path: Path, key: str, value: str) -> Rows:
     if isinstance(content, dict):
         return [(f'entry {k!r}', k, v) for k, v in content.items()]
     if not isinstance(content, list):
-        raise ValueError(f'{path}: expected an object of captions or a list '
-                         f'of objects, got a {type(content).__name__}.')
+        raise ValueError(
+            f'{path}: expected an object of captions or a list '
+            f'of objects, got a {type(content).__name__}.'
+        )
     for number, row in enumerate(content):
         if not isinstance(row, dict) or not {key, value} <= set(row):
             raise ValueError(
                 f'{path}: row {number} lacks {key!r} or {value!r}, it is '
-                f'{str(row)[:80]}. Set key and value.')
-    return [(f'row {n}', row[key], row[value])
-            for n, row in enumerate(content)]
+                f'{str(row)[:80]}. Set key and value.'
+            )
+    return [(f'row {n}', row[key], row[value]) for n, row in enumerate(content)]
 
 
 def _csv(path: Path, key: str, value: str) -> Rows:
@@ -153,10 +161,11 @@ def _csv(path: Path, key: str, value: str) -> Rows:
         reader = csv.DictReader(file, strict=True)
         columns = reader.fieldnames or []
         if not {key, value} <= set(columns):
-            raise ValueError(f'{path}: no columns {key!r} and {value!r} in '
-                             f'the header {columns}. Set key and value.')
-        return [(f'line {reader.line_num}', row[key], row[value])
-                for row in reader]
+            raise ValueError(
+                f'{path}: no columns {key!r} and {value!r} in '
+                f'the header {columns}. Set key and value.'
+            )
+        return [(f'line {reader.line_num}', row[key], row[value]) for row in reader]
 
 
 def _txt(path: Path, key: str, value: str) -> Rows:

@@ -1,6 +1,6 @@
 """3DETR's crop of indoor scenes."""
+
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class RandomCuboidCrop:
     """
 
     min_points: int = 30000
-    crop_range: tuple[float, float] = (0.5, 1.)
+    crop_range: tuple[float, float] = (0.5, 1.0)
     aspect: float = 0.8
     num_tries: int = 100
 
@@ -40,7 +40,8 @@ class RandomCuboidCrop:
             raise ValueError(
                 'RandomCuboidCrop: crop_range is the smallest and the largest '
                 'fraction of a scene to keep, 0 < smallest <= largest <= 1, '
-                f'got {self.crop_range}.')
+                f'got {self.crop_range}.'
+            )
 
     def __call__(self, results: dict) -> dict:
         """Crop ``points`` and what belongs to them.
@@ -56,16 +57,16 @@ class RandomCuboidCrop:
         xyz = np.ascontiguousarray(results['points'].coord.numpy().T)
         extent = np.ptp(xyz, axis=1)
         boxes = results.get('gt_bboxes_3d')
-        centers = np.zeros((0, 3)) if boxes is None else (
-            boxes.gravity_center.numpy())
+        centers = np.zeros((0, 3)) if boxes is None else (boxes.gravity_center.numpy())
         for _ in range(self.num_tries):
             kept = self._try(xyz, extent, centers)
             if kept is not None:
                 return _crop(results, *kept)
         return results
 
-    def _try(self, xyz: np.ndarray, extent: np.ndarray, centers: np.ndarray
-             ) -> Optional[tuple[np.ndarray, np.ndarray]]:
+    def _try(
+        self, xyz: np.ndarray, extent: np.ndarray, centers: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Which of points (3, N) and boxes (M, 3) stay; None if it fails."""
         fractions = np.random.uniform(*self.crop_range, size=3)
         # Neighbours in size have the largest ratio.

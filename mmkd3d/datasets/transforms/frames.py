@@ -1,4 +1,5 @@
 """Posed frames of a scan, in the coordinates in which a model gets it."""
+
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,16 @@ from mmkd3d.ops import sight
 from mmkd3d.registry import TRANSFORMS
 
 # What undoes the augmentation; Pack3DDetInputs hands all of it on by default.
-META_KEYS = ('lidar_path', 'axis_align_matrix', 'transformation_3d_flow',
-             'pcd_rotation', 'pcd_scale_factor', 'pcd_trans',
-             'pcd_horizontal_flip', 'pcd_vertical_flip')
+META_KEYS = (
+    'lidar_path',
+    'axis_align_matrix',
+    'transformation_3d_flow',
+    'pcd_rotation',
+    'pcd_scale_factor',
+    'pcd_trans',
+    'pcd_horizontal_flip',
+    'pcd_vertical_flip',
+)
 
 
 @TRANSFORMS.register_module()
@@ -77,11 +85,11 @@ class LoadPosedFrames:
     without_depth: str = 'skip'
 
     def __post_init__(self):
-        for name, known in (('choose', ('random', 'even')),
-                            ('without_depth', ('skip', 'keep'))):
+        for name, known in (('choose', ('random', 'even')), ('without_depth', ('skip', 'keep'))):
             if getattr(self, name) not in known:
-                raise ValueError(f'LoadPosedFrames: {name} is one of {known}, '
-                                 f'got {getattr(self, name)!r}.')
+                raise ValueError(
+                    f'LoadPosedFrames: {name} is one of {known}, got {getattr(self, name)!r}.'
+                )
         self.num_without = 0
         self._seed = self._generator = None
 
@@ -91,7 +99,8 @@ class LoadPosedFrames:
             raise ValueError(
                 'LoadPosedFrames needs lidar_path in the metainfo, got '
                 f'{sorted(sample.metainfo_keys())}. Put it behind '
-                'Pack3DDetInputs, with lidar_path in its meta_keys.')
+                'Pack3DDetInputs, with lidar_path in its meta_keys.'
+            )
         scene = Path(sample.lidar_path).stem
         frames = self._load(Path(self.root) / scene)
         if not frames:
@@ -99,7 +108,7 @@ class LoadPosedFrames:
             return packed
         image, depth, pose, intrinsic = map(np.stack, zip(*frames))
         undo = undo_augmentation(sample.metainfo, self.aligned)
-        scale = float(abs(np.linalg.det(undo[:3, :3]))**(-1 / 3))
+        scale = float(abs(np.linalg.det(undo[:3, :3])) ** (-1 / 3))
         extrinsic = np.linalg.inv(pose) @ undo
         extrinsic[:, :3] *= scale
         sample.frames = InstanceData(
@@ -107,17 +116,24 @@ class LoadPosedFrames:
             image=torch.from_numpy(image).movedim(-1, 1).contiguous(),
             depth=torch.from_numpy(depth) * scale,
             extrinsic=torch.from_numpy(extrinsic).float(),
-            intrinsic=torch.from_numpy(intrinsic).float())
+            intrinsic=torch.from_numpy(intrinsic).float(),
+        )
         return packed
 
     def _pass_over(self, scene: str) -> None:
         if not self.num_without:
-            root = existing(self.root, 'LoadPosedFrames reads frames there',
-                            'Set root to the folder of posed images.')
+            root = existing(
+                self.root,
+                'LoadPosedFrames reads frames there',
+                'Set root to the folder of posed images.',
+            )
             print_log(
                 f'{scene} has no usable frames in {root}: its samples, and '
                 'those of other scans without frames, pass through without '
-                'the field frames.', 'current', logging.WARNING)
+                'the field frames.',
+                'current',
+                logging.WARNING,
+            )
         self.num_without += 1
 
     def _load(self, folder: Path) -> list[tuple]:
@@ -134,13 +150,13 @@ class LoadPosedFrames:
             depth = read_depth(folder / f'{ids[i]:05d}.png')
             if depth is None and self.without_depth == 'skip':
                 continue
-            image, intrinsic = read_image(folder / f'{ids[i]:05d}.jpg',
-                                          intrinsics, self.size)
+            image, intrinsic = read_image(folder / f'{ids[i]:05d}.jpg', intrinsics, self.size)
             frames.append((image, depth, poses[i], intrinsic))
-        blank = next((np.zeros_like(depth) for _, depth, *_ in frames
-                      if depth is not None), np.zeros((1, 1), np.float32))
-        return [(image, blank if depth is None else depth, *rest)
-                for image, depth, *rest in frames]
+        blank = next(
+            (np.zeros_like(depth) for _, depth, *_ in frames if depth is not None),
+            np.zeros((1, 1), np.float32),
+        )
+        return [(image, blank if depth is None else depth, *rest) for image, depth, *rest in frames]
 
     def _order(self, usable: np.ndarray, want: int) -> np.ndarray:
         """In which order frames are tried, until enough are loaded."""
@@ -187,9 +203,14 @@ class VisibleInFrame:
         if frames is None:
             return None
         first = frames[:1]
-        _, seen = sight(points[None, :, :3], first.extrinsic, first.intrinsic,
-                        first.depth, first.image.shape[-2:],
-                        self.tolerance * frames.scale)
+        _, seen = sight(
+            points[None, :, :3],
+            first.extrinsic,
+            first.intrinsic,
+            first.depth,
+            first.image.shape[-2:],
+            self.tolerance * frames.scale,
+        )
         index = seen[0].nonzero()[:, 0].numpy()
         have, want = len(index), self.num_points
         if have < max(self.min_points, 1):
@@ -220,16 +241,21 @@ def undo_augmentation(metainfo: dict, aligned: bool) -> np.ndarray:
         ValueError: It can not be told.
     """
     from mmdet3d.models.layers.fusion_layers import apply_3d_transformation
+
     if metainfo.get('transformation_3d_flow', []).count('R') > 1:
         raise ValueError(
             'The cloud was rotated more than once, and mmdet3d records only '
             'the last rotation, so it can not be projected into frames. Put '
-            'one GlobalRotScaleTrans in the pipeline.')
+            'one GlobalRotScaleTrans in the pipeline.'
+        )
     recorded = {key: metainfo[key] for key in META_KEYS if key in metainfo}
     if 'pcd_rotation' in recorded:
         recorded['pcd_rotation'] = np.asarray(recorded['pcd_rotation'])
-    corners = apply_3d_transformation(
-        torch.eye(4)[:, :3], 'DEPTH', recorded, reverse=True).double().numpy()
+    corners = (
+        apply_3d_transformation(torch.eye(4)[:, :3], 'DEPTH', recorded, reverse=True)
+        .double()
+        .numpy()
+    )
     undo = np.eye(4)
     undo[:3, 3] = corners[3]  # of the origin
     undo[:3, :3] = (corners[:3] - corners[3]).T
@@ -239,7 +265,8 @@ def undo_augmentation(metainfo: dict, aligned: bool) -> np.ndarray:
         raise ValueError(
             'LoadPosedFrames needs axis_align_matrix in the metainfo of an '
             'aligned scan. Keep it in the meta_keys of Pack3DDetInputs, or '
-            'set aligned=False if GlobalAlignment is not in the pipeline.')
+            'set aligned=False if GlobalAlignment is not in the pipeline.'
+        )
     return np.linalg.inv(np.asarray(metainfo['axis_align_matrix'])) @ undo
 
 
@@ -261,12 +288,12 @@ def add_to_datasets(dataset, transform_cfg: dict) -> list:
     """
     added = []
     for inner in _inner(dataset):
-        transforms = getattr(
-            getattr(inner, 'pipeline', None), 'transforms', None)
+        transforms = getattr(getattr(inner, 'pipeline', None), 'transforms', None)
         if transforms is None:
             raise ValueError(
                 f'{type(inner).__name__} has no pipeline to which '
-                'LoadPosedFrames could be added. Use a data set of mmdet3d.')
+                'LoadPosedFrames could be added. Use a data set of mmdet3d.'
+            )
         cfg = dict(transform_cfg, aligned=_aligns(transforms))
         added.append(TRANSFORMS.build({'_scope_': 'mmkd3d', **cfg}))
         transforms.append(added[-1])
@@ -292,20 +319,22 @@ def _aligns(transforms: list) -> bool:
         raise ValueError(
             'IndoorPatchPointSample moves a cloud and does not record how, so '
             'it can not be projected into frames. Sample points with '
-            "dict(type='mmdet3d.PointSample', num_points=...) in its place.")
+            "dict(type='mmdet3d.PointSample', num_points=...) in its place."
+        )
     for step in transforms:
-        missing = set(META_KEYS).difference(getattr(step, 'meta_keys',
-                                                    META_KEYS))
+        missing = set(META_KEYS).difference(getattr(step, 'meta_keys', META_KEYS))
         if missing:
             raise ValueError(
                 f'{type(step).__name__} drops {", ".join(sorted(missing))}, '
                 'by which clouds are projected into frames. Add them to its '
-                'meta_keys, or leave meta_keys at the default.')
+                'meta_keys, or leave meta_keys at the default.'
+            )
     if 'GlobalAlignment' not in names:
         return False
-    for name in names[:names.index('GlobalAlignment')]:
+    for name in names[: names.index('GlobalAlignment')]:
         if name in ('RandomFlip3D', 'GlobalRotScaleTrans'):
             raise ValueError(
                 f'{name} stands before GlobalAlignment; LoadPosedFrames '
-                'undoes the alignment last. Put GlobalAlignment first.')
+                'undoes the alignment last. Put GlobalAlignment first.'
+            )
     return True

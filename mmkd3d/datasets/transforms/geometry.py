@@ -3,6 +3,7 @@
 Augmentation is not here: the data preprocessor does it on whole batches.
 Random choices use numpy's global generator, which mmengine seeds per worker.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,8 @@ def _points(results: dict, name: str) -> np.ndarray:
     if 'points' not in results:
         raise ValueError(
             f"{name} needs 'points', got {sorted(results)}. Begin the "
-            "pipeline with dict(type='LoadPoints').")
+            "pipeline with dict(type='LoadPoints')."
+        )
     return results['points']
 
 
@@ -55,8 +57,9 @@ class SamplePoints:
 
     def __post_init__(self):
         if self.method not in ('random', 'fps', 'first'):
-            raise ValueError(f"SamplePoints: method is 'random', 'fps' or "
-                             f"'first', got {self.method!r}.")
+            raise ValueError(
+                f"SamplePoints: method is 'random', 'fps' or 'first', got {self.method!r}."
+            )
 
     def __call__(self, results: dict) -> dict:
         points = _points(results, 'SamplePoints')
@@ -108,8 +111,7 @@ def center_and_scale(xyz: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     center = xyz.mean(-2, keepdim=True)
     if mode == 'center':
         return center, torch.ones_like(center[..., :1])
-    return center, (xyz - center).norm(dim=-1, keepdim=True).amax(
-        -2, keepdim=True)
+    return center, (xyz - center).norm(dim=-1, keepdim=True).amax(-2, keepdim=True)
 
 
 @TRANSFORMS.register_module()
@@ -131,8 +133,10 @@ class NormalizePoints:
 
     def __post_init__(self):
         if self.mode not in MODES:
-            raise ValueError("NormalizePoints: mode is 'unit_sphere', "
-                             f"'unit_cube' or 'center', got {self.mode!r}.")
+            raise ValueError(
+                "NormalizePoints: mode is 'unit_sphere', "
+                f"'unit_cube' or 'center', got {self.mode!r}."
+            )
 
     def __call__(self, results: dict) -> dict:
         points = _points(results, 'NormalizePoints')
@@ -142,9 +146,11 @@ class NormalizePoints:
             source = results.get('path', results.get('sample_id', 'a cloud'))
             raise ValueError(
                 f'{source}: all points coincide, there is no scale to '
-                "normalise. Remove the file, or use mode='center'.")
+                "normalise. Remove the file, or use mode='center'."
+            )
         results['points'] = np.concatenate(
-            [((xyz - center) / scale).float().numpy(), points[:, 3:]], axis=1)
+            [((xyz - center) / scale).float().numpy(), points[:, 3:]], axis=1
+        )
         return results
 
 

@@ -1,4 +1,5 @@
 """Renderings of shapes, for image teachers."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ from mmkd3d.registry import TRANSFORMS
 
 from .rand_augment import rand_augment
 
-WAY_OUT = ('Render the shapes that lack an image, take them out of the list, '
-           'or let the model draw views (KeepViewPoints and ViewRenderer).')
+WAY_OUT = (
+    'Render the shapes that lack an image, take them out of the list, '
+    'or let the model draw views (KeepViewPoints and ViewRenderer).'
+)
 
 
 @TRANSFORMS.register_module()
@@ -51,23 +54,25 @@ class LoadRendering:
 
     def __post_init__(self):
         if self.channel_order not in ('rgb', 'bgr'):
-            raise ValueError("LoadRendering: channel_order is 'rgb' or 'bgr', "
-                             f'got {self.channel_order!r}.')
+            raise ValueError(
+                f"LoadRendering: channel_order is 'rgb' or 'bgr', got {self.channel_order!r}."
+            )
 
     def check_items(self, items: Sequence[dict]) -> None:
         """Refuse a data set of which pictures are missing, all at once."""
-        root = existing(self.root, 'LoadRendering reads pictures there',
-                        'Set root to their folder.')
+        root = existing(
+            self.root, 'LoadRendering reads pictures there', 'Set root to their folder.'
+        )
         present = {path.name for path in root.iterdir()}
-        lacking = [[
-            path.name for path in self._paths(item)
-            if path.name not in present
-        ] for item in items]
+        lacking = [
+            [path.name for path in self._paths(item) if path.name not in present] for item in items
+        ]
         missing = [names[0] for names in lacking if names]
         if missing:
             raise FileNotFoundError(
                 f'{root}: no picture of {len(missing)} of {len(items)} '
-                f'shapes; the first: {", ".join(missing[:3])}. {WAY_OUT}')
+                f'shapes; the first: {", ".join(missing[:3])}. {WAY_OUT}'
+            )
 
     def __call__(self, results: dict) -> dict:
         images = [self._read(path, results) for path in self._paths(results)]
@@ -86,8 +91,8 @@ class LoadRendering:
         # decoders raise many kinds, down to SyntaxError
         except Exception as error:
             raise ValueError(
-                f'{path}: cannot be decoded as an image ({error}). Get or '
-                'render it again.') from error
+                f'{path}: cannot be decoded as an image ({error}). Get or render it again.'
+            ) from error
         if self.channel_order == 'bgr':
             red, green, blue, *alpha = image.split()
             image = Image.merge(image.mode, (blue, green, red, *alpha))
@@ -95,12 +100,9 @@ class LoadRendering:
 
     def _paths(self, results: dict) -> list[Path]:
         stem = (
-            Path(results['path']).stem if 'path' in results else
-            results['sample_id'].split('/')[-1])
-        return [
-            Path(self.root) / f'{stem}{view}{self.suffix}'
-            for view in self.views or ('', )
-        ]
+            Path(results['path']).stem if 'path' in results else results['sample_id'].split('/')[-1]
+        )
+        return [Path(self.root) / f'{stem}{view}{self.suffix}' for view in self.views or ('',)]
 
 
 def _on_white(image: Image.Image, keep_alpha: bool) -> Image.Image:
@@ -150,7 +152,7 @@ class AugmentRendering:
 
     size: int = 224
     resize: int = 256
-    scale: Sequence[float] = (0.64, 1.)
+    scale: Sequence[float] = (0.64, 1.0)
     ratio: Sequence[float] = (3 / 4, 4 / 3)
     num_ops: int = 2
     cutout: int = 16
@@ -164,10 +166,8 @@ class AugmentRendering:
             steps += [
                 transforms.RandomHorizontalFlip(0.5),
                 transforms.RandomResizedCrop(
-                    self.size,
-                    scale=self.scale,
-                    ratio=self.ratio,
-                    interpolation=bicubic)
+                    self.size, scale=self.scale, ratio=self.ratio, interpolation=bicubic
+                ),
             ]
         self.frame = transforms.Compose(steps)
 
@@ -175,7 +175,8 @@ class AugmentRendering:
         if 'image' not in results:
             raise ValueError(
                 f"AugmentRendering needs 'image', got {sorted(results)}. Put "
-                "dict(type='LoadRendering', root=...) before it.")
+                "dict(type='LoadRendering', root=...) before it."
+            )
         image = results['image']
         if isinstance(image, list):
             results['image'] = torch.stack([self._one(i) for i in image])
@@ -188,13 +189,13 @@ class AugmentRendering:
             if self.train:
                 raise ValueError(
                     'AugmentRendering augments images without alpha: set '
-                    'train=False here, or keep_alpha=False in LoadRendering.')
+                    'train=False here, or keep_alpha=False in LoadRendering.'
+                )
             # PIL resizes both at once with colours weighted by alpha
             layers = image.convert('RGB'), image.getchannel('A')
-            return torch.cat([
-                transforms.functional.to_tensor(self.frame(layer))
-                for layer in layers
-            ])
+            return torch.cat(
+                [transforms.functional.to_tensor(self.frame(layer)) for layer in layers]
+            )
         image = self.frame(image)
         if self.train:
             image = rand_augment(image, self.num_ops, self.cutout)

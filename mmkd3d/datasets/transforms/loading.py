@@ -1,4 +1,5 @@
 """Points from a file, and points to the packed item."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,20 +49,15 @@ class LoadPoints:
         elif 'path' in results:
             source = results['path']
             points = read_points(
-                source,
-                load_dim=self.load_dim,
-                num_mesh_points=self.num_mesh_points,
-                seed=self.seed)
+                source, load_dim=self.load_dim, num_mesh_points=self.num_mesh_points, seed=self.seed
+            )
         else:
-            raise ValueError("LoadPoints needs 'path' or 'points', got "
-                             f'{sorted(results)}.')
+            raise ValueError(f"LoadPoints needs 'path' or 'points', got {sorted(results)}.")
         if self.parts_column is not None and 'gt_parts' not in results:
             results['gt_parts'] = self._take_parts(points, source)
         if 'part_ids' in results and 'gt_parts' in results:
-            check_labels(results['gt_parts'], results['part_ids'], source,
-                         'part label')
-        results['points'] = select_channels(
-            points, self.channels, source, missing=self.missing)
+            check_labels(results['gt_parts'], results['part_ids'], source, 'part label')
+        results['points'] = select_channels(points, self.channels, source, missing=self.missing)
         return results
 
     def _take_parts(self, points: np.ndarray, source: str) -> np.ndarray:
@@ -89,7 +85,8 @@ class SceneToCloud:
             raise ValueError(
                 'SceneToCloud needs the points of mmdetection3d, got '
                 f'{type(results.get("points")).__name__}. Begin the pipeline '
-                "with dict(type='mmdet3d.LoadPointsFromFile', ...).")
+                "with dict(type='mmdet3d.LoadPointsFromFile', ...)."
+            )
         path = results.get('lidar_points', {}).get('lidar_path', '?')
         points = check_points(points.numpy(), path)
         low, high = points[:, :3].min(axis=0), points[:, :3].max(axis=0)
@@ -126,8 +123,7 @@ class PackPoints:
         if 'gt_label' in results:
             sample.gt_label = torch.tensor(int(results['gt_label']))
         if 'gt_parts' in results:
-            sample.gt_parts = torch.as_tensor(
-                np.asarray(results['gt_parts'], dtype=np.int64))
+            sample.gt_parts = torch.as_tensor(np.asarray(results['gt_parts'], dtype=np.int64))
         if 'image' in results:
             sample.image = self._image(results['image'])
         if 'view_points' in results:
@@ -140,5 +136,6 @@ class PackPoints:
             raise ValueError(
                 'PackPoints needs the image as a tensor (3, H, W), got a '
                 f"{type(image).__name__}. Put dict(type='AugmentRendering') "
-                'after LoadRendering.')
+                'after LoadRendering.'
+            )
         return image

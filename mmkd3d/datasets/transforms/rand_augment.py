@@ -3,6 +3,7 @@
 Cubuk et al. 2020; Sohn et al. 2020, appendix D; numbers of ReCon (spec: ReCon,
 section 4). Random choices use numpy's global generator.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,9 +20,10 @@ class Operation:
 
     Where ``signed``, it is negative in half of the cases.
     """
+
     apply: Callable[[Image.Image, float], Image.Image]
-    span: float = 0.
-    bias: float = 0.
+    span: float = 0.0
+    bias: float = 0.0
     signed: bool = False
 
     def __call__(self, image: Image.Image, level: int) -> Image.Image:
@@ -51,21 +53,15 @@ OPERATIONS = dict(
     Posterize=Operation(lambda i, m: ImageOps.posterize(i, int(m)), 4, 4),
     Rotate=Operation(lambda i, m: i.rotate(m), 30, signed=True),
     Sharpness=_enhance(ImageEnhance.Sharpness),
-    ShearX=Operation(
-        lambda i, m: _affine(i, 1, m, 0, 0, 1, 0), 0.3, signed=True),
-    ShearY=Operation(
-        lambda i, m: _affine(i, 1, 0, 0, m, 1, 0), 0.3, signed=True),
+    ShearX=Operation(lambda i, m: _affine(i, 1, m, 0, 0, 1, 0), 0.3, signed=True),
+    ShearY=Operation(lambda i, m: _affine(i, 1, 0, 0, m, 1, 0), 0.3, signed=True),
     Solarize=Operation(lambda i, m: ImageOps.solarize(i, 256 - m), 256),
-    TranslateX=Operation(
-        lambda i, m: _affine(i, 1, 0, m * i.width, 0, 1, 0), 0.3, signed=True),
-    TranslateY=Operation(
-        lambda i, m: _affine(i, 1, 0, 0, 0, 1, m * i.height), 0.3,
-        signed=True))
+    TranslateX=Operation(lambda i, m: _affine(i, 1, 0, m * i.width, 0, 1, 0), 0.3, signed=True),
+    TranslateY=Operation(lambda i, m: _affine(i, 1, 0, 0, 0, 1, m * i.height), 0.3, signed=True),
+)
 
 
-def rand_augment(image: Image.Image,
-                 num_ops: int = 2,
-                 cutout: int = 16) -> Image.Image:
+def rand_augment(image: Image.Image, num_ops: int = 2, cutout: int = 16) -> Image.Image:
     """Draw operations with replacement, run each with p 0.5, and cut out.
 
     Args:
@@ -83,11 +79,8 @@ def rand_augment(image: Image.Image,
         level = np.random.randint(1, LEVELS)
         if np.random.random() < 0.5:
             image = OPERATIONS[names[which]](image, level)
-    left, top = (
-        int(max(0, np.random.uniform(0, length) - cutout / 2))
-        for length in image.size)
+    left, top = (int(max(0, np.random.uniform(0, length) - cutout / 2)) for length in image.size)
     image = image.copy()
     # the last row and column belong to the rectangle
-    ImageDraw.Draw(image).rectangle(
-        (left, top, left + cutout - 1, top + cutout - 1), fill=GRAY)
+    ImageDraw.Draw(image).rectangle((left, top, left + cutout - 1, top + cutout - 1), fill=GRAY)
     return image

@@ -1,4 +1,5 @@
 """Shapes as mmdetection3d's indoor models know objects."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ class ToDepthCoordinates:
         ValueError: No points, or columns besides the coordinates.
     """
 
-    size: float = 2.
+    size: float = 2.0
     height: bool = True
 
     def __call__(self, results: dict) -> dict:
@@ -33,7 +34,8 @@ class ToDepthCoordinates:
             got = 'none' if points is None else f'{points.shape[1]} columns'
             raise ValueError(
                 f'ToDepthCoordinates needs points with 3 columns, got {got}. '
-                'Put it behind LoadPoints (channels=3) and NormalizePoints.')
+                'Put it behind LoadPoints (channels=3) and NormalizePoints.'
+            )
         x, y, z = points.T * (self.size / 2)
         columns = [x, -z, y]
         if self.height:

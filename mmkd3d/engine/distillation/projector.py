@@ -1,6 +1,6 @@
 """A projector that is trained beside the model of a run."""
+
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -8,7 +8,7 @@ from mmengine.model import MMDistributedDataParallel
 from torch import Tensor
 
 from mmkd3d.models.distillation.projector import make_projector, saved_widths
-from mmkd3d.utils.draws import own_draws
+from mmkd3d.utils.rng import own_draws
 
 from ..optim.added_group import add_group, only_optimizer, put_back, take_out
 
@@ -30,7 +30,7 @@ class SideProjector:
         self.name = name
         self.widths = tuple(widths)
         self.seed = seed
-        self.net: Optional[nn.Sequential] = None
+        self.net: nn.Sequential | None = None
 
     def __call__(self, runner, feats: Tensor) -> Tensor:
         """Project (n, C) to (n, D), in float32.
@@ -45,11 +45,14 @@ class SideProjector:
                 f'The features of the student have width {feats.shape[-1]}, '
                 f'the projector {self.name!r} was made for '
                 f'{self.net[0].in_features}: the checkpoint is of another '
-                'student, or its output changes.')
+                'student, or its output changes.'
+            )
         # Processes exchange no gradients while these are accumulated. It may
         # switch on autocast, too.
-        with runner.optim_wrapper.optim_context(self.wrapped), torch.autocast(
-                feats.device.type, enabled=False):
+        with (
+            runner.optim_wrapper.optim_context(self.wrapped),
+            torch.autocast(feats.device.type, enabled=False),
+        ):
             return self.wrapped(feats)
 
     def save(self, runner, checkpoint: dict) -> None:
@@ -59,7 +62,8 @@ class SideProjector:
         optimizer = take_out(checkpoint, only_optimizer(runner), self.name)
         state = {key: v.cpu() for key, v in self.net.state_dict().items()}
         checkpoint.setdefault('distillation', {})[self.name] = dict(
-            projector=state, optimizer=optimizer)
+            projector=state, optimizer=optimizer
+        )
 
     def resume(self, runner, saved: dict, device: torch.device) -> None:
         """Go on with what :meth:`save` put into a checkpoint.
@@ -74,7 +78,8 @@ class SideProjector:
                 f'width {widths[0]} to {widths[1:]}, now {self.widths} is '
                 'asked for; the last is the width of the teacher. Resume with '
                 'the same teacher and projector, or start anew from the '
-                "model's weights: load_from without resume.")
+                "model's weights: load_from without resume."
+            )
         self._join(runner, widths[0], device)
         self.net.load_state_dict(saved['projector'])
         if saved['optimizer'] is not None:
@@ -86,5 +91,4 @@ class SideProjector:
         add_group(runner, self.net.parameters(), self.name)
         self.wrapped = self.net
         if runner.distributed:
-            self.wrapped = MMDistributedDataParallel(
-                self.net, broadcast_buffers=False)
+            self.wrapped = MMDistributedDataParallel(self.net, broadcast_buffers=False)

@@ -1,7 +1,7 @@
 """Move a number of the model along a cosine during training."""
+
 import math
 from operator import attrgetter
-from typing import Optional
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -28,16 +28,12 @@ class AnnealHook(Hook):
         begin: Iterations before it starts.
     """
 
-    def __init__(self,
-                 target: str,
-                 *,
-                 start: float,
-                 end: float,
-                 length: int,
-                 begin: int = 0):
+    def __init__(self, target: str, *, start: float, end: float, length: int, begin: int = 0):
         if length < 1 or begin < 0:
-            raise ValueError(f'AnnealHook of {target} needs length >= 1 and '
-                             f'begin >= 0, got {length} and {begin}.')
+            raise ValueError(
+                f'AnnealHook of {target} needs length >= 1 and '
+                f'begin >= 0, got {length} and {begin}.'
+            )
         self.target = target
         self.start = start
         self.end = end
@@ -47,9 +43,8 @@ class AnnealHook(Hook):
     def value(self, iteration: int) -> float:
         """The value after so many iterations."""
         share = (iteration - self.begin) / self.length
-        share = min(max(share, 0.), 1.)
-        return self.end + (self.start - self.end) * (
-            1 + math.cos(math.pi * share)) / 2
+        share = min(max(share, 0.0), 1.0)
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2
 
     def before_train(self, runner) -> None:
         try:
@@ -60,10 +55,7 @@ class AnnealHook(Hook):
                 f'AnnealHook finds no {self.target!r} in the model: {error}.'
             ) from error
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         owner, name = self._owner(runner.model)
         setattr(owner, name, self.value(runner.iter))
 

@@ -1,5 +1,4 @@
 """Refuse a data set whose labels a model could never get right."""
-from typing import Optional
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -21,7 +20,7 @@ class CheckClassesHook(Hook):
         ValueError: They do not, or the model refuses a data set.
     """
 
-    trained_on: Optional[tuple] = None
+    trained_on: tuple | None = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         data = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
@@ -58,18 +57,23 @@ class CheckClassesHook(Hook):
                 f'{type(model).__name__} has num_classes={number}: make the '
                 'two agree (metainfo=dict(classes=[...]) of the data sets, '
                 'model.bbox_head.num_classes; a VoteHead also has num_sizes '
-                'and mean_sizes of as many).')
+                'and mean_sizes of as many).'
+            )
         if classes and self.trained_on and classes != self.trained_on:
-            k = next(k for k, (a, b) in enumerate(
-                zip((*self.trained_on, None), (*classes, None))) if a != b)
+            k = next(
+                k
+                for k, (a, b) in enumerate(zip((*self.trained_on, None), (*classes, None)))
+                if a != b
+            )
             raise ValueError(
                 f'The model was trained on {len(self.trained_on)} classes and '
                 f'is evaluated on {len(classes)}, and class {k} is not the '
-                f'same: {self.trained_on[k:k + 1]} and {classes[k:k + 1]}. '
+                f'same: {self.trained_on[k : k + 1]} and {classes[k : k + 1]}. '
                 'Give both data sets the classes in one order '
-                '(metainfo=dict(classes=[...])).')
+                '(metainfo=dict(classes=[...])).'
+            )
 
 
-def _classes(dataset) -> Optional[tuple]:
+def _classes(dataset) -> tuple | None:
     """Names of the classes of a data set, if it has some."""
     return tuple(getattr(dataset, 'metainfo', {}).get('classes') or ()) or None

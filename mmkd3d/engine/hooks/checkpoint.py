@@ -1,6 +1,6 @@
 """Checkpoints that a kill in the middle of a write does not damage."""
+
 from pathlib import Path
-from typing import Optional, Union
 
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook as _CheckpointHook
@@ -15,8 +15,7 @@ from mmkd3d.utils.atomic import write_atomic
 class AtomicBackend(LocalBackend):
     """Local files that appear under their name only when they are whole."""
 
-    def put(self, obj: Union[bytes, memoryview],
-            filepath: Union[str, Path]) -> None:
+    def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
         write_atomic(filepath, obj)
 
 
@@ -36,7 +35,8 @@ class CheckpointHook(_CheckpointHook):
         if max_keep_ckpts == 1:
             raise ValueError(
                 'max_keep_ckpts=1 leaves no checkpoint while the next one is '
-                'written: use 2 or more, or -1 to keep all.')
+                'written: use 2 or more, or -1 to keep all.'
+            )
         kwargs.setdefault('backend_args', dict(backend='mmkd3d.atomic'))
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, **kwargs)
 
@@ -47,19 +47,17 @@ class CheckpointHook(_CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the input spec, as plain data."""
-        checkpoint['meta']['input_spec'] = spec_of_config(
-            runner.cfg)._asdict()
+        checkpoint['meta']['input_spec'] = spec_of_config(runner.cfg)._asdict()
 
 
-def find_resumable(work_dir: Union[str, Path]) -> Optional[str]:
+def find_resumable(work_dir: str | Path) -> str | None:
     """The newest checkpoint in ``work_dir`` that can be read, or None.
 
     Unlike mmengine's ``last_checkpoint`` this survives a file that was cut
     off, also one that another hook wrote.
     """
     files = [
-        path for path in Path(work_dir).glob('*.pth')
-        if path.name.startswith(('epoch_', 'iter_'))
+        path for path in Path(work_dir).glob('*.pth') if path.name.startswith(('epoch_', 'iter_'))
     ]
     for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
         try:

@@ -1,4 +1,5 @@
 """Tell a model what the labels of its data set are called."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch.utils.data import Dataset
@@ -26,10 +27,12 @@ class ClassNamesHook(Hook):
         if not hasattr(model, 'set_classes'):
             raise ValueError(
                 f'{type(model).__name__} reads no class names: take '
-                'ClassNamesHook out of the hooks.')
+                'ClassNamesHook out of the hooks.'
+            )
         classes = getattr(dataset, 'metainfo', {}).get('classes')
         if not classes:
             raise ValueError(
                 f'{type(dataset).__name__} names no classes: give it '
-                'metainfo=dict(classes=[...]), in the order of the labels.')
+                'metainfo=dict(classes=[...]), in the order of the labels.'
+            )
         model.set_classes(classes)

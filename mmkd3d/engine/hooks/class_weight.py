@@ -1,4 +1,5 @@
 """Weigh the classes of points by how rare they are."""
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -34,7 +35,8 @@ class ClassWeightHook(Hook):
         if head.class_weight is not None:
             raise ValueError(
                 'The head has a class_weight, and ClassWeightHook would '
-                'replace it: take one of the two out of the config.')
+                'replace it: take one of the two out of the config.'
+            )
         counts = count_labels(runner.train_loop.dataloader.dataset)
         weight = class_weights(counts, self.power)
         runner.logger.info(f'Weights of the classes: {weight.tolist()}')
@@ -44,7 +46,7 @@ class ClassWeightHook(Hook):
 def class_weights(counts: Tensor, power: float = 1 / 3) -> Tensor:
     """Weights (C,) of classes with so many points (C,); 0 where none is."""
     weight = (counts.max() / counts.double()) ** power
-    return weight.where(counts > 0, 0.).float()
+    return weight.where(counts > 0, 0.0).float()
 
 
 def count_labels(dataset: Dataset) -> Tensor:
@@ -55,10 +57,7 @@ def count_labels(dataset: Dataset) -> Tensor:
     """
     while hasattr(dataset, 'dataset'):
         dataset = dataset.dataset
-    steps = [
-        step for step in dataset.pipeline.transforms
-        if type(step).__name__ in STEPS
-    ]
+    steps = [step for step in dataset.pipeline.transforms if type(step).__name__ in STEPS]
     classes = len(dataset.metainfo['classes'])
     counts, seen = torch.zeros(classes + 1, dtype=torch.long), set()
     for index in range(len(dataset)):

@@ -1,10 +1,11 @@
 """Watch whether a codebook is used or has collapsed."""
+
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from mmkd3d.models.modules.quantizer import perplexity
+from mmkd3d.models.layers.quantizer import perplexity
 from mmkd3d.registry import HOOKS
 
 
@@ -35,18 +36,19 @@ class CodebookUsageHook(Hook):
         num_codes, patches = len(usage), int(usage.sum())
         live = int((usage > 0).sum())
         effective = float(perplexity(usage))
-        runner.message_hub.update_scalar('train/codebook/perplexity',
-                                         effective)
-        runner.message_hub.update_scalar('train/codebook/dead_share',
-                                         1 - live / num_codes)
-        text = (f'Codebook: {live} of {num_codes} codes used by {patches} '
-                f'patches, perplexity {effective:.1f}')
+        runner.message_hub.update_scalar('train/codebook/perplexity', effective)
+        runner.message_hub.update_scalar('train/codebook/dead_share', 1 - live / num_codes)
+        text = (
+            f'Codebook: {live} of {num_codes} codes used by {patches} '
+            f'patches, perplexity {effective:.1f}'
+        )
         if effective < self.min_share * min(num_codes, patches):
             runner.logger.warning(
                 f'{text}. It has collapsed: the codes tell patches hardly '
                 'apart. Raise the weight of the KL loss or let it start '
                 'earlier, slow the decay of the temperature, or use fewer '
-                'codes.')
+                'codes.'
+            )
         else:
             runner.logger.info(text)
 
@@ -57,5 +59,6 @@ class CodebookUsageHook(Hook):
         if not hasattr(model, 'quantizer'):
             raise AttributeError(
                 'CodebookUsageHook watches a quantizer, and '
-                f'{type(model).__name__} has none: remove the hook.')
+                f'{type(model).__name__} has none: remove the hook.'
+            )
         return model.quantizer.usage

@@ -1,12 +1,11 @@
 """Watch whether a distillation has collapsed."""
+
 from collections import defaultdict, deque
-from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
 
 from mmkd3d.registry import HOOKS
-
 
 ALARMS = dict(
     token_std='The student has collapsed: its tokens are all alike. Lower the '
@@ -15,7 +14,8 @@ ALARMS = dict(
     'loss, or the answer leaks into the question. Standardise the targets, '
     'and look at the pictures.',
     concept_usage='Few concepts do all the work, or each takes the same slot '
-    'in every cloud. Use fewer concepts, or more targets for each cloud.')
+    'in every cloud. Use fewer concepts, or more targets for each cloud.',
+)
 
 
 @HOOKS.register_module()
@@ -52,17 +52,18 @@ class CollapseAlarmHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self,
-                 *,
-                 interval: int = 50,
-                 window: int = 50,
-                 min_token_std: float = 0.05,
-                 max_matched_cos: float = 0.98,
-                 max_retrieval: float = 0.5,
-                 min_usage: float = 0.1):
+    def __init__(
+        self,
+        *,
+        interval: int = 50,
+        window: int = 50,
+        min_token_std: float = 0.05,
+        max_matched_cos: float = 0.98,
+        max_retrieval: float = 0.5,
+        min_usage: float = 0.1,
+    ):
         if min(interval, window) < 1:
-            raise ValueError('interval and window are at least 1, got '
-                             f'{interval} and {window}.')
+            raise ValueError(f'interval and window are at least 1, got {interval} and {window}.')
         self.interval = interval
         self.min_token_std = min_token_std
         self.max_matched_cos = max_matched_cos
@@ -74,18 +75,17 @@ class CollapseAlarmHook(Hook):
         self._seen.clear()
         self._quiet, self._is_first = set(), True
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         outputs = outputs or {}
         if self._is_first and not outputs.keys() & ALARMS.keys():
             raise ValueError(
                 'CollapseAlarmHook watches '
                 f'{", ".join(ALARMS)}, and the model logs none of them '
                 f'but {", ".join(outputs) or "nothing"}: remove the hook, or '
-                'return one of them beside the losses.')
+                'return one of them beside the losses.'
+            )
         self._is_first = False
         for name in (*ALARMS, 'retrieval_top1'):
             if name in outputs:  # Kept on the device: nothing waits for it.
@@ -105,14 +105,15 @@ class CollapseAlarmHook(Hook):
                 self._quiet.add(name)
                 runner.logger.warning(
                     f'{name} is {means[name]:.3g} on average over '
-                    f'{self._seen[name].maxlen} iterations. {ALARMS[name]}')
+                    f'{self._seen[name].maxlen} iterations. {ALARMS[name]}'
+                )
 
     def _failing(self, means: dict) -> list[str]:
         """Which of the monitors that have a mean are beyond their limit."""
-        is_cone = means.get('retrieval_top1', 0.) <= self.max_retrieval
+        is_cone = means.get('retrieval_top1', 0.0) <= self.max_retrieval
         limits = dict(
             token_std=means.get('token_std', torch.inf) < self.min_token_std,
-            matched_cos=means.get('matched_cos', 0.) > self.max_matched_cos
-            and is_cone,
-            concept_usage=means.get('concept_usage', 1.) < self.min_usage)
+            matched_cos=means.get('matched_cos', 0.0) > self.max_matched_cos and is_cone,
+            concept_usage=means.get('concept_usage', 1.0) < self.min_usage,
+        )
         return [name for name, is_beyond in limits.items() if is_beyond]

@@ -1,19 +1,19 @@
 """Teach any detector or segmentor of mmdet3d beside its own training."""
+
 import inspect
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn as nn
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from mmkd3d.models.distillation.student import (find_module, not_called,
-                                                stack_padded)
-from mmkd3d.models.pairs.base import BasePairs
+from mmkd3d.models.distillation.student import find_module, not_called, stack_padded
+from mmkd3d.models.views.base import BasePairs
 from mmkd3d.registry import HOOKS, MODELS
-from mmkd3d.utils.draws import own_draws
+from mmkd3d.utils.rng import own_draws
 
 from ..distillation.projector import SideProjector
 from ..optim.added_group import only_optimizer
@@ -63,21 +63,22 @@ class DistillationHook(Hook):
             widths.
     """
 
-    def __init__(self,
-                 teacher: Optional[dict] = None,
-                 student: str = 'backbone',
-                 *,
-                 pairs: dict,
-                 frames: Optional[dict] = None,
-                 loss: Optional[dict] = None,
-                 until: float = 1.,
-                 adapter: Optional[dict] = None,
-                 projector: Optional[dict] = None,
-                 name: str = 'distill',
-                 target: Optional[dict] = None):
+    def __init__(
+        self,
+        teacher: dict | None = None,
+        student: str = 'backbone',
+        *,
+        pairs: dict,
+        frames: dict | None = None,
+        loss: dict | None = None,
+        until: float = 1.0,
+        adapter: dict | None = None,
+        projector: dict | None = None,
+        name: str = 'distill',
+        target: dict | None = None,
+    ):
         if not 0 < until <= 1:
-            raise ValueError('until is a share of training in (0, 1], got '
-                             f'{until}.')
+            raise ValueError(f'until is a share of training in (0, 1], got {until}.')
         self.teacher_cfg = teacher
         self.student = student
         self.pairs_cfg = pairs
@@ -85,11 +86,10 @@ class DistillationHook(Hook):
         self.frames = frames
         self.loss = MODELS.build(loss or dict(type='mmkd3d.CosineDistillLoss'))
         self.until = until
-        self.adapter = MODELS.build(
-            adapter or dict(type='mmkd3d.StudentPlaces'))
+        self.adapter = MODELS.build(adapter or dict(type='mmkd3d.StudentPlaces'))
         self.hidden = tuple((projector or {}).get('hidden', ()))
         self.name = name
-        self.projector: Optional[SideProjector] = None
+        self.projector: SideProjector | None = None
         self._resumed = None
         self._active = False
         self._output = None
@@ -108,28 +108,22 @@ class DistillationHook(Hook):
             metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
             self.target.set_classes(metainfo.get('classes'))
         self.projector = SideProjector(
-            self.name, (*self.hidden, self.target.dims),
-            self._seed(runner, 0))
+            self.name, (*self.hidden, self.target.dims), self._seed(runner, 0)
+        )
         # After load_from alone a run starts anew, and so does the projector.
         if self._resumed is not None and runner.iter > 0:
             self.projector.resume(runner, self._resumed, device)
         self._handles = [
             student.register_forward_hook(self._keep),
-            model.register_forward_hook(
-                partial(self._add_loss, runner), with_kwargs=True)
+            model.register_forward_hook(partial(self._add_loss, runner), with_kwargs=True),
         ]
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         self._active = runner.iter < round(self.until * runner.max_iters)
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         self._active = False
 
     def after_train(self, runner) -> None:
@@ -145,46 +139,45 @@ class DistillationHook(Hook):
 
     def _build_target(self) -> nn.Module:
         """What is asked for features of places."""
-        teacher = {} if self.teacher_cfg is None else dict(
-            teacher=self.teacher_cfg)
+        teacher = {} if self.teacher_cfg is None else dict(teacher=self.teacher_cfg)
         kind = MODELS.get(self.pairs_cfg['type'])
         if not (inspect.isclass(kind) and issubclass(kind, BasePairs)):
             return MODELS.build(dict(self.pairs_cfg, **teacher))
         if not teacher:
-            raise ValueError(f'{kind.__name__} gives pictures, which only a '
-                             'teacher can read: name one.')
+            raise ValueError(
+                f'{kind.__name__} gives pictures, which only a teacher can read: name one.'
+            )
         return MODELS.build(
-            dict(
-                type='mmkd3d.PlaceTarget',
-                pairs=self.pairs_cfg,
-                **teacher,
-                **self.target_cfg))
+            dict(type='mmkd3d.PlaceTarget', pairs=self.pairs_cfg, **teacher, **self.target_cfg)
+        )
 
     def _load_frames(self, runner, model: nn.Module) -> None:
         """Append the loading of frames to the training data."""
         from mmkd3d.datasets.transforms.frames import add_to_datasets
+
         if len(getattr(model.data_preprocessor, 'augments', ())):
             raise ValueError(
                 'The data preprocessor of the model augments the clouds, of '
                 'which the cameras of their frames do not know: augment in '
-                'the pipeline instead.')
+                'the pipeline instead.'
+            )
         loader = runner.train_dataloader
-        if hasattr(runner.train_loop,
-                   'dataloader_iterator') and loader.num_workers:
+        if hasattr(runner.train_loop, 'dataloader_iterator') and loader.num_workers:
             raise ValueError(
                 f'The workers of {type(runner.train_loop).__name__} are '
                 'already at work with the pipeline as it is: write '
                 "dict(type='mmkd3d.LoadPosedFrames', ...) at the end of the "
-                'train pipeline instead of frames=..., or set num_workers=0.')
-        add_to_datasets(loader.dataset,
-                        dict(type='mmkd3d.LoadPosedFrames', **self.frames))
+                'train pipeline instead of frames=..., or set num_workers=0.'
+            )
+        add_to_datasets(loader.dataset, dict(type='mmkd3d.LoadPosedFrames', **self.frames))
 
     def _keep(self, module: nn.Module, args: tuple, output: Any) -> None:
         if self._active:
             self._output = output
 
-    def _add_loss(self, runner, model: nn.Module, args: tuple, kwargs: dict,
-                  losses: Any) -> Optional[dict]:
+    def _add_loss(
+        self, runner, model: nn.Module, args: tuple, kwargs: dict, losses: Any
+    ) -> dict | None:
         """Losses of a call of the model, with the own one."""
         if not self._active:
             return None
@@ -200,12 +193,13 @@ class DistillationHook(Hook):
         with torch.no_grad() if watches else nullcontext():
             found = self._distill(runner, output, **call)
         if found.keys() & losses.keys():
-            raise ValueError(f'{type(model).__name__} already has a loss '
-                             f'loss_{self.name}: give the hook another name.')
+            raise ValueError(
+                f'{type(model).__name__} already has a loss '
+                f'loss_{self.name}: give the hook another name.'
+            )
         return {**losses, **found}
 
-    def _distill(self, runner, output: Any, inputs: dict, data_samples: list,
-                 **kwargs) -> dict:
+    def _distill(self, runner, output: Any, inputs: dict, data_samples: list, **kwargs) -> dict:
         """The loss, and the share of places that the teacher sees."""
         points = stack_padded(inputs['points'])
         device = points.device
@@ -216,10 +210,7 @@ class DistillationHook(Hook):
             pred = self.projector(runner, places.feats[seen])
             # Without places all processes still go the same way back.
             loss = self.loss(pred, target[seen]) if len(pred) else pred.sum()
-        return {
-            f'loss_{self.name}': loss,
-            f'{self.name}_seen': seen.float().mean()
-        }
+        return {f'loss_{self.name}': loss, f'{self.name}_seen': seen.float().mean()}
 
     @staticmethod
     def _seed(runner, step: int) -> int:

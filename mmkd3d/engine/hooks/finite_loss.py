@@ -1,6 +1,6 @@
 """Stop at the first loss that is not finite, before it reaches a weight."""
+
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
@@ -39,30 +39,26 @@ class FiniteLossHook(Hook):
 
         model.parse_losses = checked
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         self._batch = data_batch
 
     def _stop(self, runner, log_vars: dict) -> None:
         terms = [
-            f'{name}={value.item()}' for name, value in log_vars.items()
+            f'{name}={value.item()}'
+            for name, value in log_vars.items()
             if name != 'loss' and not torch.isfinite(value)
         ]
         samples = [sample_name(s) for s in self._batch['data_samples']]
         path = Path(runner.work_dir) / f'nonfinite_batch_rank{runner.rank}.pth'
         torch.save(
-            dict(
-                iter=runner.iter,
-                terms=terms,
-                samples=samples,
-                inputs=self._batch['inputs']), path)
+            dict(iter=runner.iter, terms=terms, samples=samples, inputs=self._batch['inputs']), path
+        )
         raise NonFiniteLossError(
             f'Iteration {runner.iter + 1}: {", ".join(terms)} for the samples '
             f'{", ".join(samples)}. No weight was changed by it. The batch is '
             f'in {path}. Look at these samples first, then at the learning '
-            'rate and at --amp; resume with --resume.')
+            'rate and at --amp; resume with --resume.'
+        )
 
 
 def sample_name(sample) -> str:

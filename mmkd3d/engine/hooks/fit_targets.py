@@ -1,4 +1,5 @@
 """Statistics of what the teacher says, before training begins."""
+
 import torch
 import torch.nn.functional as F
 from mmengine.dataset import pseudo_collate
@@ -39,7 +40,8 @@ class FitTargetsHook(Hook):
             raise AttributeError(
                 'FitTargetsHook fits the targets of a ConceptDistillation, '
                 f'and {type(model).__name__} has none to fit: remove the '
-                'hook.')
+                'hook.'
+            )
         parts = model.to_fit()
         # A run that goes on, or starts with statistics, has seen them.
         if not parts and (runner.iter or model.standardizers):
@@ -49,12 +51,12 @@ class FitTargetsHook(Hook):
             with torch.random.fork_rng():
                 feats = self._gather(runner, model)
             model.fit_targets(feats)
-            as_given, fitted = (
-                mean_cosine(x[:, 0]) for x in (feats, model.normalize(feats)))
+            as_given, fitted = (mean_cosine(x[:, 0]) for x in (feats, model.normalize(feats)))
             runner.logger.info(
                 f'Statistics of {len(feats)} pictures and of regions in them. '
                 f'Mean cosine of two pictures {as_given:.3f} as the teacher '
-                f'gives them, {fitted:.3f} as targets.')
+                f'gives them, {fitted:.3f} as targets.'
+            )
         for part in parts:
             for buffer in part.buffers():
                 broadcast(buffer)
@@ -70,16 +72,14 @@ class FitTargetsHook(Hook):
             return feats.flatten(0, 1).to(device)
         chosen = Subset(dataset, spread(len(dataset), self.max_samples))
         loader = DataLoader(
-            chosen,
-            self.batch_size,
-            num_workers=training.num_workers,
-            collate_fn=pseudo_collate)
+            chosen, self.batch_size, num_workers=training.num_workers, collate_fn=pseudo_collate
+        )
         feats = []
         for batch in loader:
             data = model.data_preprocessor(batch)
             feats.append(
-                target.features(data['inputs']['points'],
-                                data['data_samples']).flatten(0, 1))
+                target.features(data['inputs']['points'], data['data_samples']).flatten(0, 1)
+            )
         return torch.cat(feats)
 
 

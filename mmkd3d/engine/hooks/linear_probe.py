@@ -1,5 +1,6 @@
 """Probe a student while it is pretrained."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -13,7 +14,7 @@ from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.protocols import Probes
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import DATASETS, HOOKS
-from mmkd3d.utils.draws import all_own_draws
+from mmkd3d.utils.rng import all_own_draws
 
 
 @HOOKS.register_module()
@@ -49,18 +50,20 @@ class LinearProbeHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self,
-                 train_dataset: dict,
-                 test_dataset: dict,
-                 *,
-                 interval: int = 10,
-                 methods: Sequence[str] = ('svm', 'knn'),
-                 C: Optional[float] = None,
-                 k: Optional[int] = None,
-                 few_labels: Sequence[int] = (),
-                 pooling: str = 'global',
-                 batch_size: int = 32,
-                 allow_shared_shapes: bool = False):
+    def __init__(
+        self,
+        train_dataset: dict,
+        test_dataset: dict,
+        *,
+        interval: int = 10,
+        methods: Sequence[str] = ('svm', 'knn'),
+        C: float | None = None,
+        k: int | None = None,
+        few_labels: Sequence[int] = (),
+        pooling: str = 'global',
+        batch_size: int = 32,
+        allow_shared_shapes: bool = False,
+    ):
         if interval < 1:
             raise ValueError(f'interval is 1 epoch or more, got {interval}.')
         self.configs = train_dataset, test_dataset
@@ -75,7 +78,8 @@ class LinearProbeHook(Hook):
         if not isinstance(model, BasePretrainer):
             raise ValueError(
                 'LinearProbeHook probes the student of a pretraining, got a '
-                f'{type(model).__name__}: remove the hook.')
+                f'{type(model).__name__}: remove the hook.'
+            )
         if runner.rank:
             return
         with all_own_draws(0, device_of(model)):
@@ -84,8 +88,7 @@ class LinearProbeHook(Hook):
                 self._check_held_out(runner.train_dataloader.dataset)
 
     def after_train_epoch(self, runner) -> None:
-        if not (self.every_n_epochs(runner, self.interval)
-                or self.is_last_train_epoch(runner)):
+        if not (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)):
             return
         if runner.rank == 0:
             self._log(runner, self.probe(unwrapped(runner.model)))
@@ -102,11 +105,11 @@ class LinearProbeHook(Hook):
                         dataset,
                         batch_size=self.batch_size,
                         pooling=self.pooling,
-                        progress=False) for dataset in self.datasets)
-                return [
-                    *self.probes.fixed(train, test),
-                    *self.probes.drawn(train, test, 0)
-                ]
+                        progress=False,
+                    )
+                    for dataset in self.datasets
+                )
+                return [*self.probes.fixed(train, test), *self.probes.drawn(train, test, 0)]
         finally:
             for module, training in modes.items():
                 module.training = training
@@ -116,13 +119,13 @@ class LinearProbeHook(Hook):
         scalars = {}
         for result in results:
             for metric, value in result.metrics.items():
-                name = result.key if metric == 'accuracy' else (
-                    f'{result.key}_{metric}')
+                name = result.key if metric == 'accuracy' else (f'{result.key}_{metric}')
                 scalars[f'probe/{name}'] = value
         runner.message_hub.update_scalars(scalars)
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
-        runner.logger.info(f'Probes after epoch {runner.epoch + 1}: ' +
-                           '; '.join(map(str, results)))
+        runner.logger.info(
+            f'Probes after epoch {runner.epoch + 1}: ' + '; '.join(map(str, results))
+        )
 
     def _check_held_out(self, pretraining) -> None:
         learned, tested = map(identify, self.datasets)

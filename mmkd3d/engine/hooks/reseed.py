@@ -1,4 +1,5 @@
 """Make what is random a function of the iteration, so that runs resume."""
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import set_random_seed
@@ -21,8 +22,7 @@ class ReseedHook(Hook):
     stride = 1_000_003  # a prime: seeds of runs and ranks do not meet
 
     def _reseed(self, runner, step: int) -> None:
-        seed = (runner.seed or 0) + self.stride * (
-            step * runner.world_size + runner.rank + 1)
+        seed = (runner.seed or 0) + self.stride * (step * runner.world_size + runner.rank + 1)
         set_random_seed(seed % 2**32)
 
     def before_train(self, runner) -> None:

@@ -1,5 +1,4 @@
 """Test-time voting, as published, beside the plain result."""
-from typing import Optional
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, autocast
 from torch import Tensor
 
-from mmkd3d.models.modules.augment import SubsamplePoints
+from mmkd3d.models.batch_augment import SubsamplePoints
 from mmkd3d.registry import LOOPS, MODELS
 
 
@@ -47,19 +46,22 @@ class VotingTestLoop(TestLoop):
         ValueError: Less than one vote or round, or clouds that are too small.
     """
 
-    def __init__(self,
-                 runner,
-                 dataloader,
-                 evaluator,
-                 fp16: bool = False,
-                 *,
-                 num_points: int,
-                 votes: int = 10,
-                 rounds: int = 299,
-                 augment: Optional[dict] = None):
+    def __init__(
+        self,
+        runner,
+        dataloader,
+        evaluator,
+        fp16: bool = False,
+        *,
+        num_points: int,
+        votes: int = 10,
+        rounds: int = 299,
+        augment: dict | None = None,
+    ):
         if votes < 1 or rounds < 1:
-            raise ValueError(f'Voting needs a vote and a round at least, got '
-                             f'votes={votes} and rounds={rounds}.')
+            raise ValueError(
+                f'Voting needs a vote and a round at least, got votes={votes} and rounds={rounds}.'
+            )
         super().__init__(runner, dataloader, evaluator, fp16)
         self.num_points = num_points
         self.votes = votes
@@ -87,28 +89,22 @@ class VotingTestLoop(TestLoop):
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: dict) -> None:
         """Plain prediction of a batch, which is kept for the rounds."""
-        self.runner.call_hook(
-            'before_test_iter', batch_idx=idx, data_batch=data_batch)
+        self.runner.call_hook('before_test_iter', batch_idx=idx, data_batch=data_batch)
         data = self.model.data_preprocessor(data_batch, training=False)
         points, samples = data['inputs']['points'], data['data_samples']
         if points.shape[1] < self.num_points:
             raise ValueError(
                 f'VotingTestLoop has num_points={self.num_points}, the clouds '
                 f'have {points.shape[1]}: sample more of them in the '
-                'pipeline of the test.')
-        self.batches.append(
-            (points, torch.stack([s.gt_label for s in samples]).view(-1)))
+                'pipeline of the test.'
+            )
+        self.batches.append((points, torch.stack([s.gt_label for s in samples]).view(-1)))
         with autocast(enabled=self.fp16):
-            outputs = self.model(
-                dict(points=points[:, :self.num_points]),
-                samples,
-                mode='predict')
+            outputs = self.model(dict(points=points[:, : self.num_points]), samples, mode='predict')
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook(
-            'after_test_iter',
-            batch_idx=idx,
-            data_batch=data_batch,
-            outputs=outputs)
+            'after_test_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs
+        )
 
     @torch.no_grad()
     def vote(self) -> dict:
@@ -116,28 +112,27 @@ class VotingTestLoop(TestLoop):
         hits = []
         for i in range(self.rounds):
             hits.append(
-                torch.cat([
-                    self.vote_batch(points) == labels
-                    for points, labels in self.batches
-                ]).cpu())
+                torch.cat(
+                    [self.vote_batch(points) == labels for points, labels in self.batches]
+                ).cpu()
+            )
             if (i + 1) % 10 == 0 or i + 1 == self.rounds:
-                print_log(f'Voting: round {i + 1} of {self.rounds}',
-                          logger='current')
+                print_log(f'Voting: round {i + 1} of {self.rounds}', logger='current')
         of_samples = collect_results(
-            list(torch.stack(hits, dim=1).numpy()),
-            len(self.dataloader.dataset))
+            list(torch.stack(hits, dim=1).numpy()), len(self.dataloader.dataset)
+        )
         shared = [of_samples]
         broadcast_object_list(shared)  # only rank 0 has them all
         accuracy = 100 * np.stack(shared[0]).mean(axis=0)  # (rounds, )
         name = f'acc_vote{self.votes}'
         return {
             f'{name}/mean': float(accuracy.mean()),
-            f'{name}/best_of_{self.rounds}': float(accuracy.max())
+            f'{name}/best_of_{self.rounds}': float(accuracy.max()),
         }
 
     def vote_batch(self, points: Tensor) -> Tensor:
         """Labels (B,) by the mean logits of the votes on (B, P, 3+F)."""
-        logits = 0.
+        logits = 0.0
         for _ in range(self.votes):
             chosen = self.subsample(points)
             if self.augment is not None:

@@ -1,6 +1,6 @@
 """Parameters that join the optimizer of a run, and leave its checkpoints."""
+
 from collections.abc import Iterable
-from typing import Optional
 
 import torch.nn as nn
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -29,8 +29,9 @@ def add_group(runner, params: Iterable[nn.Parameter], name: str) -> None:
     wrapper, optimizer = runner.optim_wrapper, only_optimizer(runner)
     index = len(optimizer.param_groups)
     if any(group.get(MARK) == name for group in optimizer.param_groups):
-        raise ValueError(f'The optimizer already has parameters of {name!r}: '
-                         'give each hook a name of its own.')
+        raise ValueError(
+            f'The optimizer already has parameters of {name!r}: give each hook a name of its own.'
+        )
     # mmengine schedules the settings of the base behind all groups, if there
     # are several.
     base = wrapper.base_param_settings or optimizer.param_groups[0]
@@ -48,16 +49,15 @@ def add_group(runner, params: Iterable[nn.Parameter], name: str) -> None:
 def only_optimizer(runner) -> Optimizer:
     """The optimizer of a run that has one; else ``ValueError``."""
     wrapper = runner.optim_wrapper
-    if isinstance(wrapper, OptimWrapperDict) or not isinstance(
-            wrapper, OptimWrapper):
+    if isinstance(wrapper, OptimWrapperDict) or not isinstance(wrapper, OptimWrapper):
         raise ValueError(
             "More parameters can join a run with one of mmengine's "
-            f'OptimWrapper or AmpOptimWrapper, got {type(wrapper).__name__}.')
+            f'OptimWrapper or AmpOptimWrapper, got {type(wrapper).__name__}.'
+        )
     return wrapper.optimizer
 
 
-def take_out(checkpoint: dict, optimizer: Optimizer,
-             name: str) -> Optional[dict]:
+def take_out(checkpoint: dict, optimizer: Optimizer, name: str) -> dict | None:
     """Make a checkpoint as if the parameters had never joined.
 
     A run without them resumes from it, too.
@@ -73,7 +73,7 @@ def take_out(checkpoint: dict, optimizer: Optimizer,
         for key in PER_GROUP:
             if key in state:
                 values = state[key]
-                state[key] = [*values[:index], *values[index + 1:]]
+                state[key] = [*values[:index], *values[index + 1 :]]
     if not saved:
         return None
     group = groups.pop(index)
@@ -84,7 +84,7 @@ def take_out(checkpoint: dict, optimizer: Optimizer,
 def put_back(optimizer: Optimizer, saved: dict, name: str) -> None:
     """Go on with the settings and states that :func:`take_out` gave."""
     full = optimizer.state_dict()
-    group, = (g for g in full['param_groups'] if g.get(MARK) == name)
+    (group,) = (g for g in full['param_groups'] if g.get(MARK) == name)
     group.update(saved['group'])
     full['state'].update(zip(group['params'], saved['states']))
     optimizer.load_state_dict(full)

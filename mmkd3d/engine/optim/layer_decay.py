@@ -1,5 +1,4 @@
 """Learning rates that fall from the head to the first layer of a student."""
-from typing import Optional
 
 import torch.nn as nn
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -35,24 +34,27 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         rate = self.paramwise_cfg.get('layer_decay_rate')
         if not isinstance(rate, (int, float)) or not 0 < rate <= 1:
             raise ValueError(
-                'paramwise_cfg needs a layer_decay_rate in (0, 1], e.g. 0.65, '
-                f'got {rate!r}.')
+                f'paramwise_cfg needs a layer_decay_rate in (0, 1], e.g. 0.65, got {rate!r}.'
+            )
         if self.base_lr is None:
-            raise ValueError('The optimizer needs a learning rate (lr) for '
-                             'layer_decay_rate to have an effect.')
+            raise ValueError(
+                'The optimizer needs a learning rate (lr) for layer_decay_rate to have an effect.'
+            )
 
-    def add_params(self,
-                   params: list[dict],
-                   module: nn.Module,
-                   prefix: str = '',
-                   is_dcn_module: Optional[bool] = None) -> None:
+    def add_params(
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        is_dcn_module: bool | None = None,
+    ) -> None:
         """Add a group for each parameter, as mmengine, and decay its rate."""
         super().add_params(params, module, prefix, is_dcn_module)
         if prefix:  # mmengine calls this for every module of the model
             return
         scales = self.scales(module)
         for group in params:
-            scale = scales.get(group['params'][0], 1.)
+            scale = scales.get(group['params'][0], 1.0)
             group['lr'] = group.get('lr', self.base_lr) * scale
 
     def scales(self, model: nn.Module) -> dict[nn.Parameter, float]:
@@ -64,10 +66,11 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 'parameters (get_layer_depth) as model.backbone, got '
                 f'{type(student).__name__} in {type(model).__name__}: take a '
                 "student of mmkd3d, or mmengine's constructor with "
-                "custom_keys={'backbone': dict(lr_mult=...)}.")
+                "custom_keys={'backbone': dict(lr_mult=...)}."
+            )
         rate = self.paramwise_cfg['layer_decay_rate']
         scales = {}
         for name, parameter in student.named_parameters():
             layer, num_layers = student.get_layer_depth(name)
-            scales[parameter] = rate**(num_layers - 1 - layer)
+            scales[parameter] = rate ** (num_layers - 1 - layer)
         return scales

@@ -1,4 +1,5 @@
 """The optimizer that steps twice, as published for segmentation."""
+
 from mmengine.optim import OptimWrapper
 
 from mmkd3d.registry import OPTIM_WRAPPERS

@@ -1,4 +1,5 @@
 """The learning-rate schedule of the published pretraining codes."""
+
 import math
 
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -33,18 +34,19 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         by_epoch: Whether a step is an epoch.
     """
 
-    def __init__(self,
-                 optimizer,
-                 *,
-                 period: int,
-                 warmup: int = 10,
-                 min_lr: float = 1e-6,
-                 warmup_lr: float = 1e-6,
-                 lag: int = 1,
-                 **kwargs):
+    def __init__(
+        self,
+        optimizer,
+        *,
+        period: int,
+        warmup: int = 10,
+        min_lr: float = 1e-6,
+        warmup_lr: float = 1e-6,
+        lag: int = 1,
+        **kwargs,
+    ):
         if not 0 <= warmup < period:
-            raise ValueError(
-                f'warmup must lie in [0, period={period}), got {warmup}.')
+            raise ValueError(f'warmup must lie in [0, period={period}), got {warmup}.')
         self.period = period
         self.warmup = warmup
         self.min_lr = min_lr
@@ -53,16 +55,18 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         super().__init__(optimizer, **kwargs)
 
     @classmethod
-    def build_iter_from_epoch(cls,
-                              *args,
-                              period: int,
-                              epoch_length: int,
-                              warmup: int = 10,
-                              lag: int = 1,
-                              begin: int = 0,
-                              end: int = INF,
-                              by_epoch: bool = True,
-                              **kwargs) -> 'WarmupCosineLR':
+    def build_iter_from_epoch(
+        cls,
+        *args,
+        period: int,
+        epoch_length: int,
+        warmup: int = 10,
+        lag: int = 1,
+        begin: int = 0,
+        end: int = INF,
+        by_epoch: bool = True,
+        **kwargs,
+    ) -> 'WarmupCosineLR':
         """From numbers of epochs, one that steps after each iteration."""
         end = end if end == INF else end * epoch_length
         return cls(
@@ -73,7 +77,8 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
             begin=begin * epoch_length,
             end=end,
             by_epoch=False,
-            **kwargs)
+            **kwargs,
+        )
 
     def _get_value(self) -> list:
         t = max(self.last_step - self.lag, 0)
@@ -83,7 +88,4 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                 for base in self.base_values
             ]
         half = (1 + math.cos(math.pi * min(t / self.period, 1))) / 2
-        return [
-            self.min_lr + (base - self.min_lr) * half
-            for base in self.base_values
-        ]
+        return [self.min_lr + (base - self.min_lr) * half for base in self.base_values]

@@ -1,5 +1,6 @@
 """What every student has in common."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -7,11 +8,11 @@ from torch import Tensor
 
 from mmkd3d.ops import three_interpolate
 
-from ..modules.patch_group import Patches
-from ..modules.strict_init import StrictInitModule
+from ..layers.patch_group import Patches
+from ..layers.strict_init import StrictInitModule
 
 LEVELS = ('global', 'token', 'point')
-MAX_FEATURE = 10.  # of a point; colours from 0 to 255 are far beyond
+MAX_FEATURE = 10.0  # of a point; colours from 0 to 255 are far beyond
 
 
 class BasePointBackbone(StrictInitModule):
@@ -30,17 +31,16 @@ class BasePointBackbone(StrictInitModule):
     embed_dims: int
     group: nn.Module
 
-    def __init__(self, init_cfg: Optional[dict] = None):
+    def __init__(self, init_cfg: dict | None = None):
         super().__init__(init_cfg)
 
     def random_init(self) -> None:
         """Initialise as the published students are."""
         raise NotImplementedError
 
-    def encode(self,
-               patches: Patches,
-               mask: Optional[Tensor] = None,
-               raw_indices: Sequence[int] = ()) -> dict:
+    def encode(
+        self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
+    ) -> dict:
         """Run on the visible patches, see :class:`PointTransformer`.
 
         Tokens that do not stand for the patches come with ``centers`` and
@@ -67,7 +67,8 @@ class BasePointBackbone(StrictInitModule):
         return dict(
             places | self.encode(patches),
             points=points[..., :3].contiguous(),
-            features=points[..., 3:])
+            features=points[..., 3:],
+        )
 
     def read(self, points: Tensor) -> Tensor:
         """What the student reads of points: (B, N, in_channels).
@@ -82,21 +83,24 @@ class BasePointBackbone(StrictInitModule):
                 f'Points of {channels} channels were given to a '
                 f'{type(self).__name__} with in_channels={self.in_channels}: '
                 'load their colours (use_dim=[0, 1, 2, 3, 4, 5]), or set '
-                'in_channels=3 for a student of coordinates alone.')
-        points = points[..., :self.in_channels].contiguous()
+                'in_channels=3 for a student of coordinates alone.'
+            )
+        points = points[..., : self.in_channels].contiguous()
         finite = points.sum(dim=(1, 2)).isfinite()
         if not finite.all():
             raise ValueError(
                 f'Cloud {int(finite.logical_not().nonzero()[0])} of the batch '
                 'has points that are not finite (NaN): repair its file, or '
-                'drop them in the pipeline.')
+                'drop them in the pipeline.'
+            )
         features = points[..., 3:]
         if features.numel() and features.abs().max() > MAX_FEATURE:
             raise ValueError(
                 f'Features of points reach {features.abs().max():.4g}, about '
                 '[0, 1] was expected: divide colours by 255 '
                 "(dict(type='NormalizePointsColor', color_mean=None)) in "
-                'training and in the test.')
+                'training and in the test.'
+            )
         return points
 
     def cut_after(self, layer: int) -> None:
@@ -131,10 +135,9 @@ class BasePointBackbone(StrictInitModule):
             return num_layers - 1, num_layers
         return 0, num_layers
 
-    def extract_feat(self,
-                     points: Tensor,
-                     level: str = 'global',
-                     at: Optional[Tensor] = None) -> Tensor:
+    def extract_feat(
+        self, points: Tensor, level: str = 'global', at: Tensor | None = None
+    ) -> Tensor:
         """Features for probes and retrieval.
 
         Args:
@@ -163,6 +166,8 @@ class BasePointBackbone(StrictInitModule):
 def find_layer(layer: int, count: int, what: str) -> int:
     """Index from 0 of a layer that may be counted from the last one."""
     if not -count <= layer < count:
-        raise ValueError(f'There is no layer {layer}: the student has {count} '
-                         f'{what}, 0 to {count - 1} or -{count} to -1.')
+        raise ValueError(
+            f'There is no layer {layer}: the student has {count} '
+            f'{what}, 0 to {count - 1} or -{count} to -1.'
+        )
     return layer % count

@@ -1,5 +1,6 @@
 """The hierarchical student of Point-M2AE and I2P-MAE."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -8,12 +9,11 @@ from torch import Tensor
 from mmkd3d.ops import gather, three_interpolate
 from mmkd3d.registry import MODELS
 
-from ..modules.patch_embed import PatchEmbed
-from ..modules.patch_group import Patches
-from ..modules.position_embed import PositionEmbed
-from ..modules.pyramid import (PyramidGroup, VisibleTokens, point_indices,
-                               propagate_mask)
-from ..modules.transformer import LocalBlock, block_stacks, init_transformer
+from ..layers.patch_embed import PatchEmbed
+from ..layers.patch_group import Patches
+from ..layers.position_embed import PositionEmbed
+from ..layers.pyramid import PyramidGroup, VisibleTokens, point_indices, propagate_mask
+from ..layers.transformer import LocalBlock, block_stacks, init_transformer
 from .base import LEVELS, BasePointBackbone, find_layer
 
 
@@ -60,29 +60,31 @@ class PointM2AE(BasePointBackbone):
             0.
     """
 
-    def __init__(self,
-                 *,
-                 level_dims: Sequence[int] = (96, 192, 384),
-                 in_channels: int = 3,
-                 depths: Sequence[int] = (5, 5, 5),
-                 num_heads: int = 6,
-                 num_groups: Sequence[int] = (512, 256, 64),
-                 group_sizes: Sequence[int] = (16, 8, 8),
-                 radii: Optional[Sequence[float]] = None,
-                 patch_dims: Sequence[int] = (128, 256),
-                 drop_path_rate: float = 0.1,
-                 norm_levels: Optional[Sequence[int]] = None,
-                 embed_masked: bool = True,
-                 fps_rule: str = 'pointnet2',
-                 group_radii: Optional[Sequence[float]] = None,
-                 pos_scale: Optional[str] = 'metric',
-                 group_scale: float = 1.,
-                 index_zero_visible: bool = False,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        *,
+        level_dims: Sequence[int] = (96, 192, 384),
+        in_channels: int = 3,
+        depths: Sequence[int] = (5, 5, 5),
+        num_heads: int = 6,
+        num_groups: Sequence[int] = (512, 256, 64),
+        group_sizes: Sequence[int] = (16, 8, 8),
+        radii: Sequence[float] | None = None,
+        patch_dims: Sequence[int] = (128, 256),
+        drop_path_rate: float = 0.1,
+        norm_levels: Sequence[int] | None = None,
+        embed_masked: bool = True,
+        fps_rule: str = 'pointnet2',
+        group_radii: Sequence[float] | None = None,
+        pos_scale: str | None = 'metric',
+        group_scale: float = 1.0,
+        index_zero_visible: bool = False,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
         self.level_dims, self.depths = tuple(level_dims), tuple(depths)
         num_levels = len(level_dims)
-        self.radii = tuple(radii or [0.] * num_levels)
+        self.radii = tuple(radii or [0.0] * num_levels)
         if norm_levels is None:
             norm_levels = range(num_levels)
         self._check(num_groups, group_sizes, norm_levels)
@@ -90,8 +92,7 @@ class PointM2AE(BasePointBackbone):
         self.in_channels = in_channels
         self.embed_masked = embed_masked
         self.index_zero_visible = index_zero_visible
-        self.group = PyramidGroup(
-            num_groups, group_sizes, radii=group_radii, fps_rule=fps_rule)
+        self.group = PyramidGroup(num_groups, group_sizes, radii=group_radii, fps_rule=fps_rule)
         inputs = (3, *level_dims[:-1])
         self.embeds = nn.ModuleList(
             PatchEmbed(
@@ -99,22 +100,19 @@ class PointM2AE(BasePointBackbone):
                 width,
                 feature_channels=0 if i else in_channels - 3,
                 local_dims=(width, width) if i else patch_dims,
-                scale=1. if i else group_scale)
-            for i, (dims, width) in enumerate(zip(level_dims, inputs)))
+                scale=1.0 if i else group_scale,
+            )
+            for i, (dims, width) in enumerate(zip(level_dims, inputs))
+        )
         self.pos_embeds = nn.ModuleList(
-            PositionEmbed(dims, dims, scale=pos_scale) for dims in level_dims)
+            PositionEmbed(dims, dims, scale=pos_scale) for dims in level_dims
+        )
         self.blocks = block_stacks(
-            level_dims,
-            depths,
-            num_heads=num_heads,
-            drop_path_rate=drop_path_rate,
-            block=LocalBlock)
-        self.norms = nn.ModuleDict(
-            {str(i): nn.LayerNorm(level_dims[i])
-             for i in norm_levels})
+            level_dims, depths, num_heads=num_heads, drop_path_rate=drop_path_rate, block=LocalBlock
+        )
+        self.norms = nn.ModuleDict({str(i): nn.LayerNorm(level_dims[i]) for i in norm_levels})
         # What a file may have beyond this model.
-        self.skipped_keys = tuple(
-            f'norms.{i}.' for i in range(num_levels) if i not in norm_levels)
+        self.skipped_keys = tuple(f'norms.{i}.' for i in range(num_levels) if i not in norm_levels)
         self.random_init()
 
     def random_init(self) -> None:
@@ -122,9 +120,7 @@ class PointM2AE(BasePointBackbone):
         init_transformer(self)
         self.embeds[0].reset_features()
 
-    def encode(self,
-               patches: Sequence[Patches],
-               mask: Optional[Tensor] = None) -> dict:
+    def encode(self, patches: Sequence[Patches], mask: Tensor | None = None) -> dict:
         """Embed the patches of all levels and run the blocks.
 
         Args:
@@ -154,15 +150,13 @@ class PointM2AE(BasePointBackbone):
                 levels.append(tokens)
                 continue
             visible = VisibleTokens.of(hidden)
-            seen = self.run_blocks(
-                i, *map(visible.take, (x, centers, positions)), visible.valid)
+            seen = self.run_blocks(i, *map(visible.take, (x, centers, positions)), visible.valid)
             x = visible.put(seen, x)  # masked ones stay as embedded
             tokens = self.norm(i, seen)
-            levels.append(visible.put(tokens, 0.))
+            levels.append(visible.put(tokens, 0.0))
         return dict(tokens=tokens, cls_token=None, levels=levels, masks=masks)
 
-    def embed(self, level: int, patches: Tensor,
-              mask: Optional[Tensor]) -> Tensor:
+    def embed(self, level: int, patches: Tensor, mask: Tensor | None) -> Tensor:
         """Tokens (B, G, C) of patches (B, G, K, D).
 
         Masked ones are 0 if they need not be embedded.
@@ -174,12 +168,9 @@ class PointM2AE(BasePointBackbone):
         tokens = rows.new_zeros(*mask.shape, rows.shape[-1])
         return tokens.masked_scatter(~mask[..., None], rows)
 
-    def run_blocks(self,
-                   level: int,
-                   x: Tensor,
-                   centers: Tensor,
-                   positions: Tensor,
-                   valid: Optional[Tensor] = None) -> Tensor:
+    def run_blocks(
+        self, level: int, x: Tensor, centers: Tensor, positions: Tensor, valid: Tensor | None = None
+    ) -> Tensor:
         """Blocks of a level over tokens (B, L, C).
 
         Args:
@@ -192,16 +183,15 @@ class PointM2AE(BasePointBackbone):
         allowed = None if valid is None else valid[:, None]  # (B, 1, L)
         radius = self.radii[level]
         if radius:
-            near = torch.cdist(
-                centers, centers,
-                compute_mode='donot_use_mm_for_euclid_dist') < radius
+            near = (
+                torch.cdist(centers, centers, compute_mode='donot_use_mm_for_euclid_dist') < radius
+            )
             # a token sees itself, even one that is of no meaning
             itself = torch.eye(len(near[0]), dtype=bool, device=near.device)
             allowed = near if valid is None else near & allowed | itself
         if allowed is not None:
             allowed = allowed[:, None]
-        x, _ = self.blocks[level](
-            x, self.pos_embeds[level](positions), allowed=allowed)
+        x, _ = self.blocks[level](x, self.pos_embeds[level](positions), allowed=allowed)
         return x
 
     def norm(self, level: int, x: Tensor) -> Tensor:
@@ -237,13 +227,13 @@ class PointM2AE(BasePointBackbone):
             level_centers=centers,
             level_center_idx=indices,
             points=points[..., :3].contiguous(),
-            features=points[..., 3:])
+            features=points[..., 3:],
+        )
 
     def cut_after(self, layer: int) -> None:
         """Let the student end with one of its levels, see the base."""
         keep = find_layer(layer, len(self.blocks), 'levels') + 1
-        for part in (self.group.levels, self.embeds, self.pos_embeds,
-                     self.blocks):
+        for part in (self.group.levels, self.embeds, self.pos_embeds, self.blocks):
             del part[keep:]
         for key in [key for key in self.norms if int(key) >= keep]:
             del self.norms[key]
@@ -251,10 +241,9 @@ class PointM2AE(BasePointBackbone):
         self.depths = self.depths[:keep]
         self.embed_dims = self.level_dims[-1]
 
-    def extract_feat(self,
-                     points: Tensor,
-                     level: str = 'global',
-                     at: Optional[Tensor] = None) -> Tensor:
+    def extract_feat(
+        self, points: Tensor, level: str = 'global', at: Tensor | None = None
+    ) -> Tensor:
         """Features for probes, see :class:`BasePointBackbone`.
 
         ``'global'``: (B, C), the maximum over the tokens of the top level
@@ -267,17 +256,19 @@ class PointM2AE(BasePointBackbone):
         if level == 'global':
             patches = self.group(self.read(points))
             top = patches[-1].centers
-            nothing = torch.zeros(
-                top.shape[:2], dtype=torch.bool, device=top.device)
+            nothing = torch.zeros(top.shape[:2], dtype=torch.bool, device=top.device)
             return self.encode(patches, nothing)['tokens'].amax(dim=1)
         out = self(points)
         if level == 'token':
             return out['tokens']
         at = out['points'] if at is None else at
-        return torch.cat([
-            three_interpolate(at, centers, tokens, squared=True)
-            for centers, tokens in zip(out['level_centers'], out['levels'])
-        ], dim=2)
+        return torch.cat(
+            [
+                three_interpolate(at, centers, tokens, squared=True)
+                for centers, tokens in zip(out['level_centers'], out['levels'])
+            ],
+            dim=2,
+        )
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """See :meth:`PointTransformer.get_layer_depth`."""
@@ -286,28 +277,30 @@ class PointM2AE(BasePointBackbone):
         if part == 'norms':
             return num_layers - 1, num_layers
         level, _, rest = rest.partition('.')
-        below = sum(self.depths[:int(level)])
+        below = sum(self.depths[: int(level)])
         if part == 'blocks':
             return below + int(rest.split('.')[0]) + 1, num_layers
         # an embedding goes with the block below it
         return below, num_layers
 
-    def _check(self, num_groups: Sequence[int], group_sizes: Sequence[int],
-               norm_levels: Sequence[int]) -> None:
+    def _check(
+        self, num_groups: Sequence[int], group_sizes: Sequence[int], norm_levels: Sequence[int]
+    ) -> None:
         """``ValueError`` if there is not one setting for each level."""
         given = dict(
             level_dims=self.level_dims,
             depths=self.depths,
             num_groups=tuple(num_groups),
             group_sizes=tuple(group_sizes),
-            radii=self.radii)
+            radii=self.radii,
+        )
         if len({len(v) for v in given.values()}) > 1 or not self.depths:
-            raise ValueError(f'PointM2AE needs one number for each level, '
-                             f'got {given}.')
+            raise ValueError(f'PointM2AE needs one number for each level, got {given}.')
         if min(self.radii) < 0:
-            raise ValueError('radii are 0, where a token sees all others, or '
-                             f'above, got {self.radii}.')
+            raise ValueError(
+                f'radii are 0, where a token sees all others, or above, got {self.radii}.'
+            )
         if not set(norm_levels) <= set(range(len(self.depths))):
             raise ValueError(
-                f'norm_levels lie in 0..{len(self.depths) - 1}, got '
-                f'{tuple(norm_levels)}.')
+                f'norm_levels lie in 0..{len(self.depths) - 1}, got {tuple(norm_levels)}.'
+            )

@@ -1,5 +1,6 @@
 """The plain point transformer, student of Point-MAE and ACT."""
-from typing import Callable, Optional, Sequence
+
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn as nn
@@ -8,11 +9,11 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.masking import split_by_mask
-from ..modules.patch_embed import PatchEmbed
-from ..modules.patch_group import Patches, PatchGroup
-from ..modules.position_embed import PositionEmbed
-from ..modules.transformer import PointBlocks, init_transformer
+from ..layers.masking import split_by_mask
+from ..layers.patch_embed import PatchEmbed
+from ..layers.patch_group import Patches, PatchGroup
+from ..layers.position_embed import PositionEmbed
+from ..layers.transformer import PointBlocks, init_transformer
 from .base import BasePointBackbone, find_layer
 
 
@@ -45,42 +46,38 @@ class PointTransformer(BasePointBackbone):
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
     """
 
-    def __init__(self,
-                 *,
-                 embed_dims: int = 384,
-                 in_channels: int = 3,
-                 depth: int = 12,
-                 num_heads: int = 6,
-                 num_groups: int = 64,
-                 group_size: int = 32,
-                 patch_dims: Sequence[int] = (128, 256),
-                 drop_path_rate: float = 0.1,
-                 with_cls_token: bool = True,
-                 out_indices: Sequence[int] = (),
-                 fps_rule: str = 'pointnet2',
-                 radius: Optional[float] = None,
-                 pos_scale: Optional[str] = 'metric',
-                 group_scale: float = 1.,
-                 block: Callable[..., nn.Module] = Block,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        *,
+        embed_dims: int = 384,
+        in_channels: int = 3,
+        depth: int = 12,
+        num_heads: int = 6,
+        num_groups: int = 64,
+        group_size: int = 32,
+        patch_dims: Sequence[int] = (128, 256),
+        drop_path_rate: float = 0.1,
+        with_cls_token: bool = True,
+        out_indices: Sequence[int] = (),
+        fps_rule: str = 'pointnet2',
+        radius: float | None = None,
+        pos_scale: str | None = 'metric',
+        group_scale: float = 1.0,
+        block: Callable[..., nn.Module] = Block,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
         self.in_channels = in_channels
         self.out_indices = tuple(out_indices)
-        self.group = PatchGroup(
-            num_groups, group_size, fps_rule=fps_rule, radius=radius)
+        self.group = PatchGroup(num_groups, group_size, fps_rule=fps_rule, radius=radius)
         self.patch_embed = PatchEmbed(
-            embed_dims,
-            feature_channels=in_channels - 3,
-            local_dims=patch_dims,
-            scale=group_scale)
+            embed_dims, feature_channels=in_channels - 3, local_dims=patch_dims, scale=group_scale
+        )
         self.pos_embed = PositionEmbed(embed_dims, scale=pos_scale)
         self.blocks = PointBlocks(
-            embed_dims,
-            depth,
-            num_heads=num_heads,
-            drop_path=drop_path_rate,
-            block=block)
+            embed_dims, depth, num_heads=num_heads, drop_path=drop_path_rate, block=block
+        )
         self.norm = nn.LayerNorm(embed_dims)
         self.cls_token = self.cls_pos = None
         if with_cls_token:
@@ -96,10 +93,9 @@ class PointTransformer(BasePointBackbone):
             if parameter.ndim == 3:  # tokens and their positions
                 nn.init.trunc_normal_(parameter, std=0.02)
 
-    def encode(self,
-               patches: Patches,
-               mask: Optional[Tensor] = None,
-               raw_indices: Sequence[int] = ()) -> dict:
+    def encode(
+        self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
+    ) -> dict:
         """Embed all patches and run the blocks on those that are visible.
 
         Args:
@@ -120,17 +116,16 @@ class PointTransformer(BasePointBackbone):
             B, first = len(tokens), 1
             tokens = torch.cat([self.cls_token.expand(B, -1, -1), tokens], 1)
             pos = torch.cat([self.cls_pos.expand(B, -1, -1), pos], dim=1)
-        x, levels = self.blocks(tokens, pos,
-                                {*self.out_indices, *raw_indices})
+        x, levels = self.blocks(tokens, pos, {*self.out_indices, *raw_indices})
         x = self.norm(x)
         return dict(
             tokens=x[:, first:],
             cls_token=x[:, 0] if first else None,
             levels=[self.norm(levels[i])[:, first:] for i in self.out_indices],
-            raw=[levels[i][:, first:] for i in raw_indices])
+            raw=[levels[i][:, first:] for i in raw_indices],
+        )
 
-    def embed(self, patches: Patches,
-              mask: Optional[Tensor] = None) -> tuple[Tensor, Tensor]:
+    def embed(self, patches: Patches, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Tokens (B, V, C) of the visible patches and of their positions."""
         tokens = self.patch_embed(patches.points, mask)
         places = self.pos_embed.place(patches.centers)
@@ -140,5 +135,5 @@ class PointTransformer(BasePointBackbone):
 
     def cut_after(self, layer: int) -> None:
         """Let the student end with one of its blocks, see the base."""
-        del self.blocks[find_layer(layer, len(self.blocks), 'blocks') + 1:]
+        del self.blocks[find_layer(layer, len(self.blocks), 'blocks') + 1 :]
         self.out_indices = ()

@@ -1,6 +1,7 @@
 """The student of ReCon: local tokens, and global ones that read them."""
+
+from collections.abc import Sequence
 from functools import partial
-from typing import Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.patch_group import Patches
-from ..modules.recon_block import ReConBlock
+from ..layers.patch_group import Patches
+from ..layers.recon_block import ReConBlock
 from .point_transformer import PointTransformer
 
 
@@ -28,28 +29,31 @@ class ReConTransformer(PointTransformer):
         kwargs: Of :class:`PointTransformer`, but for ``with_cls_token``.
     """
 
-    def __init__(self,
-                 *,
-                 global_tokens: Sequence[str] = ('cls', 'img', 'text'),
-                 stop_gradient: bool = False,
-                 plain_blocks: bool = False,
-                 embed_dims: int = 384,
-                 **kwargs):
+    def __init__(
+        self,
+        *,
+        global_tokens: Sequence[str] = ('cls', 'img', 'text'),
+        stop_gradient: bool = False,
+        plain_blocks: bool = False,
+        embed_dims: int = 384,
+        **kwargs,
+    ):
         names = tuple(global_tokens)
         if len(set(names)) < len(names):
-            raise ValueError(f'Global tokens need different names, got '
-                             f'{names}.')
+            raise ValueError(f'Global tokens need different names, got {names}.')
         if plain_blocks and stop_gradient:
-            raise ValueError('Plain blocks have no gradient to stop: set '
-                             'stop_gradient=False.')
-        block = Block if plain_blocks else partial(
-            ReConBlock, num_globals=len(names), stop_gradient=stop_gradient)
-        super().__init__(
-            embed_dims=embed_dims, with_cls_token=False, block=block, **kwargs)
+            raise ValueError('Plain blocks have no gradient to stop: set stop_gradient=False.')
+        block = (
+            Block
+            if plain_blocks
+            else partial(ReConBlock, num_globals=len(names), stop_gradient=stop_gradient)
+        )
+        super().__init__(embed_dims=embed_dims, with_cls_token=False, block=block, **kwargs)
         # From pairs: of a plain dict, torch would sort the names.
         self.global_token, self.global_pos = (
-            nn.ParameterDict((name, nn.Parameter(torch.empty(
-                1, 1, embed_dims))) for name in names) for _ in range(2))
+            nn.ParameterDict((name, nn.Parameter(torch.empty(1, 1, embed_dims))) for name in names)
+            for _ in range(2)
+        )
         self.random_init()
 
     @property
@@ -57,10 +61,9 @@ class ReConTransformer(PointTransformer):
         """Names of the global tokens, in the order of the sequence."""
         return tuple(self.global_token)
 
-    def encode(self,
-               patches: Patches,
-               mask: Optional[Tensor] = None,
-               raw_indices: Sequence[int] = ()) -> dict:
+    def encode(
+        self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
+    ) -> dict:
         """Embed all patches and run the blocks on those that are visible.
 
         Args:
@@ -77,11 +80,10 @@ class ReConTransformer(PointTransformer):
         first = len(names)
         if first:
             tokens, pos = (
-                torch.cat([torch.cat([*g.values()], 1).expand(B, -1, -1), x],
-                          dim=1) for g, x in ((self.global_token, tokens),
-                                              (self.global_pos, pos)))
-        x, levels = self.blocks(tokens, pos,
-                                {*self.out_indices, *raw_indices})
+                torch.cat([torch.cat([*g.values()], 1).expand(B, -1, -1), x], dim=1)
+                for g, x in ((self.global_token, tokens), (self.global_pos, pos))
+            )
+        x, levels = self.blocks(tokens, pos, {*self.out_indices, *raw_indices})
         normed = self.norm(x)
         global_tokens = dict(zip(names, normed[:, :first].unbind(1)))
         return dict(
@@ -90,12 +92,12 @@ class ReConTransformer(PointTransformer):
             global_tokens=global_tokens,
             raw_global_tokens=dict(zip(names, x[:, :first].unbind(1))),
             levels=[self.norm(levels[i])[:, first:] for i in self.out_indices],
-            raw=[levels[i][:, first:] for i in raw_indices])
+            raw=[levels[i][:, first:] for i in raw_indices],
+        )
 
-    def extract_feat(self,
-                     points: Tensor,
-                     level: str = 'global',
-                     at: Optional[Tensor] = None) -> Tensor:
+    def extract_feat(
+        self, points: Tensor, level: str = 'global', at: Tensor | None = None
+    ) -> Tensor:
         """Features for probes, see :class:`BasePointBackbone`.
 
         ``'global'``: (B, 2C), the maximum over the global tokens, then

@@ -1,11 +1,12 @@
 """Two students side by side: ReCon's ablation without a shared depth."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.patch_group import Patches
+from ..layers.patch_group import Patches
 from .base import BasePointBackbone
 
 
@@ -23,19 +24,16 @@ class TwoTower(BasePointBackbone):
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
     """
 
-    def __init__(self,
-                 *,
-                 masked: dict,
-                 contrast: dict,
-                 init_cfg: Optional[dict] = None):
+    def __init__(self, *, masked: dict, contrast: dict, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         self.masked = MODELS.build(masked)
         self.contrast = MODELS.build(contrast)
         for name in ('embed_dims', 'in_channels'):
             of_both = getattr(self.masked, name), getattr(self.contrast, name)
             if of_both[0] != of_both[1]:
-                raise ValueError('Both towers need the same width, got '
-                                 f'{name}={of_both[0]} and {of_both[1]}.')
+                raise ValueError(
+                    f'Both towers need the same width, got {name}={of_both[0]} and {of_both[1]}.'
+                )
         self.embed_dims = self.masked.embed_dims
         self.in_channels = self.masked.in_channels
         self.group = self.masked.group
@@ -50,16 +48,16 @@ class TwoTower(BasePointBackbone):
         self.masked.random_init()
         self.contrast.random_init()
 
-    def encode(self,
-               patches: Patches,
-               mask: Optional[Tensor] = None,
-               raw_indices: Sequence[int] = ()) -> dict:
+    def encode(
+        self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
+    ) -> dict:
         """Local tokens of the visible patches, global tokens of all."""
         of_all = self.contrast.encode(patches)
         return dict(
             self.masked.encode(patches, mask, raw_indices),
             global_tokens=of_all['global_tokens'],
-            raw_global_tokens=of_all['raw_global_tokens'])
+            raw_global_tokens=of_all['raw_global_tokens'],
+        )
 
     def cut_after(self, layer: int) -> None:
         """Let the tower of local tokens end with one of its blocks."""

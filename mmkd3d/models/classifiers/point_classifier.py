@@ -1,5 +1,4 @@
 """Classification of clouds: a student and a head."""
-from typing import Optional, Union
 
 import torch
 from mmengine.model import BaseModel
@@ -7,8 +6,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.pyramid import PyramidGroup
-from ..modules.side_branch import SideBranch
+from ..layers.pyramid import PyramidGroup
+from ..layers.side_tuning import SideBranch
 from .transfer import eval_frozen, freeze
 
 
@@ -37,19 +36,20 @@ class PointClassifier(BaseModel):
         ValueError: An unknown transfer type, or one that needs another head.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 head: dict,
-                 *,
-                 transfer_type: str = 'full',
-                 extractor: Optional[dict] = None,
-                 frozen_eval: bool = False,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        *,
+        transfer_type: str = 'full',
+        extractor: dict | None = None,
+        frozen_eval: bool = False,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(
-            MODELS.build(data_preprocessor
-                         or dict(type='mmkd3d.PointDataPreprocessor')),
-            init_cfg)
+            MODELS.build(data_preprocessor or dict(type='mmkd3d.PointDataPreprocessor')), init_cfg
+        )
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         self.extractor = MODELS.build(extractor) if extractor else None
@@ -57,19 +57,23 @@ class PointClassifier(BaseModel):
             raise ValueError(
                 "transfer_type='linear' trains a linear head, this one has "
                 'hidden layers: set hidden_dims=() in the head, or '
-                "transfer_type='mlp-3'.")
+                "transfer_type='mlp-3'."
+            )
         self.side = None
         if transfer_type == 'side' and extractor:
-            raise ValueError("transfer_type='side' blends the tokens of the "
-                             'student, and concepts are made of them as they '
-                             "are: leave out the extractor, or take 'full'.")
+            raise ValueError(
+                "transfer_type='side' blends the tokens of the "
+                'student, and concepts are made of them as they '
+                "are: leave out the extractor, or take 'full'."
+            )
         if transfer_type == 'side':
             if isinstance(self.backbone.group, PyramidGroup):
                 raise ValueError(
                     "transfer_type='side' blends the tokens of a student with "
                     'patches of one size, and a '
                     f'{type(self.backbone).__name__} has a pyramid of them: '
-                    "take 'full', 'bit-fit' or another student.")
+                    "take 'full', 'bit-fit' or another student."
+                )
             self.side = SideBranch(self.backbone.embed_dims)
         self.frozen_eval = frozen_eval or transfer_type == 'probe'
         freeze(self, transfer_type)
@@ -102,7 +106,8 @@ class PointClassifier(BaseModel):
                 f'The data set has {len(classes)} classes ({shown}), the head '
                 f'num_classes={self.head.num_classes}: set '
                 f'model.head.num_classes={len(classes)}, or choose the data '
-                'that the model is for.')
+                'that the model is for.'
+            )
 
     def extract(self, points: Tensor) -> dict:
         """What the head reads, for points (B, N, 3+F)."""
@@ -117,14 +122,12 @@ class PointClassifier(BaseModel):
     def add_concept(self, feats: dict) -> dict:
         """The output of the student with the mean of its concepts."""
         concepts = self.extractor(feats['tokens'], feats['centers'])
-        tokens = dict(
-            feats.get('global_tokens', {}), concept=concepts.mean(1))
+        tokens = dict(feats.get('global_tokens', {}), concept=concepts.mean(1))
         return dict(feats, global_tokens=tokens)
 
-    def forward(self,
-                inputs: dict,
-                data_samples: Optional[list] = None,
-                mode: str = 'tensor') -> Union[dict, list, Tensor]:
+    def forward(
+        self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'
+    ) -> dict | list | Tensor:
         """mmengine's entry.
 
         Args:
@@ -145,5 +148,4 @@ class PointClassifier(BaseModel):
                 sample.pred_scores = score
                 sample.pred_label = score.argmax()
             return data_samples
-        raise ValueError(
-            f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
+        raise ValueError(f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")

@@ -2,6 +2,7 @@
 
 The rules of ACT (section 7) and ReCon (section 5), and a probe.
 """
+
 import difflib
 import re
 
@@ -34,11 +35,11 @@ def freeze(model: nn.Module, transfer_type: str) -> None:
     if transfer_type not in TRANSFER_TYPES:
         near = difflib.get_close_matches(transfer_type, TRANSFER_TYPES, n=1)
         hint = f' Did you mean {near[0]!r}?' if near else ''
-        raise ValueError(f'transfer_type is one of {tuple(TRANSFER_TYPES)}, '
-                         f'got {transfer_type!r}.{hint}')
+        raise ValueError(
+            f'transfer_type is one of {tuple(TRANSFER_TYPES)}, got {transfer_type!r}.{hint}'
+        )
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(
-            re.match(TRANSFER_TYPES[transfer_type], name) is not None)
+        parameter.requires_grad_(re.match(TRANSFER_TYPES[transfer_type], name) is not None)
 
 
 def eval_frozen(model: nn.Module) -> None:

@@ -1,5 +1,6 @@
 """Classification by the names of the classes alone."""
-from typing import Optional, Sequence, Union
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -9,10 +10,10 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.concept_extractor import make_head
-from ..modules.standardizer import STATISTICS, Standardizer
+from ..layers.concept_extractor import make_head
+from ..targets.standardizer import STATISTICS, Standardizer
 
-USED = dict(full=('img', 'text'), image=('img', ), text=('text', ))
+USED = dict(full=('img', 'text'), image=('img',), text=('text',))
 
 
 class BaseZeroShot(BaseModel):
@@ -42,22 +43,22 @@ class BaseZeroShot(BaseModel):
         ValueError: An unknown reduction, or aliases of no class.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 text: dict,
-                 class_names: Optional[Sequence[str]] = None,
-                 aliases: Optional[dict] = None,
-                 reduction: str = 'sum',
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        text: dict,
+        class_names: Sequence[str] | None = None,
+        aliases: dict | None = None,
+        reduction: str = 'sum',
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(
-            MODELS.build(data_preprocessor
-                         or dict(type='mmkd3d.PointDataPreprocessor')),
-            init_cfg)
+            MODELS.build(data_preprocessor or dict(type='mmkd3d.PointDataPreprocessor')), init_cfg
+        )
         if reduction not in ('sum', 'mean'):
-            raise ValueError(f"reduction is 'sum' or 'mean', got "
-                             f'{reduction!r}.')
+            raise ValueError(f"reduction is 'sum' or 'mean', got {reduction!r}.")
         self.backbone = MODELS.build(backbone)
         # As in ReCon, so that a teacher in a file finds its place.
         self.targets = nn.ModuleDict(dict(text=MODELS.build(text)))
@@ -86,7 +87,8 @@ class BaseZeroShot(BaseModel):
                 f'{first_difference(self.class_names, names)} Labels would '
                 'mean other things. Leave out class_names to take those of '
                 "the data set; aliases=dict(name='other') change what the "
-                'teacher reads.')
+                'teacher reads.'
+            )
         self._check_aliases(names)
         spoken = [self.aliases.get(name, name) for name in names]
         feats = self.targets['text'].class_features(spoken)  # (C, P, D)
@@ -99,10 +101,9 @@ class BaseZeroShot(BaseModel):
         """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
         raise NotImplementedError
 
-    def forward(self,
-                inputs: dict,
-                data_samples: Optional[list] = None,
-                mode: str = 'tensor') -> Union[list, Tensor]:
+    def forward(
+        self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'
+    ) -> list | Tensor:
         """mmengine's entry.
 
         Args:
@@ -113,19 +114,19 @@ class BaseZeroShot(BaseModel):
         """
         if mode not in ('predict', 'tensor'):
             raise ValueError(
-                f"mode is 'predict' or 'tensor', got {mode!r}: there is "
-                'nothing to train.')
+                f"mode is 'predict' or 'tensor', got {mode!r}: there is nothing to train."
+            )
         if self.class_features is None:
             if not self.class_names:
                 raise ValueError(
                     'There are no class names. Add dict(type='
                     "'mmkd3d.ClassNamesHook') to custom_hooks to take those "
-                    'of the data set, or give class_names.')
+                    'of the data set, or give class_names.'
+                )
             self.set_classes(self.class_names)
         cosines = F.cosine_similarity(
-            self.embed(inputs['points'])[:, None],
-            self.class_features[None],
-            dim=-1)
+            self.embed(inputs['points'])[:, None], self.class_features[None], dim=-1
+        )
         if mode == 'tensor':
             return cosines
         for sample, scores in zip(data_samples, cosines):
@@ -136,8 +137,7 @@ class BaseZeroShot(BaseModel):
     def _check_aliases(self, names: Sequence[str]) -> None:
         unknown = sorted(set(self.aliases) - set(names))
         if unknown:
-            raise ValueError(f'aliases are for {unknown}, the classes are '
-                             f'{tuple(names)}.')
+            raise ValueError(f'aliases are for {unknown}, the classes are {tuple(names)}.')
 
 
 @MODELS.register_module()
@@ -162,30 +162,23 @@ class ZeroShotClassifier(BaseZeroShot):
 
     skipped_keys = ('decoder.', 'to_points.', 'contrast.', 'targets.')
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 proj: dict,
-                 mode: str = 'full',
-                 ratio: float = 1.,
-                 **kwargs):
+    def __init__(
+        self, backbone: dict, *, proj: dict, mode: str = 'full', ratio: float = 1.0, **kwargs
+    ):
         if mode not in USED:
             raise ValueError(f'mode is one of {tuple(USED)}, got {mode!r}.')
         super().__init__(backbone, **kwargs)
         width = self.backbone.embed_dims
-        self.proj = nn.ModuleDict(
-            {name: nn.Linear(width, dims) for name, dims in proj.items()})
+        self.proj = nn.ModuleDict({name: nn.Linear(width, dims) for name, dims in proj.items()})
         self.weights = {
-            name: ratio if (mode, name) == ('full', 'text') else 1.
-            for name in USED[mode]
+            name: ratio if (mode, name) == ('full', 'text') else 1.0 for name in USED[mode]
         }
         self._check_tokens(mode)
 
     def embed(self, points: Tensor) -> Tensor:
         """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
         tokens = self.backbone(points)['global_tokens']
-        return sum(weight * self.proj[name](tokens[name])
-                   for name, weight in self.weights.items())
+        return sum(weight * self.proj[name](tokens[name]) for name, weight in self.weights.items())
 
     def _check_tokens(self, mode: str) -> None:
         """``ValueError`` if a token in use does not lead to the names."""
@@ -195,13 +188,15 @@ class ZeroShotClassifier(BaseZeroShot):
                 raise ValueError(
                     f'mode={mode!r} needs the global token {name!r} and its '
                     f'projection, got the tokens {tokens} and proj for '
-                    f'{tuple(self.proj)}.')
+                    f'{tuple(self.proj)}.'
+                )
             got = self.proj[name].out_features
             if got != dims:
                 raise ValueError(
                     f'proj.{name} has width {got}, the text teacher {dims}: '
                     'zero-shot needs a student whose teachers share one '
-                    'space, such as both towers of one CLIP.')
+                    'space, such as both towers of one CLIP.'
+                )
 
 
 @MODELS.register_module()
@@ -219,25 +214,31 @@ class ConceptZeroShot(BaseZeroShot):
         kwargs: Of :class:`BaseZeroShot`.
     """
 
-    skipped_keys = ('head_concept.', 'loss_', 'standardizers.regions.',
-                    'decoder.', 'to_points.', 'targets.')
+    skipped_keys = (
+        'head_concept.',
+        'loss_',
+        'standardizers.regions.',
+        'decoder.',
+        'to_points.',
+        'targets.',
+    )
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 extractor: dict,
-                 head_dims: Optional[int] = None,
-                 standardize: Optional[str] = 'kind',
-                 **kwargs):
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        extractor: dict,
+        head_dims: int | None = None,
+        standardize: str | None = 'kind',
+        **kwargs,
+    ):
         super().__init__(backbone, **kwargs)
         self.extractor = MODELS.build(extractor)
         dims = self.targets['text'].dims
-        self.head_global = make_head(self.extractor.embed_dims, dims,
-                                     head_dims)
-        self.standardizers = nn.ModuleDict({
-            name: Standardizer(dims)
-            for name in STATISTICS[standardize][:1]
-        })
+        self.head_global = make_head(self.extractor.embed_dims, dims, head_dims)
+        self.standardizers = nn.ModuleDict(
+            {name: Standardizer(dims) for name in STATISTICS[standardize][:1]}
+        )
 
     def embed(self, points: Tensor) -> Tensor:
         """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
@@ -252,9 +253,6 @@ class ConceptZeroShot(BaseZeroShot):
 def first_difference(given: Sequence[str], found: Sequence[str]) -> str:
     """Where two lists of names part, in words."""
     if len(given) != len(found):
-        return (f'class_names has {len(given)}, the data set {len(found)}: '
-                f'{", ".join(found)}.')
-    label = next(i for i, pair in enumerate(zip(given, found))
-                 if pair[0] != pair[1])
-    return (f'label {label} is {given[label]!r} in class_names and '
-            f'{found[label]!r} in the data set.')
+        return f'class_names has {len(given)}, the data set {len(found)}: {", ".join(found)}.'
+    label = next(i for i, pair in enumerate(zip(given, found)) if pair[0] != pair[1])
+    return f'label {label} is {given[label]!r} in class_names and {found[label]!r} in the data set.'

@@ -1,11 +1,12 @@
 """3DETR in mmdetection3d, around any student."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 from mmdet3d.models.detectors.single_stage import SingleStage3DDetector
 from torch import Tensor
 
-from ..heads.three_detr import extrema
+from .three_detr_head import extrema
 
 
 class ThreeDETR(SingleStage3DDetector):
@@ -26,40 +27,36 @@ class ThreeDETR(SingleStage3DDetector):
         init_cfg: As in mmengine.
     """
 
-    def loss(self, batch_inputs_dict: dict, batch_data_samples: list,
-             **kwargs) -> dict:
+    def loss(self, batch_inputs_dict: dict, batch_data_samples: list, **kwargs) -> dict:
         """Losses of ``points`` [(N, 3+F)], see the head."""
         return self.bbox_head.loss(
-            *self.read(batch_inputs_dict, batch_data_samples),
-            batch_data_samples)
+            *self.read(batch_inputs_dict, batch_data_samples), batch_data_samples
+        )
 
-    def predict(self, batch_inputs_dict: dict, batch_data_samples: list,
-                **kwargs) -> list:
+    def predict(self, batch_inputs_dict: dict, batch_data_samples: list, **kwargs) -> list:
         """The samples with ``pred_instances_3d``, see the head."""
         found = self.bbox_head.predict(
-            *self.read(batch_inputs_dict, batch_data_samples),
-            batch_data_samples)
+            *self.read(batch_inputs_dict, batch_data_samples), batch_data_samples
+        )
         return self.add_pred_to_datasample(batch_data_samples, found)
 
-    def _forward(self,
-                 batch_inputs_dict: dict,
-                 data_samples: Optional[list] = None,
-                 **kwargs) -> tuple:
+    def _forward(
+        self, batch_inputs_dict: dict, data_samples: list | None = None, **kwargs
+    ) -> tuple:
         """Raw boxes and queries (``mode='tensor'``), see the head."""
         points, feats = self.read(batch_inputs_dict, data_samples)
         return self.bbox_head(feats, *extrema(points))
 
-    def read(self,
-             batch_inputs_dict: dict,
-             data_samples: Optional[list] = None) -> tuple[Tensor, dict]:
+    def read(
+        self, batch_inputs_dict: dict, data_samples: list | None = None
+    ) -> tuple[Tensor, dict]:
         """The scenes as one tensor (B, N, 3+F), and what is made of them."""
         points = stack_scenes(batch_inputs_dict['points'], data_samples)
         feats = self.backbone(points)
         return points, self.neck(feats) if self.with_neck else feats
 
 
-def stack_scenes(scenes: Sequence[Tensor],
-                 samples: Optional[Sequence] = None) -> Tensor:
+def stack_scenes(scenes: Sequence[Tensor], samples: Sequence | None = None) -> Tensor:
     """Stack B scenes (N, C) to (B, N, C).
 
     Args:
@@ -73,7 +70,8 @@ def stack_scenes(scenes: Sequence[Tensor],
     if len(set(sizes)) > 1:
         raise ValueError(
             f'Scenes of a batch must have one number of points, got {sizes}. '
-            "Put dict(type='PointSample', num_points=...) in the pipeline.")
+            "Put dict(type='PointSample', num_points=...) in the pipeline."
+        )
     points = torch.stack(list(scenes))
     finite = points.sum(dim=(1, 2)).isfinite()
     if not finite.all():
@@ -82,5 +80,6 @@ def stack_scenes(scenes: Sequence[Tensor],
         raise ValueError(
             f'Scene {odd} of the batch ({path or "of unknown path"}) has '
             'points that are not finite: repair its file, or drop them in '
-            'the pipeline.')
+            'the pipeline.'
+        )
     return points

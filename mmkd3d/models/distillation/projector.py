@@ -1,7 +1,7 @@
 """From the features of a student to the width of a teacher."""
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Union
 
 import torch.nn as nn
 from torch import Tensor
@@ -23,8 +23,7 @@ def saved_widths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     return (weights[0].shape[1], *(len(weight) for weight in weights))
 
 
-def load_projector(checkpoint: Union[str, Path],
-                   name: str = 'distill') -> nn.Sequential:
+def load_projector(checkpoint: str | Path, name: str = 'distill') -> nn.Sequential:
     """The projector that :class:`DistillationHook` left in a checkpoint.
 
     Args:
@@ -38,7 +37,8 @@ def load_projector(checkpoint: Union[str, Path],
     if name not in hooks:
         raise ValueError(
             f'{checkpoint} has no projector {name!r}, but {sorted(hooks)}: '
-            'take one of a run with a DistillationHook of this name.')
+            'take one of a run with a DistillationHook of this name.'
+        )
     state = hooks[name]['projector']
     projector = make_projector(saved_widths(state))
     projector.load_state_dict(state)

@@ -1,7 +1,8 @@
 """What a module of a model gives, as places in space with features."""
+
 import difflib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
@@ -13,6 +14,7 @@ from mmkd3d.registry import MODELS
 
 class Places(NamedTuple):
     """Positions (B, M, 3) and what a student says of them, (B, M, C)."""
+
     xyz: Tensor
     feats: Tensor
 
@@ -28,10 +30,12 @@ def stack_padded(items: Sequence[Tensor]) -> Tensor:
     sizes = [len(item) for item in items]
     if 0 in sizes:
         raise ValueError(f'A cloud of the batch is empty: sizes {sizes}.')
-    return torch.stack([
-        item[torch.arange(max(sizes), device=item.device) % size]
-        if size < max(sizes) else item for item, size in zip(items, sizes)
-    ])
+    return torch.stack(
+        [
+            item[torch.arange(max(sizes), device=item.device) % size] if size < max(sizes) else item
+            for item, size in zip(items, sizes)
+        ]
+    )
 
 
 def find_module(model: nn.Module, name: str) -> nn.Module:
@@ -46,16 +50,16 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
         return modules[name]
     near = difflib.get_close_matches(name, modules, n=5, cutoff=0.5)
     near = near or [child for child, _ in model.named_children()]
-    raise ValueError(f'{type(model).__name__} has no module {name!r}. The '
-                     f'nearest names: {", ".join(near)}.')
+    raise ValueError(
+        f'{type(model).__name__} has no module {name!r}. The nearest names: {", ".join(near)}.'
+    )
 
 
 class _Reached(Exception):
     """A module has given its output."""
 
 
-def read_student(model: nn.Module, name: str, adapter: Callable,
-                 data: dict) -> Places:
+def read_student(model: nn.Module, name: str, adapter: Callable, data: dict) -> Places:
     """What a module gives for a batch; what comes after it is not run.
 
     Args:
@@ -75,7 +79,7 @@ def read_student(model: nn.Module, name: str, adapter: Callable,
     try:
         model(**data, mode='tensor')
     except _Reached as reached:
-        output, = reached.args
+        (output,) = reached.args
         return adapter(output, stack_padded(data['inputs']['points']))
     finally:
         handle.remove()
@@ -84,10 +88,12 @@ def read_student(model: nn.Module, name: str, adapter: Callable,
 
 def not_called(model: nn.Module, name: str) -> str:
     """For messages."""
-    return (f'{type(model).__name__} does not call its module {name!r}: name '
-            "another one. Of mmdet3d's heads, which call their forward in "
-            'passing by, name a part instead, such as '
-            "'decode_head.pre_seg_conv'.")
+    return (
+        f'{type(model).__name__} does not call its module {name!r}: name '
+        "another one. Of mmdet3d's heads, which call their forward in "
+        'passing by, name a part instead, such as '
+        "'decode_head.pre_seg_conv'."
+    )
 
 
 # Where positions and features are in a dictionary of each kind, and whether
@@ -95,7 +101,8 @@ def not_called(model: nn.Module, name: str) -> str:
 DICTS = dict(
     fp=('fp_xyz', 'fp_features', True),
     sa=('sa_xyz', 'sa_features', True),
-    tokens=('centers', 'tokens', False))
+    tokens=('centers', 'tokens', False),
+)
 TENSORS = ('channels_first', 'channels_last')
 
 
@@ -125,10 +132,9 @@ class StudentPlaces:
         ValueError: An unknown kind.
     """
 
-    def __init__(self, kind: Optional[str] = None, level: int = -1):
+    def __init__(self, kind: str | None = None, level: int = -1):
         if kind not in (None, *DICTS, *TENSORS):
-            raise ValueError(f'kind is one of {(*DICTS, *TENSORS)}, got '
-                             f'{kind!r}.')
+            raise ValueError(f'kind is one of {(*DICTS, *TENSORS)}, got {kind!r}.')
         self.kind = kind
         self.level = level
 
@@ -163,20 +169,23 @@ class StudentPlaces:
                 'sa_features, or centers and tokens, and tensors (B, C, N) or '
                 '(B, N, C) for N points. Name another student module, choose '
                 "with adapter=dict(type='mmkd3d.StudentPlaces', kind=..., "
-                'level=...), or register an adapter of your own.')
+                'level=...), or register an adapter of your own.'
+            )
         return Places(xyz.float(), feats.float())
 
-    def _level(self, value: Any) -> Optional[Tensor]:
+    def _level(self, value: Any) -> Tensor | None:
         if isinstance(value, (list, tuple)):
             value = value[self.level]
         return value
 
 
-def _kind(output: Any, points: Tensor) -> Optional[str]:
+def _kind(output: Any, points: Tensor) -> str | None:
     """What an output is; None: none of them, or two at a time."""
     if isinstance(output, dict):
-        return next((kind for kind, (xyz, feats, _) in DICTS.items()
-                     if xyz in output and feats in output), None)
+        return next(
+            (kind for kind, (xyz, feats, _) in DICTS.items() if xyz in output and feats in output),
+            None,
+        )
     if not isinstance(output, Tensor) or output.ndim != 3:
         return None
     fits = [size == points.shape[1] for size in output.shape[1:]]

@@ -1,12 +1,13 @@
 """What the heads that label every point have in common."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..modules.point_mlp import on_rows, shared_mlp
+from ..layers.point_mlp import on_rows, shared_mlp
 
 
 class BaseSegHead(nn.Module):
@@ -39,21 +40,24 @@ class BaseSegHead(nn.Module):
 
     cloud_first = False  # whether the cloud's features precede the points'
 
-    def __init__(self,
-                 num_classes: int,
-                 *,
-                 hidden_dims: Sequence[int],
-                 point_channels: int = 3,
-                 num_categories: int = 0,
-                 category_dims: int = 64,
-                 dropout: float = 0.5,
-                 class_weight: Optional[Sequence[float]] = None,
-                 ignore_index: int = -100):
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        hidden_dims: Sequence[int],
+        point_channels: int = 3,
+        num_categories: int = 0,
+        category_dims: int = 64,
+        dropout: float = 0.5,
+        class_weight: Sequence[float] | None = None,
+        ignore_index: int = -100,
+    ):
         super().__init__()
         if class_weight is not None and len(class_weight) != num_classes:
             raise ValueError(
                 f'class_weight has {len(class_weight)} numbers, one for each '
-                f'of num_classes={num_classes} was expected.')
+                f'of num_classes={num_classes} was expected.'
+            )
         self.num_classes = num_classes
         self.hidden_dims = tuple(hidden_dims)
         self.point_channels = point_channels
@@ -77,15 +81,18 @@ class BaseSegHead(nn.Module):
             cloud_dims += self.category_dims
             self.label = nn.Sequential(
                 nn.Linear(self.num_categories, self.category_dims, bias=False),
-                nn.BatchNorm1d(self.category_dims), nn.LeakyReLU(0.2))
+                nn.BatchNorm1d(self.category_dims),
+                nn.LeakyReLU(0.2),
+            )
         layers = shared_mlp(point_dims + cloud_dims, *self.hidden_dims)
         self.mlp = nn.Sequential(
-            *layers[:3], nn.Dropout(self.dropout), *layers[3:],
-            nn.Linear(self.hidden_dims[-1], self.num_classes))
+            *layers[:3],
+            nn.Dropout(self.dropout),
+            *layers[3:],
+            nn.Linear(self.hidden_dims[-1], self.num_classes),
+        )
 
-    def forward(self,
-                feats: dict,
-                category: Optional[Tensor] = None) -> Tensor:
+    def forward(self, feats: dict, category: Tensor | None = None) -> Tensor:
         """Logits of all points.
 
         Args:
@@ -97,7 +104,7 @@ class BaseSegHead(nn.Module):
         """
         raise NotImplementedError
 
-    def point_features(self, feats: dict) -> Optional[Tensor]:
+    def point_features(self, feats: dict) -> Tensor | None:
         """What the head reads of points beside coordinates, (B, N, F)."""
         if self.point_channels == 3:
             return None
@@ -105,11 +112,11 @@ class BaseSegHead(nn.Module):
         if channels < self.point_channels:
             raise ValueError(
                 f'The head expects point_channels={self.point_channels}, the '
-                f'student reads in_channels={channels}: set both to the same.')
-        return feats['features'][..., :self.point_channels - 3]
+                f'student reads in_channels={channels}: set both to the same.'
+            )
+        return feats['features'][..., : self.point_channels - 3]
 
-    def with_category(self, cloud: Tensor,
-                      category: Optional[Tensor]) -> Tensor:
+    def with_category(self, cloud: Tensor, category: Tensor | None) -> Tensor:
         """Features (B, D) of clouds, followed by that of their category."""
         if self.label is None and category is None:
             return cloud
@@ -127,32 +134,32 @@ class BaseSegHead(nn.Module):
         """
         layer, dims = self.mlp[0], [part.shape[2] for part in parts]
         if self.cloud_first:
-            of_cloud, *of_points = layer.weight.split(
-                [cloud.shape[1], *dims], dim=1)
+            of_cloud, *of_points = layer.weight.split([cloud.shape[1], *dims], dim=1)
         else:
-            *of_points, of_cloud = layer.weight.split(
-                [*dims, cloud.shape[1]], dim=1)
+            *of_points, of_cloud = layer.weight.split([*dims, cloud.shape[1]], dim=1)
         x = F.linear(parts[0], of_points[0])
         for part, weight in zip(parts[1:], of_points[1:]):
             x += F.linear(part, weight)
         x += F.linear(cloud, of_cloud, layer.bias)[:, None]
         return on_rows(self.mlp[1:], x).transpose(1, 2)
 
-    def embed_category(self, category: Optional[Tensor]) -> Tensor:
+    def embed_category(self, category: Tensor | None) -> Tensor:
         """The feature (B, 64) of the category (B,) of an object."""
         if category is None:
             raise ValueError(
                 f'A head with num_categories={self.num_categories} needs the '
-                'category of every cloud: give data samples with gt_label.')
+                'category of every cloud: give data samples with gt_label.'
+            )
         low, high = category.min(), category.max()
         if low < 0 or high >= self.num_categories:
             raise ValueError(
                 f'Categories lie in [{low}, {high}], the head has '
-                f'num_categories={self.num_categories}.')
+                f'num_categories={self.num_categories}.'
+            )
         one_hot = F.one_hot(category.long(), self.num_categories)
         return self.label(one_hot.to(self.label[0].weight.dtype))
 
-    def categories(self, data_samples: Optional[list]) -> Optional[Tensor]:
+    def categories(self, data_samples: list | None) -> Tensor | None:
         """``gt_label`` of the samples (B,), if this head uses it."""
         if not self.num_categories or not data_samples:
             return None
@@ -160,10 +167,7 @@ class BaseSegHead(nn.Module):
             return None
         return torch.stack([s.gt_label for s in data_samples]).view(-1)
 
-    def loss(self,
-             feats: dict,
-             data_samples: list,
-             train_cfg: Optional[dict] = None) -> dict:
+    def loss(self, feats: dict, data_samples: list, train_cfg: dict | None = None) -> dict:
         """Negative log-likelihood of the labels, and the accuracy.
 
         Args:
@@ -176,10 +180,8 @@ class BaseSegHead(nn.Module):
         labels = point_labels(data_samples)  # (B, N)
         known = self._check_labels(labels, logits)
         loss = F.cross_entropy(
-            logits.float(),
-            labels,
-            weight=self.class_weight,
-            ignore_index=self.ignore_index)
+            logits.float(), labels, weight=self.class_weight, ignore_index=self.ignore_index
+        )
         correct = logits.argmax(dim=1) == labels
         return dict(loss_seg=loss, accuracy=correct[known].float().mean())
 
@@ -200,18 +202,19 @@ class BaseSegHead(nn.Module):
                 f'The data set has {len(classes)} classes, the head '
                 f'num_classes={self.num_classes}: set '
                 f'model.decode_head.num_classes={len(classes)}, or choose '
-                'the data that the model is for.')
+                'the data that the model is for.'
+            )
         unlabelled = metainfo['ignore_index']
         if unlabelled != self.ignore_index:
             raise ValueError(
                 f'Points without a class have the label {unlabelled} in the '
                 f'data set, the head has ignore_index={self.ignore_index}: '
-                f'set model.decode_head.ignore_index={unlabelled}.')
+                f'set model.decode_head.ignore_index={unlabelled}.'
+            )
 
-    def predict(self,
-                feats: dict,
-                metas: Optional[list] = None,
-                test_cfg: Optional[dict] = None) -> Tensor:
+    def predict(
+        self, feats: dict, metas: list | None = None, test_cfg: dict | None = None
+    ) -> Tensor:
         """Logits (B, num_classes, N), as mmdetection3d asks for them."""
         return self(feats)
 
@@ -221,18 +224,21 @@ class BaseSegHead(nn.Module):
             raise ValueError(
                 f'Labels are of shape {tuple(labels.shape)}, the points are '
                 f'{tuple(logits[:, 0].shape)}: sample both together '
-                '(SamplePoints does).')
+                '(SamplePoints does).'
+            )
         known = labels != self.ignore_index
         if not known.any():
             raise ValueError(
                 'No point of the batch has a label: all are '
-                f'ignore_index={self.ignore_index}. Check the labels.')
+                f'ignore_index={self.ignore_index}. Check the labels.'
+            )
         low, high = labels[known].min(), labels[known].max()
         if low < 0 or high >= self.num_classes:
             raise ValueError(
                 f'Labels of points lie in [{low}, {high}], the head has '
                 f'num_classes={self.num_classes} and '
-                f'ignore_index={self.ignore_index}.')
+                f'ignore_index={self.ignore_index}.'
+            )
         return known
 
 
@@ -246,5 +252,6 @@ def point_labels(data_samples: list) -> Tensor:
         raise ValueError(
             'The samples need a label per point, gt_parts or gt_pts_seg, got '
             f'{data_samples[0].keys()}: load them (LoadPoints with '
-            'parts_column, or NpzPoints with parts).')
+            'parts_column, or NpzPoints with parts).'
+        )
     return torch.stack(labels)

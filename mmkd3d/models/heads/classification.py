@@ -1,5 +1,6 @@
 """Classification head on the tokens of a student."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -34,20 +35,21 @@ class ClsHead(nn.Module):
             by a slip: it counts three global tokens where there is one.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_classes: int,
-                 *,
-                 pooling: Sequence[str] = ('cls', 'max'),
-                 hidden_dims: Sequence[int] = (256, 256),
-                 dropout: float = 0.5,
-                 label_smoothing: float = 0.,
-                 norm: bool = False,
-                 skip_tokens: int = 0):
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        pooling: Sequence[str] = ('cls', 'max'),
+        hidden_dims: Sequence[int] = (256, 256),
+        dropout: float = 0.5,
+        label_smoothing: float = 0.0,
+        norm: bool = False,
+        skip_tokens: int = 0,
+    ):
         super().__init__()
         if not pooling:
-            raise ValueError("pooling is empty: name at least one, e.g. "
-                             "('cls', 'max').")
+            raise ValueError("pooling is empty: name at least one, e.g. ('cls', 'max').")
         self.pooling = tuple(pooling)
         self.skip_tokens = skip_tokens
         self.num_classes = num_classes
@@ -56,19 +58,20 @@ class ClsHead(nn.Module):
         layers, width = [], in_channels * len(self.pooling)
         for hidden in hidden_dims:
             layers += [
-                nn.Linear(width, hidden), nn.BatchNorm1d(hidden),
-                nn.ReLU(inplace=True), nn.Dropout(dropout)
+                nn.Linear(width, hidden),
+                nn.BatchNorm1d(hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
             ]
             width = hidden
         self.mlp = nn.Sequential(*layers, nn.Linear(width, num_classes))
 
     def pool(self, feats: dict) -> Tensor:
         """(B, C * number of poolings) from the output of a student."""
-        tokens = self.norm(feats['tokens'][:, self.skip_tokens:])
+        tokens = self.norm(feats['tokens'][:, self.skip_tokens :])
         parts = dict(
-            feats.get('global_tokens', {}),
-            max=tokens.amax(dim=1),
-            mean=tokens.mean(dim=1))
+            feats.get('global_tokens', {}), max=tokens.amax(dim=1), mean=tokens.mean(dim=1)
+        )
         if feats['cls_token'] is not None:
             parts['cls'] = feats['cls_token']
         names = [name.split('+') for name in self.pooling]
@@ -76,13 +79,12 @@ class ClsHead(nn.Module):
         if lacking:
             hint = ''
             if 'cls' in lacking:
-                hint = (' A class token is there with with_cls_token=True, or '
-                        "'cls' among the global_tokens.")
-            raise ValueError(
-                f'pooling names {lacking}, the student has '
-                f'{sorted(parts)}.{hint}')
-        return torch.cat(
-            [sum(parts[name] for name in summed) for summed in names], dim=-1)
+                hint = (
+                    ' A class token is there with with_cls_token=True, or '
+                    "'cls' among the global_tokens."
+                )
+            raise ValueError(f'pooling names {lacking}, the student has {sorted(parts)}.{hint}')
+        return torch.cat([sum(parts[name] for name in summed) for summed in names], dim=-1)
 
     def forward(self, feats: dict) -> Tensor:
         """Logits (B, num_classes)."""
@@ -94,9 +96,9 @@ class ClsHead(nn.Module):
             raise ValueError(
                 f'Labels lie in [{labels.min()}, {labels.max()}], the head '
                 f'has num_classes={self.num_classes}: set num_classes to the '
-                'number of classes of the data set.')
+                'number of classes of the data set.'
+            )
         logits = self(feats)
-        loss = F.cross_entropy(
-            logits.float(), labels, label_smoothing=self.label_smoothing)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         return dict(loss_cls=loss, accuracy=accuracy)

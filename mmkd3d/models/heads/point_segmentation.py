@@ -1,5 +1,6 @@
 """A label for every point, from the tokens of a student."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -7,8 +8,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.point_mlp import carry_to_points, shared_mlp
-from ..modules.transformer import init_transformer
+from ..layers.point_mlp import carry_to_points, shared_mlp
+from ..layers.transformer import init_transformer
 from .base import BaseSegHead
 
 
@@ -32,32 +33,31 @@ class PointSegHead(BaseSegHead):
         kwargs: Of :class:`~.base.BaseSegHead`.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_classes: int,
-                 *,
-                 num_levels: int = 3,
-                 propagation_dims: Sequence[int] = (1536, 1024),
-                 hidden_dims: Sequence[int] = (512, 256),
-                 with_global: bool = False,
-                 **kwargs):
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        num_levels: int = 3,
+        propagation_dims: Sequence[int] = (1536, 1024),
+        hidden_dims: Sequence[int] = (512, 256),
+        with_global: bool = False,
+        **kwargs,
+    ):
         super().__init__(num_classes, hidden_dims=hidden_dims, **kwargs)
         self.num_levels = num_levels
         self.with_global = with_global
         width = num_levels * in_channels
         self.propagation = nn.Sequential(
-            *shared_mlp(self.point_channels + width, *propagation_dims))
-        self.add_classifier(propagation_dims[-1],
-                            2 * width + with_global * in_channels)
+            *shared_mlp(self.point_channels + width, *propagation_dims)
+        )
+        self.add_classifier(propagation_dims[-1], 2 * width + with_global * in_channels)
         init_transformer(self)
 
-    def forward(self,
-                feats: dict,
-                category: Optional[Tensor] = None) -> Tensor:
+    def forward(self, feats: dict, category: Tensor | None = None) -> Tensor:
         """Logits of all points, see :class:`~.base.BaseSegHead`."""
         levels = self.concat(feats['levels'])
-        up = self.propagate(feats['points'], feats['centers'], levels,
-                            self.point_features(feats))
+        up = self.propagate(feats['points'], feats['centers'], levels, self.point_features(feats))
         cloud = [levels.amax(dim=1), levels.mean(dim=1)]
         if self.with_global:
             cloud.append(self.join_global_tokens(feats))
@@ -69,7 +69,8 @@ class PointSegHead(BaseSegHead):
         if len(levels) != self.num_levels:
             raise ValueError(
                 f'The head expects num_levels={self.num_levels}, the student '
-                f'returns {len(levels)}: name as many blocks in out_indices.')
+                f'returns {len(levels)}: name as many blocks in out_indices.'
+            )
         return torch.cat(tuple(levels), dim=-1)
 
     def join_global_tokens(self, feats: dict) -> Tensor:
@@ -78,14 +79,13 @@ class PointSegHead(BaseSegHead):
         if not tokens:
             raise ValueError(
                 'with_global=True needs a student that has some, a '
-                'ReConTransformer; set it to False for this one.')
+                'ReConTransformer; set it to False for this one.'
+            )
         return torch.stack([*tokens.values()]).amax(dim=0)
 
-    def propagate(self,
-                  points: Tensor,
-                  centers: Tensor,
-                  levels: Tensor,
-                  features: Optional[Tensor] = None) -> Tensor:
+    def propagate(
+        self, points: Tensor, centers: Tensor, levels: Tensor, features: Tensor | None = None
+    ) -> Tensor:
         """Carry ``levels`` (B, G, LC) of the centres to points (B, N, 3).
 
         ``features`` (B, N, F) of the points are read, too.
@@ -93,5 +93,4 @@ class PointSegHead(BaseSegHead):
         Returns:
             (B, N, D), from inverse squared distances to three centres.
         """
-        return carry_to_points(self.propagation, points, centers, levels,
-                               features)
+        return carry_to_points(self.propagation, points, centers, levels, features)

@@ -1,5 +1,6 @@
 """A label for every point, from levels of different resolution."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -7,8 +8,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.patch_embed import maximum
-from ..modules.point_mlp import carry_to_points, shared_mlp
+from ..layers.patch_embed import maximum
+from ..layers.point_mlp import carry_to_points, shared_mlp
 from .base import BaseSegHead
 
 
@@ -31,25 +32,25 @@ class PyramidSegHead(BaseSegHead):
 
     cloud_first = True
 
-    def __init__(self,
-                 in_channels: Sequence[int],
-                 num_classes: int,
-                 *,
-                 propagation_dims: Sequence[int] = (1536, 1024),
-                 hidden_dims: Sequence[int] = (1024, 512, 256),
-                 **kwargs):
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        num_classes: int,
+        *,
+        propagation_dims: Sequence[int] = (1536, 1024),
+        hidden_dims: Sequence[int] = (1024, 512, 256),
+        **kwargs,
+    ):
         super().__init__(num_classes, hidden_dims=hidden_dims, **kwargs)
         self.in_channels = tuple(in_channels)
         self.propagations = nn.ModuleList(
-            nn.Sequential(
-                *shared_mlp(self.point_channels + width, *propagation_dims))
-            for width in self.in_channels)
+            nn.Sequential(*shared_mlp(self.point_channels + width, *propagation_dims))
+            for width in self.in_channels
+        )
         width = len(self.in_channels) * propagation_dims[-1]
         self.add_classifier(width, width)
 
-    def forward(self,
-                feats: dict,
-                category: Optional[Tensor] = None) -> Tensor:
+    def forward(self, feats: dict, category: Tensor | None = None) -> Tensor:
         """Logits of all points, see :class:`~.base.BaseSegHead`."""
         ups = self.propagate(feats)
         cloud = self.with_category(self.pool(ups), category)
@@ -62,7 +63,8 @@ class PyramidSegHead(BaseSegHead):
         return [
             carry_to_points(mlp, feats['points'], centers, tokens, features)
             for mlp, centers, tokens in zip(
-                self.propagations, feats['level_centers'], feats['levels'])
+                self.propagations, feats['level_centers'], feats['levels']
+            )
         ]
 
     def pool(self, ups: Sequence[Tensor]) -> Tensor:
@@ -74,10 +76,12 @@ class PyramidSegHead(BaseSegHead):
             raise ValueError(
                 'The head needs a student whose levels have centres of their '
                 'own, a PointM2AE; PointSegHead takes levels of one '
-                'resolution.')
+                'resolution.'
+            )
         widths = tuple(level.shape[2] for level in feats['levels'])
         if widths != self.in_channels:
             raise ValueError(
                 f'The head expects levels of in_channels={self.in_channels}, '
                 f"the student's are {widths} wide: set in_channels to its "
-                'level_dims.')
+                'level_dims.'
+            )

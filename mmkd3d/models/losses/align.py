@@ -1,4 +1,5 @@
 """Contrast between two modalities."""
+
 import math
 
 import torch
@@ -40,15 +41,17 @@ class ContrastiveAlignLoss(nn.Module):
         ValueError: An unknown mode, or a number that is not above 0.
     """
 
-    def __init__(self,
-                 mode: str = 'hard',
-                 *,
-                 init_temperature: float = 0.07,
-                 max_scale: float = 100.,
-                 learn_scale: bool = True,
-                 soft_temperature: float = 0.05,
-                 gather: bool = True,
-                 loss_weight: float = 1.):
+    def __init__(
+        self,
+        mode: str = 'hard',
+        *,
+        init_temperature: float = 0.07,
+        max_scale: float = 100.0,
+        learn_scale: bool = True,
+        soft_temperature: float = 0.05,
+        gather: bool = True,
+        loss_weight: float = 1.0,
+    ):
         super().__init__()
         if mode not in MODES:
             raise ValueError(f'mode is one of {MODES}, got {mode!r}.')
@@ -56,15 +59,16 @@ class ContrastiveAlignLoss(nn.Module):
             raise ValueError(
                 'Temperatures and max_scale are above 0, got '
                 f'init_temperature={init_temperature}, max_scale={max_scale} '
-                f'and soft_temperature={soft_temperature}.')
+                f'and soft_temperature={soft_temperature}.'
+            )
         self.mode = mode
         self.soft_temperature = soft_temperature
         self.gather = gather
         self.loss_weight = loss_weight
         self.max_log_scale = math.log(max_scale)
         self.log_scale = nn.Parameter(
-            torch.tensor(-math.log(init_temperature)),
-            requires_grad=learn_scale)
+            torch.tensor(-math.log(init_temperature)), requires_grad=learn_scale
+        )
 
     @property
     def scale(self) -> Tensor:
@@ -83,7 +87,8 @@ class ContrastiveAlignLoss(nn.Module):
         if pred.ndim != 2 or pred.shape != target.shape:
             raise ValueError(
                 'The contrast is between features (B, D) of two kinds, got '
-                f'{tuple(pred.shape)} and {tuple(target.shape)}.')
+                f'{tuple(pred.shape)} and {tuple(target.shape)}.'
+            )
         # Of what is above its limit, the clamp in ``scale`` lets no gradient
         # through that could lower it again.
         self.log_scale.data.clamp_(max=self.max_log_scale)
@@ -93,8 +98,7 @@ class ContrastiveAlignLoss(nn.Module):
             z_all, g_all, first = z, g, 0
             if self.gather and get_world_size() > 1:
                 check_same_size(z)
-                z_all, g_all = (
-                    torch.cat(dist_nn.all_gather(x)) for x in (z, g))
+                z_all, g_all = (torch.cat(dist_nn.all_gather(x)) for x in (z, g))
                 first = get_rank() * len(z)
             if self.mode == 'hard':
                 truth = torch.arange(first, first + len(z), device=z.device)
@@ -102,8 +106,8 @@ class ContrastiveAlignLoss(nn.Module):
                 truth = (g @ g_all.T / self.soft_temperature).softmax(1)
                 truth = truth.detach()
             loss = sum(
-                F.cross_entropy(self.scale * a @ b.T, truth)
-                for a, b in ((z, g_all), (g, z_all)))
+                F.cross_entropy(self.scale * a @ b.T, truth) for a, b in ((z, g_all), (g, z_all))
+            )
             return self.loss_weight * loss / 2
 
 
@@ -115,4 +119,5 @@ def check_same_size(feats: Tensor) -> None:
         raise ValueError(
             'The contrast gathers batches of one size, and the processes have '
             f'{sizes} features: set drop_last=True in the train_dataloader, '
-            'or gather=False.')
+            'or gather=False.'
+        )

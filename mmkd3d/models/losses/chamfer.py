@@ -1,4 +1,5 @@
 """Chamfer distance as a loss."""
+
 import torch.nn as nn
 from torch import Tensor
 
@@ -16,12 +17,11 @@ class ChamferLoss(nn.Module):
         loss_weight: Factor of the loss.
     """
 
-    def __init__(self, norm: str = 'l2', *, loss_weight: float = 1.):
+    def __init__(self, norm: str = 'l2', *, loss_weight: float = 1.0):
         super().__init__()
         self.norm = norm
         self.loss_weight = loss_weight
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Distance of ``pred`` (B, N, 3) and ``target`` (B, M, 3)."""
-        return self.loss_weight * chamfer_distance(
-            pred, target, norm=self.norm)
+        return self.loss_weight * chamfer_distance(pred, target, norm=self.norm)

@@ -1,4 +1,5 @@
 """Cosine distance as a loss."""
+
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,7 +15,7 @@ class CosineLoss(nn.Module):
         loss_weight: Factor of the loss.
     """
 
-    def __init__(self, *, loss_weight: float = 1.):
+    def __init__(self, *, loss_weight: float = 1.0):
         super().__init__()
         self.loss_weight = loss_weight
 

@@ -1,5 +1,6 @@
 """Compare a set of predictions with a set of targets."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -19,6 +20,7 @@ class Matched(NamedTuple):
         concept: (B, P) long, P = min(M, S).
         slot: (B, P) long, with which of the S each of them was matched.
     """
+
     loss: Tensor
     cosine: Tensor
     concept: Tensor
@@ -45,11 +47,10 @@ class MatchedConceptLoss(nn.Module):
         ValueError: An unknown matcher.
     """
 
-    def __init__(self, loss: Optional[dict] = None, *, matcher: str = 'exact'):
+    def __init__(self, loss: dict | None = None, *, matcher: str = 'exact'):
         super().__init__()
         if matcher not in MATCHERS:
-            raise ValueError(f'matcher is one of {", ".join(MATCHERS)}, got '
-                             f'{matcher!r}.')
+            raise ValueError(f'matcher is one of {", ".join(MATCHERS)}, got {matcher!r}.')
         self.loss = MODELS.build(loss or dict(type='mmkd3d.CosineLoss'))
         self.matcher = matcher
 
@@ -62,16 +63,16 @@ class MatchedConceptLoss(nn.Module):
         if pred.ndim != 3 or pred.shape[::2] != target.shape[::2]:
             raise ValueError(
                 'Matched are predictions (B, M, D) with targets (B, S, D), '
-                f'got {tuple(pred.shape)} and {tuple(target.shape)}.')
+                f'got {tuple(pred.shape)} and {tuple(target.shape)}.'
+            )
         cosine = cosines(pred.detach(), target.detach())
         concept, slot = match(cosine, self.matcher)
         pred, target = (
             x.take_along_dim(i[..., None], 1).flatten(0, 1)
-            for x, i in ((pred, concept), (target, slot)))
+            for x, i in ((pred, concept), (target, slot))
+        )
         batch = torch.arange(len(cosine), device=cosine.device)[:, None]
-        return Matched(
-            self.loss(pred, target), cosine[batch, concept, slot].mean(),
-            concept, slot)
+        return Matched(self.loss(pred, target), cosine[batch, concept, slot].mean(), concept, slot)
 
 
 def cosines(pred: Tensor, target: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Contrast of shapes within one modality, by their categories."""
+
 import zlib
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -32,34 +33,39 @@ class SingleModalContrast(nn.Module):
         loss_weight: Factor of the loss.
     """
 
-    def __init__(self,
-                 embed_dims: int = 384,
-                 proj_dims: int = 128,
-                 *,
-                 temperature: float = 0.1,
-                 gather: bool = False,
-                 loss_weight: float = 1.):
+    def __init__(
+        self,
+        embed_dims: int = 384,
+        proj_dims: int = 128,
+        *,
+        temperature: float = 0.1,
+        gather: bool = False,
+        loss_weight: float = 1.0,
+    ):
         super().__init__()
         self.temperature = temperature
         self.gather = gather
         self.loss_weight = loss_weight
         self.proj = nn.Sequential(
-            nn.Linear(embed_dims, proj_dims), nn.BatchNorm1d(proj_dims),
-            nn.ReLU(inplace=True), nn.Linear(proj_dims, proj_dims),
-            nn.BatchNorm1d(proj_dims))
+            nn.Linear(embed_dims, proj_dims),
+            nn.BatchNorm1d(proj_dims),
+            nn.ReLU(inplace=True),
+            nn.Linear(proj_dims, proj_dims),
+            nn.BatchNorm1d(proj_dims),
+        )
 
     def forward(self, feats: Tensor, categories: Sequence[str]) -> Tensor:
         """Loss of ``feats`` (B, C) of shapes with these B categories.
 
         ``ValueError`` for one shape in training: it has no statistics.
         """
-        if len(feats) == 1 and self.training and isinstance(
-                self.proj[1], nn.BatchNorm1d):
+        if len(feats) == 1 and self.training and isinstance(self.proj[1], nn.BatchNorm1d):
             raise ValueError(
                 'The contrast compares shapes and can not be trained on a '
                 'batch of 1: raise batch_size of the train_dataloader, set '
                 'drop_last=True if it is the last batch of an epoch, or set '
-                'contrast=None.')
+                'contrast=None.'
+            )
         # At first shapes differ by less than bf16 tells apart, and the norms
         # would enlarge what it rounds.
         with torch.autocast(feats.device.type, enabled=False):
@@ -70,19 +76,16 @@ class SingleModalContrast(nn.Module):
     def compare(self, z: Tensor, categories: Sequence[str]) -> Tensor:
         """The loss of unit vectors (B, D), without a weight."""
         # The same number on every rank, whatever categories it has seen.
-        kind = torch.tensor([zlib.crc32(c.encode()) for c in categories],
-                            device=z.device)
+        kind = torch.tensor([zlib.crc32(c.encode()) for c in categories], device=z.device)
         kinds, z_all = kind, z
         if self.gather and get_world_size() > 1:
             z_all = torch.cat(dist_nn.all_gather(z))
             kinds = torch.cat(all_gather(kind))
         cosine = z @ z_all.T  # (B, B or that of all ranks)
-        return supervised_contrast(
-            cosine, kind[:, None] == kinds, self.temperature)
+        return supervised_contrast(cosine, kind[:, None] == kinds, self.temperature)
 
 
-def supervised_contrast(cosine: Tensor, same: Tensor,
-                        temperature: float) -> Tensor:
+def supervised_contrast(cosine: Tensor, same: Tensor, temperature: float) -> Tensor:
     """The loss above from S (B, A) and who is of one kind, (B, A) bool."""
     logits = cosine / temperature
     positive = (logits * same).sum(dim=1) / same.sum(dim=1)

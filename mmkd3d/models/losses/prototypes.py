@@ -1,11 +1,12 @@
 """Compare what prototypes say of predictions and targets."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.fitted import Fitted
+from ..targets.fitted import Fitted
 
 
 @MODELS.register_module()
@@ -30,13 +31,15 @@ class PrototypeKLLoss(Fitted):
         prototypes: Buffer (P, D) of unit vectors.
     """
 
-    def __init__(self,
-                 dims: int,
-                 num_prototypes: int = 256,
-                 *,
-                 temperature: float = 0.1,
-                 seed: int = 0,
-                 loss_weight: float = 1.):
+    def __init__(
+        self,
+        dims: int,
+        num_prototypes: int = 256,
+        *,
+        temperature: float = 0.1,
+        seed: int = 0,
+        loss_weight: float = 1.0,
+    ):
         super().__init__(dims, min_count=num_prototypes)
         if temperature <= 0:
             raise ValueError(f'temperature is above 0, got {temperature}.')
@@ -48,8 +51,8 @@ class PrototypeKLLoss(Fitted):
     def take(self, feats: Tensor) -> None:
         """See :class:`Fitted`; targets as the loss will get them."""
         from sklearn.cluster import MiniBatchKMeans
-        kmeans = MiniBatchKMeans(
-            len(self.prototypes), n_init=3, random_state=self.seed)
+
+        kmeans = MiniBatchKMeans(len(self.prototypes), n_init=3, random_state=self.seed)
         kmeans.fit(F.normalize(feats.float(), dim=-1).cpu().numpy())
         centers = torch.from_numpy(kmeans.cluster_centers_)
         self.prototypes.copy_(F.normalize(centers, dim=-1))
@@ -62,10 +65,8 @@ class PrototypeKLLoss(Fitted):
         """
         self.require_fit()
         with torch.autocast(pred.device.type, enabled=False):
-            q_pred, q_target = (
-                self.assign(x).flatten(0, -2) for x in (pred, target))
-            loss = F.kl_div(
-                q_pred, q_target, reduction='batchmean', log_target=True)
+            q_pred, q_target = (self.assign(x).flatten(0, -2) for x in (pred, target))
+            loss = F.kl_div(q_pred, q_target, reduction='batchmean', log_target=True)
             return self.loss_weight * loss
 
     def assign(self, feats: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 """Regression losses between tokens."""
+
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,7 +15,7 @@ class L2Loss(nn.Module):
         loss_weight: Factor of the loss.
     """
 
-    def __init__(self, *, loss_weight: float = 1.):
+    def __init__(self, *, loss_weight: float = 1.0):
         super().__init__()
         self.loss_weight = loss_weight
 
@@ -32,12 +33,11 @@ class SmoothL1Loss(nn.Module):
         loss_weight: Factor of the loss.
     """
 
-    def __init__(self, *, beta: float = 1., loss_weight: float = 1.):
+    def __init__(self, *, beta: float = 1.0, loss_weight: float = 1.0):
         super().__init__()
         self.beta = beta
         self.loss_weight = loss_weight
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Compare ``pred`` (..., C) with ``target`` (..., C)."""
-        return self.loss_weight * F.smooth_l1_loss(
-            pred.float(), target.float(), beta=self.beta)
+        return self.loss_weight * F.smooth_l1_loss(pred.float(), target.float(), beta=self.beta)

@@ -1,5 +1,4 @@
 """Which patches a student must not see."""
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -20,26 +19,32 @@ class BaseMasker(nn.Module):
         super().__init__()
         if not 0 <= ratio < 1:
             raise ValueError(
-                f'A mask ratio lies in [0, 1), got {ratio}: at least one '
-                'patch must stay visible.')
+                f'A mask ratio lies in [0, 1), got {ratio}: at least one patch must stay visible.'
+            )
         self.ratio = ratio
 
     def num_masked(self, num_groups: int) -> int:
         """How many of G patches are masked."""
         return int(self.ratio * num_groups)
 
-    def order(self, centers: Tensor, points: Optional[Tensor],
-              scores: Optional[Tensor],
-              generator: Optional[torch.Generator]) -> Tensor:
+    def order(
+        self,
+        centers: Tensor,
+        points: Tensor | None,
+        scores: Tensor | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
         """(B, G) numbers; the patches with the smallest are masked."""
         raise NotImplementedError
 
-    def forward(self,
-                centers: Tensor,
-                *,
-                points: Optional[Tensor] = None,
-                scores: Optional[Tensor] = None,
-                generator: Optional[torch.Generator] = None) -> Tensor:
+    def forward(
+        self,
+        centers: Tensor,
+        *,
+        points: Tensor | None = None,
+        scores: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Draw a mask.
 
         Args:
@@ -54,7 +59,7 @@ class BaseMasker(nn.Module):
         B, G, _ = centers.shape
         mask = torch.zeros(B, G, dtype=torch.bool, device=centers.device)
         order = self.order(centers, points, scores, generator)
-        first = order.argsort(dim=1)[:, :self.num_masked(G)]
+        first = order.argsort(dim=1)[:, : self.num_masked(G)]
         return mask.scatter_(1, first, True)
 
     def extra_repr(self) -> str:

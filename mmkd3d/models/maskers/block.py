@@ -1,4 +1,5 @@
 """Mask one region of a cloud."""
+
 import torch
 
 from mmkd3d.registry import TASK_UTILS
@@ -12,8 +13,7 @@ class BlockMasker(BaseMasker):
 
     def order(self, centers, points, scores, generator):
         B, G, _ = centers.shape
-        seed = torch.randint(
-            G, (B, ), generator=generator, device=centers.device)
+        seed = torch.randint(G, (B,), generator=generator, device=centers.device)
         return self.distances(centers, seed)
 
     @staticmethod

@@ -1,4 +1,5 @@
 """Mask patches at random."""
+
 import torch
 
 from mmkd3d.registry import TASK_UTILS
@@ -11,5 +12,4 @@ class RandomMasker(BaseMasker):
     """Mask patches at random."""
 
     def order(self, centers, points, scores, generator):
-        return torch.rand(
-            centers.shape[:2], generator=generator, device=centers.device)
+        return torch.rand(centers.shape[:2], generator=generator, device=centers.device)

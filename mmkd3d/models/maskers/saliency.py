@@ -1,5 +1,4 @@
 """Keep visible what an image teacher looks at."""
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -35,16 +34,17 @@ class SaliencyMasker(BaseMasker):
         ValueError: A temperature that is not above 0.
     """
 
-    def __init__(self,
-                 ratio: float,
-                 target: Optional[dict] = None,
-                 *,
-                 temperature: float = 1.,
-                 standardize: bool = False):
+    def __init__(
+        self,
+        ratio: float,
+        target: dict | None = None,
+        *,
+        temperature: float = 1.0,
+        standardize: bool = False,
+    ):
         super().__init__(ratio)
         if not temperature > 0:
-            raise ValueError('SaliencyMasker: temperature must be above 0, '
-                             f'got {temperature}.')
+            raise ValueError(f'SaliencyMasker: temperature must be above 0, got {temperature}.')
         self.target = MODELS.build(target) if target else None
         self.temperature, self.standardize = temperature, standardize
 
@@ -52,18 +52,19 @@ class SaliencyMasker(BaseMasker):
         if scores is None:
             scores = self.look(centers, points)
         check_scores(scores, centers)
-        noise = torch.empty(
-            centers.shape[:2], device=centers.device).exponential_(
-                generator=generator)
+        noise = torch.empty(centers.shape[:2], device=centers.device).exponential_(
+            generator=generator
+        )
         return self.rank(scores, noise)
 
-    def look(self, centers: Tensor, points: Optional[Tensor]) -> Tensor:
+    def look(self, centers: Tensor, points: Tensor | None) -> Tensor:
         """Saliency (B, G) of the patches, by the own target."""
         if self.target is None or points is None:
             raise ValueError(
                 'SaliencyMasker needs the scores of the patches, or a target '
                 "and the points that it looks at: give target=dict(type='"
-                "DenseTarget', teacher=...).")
+                "DenseTarget', teacher=...)."
+            )
         return self.target.saliency_at(self.target.see(points), centers)
 
     def rank(self, scores: Tensor, noise: Tensor) -> Tensor:
@@ -84,8 +85,10 @@ class SaliencyMasker(BaseMasker):
         return scores / self.temperature - noise.log()
 
     def extra_repr(self) -> str:
-        return (f'{super().extra_repr()}, temperature={self.temperature}, '
-                f'standardize={self.standardize}')
+        return (
+            f'{super().extra_repr()}, temperature={self.temperature}, '
+            f'standardize={self.standardize}'
+        )
 
 
 def check_scores(scores: Tensor, centers: Tensor) -> None:
@@ -93,11 +96,13 @@ def check_scores(scores: Tensor, centers: Tensor) -> None:
     if scores.shape != centers.shape[:2]:
         raise ValueError(
             f'SaliencyMasker needs scores {tuple(centers.shape[:2])}, one for '
-            f'each patch, got {tuple(scores.shape)}.')
+            f'each patch, got {tuple(scores.shape)}.'
+        )
     finite = scores.isfinite().all(1)
     if not finite.all():
         odd = (~finite).nonzero().flatten().tolist()
         raise ValueError(
             f'The saliency of the clouds {odd} of the batch is not finite. '
             'Look for points that are not finite, or for a teacher that '
-            "overflows in half precision (precision='bf16' or 'fp32').")
+            "overflows in half precision (precision='bf16' or 'fp32')."
+        )

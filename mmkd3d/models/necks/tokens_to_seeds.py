@@ -1,5 +1,6 @@
 """From tokens to the seeds that heads of detectors read."""
-from typing import Optional, Sequence, Union
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -38,13 +39,15 @@ class TokensToSeeds(BaseModule):
         ValueError: ``in_channels`` are not as many as the levels.
     """
 
-    def __init__(self,
-                 in_channels: Union[int, Sequence[int]],
-                 out_channels: int = 256,
-                 *,
-                 num_seeds: Optional[int] = None,
-                 num_levels: int = 0,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        in_channels: int | Sequence[int],
+        out_channels: int = 256,
+        *,
+        num_seeds: int | None = None,
+        num_levels: int = 0,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
         self.num_seeds = num_seeds
         self.num_levels = num_levels
@@ -53,11 +56,14 @@ class TokensToSeeds(BaseModule):
         if len(in_channels) != max(num_levels, 1):
             raise ValueError(
                 'in_channels must be one number, or one for each of '
-                f'num_levels={num_levels}, got {in_channels}.')
+                f'num_levels={num_levels}, got {in_channels}.'
+            )
         self.in_channels = tuple(in_channels)
         self.project = nn.Sequential(
             nn.Conv1d(sum(in_channels), out_channels, 1),
-            nn.BatchNorm1d(out_channels), nn.ReLU(inplace=True))
+            nn.BatchNorm1d(out_channels),
+            nn.ReLU(inplace=True),
+        )
 
     def forward(self, feats: dict) -> dict:
         """Turn the output of a student into seeds.
@@ -74,17 +80,21 @@ class TokensToSeeds(BaseModule):
             points = feats['points']
             index = farthest_point_sample(points, self.num_seeds)
             seeds = gather(points, index)
-        tokens = torch.cat([
-            x if own is seeds else three_interpolate(seeds, own, x)
-            for x, own in zip(levels, centers)
-        ], dim=2)
+        tokens = torch.cat(
+            [
+                x if own is seeds else three_interpolate(seeds, own, x)
+                for x, own in zip(levels, centers)
+            ],
+            dim=2,
+        )
         seed_feats = self.project(tokens.transpose(1, 2).contiguous())
         return dict(
             fp_xyz=[seeds],
             fp_features=[seed_feats],
             fp_indices=[index],
             centers=seeds,
-            tokens=seed_feats.transpose(1, 2))
+            tokens=seed_feats.transpose(1, 2),
+        )
 
     def _levels(self, feats: dict) -> tuple[list, list, Tensor]:
         """Tokens (B, G_i, C_i), their centres, and where the first are.
@@ -96,14 +106,14 @@ class TokensToSeeds(BaseModule):
             raise ValueError(
                 f'The neck expects num_levels={self.num_levels}, the student '
                 f'returns {len(levels)}: name as many blocks in out_indices, '
-                'or set num_levels to those of a PointM2AE.')
+                'or set num_levels to those of a PointM2AE.'
+            )
         widths = tuple(x.shape[2] for x in levels)
         if widths != self.in_channels:
             raise ValueError(
                 f'The neck expects tokens of in_channels={self.in_channels}, '
-                f"the student's are {widths} wide.")
+                f"the student's are {widths} wide."
+            )
         if self.num_levels and 'level_centers' in feats:
-            return (levels, feats['level_centers'],
-                    feats['level_center_idx'][0])
-        return ([torch.cat(levels, dim=2)], [feats['centers']],
-                feats['center_idx'])
+            return (levels, feats['level_centers'], feats['level_center_idx'][0])
+        return ([torch.cat(levels, dim=2)], [feats['centers']], feats['center_idx'])

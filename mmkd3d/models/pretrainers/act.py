@@ -1,5 +1,6 @@
 """ACT, stage II: masked modelling with the features of the autoencoder."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -8,8 +9,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..modules.masking import split_by_mask
-from ..modules.patch_group import Patches
+from ..layers.masking import split_by_mask
+from ..layers.patch_group import Patches
 from .base import BasePretrainer, draw_cosine
 
 
@@ -24,8 +25,9 @@ class Distilled(NamedTuple):
         mask: (B, G) bool, True = masked.
         patches: What the clouds were cut into.
     """
+
     pred: Tensor
-    pred_global: Optional[Tensor]
+    pred_global: Tensor | None
     target: Tensor
     mask: Tensor
     patches: Patches
@@ -69,35 +71,37 @@ class ACT(BasePretrainer):
 
     with_levels = False
 
-    def __init__(self,
-                 backbone: dict,
-                 teacher: dict,
-                 *,
-                 masker: dict,
-                 loss: dict,
-                 decoder: Optional[dict] = None,
-                 projection: bool = True,
-                 shallow_layer: Optional[int] = None,
-                 standardize: bool = False,
-                 untrained_heads: bool = False,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone: dict,
+        teacher: dict,
+        *,
+        masker: dict,
+        loss: dict,
+        decoder: dict | None = None,
+        projection: bool = True,
+        shallow_layer: int | None = None,
+        standardize: bool = False,
+        untrained_heads: bool = False,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.teacher = MODELS.build(teacher)
         self.masker = TASK_UTILS.build(masker)
         self.distill = MODELS.build(loss)
         self.decoder = None
         if self.masker.ratio > 0:
             if decoder is None:
-                raise ValueError('Masked patches need a decoder: give one, or '
-                                 'set the ratio of the masker to 0.')
+                raise ValueError(
+                    'Masked patches need a decoder: give one, or set the ratio of the masker to 0.'
+                )
             self.decoder = MODELS.build(decoder)
         width, target = self.backbone.embed_dims, self.teacher.embed_dims
         if not projection and width != target:
             raise ValueError(
-                f'The student has width {width}, the target {target}: set '
-                'projection=True.')
+                f'The student has width {width}, the target {target}: set projection=True.'
+            )
         self.proj = nn.Linear(width, target) if projection else nn.Identity()
         self.standardize = None
         if standardize:
@@ -105,18 +109,15 @@ class ACT(BasePretrainer):
         self.shallow_layer = shallow_layer
         if shallow_layer is not None:
             self._check_global_branch()
-            self.cls_pos = nn.Parameter(
-                nn.init.trunc_normal_(torch.empty(1, 1, width), std=0.02))
+            self.cls_pos = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, 1, width), std=0.02))
         if untrained_heads:
             codes = len(self.teacher.net.quantizer.codebook)
             self.lm_head = nn.Linear(width, codes)
-            self.cls_head = nn.Sequential(
-                nn.Linear(width, 512), nn.GELU(), nn.Linear(512, 512))
+            self.cls_head = nn.Sequential(nn.Linear(width, 512), nn.GELU(), nn.Linear(512, 512))
 
-    def distil(self,
-               points: Tensor,
-               mask: Optional[Tensor] = None,
-               noise: Optional[Tensor] = None) -> Distilled:
+    def distil(
+        self, points: Tensor, mask: Tensor | None = None, noise: Tensor | None = None
+    ) -> Distilled:
         """Predict the target at the masked patches.
 
         Args:
@@ -132,22 +133,20 @@ class ACT(BasePretrainer):
         target = self.teacher.forward_patches(patches, noise)  # (B, G, D)
         if self.standardize is not None:
             target = self.standardize(target.flatten(0, 1)).view_as(target)
-        shallow = () if self.shallow_layer is None else (self.shallow_layer, )
+        shallow = () if self.shallow_layer is None else (self.shallow_layer,)
         out = self.backbone.encode(patches, mask, raw_indices=shallow)
         visible = out['tokens']  # (B, V, C)
         if self.decoder is None:
-            return Distilled(
-                self.proj(visible), None, target, mask, patches)
+            return Distilled(self.proj(visible), None, target, mask, patches)
         pred = self.proj(self.decoder(visible, centers, mask))  # (B, M, D)
         pred_global = None
         if self.shallow_layer is not None:
             first = (out['cls_token'][:, None], self.cls_pos)
-            pred_global = self.proj(
-                self.decoder(out['raw'][0], centers, mask, first=first))
+            pred_global = self.proj(self.decoder(out['raw'][0], centers, mask, first=first))
         _, target = split_by_mask(target, mask)  # (B, M, D)
         return Distilled(pred, pred_global, target, mask, patches)
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Distance of prediction and target, and how alike targets are."""
         out = self.distil(points)
         losses = dict(loss_distill=self.distill(out.pred, out.target))
@@ -156,7 +155,7 @@ class ACT(BasePretrainer):
         mean = F.normalize(out.target, dim=-1).mean(dim=(0, 1))
         return dict(losses, target_cone=mean.square().sum())
 
-    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
         """``input`` and ``masked`` points, with the cosine of their patch."""
         out = self.distil(points)
         patches = out.patches.points + out.patches.centers[:, :, None]
@@ -167,9 +166,9 @@ class ACT(BasePretrainer):
     def _check_global_branch(self) -> None:
         depth = len(self.backbone.blocks)
         if not 0 <= self.shallow_layer < depth:
-            raise ValueError(f'shallow_layer lies in [0, {depth}), got '
-                             f'{self.shallow_layer}.')
+            raise ValueError(f'shallow_layer lies in [0, {depth}), got {self.shallow_layer}.')
         if self.decoder is None or self.backbone.cls_token is None:
             raise ValueError(
                 'The global branch (shallow_layer) needs masked patches and a '
-                'student with_cls_token=True.')
+                'student with_cls_token=True.'
+            )

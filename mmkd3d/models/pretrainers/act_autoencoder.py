@@ -1,5 +1,6 @@
 """ACT, stage I: an autoencoder of clouds around a frozen transformer."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -7,11 +8,11 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.dgcnn import DGCNN
-from ..modules.folding import Folded, FoldingDecoder
-from ..modules.patch_embed import PatchEmbed
-from ..modules.patch_group import Patches, PatchGroup
-from ..modules.quantizer import GumbelQuantizer, perplexity, uniform_kl
+from ..layers.dgcnn import DGCNN
+from ..layers.folding import Folded, FoldingDecoder
+from ..layers.patch_embed import PatchEmbed
+from ..layers.patch_group import Patches, PatchGroup
+from ..layers.quantizer import GumbelQuantizer, perplexity, uniform_kl
 from .base import BasePretrainer
 
 
@@ -24,6 +25,7 @@ class Encoded(NamedTuple):
         tokens: (B, G, C) after the transformer; ``codes`` where there is none.
         feats: (B, G, D) after the second graph network: stage II's target.
     """
+
     logits: Tensor
     codes: Tensor
     tokens: Tensor
@@ -62,61 +64,51 @@ class ACTAutoencoder(BasePretrainer):
         init_cfg: As in mmengine.
     """
 
-    def __init__(self,
-                 *,
-                 num_groups: int = 64,
-                 group_size: int = 32,
-                 radius: Optional[float] = None,
-                 fps_rule: str = 'pointnet2',
-                 patch_dims: tuple = (128, 256),
-                 encoder_dims: int = 384,
-                 token_dims: int = 384,
-                 decoder_dims: int = 384,
-                 num_codes: int = 8192,
-                 code_std: float = 1.,
-                 logit_gain: float = 1.,
-                 edge_dims: tuple = (128, 256, 512, 512, 1024),
-                 folding_dims: tuple = (1024, 512),
-                 transformer: Optional[dict] = None,
-                 loss: Optional[dict] = None,
-                 kl_weight: float = 0.,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        *,
+        num_groups: int = 64,
+        group_size: int = 32,
+        radius: float | None = None,
+        fps_rule: str = 'pointnet2',
+        patch_dims: tuple = (128, 256),
+        encoder_dims: int = 384,
+        token_dims: int = 384,
+        decoder_dims: int = 384,
+        num_codes: int = 8192,
+        code_std: float = 1.0,
+        logit_gain: float = 1.0,
+        edge_dims: tuple = (128, 256, 512, 512, 1024),
+        folding_dims: tuple = (1024, 512),
+        transformer: dict | None = None,
+        loss: dict | None = None,
+        kl_weight: float = 0.0,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.embed_dims = decoder_dims
-        self.group = PatchGroup(
-            num_groups, group_size, radius=radius, fps_rule=fps_rule)
+        self.group = PatchGroup(num_groups, group_size, radius=radius, fps_rule=fps_rule)
         self.patch_embed = PatchEmbed(encoder_dims, local_dims=patch_dims)
-        self.graph_encoder = DGCNN(
-            encoder_dims, num_codes, edge_dims=edge_dims)
+        self.graph_encoder = DGCNN(encoder_dims, num_codes, edge_dims=edge_dims)
         nn.init.constant_(self.graph_encoder.norm.weight, logit_gain)
-        self.quantizer = GumbelQuantizer(
-            num_codes, token_dims, code_std=code_std)
+        self.quantizer = GumbelQuantizer(num_codes, token_dims, code_std=code_std)
         self.transformer = None
         if transformer is not None:
             self.transformer = MODELS.build(
-                dict(
-                    type='mmkd3d.PromptedTransformer',
-                    embed_dims=token_dims,
-                    **transformer))
-        self.graph_decoder = DGCNN(
-            token_dims, decoder_dims, edge_dims=edge_dims)
+                dict(type='mmkd3d.PromptedTransformer', embed_dims=token_dims, **transformer)
+            )
+        self.graph_decoder = DGCNN(token_dims, decoder_dims, edge_dims=edge_dims)
         coarse_dims, hidden_dims = folding_dims
         self.decoder = FoldingDecoder(
-            decoder_dims,
-            group_size,
-            coarse_dims=coarse_dims,
-            hidden_dims=hidden_dims)
-        self.chamfer = MODELS.build(
-            loss or dict(type='mmkd3d.ChamferLoss', norm='l1'))
+            decoder_dims, group_size, coarse_dims=coarse_dims, hidden_dims=hidden_dims
+        )
+        self.chamfer = MODELS.build(loss or dict(type='mmkd3d.ChamferLoss', norm='l1'))
         self.kl_weight = kl_weight
 
-    def encode(self,
-               patches: Patches,
-               *,
-               hard: bool = False,
-               noise: Optional[Tensor] = None) -> Encoded:
+    def encode(
+        self, patches: Patches, *, hard: bool = False, noise: Tensor | None = None
+    ) -> Encoded:
         """From patches to target features.
 
         Args:
@@ -137,10 +129,9 @@ class ACTAutoencoder(BasePretrainer):
     def reconstruction_loss(self, patches: Patches, folded: Folded) -> Tensor:
         """Chamfer distances of the coarse and the fine points of patches."""
         target = patches.points.flatten(0, 1)  # (BG, K, 3)
-        return sum(
-            self.chamfer(points.flatten(0, 1), target) for points in folded)
+        return sum(self.chamfer(points.flatten(0, 1), target) for points in folded)
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Reconstruction and codebook losses, and how the codes are used."""
         patches = self.group(points[..., :3].contiguous())
         encoded = self.encode(patches)
@@ -150,12 +141,12 @@ class ACTAutoencoder(BasePretrainer):
             loss_recon=self.reconstruction_loss(patches, folded),
             loss_kl=self.kl_weight * uniform_kl(encoded.logits),
             code_perplexity=perplexity(counts),
-            temperature=points.new_tensor(self.quantizer.temperature))
+            temperature=points.new_tensor(self.quantizer.temperature),
+        )
 
-    def predict(self,
-                points: Tensor,
-                data_samples: Optional[list],
-                noise: Optional[Tensor] = None) -> list:
+    def predict(
+        self, points: Tensor, data_samples: list | None, noise: Tensor | None = None
+    ) -> list:
         """Reconstruct from hard codes: ``input``, ``coarse``, ``pred``.
 
         Whole clouds: the points of all patches, which overlap, so that there
@@ -169,8 +160,8 @@ class ACTAutoencoder(BasePretrainer):
         coarse = (folded.coarse + centers).flatten(1, 2)
         fine = (folded.fine + centers).flatten(1, 2)
         return [
-            dict(input=cloud, coarse=rough, pred=pred) for cloud, rough, pred in
-            zip(points.cpu(), coarse.cpu(), fine.cpu())
+            dict(input=cloud, coarse=rough, pred=pred)
+            for cloud, rough, pred in zip(points.cpu(), coarse.cpu(), fine.cpu())
         ]
 
     def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
@@ -184,8 +175,7 @@ class ACTAutoencoder(BasePretrainer):
         if level not in ('global', 'token'):
             raise ValueError(f"level is 'global' or 'token', got {level!r}.")
         patches = self.group(points[..., :3].contiguous())
-        zero = points.new_zeros(1).expand(
-            *patches.centers.shape[:2], len(self.quantizer.codebook))
+        zero = points.new_zeros(1).expand(*patches.centers.shape[:2], len(self.quantizer.codebook))
         feats = self.encode(patches, hard=True, noise=zero).feats
         if level == 'token':
             return feats

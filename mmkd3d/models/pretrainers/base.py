@@ -1,5 +1,4 @@
 """What every pretraining method has in common."""
-from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +7,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..modules.patch_group import Patches
-from ..modules.pyramid import PyramidGroup
+from ..layers.patch_group import Patches
+from ..layers.pyramid import PyramidGroup
 
 
 class BasePretrainer(BaseModel):
@@ -31,25 +30,25 @@ class BasePretrainer(BaseModel):
         ValueError: A student of the other kind.
     """
 
-    with_levels: Optional[bool] = None
+    with_levels: bool | None = None
 
-    def __init__(self,
-                 backbone: Optional[dict] = None,
-                 *,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        backbone: dict | None = None,
+        *,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(
-            MODELS.build(data_preprocessor
-                         or dict(type='mmkd3d.PointDataPreprocessor')),
-            init_cfg)
+            MODELS.build(data_preprocessor or dict(type='mmkd3d.PointDataPreprocessor')), init_cfg
+        )
         if backbone is not None:
             self.backbone = MODELS.build(backbone)
             self._check_levels()
 
-    def forward(self,
-                inputs: dict,
-                data_samples: Optional[list] = None,
-                mode: str = 'tensor') -> Union[dict, list, Tensor]:
+    def forward(
+        self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'
+    ) -> dict | list | Tensor:
         """mmengine's entry.
 
         Args:
@@ -67,13 +66,11 @@ class BasePretrainer(BaseModel):
                 return self.predict(points, data_samples)
         if mode == 'tensor':
             return self.extract_feat(points, 'global')
-        raise ValueError(
-            f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
+        raise ValueError(f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
 
-    def extract_feat(self,
-                     points: Tensor,
-                     level: str = 'global',
-                     at: Optional[Tensor] = None) -> Tensor:
+    def extract_feat(
+        self, points: Tensor, level: str = 'global', at: Tensor | None = None
+    ) -> Tensor:
         """Features of the student, see :class:`BasePointBackbone`.
 
         ``ValueError`` if it is none of ours.
@@ -81,14 +78,15 @@ class BasePretrainer(BaseModel):
         if not hasattr(self.backbone, 'extract_feat'):
             raise ValueError(
                 f'{type(self.backbone).__name__} has no extract_feat(points, '
-                'level): only students of mmkd3d can be probed.')
+                'level): only students of mmkd3d can be probed.'
+            )
         return self.backbone.extract_feat(points, level, at)
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Losses (names start with ``loss_``) and monitors."""
         raise NotImplementedError
 
-    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
         """For every cloud a dict of arrays to draw."""
         raise NotImplementedError
 
@@ -97,16 +95,15 @@ class BasePretrainer(BaseModel):
         group = getattr(self.backbone, 'group', None)
         found = isinstance(group, PyramidGroup)
         if self.with_levels not in (None, found):
-            fitting = ('with levels, such as PointM2AE'
-                       if self.with_levels else 'without levels')
+            fitting = 'with levels, such as PointM2AE' if self.with_levels else 'without levels'
             raise ValueError(
                 f'{type(self).__name__} is for students {fitting}, got '
                 f'{type(self.backbone).__name__}. Take another student, or '
-                f'{"another method" if self.with_levels else "M2AE, I2PMAE"}.')
+                f'{"another method" if self.with_levels else "M2AE, I2PMAE"}.'
+            )
 
 
-def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor,
-                        pred: Tensor) -> list:
+def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor, pred: Tensor) -> list:
     """For every cloud ``input``, ``visible`` and ``pred`` points.
 
     Args:
@@ -122,13 +119,13 @@ def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor,
         dict(
             input=points[i, :, :3].cpu(),
             visible=whole[i, ~mask[i]].flatten(0, 1).cpu(),
-            pred=rows.flatten(0, 1).cpu())
+            pred=rows.flatten(0, 1).cpu(),
+        )
         for i, rows in enumerate(pred.split(mask.sum(dim=1).tolist()))
     ]
 
 
-def draw_cosine(points: Tensor, masked: Tensor, pred: Tensor,
-                target: Tensor) -> list:
+def draw_cosine(points: Tensor, masked: Tensor, pred: Tensor, target: Tensor) -> list:
     """For every cloud ``input``, ``masked`` points and ``cosine`` of each.
 
     Args:
@@ -142,5 +139,7 @@ def draw_cosine(points: Tensor, masked: Tensor, pred: Tensor,
         dict(
             input=points[i, :, :3].cpu(),
             masked=masked[i].flatten(0, 1).cpu(),
-            cosine=cosine[i].flatten().cpu()) for i in range(len(points))
+            cosine=cosine[i].flatten().cpu(),
+        )
+        for i in range(len(points))
     ]

@@ -1,6 +1,7 @@
 """Concept distillation: concepts of a cloud answer to those of its images."""
+
 import math
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional
 
 import torch
 import torch.nn as nn
@@ -9,12 +10,12 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
+from ..layers.concept_extractor import make_head
+from ..layers.masking import split_by_mask
+from ..layers.pyramid import PyramidGroup
 from ..losses.matched import MatchedConceptLoss
-from ..modules.concept_extractor import make_head
-from ..modules.fitted import Fitted
-from ..modules.masking import split_by_mask
-from ..modules.pyramid import PyramidGroup
-from ..modules.standardizer import STATISTICS, Standardizer
+from ..targets.fitted import Fitted
+from ..targets.standardizer import STATISTICS, Standardizer
 from .base import BasePretrainer, draw_reconstruction
 
 SLOTS = ('both', 'global', 'regions')
@@ -29,18 +30,20 @@ class Encoded(NamedTuple):
         patches: What the clouds were cut into, of the top level, and
         mask: (B, G) bool, True = masked; both None without a masker.
     """
+
     tokens: Tensor
     centers: Tensor
     patches: Optional[NamedTuple] = None
-    mask: Optional[Tensor] = None
+    mask: Tensor | None = None
 
 
 class Concepts(NamedTuple):
     """Concepts (B, M, d), as the teacher would say them (B, M, D), and the
     embedding (B, D) of the whole cloud; None where no loss trains it."""
+
     feats: Tensor
-    said: Optional[Tensor]
-    embedding: Optional[Tensor]
+    said: Tensor | None
+    embedding: Tensor | None
 
 
 @MODELS.register_module()
@@ -89,56 +92,55 @@ class ConceptDistillation(BasePretrainer):
             the extractor where nothing else would train the student.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 extractor: dict,
-                 targets: dict,
-                 adapter: Optional[dict] = None,
-                 standardize: Optional[str] = 'kind',
-                 slots: str = 'both',
-                 loss_global: Optional[dict] = None,
-                 loss_concept: Optional[dict] = None,
-                 head_dims: Optional[int] = None,
-                 masker: Optional[dict] = None,
-                 decoder: Optional[dict] = None,
-                 reconstruct: Optional[dict] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.targets = nn.ModuleDict(
-            {name: MODELS.build(cfg) for name, cfg in targets.items()})
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        extractor: dict,
+        targets: dict,
+        adapter: dict | None = None,
+        standardize: str | None = 'kind',
+        slots: str = 'both',
+        loss_global: dict | None = None,
+        loss_concept: dict | None = None,
+        head_dims: int | None = None,
+        masker: dict | None = None,
+        decoder: dict | None = None,
+        reconstruct: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.targets = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in targets.items()})
         self.extractor = MODELS.build(extractor)
         self.adapter = MODELS.build(adapter) if adapter else None
         self.loss_global, self.loss_concept = (
-            MODELS.build(cfg) if cfg else None
-            for cfg in (loss_global, loss_concept))
+            MODELS.build(cfg) if cfg else None for cfg in (loss_global, loss_concept)
+        )
         self.slots, self.standardize = slots, standardize
         self.masker = TASK_UTILS.build(masker) if masker else None
-        self.has_levels = isinstance(
-            getattr(self.backbone, 'group', None), PyramidGroup)
+        self.has_levels = isinstance(getattr(self.backbone, 'group', None), PyramidGroup)
         self._check_options()
         self._check_student()
         dims, width = self.target.dims, self.extractor.embed_dims
-        names = STATISTICS[standardize][:2 if self.target.num_regions else 1]
-        self.standardizers = nn.ModuleDict(
-            {name: Standardizer(dims) for name in names})
+        names = STATISTICS[standardize][: 2 if self.target.num_regions else 1]
+        self.standardizers = nn.ModuleDict({name: Standardizer(dims) for name in names})
         self.head_concept, self.head_global = (
             make_head(width, dims, head_dims) if loss else None
-            for loss in (loss_concept, loss_global))
+            for loss in (loss_concept, loss_global)
+        )
         self.decoder = self.to_points = self.chamfer = None
         if reconstruct:
             self._check_reconstruction(decoder)
             self.decoder = MODELS.build(decoder)
-            self.to_points = nn.Linear(self.decoder.embed_dims,
-                                       3 * self.backbone.group.group_size)
+            self.to_points = nn.Linear(self.decoder.embed_dims, 3 * self.backbone.group.group_size)
             self.chamfer = MODELS.build(reconstruct)
         elif self.extractor.detach_tokens:
             raise ValueError(
                 'With detach_tokens=True no loss reaches the student, which '
                 'would stay as random as it is: give reconstruct, or set '
-                'detach_tokens=False.')
+                'detach_tokens=False.'
+            )
         if self.adapter is not None:
             self.adapter.freeze_unread(self.backbone)
         if self.has_levels:
@@ -149,10 +151,9 @@ class ConceptDistillation(BasePretrainer):
         """What the teacher says."""
         return self.targets['concepts']
 
-    def forward(self,
-                inputs: dict,
-                data_samples: Optional[list] = None,
-                mode: str = 'tensor') -> Union[dict, list]:
+    def forward(
+        self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'
+    ) -> dict | list:
         """As :class:`BasePretrainer`, but for ``mode='tensor'``.
 
         It then returns a dict: ``tokens`` (B, G, d), ``centers`` (B, G, 3),
@@ -166,7 +167,8 @@ class ConceptDistillation(BasePretrainer):
             tokens=out.tokens,
             centers=out.centers,
             concepts=concepts.feats,
-            embedding=concepts.embedding)
+            embedding=concepts.embedding,
+        )
 
     def encode(self, points: Tensor, whole: bool = False) -> Encoded:
         """Show points (B, N, 3+F) to the student, all or the visible ones."""
@@ -183,31 +185,32 @@ class ConceptDistillation(BasePretrainer):
         centers, _ = split_by_mask(top.centers, mask)
         return Encoded(tokens, centers, top, mask)
 
-    def conceive(self,
-                 out: Encoded,
-                 target: Optional[Tensor] = None) -> Concepts:
+    def conceive(self, out: Encoded, target: Tensor | None = None) -> Concepts:
         """Take the concepts out of a cloud; ``target`` (B, S, D) may ask."""
         feats = self.extractor(out.tokens, out.centers, target)
         said, embedding = (
             head(x) if head else None
-            for head, x in ((self.head_concept, feats),
-                            (self.head_global, feats.mean(1))))
+            for head, x in ((self.head_concept, feats), (self.head_global, feats.mean(1)))
+        )
         return Concepts(feats, said, embedding)
 
     def normalize(self, feats: Tensor) -> Tensor:
         """Targets (..., 1 + K, D), standardised if so wanted, at length 1."""
         if not self.standardizers:
             return F.normalize(feats, dim=-1)
-        return torch.cat([
-            standardizer(part) for standardizer, part in zip(
-                self.standardizers.values(), self.split(feats))
-        ], -2)
+        return torch.cat(
+            [
+                standardizer(part)
+                for standardizer, part in zip(self.standardizers.values(), self.split(feats))
+            ],
+            -2,
+        )
 
     def split(self, feats: Tensor) -> tuple:
         """What each standardizer is for, of targets (..., 1 + K, D)."""
         if 'regions' in self.standardizers:
-            return feats.tensor_split((1, ), dim=-2)
-        return (feats, )
+            return feats.tensor_split((1,), dim=-2)
+        return (feats,)
 
     def choose(self, seen: Tensor) -> Tensor:
         """Slots (B, S, D) that the concepts are matched with."""
@@ -215,7 +218,7 @@ class ConceptDistillation(BasePretrainer):
         last = 1 if self.slots == 'global' else None
         return seen[:, :, first:last].flatten(1, 2)
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Contrast, matching and, if wanted, Chamfer distance.
 
         The monitors are ``scale`` of a contrast, ``retrieval_top1``: how
@@ -231,8 +234,7 @@ class ConceptDistillation(BasePretrainer):
         losses = {}
         if self.loss_global is not None:
             pictures = F.normalize(seen[:, :, 0].mean(1), dim=-1)  # (B, D)
-            losses['loss_global'] = self.loss_global(concepts.embedding,
-                                                     pictures)
+            losses['loss_global'] = self.loss_global(concepts.embedding, pictures)
             if hasattr(self.loss_global, 'scale'):
                 losses['scale'] = self.loss_global.scale.detach()
             losses['retrieval_top1'] = retrieval(concepts.embedding, pictures)
@@ -241,11 +243,12 @@ class ConceptDistillation(BasePretrainer):
             losses['loss_concept'] = matched.loss
             losses['matched_cos'] = matched.cosine
             losses['concept_usage'] = usage(
-                matched.concept, matched.slot, concepts.said.shape[1],
-                slots.shape[1])
+                matched.concept, matched.slot, concepts.said.shape[1], slots.shape[1]
+            )
         if self.chamfer is not None:
             losses['loss_chamfer'] = self.chamfer(
-                self.rebuild(out).flatten(0, 1), out.patches.points[out.mask])
+                self.rebuild(out).flatten(0, 1), out.patches.points[out.mask]
+            )
         losses['token_std'] = out.tokens.detach().float().std((0, 1)).mean()
         if self.target.num_regions:
             other = (feats[:, :, 1:] != feats[:, :, :1]).any(-1)  # (B, V, K)
@@ -257,7 +260,7 @@ class ConceptDistillation(BasePretrainer):
         masked = self.decoder(out.tokens, out.patches.centers, out.mask)
         return self.to_points(masked).unflatten(2, (-1, 3))
 
-    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
         """For every cloud ``embedding`` (D,) in the space of the teacher.
 
         With it ``input`` and, where something is rebuilt, ``visible`` and
@@ -267,32 +270,26 @@ class ConceptDistillation(BasePretrainer):
             drawn = [dict(input=cloud[:, :3].cpu()) for cloud in points]
         else:
             out = self.encode(points)
-            drawn = draw_reconstruction(points, out.patches, out.mask,
-                                        self.rebuild(out).flatten(0, 1))
+            drawn = draw_reconstruction(
+                points, out.patches, out.mask, self.rebuild(out).flatten(0, 1)
+            )
         embedding = self.conceive(self.encode(points, whole=True)).embedding
         if embedding is None:
             return drawn
         for standardizer in [*self.standardizers.values()][:1]:
             embedding = standardizer.restore(embedding)
-        return [
-            dict(sample, embedding=row)
-            for sample, row in zip(drawn, embedding)
-        ]
+        return [dict(sample, embedding=row) for sample, row in zip(drawn, embedding)]
 
     def to_fit(self) -> list[Fitted]:
         """Parts that need statistics of the targets, and lack them."""
-        return [
-            m for m in self.modules()
-            if isinstance(m, Fitted) and not m.is_fitted
-        ]
+        return [m for m in self.modules() if isinstance(m, Fitted) and not m.is_fitted]
 
     def fit_targets(self, feats: Tensor) -> None:
         """Fit what needs statistics to targets (n, 1 + K, D), as they come.
 
         What a checkpoint brought stays as it is.
         """
-        for standardizer, part in zip(self.standardizers.values(),
-                                      self.split(feats)):
+        for standardizer, part in zip(self.standardizers.values(), self.split(feats)):
             if not standardizer.is_fitted:
                 standardizer.fit(part.flatten(0, 1))
         feats = self.normalize(feats).flatten(0, 1)
@@ -302,53 +299,59 @@ class ConceptDistillation(BasePretrainer):
     def _check_options(self) -> None:
         """``ValueError`` for options that are unknown or do not fit."""
         if list(self.targets) != ['concepts']:
-            raise ValueError("targets has one entry, 'concepts', got "
-                             f'{list(self.targets)}.')
+            raise ValueError(f"targets has one entry, 'concepts', got {list(self.targets)}.")
         if self.slots not in SLOTS:
             raise ValueError(f'slots is one of {SLOTS}, got {self.slots!r}.')
         if self.standardize not in STATISTICS:
-            raise ValueError(f'standardize is one of {tuple(STATISTICS)}, got '
-                             f'{self.standardize!r}.')
+            raise ValueError(
+                f'standardize is one of {tuple(STATISTICS)}, got {self.standardize!r}.'
+            )
         if self.slots == 'regions' and not self.target.num_regions:
             raise ValueError("slots='regions' needs num_regions > 0.")
         if self.loss_global is None and self.loss_concept is None:
-            raise ValueError('Nothing to learn: give loss_global, '
-                             'loss_concept or both.')
+            raise ValueError('Nothing to learn: give loss_global, loss_concept or both.')
         if not isinstance(self.loss_concept, (MatchedConceptLoss, type(None))):
             raise ValueError(
                 'Concepts and slots are two sets: give loss_concept=dict('
                 "type='MatchedConceptLoss', loss=...), got "
-                f'{type(self.loss_concept).__name__}.')
+                f'{type(self.loss_concept).__name__}.'
+            )
 
     def _check_student(self) -> None:
         """``ValueError`` if the student does not fit what reads it."""
         if self.adapter is not None and self.masker is not None:
-            raise ValueError('A student with an adapter has no patches to '
-                             'mask: leave out the masker.')
+            raise ValueError(
+                'A student with an adapter has no patches to mask: leave out the masker.'
+            )
         width = getattr(self.adapter or self.backbone, 'embed_dims', None)
         if width != self.extractor.embed_dims:
             raise ValueError(
                 f'The student gives tokens of width {width}, the extractor '
                 f'reads embed_dims={self.extractor.embed_dims}. '
-                + ('' if width else 'Give an adapter, such as LevelTokens.'))
+                + ('' if width else 'Give an adapter, such as LevelTokens.')
+            )
 
-    def _check_reconstruction(self, decoder: Optional[dict]) -> None:
+    def _check_reconstruction(self, decoder: dict | None) -> None:
         """``ValueError`` if masked patches can not be rebuilt."""
         if self.has_levels:
             raise ValueError(
                 'Patches of one size are rebuilt, and a '
                 f'{type(self.backbone).__name__} has a pyramid of them: set '
-                'reconstruct=None, or take another student.')
+                'reconstruct=None, or take another student.'
+            )
         if self.masker is None or not decoder:
-            raise ValueError('Only masked patches are rebuilt, by a decoder: '
-                             'give a masker and a decoder, or set '
-                             'reconstruct=None.')
+            raise ValueError(
+                'Only masked patches are rebuilt, by a decoder: '
+                'give a masker and a decoder, or set '
+                'reconstruct=None.'
+            )
         groups = self.backbone.group.num_groups
         if not self.masker.num_masked(groups):
             raise ValueError(
                 f'A ratio of {self.masker.ratio} masks none of {groups} '
                 'patches, so there is nothing to rebuild: raise the ratio of '
-                'the masker, or set reconstruct=None.')
+                'the masker, or set reconstruct=None.'
+            )
 
 
 @torch.no_grad()
@@ -360,8 +363,7 @@ def retrieval(embedding: Tensor, pictures: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def usage(concept: Tensor, slot: Tensor, num_concepts: int,
-          num_slots: int) -> Tensor:
+def usage(concept: Tensor, slot: Tensor, num_concepts: int, num_slots: int) -> Tensor:
     """How evenly concepts are matched with the slots over a batch.
 
     Args:

@@ -1,5 +1,6 @@
 """I2P-MAE: what to see and what to learn, from a teacher of images."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch.nn as nn
 from torch import Tensor
@@ -7,8 +8,8 @@ from torch import Tensor
 from mmkd3d.ops import gather
 from mmkd3d.registry import MODELS
 
-from ..modules.patch_group import Patches
-from ..modules.pyramid import VisibleTokens
+from ..layers.patch_group import Patches
+from ..layers.pyramid import VisibleTokens
 from ..targets.dense import Seen
 from .m2ae import M2AE, Decoded
 
@@ -39,23 +40,23 @@ class I2PMAE(M2AE):
         kwargs: Of :class:`M2AE`.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 target: dict,
-                 semantic_loss: Optional[dict],
-                 standardize: bool = False,
-                 **kwargs):
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        target: dict,
+        semantic_loss: dict | None,
+        standardize: bool = False,
+        **kwargs,
+    ):
         super().__init__(backbone, **kwargs)
         self.target = MODELS.build(target)
         self.semantic = self.to_feats = self.standardize = None
         if semantic_loss:
             if standardize:
-                self.standardize = nn.BatchNorm2d(
-                    self.target.map_dims, affine=False)
+                self.standardize = nn.BatchNorm2d(self.target.map_dims, affine=False)
             self.semantic = MODELS.build(semantic_loss)
-            self.to_feats = nn.Linear(self.decoder.embed_dims,
-                                      self.group_size * self.target.dims)
+            self.to_feats = nn.Linear(self.decoder.embed_dims, self.group_size * self.target.dims)
 
     def see(self, points: Tensor) -> Seen:
         """What the teacher makes of points (B, N, 3)."""
@@ -68,14 +69,14 @@ class I2PMAE(M2AE):
     def guided_mask(self, seen: Seen, patches: Sequence[Patches]) -> Tensor:
         """(B, G) bool of the top level, True = masked."""
         centers = patches[-1].centers
-        return self.masker(
-            centers, scores=self.target.saliency_at(seen, centers))
+        return self.masker(centers, scores=self.target.saliency_at(seen, centers))
 
     def draw_mask(self, points: Tensor, patches: Sequence[Patches]) -> Tensor:
         return self.guided_mask(self.target.see(points), patches)
 
-    def targets(self, seen: Seen, points: Tensor, patches: Sequence[Patches],
-                visible: VisibleTokens) -> Tensor:
+    def targets(
+        self, seen: Seen, points: Tensor, patches: Sequence[Patches], visible: VisibleTokens
+    ) -> Tensor:
         """Features (L, K, D) of the points of the L visible patches.
 
         Args:
@@ -87,17 +88,15 @@ class I2PMAE(M2AE):
         level = self.level
         source = patches[level - 1].centers if level else points
         idx = visible.take(patches[level].point_idx)  # (B, V, K)
-        feats = self.target.features_at(
-            seen, gather(source, idx.flatten(1)))  # (B, VK, D)
+        feats = self.target.features_at(seen, gather(source, idx.flatten(1)))  # (B, VK, D)
         return feats.unflatten(1, idx.shape[1:])[visible.valid]
 
     def semantic_losses(self, out: Decoded, targets: Tensor) -> dict:
         """The loss of the features (L, K, D) of the L visible patches."""
         pred = self.to_feats(out.tokens[~out.mask])
-        return dict(
-            loss_semantic=self.semantic(pred.view(targets.shape), targets))
+        return dict(loss_semantic=self.semantic(pred.view(targets.shape), targets))
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Chamfer distance at masked patches, features at visible ones."""
         points = points[..., :3].contiguous()
         patches = self.backbone.group(points)

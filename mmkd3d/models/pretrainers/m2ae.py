@@ -1,12 +1,14 @@
 """Point-M2AE: a masked autoencoder on several scales."""
-from typing import NamedTuple, Optional, Sequence
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..modules.patch_group import Patches
+from ..layers.patch_group import Patches
 from .base import BasePretrainer, draw_reconstruction
 
 
@@ -18,6 +20,7 @@ class Decoded(NamedTuple):
         mask: (B, G) bool, True = masked.
         patches: Its patches.
     """
+
     tokens: Tensor
     mask: Tensor
     patches: Patches
@@ -50,28 +53,29 @@ class M2AE(BasePretrainer):
 
     with_levels = True
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 decoder: dict,
-                 masker: dict,
-                 loss: dict,
-                 num_pred_points: Optional[int] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        decoder: dict,
+        masker: dict,
+        loss: dict,
+        num_pred_points: int | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.decoder = MODELS.build(decoder)
         self.masker = TASK_UTILS.build(masker)
         self.chamfer = MODELS.build(loss)
-        level_dims, stage_dims = (self.backbone.level_dims,
-                                  self.decoder.stage_dims)
+        level_dims, stage_dims = (self.backbone.level_dims, self.decoder.stage_dims)
         self.level = len(level_dims) - len(stage_dims)
-        if self.level < 0 or level_dims[self.level:] != stage_dims[::-1]:
+        if self.level < 0 or level_dims[self.level :] != stage_dims[::-1]:
             raise ValueError(
                 'The stages of the decoder have the widths of the levels of '
                 f'the student from the top down: got stage_dims={stage_dims} '
-                f'for level_dims={level_dims}.')
+                f'for level_dims={level_dims}.'
+            )
         self.backbone.freeze_norms(below=self.level)
         groups = self.backbone.group.levels
         num_tokens = groups[-1].num_groups
@@ -79,10 +83,12 @@ class M2AE(BasePretrainer):
             raise ValueError(
                 f'A ratio of {self.masker.ratio} masks none of {num_tokens} '
                 'tokens, so there is nothing to rebuild: raise the ratio of '
-                'the masker.')
+                'the masker.'
+            )
         self.group_size = groups[self.level].group_size
-        self.to_points = nn.Linear(self.decoder.embed_dims,
-                                   3 * (num_pred_points or self.group_size))
+        self.to_points = nn.Linear(
+            self.decoder.embed_dims, 3 * (num_pred_points or self.group_size)
+        )
 
     def draw_mask(self, points: Tensor, patches: Sequence[Patches]) -> Tensor:
         """(B, G) bool of the top level, True = masked."""
@@ -118,15 +124,13 @@ class M2AE(BasePretrainer):
         pred = self.rebuild(out)
         if not len(pred):
             return dict(loss_chamfer=pred.sum())
-        return dict(
-            loss_chamfer=self.chamfer(pred, out.patches.points[out.mask]))
+        return dict(loss_chamfer=self.chamfer(pred, out.patches.points[out.mask]))
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Chamfer distance of predicted and true patches."""
         return self.losses(self.reconstruct(points))
 
-    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
         """For every cloud ``input``, ``visible`` and ``pred`` points."""
         out = self.reconstruct(points)
-        return draw_reconstruction(points, out.patches, out.mask,
-                                   self.rebuild(out))
+        return draw_reconstruction(points, out.patches, out.mask, self.rebuild(out))

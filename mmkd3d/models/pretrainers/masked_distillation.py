@@ -1,5 +1,4 @@
 """Masked distillation from a frozen pretrained transformer."""
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -8,8 +7,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..modules.masking import split_by_mask
-from ..modules.patch_descriptor import FourierDescriptor
+from ..layers.masking import split_by_mask
+from ..layers.patch_descriptor import FourierDescriptor
 from .base import BasePretrainer, draw_cosine
 
 
@@ -42,18 +41,19 @@ class MaskedDistillation(BasePretrainer):
 
     with_levels = False
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 decoder: dict,
-                 masker: dict,
-                 teacher: dict,
-                 loss: dict,
-                 descriptor: Optional[dict] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        decoder: dict,
+        masker: dict,
+        teacher: dict,
+        loss: dict,
+        descriptor: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.decoder = MODELS.build(decoder)
         self.masker = TASK_UTILS.build(masker)
         self.teacher = MODELS.build(teacher)
@@ -90,19 +90,16 @@ class MaskedDistillation(BasePretrainer):
         visible = self.backbone.encode(patches, mask)['tokens']  # (B, V, C)
         masked = self.decoder(visible, patches.centers, mask)  # (B, M, C)
         pred = self.to_teacher(masked)  # (B, M, D)
-        return pred, target[mask].view_as(pred), dict(
-            patches=patches, mask=mask, cone=cone)
+        return pred, target[mask].view_as(pred), dict(patches=patches, mask=mask, cone=cone)
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Distance of prediction and target, and the cone of the targets."""
         pred, target, more = self.regress(points)
-        return dict(
-            loss_distill=self.distill(pred, target), target_cone=more['cone'])
+        return dict(loss_distill=self.distill(pred, target), target_cone=more['cone'])
 
-    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
         """``input`` and ``masked`` points, with the cosine of their patch."""
         pred, target, more = self.regress(points)
         patches = more['patches']
-        _, masked = split_by_mask(
-            patches.points + patches.centers[:, :, None], more['mask'])
+        _, masked = split_by_mask(patches.points + patches.centers[:, :, None], more['mask'])
         return draw_cosine(points, masked, pred, target)

@@ -1,5 +1,4 @@
 """Point-MAE: what is left of every method here without its teacher."""
-from typing import Optional
 
 import torch.nn as nn
 from torch import Tensor
@@ -31,21 +30,21 @@ class PointMAE(BasePretrainer):
 
     with_levels = False
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 decoder: dict,
-                 masker: dict,
-                 loss: dict,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        decoder: dict,
+        masker: dict,
+        loss: dict,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.decoder = MODELS.build(decoder)
         self.masker = TASK_UTILS.build(masker)
         self.chamfer = MODELS.build(loss)
-        self.to_points = nn.Linear(self.decoder.embed_dims,
-                                   3 * self.backbone.group.group_size)
+        self.to_points = nn.Linear(self.decoder.embed_dims, 3 * self.backbone.group.group_size)
 
     def reconstruct(self, points: Tensor) -> tuple[Tensor, Tensor, tuple]:
         """Predict the masked patches.
@@ -66,14 +65,12 @@ class PointMAE(BasePretrainer):
         pred = self.to_points(masked).unflatten(2, (-1, 3))  # (B, M, K, 3)
         return pred, mask, patches
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Chamfer distance of predicted and true patches."""
         pred, mask, patches = self.reconstruct(points)
-        return dict(
-            loss_chamfer=self.chamfer(
-                pred.flatten(0, 1), patches.points[mask]))
+        return dict(loss_chamfer=self.chamfer(pred.flatten(0, 1), patches.points[mask]))
 
-    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
         """For every cloud ``input``, ``visible`` and ``pred`` points."""
         pred, mask, patches = self.reconstruct(points)
         return draw_reconstruction(points, patches, mask, pred.flatten(0, 1))

@@ -1,5 +1,6 @@
 """ReCon: contrast with reconstruct."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import torch.nn as nn
 from torch import Tensor
@@ -7,7 +8,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..backbones.two_tower import TwoTower
-from ..modules.patch_group import Patches
+from ..layers.patch_group import Patches
 from ..targets.base import metainfo
 from .base import BasePretrainer, draw_reconstruction
 
@@ -21,6 +22,7 @@ class Encoded(NamedTuple):
         mask: (B, G) bool, True = masked.
         patches: What the clouds were cut into.
     """
+
     tokens: Tensor
     global_tokens: dict
     mask: Tensor
@@ -66,37 +68,35 @@ class ReCon(BasePretrainer):
 
     with_levels = False
 
-    def __init__(self,
-                 backbone: dict,
-                 *,
-                 targets: dict,
-                 masker: dict,
-                 cross_modal: dict,
-                 weights: Optional[dict] = None,
-                 decoder: Optional[dict] = None,
-                 reconstruct: Optional[dict] = None,
-                 contrast: Optional[dict] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        targets: dict,
+        masker: dict,
+        cross_modal: dict,
+        weights: dict | None = None,
+        decoder: dict | None = None,
+        reconstruct: dict | None = None,
+        contrast: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.masker = TASK_UTILS.build(masker)
         targets = {name: cfg for name, cfg in targets.items() if cfg}
-        self.weights = {name: 1. for name in targets} | (weights or {})
+        self.weights = {name: 1.0 for name in targets} | (weights or {})
         self._check(targets, reconstruct, contrast)
-        self.targets = nn.ModuleDict(
-            {name: MODELS.build(cfg) for name, cfg in targets.items()})
+        self.targets = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in targets.items()})
         width = self.backbone.embed_dims
-        self.proj = nn.ModuleDict({
-            name: nn.Linear(width, target.dims)
-            for name, target in self.targets.items()
-        })
+        self.proj = nn.ModuleDict(
+            {name: nn.Linear(width, target.dims) for name, target in self.targets.items()}
+        )
         self.cross_modal = MODELS.build(cross_modal)
         self.decoder = self.to_points = self.chamfer = None
         if reconstruct:
             self.decoder = MODELS.build(decoder)
-            self.to_points = nn.Linear(width,
-                                       3 * self.backbone.group.group_size)
+            self.to_points = nn.Linear(width, 3 * self.backbone.group.group_size)
             self.chamfer = MODELS.build(reconstruct)
         self.contrast = MODELS.build(contrast) if contrast else None
         self.init_projections()
@@ -109,7 +109,7 @@ class ReCon(BasePretrainer):
                 nn.init.normal_(module.weight, mean=0.02, std=0.01)
                 nn.init.zeros_(module.bias)
 
-    def encode(self, points: Tensor, mask: Optional[Tensor] = None) -> Encoded:
+    def encode(self, points: Tensor, mask: Tensor | None = None) -> Encoded:
         """Show the student the visible patches of points (B, N, 3+F).
 
         ``mask`` is (B, G) bool; None draws one.
@@ -126,8 +126,7 @@ class ReCon(BasePretrainer):
         masked = self.decoder(out.tokens, out.patches.centers, out.mask)
         return self.to_points(masked).unflatten(2, (-1, 3))
 
-    def losses(self, out: Encoded, targets: dict,
-               categories: Optional[list]) -> dict:
+    def losses(self, out: Encoded, targets: dict, categories: list | None) -> dict:
         """All losses.
 
         Args:
@@ -138,41 +137,34 @@ class ReCon(BasePretrainer):
         losses = {}
         if self.chamfer is not None:
             truth = out.patches.points[out.mask]  # (BM, K, 3)
-            losses['loss_chamfer'] = self.chamfer(
-                self.rebuild(out).flatten(0, 1), truth)
+            losses['loss_chamfer'] = self.chamfer(self.rebuild(out).flatten(0, 1), truth)
         for name, target in targets.items():
             pred = self.proj[name](out.global_tokens[name])
-            losses[f'loss_{name}'] = (
-                self.weights[name] * self.cross_modal(pred, target))
+            losses[f'loss_{name}'] = self.weights[name] * self.cross_modal(pred, target)
         if self.contrast is not None:
-            losses['loss_contrast'] = self.contrast(
-                out.global_tokens['cls'], categories)
+            losses['loss_contrast'] = self.contrast(out.global_tokens['cls'], categories)
         return losses
 
-    def loss(self, points: Tensor, data_samples: Optional[list]) -> dict:
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Chamfer distance, and a loss for each global token in use."""
-        targets = {
-            name: target(points, data_samples)
-            for name, target in self.targets.items()
-        }
+        targets = {name: target(points, data_samples) for name, target in self.targets.items()}
         categories = None
         if self.contrast is not None:
             categories = metainfo(
-                data_samples, 'category',
-                'Use a data set with named classes, or set contrast=None.')
+                data_samples, 'category', 'Use a data set with named classes, or set contrast=None.'
+            )
         return self.losses(self.encode(points), targets, categories)
 
-    def predict(self, points: Tensor, data_samples: Optional[list]) -> list:
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
         """For every cloud ``input``, ``visible`` and ``pred`` points."""
         if self.chamfer is None:
-            raise ValueError('Nothing is rebuilt with reconstruct=None, so '
-                             'there is no reconstruction to draw.')
+            raise ValueError(
+                'Nothing is rebuilt with reconstruct=None, so there is no reconstruction to draw.'
+            )
         out = self.encode(points)
-        return draw_reconstruction(points, out.patches, out.mask,
-                                   self.rebuild(out).flatten(0, 1))
+        return draw_reconstruction(points, out.patches, out.mask, self.rebuild(out).flatten(0, 1))
 
-    def _check(self, targets: dict, reconstruct: Optional[dict],
-               contrast: Optional[dict]) -> None:
+    def _check(self, targets: dict, reconstruct: dict | None, contrast: dict | None) -> None:
         """``ValueError`` if the parts do not fit together."""
         tokens = self.backbone.global_names
         needed = [*targets, *(['cls'] if contrast else [])]
@@ -180,20 +172,21 @@ class ReCon(BasePretrainer):
         if lacking:
             raise ValueError(
                 f'No global token for {lacking}: the student has {tokens}. '
-                'Name them in backbone.global_tokens.')
+                'Name them in backbone.global_tokens.'
+            )
         unknown = [name for name in self.weights if name not in targets]
         if unknown:
-            raise ValueError(f'Weights for {unknown}, but the targets are '
-                             f'{tuple(targets)}.')
+            raise ValueError(f'Weights for {unknown}, but the targets are {tuple(targets)}.')
         if not (needed or reconstruct):
-            raise ValueError('Nothing to learn: give targets, reconstruct or '
-                             'contrast.')
-        if isinstance(self.backbone, TwoTower) and not (
-                needed and reconstruct):
+            raise ValueError('Nothing to learn: give targets, reconstruct or contrast.')
+        if isinstance(self.backbone, TwoTower) and not (needed and reconstruct):
             raise ValueError(
                 'Each of two towers needs a loss: reconstruct for one, targets'
-                ' or contrast for the other. Take the other tower alone.')
+                ' or contrast for the other. Take the other tower alone.'
+            )
         if reconstruct and self.masker.ratio == 0:
-            raise ValueError('Nothing is masked, so there is nothing to '
-                             'rebuild: raise the ratio of the masker or set '
-                             'reconstruct=None.')
+            raise ValueError(
+                'Nothing is masked, so there is nothing to '
+                'rebuild: raise the ratio of the masker or set '
+                'reconstruct=None.'
+            )

@@ -1,5 +1,6 @@
 """Segmentation of objects into parts: a student and a head."""
-from typing import Optional, Sequence, Union
+
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModel
@@ -28,17 +29,18 @@ class PointSegmentor(BaseModel):
         ValueError: ``category_parts`` doesn't fit the head.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 head: dict,
-                 *,
-                 category_parts: Optional[Sequence[Sequence[int]]] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        *,
+        category_parts: Sequence[Sequence[int]] | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(
-            MODELS.build(data_preprocessor
-                         or dict(type='mmkd3d.PointDataPreprocessor')),
-            init_cfg)
+            MODELS.build(data_preprocessor or dict(type='mmkd3d.PointDataPreprocessor')), init_cfg
+        )
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         allowed = None
@@ -50,11 +52,15 @@ class PointSegmentor(BaseModel):
         """Which labels (columns) a category (rows) has, bool."""
         rows, columns = self.head.num_categories, self.head.num_classes
         parts = {part for own in category_parts for part in own}
-        if len(category_parts) != rows or not all(category_parts) or (
-                not parts <= set(range(columns))):
+        if (
+            len(category_parts) != rows
+            or not all(category_parts)
+            or (not parts <= set(range(columns)))
+        ):
             raise ValueError(
                 f'category_parts must name labels below num_classes={columns} '
-                f'for each of num_categories={rows}, got {category_parts}.')
+                f'for each of num_categories={rows}, got {category_parts}.'
+            )
         allowed = torch.zeros(rows, columns, dtype=torch.bool)
         for category, own in enumerate(category_parts):
             allowed[category, list(own)] = True
@@ -76,7 +82,8 @@ class PointSegmentor(BaseModel):
             raise ValueError(
                 f'The data set has {len(classes)} categories, the head '
                 f'num_categories={self.head.num_categories}: set '
-                f'model.head.num_categories={len(classes)}.')
+                f'model.head.num_categories={len(classes)}.'
+            )
         if not parts:
             return
         labels = 1 + max(max(own, default=-1) for own in parts.values())
@@ -86,22 +93,22 @@ class PointSegmentor(BaseModel):
                 f'head has num_classes={self.head.num_classes}: set '
                 f'model.head.num_classes={labels}. Labels that no shape has '
                 'are told by part_offset of NpzPoints, or by '
-                'metainfo=dict(parts=...).')
+                'metainfo=dict(parts=...).'
+            )
         for category, name in enumerate(classes or ()):
             own = torch.tensor(parts[name], dtype=torch.long)
-            if self.allowed is not None and not (
-                    self.allowed[category, own].all()):
+            if self.allowed is not None and not (self.allowed[category, own].all()):
                 raise ValueError(
                     f'{name} has the parts {tuple(parts[name])}, '
                     f'category_parts allows '
                     f'{self.allowed[category].nonzero().flatten().tolist()} '
                     f'for category {category}: give category_parts in the '
-                    f'order of the classes, {tuple(classes)}.')
+                    f'order of the classes, {tuple(classes)}.'
+                )
 
-    def forward(self,
-                inputs: dict,
-                data_samples: Optional[list] = None,
-                mode: str = 'tensor') -> Union[dict, list, Tensor]:
+    def forward(
+        self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'
+    ) -> dict | list | Tensor:
         """mmengine's entry.
 
         Args:
@@ -120,10 +127,8 @@ class PointSegmentor(BaseModel):
         if mode == 'predict':
             logits = self.head(feats, category)
             if self.allowed is not None:
-                logits = logits.masked_fill(
-                    ~self.allowed[category].unsqueeze(2), -torch.inf)
+                logits = logits.masked_fill(~self.allowed[category].unsqueeze(2), -torch.inf)
             for sample, parts in zip(data_samples, logits.argmax(dim=1)):
                 sample.pred_parts = parts
             return data_samples
-        raise ValueError(
-            f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
+        raise ValueError(f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")

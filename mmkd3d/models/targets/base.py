@@ -1,6 +1,7 @@
 """What the targets of all teachers share."""
+
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -28,13 +29,12 @@ class BaseTarget(nn.Module):
     """
 
     dims: int
-    teacher: Optional[nn.Module]
+    teacher: nn.Module | None
 
     def __init__(self, teacher: dict, *, precision: str = 'fp32'):
         super().__init__()
         if precision not in PRECISIONS:
-            raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, '
-                             f'got {precision!r}.')
+            raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, got {precision!r}.')
         self.teacher = MODELS.build(teacher)
         self.teacher_cfg = teacher
         self.precision = precision
@@ -57,12 +57,11 @@ class BaseTarget(nn.Module):
     def identity(self) -> dict:
         """What a cache of the features is told by; needs the teacher."""
         return dict(
-            teacher=describe_teacher(self.teacher, self.teacher_cfg,
-                                     self.precision),
-            transform=self.transform())
+            teacher=describe_teacher(self.teacher, self.teacher_cfg, self.precision),
+            transform=self.transform(),
+        )
 
-    def teacher_precision(self, device: torch.device
-                          ) -> AbstractContextManager:
+    def teacher_precision(self, device: torch.device) -> AbstractContextManager:
         """Context of the teacher's own precision, not the student's."""
         dtype = PRECISIONS[self.precision]
         return torch.autocast(device.type, dtype, enabled=dtype is not None)
@@ -80,8 +79,7 @@ def metainfo(data_samples: list, name: str, way_out: str) -> list:
     return values
 
 
-def stack_field(data_samples: list, name: str,
-                way_out: str) -> Optional[Tensor]:
+def stack_field(data_samples: list, name: str, way_out: str) -> Tensor | None:
     """A field (...) of every sample as (B, ...), or None if none has it.
 
     Raises:
@@ -99,7 +97,8 @@ def stack_field(data_samples: list, name: str,
         raise ValueError(
             f'The samples of a batch must have {name} of one shape, got '
             f'{shapes[0]} for {names[0]} and {shapes[odd]} for {names[odd]}. '
-            f'{way_out}')
+            f'{way_out}'
+        )
     return torch.stack(values).float()
 
 
@@ -108,12 +107,8 @@ def sample_names(data_samples: list) -> list[str]:
     return [str(sample.get('sample_id', '?')) for sample in data_samples]
 
 
-def _lacking(data_samples: list, values: Sequence, name: str,
-             way_out: str) -> str:
-    lacking = [
-        sample for sample, value in zip(data_samples, values) if value is None
-    ]
+def _lacking(data_samples: list, values: Sequence, name: str, way_out: str) -> str:
+    lacking = [sample for sample, value in zip(data_samples, values) if value is None]
     some = ', '.join(sample_names(lacking[:5]))
     more = ', ...' if len(lacking) > 5 else ''
-    return (f'{len(lacking)} of {len(data_samples)} samples have no {name}: '
-            f'{some}{more}. {way_out}')
+    return f'{len(lacking)} of {len(data_samples)} samples have no {name}: {some}{more}. {way_out}'

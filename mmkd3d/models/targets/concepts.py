@@ -1,6 +1,6 @@
 """What an image teacher says of pictures and of regions in them."""
+
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..pairs.base import Pictures
 from ..teachers.identity import describe
+from ..views.base import Pictures
 from .pictures import PictureTarget
 from .regions import find_regions
 
@@ -50,29 +50,30 @@ class ConceptTargets(PictureTarget):
             another space, or a number that is too small.
     """
 
-    def __init__(self,
-                 teacher: dict,
-                 pairs: Optional[dict] = None,
-                 *,
-                 num_views: Optional[int] = None,
-                 num_regions: int = 3,
-                 cache: Union[str, Path, None] = None,
-                 precision: str = 'fp32',
-                 images_at_once: Optional[int] = None):
-        super().__init__(
-            teacher, pairs or dict(type='mmkd3d.RenderedViews'),
-            precision=precision)
+    def __init__(
+        self,
+        teacher: dict,
+        pairs: dict | None = None,
+        *,
+        num_views: int | None = None,
+        num_regions: int = 3,
+        cache: str | Path | None = None,
+        precision: str = 'fp32',
+        images_at_once: int | None = None,
+    ):
+        super().__init__(teacher, pairs or dict(type='mmkd3d.RenderedViews'), precision=precision)
         there = self.pairs.num_views
         if num_views is not None and not 1 <= num_views <= there:
             raise ValueError(
                 f'num_views={num_views} of {there} that '
                 f'{type(self.pairs).__name__} gives: raise its number, or '
-                'lower this one.')
-        if num_regions < 0 or (images_at_once is not None
-                               and images_at_once < 1):
+                'lower this one.'
+            )
+        if num_regions < 0 or (images_at_once is not None and images_at_once < 1):
             raise ValueError(
                 'num_regions is 0 or more, images_at_once 1 or more, or None; '
-                f'got {num_regions} and {images_at_once}.')
+                f'got {num_regions} and {images_at_once}.'
+            )
         widths = self.teacher.global_dims, self.teacher.dense_dims
         if num_regions and widths[0] != widths[1]:
             raise ValueError(
@@ -80,7 +81,8 @@ class ConceptTargets(PictureTarget):
                 f'feature of {type(self.teacher).__name__} has {widths[0]} '
                 f'dimensions and its tokens {widths[1]}: give a CLIP teacher '
                 'projection=True, choose another teacher, or set '
-                'num_regions=0.')
+                'num_regions=0.'
+            )
         self.views_per_step = num_views or there
         self.num_regions = num_regions
         self.images_at_once = images_at_once
@@ -89,10 +91,9 @@ class ConceptTargets(PictureTarget):
         self.use_cache(cache)
 
     @torch.no_grad()
-    def forward(self,
-                points: Tensor,
-                data_samples: Optional[list],
-                view_idx: Optional[Tensor] = None) -> Tensor:
+    def forward(
+        self, points: Tensor, data_samples: list | None, view_idx: Tensor | None = None
+    ) -> Tensor:
         """Features (B, V, 1 + K, D), those of whole pictures first.
 
         Args:
@@ -102,9 +103,8 @@ class ConceptTargets(PictureTarget):
                 generator of the device, where there are more.
         """
         if view_idx is None and self.views_per_step < self.num_views:
-            noise = torch.rand(
-                len(points), self.num_views, device=points.device)
-            view_idx = noise.argsort(1)[:, :self.views_per_step]
+            noise = torch.rand(len(points), self.num_views, device=points.device)
+            view_idx = noise.argsort(1)[:, : self.views_per_step]
         return self.features(points, data_samples, view_idx)
 
     @torch.no_grad()
@@ -119,11 +119,14 @@ class ConceptTargets(PictureTarget):
                 return feats.float().unflatten(0, (B, V))[:, :, None]
             maps = [self.teacher.forward_dense(x) for x in some]
         whole, tokens, saliency = (
-            torch.cat([m[name].float() for m in maps])
-            for name in ('global', 'feats', 'saliency'))
+            torch.cat([m[name].float() for m in maps]) for name in ('global', 'feats', 'saliency')
+        )
         regions = find_regions(
-            tokens.flatten(2).mT, saliency.flatten(1),
-            self.foreground(pictures, saliency).flatten(1), self.num_regions)
+            tokens.flatten(2).mT,
+            saliency.flatten(1),
+            self.foreground(pictures, saliency).flatten(1),
+            self.num_regions,
+        )
         feats = regions.feats.where(regions.found[..., None], whole[:, None])
         feats = torch.cat([whole[:, None], feats], 1)  # (B V, 1 + K, D)
         return feats.unflatten(0, (B, V))
@@ -134,10 +137,10 @@ class ConceptTargets(PictureTarget):
         if pictures.foreground is None:
             return saliency >= saliency.mean((1, 2), keepdim=True)
         covered = F.adaptive_avg_pool2d(
-            pictures.foreground.flatten(0, 1).float(), saliency.shape[1:])
+            pictures.foreground.flatten(0, 1).float(), saliency.shape[1:]
+        )
         return covered >= COVERED
 
     def transform(self) -> dict:
         """See :class:`BaseTarget`."""
-        return dict(
-            pairs=describe(self.pairs_cfg), num_regions=self.num_regions)
+        return dict(pairs=describe(self.pairs_cfg), num_regions=self.num_regions)

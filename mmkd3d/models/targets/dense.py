@@ -1,5 +1,6 @@
 """What an image teacher says of every point of a shape."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -7,13 +8,14 @@ from torch import Tensor
 from mmkd3d.ops import sample_resized
 from mmkd3d.registry import MODELS
 
-from ..modules.axis_projector import Frame
+from ..views.axis_projector import Frame
 from .base import BaseTarget
 
 
 class Seen(NamedTuple):
     """What a teacher made of V pictures of each cloud: feats (B, V, D, h, w)
     and saliency (B, V, h, w), float32; the frame says what lies where."""
+
     feats: Tensor
     saliency: Tensor
     frame: Frame
@@ -41,16 +43,17 @@ class DenseTarget(BaseTarget):
         dims: V * D, features of all views side by side.
     """
 
-    def __init__(self,
-                 teacher: dict,
-                 projector: Optional[dict] = None,
-                 *,
-                 precision: str = 'fp32',
-                 images_at_once: Optional[int] = None):
+    def __init__(
+        self,
+        teacher: dict,
+        projector: dict | None = None,
+        *,
+        precision: str = 'fp32',
+        images_at_once: int | None = None,
+    ):
         super().__init__(teacher, precision=precision)
         self.images_at_once = images_at_once
-        self.projector = MODELS.build(
-            projector or dict(type='mmkd3d.AxisProjector'))
+        self.projector = MODELS.build(projector or dict(type='mmkd3d.AxisProjector'))
         self.map_dims = self.teacher.dense_dims
         self.dims = self.projector.num_views * self.map_dims
 
@@ -62,12 +65,12 @@ class DenseTarget(BaseTarget):
         some = images.flatten(0, 1)
         with self.teacher_precision(points.device):
             maps = [
-                self.teacher.forward_dense(x)
-                for x in some.split(self.images_at_once or len(some))
+                self.teacher.forward_dense(x) for x in some.split(self.images_at_once or len(some))
             ]
         feats, saliency = (
-            torch.cat([m[name].float() for m in maps]).unflatten(
-                0, images.shape[:2]) for name in ('feats', 'saliency'))
+            torch.cat([m[name].float() for m in maps]).unflatten(0, images.shape[:2])
+            for name in ('feats', 'saliency')
+        )
         return Seen(feats, saliency, frame)
 
     @torch.no_grad()
@@ -81,9 +84,7 @@ class DenseTarget(BaseTarget):
         maps = seen.saliency[:, :, None]
         return self._read(maps, seen, positions).mean((2, 3))
 
-    def forward(self,
-                points: Tensor,
-                data_samples: Optional[list] = None) -> Tensor:
+    def forward(self, points: Tensor, data_samples: list | None = None) -> Tensor:
         """Features (B, N, V * D) of the points (B, N, 3+F) themselves."""
         points = points[..., :3]
         return self.features_at(self.see(points), points)

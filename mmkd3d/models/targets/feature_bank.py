@@ -1,4 +1,5 @@
 """Features by name in one growing tensor."""
+
 from collections.abc import Sequence
 
 import torch
@@ -35,8 +36,7 @@ class FeatureBank:
         # A bank that was first filled while testing is used in training.
         with torch.inference_mode(False), torch.no_grad():
             if end > len(self.feats):
-                grown = self.feats.new_empty(
-                    max(end, 2 * len(self.feats)), *self.feats.shape[1:])
+                grown = self.feats.new_empty(max(end, 2 * len(self.feats)), *self.feats.shape[1:])
                 grown[:begin] = self.feats[:begin]
                 self.feats = grown
             self.feats[begin:end] = feats
@@ -47,8 +47,7 @@ class FeatureBank:
 
         ``KeyError`` for a name that is not there.
         """
-        return torch.tensor([self._row[name] for name in names],
-                            device=self.feats.device)
+        return torch.tensor([self._row[name] for name in names], device=self.feats.device)
 
     def clear(self) -> None:
         """Forget everything, but stay on the device."""

@@ -1,14 +1,14 @@
 """What an image teacher says of the pictures of a shape."""
+
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..pairs.base import Pictures
 from ..teachers.identity import describe
+from ..views.base import Pictures
 from .pictures import PictureTarget
 
 
@@ -34,30 +34,27 @@ class ImageTarget(PictureTarget):
             what else may be wrong with it.
     """
 
-    def __init__(self,
-                 teacher: dict,
-                 renderer: Optional[dict] = None,
-                 *,
-                 cache: Union[str, Path, None] = None,
-                 reduce: str = 'random',
-                 precision: str = 'fp32'):
+    def __init__(
+        self,
+        teacher: dict,
+        renderer: dict | None = None,
+        *,
+        cache: str | Path | None = None,
+        reduce: str = 'random',
+        precision: str = 'fp32',
+    ):
         super().__init__(
-            teacher,
-            dict(type='mmkd3d.RenderedViews', renderer=renderer),
-            precision=precision)
+            teacher, dict(type='mmkd3d.RenderedViews', renderer=renderer), precision=precision
+        )
         if reduce not in ('random', 'mean'):
-            raise ValueError(
-                f"reduce is 'random' or 'mean', got {reduce!r}.")
+            raise ValueError(f"reduce is 'random' or 'mean', got {reduce!r}.")
         self.dims = self.teacher.global_dims
         self.shape = (self.num_views, self.dims)
         self.reduce = reduce
         self.use_cache(cache)
 
     @torch.no_grad()
-    def forward(self,
-                points: Tensor,
-                data_samples: list,
-                view_idx: Optional[Tensor] = None) -> Tensor:
+    def forward(self, points: Tensor, data_samples: list, view_idx: Tensor | None = None) -> Tensor:
         """See :class:`BaseTarget`.
 
         Args:
@@ -69,8 +66,7 @@ class ImageTarget(PictureTarget):
         if self.reduce == 'mean' or self.num_views == 1:
             view_idx = None
         elif view_idx is None:
-            view_idx = torch.randint(
-                self.num_views, (len(points), ), device=points.device)
+            view_idx = torch.randint(self.num_views, (len(points),), device=points.device)
         if view_idx is not None:
             view_idx = view_idx[:, None]
         return self.features(points, data_samples, view_idx).mean(1)

@@ -1,7 +1,7 @@
 """What the names of classes say of places with labels."""
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -51,22 +51,25 @@ class LabelTexts(nn.Module):
         FileNotFoundError: There is no such file.
     """
 
-    def __init__(self,
-                 vectors: Union[str, Path, None] = None,
-                 *,
-                 key: str = 'vectors',
-                 names_key: str = 'names',
-                 teacher: Optional[dict] = None,
-                 prompts: Union[str, Sequence[str],
-                                None] = ('a {} in a scene.', ),
-                 class_names: Optional[Sequence[str]] = None,
-                 aliases: Optional[dict] = None,
-                 ignore: Sequence[str] = ()):
+    def __init__(
+        self,
+        vectors: str | Path | None = None,
+        *,
+        key: str = 'vectors',
+        names_key: str = 'names',
+        teacher: dict | None = None,
+        prompts: str | Sequence[str] | None = ('a {} in a scene.',),
+        class_names: Sequence[str] | None = None,
+        aliases: dict | None = None,
+        ignore: Sequence[str] = (),
+    ):
         super().__init__()
         if (vectors is None) == (teacher is None):
-            raise ValueError('LabelTexts takes a file of vectors or a teacher '
-                             f'that reads text, got {vectors!r} and '
-                             f'{teacher!r}.')
+            raise ValueError(
+                'LabelTexts takes a file of vectors or a teacher '
+                f'that reads text, got {vectors!r} and '
+                f'{teacher!r}.'
+            )
         self.source = vectors
         self.aliases = aliases or {}
         self.ignore = tuple(ignore)
@@ -84,7 +87,7 @@ class LabelTexts(nn.Module):
             self._read(class_names)
 
     @torch.no_grad()
-    def set_classes(self, names: Optional[Sequence[str]]) -> None:
+    def set_classes(self, names: Sequence[str] | None) -> None:
         """Say what labels mean; ``class_names``, if given, count instead.
 
         Raises:
@@ -94,13 +97,14 @@ class LabelTexts(nn.Module):
         if self.fixed:
             return
         if not names:
-            raise ValueError('The data set names no classes: give LabelTexts '
-                             'class_names, in the order of the labels.')
+            raise ValueError(
+                'The data set names no classes: give LabelTexts '
+                'class_names, in the order of the labels.'
+            )
         self._read(names)
 
     @torch.no_grad()
-    def forward(self, points: Tensor, data_samples: list,
-                places: Tensor) -> PlaceFeatures:
+    def forward(self, points: Tensor, data_samples: list, places: Tensor) -> PlaceFeatures:
         """Features of places (B, M, 3); see :class:`PlaceTarget`."""
         label = self.labels(points, data_samples)  # (B, N)
         if not torch.equal(places, points[..., :3]):
@@ -116,24 +120,27 @@ class LabelTexts(nn.Module):
             ValueError: The samples have none, or not one for each point.
         """
         if self.names is None:
-            raise ValueError('LabelTexts does not know what the labels mean: '
-                             'give class_names, or call set_classes.')
+            raise ValueError(
+                'LabelTexts does not know what the labels mean: '
+                'give class_names, or call set_classes.'
+            )
         masks = [
-            getattr(sample.get('gt_pts_seg'), 'pts_semantic_mask', None)
-            for sample in data_samples
+            getattr(sample.get('gt_pts_seg'), 'pts_semantic_mask', None) for sample in data_samples
         ]
         if any(mask is None for mask in masks):
             raise ValueError(
                 'LabelTexts needs gt_pts_seg.pts_semantic_mask in each '
                 'sample. Load it with LoadAnnotations3D(with_seg_3d=True), '
-                "map it with PointSegClassMapping, and keep "
-                "'pts_semantic_mask' in the keys of the last step.")
+                'map it with PointSegClassMapping, and keep '
+                "'pts_semantic_mask' in the keys of the last step."
+            )
         label = stack_padded(masks).to(points.device).long()
         if label.shape != points.shape[:2]:
             raise ValueError(
                 f'There are labels {tuple(label.shape)} for points '
                 f'{tuple(points.shape[:2])}: what samples points must sample '
-                'their labels, too.')
+                'their labels, too.'
+            )
         in_class = (label >= 0) & (label < len(self.known))
         known = in_class & self.known[label.where(in_class, 0)]
         return label.where(known, -1)
@@ -143,8 +150,7 @@ class LabelTexts(nn.Module):
         self.names = tuple(names)
         odd = sorted({*self.aliases, *self.ignore}.difference(names))
         if odd:
-            raise ValueError(f'aliases and ignore speak of {odd}, the classes '
-                             f'are {self.names}.')
+            raise ValueError(f'aliases and ignore speak of {odd}, the classes are {self.names}.')
         wanted = [name for name in names if name not in self.ignore]
         spoken = [self.aliases.get(name, name) for name in wanted]
         feats = self._vectors(spoken).to(self.table)
@@ -163,22 +169,25 @@ class LabelTexts(nn.Module):
             raise ValueError(
                 f'{self.source} has no vectors for {missing}, it has '
                 f'{list(self.rows)}. Give aliases=dict(NAME=...) that say '
-                'which of these to take, or leave classes out with ignore.')
+                'which of these to take, or leave classes out with ignore.'
+            )
         return self.vectors[[self.rows[name] for name in names]]
 
 
-def read_vectors(path: Union[str, Path], key: str,
-                 names_key: str) -> tuple[dict[str, int], Tensor]:
+def read_vectors(path: str | Path, key: str, names_key: str) -> tuple[dict[str, int], Tensor]:
     """Rows by name, and vectors (K, D) float32, of an ``.npz`` file."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'No file of vectors at {path}.')
     with np.load(path) as arrays:
         if key not in arrays or names_key not in arrays:
-            raise ValueError(f'{path} has {sorted(arrays)}, not {key!r} and '
-                             f'{names_key!r}: set key and names_key.')
+            raise ValueError(
+                f'{path} has {sorted(arrays)}, not {key!r} and '
+                f'{names_key!r}: set key and names_key.'
+            )
         vectors, names = arrays[key], arrays[names_key]
     if vectors.ndim != 2 or len(vectors) != len(names):
-        raise ValueError(f'{path}: {key} has shape {vectors.shape}, expected '
-                         f'(K, D) for K={len(names)} names.')
+        raise ValueError(
+            f'{path}: {key} has shape {vectors.shape}, expected (K, D) for K={len(names)} names.'
+        )
     rows = {str(name): row for row, name in enumerate(names)}
     return rows, torch.from_numpy(vectors).float()

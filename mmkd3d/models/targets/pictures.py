@@ -1,6 +1,6 @@
 """What the targets of pictures share: who draws them, and a cache."""
+
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 from mmkd3d.utils.digest import row_digests
 
-from ..pairs.base import Pictures
 from ..teachers.cache import FeatureCache
+from ..views.base import Pictures
 from .base import BaseTarget, metainfo
 
 
@@ -46,7 +46,7 @@ class PictureTarget(BaseTarget):
         """Pictures of one sample, V."""
         return self.pairs.num_views
 
-    def use_cache(self, folder: Union[str, Path, None]) -> None:
+    def use_cache(self, folder: str | Path | None) -> None:
         """Look features up from now on, and let the teacher go.
 
         Raises:
@@ -63,14 +63,12 @@ class PictureTarget(BaseTarget):
         """Features (B, V, ...) float32 of pictures of B samples."""
         raise NotImplementedError
 
-    def features(self,
-                 points: Tensor,
-                 data_samples: Optional[list],
-                 view_idx: Optional[Tensor] = None) -> Tensor:
+    def features(
+        self, points: Tensor, data_samples: list | None, view_idx: Tensor | None = None
+    ) -> Tensor:
         """Features (B, W, ...) of the views ``view_idx`` (B, W), or of all."""
         if self.cache is None:
-            return self.read(
-                self.pairs(points, data_samples, view_idx=view_idx))
+            return self.read(self.pairs(points, data_samples, view_idx=view_idx))
         feats = self._look_up(data_samples).to(points.device)  # (B, V, ...)
         if view_idx is None:
             return feats
@@ -84,7 +82,8 @@ class PictureTarget(BaseTarget):
             raise ValueError(
                 f'{type(drawer).__name__} draws random views, or views of '
                 'what is augmented, whose features no cache can hold: set '
-                'random=False in the renderer, or leave out the cache.')
+                'random=False in the renderer, or leave out the cache.'
+            )
 
     def _look_up(self, data_samples: list) -> Tensor:
         """Features (B, V, ...) from the cache, on the CPU."""
@@ -98,6 +97,5 @@ class PictureTarget(BaseTarget):
 
 def sample_ids(data_samples: list) -> list[str]:
     """Of all samples; ``ValueError`` if some have none."""
-    ids = metainfo(data_samples, 'sample_id',
-                   'A teacher cache finds its features by it.')
+    ids = metainfo(data_samples, 'sample_id', 'A teacher cache finds its features by it.')
     return [str(i) for i in ids]

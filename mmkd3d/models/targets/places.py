@@ -1,6 +1,7 @@
 """What an image teacher says of places in pictures of a scene."""
+
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from .base import BaseTarget
 
 class PlaceFeatures(NamedTuple):
     """feats (B, M, D) float32 of places, 0 where not seen (B, M) bool."""
+
     feats: Tensor
     seen: Tensor
 
@@ -47,13 +49,15 @@ class PlaceTarget(BaseTarget):
             what else may be wrong with it.
     """
 
-    def __init__(self,
-                 teacher: dict,
-                 pairs: dict,
-                 *,
-                 precision: str = 'fp32',
-                 images_at_once: Optional[int] = None,
-                 cache: Union[str, Path, None] = None):
+    def __init__(
+        self,
+        teacher: dict,
+        pairs: dict,
+        *,
+        precision: str = 'fp32',
+        images_at_once: int | None = None,
+        cache: str | Path | None = None,
+    ):
         super().__init__(teacher, precision=precision)
         self.pairs = MODELS.build(pairs)
         self.images_at_once = images_at_once
@@ -64,8 +68,7 @@ class PlaceTarget(BaseTarget):
             self.teacher = None
 
     @torch.no_grad()
-    def forward(self, points: Tensor, data_samples: list,
-                places: Tensor) -> PlaceFeatures:
+    def forward(self, points: Tensor, data_samples: list, places: Tensor) -> PlaceFeatures:
         """What the teacher says of places (B, M, 3) of the clouds.
 
         Args:
@@ -79,15 +82,14 @@ class PlaceTarget(BaseTarget):
         feats = torch.zeros(B * M, self.dims, device=points.device)
         some = self.images_at_once or max(len(cloud), 1)
         for i in range(0, len(cloud), some):
-            b, v = cloud[i:i + some], view[i:i + some]
+            b, v = cloud[i : i + some], view[i : i + some]
             seen = pictures.seen[b, v]  # (p, M)
             # as many places as one picture shows at most
             seen, index = seen.int().topk(int(seen.sum(1).amax()))
             uv = pictures.uv[b, v].take_along_dim(index[..., None], 1)
             read = self._read(pictures.images[b, v], uv)
             read = read.where(seen[..., None] > 0, 0)
-            feats.index_add_(0, (b[:, None] * M + index).flatten(),
-                             read.flatten(0, 1))
+            feats.index_add_(0, (b[:, None] * M + index).flatten(), read.flatten(0, 1))
         count = pictures.seen.sum(1)  # (B, M)
         feats = feats.unflatten(0, (B, M)) / count.clamp(min=1)[..., None]
         return PlaceFeatures(feats, count > 0)

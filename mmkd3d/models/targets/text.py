@@ -1,6 +1,7 @@
 """What a text teacher says of the name or the description of a shape."""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Union
 
 import torch
 from torch import Tensor
@@ -17,7 +18,8 @@ WAYS_OUT = dict(
     category='Use a data set with named classes.',
     caption="Put dict(type='LoadCaptions', ...) in the pipeline with a "
     'caption for every shape, leave out the shapes without one, or set '
-    "source='category'.")
+    "source='category'.",
+)
 
 
 @MODELS.register_module()
@@ -46,18 +48,19 @@ class TextTarget(BaseTarget):
             what else may be wrong with it.
     """
 
-    def __init__(self,
-                 teacher: dict,
-                 prompts: Union[str, Sequence[str], None] = 'recon-60-v1',
-                 *,
-                 source: str = 'category',
-                 cache: Union[str, Path, None] = None,
-                 batch_size: int = 512,
-                 precision: str = 'fp32'):
+    def __init__(
+        self,
+        teacher: dict,
+        prompts: str | Sequence[str] | None = 'recon-60-v1',
+        *,
+        source: str = 'category',
+        cache: str | Path | None = None,
+        batch_size: int = 512,
+        precision: str = 'fp32',
+    ):
         super().__init__(teacher, precision=precision)
         if source not in WAYS_OUT:
-            raise ValueError(f'source is one of {", ".join(WAYS_OUT)}, got '
-                             f'{source!r}.')
+            raise ValueError(f'source is one of {", ".join(WAYS_OUT)}, got {source!r}.')
         self.templates = find_templates(prompts)
         self.source = source
         self.batch_size = batch_size
@@ -74,10 +77,9 @@ class TextTarget(BaseTarget):
         return super()._apply(fn, recurse)
 
     @torch.no_grad()
-    def forward(self,
-                points: Optional[Tensor],
-                data_samples: list,
-                prompt_idx: Optional[Tensor] = None) -> Tensor:
+    def forward(
+        self, points: Tensor | None, data_samples: list, prompt_idx: Tensor | None = None
+    ) -> Tensor:
         """See :class:`BaseTarget`; the features are on the own device.
 
         Args:
@@ -88,8 +90,7 @@ class TextTarget(BaseTarget):
         """
         rows = self._rows(self.texts(data_samples))
         if prompt_idx is None:
-            prompt_idx = torch.randint(
-                len(self.templates), rows.shape, device=rows.device)
+            prompt_idx = torch.randint(len(self.templates), rows.shape, device=rows.device)
         return self.bank.feats[rows, prompt_idx]
 
     def texts(self, data_samples: list) -> list[str]:
@@ -105,21 +106,17 @@ class TextTarget(BaseTarget):
     @torch.no_grad()
     def read(self, texts: Sequence[str]) -> Tensor:
         """What the teacher says of S texts in all prompts, (S, P, D)."""
-        sentences = [
-            template.replace('{}', text) for text in texts
-            for template in self.templates
-        ]
+        sentences = [template.replace('{}', text) for text in texts for template in self.templates]
         with self.teacher_precision(self.bank.feats.device):
             feats = [
-                self.teacher.encode_text(sentences[i:i + self.batch_size])
+                self.teacher.encode_text(sentences[i : i + self.batch_size])
                 for i in range(0, len(sentences), self.batch_size)
             ]
         return torch.cat(feats).float().unflatten(0, (len(texts), -1))
 
     def transform(self) -> dict:
         """See :class:`BaseTarget`."""
-        return dict(
-            prompts=len(self.templates), templates=text_digest(self.templates))
+        return dict(prompts=len(self.templates), templates=text_digest(self.templates))
 
     def _rows(self, texts: Sequence[str]) -> Tensor:
         """Rows of the texts in the bank; new ones are read, all in one go."""
@@ -136,7 +133,7 @@ class TextTarget(BaseTarget):
         self.teacher = teacher.to(self.bank.feats.device)
 
 
-def find_templates(prompts: Union[str, Sequence[str], None]) -> list[str]:
+def find_templates(prompts: str | Sequence[str] | None) -> list[str]:
     """Templates of a set of prompts; ``ValueError`` for one without {}."""
     if prompts is None:
         return ['{}']
@@ -144,8 +141,9 @@ def find_templates(prompts: Union[str, Sequence[str], None]) -> list[str]:
         return load_prompts(prompts)
     without = [template for template in prompts if '{}' not in template]
     if without or not prompts:
-        raise ValueError('prompts must be templates with {} for the text, got '
-                         f'{without or list(prompts)}.')
+        raise ValueError(
+            f'prompts must be templates with {{}} for the text, got {without or list(prompts)}.'
+        )
     return list(prompts)
 
 

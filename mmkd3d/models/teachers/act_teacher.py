@@ -1,5 +1,4 @@
 """The autoencoder of ACT's first stage as the teacher of its second."""
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -7,7 +6,7 @@ from torch import Tensor
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.registry import MODELS
 
-from ..modules.patch_group import Patches
+from ..layers.patch_group import Patches
 from .base import BaseTeacher
 
 
@@ -28,23 +27,25 @@ class ACTTeacher(BaseTeacher):
         trust: See :func:`mmkd3d.checkpoints.read_checkpoint`.
     """
 
-    def __init__(self,
-                 autoencoder: dict,
-                 checkpoint: Optional[str] = None,
-                 *,
-                 train_mode: bool = False,
-                 random_weights: bool = False,
-                 keep_weights: bool = False,
-                 trust: bool = False):
+    def __init__(
+        self,
+        autoencoder: dict,
+        checkpoint: str | None = None,
+        *,
+        train_mode: bool = False,
+        random_weights: bool = False,
+        keep_weights: bool = False,
+        trust: bool = False,
+    ):
         if (checkpoint is None) != random_weights:
             raise ValueError(
                 'ACTTeacher needs the checkpoint of a stage I run, or '
                 f'random_weights=True; got checkpoint={checkpoint!r} and '
-                f'random_weights={random_weights}.')
+                f'random_weights={random_weights}.'
+            )
         net = MODELS.build(autoencoder)
         if checkpoint is not None:
-            load_pretrained(
-                net, checkpoint, prefix='teacher.net.', trust=trust)
+            load_pretrained(net, checkpoint, prefix='teacher.net.', trust=trust)
         super().__init__(net, net.embed_dims, keep_weights=keep_weights)
         self.train_mode = train_mode
 
@@ -54,9 +55,7 @@ class ACTTeacher(BaseTeacher):
         return super().train(mode)
 
     @torch.no_grad()
-    def forward_patches(self,
-                        patches: Patches,
-                        noise: Optional[Tensor] = None) -> Tensor:
+    def forward_patches(self, patches: Patches, noise: Tensor | None = None) -> Tensor:
         """Features of all patches, from one hard code each.
 
         Args:

@@ -1,11 +1,12 @@
 """The contract of a teacher: frozen, and not part of the student."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..modules.patch_group import Patches
+from ..layers.patch_group import Patches
 
 
 class BaseTeacher(nn.Module):
@@ -34,17 +35,19 @@ class BaseTeacher(nn.Module):
 
     hides_net = True  # for the account of keys in mmkd3d.checkpoints
 
-    def __init__(self,
-                 net: nn.Module,
-                 embed_dims: int,
-                 *,
-                 global_dims: Optional[int] = None,
-                 dense_dims: Optional[int] = None,
-                 keep_weights: bool = False):
+    def __init__(
+        self,
+        net: nn.Module,
+        embed_dims: int,
+        *,
+        global_dims: int | None = None,
+        dense_dims: int | None = None,
+        keep_weights: bool = False,
+    ):
         super().__init__()
         net.requires_grad_(False).eval()
         # In a tuple, nn.Module does not see it and does not register it.
-        self._holder = (net, )
+        self._holder = (net,)
         self.embed_dims = embed_dims
         self.global_dims = embed_dims if global_dims is None else global_dims
         self.dense_dims = embed_dims if dense_dims is None else dense_dims
@@ -63,20 +66,21 @@ class BaseTeacher(nn.Module):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if self.keep_weights:
             self.net.state_dict(
-                destination=destination,
-                prefix=prefix + 'net.',
-                keep_vars=keep_vars)
+                destination=destination, prefix=prefix + 'net.', keep_vars=keep_vars
+            )
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict,
-                              missing_keys, unexpected_keys, error_msgs):
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
         start = prefix + 'net.'
         hidden = {
             key.removeprefix(start): state_dict.pop(key)
-            for key in list(state_dict) if key.startswith(start)
+            for key in list(state_dict)
+            if key.startswith(start)
         }
-        super()._load_from_state_dict(state_dict, prefix, local_metadata,
-                                      strict, missing_keys, unexpected_keys,
-                                      error_msgs)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
         if hidden or self.keep_weights:
             account = self.net.load_state_dict(hidden, strict=False)
             missing_keys += [start + key for key in account.missing_keys]
@@ -111,9 +115,7 @@ class BaseTeacher(nn.Module):
         """
         raise NotImplementedError(self._cannot('read text'))
 
-    def forward_patches(self,
-                        patches: Patches,
-                        noise: Optional[Tensor] = None) -> Tensor:
+    def forward_patches(self, patches: Patches, noise: Tensor | None = None) -> Tensor:
         """Features (B, G, D) of the patches of clouds; noise: of a choice."""
         raise NotImplementedError(self._cannot('read patches'))
 
@@ -138,8 +140,7 @@ class BaseTeacher(nn.Module):
         raise NotImplementedError(self._cannot('be checked'))
 
     def _cannot(self, what: str) -> str:
-        return (f'{type(self).__name__} can not {what}: choose another '
-                'teacher for this method.')
+        return f'{type(self).__name__} can not {what}: choose another teacher for this method.'
 
     def extra_repr(self) -> str:
         size = sum(p.numel() for p in self.net.parameters())

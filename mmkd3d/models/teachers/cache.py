@@ -1,7 +1,8 @@
 """Features of a frozen teacher on disk, refused when they are stale."""
+
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Union
 
 import numpy as np
 
@@ -43,13 +44,13 @@ class FeatureCache:
         ValueError: It is not complete, or damaged.
     """
 
-    def __init__(self, folder: Union[str, Path], identity: dict):
+    def __init__(self, folder: str | Path, identity: dict):
         self.folder = Path(folder)
         manifest = read_manifest(self.folder)
         if manifest is None:
             raise FileNotFoundError(
-                f'There is no teacher cache in {folder}. Build it:\n  '
-                f'{build_command(self.folder)}')
+                f'There is no teacher cache in {folder}. Build it:\n  {build_command(self.folder)}'
+            )
         refuse_stale(self.folder, manifest, identity)
         count = manifest['data']['count']
         done = read_progress(self.folder)
@@ -57,14 +58,15 @@ class FeatureCache:
             raise ValueError(
                 f'The teacher cache in {folder} holds {done} of {count} rows: '
                 'its making was interrupted. Go on with it:\n  '
-                f'{build_command(self.folder)}')
+                f'{build_command(self.folder)}'
+            )
         self.shape = tuple(manifest['shape'])
         self.features, self._digests = self._map((count, *self.shape))
         self.keys = _read_json(self.folder / KEYS)
         self._row = {key: row for row, key in enumerate(self.keys)}
         self._checked = np.zeros(count, dtype=bool)
 
-    def _map(self, shape: tuple) -> tuple[np.ndarray, Optional[np.ndarray]]:
+    def _map(self, shape: tuple) -> tuple[np.ndarray, np.ndarray | None]:
         digests = self.folder / DIGESTS
         try:
             features = np.load(self.folder / FEATURES, mmap_mode='r')
@@ -72,9 +74,9 @@ class FeatureCache:
         except (OSError, ValueError) as error:
             raise ValueError(_damaged(self.folder, str(error))) from error
         if features.shape != shape:
-            raise ValueError(_damaged(
-                self.folder,
-                f'features of shape {features.shape}, not {shape}'))
+            raise ValueError(
+                _damaged(self.folder, f'features of shape {features.shape}, not {shape}')
+            )
         return features, digests
 
     def rows(self, keys: Sequence[str]) -> np.ndarray:
@@ -88,7 +90,8 @@ class FeatureCache:
                 f'teacher cache in {self.folder}, which holds '
                 f'{len(self.keys)}: {_some(unknown)}. Build it from the data '
                 'set of this run:\n  '
-                f'{build_command(self.folder, rebuild=True)}') from None
+                f'{build_command(self.folder, rebuild=True)}'
+            ) from None
 
     def check(self, rows: np.ndarray, digests: np.ndarray) -> None:
         """Compare what the teacher would see now with what it saw.
@@ -112,7 +115,8 @@ class FeatureCache:
                 'then build it anew:\n  '
                 f'{build_command(self.folder, rebuild=True)}\nor the images '
                 'or view points are augmented, then leave out either that or '
-                'the cache.')
+                'the cache.'
+            )
         self._checked[rows] = True
 
     def is_checked(self, rows: np.ndarray) -> bool:
@@ -122,11 +126,12 @@ class FeatureCache:
 
 def build_command(folder: Path, rebuild: bool = False) -> str:
     """The command that makes the cache in ``folder``."""
-    return (f'python tools/cache_teacher.py CONFIG --out {folder.parent} '
-            f'--only {folder.name}' + (' --rebuild' if rebuild else ''))
+    return f'python tools/cache_teacher.py CONFIG --out {folder.parent} --only {folder.name}' + (
+        ' --rebuild' if rebuild else ''
+    )
 
 
-def read_manifest(folder: Path) -> Optional[dict]:
+def read_manifest(folder: Path) -> dict | None:
     """The manifest of a cache, complete or not; None if there is none."""
     path = folder / MANIFEST
     return _read_json(path) if path.is_file() else None
@@ -143,12 +148,14 @@ def refuse_stale(folder: Path, manifest: dict, expected: dict) -> None:
     lines = differences(found, expected)
     if lines:
         raise StaleCacheError(
-            f'The teacher cache in {folder} is stale:\n  ' +
-            '\n  '.join(lines) + '\nBuild it anew:\n  '
-            f'{build_command(folder, rebuild=True)}')
+            f'The teacher cache in {folder} is stale:\n  '
+            + '\n  '.join(lines)
+            + '\nBuild it anew:\n  '
+            f'{build_command(folder, rebuild=True)}'
+        )
 
 
-def _read_json(path: Path) -> Union[dict, list]:
+def _read_json(path: Path) -> dict | list:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -157,9 +164,11 @@ def _read_json(path: Path) -> Union[dict, list]:
 
 
 def _damaged(folder: Path, how: str) -> str:
-    return (f'The teacher cache in {folder} is damaged ({how}): copy it '
-            'again, or build it anew:\n  '
-            f'{build_command(folder, rebuild=True)}')
+    return (
+        f'The teacher cache in {folder} is damaged ({how}): copy it '
+        'again, or build it anew:\n  '
+        f'{build_command(folder, rebuild=True)}'
+    )
 
 
 def _some(names: Sequence[str]) -> str:

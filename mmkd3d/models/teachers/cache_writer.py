@@ -1,9 +1,10 @@
 """Make a teacher cache, row by row, so that a kill loses little."""
+
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Union
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -12,9 +13,18 @@ from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.digest import text_digest
 from mmkd3d.version import __version__
 
-from .cache import (DIGESTS, FEATURES, KEYS, MANIFEST, PROGRESS,
-                    StaleCacheError, build_command, read_manifest,
-                    read_progress, refuse_stale)
+from .cache import (
+    DIGESTS,
+    FEATURES,
+    KEYS,
+    MANIFEST,
+    PROGRESS,
+    StaleCacheError,
+    build_command,
+    read_manifest,
+    read_progress,
+    refuse_stale,
+)
 
 DTYPES = ('float32', 'float16')
 
@@ -44,18 +54,19 @@ class CacheWriter:
         ValueError: A key twice, an unknown dtype, or too little space.
     """
 
-    def __init__(self,
-                 folder: Union[str, Path],
-                 keys: Sequence[str],
-                 shape: Sequence[int],
-                 *,
-                 identity: dict,
-                 source: Optional[dict] = None,
-                 dtype: str = 'float32',
-                 digests: bool = False):
+    def __init__(
+        self,
+        folder: str | Path,
+        keys: Sequence[str],
+        shape: Sequence[int],
+        *,
+        identity: dict,
+        source: dict | None = None,
+        dtype: str = 'float32',
+        digests: bool = False,
+    ):
         if dtype not in DTYPES:
-            raise ValueError(f'dtype is one of {", ".join(DTYPES)}, got '
-                             f'{dtype!r}.')
+            raise ValueError(f'dtype is one of {", ".join(DTYPES)}, got {dtype!r}.')
         self.folder = Path(folder)
         shape = (len(keys), *shape)
         self.num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
@@ -63,7 +74,8 @@ class CacheWriter:
             identity,
             data=dict(count=len(keys), keys=text_digest(keys)),
             shape=list(shape[1:]),
-            dtype=dtype)
+            dtype=dtype,
+        )
         found = read_manifest(self.folder)
         if found is None:
             self._create(keys, shape, digests, dict(fields, source=source))
@@ -75,8 +87,7 @@ class CacheWriter:
             self._digests = np.load(self.folder / DIGESTS, mmap_mode='r+')
         self.done = read_progress(self.folder)
 
-    def _create(self, keys: Sequence[str], shape: tuple, digests: bool,
-                fields: dict) -> None:
+    def _create(self, keys: Sequence[str], shape: tuple, digests: bool, fields: dict) -> None:
         _refuse_duplicates(keys)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
@@ -85,7 +96,8 @@ class CacheWriter:
             raise ValueError(
                 f'The features need {self.num_bytes / 1e9:.2f} GB and '
                 f'{self.folder} has {free / 1e9:.2f} GB free: choose another '
-                'folder, fewer views, or float16.')
+                'folder, fewer views, or float16.'
+            )
         open_memmap(self.folder / FEATURES, 'w+', fields['dtype'], shape)
         if digests:
             open_memmap(self.folder / DIGESTS, 'w+', 'int64', shape[:1])
@@ -94,9 +106,7 @@ class CacheWriter:
         # Last: with a manifest, everything else is there.
         self._write_json(MANIFEST, dict(fields, version=__version__))
 
-    def write(self,
-              features: np.ndarray,
-              digests: Optional[np.ndarray] = None) -> None:
+    def write(self, features: np.ndarray, digests: np.ndarray | None = None) -> None:
         """Write the next rows.
 
         Args:
@@ -113,11 +123,12 @@ class CacheWriter:
             raise ValueError(
                 f'Features of rows {self.done} to {end - 1} are not finite '
                 f'in {features.dtype}: check the teacher and its precision, '
-                'or store float32.')
-        self._features[self.done:end] = features
+                'or store float32.'
+            )
+        self._features[self.done : end] = features
         self._features.flush()
         if self._digests is not None:
-            self._digests[self.done:end] = digests
+            self._digests[self.done : end] = digests
             self._digests.flush()
         self._write_json(PROGRESS, dict(done=end))
         self.done = end
@@ -135,14 +146,14 @@ class CacheWriter:
                     f'{self.folder} was begun with other data: the checksum '
                     f'of row {row} is {self._digests[row]} there and {now} '
                     'now. Build it anew:\n  '
-                    f'{build_command(self.folder, rebuild=True)}')
+                    f'{build_command(self.folder, rebuild=True)}'
+                )
 
     def _write_json(self, name: str, content) -> None:
-        write_atomic(self.folder / name,
-                     json.dumps(content, indent=1).encode())
+        write_atomic(self.folder / name, json.dumps(content, indent=1).encode())
 
 
-def remove_cache(folder: Union[str, Path]) -> None:
+def remove_cache(folder: str | Path) -> None:
     """Remove the files of a cache, the manifest first, and nothing else."""
     for name in (MANIFEST, PROGRESS, KEYS, DIGESTS, FEATURES):
         Path(folder, name).unlink(missing_ok=True)
@@ -155,4 +166,5 @@ def _refuse_duplicates(keys: Sequence[str]) -> None:
         raise ValueError(
             f'{len(twice)} keys stand for several samples, such as '
             f'{twice[0]!r}: a cache needs one sample_id for each. Leave out '
-            'wrappers that repeat samples, and name the shapes apart.')
+            'wrappers that repeat samples, and name the shapes apart.'
+        )

@@ -1,7 +1,8 @@
 """What makes the features of a teacher what they are, as plain data."""
+
 import inspect
 import json
-from typing import Any, Optional
+from typing import Any
 
 from mmkd3d.checkpoints.fingerprint import frozen_fingerprint
 from mmkd3d.registry import MODELS
@@ -13,16 +14,13 @@ from .base import BaseTeacher
 IGNORED = ('checkpoint', 'reference', 'keep_weights', 'saliency')
 
 
-def describe(cfg: Optional[dict]) -> Optional[dict]:
+def describe(cfg: dict | None) -> dict | None:
     """Type and arguments of a part, defaults included, as JSON knows them."""
     if cfg is None:
         return None
     kind = cfg['type']
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    given = {
-        k: v
-        for k, v in cfg.items() if k not in ('type', '_scope_', *IGNORED)
-    }
+    given = {k: v for k, v in cfg.items() if k not in ('type', '_scope_', *IGNORED)}
     bound = inspect.signature(kind).bind_partial(**given)
     bound.apply_defaults()
     arguments = {k: v for k, v in bound.arguments.items() if k not in IGNORED}
@@ -35,7 +33,8 @@ def describe_teacher(teacher: BaseTeacher, cfg: dict, precision: str) -> dict:
     return dict(
         describe(cfg),
         precision=precision,
-        checksum=int(frozen_fingerprint(teacher.net.state_dict())))
+        checksum=int(frozen_fingerprint(teacher.net.state_dict())),
+    )
 
 
 def differences(found: Any, expected: Any, name: str = '') -> list[str]:
@@ -50,8 +49,10 @@ def differences(found: Any, expected: Any, name: str = '') -> list[str]:
         lines = []
         for key in dict.fromkeys((*found, *expected)):
             lines += differences(
-                found.get(key, 'nothing'), expected.get(key, 'nothing'),
-                f'{name}.{key}' if name else key)
+                found.get(key, 'nothing'),
+                expected.get(key, 'nothing'),
+                f'{name}.{key}' if name else key,
+            )
         return lines
     if found == expected:
         return []

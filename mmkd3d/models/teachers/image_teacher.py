@@ -1,6 +1,7 @@
 """What the teachers of images share."""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -38,38 +39,41 @@ class ImageTeacher(BaseTeacher):
         kwargs: Of :class:`BaseTeacher`.
     """
 
-    def __init__(self,
-                 net: nn.Module,
-                 embed_dims: int,
-                 *,
-                 size: Sequence[int],
-                 own_statistics: Optional[Sequence[Sequence[float]]] = None,
-                 mean: Optional[Sequence[float]] = None,
-                 std: Optional[Sequence[float]] = None,
-                 channel_order: str = 'rgb',
-                 saliency: str = 'auto',
-                 no_attention: Optional[str] = None,
-                 **kwargs):
+    def __init__(
+        self,
+        net: nn.Module,
+        embed_dims: int,
+        *,
+        size: Sequence[int],
+        own_statistics: Sequence[Sequence[float]] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        channel_order: str = 'rgb',
+        saliency: str = 'auto',
+        no_attention: str | None = None,
+        **kwargs,
+    ):
         super().__init__(net, embed_dims, **kwargs)
         if channel_order not in CHANNEL_ORDERS:
-            raise ValueError('channel_order is one of '
-                             f'{", ".join(CHANNEL_ORDERS)}, got '
-                             f'{channel_order!r}.')
+            raise ValueError(
+                f'channel_order is one of {", ".join(CHANNEL_ORDERS)}, got {channel_order!r}.'
+            )
         self.size = tuple(size)
         self.channel_order = channel_order
         self.saliency = choose_saliency(saliency, no_attention)
         own_mean, own_std = own_statistics or (mean, std)
-        for name, values in (('mean', own_mean if mean is None else mean),
-                             ('std', own_std if std is None else std),
-                             ('own_mean', own_mean), ('own_std', own_std)):
-            self.register_buffer(
-                name, per_channel(values, name), persistent=False)
+        for name, values in (
+            ('mean', own_mean if mean is None else mean),
+            ('std', own_std if std is None else std),
+            ('own_mean', own_mean),
+            ('own_std', own_std),
+        ):
+            self.register_buffer(name, per_channel(values, name), persistent=False)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Resize images (B, 3, H, W) in [0, 1] and standardise them."""
         if images.shape[-2:] != self.size:
-            images = F.interpolate(
-                images, self.size, mode='bicubic', antialias=True)
+            images = F.interpolate(images, self.size, mode='bicubic', antialias=True)
         if self.channel_order == 'bgr':
             images = images.flip(1)
         return (images - self.mean) / self.std
@@ -106,31 +110,31 @@ class ImageTeacher(BaseTeacher):
         return self.forward_pixels(pixels)['tokens'].mean(1)[0]
 
 
-def per_channel(values: Optional[Sequence[float]], name: str) -> Tensor:
+def per_channel(values: Sequence[float] | None, name: str) -> Tensor:
     """Three numbers as (1, 3, 1, 1); ``ValueError`` for anything else."""
     given = torch.tensor([] if values is None else values)
-    if given.shape != (3, ) or (name.endswith('std') and given.min() <= 0):
+    if given.shape != (3,) or (name.endswith('std') and given.min() <= 0):
         raise ValueError(
-            f'{name} is one number per channel, above 0 where it divides; '
-            f'got {values}.')
+            f'{name} is one number per channel, above 0 where it divides; got {values}.'
+        )
     return given.float().view(1, 3, 1, 1)
 
 
-def check_weights(checkpoint: Optional[str], model_name: str,
-                  published: str) -> None:
+def check_weights(checkpoint: str | None, model_name: str, published: str) -> None:
     """``FileNotFoundError`` if a checkpoint is asked for and not there."""
     if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f'No weights of {model_name} at {checkpoint}. Download '
             f'{published} of that model on a machine with network and put it '
-            'there.')
+            'there.'
+        )
 
 
-def weights_error(source: Optional[str], model_name: str,
-                  error: Exception) -> FileNotFoundError:
+def weights_error(source: str | None, model_name: str, error: Exception) -> FileNotFoundError:
     """What to say when the weights of a model did not load."""
     return FileNotFoundError(
         f'The weights of {model_name} could not be loaded from '
         f'{source or "the cache or the hub"}: {error}. Offline, give '
         'checkpoint=FILE of exactly this model; for a control, '
-        'random_weights=True.')
+        'random_weights=True.'
+    )

@@ -1,5 +1,6 @@
 """What the teachers of language share."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -20,8 +21,7 @@ class LanguageTeacher(BaseTeacher):
         kwargs: Of :class:`BaseTeacher`.
     """
 
-    def __init__(self, net: nn.Module, embed_dims: int, *, normalize: bool,
-                 **kwargs):
+    def __init__(self, net: nn.Module, embed_dims: int, *, normalize: bool, **kwargs):
         super().__init__(net, embed_dims, **kwargs)
         self.normalize = normalize
 
@@ -34,8 +34,8 @@ class LanguageTeacher(BaseTeacher):
         """
         if isinstance(sentences, str):
             raise ValueError(
-                f'encode_text takes a list of sentences, got {sentences!r}: '
-                'put it in a list.')
+                f'encode_text takes a list of sentences, got {sentences!r}: put it in a list.'
+            )
         feats = self.embed(list(sentences))
         return F.normalize(feats, dim=-1) if self.normalize else feats
 

@@ -1,10 +1,10 @@
 """Building models of open_clip with weights that belong to them."""
+
 import json
 import pickle
 import zipfile
 from pathlib import Path
 from types import ModuleType
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -14,12 +14,14 @@ from mmkd3d.utils.digest import file_digest
 from .image_teacher import check_weights, weights_error
 
 
-def create_clip(model_name: str,
-                checkpoint: Optional[str] = None,
-                *,
-                pretrained: str = 'openai',
-                random_weights: bool = False,
-                **kwargs) -> nn.Module:
+def create_clip(
+    model_name: str,
+    checkpoint: str | None = None,
+    *,
+    pretrained: str = 'openai',
+    random_weights: bool = False,
+    **kwargs,
+) -> nn.Module:
     """Both towers of a model, strictly filled.
 
     Args:
@@ -46,8 +48,7 @@ def create_clip(model_name: str,
         # Random weights are the same every time, and nobody else's change.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = open_clip.create_model(
-                model_name, None if published else source, **kwargs)
+            model = open_clip.create_model(model_name, None if published else source, **kwargs)
         if published:
             load_torchscript(model, checkpoint)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
@@ -60,8 +61,9 @@ def import_open_clip() -> ModuleType:
     try:
         import open_clip
     except ImportError as error:
-        raise ImportError('CLIP teachers need the package open_clip: '
-                          'pip install "mmkd3d[clip]"') from error
+        raise ImportError(
+            'CLIP teachers need the package open_clip: pip install "mmkd3d[clip]"'
+        ) from error
     return open_clip
 
 
@@ -101,9 +103,13 @@ def check_activation(model_name: str, source: str, kwargs: dict) -> None:
         raise ValueError(
             f'The weights {source} were trained with {names[wanted]}, and '
             f'{model_name} has {names[quick]}: features would be wrong '
-            'without an error. ' +
-            (f'Take {model_name}-quickgelu.' if wanted else
-             f'Take {model_name.removesuffix("-quickgelu")}.'))
+            'without an error. '
+            + (
+                f'Take {model_name}-quickgelu.'
+                if wanted
+                else f'Take {model_name.removesuffix("-quickgelu")}.'
+            )
+        )
 
 
 def openai_checksums() -> set[str]:
@@ -111,7 +117,8 @@ def openai_checksums() -> set[str]:
     open_clip = import_open_clip()
     urls = (
         open_clip.get_pretrained_url(name, 'openai') or ''
-        for name in open_clip.list_openai_models())
+        for name in open_clip.list_openai_models()
+    )
     return {url.split('/')[-2] for url in urls if 'openaipublic' in url}
 
 
@@ -120,9 +127,7 @@ def is_torchscript(path: str) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return any(
-            name.split('/')[1:] == ['constants.pkl']
-            for name in archive.namelist())
+        return any(name.split('/')[1:] == ['constants.pkl'] for name in archive.namelist())
 
 
 def load_torchscript(model: nn.Module, path: str) -> None:

@@ -1,5 +1,4 @@
 """Image towers of CLIP as teachers."""
-from typing import Optional, Union
 
 import torch
 from timm.layers import to_2tuple
@@ -45,22 +44,25 @@ class OpenClipTeacher(ImageTeacher):
             a ResNet, or the weights do not belong to what is around them.
     """
 
-    def __init__(self,
-                 model_name: str,
-                 checkpoint: Optional[str] = None,
-                 *,
-                 pretrained: str = 'openai',
-                 projection: bool = False,
-                 random_weights: bool = False,
-                 model_kwargs: Optional[dict] = None,
-                 reference: Union[str, bool] = True,
-                 **options):
+    def __init__(
+        self,
+        model_name: str,
+        checkpoint: str | None = None,
+        *,
+        pretrained: str = 'openai',
+        projection: bool = False,
+        random_weights: bool = False,
+        model_kwargs: dict | None = None,
+        reference: str | bool = True,
+        **options,
+    ):
         net = create_clip(
             model_name,
             checkpoint,
             pretrained=pretrained,
             random_weights=random_weights,
-            **(model_kwargs or {})).visual
+            **(model_kwargs or {}),
+        ).visual
         tower = find_tower(net, model_name, projection)
         preprocess = net.preprocess_cfg
         super().__init__(
@@ -71,7 +73,8 @@ class OpenClipTeacher(ImageTeacher):
             size=to_2tuple(net.image_size),
             own_statistics=(preprocess['mean'], preprocess['std']),
             no_attention=tower.no_attention,
-            **options)
+            **options,
+        )
         self.model_name, self.tower = model_name, tower
         check_reference(self, reference)
 
@@ -83,8 +86,7 @@ class OpenClipTeacher(ImageTeacher):
     @torch.no_grad()
     def forward_dense_pixels(self, pixels: Tensor) -> dict:
         """See :class:`ImageTeacher`."""
-        return self.tower.forward_dense(
-            pixels, attention=self.saliency == 'attention')
+        return self.tower.forward_dense(pixels, attention=self.saliency == 'attention')
 
     def token_transformer(self) -> TokenTransformer:
         """See :class:`BaseTeacher`; ``ValueError`` for unknown blocks."""
@@ -92,5 +94,6 @@ class OpenClipTeacher(ImageTeacher):
             raise ValueError(
                 f'The image tower of {self.model_name} is a ResNet: it has no '
                 'blocks to run on tokens. Choose a ViT, such as '
-                'ViT-B-16-quickgelu.')
+                'ViT-B-16-quickgelu.'
+            )
         return self.tower.transformer

@@ -1,5 +1,6 @@
 """Text towers of CLIP as teachers."""
-from typing import Optional, Sequence, Union
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +19,8 @@ PLAIN = dict(
     no_causal_mask=False,
     pool_type='argmax',
     proj_type='linear',
-    proj_bias=False)
+    proj_bias=False,
+)
 
 
 @MODELS.register_module()
@@ -49,17 +51,19 @@ class OpenClipTextTeacher(LanguageTeacher):
             the weights do not belong to what is around them.
     """
 
-    def __init__(self,
-                 model_name: str,
-                 checkpoint: Optional[str] = None,
-                 *,
-                 pretrained: str = 'openai',
-                 normalize: bool = False,
-                 truncate: bool = False,
-                 random_weights: bool = False,
-                 model_kwargs: Optional[dict] = None,
-                 reference: Union[str, bool] = True,
-                 keep_weights: bool = False):
+    def __init__(
+        self,
+        model_name: str,
+        checkpoint: str | None = None,
+        *,
+        pretrained: str = 'openai',
+        normalize: bool = False,
+        truncate: bool = False,
+        random_weights: bool = False,
+        model_kwargs: dict | None = None,
+        reference: str | bool = True,
+        keep_weights: bool = False,
+    ):
         model_kwargs = model_kwargs or {}
         check_plain(model_name, model_kwargs)
         # As a module of its own, and not as loose parts of the whole model.
@@ -69,12 +73,9 @@ class OpenClipTextTeacher(LanguageTeacher):
             pretrained=pretrained,
             random_weights=random_weights,
             force_custom_text=True,
-            **model_kwargs).text
-        super().__init__(
-            net,
-            net.output_dim,
-            normalize=normalize,
-            keep_weights=keep_weights)
+            **model_kwargs,
+        ).text
+        super().__init__(net, net.output_dim, normalize=normalize, keep_weights=keep_weights)
         self.tokenizer = import_open_clip().get_tokenizer(model_name)
         self.truncate = truncate
         check_reference(self, reference)
@@ -96,7 +97,8 @@ class OpenClipTextTeacher(LanguageTeacher):
             f'{len(too_long)} sentences have more than the {length} tokens '
             f'that the text tower reads, the first: '
             f'{sentences[too_long[0]]!r}. Shorten them, or cut them with '
-            'truncate=True.')
+            'truncate=True.'
+        )
 
     @torch.no_grad()
     def embed(self, sentences: list[str]) -> Tensor:
@@ -109,12 +111,12 @@ def check_plain(model_name: str, model_kwargs: dict) -> None:
     """``ValueError`` if a text tower is more than that of OpenAI's CLIP."""
     text = model_config(model_name, model_kwargs).get('text_cfg', {})
     odd = [
-        f'{name}={text[name]!r}' for name, plain in PLAIN.items()
-        if text.get(name, plain) != plain
+        f'{name}={text[name]!r}' for name, plain in PLAIN.items() if text.get(name, plain) != plain
     ]
     if odd:
         raise ValueError(
             f'The text tower of {model_name} is not a plain CLIP text '
             f'transformer with its tokenizer: {", ".join(odd)}. Choose a '
             'model such as ViT-B-32-quickgelu, or TextTeacher for a sentence '
-            'transformer.')
+            'transformer.'
+        )

@@ -1,13 +1,11 @@
 """How the image towers of open_clip are read."""
-from typing import Union
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
 from .open_clip_models import import_open_clip
-from .saliency import (activation_energy, class_attention, query_attention,
-                       to_map)
+from .saliency import activation_energy, class_attention, query_attention, to_map
 from .token_transformer import TokenTransformer
 
 
@@ -30,12 +28,10 @@ class ViTTower:
     def __init__(self, net: nn.Module, projection: bool):
         self.net, self.projection = net, projection
         self.embed_dims = net.transformer.width
-        self.global_dims = self.dense_dims = (
-            net.output_dim if projection else self.embed_dims)
+        self.global_dims = self.dense_dims = net.output_dim if projection else self.embed_dims
         blocks = net.transformer.resblocks
         # Under autocast its own attention copies its weights for every image.
-        self.transformer = TokenTransformer(
-            blocks, net.ln_post, self.embed_dims, pre=net.ln_pre)
+        self.transformer = TokenTransformer(blocks, net.ln_post, self.embed_dims, pre=net.ln_pre)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Class token and patches with their positions, (B, 1 + L, D)."""
@@ -50,7 +46,7 @@ class ViTTower:
         return {
             'global': self.project(x[:, 0]),
             'tokens': x[:, 1:],
-            'grid_size': self.net.grid_size
+            'grid_size': self.net.grid_size,
         }
 
     def forward_dense(self, pixels: Tensor, attention: bool) -> dict:
@@ -75,7 +71,7 @@ class ViTTower:
         return {
             'feats': to_map(x[:, 1:], self.net.grid_size).float(),
             'saliency': saliency,
-            'global': x[:, 0]
+            'global': x[:, 0],
         }
 
     def project(self, feats: Tensor) -> Tensor:
@@ -111,7 +107,7 @@ class ResNetTower:
         return {
             'global': self.net.attnpool(last_map),
             'tokens': last_map.flatten(2).transpose(1, 2),
-            'grid_size': tuple(last_map.shape[2:])
+            'grid_size': tuple(last_map.shape[2:]),
         }
 
     def forward_dense(self, pixels: Tensor, attention: bool) -> dict:
@@ -127,12 +123,11 @@ class ResNetTower:
         return {
             'feats': feats.float(),
             'saliency': read(last_map),
-            'global': self.net.attnpool(last_map)
+            'global': self.net.attnpool(last_map),
         }
 
     def last_map(self, pixels: Tensor) -> Tensor:
-        out = self.net.forward_intermediates(
-            pixels, indices=1, intermediates_only=True)
+        out = self.net.forward_intermediates(pixels, indices=1, intermediates_only=True)
         return out['image_intermediates'][0]
 
     def project(self, feature_map: Tensor) -> Tensor:
@@ -156,19 +151,21 @@ class ResNetTower:
         return attention.unflatten(1, feature_map.shape[2:])
 
 
-def find_tower(net: nn.Module, model_name: str,
-               projection: bool) -> Union[ViTTower, ResNetTower]:
+def find_tower(net: nn.Module, model_name: str, projection: bool) -> ViTTower | ResNetTower:
     """How to read an image tower; ``ValueError`` if that is not known."""
     open_clip = import_open_clip()
     if isinstance(net, open_clip.modified_resnet.ModifiedResNet):
         return ResNetTower(net, projection)
     plain = (
         isinstance(net, open_clip.transformer.VisionTransformer)
-        and net.attn_pool is None and net.pool_type == 'tok')
+        and net.attn_pool is None
+        and net.pool_type == 'tok'
+    )
     if not plain:
         raise ValueError(
             f'The image tower of {model_name}, {type(net).__name__}, is '
             'neither a ViT with a class token, such as ViT-B-16-quickgelu, '
             'nor a ResNet, such as RN50-quickgelu. For a tower that open_clip '
-            'takes from timm use TimmTeacher.')
+            'takes from timm use TimmTeacher.'
+        )
     return ViTTower(net, projection)

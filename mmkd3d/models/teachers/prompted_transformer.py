@@ -1,5 +1,4 @@
 """A frozen transformer of another modality, made to read patches."""
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -9,7 +8,7 @@ from torch import Tensor
 from mmkd3d.checkpoints.fingerprint import frozen_fingerprint
 from mmkd3d.registry import MODELS
 
-from ..modules.transformer import position_mlp
+from ..layers.transformer import position_mlp
 from .base import BaseTeacher
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
@@ -41,22 +40,22 @@ class PromptedTransformer(nn.Module):
         keep_teacher: Write the frozen weights into checkpoints.
     """
 
-    def __init__(self,
-                 embed_dims: int,
-                 teacher: dict,
-                 *,
-                 num_prompts: int = 64,
-                 deep_prompts: bool = True,
-                 prompt_dropout: float = 0.1,
-                 precision: str = 'fp32',
-                 keep_teacher: bool = False):
+    def __init__(
+        self,
+        embed_dims: int,
+        teacher: dict,
+        *,
+        num_prompts: int = 64,
+        deep_prompts: bool = True,
+        prompt_dropout: float = 0.1,
+        precision: str = 'fp32',
+        keep_teacher: bool = False,
+    ):
         super().__init__()
         if precision not in PRECISIONS:
-            raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, '
-                             f'got {precision!r}.')
+            raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, got {precision!r}.')
         net = MODELS.build(teacher).token_transformer()
-        self.frozen = BaseTeacher(
-            net, net.embed_dims, keep_weights=keep_teacher)
+        self.frozen = BaseTeacher(net, net.embed_dims, keep_weights=keep_teacher)
         self.num_prompts = num_prompts
         self.deep_prompts = deep_prompts and num_prompts > 0
         self.prompt_dropout = prompt_dropout
@@ -71,8 +70,7 @@ class PromptedTransformer(nn.Module):
         self.pos_embed = position_mlp(width)
         self.proj_pre = nn.Linear(embed_dims, width)
         self.proj_post = nn.Linear(width, embed_dims)
-        self.register_buffer('fingerprint',
-                             frozen_fingerprint(net.state_dict()))
+        self.register_buffer('fingerprint', frozen_fingerprint(net.state_dict()))
         self.register_load_state_dict_post_hook(_check_fingerprint)
 
     def forward(self, tokens: Tensor, centers: Tensor) -> Tensor:
@@ -106,16 +104,20 @@ class PromptedTransformer(nn.Module):
             read = self._read_deep if self.deep_prompts else self._read_shallow
             return net.norm(read(net, net.pre(x), pos)).to(own)
 
-    def _check_length(self, wanted: Optional[int], num_groups: int) -> None:
+    def _check_length(self, wanted: int | None, num_groups: int) -> None:
         """Token mixing takes one length only, ``wanted``."""
         if wanted is None or self.num_prompts + num_groups == wanted:
             return
-        way_out = (f'num_prompts={wanted - num_groups}' if num_groups <= wanted
-                   else f'num_groups to {wanted} or less')
+        way_out = (
+            f'num_prompts={wanted - num_groups}'
+            if num_groups <= wanted
+            else f'num_groups to {wanted} or less'
+        )
         raise ValueError(
             f'This transformer mixes exactly {wanted} tokens, got '
             f'{self.num_prompts} prompts and {num_groups} patches: set '
-            f'{way_out}.')
+            f'{way_out}.'
+        )
 
     def _read_deep(self, net: nn.Module, x: Tensor, pos: Tensor) -> Tensor:
         for i in range(len(net.blocks)):
@@ -123,7 +125,7 @@ class PromptedTransformer(nn.Module):
                 prompts = net.pre(self._drop(self.prompt_token, len(x)))
                 prompts = prompts + self.prompt_pos
             else:
-                prompts = self._drop(self.deep_prompt_tokens[i - 1:i], len(x))
+                prompts = self._drop(self.deep_prompt_tokens[i - 1 : i], len(x))
                 prompts = prompts + self.deep_prompt_pos[i - 1]
             x = net.run_block(i, x + pos, prompts)
         return x
@@ -157,4 +159,5 @@ def _check_fingerprint(module: PromptedTransformer, account) -> None:
             'The checkpoint was trained around another frozen transformer '
             f'(checksum {int(module.fingerprint)}) than the one built here '
             f'(checksum {int(own)}): give the teacher the same weights, or '
-            'use a checkpoint that holds them (keep_teacher=True).')
+            'use a checkpoint that holds them (keep_teacher=True).'
+        )

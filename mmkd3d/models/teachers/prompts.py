@@ -3,6 +3,7 @@
 A set is a file that never changes, under a name with a version: features that
 were made with it stay valid. Shipped are the files in ``prompts/``.
 """
+
 import json
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def load_prompts(name: str) -> list[str]:
         if name not in list_prompts():
             raise ValueError(
                 f'No prompts are called {name!r}; there are '
-                f'{", ".join(list_prompts())}, or give a json file.')
+                f'{", ".join(list_prompts())}, or give a json file.'
+            )
         return read_prompts(FOLDER / f'{name}.json')
     if not Path(name).is_file():
         raise FileNotFoundError(f'No prompts at {name}.')
@@ -45,15 +47,15 @@ def read_prompts(path: Path) -> list[str]:
         templates = json.loads(path.read_text(encoding='utf-8'))['templates']
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f'{path} is no file of prompts, which is json with a list '
-            f'"templates": {error!r}.') from error
+            f'{path} is no file of prompts, which is json with a list "templates": {error!r}.'
+        ) from error
     if not isinstance(templates, list) or not templates:
         raise ValueError(f'"templates" in {path} is no list of sentences.')
     for template in templates:
         if not isinstance(template, str) or template.count('{}') != 1:
             raise ValueError(
-                f'{path}: {template!r} is no sentence with one {{}} for the '
-                'name of a class.')
+                f'{path}: {template!r} is no sentence with one {{}} for the name of a class.'
+            )
     if len(set(templates)) != len(templates):
         raise ValueError(f'{path} has a template more than once.')
     return templates

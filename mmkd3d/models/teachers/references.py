@@ -13,9 +13,10 @@ What a user chooses on purpose is left out of the comparison: ``mean``,
 ``references.json`` is shipped; ``tools/teacher_reference.py`` makes entries
 for a table of one's own, which ``reference=FILE`` of a teacher names.
 """
+
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence, Union
 
 import torch
 from torch import Tensor
@@ -34,8 +35,7 @@ TOLERANCE = 1e-3
 
 def reference_image(size: Sequence[int]) -> Tensor:
     """An image (1, 3, height, width) in [0, 1]: two ramps, a pattern."""
-    y, x = torch.meshgrid(
-        *((torch.arange(n) + 0.5) / n for n in size), indexing='ij')
+    y, x = torch.meshgrid(*((torch.arange(n) + 0.5) / n for n in size), indexing='ij')
     waves = (6 * torch.pi * x).sin() * (4 * torch.pi * y).cos()
     return torch.stack([x, y, 0.5 + 0.5 * waves])[None]
 
@@ -49,10 +49,7 @@ def make_entry(teacher: BaseTeacher, name: str) -> dict:
     """
     checksum = frozen_fingerprint(dict(teacher.net.named_parameters()))
     values = [float(f'{v:.6g}') for v in sample(teacher).tolist()]
-    return {
-        f'{int(checksum):08x}':
-        dict(name=name, teacher=type(teacher).__name__, values=values)
-    }
+    return {f'{int(checksum):08x}': dict(name=name, teacher=type(teacher).__name__, values=values)}
 
 
 def sample(teacher: BaseTeacher) -> Tensor:
@@ -61,7 +58,7 @@ def sample(teacher: BaseTeacher) -> Tensor:
     return feature[torch.linspace(0, len(feature) - 1, NUM_VALUES).long()]
 
 
-def read_references(path: Union[str, Path]) -> dict:
+def read_references(path: str | Path) -> dict:
     """A table of references.
 
     Raises:
@@ -81,13 +78,12 @@ def read_references(path: Union[str, Path]) -> dict:
         ) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f'{path} is no table of references as tools/teacher_reference.py '
-            f'writes it: {error!r}.') from error
+            f'{path} is no table of references as tools/teacher_reference.py writes it: {error!r}.'
+        ) from error
     return table
 
 
-def check_reference(teacher: BaseTeacher,
-                    reference: Union[str, bool] = True) -> None:
+def check_reference(teacher: BaseTeacher, reference: str | bool = True) -> None:
     """Compare a teacher with what is known of its weights.
 
     Args:
@@ -112,7 +108,8 @@ def check_reference(teacher: BaseTeacher,
                 f'{reference} does not know the weights of this '
                 f'{type(teacher).__name__} ({int(checksum):08x}), but those '
                 f'of: {known}. Give the right weights, or record an entry '
-                'with tools/teacher_reference.py.')
+                'with tools/teacher_reference.py.'
+            )
         return
     expected = torch.tensor(entry['values'])
     error = float((sample(teacher) - expected).norm() / expected.norm())
@@ -124,4 +121,5 @@ def check_reference(teacher: BaseTeacher,
             'weights: the activation (QuickGELU or GELU, part of the model '
             'name of open_clip), the size of the image, mean and std, the '
             'channel order, or the tokenizer and pooling of a text model. '
-            'reference=False turns this check off.')
+            'reference=False turns this check off.'
+        )

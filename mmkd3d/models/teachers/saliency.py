@@ -4,8 +4,9 @@ Attention of the token that stands for the whole image: what the published
 I2P-MAE reads (arXiv 2212.06785). Where there is none, the energy of the
 activations, as in attention transfer (Zagoruyko and Komodakis, ICLR 2017).
 """
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Iterator, Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -16,7 +17,7 @@ from .token_transformer import find_family
 SALIENCIES = ('auto', 'attention', 'activation')
 
 
-def choose_saliency(asked: str, no_attention: Optional[str]) -> str:
+def choose_saliency(asked: str, no_attention: str | None) -> str:
     """``'attention'`` or ``'activation'``.
 
     Args:
@@ -29,20 +30,19 @@ def choose_saliency(asked: str, no_attention: Optional[str]) -> str:
             none.
     """
     if asked not in SALIENCIES:
-        raise ValueError(
-            f'saliency is one of {", ".join(SALIENCIES)}, got {asked!r}.')
+        raise ValueError(f'saliency is one of {", ".join(SALIENCIES)}, got {asked!r}.')
     if asked == 'attention' and no_attention:
         raise ValueError(
             "saliency='attention' reads the attention of a class token in "
             f'the last block, which can not be had here: {no_attention} Take '
-            "saliency='activation', or another teacher.")
+            "saliency='activation', or another teacher."
+        )
     if asked == 'auto':
         return 'activation' if no_attention else 'attention'
     return asked
 
 
-def why_no_attention(blocks: Sequence[nn.Module],
-                     has_class_token: bool) -> Optional[str]:
+def why_no_attention(blocks: Sequence[nn.Module], has_class_token: bool) -> str | None:
     """Why the class token's attention in the last block can not be computed.
 
     None if it can.
@@ -54,8 +54,7 @@ def why_no_attention(blocks: Sequence[nn.Module],
     except ValueError as error:
         return str(error)
     if family.leaves_out:
-        return (f'{type(blocks[-1]).__name__} adds {family.leaves_out} to its '
-                'attention.')
+        return f'{type(blocks[-1]).__name__} adds {family.leaves_out} to its attention.'
     return None
 
 
@@ -63,8 +62,7 @@ def why_no_attention(blocks: Sequence[nn.Module],
 def inputs_of(module: nn.Module) -> Iterator[list]:
     """List that gets what ``module`` is called with, call by call."""
     seen = []
-    handle = module.register_forward_pre_hook(
-        lambda _, arguments: seen.append(arguments[0]))
+    handle = module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     try:
         yield seen
     finally:
@@ -99,7 +97,7 @@ def query_attention(q: Tensor, k: Tensor) -> Tensor:
     Returns:
         (B, L) float; rows sum to 1.
     """
-    logits = (q * q.shape[-1]**-0.5) @ k.transpose(2, 3)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
     return logits.float().softmax(-1).mean(1)[:, 0]
 
 

@@ -1,7 +1,8 @@
 """Image networks of timm as teachers."""
+
 import math
 from collections import OrderedDict
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import timm
 import torch
@@ -16,8 +17,7 @@ from mmkd3d.registry import MODELS
 from .base import randomize
 from .image_teacher import ImageTeacher, check_weights, weights_error
 from .references import check_reference
-from .saliency import (activation_energy, class_attention, inputs_of, to_map,
-                       why_no_attention)
+from .saliency import activation_energy, class_attention, inputs_of, to_map, why_no_attention
 from .token_transformer import TokenTransformer
 
 PRE_LOGITS_FILE = 'jx_vit_base_patch16_224_in21k-e5005f0a.pth'
@@ -59,17 +59,20 @@ class TimmTeacher(ImageTeacher):
             around them.
     """
 
-    def __init__(self,
-                 model_name: str,
-                 checkpoint: Optional[str] = None,
-                 *,
-                 pre_logits: bool = False,
-                 random_weights: bool = False,
-                 model_kwargs: Optional[dict] = None,
-                 reference: Union[str, bool] = True,
-                 **options):
-        check_weights(checkpoint, model_name,
-                      PRE_LOGITS_FILE if pre_logits else 'model.safetensors')
+    def __init__(
+        self,
+        model_name: str,
+        checkpoint: str | None = None,
+        *,
+        pre_logits: bool = False,
+        random_weights: bool = False,
+        model_kwargs: dict | None = None,
+        reference: str | bool = True,
+        **options,
+    ):
+        check_weights(
+            checkpoint, model_name, PRE_LOGITS_FILE if pre_logits else 'model.safetensors'
+        )
         kwargs = dict(model_kwargs or {})
         if checkpoint is not None and not pre_logits:
             # timm loads strictly only if the number of classes agrees.
@@ -77,15 +80,15 @@ class TimmTeacher(ImageTeacher):
             kwargs['pretrained_cfg_overlay'] = dict(
                 kwargs.get('pretrained_cfg_overlay', {}),
                 file=str(checkpoint),
-                num_classes=kwargs['num_classes'])
+                num_classes=kwargs['num_classes'],
+            )
         try:
             # Random weights are the same every time, and nobody else's change.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 net = timm.create_model(
-                    model_name,
-                    pretrained=not random_weights and not pre_logits,
-                    **kwargs)
+                    model_name, pretrained=not random_weights and not pre_logits, **kwargs
+                )
         except (OSError, RuntimeError) as error:
             raise weights_error(checkpoint, model_name, error) from error
         net.reset_classifier(0)
@@ -104,9 +107,10 @@ class TimmTeacher(ImageTeacher):
             size=size,
             own_statistics=(data['mean'], data['std']),
             no_attention=why_no_attention(
-                getattr(net, 'blocks', ()),
-                getattr(net, 'cls_token', None) is not None),
-            **options)
+                getattr(net, 'blocks', ()), getattr(net, 'cls_token', None) is not None
+            ),
+            **options,
+        )
         self.model_name, self.grid_size = model_name, found.grid_size
         self.gives_map = found.gives_map
         check_reference(self, reference)
@@ -118,7 +122,7 @@ class TimmTeacher(ImageTeacher):
         return {
             'global': self.net.forward_head(x),
             'tokens': tokens_of(self.net, x),
-            'grid_size': self.grid_size
+            'grid_size': self.grid_size,
         }
 
     @torch.no_grad()
@@ -138,7 +142,7 @@ class TimmTeacher(ImageTeacher):
             x = self.net.forward_features(pixels)
         if attention:
             saliency = class_attention(watched, seen[0])
-            saliency = saliency[:, self.net.num_prefix_tokens:]
+            saliency = saliency[:, self.net.num_prefix_tokens :]
             saliency = saliency.unflatten(1, self.grid_size)
         else:
             saliency = activation_energy(self.as_map(seen[0]))
@@ -146,11 +150,7 @@ class TimmTeacher(ImageTeacher):
 
     def dense(self, x: Tensor, feats: Tensor, saliency: Tensor) -> dict:
         """What ``forward_dense`` returns, of features ``x`` of the net."""
-        return {
-            'feats': feats,
-            'saliency': saliency,
-            'global': self.net.forward_head(x)
-        }
+        return {'feats': feats, 'saliency': saliency, 'global': self.net.forward_head(x)}
 
     def as_map(self, x: Tensor) -> Tensor:
         """Patches of a transformer's tokens (B, P + L, C) as (B, C, h, w)."""
@@ -161,12 +161,11 @@ class TimmTeacher(ImageTeacher):
         if not hasattr(self.net, 'norm') or not hasattr(self.net, 'blocks'):
             raise ValueError(
                 f'{self.model_name} is not a transformer of the ViT family: '
-                'it has no blocks to run on tokens.')
+                'it has no blocks to run on tokens.'
+            )
         return TokenTransformer(
-            self.net.blocks,
-            self.net.norm,
-            self.embed_dims,
-            pre=getattr(self.net, 'norm_pre', None))
+            self.net.blocks, self.net.norm, self.embed_dims, pre=getattr(self.net, 'norm_pre', None)
+        )
 
 
 class Shapes(NamedTuple):
@@ -175,6 +174,7 @@ class Shapes(NamedTuple):
     Widths of tokens and of the global feature; rows and columns of tokens;
     whether they come as the map of a convolutional network.
     """
+
     embed_dims: int
     global_dims: int
     grid_size: tuple[int, int]
@@ -194,9 +194,9 @@ def shapes(net: nn.Module, size: tuple[int, int], model_name: str) -> Shapes:
         raise ValueError(
             f'{model_name} gives features of shape {tuple(x.shape)}; a '
             'teacher needs tokens (B, L, C) of a transformer of the ViT '
-            'family or the map (B, C, H, W) of a convolutional network.')
-    return Shapes(tokens.shape[2], net.forward_head(x).shape[1],
-                  tuple(grid_size), gives_map)
+            'family or the map (B, C, H, W) of a convolutional network.'
+        )
+    return Shapes(tokens.shape[2], net.forward_head(x).shape[1], tuple(grid_size), gives_map)
 
 
 def tokens_of(net: nn.Module, x: Tensor) -> Tensor:
@@ -204,14 +204,14 @@ def tokens_of(net: nn.Module, x: Tensor) -> Tensor:
     if x.ndim == 4:
         return x.flatten(2).transpose(1, 2)
     # A mixer has neither a class token nor this attribute.
-    return x[:, getattr(net, 'num_prefix_tokens', 0):]
+    return x[:, getattr(net, 'num_prefix_tokens', 0) :]
 
 
 def num_classes(model_name: str, checkpoint: str) -> int:
     """Rows of the classifier in a file of a model; 0 without one."""
     cfg = timm.get_pretrained_cfg(model_name, allow_unregistered=True)
     names = cfg.classifier if cfg else None
-    names = (names, ) if isinstance(names, str) else names or ()
+    names = (names,) if isinstance(names, str) else names or ()
     state = state_dict_of(read_checkpoint(checkpoint))
     rows = [len(state[f'{n}.weight']) for n in names if f'{n}.weight' in state]
     return rows[0] if rows else 0
@@ -219,35 +219,37 @@ def num_classes(model_name: str, checkpoint: str) -> int:
 
 def add_pre_logits(net: nn.Module, model_name: str) -> None:
     """Put the layer that timm dropped in place of the classifier."""
-    if getattr(net, 'global_pool', None) != 'token' or not hasattr(
-            net, 'fc_norm'):
+    if getattr(net, 'global_pool', None) != 'token' or not hasattr(net, 'fc_norm'):
         raise ValueError(
             f'{model_name} is not a ViT that gives its class token to a head: '
             'pre_logits=True is for vit_base_patch16_224.orig_in21k and its '
-            'like.')
+            'like.'
+        )
     dims = net.num_features
-    net.head = nn.Sequential(
-        OrderedDict(fc=nn.Linear(dims, dims), act=nn.Tanh()))
+    net.head = nn.Sequential(OrderedDict(fc=nn.Linear(dims, dims), act=nn.Tanh()))
 
 
-def load_with_pre_logits(net: nn.Module, checkpoint: Optional[str]) -> None:
+def load_with_pre_logits(net: nn.Module, checkpoint: str | None) -> None:
     """Fill every weight from a file of timm 0.4.5, or say why not."""
     if checkpoint is None:
         raise FileNotFoundError(
             'The layer of pre_logits=True is in no file that timm can find: '
             f'give checkpoint=FILE, {PRE_LOGITS_FILE} or its like, or for a '
-            'control random_weights=True.')
+            'control random_weights=True.'
+        )
     state = state_dict_of(read_checkpoint(checkpoint))
     if not any(key.startswith('pre_logits.') for key in state):
         raise ValueError(
             f'{checkpoint} has no weights pre_logits.*: it is not '
             f'{PRE_LOGITS_FILE} or its like. Files that timm offers today, '
             'augreg among them, come without that layer; use them with '
-            'pre_logits=False.')
+            'pre_logits=False.'
+        )
     rules = (*IMG_IN21K, Rule('head.', None))
     renamed, _, unknown = rename(state, rules)
     if unknown:
         raise ValueError(
             f'{checkpoint} is not {PRE_LOGITS_FILE} or its like: it has '
-            f'{", ".join(unknown[:5])} ({len(unknown)} unknown keys).')
+            f'{", ".join(unknown[:5])} ({len(unknown)} unknown keys).'
+        )
     load_pretrained(net, renamed, prefix='')

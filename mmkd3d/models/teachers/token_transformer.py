@@ -1,5 +1,6 @@
 """Pretrained transformers without embedding and head, for foreign tokens."""
-from typing import Iterable, Optional, Sequence
+
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn as nn
@@ -40,12 +41,14 @@ class TokenTransformer(nn.Module):
         ValueError: Blocks of an unknown family.
     """
 
-    def __init__(self,
-                 blocks: Iterable[nn.Module],
-                 norm: Optional[nn.Module],
-                 embed_dims: int,
-                 *,
-                 pre: Optional[nn.Module] = None):
+    def __init__(
+        self,
+        blocks: Iterable[nn.Module],
+        norm: nn.Module | None,
+        embed_dims: int,
+        *,
+        pre: nn.Module | None = None,
+    ):
         super().__init__()
         self.pre = nn.Identity() if pre is None else pre
         self.blocks = nn.ModuleList(blocks)
@@ -59,10 +62,7 @@ class TokenTransformer(nn.Module):
         """Stay in eval mode: a frozen network has no dropout."""
         return super().train(False)
 
-    def run_block(self,
-                  index: int,
-                  x: Tensor,
-                  prompts: Optional[Tensor] = None) -> Tensor:
+    def run_block(self, index: int, x: Tensor, prompts: Tensor | None = None) -> Tensor:
         """Run one block on tokens that see prompts in front of them.
 
         The block's outputs at the prompts are not computed: deep prompting
@@ -86,7 +86,8 @@ class TokenTransformer(nn.Module):
                     f'{type(self.blocks[index]).__name__} mixes exactly '
                     f'{self.num_tokens} tokens, got {length}: use '
                     f'{self.num_tokens - x.shape[1]} prompts with '
-                    f'{x.shape[1]} tokens.')
+                    f'{x.shape[1]} tokens.'
+                )
         return self._family(self.blocks[index], x, prompts)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,31 +111,28 @@ class AttentionFamily:
 
     leaves_out = None
 
-    def __call__(self, block: nn.Module, x: Tensor,
-                 prompts: Optional[Tensor]) -> Tensor:
+    def __call__(self, block: nn.Module, x: Tensor, prompts: Tensor | None) -> Tensor:
         q, k, v = self.project(block, self.attended(block, x))
         if prompts is not None:
             front = self.project(block, self.attended(block, prompts), first=1)
             k, v = (
                 torch.cat([extra.expand(len(x), -1, -1, -1), own], dim=2)
-                for extra, own in zip(front, (k, v)))
+                for extra, own in zip(front, (k, v))
+            )
         out = F.scaled_dot_product_attention(q, k, v)  # (B, heads, L, W/heads)
         return self.finish(block, x, out.transpose(1, 2).flatten(2))
 
     def check(self, block: nn.Module) -> None:
         """Raise ``ValueError`` if the block does more than is run here."""
 
-    def num_tokens(self, block: nn.Module) -> Optional[int]:
+    def num_tokens(self, block: nn.Module) -> int | None:
         return None
 
     def attended(self, block: nn.Module, x: Tensor) -> Tensor:
         """What the attention of the block reads, (B, L, W)."""
         raise NotImplementedError
 
-    def project(self,
-                block: nn.Module,
-                x: Tensor,
-                first: int = 0) -> Sequence[Tensor]:
+    def project(self, block: nn.Module, x: Tensor, first: int = 0) -> Sequence[Tensor]:
         """Queries, keys and values of x, each (B, heads, L, W / heads).
 
         ``first=1`` leaves out the queries.
@@ -146,8 +144,9 @@ class AttentionFamily:
         raise NotImplementedError
 
 
-def project_packed(x: Tensor, weight: Tensor, bias: Optional[Tensor],
-                   num_heads: int, first: int) -> Sequence[Tensor]:
+def project_packed(
+    x: Tensor, weight: Tensor, bias: Tensor | None, num_heads: int, first: int
+) -> Sequence[Tensor]:
     """:meth:`AttentionFamily.project` with one matrix (3 * W, W)."""
     start = first * len(weight) // 3
     out = F.linear(x, weight[start:], None if bias is None else bias[start:])
@@ -164,15 +163,15 @@ class TimmViT(AttentionFamily):
             raise ValueError(
                 f'{type(attn).__name__} is more than the plain attention of a '
                 'ViT (positions, gates or the like inside): choose a teacher '
-                'with plain attention.')
+                'with plain attention.'
+            )
 
     def attended(self, block, x):
         return block.norm1(x)
 
     def project(self, block, x, first=0):
         attn = block.attn
-        *q, k, v = project_packed(x, attn.qkv.weight, attn.qkv.bias,
-                                  attn.num_heads, first)
+        *q, k, v = project_packed(x, attn.qkv.weight, attn.qkv.bias, attn.num_heads, first)
         return [attn.q_norm(t) for t in q] + [attn.k_norm(k), v]
 
     def finish(self, block, x, out):
@@ -192,8 +191,7 @@ class TimmBEiT(AttentionFamily):
 
     def project(self, block, x, first=0):
         attn = block.attn
-        bias = None if attn.q_bias is None else torch.cat(
-            (attn.q_bias, attn.k_bias, attn.v_bias))
+        bias = None if attn.q_bias is None else torch.cat((attn.q_bias, attn.k_bias, attn.v_bias))
         return project_packed(x, attn.qkv.weight, bias, attn.num_heads, first)
 
     def finish(self, block, x, out):
@@ -211,8 +209,7 @@ class OpenClipViT(AttentionFamily):
 
     def project(self, block, x, first=0):
         attn = block.attn
-        return project_packed(x, attn.in_proj_weight, attn.in_proj_bias,
-                              attn.num_heads, first)
+        return project_packed(x, attn.in_proj_weight, attn.in_proj_bias, attn.num_heads, first)
 
     def finish(self, block, x, out):
         x = x + block.ls_1(block.attn.out_proj(out))
@@ -226,7 +223,8 @@ class Bert(AttentionFamily):
         if block.is_decoder:
             raise ValueError(
                 f'This {type(block).__name__} is a decoder, whose attention '
-                'is causal: choose an encoder.')
+                'is causal: choose an encoder.'
+            )
 
     def attended(self, block, x):
         return x
@@ -246,8 +244,7 @@ class Bert(AttentionFamily):
 class MixerFamily:
     """Blocks with fixed weights between the places of the sequence."""
 
-    def __call__(self, block: nn.Module, x: Tensor,
-                 prompts: Optional[Tensor]) -> Tensor:
+    def __call__(self, block: nn.Module, x: Tensor, prompts: Tensor | None) -> Tensor:
         length = x.shape[1]
         if prompts is not None:
             x = torch.cat([prompts.expand(len(x), -1, -1), x], dim=1)
@@ -260,7 +257,6 @@ class MixerFamily:
 
 
 class Mixer(MixerFamily):
-
     def num_tokens(self, block):
         return block.mlp_tokens.fc1.in_features
 
@@ -272,7 +268,6 @@ class Mixer(MixerFamily):
 
 
 class ResMLP(MixerFamily):
-
     def num_tokens(self, block):
         return block.linear_tokens.in_features
 
@@ -298,15 +293,13 @@ FAMILIES = {
 
 def find_family(blocks: Sequence[nn.Module]):
     """How to run these blocks; ``ValueError`` if that is not known."""
-    names = {
-        f'{type(block).__module__}.{type(block).__qualname__}'
-        for block in blocks
-    }
+    names = {f'{type(block).__module__}.{type(block).__qualname__}' for block in blocks}
     if len(names) != 1 or not names <= set(FAMILIES):
         raise ValueError(
             f'A token transformer of {", ".join(sorted(names)) or "no"} '
             'blocks is not known; there is one for blocks of a single kind '
-            f'out of: {", ".join(FAMILIES)}.')
+            f'out of: {", ".join(FAMILIES)}.'
+        )
     family = FAMILIES[names.pop()]
     for block in blocks:
         family.check(block)

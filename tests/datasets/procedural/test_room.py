@@ -4,14 +4,16 @@ import pytest
 from mmkd3d.datasets import scannet_layout
 from mmkd3d.datasets.procedural import scan as scanning
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES
-from mmkd3d.datasets.procedural.frames import (DEPTH_SIZE, intrinsics,
-                                               look_from, render)
-from mmkd3d.datasets.procedural.room import (DETECTION_CLASSES, NYU40,
-                                             build_room)
+from mmkd3d.datasets.procedural.frames import DEPTH_SIZE, intrinsics, look_from, render
+from mmkd3d.datasets.procedural.room import DETECTION_CLASSES, NYU40, build_room
 
 # what belongs together may touch: what stands on a table, and what is let in
-TOGETHER = ({'table', 'desk', 'otherprop', 'chair'}, {'counter', 'sink'},
-            {'window', 'curtain'}, {'bathtub', 'showercurtrain'})
+TOGETHER = (
+    {'table', 'desk', 'otherprop', 'chair'},
+    {'counter', 'sink'},
+    {'window', 'curtain'},
+    {'bathtub', 'showercurtrain'},
+)
 
 
 @pytest.fixture(scope='module')
@@ -21,8 +23,7 @@ def rooms():
 
 def test_class_names_and_ids_are_those_of_scannet():
     assert DETECTION_CLASSES == scannet_layout.CLASSES
-    assert tuple(NYU40[c] for c in DETECTION_CLASSES) == (
-        scannet_layout.CLASS_IDS)
+    assert tuple(NYU40[c] for c in DETECTION_CLASSES) == (scannet_layout.CLASS_IDS)
 
 
 def test_rooms_have_furniture_of_every_class(rooms):
@@ -43,15 +44,27 @@ def test_items_do_not_overlap(rooms):
 
 
 def test_items_are_in_the_room_and_furniture_on_the_floor(rooms):
-    on_floor = {'bed', 'chair', 'sofa', 'table', 'door', 'bookshelf', 'desk',
-                'counter', 'refrigerator', 'toilet', 'bathtub', 'garbagebin'}
+    on_floor = {
+        'bed',
+        'chair',
+        'sofa',
+        'table',
+        'door',
+        'bookshelf',
+        'desk',
+        'counter',
+        'refrigerator',
+        'toilet',
+        'bathtub',
+        'garbagebin',
+    }
     for room in rooms:
         for item in room.items:
             low, high = item.bounds()
-            half = room.size / 2 + .11
+            half = room.size / 2 + 0.11
             assert (np.abs([low, high])[:, [0, 2]] < half[[0, 2]]).all()
             if item.name in on_floor:
-                assert abs(low[1]) < .06, item.name
+                assert abs(low[1]) < 0.06, item.name
 
 
 def test_a_scan_has_the_asked_points_and_a_seen_floor(rooms):
@@ -67,21 +80,29 @@ def test_a_scan_has_the_asked_points_and_a_seen_floor(rooms):
 
 def test_what_is_behind_a_box_is_not_seen():
     from mmkd3d.datasets.procedural.solids import Surface, box, rectangle
+
     wall = rectangle('wall', (4, 4), (0, 0, -3))
     front = box('box', (1, 1, 1), (0, 0, -1.5))
     rng = np.random.default_rng(0)
     clouds = []
     for k, solid in enumerate((wall, front)):
         points, normals, _ = Surface([solid]).draw(20000, rng)
-        clouds.append((points, normals, np.zeros_like(points),
-                       np.full(len(points), k), np.zeros(len(points), bool)))
+        clouds.append(
+            (
+                points,
+                normals,
+                np.zeros_like(points),
+                np.full(len(points), k),
+                np.zeros(len(points), bool),
+            )
+        )
     cloud = scanning.Cloud(*(np.concatenate(x) for x in zip(*clouds)))
     seen = scanning.seen_from(cloud, np.zeros((1, 3)))
     on_wall = cloud.item == 0
     # the box' front at z = -1 shades up to 1.5 on the wall at z = -3
     shade = on_wall & (np.abs(cloud.points[:, :2]).max(1) < 1.35)
     lit = on_wall & (np.abs(cloud.points[:, :2]).max(1) > 1.65)
-    assert seen[shade].mean() < .01 and seen[lit].mean() > .95
+    assert seen[shade].mean() < 0.01 and seen[lit].mean() > 0.95
     back = ~on_wall & (cloud.points[:, 2] < -1.9)
     assert not seen[back].any()
 
@@ -90,23 +111,22 @@ def test_rendered_depth_lies_on_the_surfaces(rooms):
     rng = np.random.default_rng(0)
     scene = scanning.Scene(rooms[1], rng)
     eye = scanning.stand_points(rooms[1], 1, rng)[0]
-    pose = look_from(eye, np.arctan2(-eye[0], -eye[2]), .3)
-    np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3),
-                               atol=1e-9)
+    pose = look_from(eye, np.arctan2(-eye[0], -eye[2]), 0.3)
+    np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-9)
     assert np.linalg.det(pose) == pytest.approx(1)
     assert pose[1, 1] < 0  # image rows go down
     cloud = scene.draw(60000, rng)
     _, depth = render(cloud, pose)
-    v, u = np.mgrid[:DEPTH_SIZE[0]:7, :DEPTH_SIZE[1]:7].reshape(2, -1)
+    v, u = np.mgrid[: DEPTH_SIZE[0] : 7, : DEPTH_SIZE[1] : 7].reshape(2, -1)
     z = depth[v, u]
     v, u, z = (x[z > 0] for x in (v, u, z))
     assert len(z) > 500
-    camera = np.linalg.solve(
-        intrinsics(DEPTH_SIZE), np.stack([u, v, np.ones_like(u)])) * z
+    camera = np.linalg.solve(intrinsics(DEPTH_SIZE), np.stack([u, v, np.ones_like(u)])) * z
     points = camera.T @ pose[:3, :3].T + pose[:3, 3]
     from scipy.spatial import cKDTree
+
     gap = cKDTree(cloud.points).query(points)[0]
-    assert np.quantile(gap, .95) < .1
+    assert np.quantile(gap, 0.95) < 0.1
 
 
 def test_every_piece_of_furniture_can_be_built_many_times():

@@ -1,4 +1,5 @@
 """Captions: every format, every way to look up, and files that are bad."""
+
 import csv
 import json
 
@@ -39,8 +40,7 @@ def test_every_format_gives_the_same_captions(tmp_path, kind):
     step = build(path, **keys)
     path.unlink()  # it was read once
     assert step.captions == TEXTS
-    for sample_id, name in (('plane/one', 'plane/one'), ('two', 'two'),
-                            ('folder/two', 'two')):
+    for sample_id, name in (('plane/one', 'plane/one'), ('two', 'two'), ('folder/two', 'two')):
         found = step(dict(sample_id=sample_id))
         assert found['caption'] == TEXTS[name]
 
@@ -57,8 +57,10 @@ def test_a_caption_per_category(tmp_path):
 
 @pytest.mark.parametrize('catalogue', [2691156, '2691156', '02691156'])
 def test_published_descriptions_by_synset(tmp_path, catalogue):
-    rows = [dict(catalogue=catalogue, describe='airplane'),
-            dict(catalogue='03001627', describe='chair')]
+    rows = [
+        dict(catalogue=catalogue, describe='airplane'),
+        dict(catalogue='03001627', describe='chair'),
+    ]
     path = tmp_path / 'c.json'
     path.write_text(json.dumps(rows))
     step = build(path, key='catalogue', value='describe', by='synset')
@@ -69,8 +71,11 @@ def test_published_descriptions_by_synset(tmp_path, catalogue):
 
 def test_what_is_missing_is_an_error_or_the_category(tmp_path):
     path, keys = write(tmp_path, 'csv')
-    with pytest.raises(ValueError, match=r'texts.csv: no caption for three '
-                       r'.*2 captions by sample \(plane/one, two, .*missing='):
+    with pytest.raises(
+        ValueError,
+        match=r'texts.csv: no caption for three '
+        r'.*2 captions by sample \(plane/one, two, .*missing=',
+    ):
         build(path, **keys)(dict(sample_id='three', category='mug'))
     step = build(path, missing='category', **keys)
     found = step(dict(sample_id='three', category='mug'))
@@ -88,15 +93,24 @@ def test_missing_captions_are_counted_before_training(tmp_path):
     path.write_text('c\tone\nd\ttwo\n')
 
     def data(**cfg):
-        return DATASETS.build(dict(
-            type='PointCloudFolder', data_root=tmp_path / 'shapes',
-            classes=False, pipeline=[
-                dict(type='LoadPoints'),
-                dict(type='LoadCaptions', file=path, **cfg),
-                dict(type='PackPoints')]))
+        return DATASETS.build(
+            dict(
+                type='PointCloudFolder',
+                data_root=tmp_path / 'shapes',
+                classes=False,
+                pipeline=[
+                    dict(type='LoadPoints'),
+                    dict(type='LoadCaptions', file=path, **cfg),
+                    dict(type='PackPoints'),
+                ],
+            )
+        )
 
-    with pytest.raises(ValueError, match=r'c.txt: no caption for 5 of 7 '
-                       'samples; the first: a, b, e'):
+    with pytest.raises(
+        ValueError,
+        match=r'c.txt: no caption for 5 of 7 '
+        'samples; the first: a, b, e',
+    ):
         data()
     assert len(data(missing='category')) == 7
     assert len(data(by='category')) == 7  # unknown until a sample is loaded
@@ -104,23 +118,26 @@ def test_missing_captions_are_counted_before_training(tmp_path):
     assert data()[1]['data_samples'].caption == 'it is b'
 
 
-@pytest.mark.parametrize('name, content, message', [
-    ('x.json', '{"a": ', r'x.json: cannot be read .*Store it as JSON'),
-    ('x.json', '"text"', 'expected an object .* got a str'),
-    ('x.json', '[{"id": "a"}]', "row 0 lacks 'id' or 'caption', it is"),
-    ('x.json', '["a"]', "row 0 lacks 'id' or 'caption'"),
-    ('x.json', '{"a": 3}', "entry 'a' has the id 'a' and the caption 3"),
-    ('x.json', '{"a": " "}', "caption ' '"),
-    ('x.json', '{}', 'holds no caption'),
-    ('x.csv', '', r"no columns 'id' and 'caption' in the header \[\]"),
-    ('x.csv', 'id,text\na,b\n', r"in the header \['id', 'text'\]"),
-    ('x.csv', 'id,caption\na\n', "line 2 has the id 'a' and the caption None"),
-    ('x.csv', 'id,caption\na,"b', 'cannot be read'),
-    ('x.csv', 'id,caption\na,b\na,c\n', "line 3 is the second caption of 'a'"),
-    ('x.txt', 'a\tb\nno tab here\n', "line 2 has the id 'no tab here'"),
-    ('x.txt', '\tb\n', "line 1 has the id ''"),
-    ('x.yaml', '', "one of .json, .csv, .txt, got '.yaml'"),
-])
+@pytest.mark.parametrize(
+    'name, content, message',
+    [
+        ('x.json', '{"a": ', r'x.json: cannot be read .*Store it as JSON'),
+        ('x.json', '"text"', 'expected an object .* got a str'),
+        ('x.json', '[{"id": "a"}]', "row 0 lacks 'id' or 'caption', it is"),
+        ('x.json', '["a"]', "row 0 lacks 'id' or 'caption'"),
+        ('x.json', '{"a": 3}', "entry 'a' has the id 'a' and the caption 3"),
+        ('x.json', '{"a": " "}', "caption ' '"),
+        ('x.json', '{}', 'holds no caption'),
+        ('x.csv', '', r"no columns 'id' and 'caption' in the header \[\]"),
+        ('x.csv', 'id,text\na,b\n', r"in the header \['id', 'text'\]"),
+        ('x.csv', 'id,caption\na\n', "line 2 has the id 'a' and the caption None"),
+        ('x.csv', 'id,caption\na,"b', 'cannot be read'),
+        ('x.csv', 'id,caption\na,b\na,c\n', "line 3 is the second caption of 'a'"),
+        ('x.txt', 'a\tb\nno tab here\n', "line 2 has the id 'no tab here'"),
+        ('x.txt', '\tb\n', "line 1 has the id ''"),
+        ('x.yaml', '', "one of .json, .csv, .txt, got '.yaml'"),
+    ],
+)
 def test_a_malformed_file_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message) as error:

@@ -1,4 +1,5 @@
 """Random crops of indoor scenes."""
+
 import numpy as np
 import pytest
 import torch
@@ -12,21 +13,22 @@ pytest.importorskip('mmdet3d')
 def scene(num_points=600, num_boxes=5, seed=0):
     """What mmdetection3d's loading leaves, with numbered points and boxes."""
     from mmdet3d.structures import DepthInstance3DBoxes, DepthPoints
+
     generator = torch.Generator().manual_seed(seed)
-    room = torch.tensor([6., 4., 2.5])
+    room = torch.tensor([6.0, 4.0, 2.5])
     xyz = torch.rand(num_points, 3, generator=generator) * room
     colour = torch.rand(num_points, 3, generator=generator)
     centers = torch.rand(num_boxes, 3, generator=generator) * room
-    boxes = torch.cat([centers, torch.full((num_boxes, 3), .7)], 1)
+    boxes = torch.cat([centers, torch.full((num_boxes, 3), 0.7)], 1)
     return dict(
         points=DepthPoints(
-            torch.cat([xyz, colour], 1), points_dim=6,
-            attribute_dims=dict(color=[3, 4, 5])),
-        gt_bboxes_3d=DepthInstance3DBoxes(
-            boxes, box_dim=6, with_yaw=False, origin=(.5, .5, .5)),
+            torch.cat([xyz, colour], 1), points_dim=6, attribute_dims=dict(color=[3, 4, 5])
+        ),
+        gt_bboxes_3d=DepthInstance3DBoxes(boxes, box_dim=6, with_yaw=False, origin=(0.5, 0.5, 0.5)),
         gt_labels_3d=np.arange(num_boxes),
         pts_instance_mask=np.arange(num_points),
-        pts_semantic_mask=np.arange(num_points) % 7)
+        pts_semantic_mask=np.arange(num_points) % 7,
+    )
 
 
 def crop(**kwargs):
@@ -56,8 +58,7 @@ def test_what_is_kept_is_a_cuboid_with_its_boxes(seed):
     held = ((centers >= left.min(0)) & (centers <= left.max(0))).all(1)
     assert held.any()
     assert after['gt_labels_3d'].tolist() == labels[held].tolist()
-    np.testing.assert_array_equal(
-        after['gt_bboxes_3d'].gravity_center.numpy(), centers[held])
+    np.testing.assert_array_equal(after['gt_bboxes_3d'].gravity_center.numpy(), centers[held])
 
 
 def test_fractions_lie_in_the_range_and_two_axes_are_alike(monkeypatch):
@@ -66,20 +67,18 @@ def test_fractions_lie_in_the_range_and_two_axes_are_alike(monkeypatch):
     middle = np.abs(xyz - (xyz.max(0) + xyz.min(0)) / 2).sum(1).argmin()
     monkeypatch.setattr(np.random, 'randint', lambda n: middle)
     for _ in range(40):
-        after = crop(crop_range=(.5, .9))(scene(num_points=4000))
+        after = crop(crop_range=(0.5, 0.9))(scene(num_points=4000))
         part = extent(after['points'].coord.numpy()) / extent(xyz)
-        assert (part < .92).all() and (part > .4).all()
-        ratios = [min(part[i], part[j]) / max(part[i], part[j])
-                  for i, j in ((0, 1), (0, 2), (1, 2))]
-        assert max(ratios) > .75  # 0.8, but points stop short of the faces
+        assert (part < 0.92).all() and (part > 0.4).all()
+        ratios = [
+            min(part[i], part[j]) / max(part[i], part[j]) for i, j in ((0, 1), (0, 2), (1, 2))
+        ]
+        assert max(ratios) > 0.75  # 0.8, but points stop short of the faces
 
 
-@pytest.mark.parametrize('settings', [
-    dict(min_points=599),
-    dict(min_points=601),
-    dict(num_tries=0),
-    dict(aspect=1.1),
-])
+@pytest.mark.parametrize(
+    'settings', [dict(min_points=599), dict(min_points=601), dict(num_tries=0), dict(aspect=1.1)]
+)
 def test_scene_is_untouched_where_no_try_succeeds(settings):
     before = scene()
     parts = dict(before)
@@ -97,16 +96,16 @@ def test_too_small_scenes_draw_nothing():
 def test_crop_without_a_box_is_refused():
     """A box whose centre no crop can hold, outside of all points."""
     from mmdet3d.structures import DepthInstance3DBoxes
+
     before = scene(num_boxes=1)
-    before['gt_bboxes_3d'] = DepthInstance3DBoxes(
-        torch.tensor([[-5., -5, -5, 1, 1, 1, 0]]))
+    before['gt_bboxes_3d'] = DepthInstance3DBoxes(torch.tensor([[-5.0, -5, -5, 1, 1, 1, 0]]))
     assert len(crop()(before)['points']) == 600
 
 
 def test_boxes_at_negative_places_are_filtered_too():
     """3DETR asks for the sum of all numbers where it means their count."""
     before = scene()
-    shift = torch.tensor([-50., -50., -50.])
+    shift = torch.tensor([-50.0, -50.0, -50.0])
     for key in ('points', 'gt_bboxes_3d'):
         before[key].translate(shift)
     sizes = [len(crop()(dict(before))['gt_labels_3d']) for _ in range(10)]
@@ -117,8 +116,7 @@ def test_boxes_at_negative_places_are_filtered_too():
 def test_scene_without_boxes_is_cropped(remove):
     before = scene(num_boxes=0)
     if remove:
-        for key in ('gt_bboxes_3d', 'gt_labels_3d', 'pts_instance_mask',
-                    'pts_semantic_mask'):
+        for key in ('gt_bboxes_3d', 'gt_labels_3d', 'pts_instance_mask', 'pts_semantic_mask'):
             del before[key]
     after = crop()(before)
     assert 100 <= len(after['points']) < 600
@@ -135,10 +133,10 @@ def test_draws_come_from_numpys_global_generator():
 
 def test_published_settings_are_the_default():
     built = TRANSFORMS.build(dict(type='mmkd3d.RandomCuboidCrop'))
-    assert built == RandomCuboidCrop(30000, (.5, 1.), .8, 100)
+    assert built == RandomCuboidCrop(30000, (0.5, 1.0), 0.8, 100)
 
 
-@pytest.mark.parametrize('crop_range', [(.9, .5), (0, 1), (.5, 1.5)])
+@pytest.mark.parametrize('crop_range', [(0.9, 0.5), (0, 1), (0.5, 1.5)])
 def test_impossible_fractions_are_an_error(crop_range):
     with pytest.raises(ValueError, match='smallest <= largest'):
         RandomCuboidCrop(crop_range=crop_range)

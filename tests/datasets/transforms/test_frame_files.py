@@ -1,4 +1,5 @@
 """Which frames are read, what is passed over, and what is an error."""
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +16,7 @@ from mmkd3d.ops import project  # noqa: E402
 def packed(scene='s', **meta):
     meta.setdefault('axis_align_matrix', np.eye(4))
     meta['lidar_path'] = f'x/{scene}.bin'
-    return dict(inputs=dict(points=torch.zeros(4, 3)),
-                data_samples=BaseDataElement(metainfo=meta))
+    return dict(inputs=dict(points=torch.zeros(4, 3)), data_samples=BaseDataElement(metainfo=meta))
 
 
 @pytest.fixture
@@ -28,8 +28,7 @@ def folder(tmp_path):
     for i in range(1, 6):
         image = np.full((6, 8, 3), 10 * i, np.uint8)
         image[:, 4:] = 200
-        Image.fromarray(image).save(tmp_path / f's/{i * 10:05d}.jpg',
-                                    quality=100, subsampling=0)
+        Image.fromarray(image).save(tmp_path / f's/{i * 10:05d}.jpg', quality=100, subsampling=0)
         depth = np.full((3, 4), 1000 * i, np.uint16)
         depth[0, 0] = 0
         Image.fromarray(depth).save(tmp_path / f's/{i * 10:05d}.png')
@@ -38,10 +37,8 @@ def folder(tmp_path):
 
 
 def write_cameras(folder, poses, **others):
-    cameras = others or dict(K_8x6=np.array([[9., 0, 3.5], [0, 9, 2.5],
-                                             [0, 0, 1]]))
-    np.savez(folder / 'cameras.npz', frame=10 * np.arange(1, 6),
-             cam2world=poses, **cameras)
+    cameras = others or dict(K_8x6=np.array([[9.0, 0, 3.5], [0, 9, 2.5], [0, 0, 1]]))
+    np.savez(folder / 'cameras.npz', frame=10 * np.arange(1, 6), cam2world=poses, **cameras)
 
 
 def places_of(item):
@@ -60,15 +57,14 @@ def test_fields_are_as_documented(folder):
     assert frames.image.dtype == torch.uint8
     assert frames.image[2, 0, 1, 0] == pytest.approx(30, abs=4)
     assert frames.image[2, 0, 1, 3] == pytest.approx(200, abs=4)
-    wanted = torch.arange(1., 6)[:, None, None].repeat(1, 3, 4)
+    wanted = torch.arange(1.0, 6)[:, None, None].repeat(1, 3, 4)
     wanted[:, 0, 0] = 0
     assert torch.equal(frames.depth, wanted)
     # the middle of a picture stays in its middle, an edge at the edge
-    point = torch.tensor([[[0., 0, 1], [-4 / 9, 0, 1]]]).repeat(5, 1, 1)
+    point = torch.tensor([[[0.0, 0, 1], [-4 / 9, 0, 1]]]).repeat(5, 1, 1)
     point[..., 0] += torch.arange(5)[:, None]
     uv = project(point, frames.extrinsic, frames.intrinsic).uv
-    torch.testing.assert_close(
-        uv, torch.tensor([[1.5, 1.], [-.5, 1.]]).repeat(5, 1, 1))
+    torch.testing.assert_close(uv, torch.tensor([[1.5, 1.0], [-0.5, 1.0]]).repeat(5, 1, 1))
 
 
 def test_even_choices_are_spread(folder):
@@ -90,7 +86,6 @@ def test_random_choices_differ_and_leave_the_global_generator_alone(folder):
 
 
 class Repeated(Dataset):
-
     def __init__(self, step):
         self.step = step
 
@@ -103,17 +98,16 @@ class Repeated(Dataset):
 
 def test_workers_and_epochs_draw_other_frames(folder):
     step = LoadPosedFrames(folder, 2, size=(6, 8))
-    loader = DataLoader(Repeated(step), num_workers=2, batch_size=8,
-                        collate_fn=list)
+    loader = DataLoader(Repeated(step), num_workers=2, batch_size=8, collate_fn=list)
     batches = [tuple(batch) for _ in range(2) for batch in loader]
     assert len(set(batches)) == 4
 
 
-def test_scans_without_frames_pass_through_with_one_warning(folder,
-                                                            monkeypatch):
+def test_scans_without_frames_pass_through_with_one_warning(folder, monkeypatch):
     told = []
-    monkeypatch.setattr('mmkd3d.datasets.transforms.frames.print_log',
-                        lambda message, *_: told.append(message))
+    monkeypatch.setattr(
+        'mmkd3d.datasets.transforms.frames.print_log', lambda message, *_: told.append(message)
+    )
     step = LoadPosedFrames(folder, size=(6, 8))
     for scene in ('s', 'none', 'other', 's', 'none'):
         item = packed(scene)
@@ -160,9 +154,9 @@ def test_frames_without_depth_are_passed_over_or_kept(folder):
 def test_what_is_broken_is_named(folder):
     with pytest.raises(FileNotFoundError, match='posed images'):
         load(folder / 'nowhere')
-    with pytest.raises(ValueError, match="choose is one of"):
+    with pytest.raises(ValueError, match='choose is one of'):
         load(folder, choose='best')
-    with pytest.raises(ValueError, match="without_depth is one of"):
+    with pytest.raises(ValueError, match='without_depth is one of'):
         load(folder, without_depth='drop')
     (folder / 's/00030.jpg').write_bytes(b'no image')
     with pytest.raises(ValueError, match='00030.jpg: cannot be decoded'):
@@ -170,8 +164,7 @@ def test_what_is_broken_is_named(folder):
     (folder / 's/00030.jpg').unlink()
     with pytest.raises(FileNotFoundError, match='00030.jpg is missing'):
         load(folder)
-    write_cameras(folder / 's', np.tile(np.eye(4), (5, 1, 1)),
-                  K_648x484=np.eye(3))
+    write_cameras(folder / 's', np.tile(np.eye(4), (5, 1, 1)), K_648x484=np.eye(3))
     with pytest.raises(ValueError, match=r"no K_8x6, only \['K_648x484'\]"):
         load(folder)
     (folder / 's/cameras.npz').unlink()

@@ -1,4 +1,5 @@
 """Frames of scans, and the augmentation undone for them."""
+
 import copy
 import shutil
 import subprocess
@@ -9,8 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import (ClassBalancedDataset, Compose, ConcatDataset,
-                              RepeatDataset)
+from mmengine.dataset import ClassBalancedDataset, Compose, ConcatDataset, RepeatDataset
 from torch.utils import data as torch_data
 from torch.utils.data import Subset
 
@@ -19,31 +19,40 @@ pytest.importorskip('mmdet3d')
 from mmkd3d.datasets import toy_rooms  # noqa: E402
 from mmkd3d.datasets.scannet_layout import CLASSES  # noqa: E402
 from mmkd3d.datasets.transforms.frames import (  # noqa: E402
-    LoadPosedFrames, VisibleInFrame, add_to_datasets, undo_augmentation)
-from mmkd3d.models.pairs.posed_frames import PosedFrames  # noqa: E402
+    LoadPosedFrames,
+    VisibleInFrame,
+    add_to_datasets,
+    undo_augmentation,
+)
+from mmkd3d.models.views.posed_frames import PosedFrames
 from mmkd3d.ops import sight  # noqa: E402
 from mmkd3d.registry import DATASETS, TRANSFORMS  # noqa: E402
 
 ALIGN = dict(type='mmdet3d.GlobalAlignment', rotation_axis=2)
 TURN = dict(
-    type='mmdet3d.GlobalRotScaleTrans', rot_range=[.3, .6],
-    scale_ratio_range=[1.05, 1.2], translation_std=[.5, .5, .5])
+    type='mmdet3d.GlobalRotScaleTrans',
+    rot_range=[0.3, 0.6],
+    scale_ratio_range=[1.05, 1.2],
+    translation_std=[0.5, 0.5, 0.5],
+)
 SAMPLE = dict(type='mmdet3d.PointSample', num_points=1500)
 
 
 def flip(horizontal, vertical):
     return dict(
-        type='mmdet3d.RandomFlip3D', sync_2d=False,
+        type='mmdet3d.RandomFlip3D',
+        sync_2d=False,
         flip_ratio_bev_horizontal=float(horizontal),
-        flip_ratio_bev_vertical=float(vertical))
+        flip_ratio_bev_vertical=float(vertical),
+    )
 
 
 @pytest.fixture(scope='module')
 def rooms(tmp_path_factory):
     """Two toy rooms with three frames each."""
     root = toy_rooms.write_toy_rooms(
-        tmp_path_factory.mktemp('toy') / 'rooms', num_train=2, num_val=0,
-        num_points=2000, frames=3)
+        tmp_path_factory.mktemp('toy') / 'rooms', num_train=2, num_val=0, num_points=2000, frames=3
+    )
     yield root
     toy_rooms._made.clear()
 
@@ -52,51 +61,80 @@ def rooms(tmp_path_factory):
 def scans(data_root, tmp_path_factory):
     """The real scans, of which scene0000_00 has 15 frames."""
     root = tmp_path_factory.mktemp('scannet')
-    subprocess.run([sys.executable, data_root / 'make_scannet.py', root],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, data_root / 'make_scannet.py', root], check=True, capture_output=True
+    )
     return root
 
 
 def detection(root, steps=(), pack=None, **kwargs):
     pipeline = [
-        dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH',
-             load_dim=6, use_dim=[0, 1, 2]),
-        dict(type='mmdet3d.LoadAnnotations3D', with_bbox_3d=True,
-             with_label_3d=True, with_mask_3d=True, with_seg_3d=True),
+        dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]),
+        dict(
+            type='mmdet3d.LoadAnnotations3D',
+            with_bbox_3d=True,
+            with_label_3d=True,
+            with_mask_3d=True,
+            with_seg_3d=True,
+        ),
         *steps,
-        dict(type='mmdet3d.Pack3DDetInputs',
-             keys=['points', 'gt_bboxes_3d', 'gt_labels_3d',
-                   'pts_semantic_mask', 'pts_instance_mask'], **(pack or {}))
+        dict(
+            type='mmdet3d.Pack3DDetInputs',
+            keys=[
+                'points',
+                'gt_bboxes_3d',
+                'gt_labels_3d',
+                'pts_semantic_mask',
+                'pts_instance_mask',
+            ],
+            **(pack or {}),
+        ),
     ]
     return DATASETS.build(
-        dict(type='mmdet3d.ScanNetDataset', data_root=str(root),
-             ann_file='scannet_infos_train.pkl', pipeline=pipeline,
-             metainfo=dict(classes=CLASSES), **kwargs))
+        dict(
+            type='mmdet3d.ScanNetDataset',
+            data_root=str(root),
+            ann_file='scannet_infos_train.pkl',
+            pipeline=pipeline,
+            metainfo=dict(classes=CLASSES),
+            **kwargs,
+        )
+    )
 
 
 def segmentation(root, steps=()):
     pipeline = [
-        dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH',
-             load_dim=6, use_dim=[0, 1, 2]),
-        dict(type='mmdet3d.LoadAnnotations3D', with_bbox_3d=False,
-             with_label_3d=False, with_mask_3d=False, with_seg_3d=True),
-        dict(type='mmdet3d.PointSegClassMapping'), *steps,
-        dict(type='mmdet3d.Pack3DDetInputs',
-             keys=['points', 'pts_semantic_mask'])
+        dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]),
+        dict(
+            type='mmdet3d.LoadAnnotations3D',
+            with_bbox_3d=False,
+            with_label_3d=False,
+            with_mask_3d=False,
+            with_seg_3d=True,
+        ),
+        dict(type='mmdet3d.PointSegClassMapping'),
+        *steps,
+        dict(type='mmdet3d.Pack3DDetInputs', keys=['points', 'pts_semantic_mask']),
     ]
     from mmdet3d.datasets import ScanNetSegDataset
+
     return DATASETS.build(
-        dict(type='mmdet3d.ScanNetSegDataset', data_root=str(root),
-             ann_file='scannet_infos_train.pkl', pipeline=pipeline,
-             data_prefix=dict(pts='points', img='', pts_instance_mask='',
-                              pts_semantic_mask='semantic_mask'),
-             scene_idxs='seg_info/train_resampled_scene_idxs.npy',
-             metainfo=dict(classes=ScanNetSegDataset.METAINFO['classes'])))
+        dict(
+            type='mmdet3d.ScanNetSegDataset',
+            data_root=str(root),
+            ann_file='scannet_infos_train.pkl',
+            pipeline=pipeline,
+            data_prefix=dict(
+                pts='points', img='', pts_instance_mask='', pts_semantic_mask='semantic_mask'
+            ),
+            scene_idxs='seg_info/train_resampled_scene_idxs.npy',
+            metainfo=dict(classes=ScanNetSegDataset.METAINFO['classes']),
+        )
+    )
 
 
 def with_frames(dataset, root, **options):
-    cfg = dict(type='mmkd3d.LoadPosedFrames', root=root / 'posed_images',
-               **options)
+    cfg = dict(type='mmkd3d.LoadPosedFrames', root=root / 'posed_images', **options)
     return dataset, add_to_datasets(dataset, cfg)
 
 
@@ -105,9 +143,15 @@ def raw_points(root, sample):
     return np.fromfile(path, np.float32).reshape(-1, 6)[:, :3]
 
 
-AUGMENTED = [[], [ALIGN], [ALIGN, flip(1, 0), TURN], [ALIGN, flip(0, 1), TURN],
-             [ALIGN, TURN, flip(1, 1)], [flip(1, 0), TURN],
-             [ALIGN, flip(1, 1), flip(1, 0), TURN]]
+AUGMENTED = [
+    [],
+    [ALIGN],
+    [ALIGN, flip(1, 0), TURN],
+    [ALIGN, flip(0, 1), TURN],
+    [ALIGN, TURN, flip(1, 1)],
+    [flip(1, 0), TURN],
+    [ALIGN, flip(1, 1), flip(1, 0), TURN],
+]
 
 
 def check_undone(dataset, root):
@@ -118,12 +162,11 @@ def check_undone(dataset, root):
     back = points[:, :3].numpy() @ undo[:3, :3].T + undo[:3, 3]
     raw = raw_points(root, sample)
     assert abs(back - raw).max() < 1e-4
-    scale = sample.metainfo.get('pcd_scale_factor', 1.)
+    scale = sample.metainfo.get('pcd_scale_factor', 1.0)
     assert sample.frames.scale == pytest.approx(scale, rel=1e-6)
     with np.load(root / 'posed_images/scene0000_00/cameras.npz') as cameras:
         poses = cameras['cam2world']
-    camera = np.linalg.inv(poses)[:, None] @ np.append(
-        raw, np.ones((len(raw), 1)), 1)[..., None]
+    camera = np.linalg.inv(poses)[:, None] @ np.append(raw, np.ones((len(raw), 1)), 1)[..., None]
     for pose, extrinsic in zip(camera[..., :3, 0], sample.frames.extrinsic):
         ours = points[:, :3] @ extrinsic[:3, :3].T + extrinsic[:3, 3]
         np.testing.assert_allclose(ours, scale * pose, atol=2e-4)
@@ -131,17 +174,14 @@ def check_undone(dataset, root):
 
 @pytest.mark.parametrize('steps', AUGMENTED)
 def test_augmentation_is_undone(rooms, steps):
-    check_undone(with_frames(detection(rooms, steps), rooms,
-                             choose='even')[0], rooms)
+    check_undone(with_frames(detection(rooms, steps), rooms, choose='even')[0], rooms)
     if ALIGN not in steps:  # mmdet3d does not align scans to segment
-        check_undone(with_frames(segmentation(rooms, steps), rooms,
-                                 choose='even')[0], rooms)
+        check_undone(with_frames(segmentation(rooms, steps), rooms, choose='even')[0], rooms)
 
 
 @pytest.mark.parametrize('steps', AUGMENTED[1:5])
 def test_augmentation_of_a_real_scan_is_undone(scans, steps):
-    check_undone(with_frames(detection(scans, steps), scans,
-                             choose='even')[0], scans)
+    check_undone(with_frames(detection(scans, steps), scans, choose='even')[0], scans)
 
 
 def shares(scans, steps):
@@ -151,7 +191,7 @@ def shares(scans, steps):
     points = item['inputs']['points'][None]
     pictures = PosedFrames(15)(points, [item['data_samples']], places=points)
     u, v = pictures.uv[0].unbind(-1)
-    inside = (u >= -.5) & (u < 319.5) & (v >= -.5) & (v < 239.5)
+    inside = (u >= -0.5) & (u < 319.5) & (v >= -0.5) & (v < 239.5)
     index = (v.clamp(0, 239).round() * 320 + u.clamp(0, 319).round()).long()
     measured = inside & pictures.foreground[0].flatten(1).gather(1, index)
     return inside.sum(1), measured.sum(1), pictures.seen[0].sum(1)
@@ -161,9 +201,9 @@ def test_half_of_the_points_in_real_frames_pass_the_depth_test(scans):
     inside, measured, seen = shares(scans, [ALIGN])
     assert len(inside) == 15 and inside.min() > 500
     # what is not seen is mostly behind furniture, or out of range
-    assert .45 < (seen / measured).mean() < .66
-    assert .40 < (seen / inside).mean() < .66
-    assert (seen / inside).max() > .7
+    assert 0.45 < (seen / measured).mean() < 0.66
+    assert 0.40 < (seen / inside).mean() < 0.66
+    assert (seen / inside).max() > 0.7
     augmented = shares(scans, [ALIGN, flip(1, 0), TURN])[2]
     difference = (seen / inside).mean() - (augmented / inside).mean()
     assert abs(difference) < 1e-3
@@ -175,38 +215,39 @@ def test_a_wrong_pose_fails_the_depth_test(scans):
     item = dataset[0]
     points, frames = item['inputs']['points'], item['data_samples'].frames
     right, wrong = (
-        sight(x.expand(15, -1, -1), frames.extrinsic, frames.intrinsic,
-              frames.depth, (240, 320), .05).seen.float().mean()
-        for x in (points, points * torch.tensor([-1., 1, 1])))
+        sight(
+            x.expand(15, -1, -1), frames.extrinsic, frames.intrinsic, frames.depth, (240, 320), 0.05
+        )
+        .seen.float()
+        .mean()
+        for x in (points, points * torch.tensor([-1.0, 1, 1]))
+    )
     assert wrong < right / 3
 
 
 def test_real_frames_are_placed_as_by_hand(scans):
     """Colours of the scan are those of the pictures at its points."""
-    pipeline = dict(type='mmkd3d.LoadPosedFrames',
-                    root=scans / 'posed_images', choose='even')
+    pipeline = dict(type='mmkd3d.LoadPosedFrames', root=scans / 'posed_images', choose='even')
     dataset = detection(scans, [ALIGN, flip(0, 1), TURN])
     add_to_datasets(dataset, pipeline)
     item = dataset[0]
     points = item['inputs']['points'][None]
     pictures = PosedFrames(15)(points, [item['data_samples']], places=points)
     path = scans / 'points/scene0000_00.bin'
-    colors = torch.from_numpy(
-        np.fromfile(path, np.float32).reshape(-1, 6)[:, 3:]) / 255
+    colors = torch.from_numpy(np.fromfile(path, np.float32).reshape(-1, 6)[:, 3:]) / 255
     read, painted = [], []
-    for image, uv, seen in zip(pictures.images[0], pictures.uv[0],
-                               pictures.seen[0]):
+    for image, uv, seen in zip(pictures.images[0], pictures.uv[0], pictures.seen[0]):
         u, v = uv[seen].round().long().unbind(-1)
         read.append(image[:, v.clamp(0, 239), u.clamp(0, 319)].T)
         painted.append(colors[seen])
     read, painted = torch.cat(read), torch.cat(painted)
     for channel in range(3):
         pair = torch.stack([read[:, channel], painted[:, channel]])
-        assert torch.corrcoef(pair)[0, 1] > .8
+        assert torch.corrcoef(pair)[0, 1] > 0.8
 
 
 def test_the_augmentation_is_the_same_with_frames_and_without(rooms):
-    steps = [ALIGN, SAMPLE, flip(.5, .5), TURN]
+    steps = [ALIGN, SAMPLE, flip(0.5, 0.5), TURN]
     plain, framed = detection(rooms, steps), detection(rooms, steps)
     with_frames(framed, rooms, num_frames=2)
     for dataset in (plain, framed):
@@ -235,13 +276,13 @@ def test_every_data_set_in_a_wrapper_gets_its_own_transform(rooms):
 
 
 def test_pipelines_that_can_not_be_undone_are_refused(rooms):
-    patch = dict(type='mmdet3d.IndoorPatchPointSample', num_points=100,
-                 ignore_index=20)
+    patch = dict(type='mmdet3d.IndoorPatchPointSample', num_points=100, ignore_index=20)
     cases = {
         'IndoorPatchPointSample.*PointSample': segmentation(rooms, [patch]),
         'GlobalRotScaleTrans stands before': detection(rooms, [TURN, ALIGN]),
         'drops.*axis_align_matrix.*pcd_rotation': detection(
-            rooms, [ALIGN], pack=dict(meta_keys=('lidar_path', ))),
+            rooms, [ALIGN], pack=dict(meta_keys=('lidar_path',))
+        ),
         'list has no pipeline': SimpleNamespace(datasets=[[]]),
     }
     for message, dataset in cases.items():
@@ -250,19 +291,19 @@ def test_pipelines_that_can_not_be_undone_are_refused(rooms):
 
 
 def test_visible_points_are_kept_with_their_labels(rooms):
-    dataset, _ = with_frames(detection(rooms, [ALIGN, TURN]), rooms,
-                             num_frames=1, choose='even')
+    dataset, _ = with_frames(detection(rooms, [ALIGN, TURN]), rooms, num_frames=1, choose='even')
     whole = dataset[0]
     points = whole['inputs']['points'].clone()
-    pictures = PosedFrames(1, tolerance=.1)(
-        points[None], [whole['data_samples']], places=points[None])
+    pictures = PosedFrames(1, tolerance=0.1)(
+        points[None], [whole['data_samples']], places=points[None]
+    )
     seen = points[pictures.seen[0, 0]]
     labels = whole['data_samples'].gt_pts_seg.clone()
     assert 100 < len(seen) < 2000
     for num in (100, 3000):
-        item = VisibleInFrame(num, tolerance=.1, min_points=50)(
-            dict(inputs=dict(points=points),
-                 data_samples=copy.deepcopy(whole['data_samples'])))
+        item = VisibleInFrame(num, tolerance=0.1, min_points=50)(
+            dict(inputs=dict(points=points), data_samples=copy.deepcopy(whole['data_samples']))
+        )
         kept = item['inputs']['points']
         assert len(kept) == num
         same = (kept[:, None] == points).all(-1)
@@ -271,20 +312,22 @@ def test_visible_points_are_kept_with_their_labels(rooms):
         assert pictures.seen[0, 0][index].all()
         assert len(index.unique()) == min(num, len(seen))
         for key in ('pts_semantic_mask', 'pts_instance_mask'):
-            assert torch.equal(item['data_samples'].gt_pts_seg[key],
-                               labels[key][index])
+            assert torch.equal(item['data_samples'].gt_pts_seg[key], labels[key][index])
 
 
 def test_samples_that_show_too_little_are_drawn_anew(rooms, tmp_path):
     root = tmp_path / 'posed_images'
-    shutil.copytree(rooms / 'posed_images/scene0001_00',
-                    root / 'scene0001_00')
+    shutil.copytree(rooms / 'posed_images/scene0001_00', root / 'scene0001_00')
     dataset = detection(rooms, [ALIGN], filter_empty_gt=False)
-    dataset.pipeline = Compose([
-        *dataset.pipeline.transforms,
-        LoadPosedFrames(root, 1),
-        TRANSFORMS.build(dict(type='VisibleInFrame', num_points=64,
-                              tolerance=.1, min_points=10))])
+    dataset.pipeline = Compose(
+        [
+            *dataset.pipeline.transforms,
+            LoadPosedFrames(root, 1),
+            TRANSFORMS.build(
+                dict(type='VisibleInFrame', num_points=64, tolerance=0.1, min_points=10)
+            ),
+        ]
+    )
     for _ in range(4):  # the first room has no frames
         item = dataset[0]
         assert 'scene0001_00' in item['data_samples'].lidar_path

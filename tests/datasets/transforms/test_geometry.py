@@ -19,8 +19,7 @@ def run(results, **cfg):
 @pytest.mark.parametrize('num_points', [1, 16, 40, 100])
 def test_sampling_keeps_points_and_parts_together(method, num_points):
     before = item()
-    after = run(dict(before), type='SamplePoints', num_points=num_points,
-                method=method)
+    after = run(dict(before), type='SamplePoints', num_points=num_points, method=method)
     assert after['points'].shape == (num_points, 6)
     assert (after['points'] == before['points'][after['gt_parts']]).all()
     distinct = len(np.unique(after['gt_parts']))
@@ -36,8 +35,8 @@ def test_first_and_fps_are_deterministic():
     for method in ('first', 'fps'):
         before = item()
         one, two = (
-            run(dict(before), type='SamplePoints', num_points=9, method=method)
-            for _ in range(2))
+            run(dict(before), type='SamplePoints', num_points=9, method=method) for _ in range(2)
+        )
         assert (one['gt_parts'] == two['gt_parts']).all()
         assert one['gt_parts'][0] == 0
 
@@ -47,7 +46,7 @@ def test_fps_matches_a_loop():
     xyz = before['points'][:, :3]
     chosen = [0]
     for _ in range(7):
-        dist = ((xyz[:, None] - xyz[chosen])**2).sum(-1).min(1)
+        dist = ((xyz[:, None] - xyz[chosen]) ** 2).sum(-1).min(1)
         chosen.append(int(dist.argmax()))
     after = run(before, type='SamplePoints', num_points=8, method='fps')
     assert after['gt_parts'].tolist() == chosen
@@ -57,7 +56,7 @@ def test_unit_sphere_matches_a_loop():
     before = item()
     xyz = before['points'][:, :3].astype(float)
     mean = sum(xyz) / len(xyz)
-    largest = max(np.sqrt(((p - mean)**2).sum()) for p in xyz)
+    largest = max(np.sqrt(((p - mean) ** 2).sum()) for p in xyz)
     after = run(dict(before), type='NormalizePoints')['points']
     expected = [(p - mean) / largest for p in xyz]
     np.testing.assert_allclose(after[:, :3], expected, atol=1e-6)
@@ -89,8 +88,7 @@ def test_shuffle_permutes():
 
 def test_wrong_settings_and_input_are_explained():
     with pytest.raises(ValueError, match="'random', 'fps' or 'first'"):
-        TRANSFORMS.build(
-            dict(type='SamplePoints', num_points=1, method='grid'))
+        TRANSFORMS.build(dict(type='SamplePoints', num_points=1, method='grid'))
     with pytest.raises(ValueError, match="'unit_sphere'"):
         TRANSFORMS.build(dict(type='NormalizePoints', mode='box'))
     with pytest.raises(ValueError, match='LoadPoints'):

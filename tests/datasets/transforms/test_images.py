@@ -1,4 +1,5 @@
 """Renderings: read, augmented, packed; and files that are bad."""
+
 import pickle
 
 import numpy as np
@@ -31,11 +32,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize('results', [
-    dict(path='somewhere/02691156-abc.npy', sample_id='other'),
-    dict(sample_id='02691156-abc'),
-    dict(sample_id='plane/02691156-abc'),
-])
+@pytest.mark.parametrize(
+    'results',
+    [
+        dict(path='somewhere/02691156-abc.npy', sample_id='other'),
+        dict(sample_id='02691156-abc'),
+        dict(sample_id='plane/02691156-abc'),
+    ],
+)
 def test_the_picture_is_found_by_the_stem(folder, results):
     image = np.asarray(load(results, root=folder)['image'])
     assert image.shape == (30, 20, 3)
@@ -57,8 +61,7 @@ def test_published_channel_order_swaps_red_and_blue(folder):
     results = dict(sample_id='02691156-abc')
     swapped = load(dict(results), root=folder, channel_order='bgr')['image']
     straight = load(dict(results), root=folder)['image']
-    np.testing.assert_array_equal(
-        swapped, cv2.imread(str(folder / '02691156-abc.png')))
+    np.testing.assert_array_equal(swapped, cv2.imread(str(folder / '02691156-abc.png')))
     np.testing.assert_array_equal(swapped, np.asarray(straight)[..., ::-1])
     with pytest.raises(ValueError, match="'rgb' or 'bgr', got 'brg'"):
         load(dict(results), root=folder, channel_order='brg')
@@ -90,8 +93,11 @@ def test_every_kind_of_png_becomes_rgb_on_white(tmp_path, mode):
 
 
 def test_a_missing_picture_is_named_with_a_way_out(folder):
-    with pytest.raises(FileNotFoundError, match=r'nope\.png is missing.*'
-                       'of nope.*KeepViewPoints'):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r'nope\.png is missing.*'
+        'of nope.*KeepViewPoints',
+    ):
         load(dict(sample_id='nope'), root=folder)
 
 
@@ -102,8 +108,13 @@ def test_a_picture_that_cannot_be_decoded_is_named(tmp_path, damage):
     Image.fromarray(noise).save(path)
     data = path.read_bytes()
     path.write_bytes(
-        dict(empty=b'', text=b'not a picture', truncated=data[:len(data) // 2],
-             chunk=data[:40] + b'\xff' * 60 + data[100:])[damage])
+        dict(
+            empty=b'',
+            text=b'not a picture',
+            truncated=data[: len(data) // 2],
+            chunk=data[:40] + b'\xff' * 60 + data[100:],
+        )[damage]
+    )
     with pytest.raises(ValueError, match=r'bad\.png: cannot be decoded'):
         load(dict(sample_id='bad'), root=tmp_path)
 
@@ -126,8 +137,7 @@ def test_output_is_a_tensor_in_the_unit_interval():
 def test_evaluation_only_resizes():
     image = augment(gradient(), train=False)
     expected = gradient().resize((224, 224), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(
-        (image * 255).round().byte().permute(1, 2, 0), expected)
+    np.testing.assert_array_equal((image * 255).round().byte().permute(1, 2, 0), expected)
     assert torch.equal(image, augment(gradient(), train=False))
 
 
@@ -174,17 +184,24 @@ def shapes(tmp_path, steps, names=('a', 'b', 'c')):
     for name in names:
         (tmp_path / 'points').mkdir(exist_ok=True)
         np.save(tmp_path / 'points' / f'{name}.npy', POINTS)
-    return DATASETS.build(dict(
-        type='PointCloudFolder', data_root=tmp_path / 'points',
-        pipeline=[dict(type='LoadPoints'), *steps, dict(type='PackPoints')]))
+    return DATASETS.build(
+        dict(
+            type='PointCloudFolder',
+            data_root=tmp_path / 'points',
+            pipeline=[dict(type='LoadPoints'), *steps, dict(type='PackPoints')],
+        )
+    )
 
 
 def test_missing_pictures_are_counted_before_training(tmp_path):
     (tmp_path / 'images').mkdir()
     gradient().save(tmp_path / 'images' / 'b.png')
     steps = [dict(type='LoadRendering', root=tmp_path / 'images')]
-    with pytest.raises(FileNotFoundError, match=r'images: no picture of 2 of '
-                       r'3 shapes; the first: a\.png, c\.png\. .*Render'):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r'images: no picture of 2 of '
+        r'3 shapes; the first: a\.png, c\.png\. .*Render',
+    ):
         shapes(tmp_path, steps)
     steps[0]['root'] = tmp_path / 'elsewhere'
     with pytest.raises(FileNotFoundError, match='elsewhere is missing'):
@@ -195,12 +212,16 @@ def test_images_and_view_points_reach_the_model(tmp_path):
     (tmp_path / 'images').mkdir()
     for name in 'abc':
         gradient().save(tmp_path / 'images' / f'{name}.png')
-    data = shapes(tmp_path, [
-        dict(type='KeepViewPoints'),
-        dict(type='SamplePoints', num_points=8),
-        dict(type='NormalizePoints'),
-        dict(type='LoadRendering', root=tmp_path / 'images'),
-        dict(type='AugmentRendering', size=32, resize=40)])
+    data = shapes(
+        tmp_path,
+        [
+            dict(type='KeepViewPoints'),
+            dict(type='SamplePoints', num_points=8),
+            dict(type='NormalizePoints'),
+            dict(type='LoadRendering', root=tmp_path / 'images'),
+            dict(type='AugmentRendering', size=32, resize=40),
+        ],
+    )
     batch = PointDataPreprocessor()(pseudo_collate([data[0], data[1]]))
     assert batch['inputs']['points'].shape == (2, 8, 3)
     for sample in batch['data_samples']:

@@ -6,8 +6,7 @@ from mmengine.structures import BaseDataElement
 from mmkd3d.registry import TRANSFORMS
 
 rng = np.random.default_rng(0)
-ROWS = np.concatenate(
-    [rng.normal(size=(20, 6)), rng.integers(4, 6, (20, 1))], axis=1)
+ROWS = np.concatenate([rng.normal(size=(20, 6)), rng.integers(4, 6, (20, 1))], axis=1)
 
 
 def run(results, **cfg):
@@ -32,8 +31,7 @@ def test_load_takes_channels_and_parts_apart(path):
 def test_load_checks_part_labels(path):
     run(dict(path=path, part_ids=(4, 5)), type='LoadPoints', parts_column=6)
     with pytest.raises(ValueError, match=r'shape.txt: part label 5.*\[3, 4\]'):
-        run(dict(path=path, part_ids=(3, 4)), type='LoadPoints',
-            parts_column=6)
+        run(dict(path=path, part_ids=(3, 4)), type='LoadPoints', parts_column=6)
     with pytest.raises(ValueError, match='shape.txt: column 7'):
         run(dict(path=path), type='LoadPoints', parts_column=7)
 
@@ -49,8 +47,13 @@ def test_load_checks_points_in_memory():
 
 def test_packed_item_has_the_agreed_form():
     results = dict(
-        points=ROWS[:, :4], gt_parts=ROWS[:, 6], gt_label=3, sample_id='a/b',
-        category='chair', other=1)
+        points=ROWS[:, :4],
+        gt_parts=ROWS[:, 6],
+        gt_label=3,
+        sample_id='a/b',
+        category='chair',
+        other=1,
+    )
     item = run(results, type='PackPoints')
     assert set(item) == {'inputs', 'data_samples'}
     points, sample = item['inputs']['points'], item['data_samples']
@@ -79,10 +82,8 @@ def test_packing_rejects_bad_points():
 def test_a_scan_becomes_a_cloud_that_stands_on_the_floor():
     DepthPoints = pytest.importorskip('mmdet3d.structures').DepthPoints
     xyz = np.random.default_rng(0).uniform((3, -8, 1), (9, -4, 3), (50, 3))
-    raw = np.concatenate([xyz, np.full((50, 1), 7.)], 1).astype(np.float32)
-    results = dict(
-        points=DepthPoints(raw, points_dim=4),
-        lidar_points=dict(lidar_path='room.bin'))
+    raw = np.concatenate([xyz, np.full((50, 1), 7.0)], 1).astype(np.float32)
+    results = dict(points=DepthPoints(raw, points_dim=4), lidar_points=dict(lidar_path='room.bin'))
     out = run(results, type='SceneToCloud')
     got = out['points']
     assert got.dtype == np.float32 and out['sample_id'] == 'room.bin'
@@ -90,7 +91,8 @@ def test_a_scan_becomes_a_cloud_that_stands_on_the_floor():
     np.testing.assert_allclose(low[:2], -high[:2], atol=1e-5)
     np.testing.assert_allclose(low[2], 0, atol=1e-6)
     np.testing.assert_allclose(  # metres stay
-        np.ptp(got[:, :3], axis=0), np.ptp(xyz, axis=0), atol=1e-5)
+        np.ptp(got[:, :3], axis=0), np.ptp(xyz, axis=0), atol=1e-5
+    )
     np.testing.assert_array_equal(got[:, 3], 7)
 
 

@@ -1,4 +1,5 @@
 """The operations by hand, and how often they run."""
+
 from collections import Counter
 from dataclasses import replace
 
@@ -13,10 +14,21 @@ from mmkd3d.datasets.transforms.rand_augment import OPERATIONS, rand_augment
 # published (max, bias): (.9, .05), (4, 4), 30, .3, 256.
 FADE, MOVE = (0.14, 0.86, False), (0.03, 0.27, True)
 RANGES = dict(
-    AutoContrast=(0, 0, False), Brightness=FADE, Color=FADE, Contrast=FADE,
-    Equalize=(0, 0, False), Identity=(0, 0, False),
-    Posterize=(4.4, 7.6, False), Rotate=(3, 27, True), Sharpness=FADE, ShearX=MOVE, ShearY=MOVE,
-    Solarize=(25.6, 230.4, False), TranslateX=MOVE, TranslateY=MOVE)
+    AutoContrast=(0, 0, False),
+    Brightness=FADE,
+    Color=FADE,
+    Contrast=FADE,
+    Equalize=(0, 0, False),
+    Identity=(0, 0, False),
+    Posterize=(4.4, 7.6, False),
+    Rotate=(3, 27, True),
+    Sharpness=FADE,
+    ShearX=MOVE,
+    ShearY=MOVE,
+    Solarize=(25.6, 230.4, False),
+    TranslateX=MOVE,
+    TranslateY=MOVE,
+)
 
 
 def picture(size=(40, 30)):
@@ -45,8 +57,10 @@ def test_magnitudes_and_signs(name):
 
 def applied(name, magnitude):
     image = picture()
-    return (np.asarray(image).astype(int),
-            np.asarray(OPERATIONS[name].apply(image, magnitude)).astype(int))
+    return (
+        np.asarray(image).astype(int),
+        np.asarray(OPERATIONS[name].apply(image, magnitude)).astype(int),
+    )
 
 
 def test_effects_equal_arithmetic():
@@ -61,8 +75,7 @@ def test_effects_equal_arithmetic():
     image, out = applied('Posterize', 4.8)
     np.testing.assert_array_equal(out, image // 16 * 16)
     image, out = applied('Solarize', 51.2)
-    np.testing.assert_array_equal(
-        out, np.where(image < 256 - 51.2, image, 255 - image))
+    np.testing.assert_array_equal(out, np.where(image < 256 - 51.2, image, 255 - image))
     image, out = applied('Identity', 0)
     np.testing.assert_array_equal(out, image)
 
@@ -76,11 +89,10 @@ def test_what_moves_moves_by_shares_of_the_image():
     image, out = applied('ShearX', 0.21)
     for row in range(30):
         shift = int((row + 0.5) * 0.21 + 0.5)
-        np.testing.assert_array_equal(out[row, :40 - shift],
-                                      image[row, shift:])
+        np.testing.assert_array_equal(out[row, : 40 - shift], image[row, shift:])
     image, out = applied('ShearY', -0.1)
     column = int(39.5 * 0.1 + 0.5)
-    np.testing.assert_array_equal(out[column:, 39], image[:30 - column, 39])
+    np.testing.assert_array_equal(out[column:, 39], image[: 30 - column, 39])
     bar = Image.new('L', (21, 21))
     bar.putpixel((18, 10), 255)
     turned = np.asarray(OPERATIONS['Rotate'].apply(bar, 27))
@@ -89,8 +101,7 @@ def test_what_moves_moves_by_shares_of_the_image():
     assert abs(angle - 27) < 5  # counter-clockwise
 
 
-def test_two_are_drawn_with_replacement_and_each_runs_in_half_of_the_cases(
-        monkeypatch):
+def test_two_are_drawn_with_replacement_and_each_runs_in_half_of_the_cases(monkeypatch):
     np.random.seed(1)
     seen = []
 
@@ -98,20 +109,22 @@ def test_two_are_drawn_with_replacement_and_each_runs_in_half_of_the_cases(
         def call(image, level):
             seen[-1].append((name, level))
             return image
+
         return call
 
-    monkeypatch.setattr(module, 'OPERATIONS',
-                        {name: recorder(name) for name in OPERATIONS})
+    monkeypatch.setattr(module, 'OPERATIONS', {name: recorder(name) for name in OPERATIONS})
     image, runs = Image.new('RGB', (8, 8)), 6000
     for _ in range(runs):
         seen.append([])
         rand_augment(image)
     number = Counter(map(len, seen))
-    for count, share in ((0, .25), (1, .5), (2, .25)):
+    for count, share in ((0, 0.25), (1, 0.5), (2, 0.25)):
         assert abs(number[count] / runs - share) < 0.03
     executed = [pair for pairs in seen for pair in pairs]
-    for values, kinds in (([n for n, _ in executed], list(OPERATIONS)),
-                          ([v for _, v in executed], range(1, 10))):
+    for values, kinds in (
+        ([n for n, _ in executed], list(OPERATIONS)),
+        ([v for _, v in executed], range(1, 10)),
+    ):
         counts = Counter(values)
         assert set(counts) == set(kinds)
         expected = runs / len(kinds)  # two draws, each with p 0.5

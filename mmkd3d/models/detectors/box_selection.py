@@ -1,0 +1,121 @@
+"""Which of 3DETR's boxes are reported, with which classes and scores."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmkd3d.models.detectors.box_decoding import DecodedBoxes
+from mmkd3d.models.detectors.giou_3d import upright_hull
+from mmkd3d.ops.boxes import greedy_nms, points_in_boxes
+
+
+class Selected(NamedTuple):
+    """Detections of one scene.
+
+    Attributes:
+        query: (n,) long, whose box each is; a box may be in several.
+        scores: (n,).
+        labels: (n,) long.
+    """
+
+    query: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+@torch.no_grad()
+def select_boxes(
+    boxes: DecodedBoxes,
+    points: Tensor,
+    *,
+    min_points: int = 5,
+    use_nms: bool = True,
+    nms_iou: float = 0.25,
+    per_class_nms: bool = True,
+    score_threshold: float = 0.05,
+    all_classes: bool = True,
+) -> list[Selected]:
+    """Post-processing of 3DETR, as published (spec 6).
+
+    Empty boxes go first, then those suppressed by a better one, then those
+    that are hardly objects. Each that is left is reported for all classes,
+    with score ``probability of the class * objectness``.
+
+    Args:
+        boxes: Of one decoder layer, (B, Q, ...).
+        points: (B, N, 3+F), those that the model got.
+        min_points: A box with fewer is empty; 0 keeps all.
+        use_nms: Suppress boxes at all.
+        nms_iou: A box is suppressed by one of more objectness where the IoU
+            of the upright boxes around them is larger.
+        per_class_nms: Only by one whose most probable class is the same.
+        score_threshold: Objectness must be larger.
+        all_classes: False reports a box for its most probable class only.
+
+    Returns:
+        Detections of each scene; of a box for all classes one after another.
+    """
+    probs, objectness = boxes.class_probs, boxes.objectness
+    keep = nonempty(count_points(boxes, points), objectness, min_points)
+    if use_nms:
+        kind = probs.argmax(-1) if per_class_nms else None
+        keep = suppress(keep, boxes.tensor, objectness, kind, nms_iou)
+    keep = keep & (objectness > score_threshold)
+    scores = probs * objectness[..., None]  # (B, Q, K)
+    if not all_classes:
+        best = F.one_hot(scores.argmax(-1), scores.shape[-1]).bool()
+    else:
+        best = torch.ones_like(scores, dtype=torch.bool)
+    selected = []
+    for score, chosen in zip(scores, best & keep[..., None]):
+        query, label = chosen.nonzero().unbind(1)
+        selected.append(Selected(query, score[query, label], label))
+    return selected
+
+
+def count_points(boxes: DecodedBoxes, points: Tensor) -> Tensor:
+    """(B, Q) points in each box; its faces belong to it."""
+    center, size, heading = boxes.tensor.split([3, 3, 1], -1)
+    bottom = center - size * size.new_tensor([0, 0, 0.5])
+    return points_in_boxes(
+        points[..., :3], torch.cat([bottom, size, -heading], -1), sides=True
+    ).sum(1)
+
+
+def nonempty(counts: Tensor, objectness: Tensor, min_points: int) -> Tensor:
+    """(B, Q) bool; of a scene with empty boxes only, the likeliest is kept."""
+    keep = counts >= min_points
+    best = F.one_hot(objectness.argmax(-1), keep.shape[-1]).bool()
+    return keep | (best & ~keep.any(-1, keepdim=True))
+
+
+def suppress(
+    keep: Tensor, boxes: Tensor, objectness: Tensor, kind: Tensor | None, nms_iou: float
+) -> Tensor:
+    """(B, Q) bool, what non-maximum suppression leaves of those kept.
+
+    Args:
+        keep: (B, Q) bool.
+        boxes: (B, Q, 7) with headings.
+        objectness: (B, Q).
+        kind: (B, Q) long; boxes of different kinds don't suppress each
+            other, None is all of one kind.
+        nms_iou: See :func:`select_boxes`.
+    """
+    from mmdet3d.structures.ops import axis_aligned_bbox_overlaps_3d
+
+    center, size = upright_hull(boxes).split(3, -1)
+    faces = torch.cat([center - size / 2, center + size / 2], -1)
+    left = torch.zeros_like(keep)
+    for scene in range(len(keep)):
+        index = keep[scene].nonzero()[:, 0]
+        index = index[objectness[scene, index].argsort(descending=True)]
+        some = faces[scene, index]
+        overlap = axis_aligned_bbox_overlaps_3d(some, some)
+        if kind is not None:
+            kinds = kind[scene, index]
+            overlap = overlap * (kinds[:, None] == kinds)
+        left[scene, index[greedy_nms(overlap, nms_iou)]] = True
+    return left

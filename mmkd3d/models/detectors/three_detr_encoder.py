@@ -1,0 +1,195 @@
+"""The student of MaskPoint, and the encoder of the detector 3DETR."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+
+from ..backbones.base import BasePointBackbone, find_layer
+from ..layers.masking import split_by_mask
+from ..layers.patch_group import Patches, PatchGroup
+from ..layers.patch_pointnet import PatchPointNet
+from ..layers.position_embed import PositionEmbed
+from .detr_layers import EncoderLayer, xavier_init
+
+
+@MODELS.register_module()
+class ThreeDETREncoder(BasePointBackbone):
+    """Set abstraction and transformer of 3DETR (detection, sections 1, 2).
+
+    As published it knows positions from its patches alone, and norms nothing
+    at the end. MaskPoint (section 8.1) pretrains it with both, and drops them
+    when it is finetuned: load such a file with
+    ``allow_unexpected=['pos_embed.', 'norm.']``.
+
+    The masked encoder, that of 3DETR-m, lets a token see those near to it,
+    and goes on with half of the tokens after its first block. It can not be
+    pretrained with masked patches.
+
+    Args:
+        embed_dims: Width of the tokens, C.
+        in_channels: What is read of a point: 3, or 6 with colours, which
+            3DETR wants as (rgb - (109.8, 97.2, 83.8)) / 256 in ScanNet.
+        depth: Number of blocks.
+        num_heads: Attention heads.
+        ffn_dims: Width of the feed-forward networks.
+        dropout: 0.1; 0.3 in 3DETR-m.
+        num_groups: Tokens per cloud, T.
+        group_size: Points of a patch, at most.
+        radius: Of a patch, in the unit of the coordinates; metres in 3DETR,
+            of the unit sphere in MaskPoint.
+        mask_radii: For each block, tokens see what is less far away; empty:
+            everything. 3DETR-m takes (0.16, 0.64, 1.44), which are meant as
+            squares but compared with distances: at 0.16 m a token sees
+            hardly more than itself.
+        with_pos: Add an embedding of the centres to queries and keys.
+        with_norm: Norm the tokens at the end.
+        pos_scale: See :class:`PositionEmbed`.
+        fps_rule: See :class:`PatchGroup`.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
+
+    Raises:
+        ValueError: ``mask_radii`` are not as many as blocks.
+    """
+
+    cls_token = None
+
+    def __init__(
+        self,
+        *,
+        embed_dims: int = 256,
+        in_channels: int = 3,
+        depth: int = 3,
+        num_heads: int = 4,
+        ffn_dims: int = 128,
+        dropout: float = 0.1,
+        num_groups: int = 2048,
+        group_size: int = 64,
+        radius: float = 0.2,
+        mask_radii: Sequence[float] = (),
+        with_pos: bool = False,
+        with_norm: bool = False,
+        pos_scale: str = 'metric',
+        fps_rule: str = 'pointnet2',
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.embed_dims = embed_dims
+        self.in_channels = in_channels
+        self.mask_radii = tuple(mask_radii or ())
+        if len(self.mask_radii) not in (0, depth):
+            raise ValueError(
+                f'mask_radii are one for each of depth={depth} '
+                f'blocks, or none, got {self.mask_radii}.'
+            )
+        self.group = PatchGroup(num_groups, group_size, fps_rule=fps_rule, radius=radius)
+        self.pre_encoder = PatchPointNet(
+            (64, 128, embed_dims), radius=radius, feature_channels=in_channels - 3
+        )
+        self.regroup = self.downsample = None
+        if self.mask_radii:
+            self.regroup = PatchGroup(
+                num_groups // 2, group_size // 2, fps_rule=fps_rule, radius=2 * radius
+            )
+            self.downsample = PatchPointNet(
+                (embed_dims,) * 3, radius=2 * radius, feature_channels=embed_dims
+            )
+        self.with_pos = with_pos
+        self.pos_embed = PositionEmbed(embed_dims, scale=pos_scale if with_pos else None)
+        self.blocks = nn.ModuleList(
+            EncoderLayer(embed_dims, num_heads, ffn_dims, dropout) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(embed_dims) if with_norm else nn.Identity()
+        self.random_init()
+
+    def random_init(self) -> None:
+        """Kaiming for the set abstraction, Xavier for the blocks."""
+        for pointnet in (self.pre_encoder, self.downsample):
+            if pointnet is not None:
+                pointnet.random_init()
+        xavier_init(self.blocks)
+
+    def encode(
+        self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
+    ) -> dict:
+        """Embed all patches and run the blocks on those that are visible.
+
+        Args:
+            patches: From ``group``.
+            mask, raw_indices: See :class:`PointTransformer`.
+
+        Returns:
+            dict: ``tokens`` (B, V, C), after the final norm if there is one;
+            ``centers`` (B, V, 3) and ``center_idx`` (B, V), which of the
+            points they stand for; ``cls_token`` None, ``levels`` empty, and
+            ``raw``, a list of what blocks gave. V = T / 2 in 3DETR-m.
+
+        Raises:
+            ValueError: Patches are masked in 3DETR-m.
+        """
+        x = self.pre_encoder(patches.points)  # (B, G, C)
+        centers, index = patches.centers, patches.center_idx
+        if mask is not None:
+            if self.mask_radii:
+                raise ValueError(
+                    'A masked encoder (3DETR-m) can not be pretrained with '
+                    'masked patches, since it makes tokens of its tokens: '
+                    'pretrain one with mask_radii=().'
+                )
+            x, centers, index = (split_by_mask(part, mask)[0] for part in (x, centers, index))
+        pos = self.positions(centers, patches.centers)
+        dist, raw = None, []
+        for i, block in enumerate(self.blocks):
+            allowed = None
+            if self.mask_radii:
+                dist = distances(centers) if dist is None else dist
+                allowed = dist < self.mask_radii[i]
+            x = block(x, pos, allowed)
+            if i in raw_indices:
+                raw.append(x)
+            if i == 0 and self.regroup is not None:
+                kept = self.regroup(torch.cat([centers, x], dim=2))
+                x, centers, dist = (self.downsample(kept.points), kept.centers, None)
+                index = index.gather(1, kept.center_idx)
+                pos = self.positions(centers, patches.centers)
+        return dict(
+            tokens=self.norm(x),
+            centers=centers,
+            center_idx=index,
+            cls_token=None,
+            levels=[],
+            raw=raw,
+        )
+
+    def positions(self, centers: Tensor, cloud: Tensor) -> Tensor | None:
+        """Embedding (B, T, C) of centres (B, T, 3), or None."""
+        if not self.with_pos:
+            return None
+        return self.pos_embed(self.pos_embed.place(centers, cloud))
+
+    def cut_after(self, layer: int) -> None:
+        """Let the student end with one of its blocks, see the base."""
+        last = find_layer(layer, len(self.blocks), 'blocks')
+        del self.blocks[last + 1 :]
+        self.mask_radii = self.mask_radii[: last + 1]
+        if last == 0:
+            self.regroup = self.downsample = None
+
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter, see the base.
+
+        That of the second set abstraction is that of the block before it.
+        """
+        name = name.removeprefix(prefix)
+        if name.startswith('downsample.'):
+            name = 'blocks.0.'
+        return super().get_layer_depth(name)
+
+
+def distances(centers: Tensor) -> Tensor:
+    """Between centres (B, T, 3), (B, T, T), from their differences."""
+    centers = centers.float()
+    return torch.cdist(centers, centers, compute_mode='donot_use_mm_for_euclid_dist')

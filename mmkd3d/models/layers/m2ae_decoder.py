@@ -1,0 +1,86 @@
+"""The decoder of Point-M2AE: from coarse to fine."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+
+from .propagation import FeaturePropagation
+from .transformer import block_stacks, init_transformer, position_mlp
+
+
+@MODELS.register_module()
+class M2AEDecoder(nn.Module):
+    """Fill in the masked tokens, level by level (Point-M2AE, section 3.3).
+
+    At the top a learned token stands for every masked one. On each finer
+    level the tokens of the coarser one are carried to its centres and mixed
+    with what the student found out about its visible tokens. All that is
+    given for each stage starts with the coarsest.
+
+    Args:
+        stage_dims: Widths, those of the student's levels from the top down;
+            their number says how far down it goes.
+        depths: Numbers of blocks of each stage.
+        num_heads: Attention heads, of all stages.
+        propagation_depths: Residual MLPs between two stages; default 1 each.
+        drop_path_rate: Stochastic depth of the last block of all.
+    """
+
+    def __init__(
+        self,
+        *,
+        stage_dims: Sequence[int] = (384, 192),
+        depths: Sequence[int] = (1, 1),
+        num_heads: int = 6,
+        propagation_depths: Sequence[int] = (1,),
+        drop_path_rate: float = 0.1,
+    ):
+        super().__init__()
+        if not (len(stage_dims) == len(depths) == len(propagation_depths) + 1):
+            raise ValueError(
+                'M2AEDecoder needs one of stage_dims and depths for each '
+                'stage and one of propagation_depths between two, got '
+                f'{tuple(stage_dims)}, {tuple(depths)} and '
+                f'{tuple(propagation_depths)}.'
+            )
+        self.stage_dims = tuple(stage_dims)
+        self.embed_dims = stage_dims[-1]
+        self.mask_token = nn.Parameter(torch.zeros(1, stage_dims[0]))
+        self.pos_embeds = nn.ModuleList(position_mlp(dims, dims) for dims in stage_dims)
+        self.stages = block_stacks(
+            stage_dims, depths, num_heads=num_heads, drop_path_rate=drop_path_rate
+        )
+        self.propagations = nn.ModuleList(
+            FeaturePropagation(fine, coarse, depth)
+            for coarse, fine, depth in zip(stage_dims, stage_dims[1:], propagation_depths)
+        )
+        self.norm = nn.LayerNorm(self.embed_dims)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Xavier for the blocks; all else keeps torch's default."""
+        init_transformer(self.stages, nn.init.xavier_uniform_)
+        nn.init.trunc_normal_(self.mask_token, std=0.02)
+
+    def forward(self, levels: Sequence[Tensor], centers: Sequence[Tensor], mask: Tensor) -> Tensor:
+        """Predict all tokens of the finest level that has a stage.
+
+        Args:
+            levels: For each level of the student, finest first, its tokens
+                (B, G_i, C_i), 0 where masked.
+            centers: Of each level, (B, G_i, 3).
+            mask: (B, G) bool of the top level, True = masked.
+
+        Returns:
+            (B, G_i, C_i) of level ``len(levels) - number of stages``.
+        """
+        x = levels[-1].where(~mask[..., None], self.mask_token)
+        x, _ = self.stages[0](x, self.pos_embeds[0](centers[-1]))
+        for s, propagate in enumerate(self.propagations, start=1):
+            x = propagate(centers[-s - 1], centers[-s], levels[-s - 1], x)
+            x, _ = self.stages[s](x, self.pos_embeds[s](centers[-s - 1]))
+        return self.norm(x)

@@ -1,0 +1,53 @@
+"""MLPs that all points share, after an interpolation or not."""
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmkd3d.ops import three_interpolate
+
+from .row_norm import RowBatchNorm
+
+
+def shared_mlp(*dims: int, bias: bool = True) -> list[nn.Module]:
+    """Linear, BatchNorm, ReLU from width to width, over rows of points."""
+    layers = []
+    for width, out in zip(dims, dims[1:]):
+        layers += [nn.Linear(width, out, bias=bias), RowBatchNorm(out), nn.ReLU(inplace=True)]
+    return layers
+
+
+def on_rows(mlp: nn.Sequential, x: Tensor) -> Tensor:
+    """Run an MLP with norms over rows on (B, N, D)."""
+    return mlp(x.flatten(0, 1)).view(*x.shape[:2], -1)
+
+
+def carry_to_points(
+    mlp: nn.Sequential,
+    points: Tensor,
+    centers: Tensor,
+    tokens: Tensor,
+    features: Tensor | None = None,
+) -> Tensor:
+    """``mlp`` over [coordinates, features, interpolated tokens] of points.
+
+    Args:
+        mlp: Of :func:`shared_mlp`, from 3 [+ F] + C channels to D.
+        points: (B, N, 3).
+        centers: (B, G, 3) of the tokens.
+        tokens: (B, G, C).
+        features: (B, N, F) of the points.
+
+    Returns:
+        (B, N, D), from inverse squared distances to three centres.
+    """
+    layer = mlp[0]
+    own = points
+    if features is not None:
+        own = torch.cat([points, features], dim=2)
+    of_points, of_tokens = layer.weight.split([own.shape[2], tokens.shape[2]], dim=1)
+    x = F.linear(own, of_points, layer.bias) + three_interpolate(
+        points, centers, F.linear(tokens, of_tokens), squared=True
+    )
+    return on_rows(mlp[1:], x)

@@ -1,0 +1,65 @@
+"""The patch embedding leaves out what is masked, and nothing else."""
+
+import copy
+
+import pytest
+import torch
+
+from mmkd3d.models.layers.masking import split_by_mask
+from mmkd3d.models.layers.patch_embed import PatchEmbed
+
+MASK = torch.tensor([[0, 1, 1, 0, 1], [1, 0, 1, 1, 0]]).bool()
+
+
+def embed():
+    torch.manual_seed(0)
+    return PatchEmbed(6, local_dims=(4, 8)).double()
+
+
+def patches():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(2, 5, 7, 3, generator=generator).double()
+
+
+def visible_of_all(net, x):
+    return split_by_mask(net(x), MASK)[0]
+
+
+def visible(net, x):
+    return net(x, MASK)
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_masked_patches_count_in_the_statistics_only(training):
+    """Values, gradients and running statistics are those of all patches."""
+    nets = [embed().train(training)]
+    nets.append(copy.deepcopy(nets[0]))
+    tokens = []
+    for net, run in zip(nets, (visible_of_all, visible)):
+        x = patches().requires_grad_()
+        out = run(net, x)
+        (out * torch.arange(out.numel()).view_as(out)).sum().backward()
+        tokens += [(out.detach(), x.grad)]
+    assert tokens[0][0].shape == (2, 2, 6)
+    torch.testing.assert_close(*tokens)
+    for one, other in zip(nets[0].parameters(), nets[1].parameters()):
+        torch.testing.assert_close(one.grad, other.grad)
+    for one, other in zip(nets[0].buffers(), nets[1].buffers()):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_embedding_is_two_mlps_with_a_maximum_each():
+    net, x = embed().eval(), patches()
+    with torch.no_grad():
+        for points, token in zip(x.flatten(0, 1), net(x).flatten(0, 1)):
+            local = net.first(points)
+            pooled = local.max(dim=0).values.expand_as(local)
+            points = net.second(torch.cat([pooled, local], dim=1))
+            torch.testing.assert_close(points.max(dim=0).values, token)
+
+
+def test_values_are_the_same_with_and_without_gradients():
+    net, x = embed().eval(), patches()
+    with torch.no_grad():
+        without = net(x)
+    torch.testing.assert_close(net(x), without)

@@ -1,0 +1,46 @@
+"""The contrast over several processes is that of their joined batch."""
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from mmkd3d.registry import MODELS
+
+CATEGORIES = list('abacba')
+
+
+def contrast(gather: bool):
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(type='mmkd3d.SingleModalContrast', embed_dims=8, proj_dims=8, gather=gather)
+    ).eval()
+
+
+def feats():
+    return torch.randn(6, 8, generator=torch.Generator().manual_seed(3))
+
+
+def one_rank(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    half = slice(3 * rank, 3 * rank + 3)
+    mine = feats()[half].requires_grad_()
+    model = contrast(gather=True)
+    loss = model(mine, CATEGORIES[half])
+    loss.backward()
+    torch.save((loss.detach(), mine.grad, model.proj[0].weight.grad), f'{folder}/{rank}.pt')
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_gathered_contrast_is_that_of_the_joined_batch(tmp_path):
+    mp.spawn(one_rank, (str(tmp_path),), nprocs=2)
+    losses, grads, weights = zip(*(torch.load(tmp_path / f'{rank}.pt') for rank in range(2)))
+    whole, model = feats().requires_grad_(), contrast(gather=False)
+    loss = model(whole, CATEGORIES)
+    loss.backward()
+    torch.testing.assert_close(sum(losses) / 2, loss.detach())
+    # DDP averages over the ranks what each of them sums up.
+    torch.testing.assert_close(torch.cat(grads) / 2, whole.grad)
+    torch.testing.assert_close(sum(weights) / 2, model.proj[0].weight.grad)

@@ -1,0 +1,170 @@
+"""Point-MAE and masked distillation."""
+
+import pytest
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from mmkd3d.models.layers.masking import split_by_mask
+from mmkd3d.models.layers.patch_descriptor import FourierDescriptor
+from mmkd3d.models.teachers.base import BaseTeacher
+from mmkd3d.registry import MODELS
+
+STUDENT = dict(
+    type='mmkd3d.PointTransformer',
+    embed_dims=24,
+    depth=2,
+    num_heads=3,
+    num_groups=16,
+    group_size=8,
+    patch_dims=(8, 16),
+    with_cls_token=False,
+)
+PARTS = dict(
+    backbone=STUDENT,
+    decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=24, depth=1, num_heads=3),
+    masker=dict(type='mmkd3d.RandomMasker', ratio=0.6),
+)
+
+
+@MODELS.register_module(name='mmkd3d_test_teacher', force=True)
+class TinyTeacher(BaseTeacher):
+    def __init__(self):
+        torch.manual_seed(0)
+        super().__init__(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 32)
+
+    def forward_tokens(self, tokens):
+        with torch.no_grad():
+            return self.net(tokens)
+
+
+def point_mae():
+    return MODELS.build(dict(type='mmkd3d.PointMAE', loss=dict(type='mmkd3d.ChamferLoss'), **PARTS))
+
+
+def distillation():
+    return MODELS.build(
+        dict(
+            type='mmkd3d.MaskedDistillation',
+            teacher=dict(type='mmkd3d_test_teacher'),
+            loss=dict(type='mmkd3d.CosineLoss'),
+            **PARTS,
+        )
+    )
+
+
+@pytest.fixture(params=[point_mae, distillation])
+def model(request):
+    torch.manual_seed(0)
+    return request.param()
+
+
+def cloud(B=3, N=96):
+    return torch.randn(B, N, 3, generator=torch.Generator().manual_seed(1))
+
+
+def test_split_by_mask_is_a_loop_over_rows():
+    x, mask = torch.randn(4, 10, 3), torch.zeros(4, 10, dtype=torch.bool)
+    for row in mask:
+        row[torch.randperm(10)[:6]] = True
+    visible, masked = split_by_mask(x, mask)
+    for b in range(4):
+        assert torch.equal(visible[b], x[b][~mask[b]])
+        assert torch.equal(masked[b], x[b][mask[b]])
+
+
+def test_every_parameter_of_the_loss_gets_a_gradient(model):
+    losses = model(dict(points=cloud()), mode='loss')
+    sum(v for k, v in losses.items() if k.startswith('loss_')).backward()
+    idle = [n for n, p in model.named_parameters() if p.grad is None]
+    assert not idle
+
+
+def test_a_few_steps_lower_the_loss(model):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    points, history = cloud(8), []
+    for step in range(60):
+        torch.manual_seed(step)
+        losses = model(dict(points=points), mode='loss')
+        loss = sum(v for k, v in losses.items() if k.startswith('loss_'))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(float(loss.detach()))
+    assert sum(history[-10:]) < 0.9 * sum(history[:10])
+
+
+def test_modes_return_what_they_promise(model):
+    model.eval()
+    points = cloud()
+    assert model(dict(points=points)).shape == (3, 48)
+    drawn = model(dict(points=points), mode='predict')
+    assert len(drawn) == 3
+    assert all(torch.equal(d['input'], p) for d, p in zip(drawn, points))
+    with pytest.raises(ValueError, match="'train'"):
+        model(dict(points=points), mode='train')
+
+
+def test_prediction_and_visible_points_make_up_the_cloud():
+    drawn = point_mae().eval()(dict(points=cloud()), mode='predict')[0]
+    assert drawn['visible'].shape == (7 * 8, 3)  # int(0.6 * 16) = 9 masked
+    assert drawn['pred'].shape == (9 * 8, 3)
+
+
+def test_point_mae_loss_is_zero_for_a_perfect_prediction():
+    model = point_mae()
+    patches = model.backbone.group(cloud())
+    target = patches.points.flatten(0, 1)
+    assert model.chamfer(target, target.flip(1)) < 1e-10
+
+
+def test_distillation_targets_have_no_common_part():
+    model = distillation()
+    patches = model.backbone.group(cloud(8))
+    target, cone = model.target(patches)
+    assert target.mean(dim=(0, 1)).abs().max() < 1e-4
+    mean_cosine = F.normalize(target, dim=-1).mean((0, 1)).square().sum()
+    assert mean_cosine < min(float(cone), 0.05)
+
+
+def test_distillation_leaves_the_teacher_alone():
+    model = distillation()
+    before = {k: v.clone() for k, v in model.teacher.net.state_dict().items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    model(dict(points=cloud()), mode='loss')['loss_distill'].backward()
+    optimizer.step()
+    for key, value in model.teacher.net.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    assert not [k for k in model.state_dict() if k.startswith('teacher.')]
+
+
+def test_descriptor_depends_on_the_set_and_not_on_its_order():
+    descriptor = FourierDescriptor(64)
+    patches, centers = torch.randn(2, 5, 9, 3) / 10, torch.randn(2, 5, 3)
+    descriptor(patches, centers)
+    descriptor.eval()
+    same = descriptor(patches[:, :, torch.randperm(9)], centers)
+    torch.testing.assert_close(same, descriptor(patches, centers))
+    for other in (descriptor(patches * 1.5, centers), descriptor(patches, centers * 1.5)):
+        assert (other - same).abs().mean() > 0.05
+
+
+def test_shape_and_place_have_equal_weight():
+    descriptor = FourierDescriptor(64)
+    patches, centers = torch.randn(8, 16, 9, 3) / 10, torch.randn(8, 16, 3)
+    words = descriptor(patches, centers)
+    for fixed in (
+        descriptor(patches[:1, :1].expand_as(patches), centers),
+        descriptor(patches, centers[:1, :1].expand_as(centers)),
+    ):
+        assert abs(fixed.flatten(0, 1).std(0).mean() - 1) < 0.02
+    assert abs(words.flatten(0, 1).std(0).mean() - 2**0.5) < 0.1
+
+
+def test_descriptor_distance_is_a_kernel_distance():
+    # E <phi(x), phi(y)> = exp(-|x - y|^2 / (2 s^2)) / 2 for random features.
+    descriptor = FourierDescriptor(20000, patch_scale=0.1)
+    x, y = torch.tensor([[0.0, 0.0, 0.0], [0.08, 0.0, 0.06]])
+    fx, fy = (torch.cos(p @ descriptor.patch_freq + descriptor.patch_phase) for p in (x, y))
+    kernel = 2 * (fx * fy).mean()
+    assert abs(kernel - torch.exp(-(x - y).square().sum() / 0.02)) < 0.03

@@ -1,0 +1,251 @@
+"""Students as segmentors of mmdetection3d, on files in its ScanNet layout."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmkd3d.datasets.scannet_layout import SEG_IDS
+from mmkd3d.datasets.toy_rooms import write_toy_rooms
+from mmkd3d.engine.hooks.class_weight import class_weights, count_labels
+from tests.helpers import REPO
+from tests.models import small_m2ae
+
+pytest.importorskip('mmdet3d')
+BLOCKS = dict(num_points=256, block_size=1.5)
+PLAIN = dict(
+    embed_dims=24,
+    depth=2,
+    num_heads=3,
+    num_groups=32,
+    group_size=8,
+    patch_dims=(8, 16),
+    out_indices=(0, 1),
+)
+PLAIN_HEAD = dict(in_channels=24, num_levels=2, propagation_dims=(24, 24), hidden_dims=(24, 16))
+PYRAMID = {k: v for k, v in small_m2ae.student().items() if k != 'type'}
+PYRAMID_HEAD = dict(
+    in_channels=small_m2ae.DIMS[-3:], propagation_dims=(24, 24), hidden_dims=(24, 16)
+)
+CONFIGS = {
+    'act/benchmarks/semseg_act-pt-s_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'act/benchmarks/semseg_act-pt-s_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'recon/benchmarks/semseg_recon-base_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'recon/benchmarks/semseg_recon-base_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'i2p_mae/benchmarks/semseg_i2p-mae_2xb16-60e_scannet': (PYRAMID, PYRAMID_HEAD),
+    'i2p_mae/benchmarks/semseg_i2p-mae_color_2xb16-60e_scannet': (PYRAMID, PYRAMID_HEAD),
+}
+each = pytest.mark.parametrize('name', CONFIGS, ids=lambda name: name.split('semseg_')[1])
+ACT, ACT_COLOR = list(CONFIGS)[:2]
+
+
+@pytest.fixture(scope='module')
+def rooms(tmp_path_factory):
+    return write_toy_rooms(
+        tmp_path_factory.mktemp('rooms') / 'scannet', num_train=3, num_val=2, num_points=2000
+    )
+
+
+def small(name, root, work_dir, points=BLOCKS, **options):
+    """The shipped config with a small model, on the rooms of a folder."""
+    backbone, head = CONFIGS[name]
+    cfg = Config.fromfile(REPO / f'configs/{name}.py')
+    cfg.model.backbone.pop('init_cfg')
+    cfg.model.backbone.update(backbone)
+    cfg.model.decode_head.update(head)
+    cfg.model.test_cfg.update(points)
+    for step in cfg.train_dataloader.dataset.pipeline:
+        if step.type == 'mmdet3d.IndoorPatchPointSample':
+            step.update(points)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0)
+        loader.dataset.data_root = str(root)
+    cfg.train_dataloader.batch_size = 3
+    cfg.visualizer.vis_backends = []
+    cfg.log_level = 'ERROR'
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = work_dir.name
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def labels_of(root, split):
+    """For each scan of a split, class 0..19 of every point, 20 where none."""
+    with open(root / f'scannet_infos_{split}.pkl', 'rb') as file:
+        infos = pickle.load(file)['data_list']
+    classes = np.full(41, 20)
+    classes[list(SEG_IDS)] = range(20)
+    return [
+        classes[np.fromfile(root / 'semantic_mask' / info['pts_semantic_mask_path'], np.int64)]
+        for info in infos
+    ]
+
+
+class Predictions(Hook):
+    """Keeps what is predicted for each room."""
+
+    def __init__(self):
+        self.found = []
+
+    def after_val_iter(self, runner, batch_idx, data_batch, outputs):
+        self.found += [
+            (s.pred_pts_seg.pts_semantic_mask.cpu().numpy(), s.pts_seg_logits.pts_seg_logits)
+            for s in outputs
+        ]
+
+
+def naive_scores(truth, guesses, num_classes=20):
+    """IoUs, and share of right points, from counting one by one."""
+    hit, seen, said = (np.zeros(num_classes) for _ in range(3))
+    for t, g in zip(np.concatenate(truth), np.concatenate(guesses)):
+        if t == num_classes:
+            continue
+        seen[t] += 1
+        said[g] += 1
+        hit[t] += t == g
+    with np.errstate(invalid='ignore'):
+        return hit / (seen + said - hit), hit.sum() / seen.sum()
+
+
+@each
+def test_a_run_trains_and_segments_whole_rooms(name, rooms, tmp_path):
+    cfg = small(name, rooms, tmp_path)
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=2)
+    runner, hook = Runner.from_cfg(cfg), Predictions()
+    runner.register_hook(hook)
+    before = copy.deepcopy(runner.model.state_dict())
+    runner.train()
+    stuck = [
+        key for key, value in runner.model.named_parameters() if torch.equal(before[key], value)
+    ]
+    assert not stuck
+    assert len(hook.found) == 2
+    for guess, logits in hook.found:
+        assert guess.shape == (2000,)
+        assert logits.shape == (20, 2000) and logits.isfinite().all()
+        assert torch.equal(logits.argmax(dim=0), torch.from_numpy(guess))
+    scores = {key: runner.message_hub.get_scalar(f'val/{key}').current() for key in ('miou', 'acc')}
+    ious, accuracy = naive_scores(labels_of(rooms, 'val'), [guess for guess, _ in hook.found])
+    assert scores['miou'] == pytest.approx(np.nanmean(ious), abs=1e-6)
+    assert scores['acc'] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_overlapping_blocks_give_the_mean_of_their_logits(rooms, tmp_path):
+    """A model that says where a block lies: its logits are the block's x."""
+    runner = Runner.from_cfg(small(ACT, rooms, tmp_path))
+    model = runner.model.eval()
+    cloud = torch.rand(700, 3) * torch.tensor([3.0, 1.5, 2.0])
+
+    class Place(torch.nn.Module):
+        def predict(self, points, metas, cfg):
+            return points[:, None, :, 0].expand(-1, 20, -1)  # x of the block
+
+    model.backbone, model.decode_head = torch.nn.Identity(), Place()
+    logits = model.inference(cloud[None], [{}], True)[0]
+    low, high = cloud[:, 0].min(), cloud[:, 0].max()
+    # Origins low, low + 0.75, ... the last one moved back to end at high.
+    for place, value in zip(cloud[:, 0], logits[0]):
+        starts = {round(min(low + 0.75 * k, high - 1.5).item(), 4) for k in range(3)}
+        values = [
+            place - (start + 0.75)
+            for start in starts
+            if start - 1e-3 <= place <= start + 1.5 + 1e-3
+        ]
+        assert min(values) - 1e-3 <= value <= max(values) + 1e-3
+        if len(values) == 1:
+            assert value == pytest.approx(values[0].item(), abs=1e-3)
+
+
+def test_wrong_numbers_of_classes_are_refused(rooms, tmp_path):
+    options = {'model.decode_head.num_classes': 13, 'model.decode_head.class_weight': None}
+    with pytest.raises(
+        ValueError, match='data set has 20 classes.*num_classes=13.*decode_head.num_classes=20'
+    ):
+        Runner.from_cfg(small(ACT, rooms, tmp_path, **options)).train()
+    options = {'model.decode_head.ignore_index': 13}
+    with pytest.raises(ValueError, match='label 20 .*ignore_index=13'):
+        Runner.from_cfg(small(ACT, rooms, tmp_path, **options)).val()
+
+
+def test_points_loaded_without_colour_are_refused(rooms, tmp_path):
+    cfg = small(ACT_COLOR, rooms, tmp_path)
+    plain = small(ACT, rooms, tmp_path)
+    cfg.train_dataloader.dataset.pipeline = plain.train_dataloader.dataset.pipeline
+    with pytest.raises(ValueError, match='Points of 3 channels'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_colours_that_only_training_scales_are_refused(rooms, tmp_path):
+    cfg = small(ACT_COLOR, rooms, tmp_path)
+    cfg.val_dataloader.dataset.pipeline = [
+        step
+        for step in cfg.val_dataloader.dataset.pipeline
+        if step.type != 'mmdet3d.NormalizePointsColor'
+    ]
+    with pytest.raises(ValueError, match='divide colours by 255'):
+        Runner.from_cfg(cfg).val()
+
+
+def test_class_weights_count_every_room_once(rooms, tmp_path):
+    cfg = small(ACT, rooms, tmp_path)
+    loader = cfg.train_dataloader
+    loader.dataset.scene_idxs = [0, 0, 0, 1]  # the third room is never taken
+    runner = Runner.from_cfg(cfg)
+    counts = count_labels(
+        runner.build_dataloader(
+            dict(loader, dataset=dict(type='RepeatDataset', times=3, dataset=loader.dataset))
+        ).dataset
+    )
+    labels = np.concatenate(labels_of(rooms, 'train')[:2])
+    wanted = np.bincount(labels, minlength=21)[:20].tolist()
+    assert counts.tolist() == wanted
+    for count, weight in zip(wanted, class_weights(counts)):
+        expected = (max(wanted) / count) ** (1 / 3) if count else 0.0
+        assert weight == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_hook_sets_the_weights_of_the_head(rooms, tmp_path):
+    hook = {'default_hooks.class_weight': dict(type='mmkd3d.ClassWeightHook', power=0.5)}
+    with pytest.raises(ValueError, match='has a class_weight'):
+        Runner.from_cfg(small(ACT, rooms, tmp_path, **hook)).train()
+    cfg = small(ACT, rooms, tmp_path, **hook, **{'model.decode_head.class_weight': None})
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=2)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    counts = count_labels(runner.train_dataloader.dataset)
+    head = runner.model.decode_head
+    assert torch.equal(head.class_weight, class_weights(counts, 0.5))
+    assert 'class_weight' not in head.state_dict()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [ACT, ACT_COLOR], ids=['xyz', 'color'])
+def test_real_scans(name, data_root, tmp_path):
+    """Rooms never seen, after a minute: above the most frequent class."""
+    subprocess.run(
+        [sys.executable, data_root / 'make_scannet.py', tmp_path / 'scannet'],
+        check=True,
+        capture_output=True,
+    )
+    cfg = small(name, tmp_path / 'scannet', tmp_path, dict(num_points=1024, block_size=1.5))
+    cfg.model.backbone.num_groups = 64
+    cfg.train_dataloader.batch_size = 8
+    cfg.train_dataloader.drop_last = False
+    cfg.optim_wrapper.optimizer.lr = 3e-3
+    cfg.param_scheduler = []
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=12, val_interval=12)
+    runner, hook = Runner.from_cfg(cfg), Predictions()
+    runner.register_hook(hook)
+    runner.train()
+    assert [len(guess) for guess, _ in hook.found] == [50000] * 3
+    truth = np.concatenate(labels_of(tmp_path / 'scannet', 'val'))
+    most = np.bincount(truth[truth < 20]).max() / (truth < 20).sum()
+    score = runner.message_hub.get_scalar('val/acc').current()
+    assert score > most

@@ -1,0 +1,152 @@
+"""What a teacher says of points, against enlarged maps."""
+
+import pytest
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from mmkd3d.models.targets.dense import DenseTarget
+from mmkd3d.registry import MODELS
+
+from ..stub_teachers import DENSE, StubDenseTeacher
+
+STUB, SMALL = DENSE['teacher'], DENSE['projector']
+
+
+def clouds(num=3, size=60, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.randn(num, size, 3, generator=generator)
+    return points * torch.tensor([1.0, 0.6, 0.3])
+
+
+def build(**options):
+    return MODELS.build(DENSE | options)
+
+
+def test_features_are_those_of_enlarged_maps_at_the_pixels_of_the_points():
+    target, points = build(), clouds()
+    positions = points[:, ::4]
+    seen = target.see(points)
+    assert seen.feats.shape == (3, 3, 5, 6, 6)
+    assert seen.saliency.shape == (3, 3, 6, 6)
+    feats = target.features_at(seen, positions)
+    saliency = target.saliency_at(seen, positions)
+    assert feats.shape == (3, 15, target.dims) and target.dims == 15
+    assert saliency.shape == (3, 15)
+    pixels = target.projector.pixels(positions, seen.frame)
+    for b in range(3):
+        whole = F.interpolate(seen.feats[b], 48, mode='bicubic')
+        looks = F.interpolate(seen.saliency[b, None], 48, mode='bicubic')[0]
+        for m in range(15):
+            views = [whole[v][:, i, j] for v, (i, j) in enumerate(pixels[b, :, m])]
+            torch.testing.assert_close(feats[b, m], torch.cat(views))
+            mean = sum(looks[v, i, j] for v, (i, j) in enumerate(pixels[b, :, m])) / 3
+            torch.testing.assert_close(saliency[b, m], mean)
+
+
+def test_the_teacher_sees_every_view_of_every_cloud_once():
+    target, points = build(), clouds()
+    before = StubDenseTeacher.images
+    seen = target.see(points)
+    assert StubDenseTeacher.images == before + 9
+    images = target.projector(points)
+    for v in range(3):
+        expected = target.teacher.forward_dense(images[:, v])
+        torch.testing.assert_close(seen.feats[:, v], expected['feats'])
+        torch.testing.assert_close(seen.saliency[:, v], expected['saliency'])
+
+
+def test_points_themselves_are_asked_about_by_calling_it():
+    target, points = build(), clouds()
+    expected = target.features_at(target.see(points), points)
+    colours = torch.rand(3, 60, 2)
+    assert torch.equal(target(torch.cat([points, colours], 2)), expected)
+    assert torch.equal(target(points, [None] * 3), expected)
+
+
+def test_a_batch_of_one_is_a_row_of_a_batch():
+    target, points = build(), clouds()
+    together, seen = target(points), target.see(points)
+    looks = target.saliency_at(seen, points)
+    for b in range(3):
+        one = points[b : b + 1]
+        torch.testing.assert_close(target(one), together[b : b + 1])
+        torch.testing.assert_close(target.saliency_at(target.see(one), one), looks[b : b + 1])
+
+
+def test_points_that_coincide_get_the_same_answer():
+    points = clouds(2)
+    points[0] = 0
+    points[1, 30:] = points[1, :30]
+    feats = build()(points)
+    assert feats.isfinite().all()
+    assert torch.equal(feats[1, 30:], feats[1, :30])
+    torch.testing.assert_close(feats[0], feats[0, :1].expand(60, -1))
+
+
+def test_nothing_is_trained_and_nothing_is_saved():
+    target, points = build(), clouds().requires_grad_()
+    seen = target.see(points)
+    found = (*seen[:2], target(points), target.saliency_at(seen, points))
+    assert not any(x.requires_grad for x in found)
+    assert not target.state_dict() and not list(target.parameters())
+    target.train()
+    assert not target.teacher.net.training
+
+
+class Linear(nn.Module):
+    """Its output shows in which precision it ran."""
+
+    def forward(self, images):
+        x = images.flatten(1)[:, :25]
+        self.dtype = (x @ x.T).dtype
+        return x.view(-1, 1, 5, 5)
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+@pytest.mark.parametrize('student', ['fp32', 'bf16'])
+def test_the_teacher_runs_in_its_own_precision(precision, student):
+    target, points, net = build(precision=precision), clouds(), Linear()
+
+    def forward_dense(images):
+        maps = net(images)
+        return dict(feats=maps.to(net.dtype), saliency=maps[:, 0])
+
+    target.teacher.forward_dense = forward_dense
+    with torch.autocast('cpu', torch.bfloat16, enabled=student == 'bf16'):
+        seen = target.see(points)
+        found = (
+            seen.feats,
+            seen.saliency,
+            target.features_at(seen, points),
+            target.saliency_at(seen, points),
+        )
+    expected = dict(fp32=torch.float32, bf16=torch.bfloat16)[precision]
+    assert net.dtype == expected
+    assert all(x.dtype == torch.float32 for x in found)
+
+
+def test_reading_is_the_same_under_autocast():
+    target, points = build(), clouds()
+    seen = target.see(points)
+    feats = target.features_at(seen, points)
+    saliency = target.saliency_at(seen, points)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(target.features_at(seen, points), feats)
+        assert torch.equal(target.saliency_at(seen, points), saliency)
+
+
+def test_the_projector_of_the_paper_is_the_default():
+    target = DenseTarget(STUB)
+    assert target.projector.size == 224 and target.projector.radius == 2
+
+
+def test_a_teacher_that_makes_no_maps_says_so():
+    target = build(teacher=dict(type='mmkd3d.StubImageTeacher'))
+    with pytest.raises(NotImplementedError, match='StubImageTeacher can not'):
+        target.see(clouds())
+
+
+def test_an_unknown_precision_is_an_error():
+    with pytest.raises(ValueError, match="got 'fp8'"):
+        build(precision='fp8')

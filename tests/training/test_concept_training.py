@@ -1,0 +1,241 @@
+"""Concept distillation by its configs: learns, resumes, is cached."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+from mmkd3d.apis.teacher_cache import cache_targets
+from mmkd3d.engine.hooks.checkpoint import find_resumable
+from mmkd3d.engine.hooks.fit_targets import mean_cosine, spread
+from mmkd3d.models.teachers.cache import StaleCacheError
+from mmkd3d.registry import DATASETS, MODELS
+from tests.concept_runs import (
+    PRETRAIN,
+    SETTINGS,
+    STUDENT,
+    config,
+    mmdet3d_scope,  # noqa: F401
+)
+from tests.models.stub_teachers import StubDenseTeacher
+from tests.runs import Curve, train
+
+
+def test_the_loss_falls(pretrained):
+    _, curve, _ = pretrained
+    assert sorted(curve.losses) == list(range(1, 31))
+    assert curve.fell(0.95), list(curve.losses.values())
+
+
+def test_a_stopped_run_goes_on_in_the_same_curve(pretrained, tmp_path):
+    """Bit by bit; also with the statistics of the targets, fitted once."""
+    _, whole, _ = pretrained
+    stopped, rest = Curve(stop_at=4), Curve(stop_at=9)
+    with pytest.raises(KeyboardInterrupt):
+        train(PRETRAIN, tmp_path / 'run', stopped)
+    found = find_resumable(tmp_path / 'run')
+    with pytest.raises(KeyboardInterrupt):
+        train(PRETRAIN, tmp_path / 'run', rest, load_from=found, resume=True)
+    assert sorted(rest.losses) == list(range(4, 10))
+    assert {**stopped.losses, **rest.losses} == {i: whole.losses[i] for i in range(1, 10)}
+
+
+def test_a_checkpoint_has_the_statistics_and_no_teacher(pretrained):
+    saved = torch.load(pretrained[2], weights_only=False)['state_dict']
+    assert {key.split('.')[0] for key in saved} == {
+        'backbone',
+        'extractor',
+        'standardizers',
+        'head_concept',
+        'head_global',
+        'loss_global',
+    }
+    assert saved['standardizers.pictures.count'] == 24 * 2
+    assert saved['standardizers.regions.count'] == 24 * 2 * 3
+
+
+def overfit(work_dir, **options):
+    """200 steps on 32 shapes, as often as they are in a batch."""
+    cfg = config('toy/concept_toy.py', **SETTINGS)
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                data_preprocessor=dict(augments=[]),
+                head_dims=256,
+                backbone=dict(drop_path_rate=0.0, embed_dims=128, num_heads=4),
+                extractor=dict(embed_dims=128, num_heads=4),
+            ),
+            train_dataloader=dict(batch_size=32, dataset=dict(num_samples=32, num_points=256)),
+            param_scheduler=dict(warmup=20, period=200),
+            train_cfg=dict(max_epochs=200),
+            default_hooks=dict(checkpoint=dict(interval=200)),
+            optim_wrapper=dict(optimizer=dict(lr=2e-3)),
+        )
+    )
+    # the sample drawn is always the same
+    cfg.train_dataloader.dataset.pipeline = [
+        dict(type='mmkd3d.KeepViewPoints'),
+        dict(type='mmkd3d.NormalizePoints'),
+        dict(type='mmkd3d.PackPoints'),
+    ]
+    cfg.merge_from_dict(options)
+    curve = Curve()
+    return train(cfg, work_dir, curve), curve, cfg
+
+
+@pytest.mark.slow
+def test_few_shapes_are_learned_by_heart(tmp_path):
+    runner, curve, cfg = overfit(tmp_path / 'overfit')
+    values = np.array([curve.losses[i] for i in sorted(curve.losses)])
+    means = values.reshape(-1, 20).mean(1)
+    assert (np.diff(means) < 0).all(), means
+    loader = runner.build_dataloader(cfg.train_dataloader, seed=0)
+    model = runner.model.eval()
+    data = model.data_preprocessor(next(iter(loader)))
+    with torch.no_grad():
+        losses = model(**data, mode='loss')
+    assert losses['retrieval_top1'] == 1
+    assert losses['loss_concept'] < 0.1, float(losses['loss_concept'])
+
+
+class Listener:
+    """What a logger is warned of."""
+
+    def __init__(self, monkeypatch):
+        self.said = []
+        monkeypatch.setattr(
+            MMLogger, 'warning', lambda _, text, *args, **kwargs: self.said.append(str(text))
+        )
+
+
+@pytest.mark.slow
+def test_targets_that_are_all_alike_ring_the_alarm(tmp_path, monkeypatch):
+    """Not standardised they are learned at once, and mean nothing."""
+    listener = Listener(monkeypatch)
+    same = torch.randn(24)
+    monkeypatch.setattr(
+        'mmkd3d.models.targets.concepts.ConceptTargets.read',
+        lambda self, pictures: same.expand(*pictures.images.shape[:2], 4, 24),
+    )
+    overfit(tmp_path / 'alike', model=dict(standardize=None))
+    assert any(
+        'matched_cos is 1' in text or 'matched_cos is 0.99' in text for text in listener.said
+    ), listener.said
+
+
+def test_standardising_targets_that_are_all_alike_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        'mmkd3d.models.targets.concepts.ConceptTargets.read',
+        lambda self, pictures: torch.ones(*pictures.images.shape[:2], 4, 24),
+    )
+    with pytest.raises(ValueError, match='are the same'):
+        train(PRETRAIN, tmp_path / 'alike')
+
+
+CACHED = dict(
+    model=dict(
+        targets=dict(concepts=dict(teacher=dict(_delete_=True, type='mmkd3d.StubDenseTeacher')))
+    ),
+    train_cfg=dict(max_epochs=2),
+)
+
+
+def test_a_cache_teaches_the_same(tmp_path):
+    cfg = copy.deepcopy(PRETRAIN)
+    cfg.merge_from_dict(copy.deepcopy(CACHED))
+    online, looked_up = Curve(), Curve()
+    train(cfg, tmp_path / 'online', online)
+    folders = cache_targets(cfg, tmp_path / 'cache')
+    StubDenseTeacher.images = 0
+    cfg.model.targets.concepts.cache = str(folders['concepts'])
+    train(cfg, tmp_path / 'cached', looked_up)
+    assert StubDenseTeacher.images == 0
+    assert looked_up.losses == pytest.approx(online.losses, abs=1e-5)
+
+
+def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
+    cfg = copy.deepcopy(PRETRAIN)
+    cfg.merge_from_dict(copy.deepcopy(CACHED))
+    folders = cache_targets(cfg, tmp_path, dtype='float16')
+    features = np.load(folders['concepts'] / 'features.npy')
+    assert features.shape == (24, 2, 4, 5) and features.dtype == np.float16
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    batch = pseudo_collate([dataset[i] for i in range(24)])
+    points = torch.stack(batch['inputs']['points'])
+    target = cfg.model.targets.concepts
+    online, cached = (
+        MODELS.build(dict(target, cache=folder))(points, batch['data_samples'])
+        for folder in (None, folders['concepts'])
+    )
+    torch.testing.assert_close(cached, online, rtol=1e-3, atol=1e-4)
+    assert not torch.equal(cached, online)
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(teacher=dict(seed=1)), 'teacher.checksum'),
+        (dict(num_regions=2), 'transform.num_regions: the cache has 3, this run'),
+        (dict(pairs=dict(renderer=dict(size=32))), 'transform.pairs.renderer'),
+    ],
+)
+def test_a_cache_of_something_else_is_refused(tmp_path, change, message):
+    cfg = copy.deepcopy(PRETRAIN)
+    cfg.merge_from_dict(copy.deepcopy(CACHED))
+    folders = cache_targets(cfg, tmp_path)
+    cfg.merge_from_dict(
+        dict(model=dict(targets=dict(concepts=dict(change, cache=str(folders['concepts'])))))
+    )
+    init_default_scope('mmkd3d')
+    with pytest.raises(StaleCacheError, match=message):
+        MODELS.build(cfg.model)
+
+
+def test_statistics_are_of_samples_spread_over_the_training_set():
+    assert spread(10, 4) == [0, 3, 6, 9] and spread(3, 9) == [0, 1, 2]
+    feats = torch.randn(20, 5)
+    cosines = [
+        torch.cosine_similarity(feats[i], feats[j], dim=0)
+        for i in range(20)
+        for j in range(20)
+        if i != j
+    ]
+    assert mean_cosine(feats) == pytest.approx(float(torch.stack(cosines).mean()), abs=1e-5)
+
+
+def test_a_model_without_targets_to_fit_is_named(tmp_path):
+    cfg = config('toy/point-mae_toy.py')
+    cfg.merge_from_dict(
+        dict(
+            train_dataloader=SETTINGS['train_dataloader'],
+            model=dict(backbone=dict(num_groups=8, group_size=8)),
+        )
+    )
+    cfg.custom_hooks = [dict(type='mmkd3d.FitTargetsHook')]
+    with pytest.raises(AttributeError, match='PointMAE has none to fit'):
+        train(cfg, tmp_path / 'run')
+
+
+@pytest.mark.slow
+def test_parts_of_rooms_learn_from_the_frame_that_shows_them(tmp_path, mmdet3d_scope):
+    cfg = config('toy/concept_rooms_toy.py')
+    cfg.train_dataloader.dataset.data_root = str(tmp_path / 'rooms')
+    cfg.train_dataloader.dataset.pipeline[3].root = str(tmp_path / 'rooms/posed_images')
+    cfg.train_dataloader.dataset.rooms = dict(num_train=6, num_val=1, num_points=6000, frames=3)
+    cfg.merge_from_dict(
+        dict(
+            model=dict(backbone=dict(STUDENT), extractor=SETTINGS['model']['extractor']),
+            train_dataloader=dict(batch_size=6),
+            train_cfg=dict(max_epochs=12),
+            default_hooks=dict(checkpoint=dict(interval=12)),
+            optim_wrapper=dict(optimizer=dict(lr=2e-3)),
+        )
+    )
+    curve = Curve()
+    runner = train(cfg, tmp_path / 'run', curve)
+    assert curve.fell(0.95, num=3), list(curve.losses.values())
+    assert runner.model.standardizers['pictures'].count == 6
