@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mmkd3d.models.layers.dgcnn import DGCNN, EdgeConv
 from mmkd3d.models.layers.folding import Folded, FoldingDecoder
-from mmkd3d.models.layers.patch_group import PatchGroup
+from mmkd3d.models.layers.patches import PatchGroup
 from mmkd3d.models.layers.quantizer import GumbelQuantizer
-from mmkd3d.models.losses.cosine import CosineLoss
+from mmkd3d.models.losses.distances import CosineLoss
 from mmkd3d.models.teachers.prompted_transformer import PromptedTransformer
 from mmkd3d.ops import gather
 

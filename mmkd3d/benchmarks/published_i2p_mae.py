@@ -12,10 +12,9 @@ from torch import Tensor
 
 from mmkd3d.models.backbones.point_m2ae import PointM2AE
 from mmkd3d.models.layers.m2ae_decoder import M2AEDecoder
-from mmkd3d.models.layers.masking import split_by_mask
-from mmkd3d.models.layers.patch_group import Patches
+from mmkd3d.models.layers.patches import Patches
 from mmkd3d.models.layers.propagation import FeaturePropagation, ResidualMLP
-from mmkd3d.models.layers.transformer import LocalBlock
+from mmkd3d.models.layers.transformer import LocalBlock, split_by_mask
 from mmkd3d.models.pretrainers.i2p_mae import I2PMAE
 from mmkd3d.ops import gather
 

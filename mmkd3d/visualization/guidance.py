@@ -10,7 +10,7 @@ from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 
 from mmkd3d.models.data_preprocessor import stack_clouds
-from mmkd3d.models.layers.patch_group import Patches
+from mmkd3d.models.layers.patches import Patches
 from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.models.targets.dense import DenseTarget

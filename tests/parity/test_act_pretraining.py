@@ -9,7 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name, published_name
 from mmkd3d.models.layers.quantizer import uniform_kl
-from mmkd3d.models.maskers.block import BlockMasker
+from mmkd3d.models.maskers.base import BlockMasker
 from mmkd3d.ops import chamfer_distance
 from mmkd3d.registry import MODELS
 from tests.helpers import REPO, load_case, parity_cases, reference_state, thin

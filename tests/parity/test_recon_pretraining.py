@@ -9,7 +9,7 @@ from mmengine.structures import BaseDataElement
 
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name
-from mmkd3d.models.maskers.block import BlockMasker
+from mmkd3d.models.maskers.base import BlockMasker
 from mmkd3d.models.teachers.prompts import load_prompts
 from mmkd3d.registry import MODELS
 from tests.helpers import load_case, parity_cases, reference_state, thin

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmkd3d.ops import three_interpolate
 
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
 from ..layers.strict_init import StrictInitModule
 
 LEVELS = ('global', 'token', 'point')

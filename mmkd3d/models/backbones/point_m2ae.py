@@ -9,11 +9,9 @@ from torch import Tensor
 from mmkd3d.ops import gather, three_interpolate
 from mmkd3d.registry import MODELS
 
-from ..layers.patch_embed import PatchEmbed
-from ..layers.patch_group import Patches
-from ..layers.position_embed import PositionEmbed
+from ..layers.patches import PatchEmbed, Patches
 from ..layers.pyramid import PyramidGroup, VisibleTokens, point_indices, propagate_mask
-from ..layers.transformer import LocalBlock, block_stacks, init_transformer
+from ..layers.transformer import LocalBlock, PositionEmbed, block_stacks, init_transformer
 from .base import LEVELS, BasePointBackbone, find_layer
 
 

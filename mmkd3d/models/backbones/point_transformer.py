@@ -9,11 +9,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..layers.masking import split_by_mask
-from ..layers.patch_embed import PatchEmbed
-from ..layers.patch_group import Patches, PatchGroup
-from ..layers.position_embed import PositionEmbed
-from ..layers.transformer import PointBlocks, init_transformer
+from ..layers.patches import PatchEmbed, Patches, PatchGroup
+from ..layers.transformer import PointBlocks, PositionEmbed, init_transformer, split_by_mask
 from .base import BasePointBackbone, find_layer
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
 from ..layers.recon_block import ReConBlock
 from .point_transformer import PointTransformer
 

@@ -9,10 +9,8 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from ..backbones.base import BasePointBackbone, find_layer
-from ..layers.masking import split_by_mask
-from ..layers.patch_group import Patches, PatchGroup
-from ..layers.patch_pointnet import PatchPointNet
-from ..layers.position_embed import PositionEmbed
+from ..layers.patches import Patches, PatchGroup, PatchPointNet
+from ..layers.transformer import PositionEmbed, split_by_mask
 from .detr_layers import EncoderLayer, xavier_init
 
 

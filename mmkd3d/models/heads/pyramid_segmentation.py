@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..layers.patch_embed import maximum
+from ..layers.patches import maximum
 from ..layers.point_mlp import carry_to_points, shared_mlp
 from .base import BaseSegHead
 

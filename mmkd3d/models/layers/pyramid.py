@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmkd3d.ops import gather
 
-from .patch_group import Patches, PatchGroup
+from .patches import Patches, PatchGroup
 
 
 class PyramidGroup(nn.Module):

@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from .patch_embed import PatchEmbed
+from .patches import PatchEmbed
 
 
 class SideBranch(nn.Module):

@@ -4,8 +4,6 @@ import copy
 
 from mmengine.model import BaseModule
 
-from mmkd3d.checkpoints import load_pretrained
-
 
 class StrictInitModule(BaseModule):
     """A module that starts at random or from a checkpoint, strictly.
@@ -37,6 +35,9 @@ class StrictInitModule(BaseModule):
                     "dict(type='Pretrained', checkpoint=...), got "
                     f'{self.init_cfg}.'
                 )
+            # Only here: a backbone does not need the maps of published checkpoints.
+            from mmkd3d.checkpoints import load_pretrained
+
             cfg.setdefault('prefix', self.prefix)
             load_pretrained(self, cfg.pop('checkpoint'), **cfg)
         self._is_init = True

@@ -1,8 +1,10 @@
-"""Which patches a student must not see."""
+"""Maskers: which patches are hidden from the student."""
 
 import torch
 import torch.nn as nn
 from torch import Tensor
+
+from mmkd3d.registry import TASK_UTILS
 
 
 class BaseMasker(nn.Module):
@@ -64,3 +66,27 @@ class BaseMasker(nn.Module):
 
     def extra_repr(self) -> str:
         return f'ratio={self.ratio}'
+
+
+@TASK_UTILS.register_module()
+class RandomMasker(BaseMasker):
+    """Mask patches at random."""
+
+    def order(self, centers, points, scores, generator):
+        return torch.rand(centers.shape[:2], generator=generator, device=centers.device)
+
+
+@TASK_UTILS.register_module()
+class BlockMasker(BaseMasker):
+    """Mask a random patch and those nearest to it (Point-BERT)."""
+
+    def order(self, centers, points, scores, generator):
+        B, G, _ = centers.shape
+        seed = torch.randint(G, (B,), generator=generator, device=centers.device)
+        return self.distances(centers, seed)
+
+    @staticmethod
+    def distances(centers, seed):
+        """(B, G) squared distances to the patch ``seed`` (B,)."""
+        start = centers[torch.arange(len(centers)), seed]
+        return (centers - start[:, None]).float().square().sum(dim=2)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..layers.masking import split_by_mask
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
+from ..layers.transformer import split_by_mask
 from .base import BasePretrainer, draw_cosine
 
 

@@ -10,8 +10,7 @@ from mmkd3d.registry import MODELS
 
 from ..layers.dgcnn import DGCNN
 from ..layers.folding import Folded, FoldingDecoder
-from ..layers.patch_embed import PatchEmbed
-from ..layers.patch_group import Patches, PatchGroup
+from ..layers.patches import PatchEmbed, Patches, PatchGroup
 from ..layers.quantizer import GumbelQuantizer, perplexity, uniform_kl
 from .base import BasePretrainer
 

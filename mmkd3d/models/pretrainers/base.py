@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
 from ..layers.pyramid import PyramidGroup
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..layers.concept_extractor import make_head
-from ..layers.masking import split_by_mask
 from ..layers.pyramid import PyramidGroup
+from ..layers.transformer import split_by_mask
 from ..losses.matched import MatchedConceptLoss
 from ..targets.fitted import Fitted
 from ..targets.standardizer import STATISTICS, Standardizer

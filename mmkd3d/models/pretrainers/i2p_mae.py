@@ -8,7 +8,7 @@ from torch import Tensor
 from mmkd3d.ops import gather
 from mmkd3d.registry import MODELS
 
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
 from ..layers.pyramid import VisibleTokens
 from ..targets.dense import Seen
 from .m2ae import M2AE, Decoded

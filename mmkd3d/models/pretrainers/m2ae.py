@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
 from .base import BasePretrainer, draw_reconstruction
 
 

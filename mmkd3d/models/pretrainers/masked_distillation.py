@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..layers.masking import split_by_mask
 from ..layers.patch_descriptor import FourierDescriptor
+from ..layers.transformer import split_by_mask
 from .base import BasePretrainer, draw_cosine
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..backbones.two_tower import TwoTower
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
 from ..targets.base import metainfo
 from .base import BasePretrainer, draw_reconstruction
 

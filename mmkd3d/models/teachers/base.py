@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..layers.patch_group import Patches
+from ..layers.patches import Patches
 
 
 class BaseTeacher(nn.Module):

@@ -5,8 +5,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.checkpoints import load_pretrained
-from mmkd3d.models.layers.patch_embed import PatchEmbed
-from mmkd3d.models.layers.patch_group import PatchGroup
+from mmkd3d.models.layers.patches import PatchEmbed, PatchGroup
 from mmkd3d.registry import MODELS
 from tests.models import small_m2ae
 from tests.models.segmentors.test_segmentors import BACKBONE, RECON

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmkd3d.models.backbones.point_transformer import PointTransformer
-from mmkd3d.models.layers.position_embed import to_unit_cube
+from mmkd3d.models.layers.transformer import to_unit_cube
 
 SMALL = dict(
     embed_dims=24,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmkd3d.models.layers.position_embed import PositionEmbed
+from mmkd3d.models.layers.transformer import PositionEmbed
 from mmkd3d.registry import MODELS
 
 from ..small_m2ae import clouds, student

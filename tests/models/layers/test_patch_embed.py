@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from mmkd3d.models.layers.masking import split_by_mask
-from mmkd3d.models.layers.patch_embed import PatchEmbed
+from mmkd3d.models.layers.patches import PatchEmbed
+from mmkd3d.models.layers.transformer import split_by_mask
 
 MASK = torch.tensor([[0, 1, 1, 0, 1], [1, 0, 1, 1, 0]]).bool()
 

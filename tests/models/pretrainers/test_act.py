@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from mmkd3d.checkpoints import to_published
 from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
-from mmkd3d.models.layers.masking import split_by_mask
+from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.registry import MODELS
 from tests.checkpoints.test_stages import autoencoder, same_weights
 from tests.models.pretrainers.test_act_autoencoder import (

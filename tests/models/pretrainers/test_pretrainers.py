@@ -5,8 +5,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from mmkd3d.models.layers.masking import split_by_mask
 from mmkd3d.models.layers.patch_descriptor import FourierDescriptor
+from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.registry import MODELS
 
