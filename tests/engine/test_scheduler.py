@@ -10,7 +10,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from timm.scheduler import CosineLRScheduler
 
-from mmkd3d.engine.schedulers.warmup_cosine import WarmupCosineLR
+from mmkd3d.engine.optim.warmup_cosine import WarmupCosineLR
 from tests.helpers import REPO
 
 

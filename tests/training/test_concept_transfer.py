@@ -90,7 +90,7 @@ def test_the_extractor_of_a_classifier_starts_from_the_file(pretrained):
     net = MODELS.build(PRETRAIN.model).eval()
     net.load_state_dict(saved)
     torch.testing.assert_close(pooled, net(dict(points=points))['concepts'].mean(1))
-    with pytest.raises(ValueError, match="'side'.*leave out the extractor"):
+    with pytest.raises(ValueError, match="'side'.*remove the extractor"):
         MODELS.build(
             dict(
                 type='PointClassifier',

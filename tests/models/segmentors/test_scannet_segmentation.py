@@ -213,7 +213,7 @@ def test_class_weights_count_every_room_once(rooms, tmp_path):
 
 def test_the_hook_sets_the_weights_of_the_head(rooms, tmp_path):
     hook = {'default_hooks.class_weight': dict(type='mmkd3d.ClassWeightHook', power=0.5)}
-    with pytest.raises(ValueError, match='has a class_weight'):
+    with pytest.raises(ValueError, match='already has a class_weight'):
         Runner.from_cfg(small(ACT, rooms, tmp_path, **hook)).train()
     cfg = small(ACT, rooms, tmp_path, **hook, **{'model.decode_head.class_weight': None})
     cfg.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=2)

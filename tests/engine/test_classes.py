@@ -126,7 +126,7 @@ def test_a_fitting_head_trains_and_is_tested(tmp_path):
 @pytest.mark.parametrize(
     'names, told',
     [
-        (('bolt', 'cup', 'ring'), "class 2 .*'nut'.*'ring'.*in one order"),
+        (('bolt', 'cup', 'ring'), "class 2 .*'nut'.*'ring'.*in the same order"),
         (('bolt', 'cup'), r'2 classes \(bolt, cup\).*num_classes=3'),
     ],
 )

@@ -1,4 +1,4 @@
-"""The learning-rate schedule of the published pretraining codes."""
+"""Learning-rate schedule of ACT, ReCon, I2P-MAE, Point-MAE and 3DETR."""
 
 import math
 
@@ -10,28 +10,33 @@ from mmkd3d.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up, then a cosine that the warm-up does not shift.
+    """Cosine decay whose first steps are replaced by a linear warmup.
 
-    With b the learning rate of the optimizer, W = ``warmup``, T = ``period``
-    and step t (epochs, or iterations with ``by_epoch=False``)::
+    Unlike mmengine's ``LinearLR`` followed by ``CosineAnnealingLR``, the
+    cosine starts at step 0, not after the warmup. With base rate b, W =
+    ``warmup``, T = ``period`` and step t (epochs, or iterations with
+    ``by_epoch=False``)::
 
         t < W:  warmup_lr + t (b - warmup_lr) / W
         else:   min_lr + (b - min_lr) (1 + cos(pi min(t, T) / T)) / 2
 
-    The published codes (ACT, ReCon, I2P-MAE, Point-MAE) step timm's scheduler
-    after an epoch with the number of that epoch, so epoch e runs with
-    t = max(e - 1, 0): that is ``lag=1``, the default. 3DETR's steps after each
-    iteration and is on time (detection, section 5): ``lag=0`` and, with all
-    numbers in epochs, mmengine's ``convert_to_iter_based=True``.
+    ACT, ReCon, I2P-MAE and Point-MAE call timm's scheduler at the end of each
+    epoch with the number of that epoch, so epoch e runs with t = max(e - 1, 0).
+    ``lag=1``, the default, reproduces this. 3DETR steps after each iteration
+    without a lag (detection, section 5): use ``lag=0`` and mmengine's
+    ``convert_to_iter_based=True``, with all numbers in epochs.
 
     Args:
-        optimizer: mmengine's optimizer wrapper, given by the runner.
-        period: T, in epochs or iterations.
-        warmup: W.
-        min_lr: Floor of the cosine.
-        warmup_lr: Where the warm-up starts.
-        lag: Steps by which the schedule runs late.
-        by_epoch: Whether a step is an epoch.
+        optimizer: mmengine's optimizer wrapper, passed by the runner.
+        period: Length of the cosine T, in steps.
+        warmup: Length of the warmup W, in steps.
+        min_lr: Final learning rate.
+        warmup_lr: Learning rate at the start of the warmup.
+        lag: Number of steps by which the schedule is delayed.
+        by_epoch: Whether one step is an epoch or an iteration.
+
+    Raises:
+        ValueError: ``warmup`` is negative or not shorter than ``period``.
     """
 
     def __init__(
@@ -67,15 +72,14 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         by_epoch: bool = True,
         **kwargs,
     ) -> 'WarmupCosineLR':
-        """From numbers of epochs, one that steps after each iteration."""
-        end = end if end == INF else end * epoch_length
+        """Build a schedule that steps by iteration from lengths in epochs."""
         return cls(
             *args,
             period=period * epoch_length,
             warmup=warmup * epoch_length,
             lag=lag * epoch_length,
             begin=begin * epoch_length,
-            end=end,
+            end=end if end == INF else end * epoch_length,
             by_epoch=False,
             **kwargs,
         )

@@ -6,7 +6,7 @@ import torch
 import trimesh
 
 from mmkd3d.datasets.scannet_layout import CLASSES
-from mmkd3d.engine.hooks.scene_pictures import DetectionVisualizationHook
+from mmkd3d.engine.hooks.visualization import DetectionVisualizationHook
 from tests.detection_runs import small_detector, write_checkpoint
 from tests.ops.rooms import random_room, write_rooms
 
