@@ -18,10 +18,8 @@ from mmkd3d.apis.students import find_config
 from mmkd3d.evaluation.features import POOLINGS
 from mmkd3d.evaluation.halves import config_halves, folder_halves, npz_halves
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
+from mmkd3d.evaluation.records import check_seeds, spread_table, summarize, write_record
 from mmkd3d.evaluation.zero_shot import is_zero_shot
-from mmkd3d.studies.records import write_record
-from mmkd3d.studies.study import check_seeds
-from mmkd3d.studies.tables import spread_table, summarize
 
 EXAMPLES = """examples:
   python tools/probe.py point-mae_pt-t_1xb64-30e_psb out_{seed}/epoch_30.pth \\
@@ -119,7 +117,7 @@ def parse_args(argv):
     )
     args = parser.parse_args(argv)
     try:
-        check_seeds(args.seeds, '--seeds')
+        check_seeds(args.seeds)
     except ValueError as error:
         parser.error(str(error))
     if args.protocol:

@@ -8,7 +8,7 @@ from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 
-from mmkd3d.benchmarks.memory import rooms
+from benchmarks.memory import rooms
 from tests.helpers import REPO
 
 pytest.importorskip('mmdet3d')
