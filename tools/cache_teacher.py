@@ -29,7 +29,7 @@ def parse_args(argv):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: python tools/cache_teacher.py '
-        'recon_pt-t_1xb64-30e_psb\n'
+        'recon-mini_1xb64-30e_psb\n'
         'then: python tools/train.py CONFIG --cfg-options '
         'model.targets.img.cache=FOLDER model.targets.text.cache=FOLDER',
     )

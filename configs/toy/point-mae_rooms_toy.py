@@ -1,9 +1,9 @@
 # Point-MAE on whole rooms in metres: 400 rooms of ToyRooms, cut into as many
 # patches as the detector of votenet_rooms_toy.py cuts them into.
 _base_ = [
-    '../_base_/models/point-mae_pt-t.py',
+    '../_base_/models/point-mae_pointvit-mini.py',
     '../_base_/datasets/scannet_scenes.py',
-    '../_base_/schedules/pretrain_adamw_300e.py',
+    '../_base_/schedules/pretrain_300e.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -82,8 +82,8 @@ def test_a_study_can_be_looked_at_without_running_it(capsys):
     study.main(['tools/studies/psb.py', '--list', '--only', 'finetune/act'])
     assert capsys.readouterr().out.splitlines() == [
         'act-autoencoder: train act-autoencoder_minilm_1xb16-40e_psb, seeds [0]',
-        'act: train act_pt-t_minilm_1xb64-30e_psb, seeds [0, 1, 2], needs act-autoencoder',
-        'finetune/act: train cls_act-pt-t_1xb32-15e_psb-21, seeds [0, 1, 2], needs act',
+        'act: train act_pointvit-mini_minilm_1xb64-30e_psb, seeds [0, 1, 2], needs act-autoencoder',
+        'finetune/act: train cls_act-pointvit-mini_1xb32-15e_psb-21, seeds [0, 1, 2], needs act',
     ]
 
 
@@ -100,7 +100,7 @@ def test_shipped_studies_build_the_configs_that_they_name(name):
 def test_few_shot_runs_every_fold_with_every_seed():
     args = multi_seed.parse_args(
         [
-            'cls_act-pt-s_full_1xb32-150e_modelnet-fewshot',
+            'cls_act-pointvit-s_1xb32-150e_modelnet-fewshot',
             '--seeds',
             '3',
             '4',

@@ -29,33 +29,33 @@ probe = [
 ]
 # Name: how it is pretrained, what it starts from, the finetuning of its kind.
 students = {
-    'point-mae': ('point-mae_pt-t_1xb64-30e_psb', [], 'cls_pt-t'),
+    'point-mae': ('point-mae_pointvit-mini_1xb64-30e_psb', [], 'cls_pt-t'),
     'concept': (
-        'concept_pt-t_1xb64-30e_psb',
+        'concept_pointvit-mini_1xb64-30e_psb',
         ['model.targets.concepts.cache={concept-cache}/concepts'],
         'cls_pt-t',
     ),
     'act': (
-        'act_pt-t_minilm_1xb64-30e_psb',
+        'act_pointvit-mini_minilm_1xb64-30e_psb',
         ['model.teacher.checkpoint={act-autoencoder}'],
         'cls_act-pt-t',
     ),
     'recon': (
-        'recon_pt-t_1xb64-30e_psb',
+        'recon-mini_1xb64-30e_psb',
         [
             'model.targets.img.cache={recon-cache}/img',
             'model.targets.text.cache={recon-cache}/text',
         ],
         'cls_recon-pt-t',
     ),
-    'point-m2ae': ('point-m2ae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
-    'i2p-mae': ('i2p-mae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
+    'point-m2ae': ('point-m2ae-mini_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
+    'i2p-mae': ('i2p-mae-mini_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
 }
 finetune = '_1xb32-15e_psb-21'
 steps = {
     'act-autoencoder': dict(train='act-autoencoder_minilm_1xb16-40e_psb', seeds=(0,)),
-    'recon-cache': dict(cache='recon_pt-t_1xb64-30e_psb', seeds=(0,)),
-    'concept-cache': dict(cache='concept_pt-t_1xb64-30e_psb', seeds=(0,)),
+    'recon-cache': dict(cache='recon-mini_1xb64-30e_psb', seeds=(0,)),
+    'concept-cache': dict(cache='concept_pointvit-mini_1xb64-30e_psb', seeds=(0,)),
 }
 steps.update(
     {name: dict(train=config, options=options) for name, (config, options, _) in students.items()}
