@@ -9,7 +9,9 @@ _base_ = [
 ]
 
 size = (240, 320)
-pipeline = _base_.pipeline[:2] + [
+pipeline = [
+    dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]),
+    dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
     dict(type='mmdet3d.Pack3DDetInputs', keys=['points']),
     dict(type='mmkd3d.LoadPosedFrames', root='data/scannet/posed_images', num_frames=1, size=size),
     dict(type='mmkd3d.VisibleInFrame', num_points=20000),

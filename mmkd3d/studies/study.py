@@ -207,7 +207,7 @@ def step_jobs(name: str, step: Mapping, seeds: Sequence[int], pattern: str | Non
     kind = kinds[0]
     target, seeds = step.pop(kind), step.pop('seeds', seeds)
     check_step(name, kind, step, seeds)
-    config = Path(target) if target.endswith('.py') else config_path(target)
+    config = config_path(target)
     fields = {
         key: tuple(value) if isinstance(value, (list, tuple)) else value
         for key, value in step.items()
