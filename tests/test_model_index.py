@@ -11,8 +11,6 @@ INDEX = REPO / 'model-index.yml'
 PAGE = REPO / 'docs' / 'model_zoo.md'
 
 
-
-
 def rows(page):
     """Cells of the tables, without their heads."""
     lines = [line[2:-2].split(' | ') for line in page.splitlines() if line.startswith('| ')]

@@ -27,9 +27,7 @@ def parse_args(argv):
         help='default: docs/model_zoo.md',
     )
     parser.add_argument(
-        '--check',
-        action='store_true',
-        help='write nothing; exit with 1 if the page is out of date',
+        '--check', action='store_true', help='write nothing; exit with 1 if the page is out of date'
     )
     return parser.parse_args(argv)
 

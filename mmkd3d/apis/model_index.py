@@ -107,8 +107,7 @@ def check_result(result: dict, source: str) -> None:
     measured = {k for k, v in metrics.items() if v != NOT_RUN}
     if bool(measured) != ('Seeds' in result):
         raise ValueError(
-            f'{source}: Seeds is the number of runs behind the '
-            'Metrics; give both or neither.'
+            f'{source}: Seeds is the number of runs behind the Metrics; give both or neither.'
         )
     if bool(result.get('Published')) != ('Source' in result):
         raise ValueError(

@@ -18,7 +18,12 @@ RUNS = [
     (PRETRAIN, 'i2p_mae', 1e-3, 400),
     ('point-m2ae-b_1xb128-300e_shapenet55', 'point_m2ae', 1e-3, 400),
     ('benchmarks/cls_i2p-mae-b_1xb32-300e_modelnet40', 'point_m2ae_classifier', 5e-4, 300),
-    ('benchmarks/cls_i2p-mae-b_1xb32-300e_scanobjectnn-hardest', 'point_m2ae_classifier', 5e-4, 300),
+    (
+        'benchmarks/cls_i2p-mae-b_1xb32-300e_scanobjectnn-hardest',
+        'point_m2ae_classifier',
+        5e-4,
+        300,
+    ),
     ('benchmarks/partseg_i2p-mae-b_1xb16-300e_shapenetpart', 'point_m2ae_partseg', 2e-4, 300),
 ]
 runs = pytest.mark.parametrize('name, source, lr, period', RUNS, ids=[run[0] for run in RUNS])
