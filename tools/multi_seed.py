@@ -63,7 +63,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: python tools/multi_seed.py cls_pt-t_1xb32-15e_psb-21 --seeds 0 1 2',
+        epilog='example: python tools/multi_seed.py cls_pointvit-mini_1xb32-15e_psb-21 --seeds 0 1 2',
     )
     parser.add_argument('config', help='name of a shipped config, or a file')
     parser.add_argument('--seeds', nargs='+', type=int, default=(0, 1, 2))
