@@ -112,7 +112,7 @@ def test_config_builds_and_takes_a_training_step(path):
     fewer_tokens(cfg.model, 512 if scope == 'mmdet3d' else 64)
     model = build(cfg).train()
     concepts = cfg.model.get('targets', {}).get('concepts', {})
-    views = concepts.get('pairs', {}).get('num_views')
+    views = concepts.get('views', {}).get('num_views')
     channels = cfg.model.get('backbone', {}).get('in_channels', 3)
     batch = objects(channels == 4, views and (views,))
     if scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.hashes import file_digest
 from mmkd3d.version import __version__
 
 REPO = Path(__file__).resolve().parents[2]

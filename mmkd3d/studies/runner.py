@@ -15,7 +15,7 @@ from pathlib import Path
 from mmkd3d.apis.model_hub import config_root
 from mmkd3d.datasets.identity import Identity
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.hashes import file_digest
 
 from .curves import read_curve
 from .data import identify_data, shared_notes
