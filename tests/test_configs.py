@@ -342,7 +342,7 @@ def test_a_small_model_of_the_config_takes_a_training_step(name, options):
     cfg.merge_from_dict({key: DictAction._parse_iterable(value) for key, value in pairs})
     model = build(cfg).train()
     concepts = cfg.model.get('targets', {}).get('concepts', {})
-    views = concepts.get('pairs', {}).get('num_views')
+    views = concepts.get('views', {}).get('num_views')
     channels = cfg.model.get('backbone', {}).get('in_channels', 3)
     batch = objects(4 if channels == 4 else 3, views and (views,))
     if cfg.default_scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter

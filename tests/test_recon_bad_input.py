@@ -7,7 +7,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.evaluation.accuracy import Accuracy
-from mmkd3d.models.teachers.cache import FeatureCache
+from mmkd3d.models.targets.cache import FeatureCache
 from mmkd3d.registry import MODELS
 from tests.helpers import REPO
 from tests.models.classifiers.test_zero_shot import clouds, zero_shot

@@ -35,7 +35,7 @@ from mmkd3d.evaluation.records import (
 )
 from mmkd3d.registry import DATASETS
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import file_digest, text_digest
+from mmkd3d.utils.hashes import file_digest, text_digest
 
 TIMES = ('time', 'data_time')  # mmengine reports them beside the metrics
 

@@ -47,7 +47,7 @@ from mmkd3d.apis.jobs import lock_folder, run_tool
 from mmkd3d.apis.model_hub import config_path
 from mmkd3d.evaluation.records import check_seeds, summarize, write_record
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import text_digest
+from mmkd3d.utils.hashes import text_digest
 
 STEP = {  # kind -> its other fields
     'train': {'seeds', 'test', 'options', 'arguments'},

@@ -25,7 +25,7 @@ model = dict(
         concepts=dict(
             num_views=1,
             num_regions=8,
-            pairs=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
+            views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
         )
     ),
 )

@@ -24,7 +24,7 @@ model = dict(
     targets=dict(
         concepts=dict(
             num_views=1,
-            pairs=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
+            views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
             teacher=dict(
                 _delete_=True, type='TimmTeacher', model_name='resnet10t', random_weights=True
             ),

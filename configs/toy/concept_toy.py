@@ -13,7 +13,7 @@ model = dict(
     targets=dict(
         concepts=dict(
             num_views=2,
-            pairs=dict(renderer=dict(num_views=2, size=64)),
+            views=dict(renderer=dict(num_views=2, size=64)),
             teacher=dict(
                 _delete_=True,
                 type='TimmTeacher',

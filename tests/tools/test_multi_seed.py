@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.hashes import file_digest
 from tools import multi_seed
 
 TINY = [

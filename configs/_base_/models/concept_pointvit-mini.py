@@ -8,7 +8,7 @@ model = dict(
     extractor=dict(embed_dims=128, num_heads=4),
     targets=dict(
         concepts=dict(
-            pairs=dict(num_views=None, renderer=dict(type='ViewRenderer', num_views=4)),
+            views=dict(num_views=None, renderer=dict(type='ViewRenderer', num_views=4)),
             teacher=dict(
                 _delete_=True,
                 type='TimmTeacher',

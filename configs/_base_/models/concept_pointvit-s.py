@@ -20,7 +20,7 @@ model = dict(
     targets=dict(
         concepts=dict(
             type='ConceptTargets',
-            pairs=dict(type='RenderedViews', num_views=12),
+            views=dict(type='RenderedViews', num_views=12),
             num_views=4,
             num_regions=3,
             teacher=dict(

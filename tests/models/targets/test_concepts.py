@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmkd3d.models.targets.regions import find_regions
+from mmkd3d.models.targets.concepts import find_regions
 
 
 def pictures(P=4, L=20, D=6, seed=0):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmkd3d.utils.digest import row_digests, text_digest
+from mmkd3d.utils.hashes import frozen_fingerprint, row_digests, text_digest
 
 
 def test_a_digest_belongs_to_the_sample_not_to_the_batch():
@@ -59,3 +59,14 @@ def test_the_digest_of_texts_sees_order_and_borders():
     lists = [['a', 'b'], ['b', 'a'], ['ab'], ['a', 'b', ''], ['', 'a', 'b']]
     assert len({text_digest(lines) for lines in lists}) == len(lists)
     assert text_digest(iter(['a', 'b'])) == text_digest(['a', 'b'])
+
+
+def test_fingerprint_tells_weights_but_not_their_storage():
+    state = {'b.weight': torch.randn(3, 4), 'a': torch.tensor(2.0)}
+    own = frozen_fingerprint(state)
+    strided = {'a': state['a'], 'b.weight': state['b.weight'].t().clone().t()}
+    assert frozen_fingerprint(strided) == own
+    half = {k: v.half() for k, v in state.items()}
+    assert frozen_fingerprint(half) == frozen_fingerprint({k: v.float() for k, v in half.items()})
+    assert frozen_fingerprint(dict(state, a=torch.tensor(2.1))) != own
+    assert frozen_fingerprint({'c.weight': state['b.weight'], 'a': state['a']}) != own

