@@ -218,7 +218,7 @@ def measure_targets(mode: Mode, case: Case) -> Measurement:
 def make_targets(model: I2PMAE, points: Tensor) -> Callable[[], Tensor]:
     """What constructs the targets of one mask of clouds (B, N, 3)."""
     patches = model.backbone.group(points)
-    seen = model.target.see(points)
+    seen = model.target.forward_views(points)
     torch.manual_seed(0)
     mask = propagate_mask(model.guided_mask(seen, patches), patches, True)
     visible = VisibleTokens.of(mask[model.level])

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.models.maskers.saliency import SaliencyMasker
-from mmkd3d.models.targets.dense import DenseTarget, Seen
+from mmkd3d.models.targets.dense import DenseTarget, ViewFeatures
 from mmkd3d.models.views.axis_projector import FREE, VIEWS, AxisProjector, Frame
 
 
@@ -62,12 +62,12 @@ class PublishedDenseTarget(DenseTarget):
     """The pictures of all clouds at once, and maps resized to them."""
 
     @torch.no_grad()
-    def see(self, points):
+    def forward_views(self, points):
         images, frames = self.projector(points)
-        with self.teacher_precision(points.device):
+        with self.autocast(points.device):
             maps = self.teacher.forward_dense(torch.cat(images))  # of 3B
         feats, saliency = (maps[name].float().chunk(len(frames)) for name in ('feats', 'saliency'))
-        return Seen(feats, saliency, frames)
+        return ViewFeatures(feats, saliency, frames)
 
     @torch.no_grad()
     def features_at(self, seen, positions):

@@ -9,7 +9,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.losses.modal_contrast import SingleModalContrast
-from mmkd3d.models.teachers.cache_writer import CacheWriter
+from mmkd3d.models.targets.cache import CacheWriter
 from mmkd3d.registry import MODELS
 
 from .measure import format_seconds, measure

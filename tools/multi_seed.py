@@ -35,7 +35,7 @@ from mmkd3d.evaluation.records import (
 )
 from mmkd3d.registry import DATASETS
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import file_digest, text_digest
+from mmkd3d.utils.hashes import file_digest, text_digest
 
 TIMES = ('time', 'data_time')  # mmengine reports them beside the metrics
 
@@ -63,7 +63,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: python tools/multi_seed.py cls_pt-t_1xb32-15e_psb-21 --seeds 0 1 2',
+        epilog='example: python tools/multi_seed.py cls_pointvit-mini_1xb32-15e_psb-21 --seeds 0 1 2',
     )
     parser.add_argument('config', help='name of a shipped config, or a file')
     parser.add_argument('--seeds', nargs='+', type=int, default=(0, 1, 2))

@@ -22,10 +22,10 @@ from mmkd3d.evaluation.records import check_seeds, spread_table, summarize, writ
 from mmkd3d.evaluation.zero_shot import is_zero_shot
 
 EXAMPLES = """examples:
-  python tools/probe.py point-mae_pt-t_1xb64-30e_psb out_{seed}/epoch_30.pth \\
+  python tools/probe.py point-mae_pointvit-mini_1xb64-30e_psb out_{seed}/epoch_30.pth \\
       --seeds 0 1 2 --data psb_1809.npz --label fine --names fine_names \\
       --split is_test --classes in_both_splits
-  python tools/probe.py recon_base_1xb128-300e_shapenet55 CHECKPOINT \\
+  python tools/probe.py recon-b_1xb128-300e_shapenet55 CHECKPOINT \\
       --protocol recon-modelnet40
   python tools/probe.py CONFIG CHECKPOINT --few-shot 5 10 --data shapes/"""
 

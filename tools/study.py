@@ -5,13 +5,13 @@ A study is a config file (see tools/studies/) with seeds, steps and tables::
 
     seeds = (0, 1, 2)
     steps = {
-        'cache': dict(cache='recon_pt-t_1xb64-30e_psb', seeds=(0,)),
-        'point-mae': dict(train='point-mae_pt-t_1xb64-30e_psb'),
+        'cache': dict(cache='recon-mini_1xb64-30e_psb', seeds=(0,)),
+        'point-mae': dict(train='point-mae_pointvit-mini_1xb64-30e_psb'),
         'finetune': dict(
-            train='cls_pt-t_1xb32-15e_psb-21', test=True,
+            train='cls_pointvit-mini_1xb32-15e_psb-21', test=True,
             options=['model.backbone.init_cfg.checkpoint={point-mae}']),
         'probe': dict(
-            probe='point-mae_pt-t_1xb64-30e_psb', checkpoint='{point-mae}',
+            probe='point-mae_pointvit-mini_1xb64-30e_psb', checkpoint='{point-mae}',
             arguments=['--data', 'shapes.npz', ...]),
     }
     tables = [dict(title='...', rows={'Point-MAE': 'finetune'},
@@ -47,7 +47,7 @@ from mmkd3d.apis.jobs import lock_folder, run_tool
 from mmkd3d.apis.model_hub import config_path
 from mmkd3d.evaluation.records import check_seeds, summarize, write_record
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import text_digest
+from mmkd3d.utils.hashes import text_digest
 
 STEP = {  # kind -> its other fields
     'train': {'seeds', 'test', 'options', 'arguments'},

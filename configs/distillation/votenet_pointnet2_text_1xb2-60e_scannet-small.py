@@ -8,7 +8,7 @@ custom_hooks = _base_.custom_hooks + [
     dict(
         type='mmkd3d.DistillationHook',
         student='backbone',
-        pairs=dict(
+        target=dict(
             type='mmkd3d.LabelTexts',
             vectors='data/clip_text_scannet_matterport.npz',
             key='scannet_512',

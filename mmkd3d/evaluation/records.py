@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.hashes import file_digest
 from mmkd3d.version import __version__
 
 REPO = Path(__file__).resolve().parents[2]

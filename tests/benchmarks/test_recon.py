@@ -7,7 +7,7 @@ from benchmarks.published import PublishedMasker, parts_of
 from benchmarks.published_recon import FORMS, PublishedRotation
 from benchmarks.recon import ReConStep, contrast_rows, make_samples, model_config
 from benchmarks.step import Case, run_mode
-from mmkd3d.models.batch_augment import RandomRotation
+from mmkd3d.models.data_preprocessor import RandomRotation
 from mmkd3d.registry import MODELS
 
 from .forms import with_published

@@ -152,7 +152,7 @@ def test_a_target_that_is_not_there_is_an_error(tmp_path, target):
 
 @pytest.mark.parametrize('wrong', [dict(length=0), dict(begin=-1)])
 def test_a_schedule_without_length_is_an_error(wrong):
-    with pytest.raises(ValueError, match='AnnealHook of kl_weight'):
+    with pytest.raises(ValueError, match='AnnealHook for kl_weight'):
         AnnealHook('kl_weight', **dict(dict(start=0.0, end=1.0, length=5), **wrong))
 
 
@@ -195,7 +195,7 @@ def test_a_collapse_warns_and_says_what_to_do(tmp_path, monkeypatch):
     lines = [line for line in warned if 'Codebook' in line]
     assert len(lines) == 3 and 'has collapsed' in lines[0]
     assert '1 of 32 codes used by 16 patches, perplexity 1.0' in lines[0]
-    assert 'Raise the weight of the KL loss' in lines[0]
+    assert 'Increase the weight of the KL loss' in lines[0]
     assert logged(run) == pytest.approx(dict(perplexity=1, dead_share=31 / 32))
 
 

@@ -167,7 +167,7 @@ def test_shapes_that_are_learned_from_are_refused(tmp_path, change, message):
 
 def test_bad_arguments(tmp_path):
     halves = shapes('val', 4), shapes('test', 4)
-    with pytest.raises(ValueError, match='1 epoch or more, got 0'):
+    with pytest.raises(ValueError, match='at least 1 epoch, got 0'):
         LinearProbeHook(*halves, interval=0)
     with pytest.raises(ValueError, match=r"\['forest'\], there are"):
         LinearProbeHook(*halves, methods=('svm', 'forest'))

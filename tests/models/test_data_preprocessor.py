@@ -6,8 +6,12 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmkd3d.models.batch_augment import RandomRotation, ScaleTranslate, SubsamplePoints
-from mmkd3d.models.data_preprocessor import PointDataPreprocessor
+from mmkd3d.models.data_preprocessor import (
+    PointDataPreprocessor,
+    RandomRotation,
+    ScaleTranslate,
+    SubsamplePoints,
+)
 
 
 def batch(*shapes):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.hashes import file_digest
 from tools import multi_seed
 
 TINY = [
@@ -110,7 +110,7 @@ def test_failed_runs_are_named_and_tried_again(tools, tmp_path):
 
 
 def test_few_shot_runs_every_fold_with_every_seed(tools, tmp_path):
-    config = 'cls_act-pt-s_full_1xb32-150e_modelnet-fewshot'
+    config = 'cls_act-pointvit-s_1xb32-150e_modelnet-fewshot'
     few = ['--few-shot', '10', '20', '--folds', '2', '--seeds', '3', '4']
     records = run(tmp_path, *few, config=config)
     assert [(r['fold'], r['seed']) for r in records] == [(0, 3), (0, 4), (1, 3), (1, 4)]

@@ -134,10 +134,10 @@ def test_runs_are_listed_without_running_them(capsys):
     study.main(['tools/studies/psb.py', '--list', '--only', 'finetune/act', '--seeds', '0', '1'])
     assert capsys.readouterr().out.splitlines() == [
         'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-40e_psb',
-        'act/seed_0: train act_pt-t_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
-        'finetune/act/seed_0: train cls_act-pt-t_1xb32-15e_psb-21, needs act/seed_0',
-        'act/seed_1: train act_pt-t_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
-        'finetune/act/seed_1: train cls_act-pt-t_1xb32-15e_psb-21, needs act/seed_1',
+        'act/seed_0: train act_pointvit-mini_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
+        'finetune/act/seed_0: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_0',
+        'act/seed_1: train act_pointvit-mini_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
+        'finetune/act/seed_1: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_1',
     ]
 
 

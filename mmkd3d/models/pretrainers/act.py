@@ -111,7 +111,7 @@ class ACT(BasePretrainer):
             self._check_global_branch()
             self.cls_pos = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, 1, width), std=0.02))
         if untrained_heads:
-            codes = len(self.teacher.net.quantizer.codebook)
+            codes = self.teacher.num_codes
             self.lm_head = nn.Linear(width, codes)
             self.cls_head = nn.Sequential(nn.Linear(width, 512), nn.GELU(), nn.Linear(512, 512))
 

@@ -10,7 +10,7 @@ from mmkd3d.registry import MODELS
 
 from ..layers.patches import Patches
 from ..layers.pyramid import VisibleTokens
-from ..targets.dense import Seen
+from ..targets.dense import ViewFeatures
 from .m2ae import M2AE, Decoded
 
 
@@ -58,24 +58,24 @@ class I2PMAE(M2AE):
             self.semantic = MODELS.build(semantic_loss)
             self.to_feats = nn.Linear(self.decoder.embed_dims, self.group_size * self.target.dims)
 
-    def see(self, points: Tensor) -> Seen:
+    def see(self, points: Tensor) -> ViewFeatures:
         """What the teacher makes of points (B, N, 3)."""
-        seen = self.target.see(points)
+        seen = self.target.forward_views(points)
         if self.standardize is None:
             return seen
         feats = self.standardize(seen.feats.flatten(0, 1))
         return seen._replace(feats=feats.view_as(seen.feats))
 
-    def guided_mask(self, seen: Seen, patches: Sequence[Patches]) -> Tensor:
+    def guided_mask(self, seen: ViewFeatures, patches: Sequence[Patches]) -> Tensor:
         """(B, G) bool of the top level, True = masked."""
         centers = patches[-1].centers
         return self.masker(centers, scores=self.target.saliency_at(seen, centers))
 
     def draw_mask(self, points: Tensor, patches: Sequence[Patches]) -> Tensor:
-        return self.guided_mask(self.target.see(points), patches)
+        return self.guided_mask(self.target.forward_views(points), patches)
 
     def targets(
-        self, seen: Seen, points: Tensor, patches: Sequence[Patches], visible: VisibleTokens
+        self, seen: ViewFeatures, points: Tensor, patches: Sequence[Patches], visible: VisibleTokens
     ) -> Tensor:
         """Features (L, K, D) of the points of the L visible patches.
 

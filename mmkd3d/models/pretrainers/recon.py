@@ -6,10 +6,10 @@ import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
+from mmkd3d.utils.samples import metainfo
 
 from ..backbones.two_tower import TwoTower
 from ..layers.patches import Patches
-from ..targets.base import metainfo
 from .base import BasePretrainer, draw_reconstruction
 
 
