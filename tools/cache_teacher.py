@@ -95,7 +95,10 @@ def main(argv=None):
         raise SystemExit(str(error))
     print(
         'Train with:\n  --cfg-options '
-        + ' '.join(f'{place.format(name)}={folder}' for name, folder in folders.items())
+        + ' '.join(
+            f'{place.format(name).replace("targets.target", "target")}={folder}'
+            for name, folder in folders.items()
+        )
     )
     return folders
 

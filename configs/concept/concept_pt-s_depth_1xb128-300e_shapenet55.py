@@ -9,5 +9,5 @@ _base_ = [
 
 model = dict(
     extractor=dict(num_concepts=12),
-    targets=dict(concepts=dict(pairs=dict(_delete_=True, type='DepthProjection'), num_views=3)),
+    target=dict(pairs=dict(_delete_=True, type='DepthProjection'), num_views=3),
 )

@@ -2,4 +2,4 @@
 # student.
 _base_ = './recon_base_1xb128-300e_shapenet55.py'
 
-model = dict(reconstruct=None, backbone=dict(stop_gradient=False))
+model = dict(losses=dict(chamfer=None), backbone=dict(stop_gradient=False))

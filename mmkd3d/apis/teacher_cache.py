@@ -73,6 +73,9 @@ def cache_targets(
 def choose_targets(cfg: Config, only: Sequence[str] = ()) -> dict[str, dict]:
     """Configs of the targets that have a cache, by name."""
     targets = {name: target for name, target in (cfg.model.get('targets') or {}).items() if target}
+    target = cfg.model.get('target')
+    if target and issubclass(MODELS.get(target['type']), PictureTarget):
+        targets['target'] = target
     unknown = [name for name in only if name not in targets]
     if unknown or not targets:
         raise ValueError(

@@ -9,7 +9,7 @@ from mmkd3d.models.distillation.projector import load_projector
 from tests.engine.small_run import StubPlaces, hook, make_runner, train, weights
 
 NOISY = dict(type='mmkd3d.StubPlaces', noise=0.1)
-WATCH = dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.0)
+WATCH = dict(type='mmkd3d.CosineLoss', loss_weight=0.0)
 ITERS = 12
 
 

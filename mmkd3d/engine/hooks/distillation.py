@@ -84,7 +84,7 @@ class DistillationHook(Hook):
         self.pairs_cfg = pairs
         self.target_cfg = target or {}
         self.frames = frames
-        self.loss = MODELS.build(loss or dict(type='mmkd3d.CosineDistillLoss'))
+        self.loss = MODELS.build(loss or dict(type='mmkd3d.CosineLoss'))
         self.until = until
         self.adapter = MODELS.build(adapter or dict(type='mmkd3d.StudentPlaces'))
         self.hidden = tuple((projector or {}).get('hidden', ()))

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..layers.pyramid import PyramidGroup
 from ..layers.side_tuning import SideBranch
 from .transfer import eval_frozen, freeze
 
@@ -67,7 +66,7 @@ class PointClassifier(BaseModel):
                 "are: leave out the extractor, or take 'full'."
             )
         if transfer_type == 'side':
-            if isinstance(self.backbone.group, PyramidGroup):
+            if self.backbone.num_levels:
                 raise ValueError(
                     "transfer_type='side' blends the tokens of a student with "
                     'patches of one size, and a '

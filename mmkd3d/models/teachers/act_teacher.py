@@ -48,6 +48,7 @@ class ACTTeacher(BaseTeacher):
             load_pretrained(net, checkpoint, prefix='teacher.net.', trust=trust)
         super().__init__(net, net.embed_dims, keep_weights=keep_weights)
         self.train_mode = train_mode
+        self.num_codes = len(net.quantizer.codebook)
 
     def train(self, mode: bool = True) -> 'ACTTeacher':
         """Switch the autoencoder too, if ``train_mode`` asks for it."""
@@ -65,4 +66,4 @@ class ACTTeacher(BaseTeacher):
         Returns:
             (B, G, D), not normalised.
         """
-        return self.net.encode(patches, hard=True, noise=noise).feats.float()
+        return self.net.forward_encoder(patches, hard=True, noise=noise)['feats'].float()
