@@ -111,6 +111,9 @@ def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[tuple]:
     if hooks:
         return hooks
     targets = {name: target for name, target in (cfg.model.get('targets') or {}).items() if target}
+    target = cfg.model.get('target')
+    if target and issubclass(MODELS.get(target['type']), PictureTarget):
+        targets['target'] = target
     unknown = [name for name in only if name not in targets]
     if unknown or not targets:
         raise ValueError(
@@ -118,7 +121,15 @@ def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[tuple]:
             f'{f", not {unknown}" if unknown else ""}: only features of frozen teachers in '
             'model.targets, or in a DistillationHook with frames, can be cached.'
         )
-    return [(f'model.targets.{name}.cache', name, targets[name], None) for name in only or targets]
+    return [
+        (
+            'model.target.cache' if name == 'target' else f'model.targets.{name}.cache',
+            name,
+            targets[name],
+            None,
+        )
+        for name in only or targets
+    ]
 
 
 def write_cache(folder: Path, rows: Rows, identity: dict, dtype: str) -> None:
