@@ -112,7 +112,7 @@ def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[tuple]:
         return hooks
     targets = {name: target for name, target in (cfg.model.get('targets') or {}).items() if target}
     target = cfg.model.get('target')
-    if target and issubclass(MODELS.get(target['type']), PictureTarget):
+    if target and issubclass(MODELS.get(target['type']), BaseImageTarget):
         targets['target'] = target
     unknown = [name for name in only if name not in targets]
     if unknown or not targets:
