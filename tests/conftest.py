@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 from tests.helpers import DATA_ROOT, PARITY_ROOT
 
 os.environ.setdefault('MPLBACKEND', 'Agg')
+os.environ.setdefault('MMKD3D_DATA', str(DATA_ROOT))  # configs read it
 torch.set_num_threads(1)
 
 

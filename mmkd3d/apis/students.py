@@ -79,8 +79,7 @@ def find_config(
                 'with, a file or one of mmkd3d.list_models().'
             )
     elif isinstance(config, (str, Path)):
-        is_file = str(config).endswith('.py')
-        cfg = Config.fromfile(config) if is_file else get_config(str(config))
+        cfg = get_config(config)
     else:
         cfg = config
     if 'model' not in cfg:

@@ -57,7 +57,9 @@ def test_a_classifier_reads_tokens_and_concepts(pretrained, tmp_path, concepts):
     extractor = dict(
         extractor=dict(embed_dims=32, num_heads=2, num_concepts=8, **start_from(pretrained[2]))
     )
-    cfg = downstream('cls_concept-pt-s_1xb32-300e_modelnet40', pretrained[2], head, **extractor)
+    cfg = downstream(
+        'cls_concept-pointvit-s_1xb32-300e_modelnet40', pretrained[2], head, **extractor
+    )
     if not concepts:
         cfg.model.extractor = None
         cfg.model.head.pooling = ('max', 'mean')

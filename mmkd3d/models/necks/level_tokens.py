@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..distillation.student import StudentPlaces
+from ..distillation import StudentFeatures
 
 LEVELS = ('sa', 'fp')
 
@@ -32,7 +32,7 @@ class LevelTokens(nn.Module):
         if level not in LEVELS:
             raise ValueError(f'level must be one of {LEVELS}, got {level!r}.')
         self.embed_dims = embed_dims
-        self.read = StudentPlaces(level)
+        self.read = StudentFeatures(level)
         self.norm = nn.LayerNorm(in_channels)
         self.project = nn.Linear(in_channels, embed_dims)
 

@@ -35,8 +35,8 @@ PYRAMID_HEAD = dict(
     in_channels=small_m2ae.DIMS[-3:], propagation_dims=(24, 24), hidden_dims=(24, 16)
 )
 CONFIGS = {
-    'act/benchmarks/semseg_act-pt-s_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
-    'act/benchmarks/semseg_act-pt-s_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'act/benchmarks/semseg_act-pointvit-s_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'act/benchmarks/semseg_act-pointvit-s_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
     'recon/benchmarks/semseg_recon-base_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
     'recon/benchmarks/semseg_recon-base_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
     'i2p_mae/benchmarks/semseg_i2p-mae_2xb16-60e_scannet': (PYRAMID, PYRAMID_HEAD),
