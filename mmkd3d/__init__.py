@@ -1,6 +1,6 @@
 """Teachers for point clouds: a pretraining plugin for mmdetection3d."""
 
-from .utils.compat import allow_mmengine_checkpoints
+from .utils.compat import allow_mmengine_checkpoints, register_configs
 from .utils.mmcv_hook import watch_mmcv
 from .version import __version__
 
@@ -28,4 +28,5 @@ def __getattr__(name: str):
 
 
 allow_mmengine_checkpoints()
+register_configs()
 watch_mmcv()

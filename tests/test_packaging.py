@@ -121,6 +121,12 @@ def test_every_config_is_found_by_name(installed, tmp_path):
     )
 
 
+def test_a_config_inherits_from_a_shipped_one(installed, tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmkd3d::_base_/default_runtime.py'")
+    code = 'import mmkd3d, mmengine; print(mmengine.Config.fromfile("mine.py").default_scope)'
+    assert evaluate(installed[0], tmp_path, code).splitlines()[-1] == 'mmkd3d'
+
+
 def test_installed_tool_starts(installed, tmp_path):
     python, _, package = installed
     done = check_run([python, package / '.mim' / 'tools' / 'train.py', '-h'], tmp_path)

@@ -1,4 +1,4 @@
-"""What released mmengine needs from us to work with newer PyTorch."""
+"""Make released mmengine work with newer PyTorch and with our configs."""
 
 import pickle
 
@@ -62,3 +62,19 @@ def allow_mmengine_checkpoints() -> None:
             ),
         ]
     )
+
+
+def register_configs() -> None:
+    """Let ``_base_ = 'mmkd3d::...'`` work in configs, as ``'mmdet3d::...'`` does.
+
+    mmengine searches for ``.mim`` in the folder of the distribution that it is
+    given; for an editable install that is ``site-packages``, without any. With
+    a module that is no distribution it takes the folder of the module's file.
+
+    Does nothing where mmengine can't be imported.
+    """
+    try:
+        from mmengine.config.utils import MODULE2PACKAGE
+    except Exception:
+        return
+    MODULE2PACKAGE['mmkd3d'] = 'mmkd3d.registry'
