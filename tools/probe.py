@@ -19,7 +19,7 @@ from mmkd3d.evaluation.features import POOLINGS
 from mmkd3d.evaluation.halves import config_halves, folder_halves, npz_halves
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
 from mmkd3d.evaluation.zero_shot import is_zero_shot
-from mmkd3d.studies.records import write_record
+from mmkd3d.utils.records import write_record
 from mmkd3d.studies.study import check_seeds
 from mmkd3d.studies.tables import spread_table, summarize
 

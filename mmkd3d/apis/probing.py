@@ -17,7 +17,7 @@ from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.protocols import Probes, Result
 from mmkd3d.evaluation.zero_shot import is_zero_shot, zero_shot_accuracy
 from mmkd3d.registry import DATASETS, MODELS
-from mmkd3d.studies.records import make_record
+from mmkd3d.utils.records import make_record
 
 RANDOM = 'none'
 

@@ -20,7 +20,7 @@ from mmkd3d.utils.digest import file_digest
 from .curves import read_curve
 from .data import identify_data, shared_notes
 from .job_folder import DONE, claimed, progress, read_done
-from .records import make_record, write_record
+from mmkd3d.utils.records import make_record, write_record
 from .study import Job, fill
 from .tables import with_method
 

@@ -10,7 +10,7 @@ def summarize(
     """Mean and spread of every metric over the records of a row.
 
     Args:
-        records: See :func:`~.records.make_record`.
+        records: See :func:`~mmkd3d.utils.records.make_record`.
         by: Names the row of a record.
 
     Returns:

@@ -9,7 +9,7 @@ import pytest
 
 from mmkd3d.studies import runner as runner_module
 from mmkd3d.studies.job_folder import claimed
-from mmkd3d.studies.records import checkout_state, make_record
+from mmkd3d.utils.records import checkout_state, make_record
 from mmkd3d.studies.runner import JobFailed, StudyRunner, run_study
 from mmkd3d.studies.study import jobs_of
 from mmkd3d.studies.tables import spread_table, summarize
