@@ -1,7 +1,6 @@
-"""Teachers for point clouds: a pretraining plugin for mmdetection3d."""
+"""Point-cloud backbones pretrained by image and language teachers, for mmdetection3d."""
 
-from .utils.compat import allow_mmengine_checkpoints, register_configs
-from .utils.mmcv_hook import watch_mmcv
+from . import import_hooks
 from .version import __version__
 
 _LAZY = dict(
@@ -27,6 +26,4 @@ def __getattr__(name: str):
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
-allow_mmengine_checkpoints()
-register_configs()
-watch_mmcv()
+import_hooks.install()

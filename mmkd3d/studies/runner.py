@@ -16,11 +16,11 @@ from mmkd3d.apis.model_hub import config_root
 from mmkd3d.datasets.identity import Identity
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.records import make_record, write_record
 
 from .curves import read_curve
 from .data import identify_data, shared_notes
 from .job_folder import DONE, claimed, progress, read_done
-from mmkd3d.utils.records import make_record, write_record
 from .study import Job, fill
 from .tables import with_method
 

@@ -9,11 +9,11 @@ import pytest
 
 from mmkd3d.studies import runner as runner_module
 from mmkd3d.studies.job_folder import claimed
-from mmkd3d.utils.records import checkout_state, make_record
 from mmkd3d.studies.runner import JobFailed, StudyRunner, run_study
 from mmkd3d.studies.study import jobs_of
 from mmkd3d.studies.tables import spread_table, summarize
 from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.records import checkout_state, make_record
 
 PRETRAIN, FINETUNE = 'point-mae_toy', 'classifier_toy'
 START = 'model.backbone.init_cfg.checkpoint={pretrain}'
