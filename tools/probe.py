@@ -12,16 +12,15 @@ from pathlib import Path
 from statistics import mean
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.model_hub import config_root
+from mmkd3d.apis.load import config_root, find_config
 from mmkd3d.apis.probing import StudentProbe
-from mmkd3d.apis.students import find_config
 from mmkd3d.evaluation.features import POOLINGS
 from mmkd3d.evaluation.halves import config_halves, folder_halves, npz_halves
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
 from mmkd3d.evaluation.zero_shot import is_zero_shot
-from mmkd3d.utils.records import write_record
 from mmkd3d.studies.study import check_seeds
 from mmkd3d.studies.tables import spread_table, summarize
+from mmkd3d.utils.records import write_record
 
 EXAMPLES = """examples:
   python tools/probe.py point-mae_pt-t_1xb64-30e_psb out_{seed}/epoch_30.pth \\

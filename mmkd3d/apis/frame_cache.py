@@ -10,8 +10,8 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from mmkd3d.datasets.checks import existing
 from mmkd3d.datasets.posed_images import CAMERAS, read_cameras, read_image
+from mmkd3d.datasets.readers import existing
 from mmkd3d.models.targets.places import picture_keys
 from mmkd3d.models.teachers.cache_writer import CacheWriter, remove_cache
 from mmkd3d.registry import MODELS

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import zip_longest
 from pathlib import Path
 
-from mmkd3d.apis.model_hub import config_root
+from mmkd3d.apis.load import config_root
 from mmkd3d.datasets.identity import Identity
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.digest import file_digest

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from mmkd3d.apis.model_hub import config_path
+from mmkd3d.apis.load import config_path
 
 KINDS = {  # and the other fields that they know, beside seeds
     'train': ('options', 'test', 'best', 'curve', 'protocol', 'extra', 'allow_shared_shapes'),
