@@ -23,7 +23,7 @@ from mmengine.registry import init_default_scope
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.jobs import lock_folder, run_tool
-from mmkd3d.apis.model_hub import config_path
+from mmkd3d.apis.load import config_path
 from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.records import (

@@ -44,7 +44,7 @@ from mmengine.config import Config
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.jobs import lock_folder, run_tool
-from mmkd3d.apis.model_hub import config_path
+from mmkd3d.apis.load import config_path
 from mmkd3d.evaluation.records import check_seeds, summarize, write_record
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import text_digest

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mmkd3d.datasets.checks import existing
 from mmkd3d.datasets.posed_images import CAMERAS, read_cameras, read_image
+from mmkd3d.datasets.readers import existing
 from mmkd3d.models.targets.base import BaseImageTarget
 from mmkd3d.models.targets.cache import CacheWriter, remove_cache
 from mmkd3d.models.targets.points import PointTarget, image_keys
