@@ -1,9 +1,8 @@
 """Build mmkd3d: nothing is compiled, and torch is not imported.
 
-The metadata is in pyproject.toml. Beside the package, two things are put in
-place for wheels and for editable installs alike: ``mmkd3d/.mim`` (what mim and
-``mmkd3d.get_config`` read) and the start-up file that lets mmdet3d import
-without a compiled mmcv.
+The metadata is in pyproject.toml. Wheels and editable installs also get
+``mmkd3d/.mim``, where mim, mmengine and ``mmkd3d.get_config`` find the configs
+and tools.
 """
 
 import shutil
@@ -14,7 +13,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
-# Tools of the checkout, which are not installed.
+# Tools of the checkout, left out of the wheel.
 NOT_INSTALLED = (
     'benchmark.py',
     'demo.*',
@@ -25,14 +24,10 @@ NOT_INSTALLED = (
     'study.py',
     'test.sh',
 )
-STARTUP_FILE = 'mmkd3d_mmcv_ext.pth'
-# Runs at every start of Python, even after a half-finished uninstall, so
-# nothing that goes wrong in it may reach the user's program.
-STARTUP_LINE = 'import sys; exec("try:\\n import mmkd3d_startup\\nexcept Exception:\\n pass")\n'
 
 
 class BuildPy(build_py):
-    """Adds ``.mim`` and the start-up file to what is installed.
+    """Adds ``.mim`` to what is installed.
 
     A command of setuptools is the one place that wheels and editable installs
     both pass; looking at ``sys.argv``, as mm packages do, misses the latter.
@@ -40,15 +35,8 @@ class BuildPy(build_py):
 
     def run(self):
         super().run()
-        if self.editable_mode:
-            self._place_mim(ROOT / 'mmkd3d' / '.mim', link=True)
-            # The folder that setuptools zips into the editable wheel.
-            site = Path(self.get_finalized_command('install').install_lib)
-        else:
-            self._place_mim(Path(self.build_lib, 'mmkd3d', '.mim'), link=False)
-            site = Path(self.build_lib)
-        site.mkdir(parents=True, exist_ok=True)
-        (site / STARTUP_FILE).write_text(STARTUP_LINE)
+        root = ROOT if self.editable_mode else Path(self.build_lib)
+        self._place_mim(root / 'mmkd3d' / '.mim', link=self.editable_mode)
 
     def _place_mim(self, target: Path, *, link: bool) -> None:
         if target.exists():

@@ -15,16 +15,16 @@ from .step import Method
 # stage -> part -> methods of the model that make it up
 PARTS = {
     1: {
-        'grouping': ('group.forward',),
+        'grouping': ('patch_group.forward',),
         'encoder': ('patch_embed.forward', 'graph_encoder.forward', 'quantizer.forward'),
         'transformer': ('transformer.forward',),
-        'decoder': ('graph_decoder.forward', 'decoder.forward', 'reconstruction_loss'),
+        'decoder': ('graph_decoder.forward', 'decoder.forward', 'loss_fn.forward'),
     },
     2: {
         'grouping': ('backbone.group.forward',),
         'teacher': ('teacher.forward_patches',),
         'student': ('backbone.encode',),
-        'decoder': ('decoder.forward', 'proj.forward', 'distill.forward'),
+        'decoder': ('decoder.forward', 'proj.forward', 'loss_fn.forward'),
     },
 }
 NOTE = (

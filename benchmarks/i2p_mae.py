@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmkd3d.models.layers.pyramid import VisibleTokens, propagate_mask
+from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.models.pretrainers.i2p_mae import I2PMAE
 from mmkd3d.registry import MODELS
 
@@ -60,8 +60,8 @@ class I2PMAEStep(Method):
         'teacher': ('target.teacher.forward_dense',),
         'grouping': ('backbone.group.forward',),
         'student': ('backbone.encode',),
-        'decoder': ('decoder.forward', 'losses', 'semantic_losses'),
-        'targets': ('target.saliency_at', 'targets'),
+        'decoder': ('decoder.forward', 'loss_chamfer.forward', 'loss_semantic.forward'),
+        'targets': ('target.saliency_at', 'forward_semantic'),
     }
     note = (
         'Clouds of 2,048 points, 3 views each.\n'
@@ -130,8 +130,10 @@ def build_model(mode: Mode, target: dict, *, quick: bool) -> I2PMAE:
             ),
             masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.8),
             target=target,
-            loss=dict(type='mmkd3d.ChamferLoss', norm='l2'),
-            semantic_loss=dict(type='mmkd3d.L2Loss'),
+            losses=dict(
+                chamfer=dict(type='mmkd3d.ChamferLoss', norm='l2'),
+                semantic=dict(type='mmkd3d.L2Loss'),
+            ),
         )
     )
     if mode.published:
@@ -220,11 +222,10 @@ def make_targets(model: I2PMAE, points: Tensor) -> Callable[[], Tensor]:
     patches = model.backbone.group(points)
     seen = model.target.forward_views(points)
     torch.manual_seed(0)
-    mask = propagate_mask(model.guided_mask(seen, patches), patches, True)
-    visible = VisibleTokens.of(mask[model.level])
+    mask = propagate_mask(model.draw_mask(points, patches, seen), patches, True)
 
     def construct() -> Tensor:
         model.target.saliency_at(seen, patches[-1].centers)
-        return model.targets(seen, points, patches, visible)
+        return model.forward_semantic(points, patches, mask[model.level], seen)
 
     return construct

@@ -13,8 +13,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmkd3d.models.layers.patches import PatchEmbed
-from mmkd3d.models.layers.row_norm import RowBatchNorm
+from mmkd3d.models.layers.patches import PatchEmbed, RowBatchNorm
 from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.models.maskers.base import RandomMasker
 from mmkd3d.models.teachers.base import BaseTeacher

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.models.layers.dgcnn import DGCNN, EdgeConv
-from mmkd3d.models.layers.folding import Folded, FoldingDecoder
+from mmkd3d.models.layers.folding import FoldingDecoder
 from mmkd3d.models.layers.patches import PatchGroup
 from mmkd3d.models.layers.quantizer import GumbelQuantizer
 from mmkd3d.models.losses.distances import CosineLoss
@@ -119,7 +119,7 @@ class PublishedFolding(FoldingDecoder):
         grid = self.grid.T.repeat(1, K // 4).expand(B * G, -1, -1)
         x = feats.reshape(B * G, C, 1).expand(-1, -1, K)
         x = convolve(self.fold, torch.cat([x, grid, start], dim=1)) + start
-        return Folded(coarse.view(B, G, -1, 3), x.transpose(1, 2).reshape(B, G, K, 3))
+        return coarse.view(B, G, -1, 3), x.transpose(1, 2).reshape(B, G, K, 3)
 
 
 class PublishedCosineLoss(CosineLoss):

@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.models.backbones.point_m2ae import PointM2AE
-from mmkd3d.models.layers.m2ae_decoder import M2AEDecoder
+from mmkd3d.models.layers.m2ae_decoder import FeaturePropagation, M2AEDecoder, ResidualMLP
 from mmkd3d.models.layers.patches import Patches
-from mmkd3d.models.layers.propagation import FeaturePropagation, ResidualMLP
 from mmkd3d.models.layers.transformer import LocalBlock, split_by_mask
 from mmkd3d.models.pretrainers.i2p_mae import I2PMAE
 from mmkd3d.ops import gather
@@ -157,11 +156,11 @@ class PublishedFeaturePropagation(FeaturePropagation):
 class PublishedI2PMAE(I2PMAE):
     """Features of the points of all patches, of which some are used."""
 
-    def targets(self, seen, points, patches, visible):
+    def forward_semantic(self, points, patches, masked, maps):
         source = patches[self.level - 1].centers if self.level else points
         positions = gather(source, patches[self.level].point_idx)
-        feats = self.target.features_at(seen, positions.flatten(1, 2))
-        return feats.unflatten(1, positions.shape[1:3])[~visible.mask]
+        feats = self.target.features_at(maps, positions.flatten(1, 2))
+        return feats.unflatten(1, positions.shape[1:3])[~masked]
 
 
 FORMS = (

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from mmkd3d.models.backbones.recon_transformer import CrossAttention
 from mmkd3d.models.data_preprocessor import RandomRotation
 from mmkd3d.models.layers.patches import PatchGroup
-from mmkd3d.models.layers.recon_block import CrossAttention
 from mmkd3d.models.losses.modal_contrast import SingleModalContrast
 from mmkd3d.models.targets.text import TextTarget
 

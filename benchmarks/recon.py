@@ -61,10 +61,11 @@ class ReConStep(Method):
         'decoder': (
             'decoder.forward',
             'to_points.forward',
-            'chamfer.forward',
+            'loss_chamfer.forward',
             'proj.img.forward',
             'proj.text.forward',
-            'cross_modal.forward',
+            'loss_fns.img.forward',
+            'loss_fns.text.forward',
         ),
         'contrast': ('contrast.forward',),
     }
@@ -161,9 +162,12 @@ def model_config(precision: str, quick: bool) -> dict:
         backbone=dict(type='mmkd3d.ReConTransformer', stop_gradient=True, **backbone),
         decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=width, **decoder),
         masker=dict(type='mmkd3d.RandomMasker', ratio=0.6),
-        reconstruct=dict(type='mmkd3d.ChamferLoss', norm='l2'),
-        cross_modal=dict(type='mmkd3d.SmoothL1Loss'),
-        contrast=dict(type='mmkd3d.SingleModalContrast', embed_dims=width),
+        losses=dict(
+            chamfer=dict(type='mmkd3d.ChamferLoss', norm='l2'),
+            img=dict(type='mmkd3d.SmoothL1Loss'),
+            text=dict(type='mmkd3d.SmoothL1Loss'),
+            contrast=dict(type='mmkd3d.SingleModalContrast', embed_dims=width),
+        ),
         targets=dict(
             img=dict(type='mmkd3d.ImageTarget', teacher=image, precision=precision),
             text=dict(type='mmkd3d.TextTarget', teacher=text, precision=precision),

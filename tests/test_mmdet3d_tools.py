@@ -1,7 +1,8 @@
 """mmdetection3d's own tools run our configs, outside the checkout.
 
 ``mim train mmdet3d CONFIG`` starts the same file, ``.mim/tools/train.py`` of
-the installed mmdetection3d, with the config and ``--launcher none``.
+the installed mmdetection3d, with the config and ``--launcher none``. Where mmcv
+has no compiled operators that needs ``python -m mmkd3d.doctor --install-startup``.
 """
 
 import json
@@ -35,6 +36,7 @@ def site(wheel, tmp_path_factory):  # noqa: F811
     """An environment with the wheel in it, and where mmdet3d is found."""
     python, purelib = make_environment(tmp_path_factory.mktemp('site') / 'env')
     install(python, wheel)
+    check_run([python, '-m', 'mmkd3d.doctor', '--install-startup'], purelib)
     found = check_run(
         [python, '-c', 'import importlib.util; print(importlib.util.find_spec("mmdet3d").origin)'],
         purelib,

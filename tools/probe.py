@@ -12,9 +12,8 @@ from pathlib import Path
 from statistics import mean
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.model_hub import config_root
+from mmkd3d.apis.load import config_root, find_config
 from mmkd3d.apis.probing import StudentProbe
-from mmkd3d.apis.students import find_config
 from mmkd3d.evaluation.features import POOLINGS
 from mmkd3d.evaluation.halves import config_halves, folder_halves, npz_halves
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes

@@ -21,12 +21,10 @@ model = dict(
     data_preprocessor=dict(augments=[dict(type='RandomRotation', axis=2)]),
     backbone=dict(_delete_=True, pos_scale='scene', **_base_.student),
     extractor=dict(embed_dims=256, num_concepts=8, num_heads=4),
-    targets=dict(
-        concepts=dict(
-            num_views=1,
-            num_regions=8,
-            views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
-        )
+    target=dict(
+        num_views=1,
+        num_regions=8,
+        views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
     ),
 )
 default_hooks = dict(checkpoint=dict(interval=10))

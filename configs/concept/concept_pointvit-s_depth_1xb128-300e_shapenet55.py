@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     extractor=dict(num_concepts=12),
-    targets=dict(concepts=dict(views=dict(_delete_=True, type='DepthProjection'), num_views=3)),
+    target=dict(views=dict(_delete_=True, type='DepthProjection'), num_views=3),
 )
 custom_hooks = _base_.custom_hooks + [
     dict(type='mmkd3d.FitTargetsHook'),

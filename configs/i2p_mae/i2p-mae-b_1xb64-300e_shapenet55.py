@@ -25,7 +25,7 @@ model = dict(
             std=(0.229, 0.224, 0.225),
         ),
     ),
-    semantic_loss=dict(type='L2Loss'),
+    losses=dict(semantic=dict(type='L2Loss')),
     num_pred_points=8,
 )
 pipeline = [

@@ -21,14 +21,12 @@ model = dict(
     data_preprocessor=dict(augments=[dict(type='RandomRotation', axis=2)]),
     backbone=dict(num_groups=64, pos_scale='scene'),
     extractor=dict(num_concepts=4),
-    targets=dict(
-        concepts=dict(
-            num_views=1,
-            views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
-            teacher=dict(
-                _delete_=True, type='TimmTeacher', model_name='resnet10t', random_weights=True
-            ),
-        )
+    target=dict(
+        num_views=1,
+        views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
+        teacher=dict(
+            _delete_=True, type='TimmTeacher', model_name='resnet10t', random_weights=True
+        ),
     ),
 )
 train_dataloader = dict(

@@ -10,18 +10,16 @@ _base_ = [
 
 model = dict(
     extractor=dict(num_concepts=8),
-    targets=dict(
-        concepts=dict(
-            num_views=2,
-            views=dict(renderer=dict(num_views=2, size=64)),
-            teacher=dict(
-                _delete_=True,
-                type='TimmTeacher',
-                model_name='vit_tiny_patch16_224',
-                model_kwargs=dict(img_size=64, depth=2),
-                random_weights=True,
-            ),
-        )
+    target=dict(
+        num_views=2,
+        views=dict(renderer=dict(num_views=2, size=64)),
+        teacher=dict(
+            _delete_=True,
+            type='TimmTeacher',
+            model_name='vit_tiny_patch16_224',
+            model_kwargs=dict(img_size=64, depth=2),
+            random_weights=True,
+        ),
     ),
 )
 train_dataloader = dict(batch_size=32)

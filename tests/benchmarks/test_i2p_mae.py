@@ -7,8 +7,8 @@ from benchmarks.i2p_mae import I2PMAEStep, Mode, build_model, clip_config, targe
 from benchmarks.published import parts_of
 from benchmarks.published_i2p_mae import FORMS, propagate_by_id
 from benchmarks.step import Case, run_mode
+from mmkd3d.models.layers.patches import RowBatchNorm
 from mmkd3d.models.layers.pyramid import propagate_mask
-from mmkd3d.models.layers.row_norm import RowBatchNorm
 
 from .forms import with_published
 

@@ -1,18 +1,16 @@
-"""Heads whose classes are not those of the data, before a batch is seen."""
+"""Models whose classes do not match the data set are refused before the first batch."""
 
 import copy
 
 import numpy as np
 import pytest
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmkd3d.registry import DATASETS, MODELS
 from tests.datasets import official
 from tests.helpers import REPO
-from tools import test as tool
 
 NAMES = ('bolt', 'cup', 'nut')
 BACKBONE = dict(
@@ -58,7 +56,7 @@ def loader(root, shuffle=False, **metainfo):
 
 
 class NoBatch(Hook):
-    """Fails where a batch is asked for."""
+    """Fails if a batch is loaded."""
 
     def before_train_iter(self, runner, *args, **kwargs):
         raise AssertionError('a batch was trained on')
@@ -100,50 +98,35 @@ def make_runner(tmp_path, model, train=None, test=None, load_from=None):
     return Runner.from_cfg(Config(copy.deepcopy(cfg)))
 
 
-@pytest.mark.parametrize('num_classes', [2, 4])
-def test_a_head_of_another_size_is_refused_before_a_batch(tmp_path, num_classes):
+@pytest.mark.parametrize('phase, num_classes', [('train', 4), ('test', 2)])
+def test_a_head_of_another_size_is_refused_before_a_batch(tmp_path, phase, num_classes):
     write_folder(tmp_path / 'data')
-    data = loader(tmp_path / 'data')
+    runner = make_runner(tmp_path, classifier(num_classes), **{phase: loader(tmp_path / 'data')})
+    runner.register_hook(NoBatch())
     message = rf'3 classes \(bolt, cup, nut\).*num_classes={num_classes}.*=3'
-    for cfg in (dict(train=data), dict(test=data)):
-        runner = make_runner(tmp_path, classifier(num_classes), **cfg)
-        runner.register_hook(NoBatch())
-        with pytest.raises(ValueError, match=message):
-            runner.train() if 'train' in cfg else runner.test()
+    with pytest.raises(ValueError, match=message):
+        getattr(runner, phase)()
 
 
-def test_a_fitting_head_trains_and_is_tested(tmp_path):
-    write_folder(tmp_path / 'data')
-    data = loader(tmp_path / 'data')
-    runner = make_runner(tmp_path, classifier(3), data, data)
-    runner.train()
-    tester = make_runner(
-        tmp_path, classifier(3), test=data, load_from=str(tmp_path / 'run/epoch_1.pth')
-    )
-    assert 0 <= tester.test()['acc/overall'] <= 100
-
-
-@pytest.mark.parametrize(
-    'names, told',
-    [
-        (('bolt', 'cup', 'ring'), "class 2 .*'nut'.*'ring'.*in the same order"),
-        (('bolt', 'cup'), r'2 classes \(bolt, cup\).*num_classes=3'),
-    ],
-)
-def test_evaluation_with_other_classes_is_refused(tmp_path, names, told):
+def test_evaluation_with_other_classes_is_refused(tmp_path):
     write_folder(tmp_path / 'train')
-    write_folder(tmp_path / 'test', names)
+    write_folder(tmp_path / 'test', ('bolt', 'cup', 'ring'))
     train, test = loader(tmp_path / 'train'), loader(tmp_path / 'test')
     runner = make_runner(tmp_path, classifier(3), train, test)
     runner.register_hook(NoBatch())
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match="class 2 .*'nut'.*'ring'.*in the same order"):
         runner.train()
 
 
-def test_a_checkpoint_knows_what_it_was_trained_on(tmp_path):
+def test_a_checkpoint_stores_the_classes_it_was_trained_on(tmp_path):
+    from tools import test as tool
+
     write_folder(tmp_path / 'data')
-    make_runner(tmp_path, classifier(3), loader(tmp_path / 'data')).train()
+    data = loader(tmp_path / 'data')
+    make_runner(tmp_path, classifier(3), data, data).train()
     checkpoint = str(tmp_path / 'run/epoch_1.pth')
+    tester = make_runner(tmp_path, classifier(3), test=data, load_from=checkpoint)
+    assert 0 <= tester.test()['acc/overall'] <= 100
     turned = loader(tmp_path / 'data', classes=NAMES[::-1])
     tester = make_runner(tmp_path, classifier(3), test=turned, load_from=checkpoint)
     with pytest.raises(ValueError, match="class 0 .*'bolt'.*'nut'"):
@@ -151,7 +134,7 @@ def test_a_checkpoint_knows_what_it_was_trained_on(tmp_path):
     tester.cfg.dump(tmp_path / 'turned.py')
     with pytest.raises(ValueError, match="class 0 .*'bolt'.*'nut'"):
         tool.main([str(tmp_path / 'turned.py'), checkpoint, '--work-dir', str(tmp_path / 'tool')])
-    # finetuning elsewhere from it is no mistake
+    # finetuning may start from a checkpoint with other classes
     make_runner(tmp_path, classifier(3), turned, load_from=checkpoint).train()
 
 
@@ -223,23 +206,23 @@ def test_a_segmentor_refuses_other_parts(cfg, message):
 
 
 def test_shipped_heads_fit_the_data_of_their_configs():
-    """By what the data sets' own tables say; no data is read."""
+    """Compared with the tables of the data sets; no data is read."""
     from mmkd3d.datasets.base import read_meta
 
-    table = read_meta('shapenetpart')
-    meta = dict(classes=tuple(table), parts={k: v['parts'] for k, v in table.items()})
-    paths = sorted((REPO / 'configs').glob('*/benchmarks/partseg_*_shapenetpart.py'))
-    assert len(paths) >= 5
-    init_default_scope('mmkd3d')
-    for path in paths:
-        model = Config.fromfile(path).model.to_dict()
-        for part in ('backbone', 'head'):
-            model[part].pop('init_cfg', None)
-        MODELS.build(ConfigDict(model)).check_classes(meta)
+    parts = [row['parts'] for row in read_meta('shapenetpart').values()]
     sizes = {'mmkd3d.ModelNet40': 40, 'mmkd3d.ScanObjectNN': 15, 'mmkd3d.ModelNetFewShot': 40}
-    for path in sorted((REPO / 'configs').glob('*/benchmarks/cls_*.py')):
+    checked = {kind: 0 for kind in (*sizes, 'mmkd3d.ShapeNetPart')}
+    for path in sorted((REPO / 'configs').glob('*/benchmarks/[cp]*.py')):
         cfg = Config.fromfile(path)
         kind = cfg.train_dataloader.dataset.type
-        if kind in sizes:
-            assert cfg.model.head.num_classes == sizes[kind], path.stem
+        if kind not in checked:
+            continue
+        checked[kind] += 1
         assert cfg.default_hooks.classes.type == 'mmkd3d.CheckClassesHook'
+        head = cfg.model.head
+        if kind == 'mmkd3d.ShapeNetPart':
+            assert (head.num_classes, head.num_categories) == (50, 16), path.stem
+            assert cfg.model.category_parts == parts, path.stem
+        else:
+            assert head.num_classes == sizes[kind], path.stem
+    assert all(checked.values()), checked

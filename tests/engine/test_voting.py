@@ -1,4 +1,4 @@
-"""Voting against a loop that is written out, and beside the plain test."""
+"""VotingTestLoop, against a naive loop and the plain test."""
 
 import time
 
@@ -104,8 +104,7 @@ def naive(votes, rounds, augment):
     return accuracy
 
 
-@pytest.mark.parametrize('augment', [None, SCALE], ids=['none', 'scale'])
-@pytest.mark.parametrize('votes, rounds', [(1, 6), (3, 4)])
+@pytest.mark.parametrize('votes, rounds, augment', [(1, 6, SCALE), (3, 4, None), (3, 4, SCALE)])
 def test_rounds_are_those_of_the_loop_written_out(tmp_path, votes, rounds, augment):
     _, metrics = run(tmp_path, votes=votes, rounds=rounds, augment=augment)
     expected = naive(votes, rounds, augment and ScaleTranslate(scale=augment['scale'], shift=0))

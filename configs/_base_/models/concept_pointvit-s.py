@@ -17,27 +17,27 @@ model = dict(
     extractor=dict(
         type='ConceptExtractor', embed_dims=384, num_concepts=16, num_layers=2, num_heads=6
     ),
-    targets=dict(
-        concepts=dict(
-            type='ConceptTargets',
-            views=dict(type='RenderedViews', num_views=12),
-            num_views=4,
-            num_regions=3,
-            teacher=dict(
-                type='OpenClipTeacher',
-                model_name='ViT-B-16-quickgelu',
-                projection=True,
-                checkpoint='weights/ViT-B-16.pt',
-            ),
-        )
+    target=dict(
+        type='ConceptTargets',
+        views=dict(type='RenderedViews', num_views=12),
+        num_views=4,
+        num_regions=3,
+        teacher=dict(
+            type='OpenClipTeacher',
+            model_name='ViT-B-16-quickgelu',
+            projection=True,
+            checkpoint='weights/ViT-B-16.pt',
+        ),
     ),
     standardize='kind',
-    loss_global=dict(
-        type='ContrastiveAlignLoss',
-        mode='hard',
-        init_temperature=0.07,
-        max_scale=100.0,
-        gather=True,
+    losses=dict(
+        embedding=dict(
+            type='ContrastiveAlignLoss',
+            mode='hard',
+            init_temperature=0.07,
+            max_scale=100.0,
+            gather=True,
+        ),
+        concept=dict(type='MatchedConceptLoss'),
     ),
-    loss_concept=dict(type='MatchedConceptLoss'),
 )

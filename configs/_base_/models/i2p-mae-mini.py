@@ -23,5 +23,5 @@ model = dict(
         ),
     ),
     standardize=True,
-    semantic_loss=dict(type='L2Loss', loss_weight=0.1),
+    losses=dict(semantic=dict(type='L2Loss', loss_weight=0.1)),
 )

@@ -18,6 +18,6 @@ model = dict(
         type='M2AEDecoder', stage_dims=(384, 192), depths=(1, 1), num_heads=6, drop_path_rate=0.1
     ),
     masker=dict(type='RandomMasker', ratio=0.8),
-    loss=dict(type='ChamferLoss', norm='l2'),
+    losses=dict(chamfer=dict(type='ChamferLoss', norm='l2')),
     num_pred_points=16,
 )  # of patches of 8, as published

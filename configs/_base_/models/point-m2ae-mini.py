@@ -20,6 +20,6 @@ model = dict(
         type='M2AEDecoder', stage_dims=(128, 64), depths=(1, 1), num_heads=4, drop_path_rate=0.1
     ),
     masker=dict(type='RandomMasker', ratio=0.8),
-    loss=dict(type='ChamferLoss', norm='l2'),
+    losses=dict(chamfer=dict(type='ChamferLoss', norm='l2')),
     num_pred_points=None,
 )

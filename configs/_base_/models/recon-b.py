@@ -21,8 +21,11 @@ model = dict(
     ),
     decoder=dict(type='MaskedDecoder', embed_dims=384, depth=4, num_heads=6, drop_path_rate=0.1),
     masker=dict(type='RandomMasker', ratio=0.6),
-    reconstruct=dict(type='ChamferLoss', norm='l2'),
-    cross_modal=dict(type='SmoothL1Loss'),
+    losses=dict(
+        chamfer=dict(type='ChamferLoss', norm='l2'),
+        img=dict(type='SmoothL1Loss'),
+        text=dict(type='SmoothL1Loss'),
+    ),
     targets=dict(
         img=dict(
             type='ImageTarget',

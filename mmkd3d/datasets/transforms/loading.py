@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmkd3d.datasets.checks import check_labels, check_points
-from mmkd3d.datasets.readers import read_points, select_channels
+from mmkd3d.datasets.readers import check_labels, check_points, read_points, select_channels
 from mmkd3d.registry import TRANSFORMS
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..layers.pyramid import PyramidGroup
 from ..layers.side_tuning import SideBranch
 
 _HEAD = r'head\.|backbone\.(.*\.)?(cls_(token|pos)|global_(token|pos)\.cls)$'
@@ -84,7 +83,7 @@ class PointClassifier(BaseModel):
                     "transfer_type='side' does not support an extractor: remove the extractor, "
                     "or use transfer_type='full'."
                 )
-            if isinstance(self.backbone.group, PyramidGroup):
+            if self.backbone.num_levels:
                 raise ValueError(
                     "transfer_type='side' requires a backbone with patches of one resolution, "
                     f"got a {type(self.backbone).__name__}: use 'full', 'bit-fit' or another "

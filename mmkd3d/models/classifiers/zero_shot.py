@@ -12,7 +12,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from ..layers.concept_extractor import make_head
-from ..targets.standardizer import STATISTICS, Standardizer
+from ..targets.standardizer import Standardizers
 
 TOKENS = dict(full=('img', 'text'), image=('img',), text=('text',))
 
@@ -239,15 +239,10 @@ class ConceptZeroShot(BaseZeroShot):
         self.extractor = MODELS.build(extractor)
         dims = self.targets['text'].dims
         self.head_global = make_head(self.extractor.embed_dims, dims, head_dims)
-        self.standardizers = nn.ModuleDict(
-            {name: Standardizer(dims) for name in STATISTICS[standardize][:1]}
-        )
+        self.standardizers = Standardizers(dims, standardize, regions=False)
 
     def embed(self, points: Tensor) -> Tensor:
         """Compute features (B, D) of clouds (B, N, 3+F)."""
         feats = self.backbone(points)
         concepts = self.extractor(feats['tokens'], feats['centers'])
-        embedding = self.head_global(concepts.mean(dim=1))
-        for standardizer in self.standardizers.values():
-            embedding = standardizer.restore(embedding)
-        return embedding
+        return self.standardizers.restore(self.head_global(concepts.mean(dim=1)))

@@ -1,4 +1,4 @@
-"""What finetuning trains, freezes and adds."""
+"""Transfer types of PointClassifier."""
 
 import pytest
 import torch

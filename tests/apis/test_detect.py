@@ -9,7 +9,6 @@ import trimesh
 from matplotlib.image import imread
 
 import mmkd3d
-from mmkd3d.apis import detection
 from mmkd3d.datasets.scannet_layout import CLASSES
 from tests.detection_runs import small_detector, write_checkpoint
 from tests.ops.rooms import random_room
@@ -162,7 +161,7 @@ def test_a_dense_mesh_is_its_vertices(tmp_path, monkeypatch, inferencer):
     mesh = trimesh.creation.icosphere(subdivisions=3, radius=2.0)
     mesh.export(tmp_path / 'scan.ply')
     for number, wanted in ((600, 642), (700, 700)):  # it has 642 vertices
-        monkeypatch.setattr(detection, 'MESH_POINTS', number)
+        monkeypatch.setattr(detect, 'MESH_POINTS', number)
         (scan,) = inferencer._read(tmp_path / 'scan.ply', load_dim=None)
         assert len(scan.points) == wanted
 
@@ -198,7 +197,7 @@ def test_missing_colors_are_an_error_or_zeros(room, tmp_path):
     with pytest.warns(UserWarning, match='randomly'):
         strict = mmkd3d.Det3DInferencer(cfg, device='cpu')
     assert strict(room)['predictions']
-    with pytest.raises(ValueError, match="cloud 0: column 5.*missing='zero'"):
+    with pytest.raises(ValueError, match="cloud 0: expected column 5.*missing='zero'"):
         strict(room[:, :3])
     with pytest.warns(UserWarning, match='randomly'):
         filled = mmkd3d.Det3DInferencer(cfg, device='cpu', missing='zero')

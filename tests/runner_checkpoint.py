@@ -1,6 +1,6 @@
 """Train, resume and test a tiny model with mmengine's Runner.
 
-    python -m tests.utils.runner_checkpoint WORK_DIR write|use
+    python -m tests.runner_checkpoint WORK_DIR write|use
 
 ``write`` trains two epochs with mmengine alone. ``use`` imports mmkd3d first,
 resumes to four epochs, then tests from the file. Prints one line of JSON.

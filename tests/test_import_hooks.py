@@ -11,8 +11,15 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mmkd3d.utils.compat import allow_mmengine_checkpoints
+from mmkd3d.import_hooks import allow_mmengine_checkpoints
 from tests.helpers import REPO
+
+EVERY_ORDER = [
+    'import mmkd3d, torch',
+    'import torch, mmkd3d',
+    'import mmengine.config, mmkd3d, torch',
+    'import mmkd3d, mmengine.runner, torch',
+]
 
 restricted = pytest.mark.skipif(
     tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6),
@@ -22,7 +29,7 @@ restricted = pytest.mark.skipif(
 
 def run_stage(work_dir, stage):
     done = subprocess.run(
-        [sys.executable, '-m', 'tests.utils.runner_checkpoint', work_dir, stage],
+        [sys.executable, '-m', 'tests.runner_checkpoint', work_dir, stage],
         cwd=REPO,
         env={**os.environ, 'PYTHONPATH': str(REPO), 'OMP_NUM_THREADS': '1'},
         capture_output=True,
@@ -72,6 +79,33 @@ def test_history_needs_the_permission_and_keeps_its_numbers():
         torch.serialization.add_safe_globals(before)
     assert loaded.data[0].tolist() == [3.0, 1.0, 2.0]
     assert loaded.statistics('min') == 1.0
+
+
+def run(code):
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        env={**os.environ, 'PYTHONPATH': str(REPO)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.split()
+
+
+def test_import_of_mmkd3d_imports_nothing_heavy():
+    code = 'import sys, mmkd3d; print(*{"numpy", "torch", "mmengine", "mmcv"} & sys.modules.keys())'
+    assert run(code) == []
+
+
+@restricted
+@pytest.mark.parametrize('imports', EVERY_ORDER)
+def test_permission_is_given_in_every_order_of_imports(imports):
+    code = f"""{imports}
+from mmengine.config.utils import MODULE2PACKAGE
+allowed = torch.serialization.get_safe_globals()
+print(sum(getattr(x, '__name__', '') == 'HistoryBuffer' for x in allowed))
+print('mmkd3d' in MODULE2PACKAGE, type(torch.__spec__.loader).__name__)"""
+    assert run(code) == ['1', 'True', 'SourceFileLoader']
 
 
 @restricted
