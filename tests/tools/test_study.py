@@ -163,7 +163,7 @@ def one(**step):
         (one(tset=True), r"'a' has unknown fields \['tset'\]"),
         (one(seeds=(1, 1)), 'each once'),
         (dict(a=dict(train=PRETRAIN, test=True)), 'point-mae_toy has no test_dataloader'),
-        (dict(a=dict(train='classifier_tyo')), 'No shipped config'),
+        (dict(a=dict(train='classifier_tyo')), 'no shipped config'),
         (one(), "'T' names unknown steps"),
         ({}, 'has no steps'),
     ],
