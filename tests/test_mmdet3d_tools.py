@@ -63,7 +63,7 @@ def losses_of(folder):
 def test_our_configs_train_and_are_drawn(name, site, tmp_path):
     python, configs, tools = site
     write_rooms(tmp_path / 'data/scannet_small')
-    config = configs / 'scannet_small' / f'{name}_pt-t_1xb2-60e_scannet-small.py'
+    config = configs / 'scannet_small' / f'{name}_pointvit-mini_1xb2-60e_scannet-small.py'
     check_run(
         [
             python,

@@ -82,9 +82,9 @@ def test_parts_of_an_npz_file_are_learnt_without_a_table(tmp_path):
     bases = [
         f'{REPO}/configs/_base_/{name}.py'
         for name in (
-            'models/act-part-segmentor_pt-s',
+            'models/part-segmentor_pointvit-s',
             'datasets/npz_parts',
-            'schedules/segment_adamw_300e',
+            'schedules/segment_300e',
             'default_runtime',
         )
     ]

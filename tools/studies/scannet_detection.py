@@ -25,11 +25,11 @@ steps = {
 }
 for detector in ('votenet', 'groupfree3d', '3detr'):
     steps[f'{detector}/scratch'] = dict(
-        train=f'{detector}_pt-t_{small}', test=True, options=scratch
+        train=f'{detector}_pointvit-mini_{small}', test=True, options=scratch
     )
     for name in ('shapes', 'scans'):
         steps[f'{detector}/{name}'] = dict(
-            train=f'{detector}_pt-t_{small}',
+            train=f'{detector}_pointvit-mini_{small}',
             test=True,
             options=[option.format(f'{{{name}}}') for option in start],
         )
