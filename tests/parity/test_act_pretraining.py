@@ -12,7 +12,7 @@ from mmkd3d.models.layers.quantizer import uniform_kl
 from mmkd3d.models.maskers.base import BlockMasker
 from mmkd3d.ops import chamfer_distance
 from mmkd3d.registry import MODELS
-from tests.helpers import REPO, load_case, parity_cases, reference_state, thin
+from tests.helpers import REPO, given, load_case, parity_cases, reference_state, thin
 
 FLAT = ('loss', 'gradient', 'noise', 'cls_feature', 'teacher_bn')
 
@@ -153,9 +153,8 @@ def test_autoencoder_gives_the_published_numbers(stage_one, kind):
     centers = patches.centers[:, :, None]
     whole = {n: (x + centers).flatten(1, 2) for n, x in zip(('coarse', 'fine'), folded)}
     logits = encoded['logits']
-    model.group, model.forward_encoder = lambda _: patches, lambda _: encoded
-    losses = model.loss(points, None)
-    del model.group, model.forward_encoder
+    with given(model, group=patches, forward_encoder=encoded):
+        losses = model.loss(points, None)
     got = dict(
         center=patches.centers,
         neighborhood=patches.points,
@@ -232,9 +231,8 @@ def step(model, points, mask, noise) -> dict:
     preds = [model.proj(model.forward_decoder(feats, patches, mask))]
     if model.shallow_layer is not None:
         preds.append(model.proj(model.forward_global(feats, patches, mask)))
-    model.draw_mask, model.forward_target = lambda *_: mask, lambda *_: target
-    losses = model.loss(points, None)
-    del model.draw_mask, model.forward_target
+    with given(model, draw_mask=mask, forward_target=target):
+        losses = model.loss(points, None)
     loss = sum(value for name, value in losses.items() if name.startswith('loss_'))
     return dict(preds=preds, target=target, loss=loss)
 

@@ -9,7 +9,7 @@ from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name
 from mmkd3d.models.targets.dense import Seen
 from mmkd3d.registry import MODELS
-from tests.helpers import load_case, parity_cases, reference_state, reference_tensor, thin
+from tests.helpers import given, load_case, parity_cases, reference_state, reference_tensor, thin
 from tests.parity.test_i2p_downstream import student
 from tests.parity.test_i2p_guidance import Guidance, clip_teacher
 
@@ -109,10 +109,8 @@ class Case:
         patches = model.backbone.group(self.points)
         scores = model.target.saliency_at(self.seen, patches[-1].centers)
         _, mask = mask_of(model, scores, self.noise)
-        model.forward_teacher, model.draw_mask = lambda _: self.seen, lambda *_: mask
-        losses = model.loss(self.points, None)
-        del model.forward_teacher, model.draw_mask
-        return patches, scores, mask, losses
+        with given(model, forward_teacher=self.seen, draw_mask=mask):
+            return patches, scores, mask, model.loss(self.points, None)
 
     def grad_norms(self, model):
         """Of all parameters, by their published names; -1: none."""

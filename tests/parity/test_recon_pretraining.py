@@ -12,7 +12,7 @@ from mmkd3d.checkpoints.sources import our_name
 from mmkd3d.models.maskers.base import BlockMasker
 from mmkd3d.models.teachers.prompts import load_prompts
 from mmkd3d.registry import MODELS
-from tests.helpers import load_case, parity_cases, reference_state, thin
+from tests.helpers import given, load_case, parity_cases, reference_state, thin
 
 CASES = [
     case
@@ -86,11 +86,9 @@ def assert_close(got, expected, tolerance, name):
 
 def losses_of(model, points, mask, features, categories):
     """Losses for a given mask and given features of the teachers."""
-    model.draw_mask, model.forward_teachers = lambda *_: mask, lambda *_: features
     samples = [BaseDataElement(metainfo=dict(category=text)) for text in categories]
-    losses = model.loss(points, samples)
-    del model.draw_mask, model.forward_teachers
-    return losses
+    with given(model, draw_mask=mask, forward_teachers=features):
+        return model.loss(points, samples)
 
 
 class Case:
