@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmkd3d.datasets.identity import data_hash
+from mmkd3d.datasets.identity import identify
 from mmkd3d.registry import DATASETS
 from mmkd3d.studies import runner as runner_module
 from mmkd3d.studies.data import checkpoints_of, identify_data, shared_notes
@@ -53,7 +53,7 @@ def test_both_halves_are_known(shapes):
     cfg = config(shapes)
     known = identify_data(cfg)
     assert {k: len(v.names) for k, v in known.items()} == dict(train=6, test=4)
-    assert known['test'].hash == data_hash(DATASETS.build(cfg.test_dataloader.dataset))
+    assert known['test'].hash == identify(DATASETS.build(cfg.test_dataloader.dataset)).hash
     assert shared_notes(cfg, known) == []
 
 

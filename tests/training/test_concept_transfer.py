@@ -16,6 +16,7 @@ from tests.concept_runs import (
     STUDENT,
     config,
     mmdet3d_scope,  # noqa: F401
+    pretrained,  # noqa: F401
 )
 from tests.models.stub_teachers import StubTextTeacher, make_samples, seeded
 from tests.runs import (
