@@ -8,8 +8,7 @@ from typing import Any
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 
-from mmkd3d.checkpoints import read_checkpoint
-from mmkd3d.checkpoints.stored import stored_config
+from mmkd3d.checkpoints import read_checkpoint, stored_config
 from mmkd3d.datasets.identity import Identity, identify, shared_shapes, tell_shared
 from mmkd3d.registry import DATASETS
 
