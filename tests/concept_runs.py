@@ -16,7 +16,7 @@ SETTINGS = dict(
         extractor=dict(embed_dims=32, num_heads=2),
         targets=dict(
             concepts=dict(
-                pairs=dict(renderer=dict(size=48)),
+                views=dict(renderer=dict(size=48)),
                 teacher=dict(model_kwargs=dict(img_size=48, depth=1, embed_dim=24, num_heads=2)),
             )
         ),

@@ -160,7 +160,7 @@ def test_the_target_of_the_cloud_is_the_direction_of_its_mean_picture():
     torch.testing.assert_close(losses['loss_global'], expected)
 
 
-GIVEN = dict(pairs=dict(type='mmkd3d.RenderedViews', num_views=2))
+GIVEN = dict(views=dict(type='mmkd3d.RenderedViews', num_views=2))
 
 
 def pictures(i, size=24, views=2, alpha=None):

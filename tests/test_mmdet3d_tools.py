@@ -65,7 +65,7 @@ def losses_of(folder):
 def test_our_configs_train_and_are_drawn(name, site, tmp_path):
     python, configs, tools = site
     write_rooms(tmp_path / 'data/scannet_small')
-    config = configs / 'scannet_small' / f'{name}_pt-t_1xb2-60e_scannet-small.py'
+    config = configs / 'scannet_small' / f'{name}_pointvit-mini_1xb2-60e_scannet-small.py'
     check_run(
         [
             python,
@@ -139,7 +139,7 @@ def test_mim_trains_our_config(site, tmp_path):
     # mim may stand elsewhere than the packages of this environment.
     (configs.parents[2] / 'mim.pth').write_text(str(Path(mim.__file__).parents[1]))
     write_rooms(tmp_path / 'data/scannet_small')
-    config = configs / 'scannet_small/votenet_pt-t_1xb2-60e_scannet-small.py'
+    config = configs / 'scannet_small/votenet_pointvit-mini_1xb2-60e_scannet-small.py'
     check_run(
         [
             python,

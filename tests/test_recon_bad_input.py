@@ -7,7 +7,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.evaluation.accuracy import Accuracy
-from mmkd3d.models.teachers.cache import FeatureCache
+from mmkd3d.models.targets.cache import FeatureCache
 from mmkd3d.registry import MODELS
 from tests.helpers import REPO
 from tests.models.classifiers.test_zero_shot import clouds, zero_shot
@@ -180,7 +180,7 @@ def votenet():
     """A backbone in mmdetection3d's VoteNet, as the shipped config has it."""
     registry = pytest.importorskip('mmdet3d.registry')
     cfg = Config.fromfile(
-        REPO / 'configs/recon/benchmarks/votenet_recon-base_8xb8-36e_scannet-3d.py'
+        REPO / 'configs/recon/benchmarks/votenet_recon-b_8xb8-36e_scannet-3d.py'
     ).model
 
     def build(checkpoint, **kwargs):

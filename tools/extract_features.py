@@ -22,12 +22,12 @@ from mmkd3d.checkpoints.input_spec import NORMALIZE
 from mmkd3d.datasets.readers import list_files, read_clouds
 from mmkd3d.models.backbones.base import LEVELS
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.hashes import file_digest
 
 EXAMPLES = """examples:
   python tools/extract_features.py work_dirs/.../epoch_300.pth shapes/ one.ply
   python tools/extract_features.py downloaded.pth 'scans/*.bin' --load-dim 6 \\
-      --config recon_base_1xb128-300e_shapenet55 --level point"""
+      --config recon-b_1xb128-300e_shapenet55 --level point"""
 
 
 def number_of_points(text: str):

@@ -1,5 +1,6 @@
 """Shipped configs by name, and models with their weights."""
 
+from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -27,45 +28,52 @@ def config_root() -> Path:
     )
 
 
+def shipped_configs() -> list[Path]:
+    """Files of the shipped configs, without those to inherit from."""
+    return sorted(path for path in config_root().rglob('*.py') if '_base_' not in path.parts)
+
+
 def list_models(pattern: str = '*') -> list[str]:
     """Names of the shipped configs.
 
     Args:
         pattern: Wildcards for the name: ``'point-mae*'``.
     """
-    names = (path.stem for path in config_root().rglob('*.py') if '_base_' not in path.parts)
-    return sorted(name for name in names if fnmatch(name, pattern))
+    names = sorted(path.stem for path in shipped_configs())
+    return [name for name in names if fnmatch(name, pattern)]
 
 
-def config_path(name: str) -> Path:
-    """Path of a shipped config.
+def config_path(name: str | Path) -> Path:
+    """Path of a config.
 
     Args:
-        name: Its file name without ``.py``.
+        name: A file, or the name of a shipped config, with or without its
+            folder and ``.py``: ``'act_toy'``, ``'toy/act_toy.py'``.
 
     Raises:
-        FileNotFoundError: There is none of this name.
+        FileNotFoundError: There is no such file and no such config; the
+            message lists similar names.
     """
-    found = [path for path in config_root().rglob(f'{name}.py') if '_base_' not in path.parts]
-    if not found:
-        raise FileNotFoundError(
-            f'No shipped config is called {name!r}; mmkd3d.list_models() lists them.'
-        )
-    return found[0]
+    if Path(name).is_file():
+        return Path(name)
+    wanted = Path(name).as_posix().removesuffix('.py')
+    for path in shipped_configs():
+        if f'/{path.with_suffix("").as_posix()}'.endswith(f'/{wanted}'):
+            return path
+    similar = get_close_matches(wanted.split('/')[-1], list_models(), n=3, cutoff=0.5)
+    hint = f'Did you mean {", ".join(similar)}? ' if similar else ''
+    raise FileNotFoundError(
+        f'No file and no shipped config {str(name)!r}. {hint}mmkd3d.list_models() lists all names.'
+    )
 
 
-def get_config(config: str | Path) -> Config:
+def get_config(name: str | Path) -> Config:
     """Read a config and its bases.
 
     Args:
-        config: Name of a shipped config, or path of a ``.py`` file.
-
-    Raises:
-        FileNotFoundError: There is no such config.
+        name: See :func:`config_path`.
     """
-    if not str(config).endswith('.py'):
-        config = config_path(str(config))
-    return Config.fromfile(config)
+    return Config.fromfile(config_path(name))
 
 
 def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:

@@ -14,9 +14,9 @@ from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.features import cached_features
 from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.protocols import Probes, Result
+from mmkd3d.evaluation.records import make_record
 from mmkd3d.evaluation.zero_shot import is_zero_shot, zero_shot_accuracy
 from mmkd3d.registry import DATASETS, MODELS
-from mmkd3d.utils.records import make_record
 
 RANDOM = 'none'
 

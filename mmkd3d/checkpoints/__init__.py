@@ -2,7 +2,6 @@
 
 from .export import export_backbone, split_teacher
 from .files import read_checkpoint, state_dict_of, stored_config, stored_spec
-from .fingerprint import frozen_fingerprint
 from .input_spec import InputSpec, spec_of_config
 from .loading import LoadReport, load_pretrained, stage_of
 from .sources import SOURCES, convert, detect, our_name, published_name, to_published
@@ -14,7 +13,6 @@ __all__ = [
     'convert',
     'detect',
     'export_backbone',
-    'frozen_fingerprint',
     'load_pretrained',
     'our_name',
     'published_name',

@@ -7,7 +7,8 @@ a file must match a rule that renames or drops it, unless the map is
 
 from collections.abc import Sequence
 
-from .fingerprint import add_fingerprints
+from mmkd3d.utils.hashes import frozen_fingerprint
+
 from .keymap import KeyMap, covers, find_rule, inverse, rename
 from .maps import SOURCES
 
@@ -105,3 +106,19 @@ def _rename_key(key: str, source: str, rules: Sequence) -> str | None:
     if rule is None:
         raise ValueError(f'{source} has no rule for {key}.')
     return rule.rename(key)
+
+
+def add_fingerprints(state: dict) -> dict:
+    """Add the fingerprint of each frozen transformer in a state dict.
+
+    The transformer is part of an autoencoder, or of the teacher of a student.
+    """
+    fingerprints = {}
+    for owner in ('', 'teacher.net.'):
+        start = f'{owner}transformer.frozen.net.'
+        frozen = {
+            key.removeprefix(start): value for key, value in state.items() if key.startswith(start)
+        }
+        if frozen:
+            fingerprints[f'{owner}transformer.fingerprint'] = frozen_fingerprint(frozen)
+    return {**state, **fingerprints}

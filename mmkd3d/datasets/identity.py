@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, Subset
 
 from mmkd3d.datasets.readers import existing
 from mmkd3d.datasets.transforms.loading import LoadPoints
-from mmkd3d.utils.digest import file_digest, row_digests, text_digest
+from mmkd3d.utils.hashes import file_digest, row_digests, text_digest
 
 
 class Item(NamedTuple):

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mmkd3d.datasets.identity import data_hash, parts
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.digest import text_digest
+from mmkd3d.utils.hashes import text_digest
 
 POOLINGS = ('global', 'max', 'mean', 'max-mean')
 VERSION = 1  # of what is written; raise it when that changes

@@ -1,4 +1,4 @@
-"""What an image teacher says of a scan, by its posed frames."""
+"""Draw the features of an image teacher on scans with posed frames."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from mmkd3d.apis.frame_cache import hooks_with_frames
 from mmkd3d.datasets.transforms.frames import add_to_datasets
 
 from .colors import UNSEEN, FeatureColors, blend, enlarge
@@ -22,12 +21,12 @@ MAX_POINTS, MAX_FRAMES = 20000, 5  # that are drawn of a scan
 
 
 def draw_frames(config: str | Path | Config, out: str | Path, *, num: int = 1) -> list[Path]:
-    """Draw what a teacher says of scans, averaged over all of their frames.
+    """Draw teacher features of scans, averaged over all of their frames.
 
     Args:
         config: Of a run with a :class:`DistillationHook` that loads frames.
-        out: Folder of the pictures.
-        num: Number of scans, the first that have frames.
+        out: Output folder.
+        num: Number of scans; takes the first ones with frames.
 
     Returns:
         Paths of one PNG for each scan, and of an HTML page with all.
@@ -37,26 +36,17 @@ def draw_frames(config: str | Path | Config, out: str | Path, *, num: int = 1) -
     """
     cfg = read_config(config)
     set_random_seed(0)
-    hooks = hooks_with_frames(cfg)
-    if not hooks:
+    hook = next((h for h in cfg.get('custom_hooks') or () if h.get('frames')), None)
+    if hook is None:
         raise ValueError(
             f'{cfg.filename or "The config"} has no DistillationHook with '
-            'frames=dict(root=...) in custom_hooks, so there are no posed '
-            'frames to draw.'
+            'frames=dict(root=...) in custom_hooks, so there are no posed frames to draw.'
         )
-    hook, *_ = hooks.values()
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     add_to_datasets(
         dataset, dict(hook['frames'], type='mmkd3d.LoadPosedFrames', num_frames=None, choose='even')
     )
-    target = MODELS.build(
-        dict(
-            hook.get('target') or {},
-            type='mmkd3d.PlaceTarget',
-            teacher=hook['teacher'],
-            pairs=hook['pairs'],
-        )
-    )
+    target = MODELS.build(hook['target'])
     sheets = []
     for i in range(len(dataset)):
         if len(sheets) == num:
@@ -75,21 +65,22 @@ def draw_frames(config: str | Path | Config, out: str | Path, *, num: int = 1) -
 def scan_sheet(target: nn.Module, item: dict) -> tuple[str, dict]:
     """Name and rows of a scan: its points, and some of its frames.
 
-    Features become colours by a principal component analysis over the points
-    that are seen.
+    A principal component analysis over the visible points maps features to
+    colors.
 
     Args:
-        target: A :class:`PlaceTarget`; set to as many views as there are.
+        target: A :class:`PointTarget`; its number of views is set to that of
+            the frames.
         item: A packed sample with frames.
     """
     sample, points = item['data_samples'], item['inputs']['points'][:, :3]
     points = points[spread(len(points), MAX_POINTS)]
-    target.pairs.num_views = len(sample.frames)
-    feats, seen = (x[0].numpy() for x in target(points[None], [sample], points[None]))
-    colors = FeatureColors(feats[seen])
+    target.views.num_views = len(sample.frames)
+    feats, visible = (x[0].numpy() for x in target(points[None], [sample], points[None]))
+    colors = FeatureColors(feats[visible])
     painted = np.tile(UNSEEN, (len(points), 1))
-    painted[seen] = colors(feats[seen])
-    images = target.pairs(points[None], [sample]).images[0]
+    painted[visible] = colors(feats[visible])
+    images = target.views(points[None], [sample]).images[0]
     images = images[spread(len(images), MAX_FRAMES)]
     maps = target.maps(images)
     maps = torch.from_numpy(colors(maps.movedim(1, -1).numpy()))
@@ -98,7 +89,7 @@ def scan_sheet(target: nn.Module, item: dict) -> tuple[str, dict]:
     upright = points[:, [1, 2, 0]]  # z up to y up
     known = Cloud(upright.numpy(), painted)
     rows = dict(
-        scan={'height': plain(upright), f'features, {seen.mean():.0%} seen': known},
+        scan={'height': plain(upright), f'features, {visible.mean():.0%} visible': known},
         frames={f'frame {i}': image for i, image in enumerate(images, 1)},
         features={
             f'features {i}': blend(image, over)

@@ -18,7 +18,7 @@ from mmkd3d.models.targets.dense import DenseTarget
 from .colors import FeatureColors, enlarge, heat
 from .inputs import load_model, load_shapes, read_config
 from .panels import Cloud, draw_sheet
-from .rows import Look, legend_of, look_rows, mask_row, over_views, plain, prediction_row
+from .rows import TeacherViews, legend_of, mask_row, over_views, plain, prediction_row, view_rows
 from .writers import write_page
 
 
@@ -34,7 +34,7 @@ def draw_masks(
 
     Args:
         config: Of a masked pretraining. If a :class:`DenseTarget` is in it,
-            what its teacher sees and looks at is drawn, too.
+            the views and the saliency of its teacher are drawn, too.
         checkpoint: Of that run, to draw what it predicts; None: of the
             config only the grouping, the masker and what guides it are built.
         out: Folder of the pictures.
@@ -97,7 +97,7 @@ def check_masker(cfg: Config) -> None:
         raise ValueError(
             f'{model.get("type", "The config")} has no backbone and masker: '
             'mask draws masked pretraining, such as '
-            'configs/i2p_mae/point-m2ae_pt-t_1xb16-20e_psb.py.'
+            'configs/i2p_mae/point-m2ae-mini_1xb16-20e_psb.py.'
         )
 
 
@@ -122,21 +122,21 @@ def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> list[tuple[
     pyramid = model.backbone.group(points)
     if isinstance(pyramid, Patches):
         pyramid = [pyramid]
-    centers, look, scores = pyramid[-1].centers, None, None
+    centers, views, scores = pyramid[-1].centers, None, None
     target = next((m for m in model.modules() if isinstance(m, DenseTarget)), None)
     if target is not None:
-        look = Look.of(target, points)
-        scores = target.saliency_at(look.seen, centers)
+        views = TeacherViews.of(target, points)
+        scores = target.saliency_at(views.feats, centers)
     mask = model.masker(centers, points=points, scores=scores)
     masks = propagate_mask(mask, pyramid, getattr(model.backbone, 'index_zero_visible', False))
     drawn = predict(model, batch, mask) if predicts else None
     sheets = []
     for i, sample in enumerate(batch['data_samples']):
         first = dict(input=plain(points[i]))
-        if look is not None:
+        if views is not None:
             first = {'saliency of tokens': Cloud(centers[i].numpy(), heat(scores[i]))}
         row = mask_row([level.centers[i] for level in pyramid], [m[i] for m in masks])
-        rows = dict({} if look is None else look_rows(look, i), masked=first | row)
+        rows = dict({} if views is None else view_rows(views, i), masked=first | row)
         if drawn is not None:
             rows['predicted'] = prediction_row(drawn[i])
         sheets.append((name_of(sample, i), rows))
@@ -155,16 +155,16 @@ def teacher_sheets(target: DenseTarget, batch: dict) -> list[tuple[str, dict]]:
     """
     points = stack_clouds(batch['inputs']['points'], batch['data_samples'])
     points = points[..., :3].contiguous()
-    look = Look.of(target, points)
-    feats = target.features_at(look.seen, points)  # (B, N, V * D)
+    views = TeacherViews.of(target, points)
+    feats = target.features_at(views.feats, points)  # (B, N, V * D)
     feats = feats.unflatten(2, (target.projector.num_views, -1)).numpy()
     colors = FeatureColors(feats.reshape(-1, feats.shape[-1]))
     sheets = []
     for i, sample in enumerate(batch['data_samples']):
-        maps = colors(look.seen.feats[i].movedim(1, -1).numpy())
-        maps = enlarge(torch.from_numpy(maps).movedim(-1, 1), look.images.shape[-2:])
+        maps = colors(views.feats.feats[i].movedim(1, -1).numpy())
+        maps = enlarge(torch.from_numpy(maps).movedim(-1, 1), views.images.shape[-2:])
         known = dict(features=Cloud(points[i].numpy(), colors(feats[i]).mean(1)))
-        rows = dict(look_rows(look, i), known=known | over_views(look, i, maps, 'features'))
+        rows = dict(view_rows(views, i), known=known | over_views(views, i, maps, 'features'))
         sheets.append((name_of(sample, i), rows))
     return sheets
 

@@ -6,49 +6,50 @@ import numpy as np
 from matplotlib import colormaps
 from torch import Tensor
 
-from mmkd3d.models.targets.dense import DenseTarget, Seen
+from mmkd3d.models.targets.dense import DenseTarget, ViewFeatures
 
 from .colors import MASKED, PREDICTED, UNSEEN, VISIBLE, blend, by_height, enlarge, heat
 from .panels import Cloud
 
 
-class Look(NamedTuple):
-    """What a teacher is shown and makes of it.
+class TeacherViews(NamedTuple):
+    """Inputs and outputs of the teacher of a :class:`DenseTarget`.
 
     Attributes:
         points: (B, N, 3) of the clouds.
         images: (B, V, 3, H, W).
-        seen: What became of them.
+        feats: Features of the images.
         saliency: (B, N) of the points.
     """
 
     points: Tensor
     images: Tensor
-    seen: Seen
+    feats: ViewFeatures
     saliency: Tensor
 
     @classmethod
-    def of(cls, target: DenseTarget, points: Tensor) -> 'Look':
-        """Show points (B, N, 3) to the teacher of a target."""
-        seen = target.see(points)
-        return cls(
-            points, target.projector(points, seen.frame), seen, target.saliency_at(seen, points)
-        )
+    def of(cls, target: DenseTarget, points: Tensor) -> 'TeacherViews':
+        """Run the teacher of a target on views of points (B, N, 3)."""
+        feats = target.forward_views(points)
+        images = target.projector(points, feats.frame)
+        return cls(points, images, feats, target.saliency_at(feats, points))
 
 
-def look_rows(look: Look, i: int) -> dict:
-    """Cloud i as the teacher sees it, and where it looks."""
-    maps = enlarge(look.seen.saliency[i, :, None], look.images.shape[-2:])
-    salient = Cloud(look.points[i].numpy(), heat(look.saliency[i]))
+def view_rows(views: TeacherViews, i: int) -> dict:
+    """Images and saliency of cloud i."""
+    maps = enlarge(views.feats.saliency[i, :, None], views.images.shape[-2:])
+    salient = Cloud(views.points[i].numpy(), heat(views.saliency[i]))
     return {
-        'seen': dict(input=plain(look.points[i])) | over_views(look, i),
-        'looked at': dict(saliency=salient) | over_views(look, i, heat(maps[..., 0]), 'saliency'),
+        'views': dict(input=plain(views.points[i])) | over_views(views, i),
+        'saliency': dict(saliency=salient) | over_views(views, i, heat(maps[..., 0]), 'saliency'),
     }
 
 
-def over_views(look: Look, i: int, colors: np.ndarray | None = None, title: str = 'view') -> dict:
-    """The views of cloud i, with colours (V, H, W, 3) over them."""
-    images = look.images[i].movedim(1, -1).numpy()
+def over_views(
+    views: TeacherViews, i: int, colors: np.ndarray | None = None, title: str = 'view'
+) -> dict:
+    """The views of cloud i, blended with colors (V, H, W, 3)."""
+    images = views.images[i].movedim(1, -1).numpy()
     if colors is not None:
         images = blend(images, colors)
     return {f'{title} {v}': image for v, image in enumerate(images, 1)}
@@ -97,7 +98,7 @@ def plain(points: Tensor) -> Cloud:
 def legend_of(rows: dict) -> dict:
     """What the colours in the rows of a sheet mean."""
     legend = {}
-    if 'looked at' in rows:
+    if 'saliency' in rows:
         legend['least salient'], legend['most salient'] = heat([0.0, 1.0])
     if 'masked' in rows:
         legend |= dict(visible=VISIBLE, masked=MASKED)

@@ -29,18 +29,18 @@ def config_of(*pipeline, dataset='PointCloudFolder', **kwargs):
 @pytest.mark.parametrize(
     'name, expected',
     [
-        ('point-mae_pt-s_1xb128-300e_shapenet55', OBJECTS),
-        ('i2p-mae_base_1xb64-300e_shapenet55', OBJECTS._replace(points=2048)),
+        ('point-mae_pointvit-s_1xb128-300e_shapenet55', OBJECTS),
+        ('i2p-mae-b_1xb64-300e_shapenet55', OBJECTS._replace(points=2048)),
         ('point-mae_toy', OBJECTS),
-        ('cls_act-pt-s_full_1xb32-300e_modelnet40', OBJECTS),
+        ('cls_act-pointvit-s_1xb32-300e_modelnet40', OBJECTS),
         (
-            'cls_act-pt-s_full_1xb32-300e_scanobjectnn-hardest',
+            'cls_act-pointvit-s_1xb32-300e_scanobjectnn-hardest',
             InputSpec(2048, 3, 'none', None, 'y'),
         ),
-        ('partseg_act-pt-s_1xb16-300e_shapenetpart', OBJECTS._replace(points=2048)),
-        ('semseg_act-pt-s_1xb32-60e_s3dis', InputSpec(2048, 3, 'none', 'm', 'z')),
-        ('votenet_pt-t_1xb2-60e_scannet-small', InputSpec(20000, 3, 'none', 'm', 'z')),
-        ('zeroshot_recon-base_modelnet40', OBJECTS),
+        ('partseg_act-pointvit-s_1xb16-300e_shapenetpart', OBJECTS._replace(points=2048)),
+        ('semseg_act-pointvit-s_1xb32-60e_s3dis', InputSpec(2048, 3, 'none', 'm', 'z')),
+        ('votenet_pointvit-mini_1xb2-60e_scannet-small', InputSpec(20000, 3, 'none', 'm', 'z')),
+        ('zeroshot_recon-b_modelnet40', OBJECTS),
     ],
 )
 def test_shipped_configs_say_it_by_their_pipelines(name, expected):

@@ -123,9 +123,9 @@ def test_pictures_and_view_points_are_loaded_where_they_are_read(path):
     steps = [s.type for s in cfg.train_dataloader.dataset.pipeline]
     targets = cfg.model.targets
     img = targets.get('img') or targets.get('concepts')
-    pairs = img and img.get('pairs', dict(img, type='RenderedViews'))
-    kind = pairs['type'] if img and not img.get('cache') else None
-    drawn = kind == 'RenderedViews' and bool(pairs.get('renderer'))
+    views = img and img.get('views', dict(img, type='RenderedViews'))
+    kind = views['type'] if img and not img.get('cache') else None
+    drawn = kind == 'RenderedViews' and bool(views.get('renderer'))
     assert ('mmkd3d.KeepViewPoints' in steps) == drawn
     for step in ('mmkd3d.LoadRendering', 'mmkd3d.AugmentRendering'):
         assert (step in steps) == (kind == 'RenderedViews' and not drawn)

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from mmkd3d.models.distillation.projector import load_projector
+from mmkd3d.models.distillation import load_projector
 from tests.engine.small_run import CONFIG, hook, make_runner, train
 from tests.models.two_ranks import on_two_ranks
 
@@ -18,9 +18,9 @@ WRAPPER = dict(
     find_unused_parameters=False,
 )
 CASES = dict(
-    plain=dict(pairs=ALL),
-    accumulated=dict(pairs=ALL, counts=2),
-    one_is_blind=dict(pairs=dict(type='mmkd3d.StubPlaces'), blind_rank=1),
+    plain=dict(target=ALL),
+    accumulated=dict(target=ALL, counts=2),
+    one_is_blind=dict(target=dict(type='mmkd3d.StubPoints'), blind_rank=1),
 )
 
 
@@ -44,21 +44,21 @@ def without_dropout(runner):
 
 def one_run(rank, cfg):
     os.environ['LOCAL_RANK'] = str(rank)
-    pairs = dict(cfg['pairs'])
+    target = dict(cfg['target'])
     if cfg.get('blind_rank') == rank:
-        pairs['blind'] = True
+        target['blind'] = True
     runner = make_runner(
         cfg['folder'],
-        hook(pairs=pairs),
+        hook(target=target),
         launcher='pytorch',
         model_wrapper_cfg=WRAPPER,
         **config(2, cfg.get('counts', 1)),
     )
     without_dropout(runner)
     runner.train()
-    net = next(h for h in runner.hooks if hasattr(h, 'projector')).projector
+    projector = next(h for h in runner.hooks if hasattr(h, 'projector')).projector
     return (
-        torch.cat([p.detach().flatten() for p in net.net.parameters()]),
+        torch.cat([p.detach().flatten() for p in projector.parameters()]),
         torch.cat([p.detach().flatten() for p in runner.model.parameters()]),
     )
 
@@ -77,7 +77,7 @@ def test_processes_keep_the_same_weights(ranks, name):
 
 
 def test_two_processes_learn_what_one_learns_from_all_data(ranks, tmp_path):
-    runner = make_runner(tmp_path, hook(pairs=ALL), **config(4))
+    runner = make_runner(tmp_path, hook(target=ALL), **config(4))
     without_dropout(runner)
     runner.train()
     weights = torch.cat([p.detach().flatten() for p in runner.model.parameters()])
@@ -98,7 +98,7 @@ def test_the_projector_of_a_distributed_run_is_found(ranks):
 
 def test_it_resumes_in_one_process(ranks, tmp_path):
     _, watch = train(
-        tmp_path, hook(pairs=ALL), resume=True, load_from=str(ranks[0] / 'plain/epoch_1.pth')
+        tmp_path, hook(target=ALL), resume=True, load_from=str(ranks[0] / 'plain/epoch_1.pth')
     )
     assert sorted(watch.logs) == list(range(3, 11))
     assert watch['loss_distill'][10] < watch['loss_distill'][3]

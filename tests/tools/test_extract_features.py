@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmkd3d.utils.digest import file_digest
+from mmkd3d.utils.hashes import file_digest
 from tests.apis.student_files import clouds, config_of, extractor, save
 from tests.apis.test_students import BACKBONE
 from tools import extract_features

@@ -79,8 +79,8 @@ def test_an_episode_is_chosen_by_variables(monkeypatch):
 @pytest.mark.parametrize(
     'name, batch, epochs, head',
     [
-        ('partseg_act-pt-s_1xb16-300e_shapenetpart', 16, 300, 'head'),
-        ('semseg_act-pt-s_1xb32-60e_s3dis', 32, 60, 'decode_head'),
+        ('partseg_act-pointvit-s_1xb16-300e_shapenetpart', 16, 300, 'head'),
+        ('semseg_act-pointvit-s_1xb32-60e_s3dis', 32, 60, 'decode_head'),
     ],
 )
 def test_segmentation_has_the_published_settings(name, batch, epochs, head):
@@ -101,7 +101,7 @@ def test_segmentation_has_the_published_settings(name, batch, epochs, head):
     assert cfg.model[head].num_classes == (50 if head == 'head' else 13)
 
 
-PARTSEG = FOLDER / 'partseg_act-pt-s_1xb16-300e_shapenetpart.py'
+PARTSEG = FOLDER / 'partseg_act-pointvit-s_1xb16-300e_shapenetpart.py'
 
 
 def test_parts_of_the_categories_are_those_of_the_data():

@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.engine.hooks.checkpoint import find_resumable
 from mmkd3d.engine.hooks.fit_targets import mean_cosine, spread
-from mmkd3d.models.teachers.cache import StaleCacheError
+from mmkd3d.models.targets.cache import StaleCacheError
 from mmkd3d.registry import DATASETS, MODELS
 from tests.concept_runs import (
     PRETRAIN,
@@ -151,7 +151,7 @@ def test_a_cache_teaches_the_same(tmp_path):
     train(cfg, tmp_path / 'online', online)
     folders = cache_targets(cfg, tmp_path / 'cache')
     StubDenseTeacher.images = 0
-    cfg.model.targets.concepts.cache = str(folders['concepts'])
+    cfg.model.targets.concepts.cache = str(folders['model.targets.concepts.cache'])
     train(cfg, tmp_path / 'cached', looked_up)
     assert StubDenseTeacher.images == 0
     assert looked_up.losses == pytest.approx(online.losses, abs=1e-5)
@@ -161,7 +161,7 @@ def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
     cfg = copy.deepcopy(PRETRAIN)
     cfg.merge_from_dict(copy.deepcopy(CACHED))
     folders = cache_targets(cfg, tmp_path, dtype='float16')
-    features = np.load(folders['concepts'] / 'features.npy')
+    features = np.load(folders['model.targets.concepts.cache'] / 'features.npy')
     assert features.shape == (24, 2, 4, 5) and features.dtype == np.float16
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = pseudo_collate([dataset[i] for i in range(24)])
@@ -169,7 +169,7 @@ def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
     target = cfg.model.targets.concepts
     online, cached = (
         MODELS.build(dict(target, cache=folder))(points, batch['data_samples'])
-        for folder in (None, folders['concepts'])
+        for folder in (None, folders['model.targets.concepts.cache'])
     )
     torch.testing.assert_close(cached, online, rtol=1e-3, atol=1e-4)
     assert not torch.equal(cached, online)
@@ -180,7 +180,7 @@ def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
     [
         (dict(teacher=dict(seed=1)), 'teacher.checksum'),
         (dict(num_regions=2), 'transform.num_regions: the cache has 3, this run'),
-        (dict(pairs=dict(renderer=dict(size=32))), 'transform.pairs.renderer'),
+        (dict(views=dict(renderer=dict(size=32))), 'transform.views.renderer'),
     ],
 )
 def test_a_cache_of_something_else_is_refused(tmp_path, change, message):
@@ -188,7 +188,13 @@ def test_a_cache_of_something_else_is_refused(tmp_path, change, message):
     cfg.merge_from_dict(copy.deepcopy(CACHED))
     folders = cache_targets(cfg, tmp_path)
     cfg.merge_from_dict(
-        dict(model=dict(targets=dict(concepts=dict(change, cache=str(folders['concepts'])))))
+        dict(
+            model=dict(
+                targets=dict(
+                    concepts=dict(change, cache=str(folders['model.targets.concepts.cache']))
+                )
+            )
+        )
     )
     init_default_scope('mmkd3d')
     with pytest.raises(StaleCacheError, match=message):

@@ -57,7 +57,9 @@ def test_a_classifier_reads_tokens_and_concepts(pretrained, tmp_path, concepts):
     extractor = dict(
         extractor=dict(embed_dims=32, num_heads=2, num_concepts=8, **start_from(pretrained[2]))
     )
-    cfg = downstream('cls_concept-pt-s_1xb32-300e_modelnet40', pretrained[2], head, **extractor)
+    cfg = downstream(
+        'cls_concept-pointvit-s_1xb32-300e_modelnet40', pretrained[2], head, **extractor
+    )
     if not concepts:
         cfg.model.extractor = None
         cfg.model.head.pooling = ('max', 'mean')
@@ -90,7 +92,7 @@ def test_the_extractor_of_a_classifier_starts_from_the_file(pretrained):
     net = MODELS.build(PRETRAIN.model).eval()
     net.load_state_dict(saved)
     torch.testing.assert_close(pooled, net(dict(points=points))['concepts'].mean(1))
-    with pytest.raises(ValueError, match="'side'.*leave out the extractor"):
+    with pytest.raises(ValueError, match="'side'.*remove the extractor"):
         MODELS.build(
             dict(
                 type='PointClassifier',

@@ -8,7 +8,7 @@ from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 
-from mmkd3d.benchmarks.memory import rooms
+from benchmarks.memory import rooms
 from tests.helpers import REPO
 
 pytest.importorskip('mmdet3d')
@@ -46,10 +46,10 @@ STUDENTS = dict(
     ),
 )
 DETECTORS = {
-    '3detr': 'point_mae/benchmarks/3detr_point-mae-pt-s_1xb8-1080e_scannet-3d.py',
-    'votenet': 'point_mae/benchmarks/votenet_point-mae-pt-s_8xb8-36e_scannet-3d.py',
-    'groupfree3d': 'point_mae/benchmarks/groupfree3d_point-mae-pt-s_4xb8-80e_scannet-3d.py',
-    'votenet of SUN RGB-D': 'point_mae/benchmarks/votenet_point-mae-pt-s_8xb16-36e_sunrgbd-3d.py',
+    '3detr': 'point_mae/benchmarks/3detr_point-mae-pointvit-s_1xb8-1080e_scannet-3d.py',
+    'votenet': 'point_mae/benchmarks/votenet_point-mae-pointvit-s_8xb8-36e_scannet-3d.py',
+    'groupfree3d': 'point_mae/benchmarks/groupfree3d_point-mae-pointvit-s_4xb8-80e_scannet-3d.py',
+    'votenet of SUN RGB-D': 'point_mae/benchmarks/votenet_point-mae-pointvit-s_8xb16-36e_sunrgbd-3d.py',
 }
 
 

@@ -70,10 +70,10 @@ def rows_of(array):
 
 def test_saliency_colours_points_and_tokens_in_its_order():
     model, points = build(i2p_mae()), clouds()
-    seen = model.target.see(points)
+    seen = model.target.forward_views(points)
     centers = model.backbone.group(points)[-1].centers
     for i, sheet in enumerate(sheets_of(model, points, predicts=False)):
-        cells = (sheet['looked at']['saliency'], sheet['masked']['saliency of tokens'])
+        cells = (sheet['saliency']['saliency'], sheet['masked']['saliency of tokens'])
         for cell, positions in zip(cells, (points, centers)):
             np.testing.assert_array_equal(cell.points, positions[i])
             saliency = model.target.saliency_at(seen, positions)[i].numpy()
@@ -87,13 +87,13 @@ def test_pictures_are_those_the_teacher_got_and_what_it_looked_at():
     images = model.target.projector(points)[0]
     heats = []
     for v in range(3):
-        view = sheet['seen'][f'view {v + 1}']
+        view = sheet['views'][f'view {v + 1}']
         np.testing.assert_allclose(view, images[v].movedim(0, -1))
-        heats.append((sheet['looked at'][f'saliency {v + 1}'] - 0.4 * view) / 0.6)
+        heats.append((sheet['saliency'][f'saliency {v + 1}'] - 0.4 * view) / 0.6)
     # the stub looks at what is bright; the scale is that of all three
     values = place_on(np.stack(heats).reshape(-1, 3)).reshape(3, 48, 48)
     assert values.max() > 0.99 and values.min() < 0.01
-    looks = model.target.see(points).saliency[0]
+    looks = model.target.forward_views(points).saliency[0]
     enlarged = torch.nn.functional.interpolate(looks[:, None], 48, mode='bicubic')[:, 0].numpy()
     share = (enlarged - enlarged.min()) / np.ptp(enlarged)
     np.testing.assert_allclose(values, share, atol=0.01)
@@ -198,7 +198,7 @@ def test_a_mask_that_a_teacher_guides_is_explained_in_any_method(method):
     model = METHODS[method](guided(temperature=1e-9)['masker'])
     points = clouds(2)
     for sheet in sheets_of(model, points):
-        assert list(sheet) == ['seen', 'looked at', 'masked', 'predicted']
+        assert list(sheet) == ['views', 'saliency', 'masked', 'predicted']
         saliency, tokens = sheet['masked'].values()
         order = place_on(saliency.colors).argsort()
         shown = is_color(tokens, VISIBLE)

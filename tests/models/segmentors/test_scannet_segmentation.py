@@ -35,8 +35,8 @@ PYRAMID_HEAD = dict(
     in_channels=small_m2ae.DIMS[-3:], propagation_dims=(24, 24), hidden_dims=(24, 16)
 )
 CONFIGS = {
-    'act/benchmarks/semseg_act-pt-s_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
-    'act/benchmarks/semseg_act-pt-s_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'act/benchmarks/semseg_act-pointvit-s_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
+    'act/benchmarks/semseg_act-pointvit-s_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
     'recon/benchmarks/semseg_recon-base_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
     'recon/benchmarks/semseg_recon-base_color_2xb16-60e_scannet': (PLAIN, PLAIN_HEAD),
     'i2p_mae/benchmarks/semseg_i2p-mae_2xb16-60e_scannet': (PYRAMID, PYRAMID_HEAD),
@@ -213,7 +213,7 @@ def test_class_weights_count_every_room_once(rooms, tmp_path):
 
 def test_the_hook_sets_the_weights_of_the_head(rooms, tmp_path):
     hook = {'default_hooks.class_weight': dict(type='mmkd3d.ClassWeightHook', power=0.5)}
-    with pytest.raises(ValueError, match='has a class_weight'):
+    with pytest.raises(ValueError, match='already has a class_weight'):
         Runner.from_cfg(small(ACT, rooms, tmp_path, **hook)).train()
     cfg = small(ACT, rooms, tmp_path, **hook, **{'model.decode_head.class_weight': None})
     cfg.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=2)

@@ -14,7 +14,7 @@ from mmkd3d.registry import MODELS
 from tests.helpers import REPO
 
 pytest.importorskip('mmdet3d')
-CONFIG = REPO / 'configs/act/benchmarks/semseg_act-pt-s_1xb32-60e_s3dis.py'
+CONFIG = REPO / 'configs/act/benchmarks/semseg_act-pointvit-s_1xb32-60e_s3dis.py'
 
 
 def write_area(root, number: int, rng) -> None:

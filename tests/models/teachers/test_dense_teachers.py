@@ -7,8 +7,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from mmkd3d.models.targets.base import describe
 from mmkd3d.models.teachers.base import BaseTeacher
-from mmkd3d.models.teachers.identity import describe
 from mmkd3d.models.teachers.saliency import activation_energy
 from mmkd3d.registry import MODELS
 

@@ -289,7 +289,7 @@ def test_shared_prompts_are_projected_once():
     'make, named',
     [
         (lambda: [nn.Linear(2, 2)], 'Linear'),
-        (lambda: [], 'no blocks'),
+        (lambda: [], 'type none'),
         (
             lambda: timm.create_model('eva02_tiny_patch14_224', depth=1, img_size=28).blocks,
             'EvaBlock',
