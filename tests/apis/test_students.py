@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 import mmkd3d
-from mmkd3d.checkpoints.stored import stored_config
+from mmkd3d.checkpoints import stored_config
 from mmkd3d.models.pretrainers.base import BasePretrainer
 
 BACKBONE = dict(
