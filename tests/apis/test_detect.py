@@ -9,6 +9,7 @@ import trimesh
 from matplotlib.image import imread
 
 import mmkd3d
+from mmkd3d.apis import detect
 from mmkd3d.datasets.scannet_layout import CLASSES
 from tests.detection_runs import small_detector, write_checkpoint
 from tests.ops.rooms import random_room

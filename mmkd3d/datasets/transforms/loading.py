@@ -59,6 +59,11 @@ class LoadPoints:
         results['points'] = select_channels(points, self.channels, source, missing=self.missing)
         return results
 
+    @staticmethod
+    def spec_effect(step: dict, channels: int) -> dict:
+        columns = step.get('channels', 3)
+        return dict(channels=len(columns) if isinstance(columns, Sequence) else columns)
+
     def _take_parts(self, points: np.ndarray, source: str) -> np.ndarray:
         column = select_channels(points, [self.parts_column], source)
         return np.round(column[:, 0]).astype(np.int64)
