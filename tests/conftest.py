@@ -1,5 +1,6 @@
 """Fixtures of the whole test suite."""
 
+import gc
 import os
 
 import numpy as np
@@ -10,7 +11,16 @@ from mmengine.registry import DefaultScope
 from tests.helpers import DATA_ROOT, PARITY_ROOT
 
 os.environ.setdefault('MPLBACKEND', 'Agg')
+os.environ.setdefault('MMKD3D_DATA', str(DATA_ROOT))  # configs read it
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Nightly tests are slow, too: ``-m 'not slow'`` leaves them out."""
+    for item in items:
+        if item.get_closest_marker('nightly'):
+            item.add_marker('slow')
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +28,13 @@ def no_default_scope_is_left_behind():
     """Names without a scope mean the same whatever test ran before."""
     yield
     DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(autouse=True, scope='module')
+def imported_modules_are_not_garbage_collected():
+    """mmengine's data sets call gc.collect(); keep it from visiting all of torch."""
+    gc.collect()
+    gc.freeze()
 
 
 def seed(value):

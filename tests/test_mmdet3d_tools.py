@@ -1,7 +1,8 @@
 """mmdetection3d's own tools run our configs, outside the checkout.
 
 ``mim train mmdet3d CONFIG`` starts the same file, ``.mim/tools/train.py`` of
-the installed mmdetection3d, with the config and ``--launcher none``.
+the installed mmdetection3d, with the config and ``--launcher none``. Where mmcv
+has no compiled operators that needs ``python -m mmkd3d.doctor --install-startup``.
 """
 
 import json
@@ -35,6 +36,7 @@ def site(wheel, tmp_path_factory):  # noqa: F811
     """An environment with the wheel in it, and where mmdet3d is found."""
     python, purelib = make_environment(tmp_path_factory.mktemp('site') / 'env')
     install(python, wheel)
+    check_run([python, '-m', 'mmkd3d.doctor', '--install-startup'], purelib)
     found = check_run(
         [python, '-c', 'import importlib.util; print(importlib.util.find_spec("mmdet3d").origin)'],
         purelib,
@@ -63,7 +65,7 @@ def losses_of(folder):
 def test_our_configs_train_and_are_drawn(name, site, tmp_path):
     python, configs, tools = site
     write_rooms(tmp_path / 'data/scannet_small')
-    config = configs / 'scannet_small' / f'{name}_pt-t_1xb2-60e_scannet-small.py'
+    config = configs / 'scannet_small' / f'{name}_pointvit-mini_1xb2-60e_scannet-small.py'
     check_run(
         [
             python,
@@ -137,7 +139,7 @@ def test_mim_trains_our_config(site, tmp_path):
     # mim may stand elsewhere than the packages of this environment.
     (configs.parents[2] / 'mim.pth').write_text(str(Path(mim.__file__).parents[1]))
     write_rooms(tmp_path / 'data/scannet_small')
-    config = configs / 'scannet_small/votenet_pt-t_1xb2-60e_scannet-small.py'
+    config = configs / 'scannet_small/votenet_pointvit-mini_1xb2-60e_scannet-small.py'
     check_run(
         [
             python,

@@ -121,47 +121,28 @@ def test_every_config_is_found_by_name(installed, tmp_path):
     )
 
 
+def test_a_config_inherits_from_a_shipped_one(installed, tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmkd3d::_base_/default_runtime.py'")
+    code = 'import mmkd3d, mmengine; print(mmengine.Config.fromfile("mine.py").default_scope)'
+    assert evaluate(installed[0], tmp_path, code).splitlines()[-1] == 'mmkd3d'
+
+
 def test_installed_tool_starts(installed, tmp_path):
     python, _, package = installed
     done = check_run([python, package / '.mim' / 'tools' / 'train.py', '-h'], tmp_path)
     assert '--cfg-options' in done.stdout
 
 
-def test_stand_in_is_offered_before_anybody_imports_mmkd3d(installed, tmp_path):
-    python = installed[0]
-    assert (
-        evaluate(
-            python,
-            tmp_path,
-            'import sys; print("mmkd3d_startup" in sys.modules, "torch" in sys.modules)',
-        )
-        == 'True False'
-    )
+def test_mmcv_works_at_once_after_install_startup(installed, tmp_path):
     pytest.importorskip('mmcv')
-    assert (
-        evaluate(
-            python,
-            tmp_path,
-            'import mmcv.ops; from mmcv import _ext; print(callable(_ext.knn_forward))',
-        )
-        == 'True'
-    )
-
-
-def test_startup_file_never_breaks_python(installed, tmp_path):
-    startup = (installed[1] / 'mmkd3d_mmcv_ext.pth').read_text()
-    (tmp_path / 'mmkd3d_mmcv_ext.pth').write_text(startup)
-    command = [
-        sys.executable,
-        '-S',
-        '-c',
-        f'import site; site.addsitedir({str(tmp_path)!r}); print("alive")',
-    ]
-    for content in (None, 'raise RuntimeError', 'not Python'):
-        if content is not None:
-            (tmp_path / 'mmkd3d_startup.py').write_text(content)
-        done = check_run(command, tmp_path)
-        assert (done.stdout, done.stderr) == ('alive\n', '')
+    python = installed[0]
+    nothing = evaluate(python, tmp_path, 'import sys; print("mmkd3d" in sys.modules)')
+    assert nothing == 'False'
+    check_run([python, '-m', 'mmkd3d.doctor', '--install-startup'], tmp_path)
+    use = 'import sys; print("mmkd3d" in sys.modules, "torch" in sys.modules); import mmcv.ops'
+    assert evaluate(python, tmp_path, use) == 'True False'
+    check_run([python, '-m', 'mmkd3d.doctor', '--remove-startup'], tmp_path)
+    assert evaluate(python, tmp_path, 'import sys; print("mmkd3d" in sys.modules)') == 'False'
 
 
 def test_uninstall_leaves_nothing(wheel, tmp_path):
@@ -189,11 +170,7 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     assert expected <= names
     assert not [name for name in names if name.endswith('.pyc')]
     top = {name.split('/')[0].split('.dist-info')[0] for name in names}
-    assert {name.split('-')[0] for name in top} == {
-        'mmkd3d',
-        'mmkd3d_startup.py',
-        'mmkd3d_mmcv_ext.pth',
-    }
+    assert {name.split('-')[0] for name in top} == {'mmkd3d'}
 
 
 def test_requirements_fight_no_mmdet3d_environment(wheel):

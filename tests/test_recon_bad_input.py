@@ -179,7 +179,7 @@ def votenet():
     """A backbone in mmdetection3d's VoteNet, as the shipped config has it."""
     registry = pytest.importorskip('mmdet3d.registry')
     cfg = Config.fromfile(
-        REPO / 'configs/recon/benchmarks/votenet_recon-base_8xb8-36e_scannet-3d.py'
+        REPO / 'configs/recon/benchmarks/votenet_recon-b_8xb8-36e_scannet-3d.py'
     ).model
 
     def build(checkpoint, **kwargs):

@@ -17,9 +17,10 @@ the options that train with the caches.
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 import mmkd3d
+from mmkd3d.apis.cli import config_file
 from mmkd3d.apis.teacher_cache import cache_targets
 
 
@@ -28,11 +29,11 @@ def parse_args(argv):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: python tools/cache_teacher.py '
-        'recon_pt-t_1xb64-30e_psb\n'
+        'recon-mini_1xb64-30e_psb\n'
         'then: python tools/train.py CONFIG --cfg-options '
         'model.targets.img.cache=FOLDER model.targets.text.cache=FOLDER',
     )
-    parser.add_argument('config', help='name of a shipped config, or a file')
+    parser.add_argument('config', type=config_file, help='name of a shipped config, or a file')
     parser.add_argument(
         '--out', type=Path, help='folder of the caches; default work_dirs/teacher_cache/CONFIG'
     )
@@ -65,14 +66,10 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
-    config = (
-        Config.fromfile(args.config)
-        if args.config.endswith('.py')
-        else mmkd3d.get_config(args.config)
-    )
+    config = mmkd3d.get_config(args.config)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
-    out = args.out or Path('work_dirs', 'teacher_cache', Path(args.config).stem)
+    out = args.out or Path('work_dirs', 'teacher_cache', args.config.stem)
     try:
         folders = cache_targets(
             config,

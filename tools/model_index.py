@@ -1,8 +1,5 @@
 #!/usr/bin/env python
-"""Write the table of all shipped models and their results.
-
-It is made of the metafiles that model-index.yml lists.
-"""
+"""Write docs/model_zoo.md from the metafiles that model-index.yml lists."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +15,7 @@ def parse_args(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='examples:\n'
         '  python tools/model_index.py\n'
-        '  python tools/model_index.py --check     # fails if the file is old',
+        '  python tools/model_index.py --check     # fails if the page is out of date',
     )
     parser.add_argument(
         '--index', type=Path, default=REPO / 'model-index.yml', help='default: that of the checkout'
@@ -30,9 +27,7 @@ def parse_args(argv):
         help='default: docs/model_zoo.md',
     )
     parser.add_argument(
-        '--check',
-        action='store_true',
-        help='write nothing; exit with 1 if the file is not up to date',
+        '--check', action='store_true', help='write nothing; exit with 1 if the page is out of date'
     )
     return parser.parse_args(argv)
 
@@ -45,8 +40,7 @@ def main(argv=None):
         args.out.write_text(page, encoding='utf-8')
     elif not args.out.exists() or args.out.read_text(encoding='utf-8') != page:
         raise SystemExit(
-            f'{args.out} is not what the metafiles say: run '
-            'python tools/model_index.py and commit it.'
+            f'{args.out} is out of date: run python tools/model_index.py and commit it.'
         )
 
 

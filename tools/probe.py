@@ -12,22 +12,19 @@ from pathlib import Path
 from statistics import mean
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.model_hub import config_root
+from mmkd3d.apis.load import config_root, find_config
 from mmkd3d.apis.probing import StudentProbe
-from mmkd3d.apis.students import find_config
 from mmkd3d.evaluation.features import POOLINGS
 from mmkd3d.evaluation.halves import config_halves, folder_halves, npz_halves
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
+from mmkd3d.evaluation.records import check_seeds, spread_table, summarize, write_record
 from mmkd3d.evaluation.zero_shot import is_zero_shot
-from mmkd3d.studies.records import write_record
-from mmkd3d.studies.study import check_seeds
-from mmkd3d.studies.tables import spread_table, summarize
 
 EXAMPLES = """examples:
-  python tools/probe.py point-mae_pt-t_1xb64-30e_psb out_{seed}/epoch_30.pth \\
+  python tools/probe.py point-mae_pointvit-mini_1xb64-30e_psb out_{seed}/epoch_30.pth \\
       --seeds 0 1 2 --data psb_1809.npz --label fine --names fine_names \\
       --split is_test --classes in_both_splits
-  python tools/probe.py recon_base_1xb128-300e_shapenet55 CHECKPOINT \\
+  python tools/probe.py recon-b_1xb128-300e_shapenet55 CHECKPOINT \\
       --protocol recon-modelnet40
   python tools/probe.py CONFIG CHECKPOINT --few-shot 5 10 --data shapes/"""
 
@@ -119,7 +116,7 @@ def parse_args(argv):
     )
     args = parser.parse_args(argv)
     try:
-        check_seeds(args.seeds, '--seeds')
+        check_seeds(args.seeds)
     except ValueError as error:
         parser.error(str(error))
     if args.protocol:

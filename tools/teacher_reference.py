@@ -54,8 +54,8 @@ def parse_args(argv):
 def teacher_config(args) -> dict:
     """Type and arguments of the teacher, with the reference check off."""
     name = args.teacher
-    if name.endswith('.py') or name in mmkd3d.list_models():
-        found = Config.fromfile(name) if name.endswith('.py') else mmkd3d.get_config(name)
+    if '/' in name or name.endswith('.py') or name in mmkd3d.list_models():
+        found = mmkd3d.get_config(name)
         for part in args.at.split('.'):
             if part not in found:
                 raise ValueError(

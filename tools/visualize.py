@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.apis.cli import config_file
 from mmkd3d.visualization.commands import draw_detections, draw_pretraining, draw_views
 from mmkd3d.visualization.frames import draw_frames
 from mmkd3d.visualization.guidance import draw_masks, draw_teacher
@@ -28,7 +29,7 @@ def parse_args(argv):
         'teacher of I2P-MAE, or of a SaliencyMasker, knows of the points; '
         'frames: what that of a DistillationHook knows of scans',
     )
-    parser.add_argument('config')
+    parser.add_argument('config', type=config_file, help='name of a shipped config, or a file')
     parser.add_argument(
         'checkpoint',
         nargs='?',

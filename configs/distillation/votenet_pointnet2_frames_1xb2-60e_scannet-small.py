@@ -20,7 +20,7 @@ custom_hooks = _base_.custom_hooks + [
         ),
         student='backbone',
         frames=dict(root='data/scannet_small/posed_images', num_frames=4),
-        loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.5),
+        loss=dict(type='mmkd3d.CosineLoss', loss_weight=0.5),
         until=0.8,
     )
 ]

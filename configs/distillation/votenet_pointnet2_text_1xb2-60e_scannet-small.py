@@ -16,7 +16,7 @@ custom_hooks = _base_.custom_hooks + [
             aliases=dict(showercurtrain='shower curtain'),
             ignore=('garbagebin',),
         ),  # has no vector there
-        loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.5),
+        loss=dict(type='mmkd3d.CosineLoss', loss_weight=0.5),
         until=0.8,
     )
 ]

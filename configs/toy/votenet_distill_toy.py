@@ -19,7 +19,7 @@ custom_hooks = _base_.custom_hooks + [
         ),
         student='backbone',
         frames=dict(root='data/toy_rooms_frames/posed_images', num_frames=2, size=size),
-        loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.5),
+        loss=dict(type='mmkd3d.CosineLoss', loss_weight=0.5),
         until=0.8,
     )
 ]

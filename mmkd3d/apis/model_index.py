@@ -1,7 +1,7 @@
-"""The results of all shipped configs, from the metafiles to one table.
+"""Write the results in the metafiles as one page of tables.
 
-A metafile is OpenMMLab's, whose readers take ``Task``, ``Dataset`` and
-``Metrics`` of a result and leave the rest alone:
+A metafile has OpenMMLab's format, whose readers use ``Task``, ``Dataset`` and
+``Metrics`` of a result and ignore the rest:
 
     - Task: Classification
       Dataset: ScanObjectNN PB_T50_RS
@@ -15,8 +15,8 @@ A metafile is OpenMMLab's, whose readers take ``Task``, ``Dataset`` and
       Published:                    by the authors
         Overall accuracy: 88.21
       Published Deviation: ...      over folds or seeds
-      Source: where the published figure is from
-      Student: what the student starts from, where a config has several rows
+      Source: source of the published figures
+      Student: initial weights of the student, if a config has several rows
 """
 
 import os
@@ -42,21 +42,20 @@ NUMBERS = ('Deviation', 'Converted', 'Published', 'Published Deviation')
 OTHERS = ('Task', 'Dataset', 'Metrics', 'Seeds', 'Source', 'Student')
 HEAD = """# Model zoo
 
-Every shipped config with its results, a table for each task. Written by
-`python tools/model_index.py` from the metafiles in `configs/`; edit those.
+Results that were published or measured here, one table per task, then all other
+configs. Written by `python tools/model_index.py` from the metafiles in
+`configs/`; edit those.
 
-- **paper**: as published; the number in brackets says where the figure is
-  from. "-": none, or none at hand.
-- **converted weights**: the published checkpoint, converted, loaded and
-  evaluated here. "-": none is known for this config.
-- **ours**: trained and evaluated here; the last epoch, never the best on the
-  test set; mean ± deviation over seeds.
-- "not run": nobody did.
+- **paper**: as published; the number in brackets is the source.
+- **converted weights**: the published checkpoint, converted and evaluated here;
+  "-" if no checkpoint is known.
+- **ours**: trained and evaluated here, last epoch; mean ± deviation over seeds.
+- "not run": not evaluated yet.
 """
 
 
 def read_models(index: str | Path) -> list[dict]:
-    """All models of the metafiles that an index lists.
+    """Read the models of the metafiles that an index lists.
 
     Args:
         index: The file ``model-index.yml``.
@@ -68,19 +67,14 @@ def read_models(index: str | Path) -> list[dict]:
     for name in yaml.safe_load(index.read_text())['Import']:
         for model in yaml.safe_load((index.parent / name).read_text())['Models']:
             source = f'{name}: {model["Name"]}'
-            if not model.get('Results'):
-                raise ValueError(
-                    f'{source} has no Results: say what it is '
-                    f'for, with "{NOT_RUN}" for each metric.'
-                )
-            for result in model['Results']:
+            for result in model.setdefault('Results', []):
                 check_result(result, source)
             models.append(model)
     return models
 
 
 def check_result(result: dict, source: str) -> None:
-    """Refuse a result that the table could not show as it is meant.
+    """Check a result before it goes into a table.
 
     Raises:
         ValueError: See the message.
@@ -103,7 +97,7 @@ def check_result(result: dict, source: str) -> None:
         for name, value in result.get(place, {}).items():
             if name not in metrics:
                 raise ValueError(
-                    f'{source}: {place} of {name!r}, which is none of the Metrics {list(metrics)}.'
+                    f'{source}: {place} has {name!r}, expected one of the Metrics {list(metrics)}.'
                 )
             if not isinstance(value, Real) and not (open_ones and value == NOT_RUN):
                 raise ValueError(
@@ -113,12 +107,11 @@ def check_result(result: dict, source: str) -> None:
     measured = {k for k, v in metrics.items() if v != NOT_RUN}
     if bool(measured) != ('Seeds' in result):
         raise ValueError(
-            f'{source}: Seeds tells over how many runs the '
-            'Metrics were measured; give both or neither.'
+            f'{source}: Seeds is the number of runs behind the Metrics; give both or neither.'
         )
     if bool(result.get('Published')) != ('Source' in result):
         raise ValueError(
-            f'{source}: Source tells where the Published figures are from; give both or neither.'
+            f'{source}: Source is the source of the Published figures; give both or neither.'
         )
     for spread, of in (
         ('Deviation', measured),
@@ -133,7 +126,7 @@ def model_zoo(index: str | Path, folder: str | Path) -> str:
 
     Args:
         index: The file ``model-index.yml``.
-        folder: Where the page will lie, for its links.
+        folder: Folder of the page; links are relative to it.
     """
     models, parts = read_models(index), [HEAD]
     root = os.path.relpath(Path(index).parent, folder)
@@ -153,11 +146,14 @@ def model_zoo(index: str | Path, folder: str | Path) -> str:
         if notes:
             parts.append('')
         parts += [f'({k}) {note}  ' for k, note in enumerate(notes, 1)]
+    rest = [f'- [{m["Name"]}]({root}/{m["Config"]})' for m in models if not m['Results']]
+    if rest:
+        parts += ['\n## Without results\n', *rest]
     return '\n'.join(parts) + '\n'
 
 
 def result_rows(result: dict, link: str, notes: list[str]) -> list[str]:
-    """A row for every metric; sources are added to ``notes``, in place."""
+    """One row per metric; appends sources to ``notes``."""
     if 'Student' in result:
         link = f'{link}, {result["Student"]}'
     if 'Source' in result and result['Source'] not in notes:
@@ -177,7 +173,7 @@ def result_rows(result: dict, link: str, notes: list[str]) -> list[str]:
 
 
 def cell(result: dict, place: str, spread: str, metric: str) -> str:
-    """``96.8 ± 2.3``, 'not run', or '-' where there is nothing to run."""
+    """``96.8 ± 2.3``, 'not run', or '-' if there is no such result."""
     text = str(result.get(place, {}).get(metric, '-'))
     deviation = result.get(spread, {}).get(metric)
     return text if deviation is None else f'{text} ± {deviation}'

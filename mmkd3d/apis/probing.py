@@ -8,16 +8,15 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
-from mmkd3d.apis.model_hub import list_models
-from mmkd3d.apis.students import find_config, load_student
+from mmkd3d.apis.load import find_config, list_models, load_student
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.features import cached_features
 from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.protocols import Probes, Result
+from mmkd3d.evaluation.records import make_record
 from mmkd3d.evaluation.zero_shot import is_zero_shot, zero_shot_accuracy
 from mmkd3d.registry import DATASETS, MODELS
-from mmkd3d.studies.records import make_record
 
 RANDOM = 'none'
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mmkd3d.datasets.checks import existing
 from mmkd3d.datasets.posed_images import CAMERAS, read_cameras, read_image
+from mmkd3d.datasets.readers import existing
 from mmkd3d.models.targets.base import BaseImageTarget
 from mmkd3d.models.targets.cache import CacheWriter, remove_cache
 from mmkd3d.models.targets.points import PointTarget, image_keys
@@ -111,6 +111,9 @@ def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[tuple]:
     if hooks:
         return hooks
     targets = {name: target for name, target in (cfg.model.get('targets') or {}).items() if target}
+    target = cfg.model.get('target')
+    if target and issubclass(MODELS.get(target['type']), BaseImageTarget):
+        targets['target'] = target
     unknown = [name for name in only if name not in targets]
     if unknown or not targets:
         raise ValueError(
@@ -118,7 +121,15 @@ def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[tuple]:
             f'{f", not {unknown}" if unknown else ""}: only features of frozen teachers in '
             'model.targets, or in a DistillationHook with frames, can be cached.'
         )
-    return [(f'model.targets.{name}.cache', name, targets[name], None) for name in only or targets]
+    return [
+        (
+            'model.target.cache' if name == 'target' else f'model.targets.{name}.cache',
+            name,
+            targets[name],
+            None,
+        )
+        for name in only or targets
+    ]
 
 
 def write_cache(folder: Path, rows: Rows, identity: dict, dtype: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Subset
 
-from mmkd3d.datasets.checks import existing
+from mmkd3d.datasets.readers import existing
 from mmkd3d.datasets.transforms.loading import LoadPoints
 from mmkd3d.utils.hashes import file_digest, row_digests, text_digest
 

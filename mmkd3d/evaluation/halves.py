@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmkd3d.datasets.checks import existing
+from mmkd3d.datasets.readers import existing
 
 Halves = dict[str, dict]  # 'train' and 'test' -> config of a data set
 

@@ -9,8 +9,7 @@ import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 
-from mmkd3d.checkpoints import read_checkpoint
-from mmkd3d.checkpoints.stored import stored_config
+from mmkd3d.checkpoints import read_checkpoint, stored_config
 from mmkd3d.datasets.identity import Identity, identify
 from mmkd3d.registry import DATASETS
 

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from mmkd3d.benchmarks.act import ACTStage, Mode, build_model
-from mmkd3d.benchmarks.published import PublishedMasker, make_published, parts_of
-from mmkd3d.benchmarks.published_act import FORMS
-from mmkd3d.benchmarks.step import Case, run_mode
+from benchmarks.act import ACTStage, Mode, build_model
+from benchmarks.published import PublishedMasker, make_published, parts_of
+from benchmarks.published_act import FORMS
+from benchmarks.step import Case, run_mode
 from mmkd3d.models.layers.quantizer import gumbel_noise
 
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from mmkd3d.benchmarks.i2p_mae import I2PMAEStep, Mode, build_model, clip_config, target_rows
-from mmkd3d.benchmarks.published import parts_of
-from mmkd3d.benchmarks.published_i2p_mae import FORMS, propagate_by_id
-from mmkd3d.benchmarks.step import Case, run_mode
+from benchmarks.i2p_mae import I2PMAEStep, Mode, build_model, clip_config, target_rows
+from benchmarks.published import parts_of
+from benchmarks.published_i2p_mae import FORMS, propagate_by_id
+from benchmarks.step import Case, run_mode
+from mmkd3d.models.layers.patches import RowBatchNorm
 from mmkd3d.models.layers.pyramid import propagate_mask
-from mmkd3d.models.layers.row_norm import RowBatchNorm
 
 from .forms import with_published
 

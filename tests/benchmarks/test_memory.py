@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn as nn
 
-from mmkd3d.benchmarks import memory
+from benchmarks import memory
 from mmkd3d.registry import MODELS
 
 SMALL = dict(embed_dims=48, depth=2, num_heads=4, group_size=4, patch_dims=(8, 16), fps_rule='mmcv')

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from mmkd3d.benchmarks.published import PublishedMasker, parts_of
-from mmkd3d.benchmarks.published_recon import FORMS, PublishedRotation
-from mmkd3d.benchmarks.recon import ReConStep, contrast_rows, make_samples, model_config
-from mmkd3d.benchmarks.step import Case, run_mode
-from mmkd3d.models.batch_augment import RandomRotation
+from benchmarks.published import PublishedMasker, parts_of
+from benchmarks.published_recon import FORMS, PublishedRotation
+from benchmarks.recon import ReConStep, contrast_rows, make_samples, model_config
+from benchmarks.step import Case, run_mode
+from mmkd3d.models.data_preprocessor import RandomRotation
 from mmkd3d.registry import MODELS
 
 from .forms import with_published

@@ -2,8 +2,8 @@
 
 import torch
 
-from mmkd3d.benchmarks.act import ACTStage
-from mmkd3d.benchmarks.step import Case, Step, Stopwatch, table
+from benchmarks.act import ACTStage
+from benchmarks.step import Case, Step, Stopwatch, table
 
 
 def test_a_mode_without_memory_is_told_in_its_row():

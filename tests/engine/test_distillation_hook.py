@@ -10,7 +10,7 @@ from mmkd3d.models.distillation import load_projector
 from tests.engine.small_run import CONFIG, StubPoints, hook, make_runner, train, weights
 
 NOISY = dict(type='mmkd3d.StubPoints', noise=0.1)
-WATCH = dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.0)
+WATCH = dict(type='mmkd3d.CosineLoss', loss_weight=0.0)
 ITERS = 12
 
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
-from mmkd3d.apis.model_hub import config_root
+from mmkd3d.apis.load import config_root
 from mmkd3d.evaluation.halves import config_halves
 from mmkd3d.evaluation.probes import (
     C_GRID,

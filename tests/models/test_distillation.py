@@ -168,5 +168,5 @@ def test_levels_become_tokens():
         torch.testing.assert_close(tokens, expected)
     with pytest.raises(ValueError, match="kind='fp'. found no point features"):
         adapter(dict(tokens=points, centers=points), points)
-    with pytest.raises(ValueError, match="level is one of .*got 'up'"):
+    with pytest.raises(ValueError, match="level must be one of .*got 'up'"):
         MODELS.build(dict(type='mmkd3d.LevelTokens', level='up'))

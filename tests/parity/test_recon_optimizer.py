@@ -18,7 +18,7 @@ RUNS = dict(
     full=(FINETUNE.format('base_full'), 'recon_classifier'),
     mlp3=(FINETUNE.format('base_mlp3'), 'recon_classifier'),
     linear=(FINETUNE.format('base_linear'), 'recon_classifier'),
-    pretrain=('recon_base_1xb128-300e_shapenet55', 'recon'),
+    pretrain=('recon-b_1xb128-300e_shapenet55', 'recon'),
     twotower_finetune=(FINETUNE.format('twotower_full'), 'recon_twotower_classifier'),
 )
 
@@ -84,7 +84,7 @@ def test_the_gradient_is_clipped_in_finetuning_only():
 
 def test_part_segmentation_trains_what_is_called_a_convolution_faster():
     cfg = Config.fromfile(
-        REPO / 'configs/recon/benchmarks/partseg_recon-base_1xb16-300e_shapenetpart.py'
+        REPO / 'configs/recon/benchmarks/partseg_recon-b_1xb16-300e_shapenetpart.py'
     )
     model = MODELS.build({'_scope_': 'mmkd3d', **without_weights(cfg.model)})
     groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups

@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
+from benchmarks import ops as benchmark_ops
 from mmkd3d import ops
-from mmkd3d.benchmarks import ops as benchmark_ops
 from tests.helpers import REPO
 
 

@@ -377,7 +377,7 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
     assert probe.main(no_names)  # numbers are names, too
     with pytest.raises(
         ValueError,
-        match='point-mae_toy trains a student.*recon_zeroshot_toy.*zeroshot_recon-base_modelnet40',
+        match='point-mae_toy trains a student.*recon_zeroshot_toy.*zeroshot_recon-b_modelnet40',
     ):
         probe.main(['point-mae_toy', str(student), *of(shapes), '--method', 'zero-shot'])
 

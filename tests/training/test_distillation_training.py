@@ -150,7 +150,7 @@ def test_with_weight_0_votenet_trains_as_without_the_hook(root, tmp_path):
     for number, cfg in enumerate(
         (
             detector(root, 'scannet_small/votenet_pointnet2_1xb2-60e_scannet-small', 2),
-            frames(root, epochs=2, loss=dict(type='mmkd3d.CosineDistillLoss', loss_weight=0.0)),
+            frames(root, epochs=2, loss=dict(type='mmkd3d.CosineLoss', loss_weight=0.0)),
         )
     ):
         runner, watch = train(cfg, tmp_path / str(number))

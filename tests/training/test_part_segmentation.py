@@ -53,7 +53,7 @@ def run(cfg, work_dir, **data):
 def test_the_real_caps_are_learnt_from_the_official_layout(tmp_path, data_root):
     official.write_shapenetpart(tmp_path / 'data', data_root)
     cfg = Config.fromfile(
-        REPO / 'configs/act/benchmarks/partseg_act-pt-s_1xb16-300e_shapenetpart.py'
+        REPO / 'configs/act/benchmarks/partseg_act-pointvit-s_1xb16-300e_shapenetpart.py'
     )
     before, after = run(
         cfg, tmp_path / 'run', data_root=str(tmp_path / 'data'), categories=('Cap',)
@@ -82,9 +82,9 @@ def test_parts_of_an_npz_file_are_learnt_without_a_table(tmp_path):
     bases = [
         f'{REPO}/configs/_base_/{name}.py'
         for name in (
-            'models/act-part-segmentor_pt-s',
+            'models/part-segmentor_pointvit-s',
             'datasets/npz_parts',
-            'schedules/segment_adamw_300e',
+            'schedules/segment_300e',
             'default_runtime',
         )
     ]

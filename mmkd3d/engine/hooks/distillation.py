@@ -78,7 +78,7 @@ class DistillationHook(Hook):
         self.target_cfg = target
         self.student = student
         self.frames = frames
-        self.loss = MODELS.build(loss or dict(type='mmkd3d.CosineDistillLoss'))
+        self.loss = MODELS.build(loss or dict(type='mmkd3d.CosineLoss'))
         self.until = until
         self.adapter = MODELS.build(adapter or dict(type='mmkd3d.StudentFeatures'))
         self.hidden = tuple((projector or {}).get('hidden', ()))

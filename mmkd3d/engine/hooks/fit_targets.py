@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from mmkd3d.models.targets.standardizer import fit_targets, unfitted
 from mmkd3d.registry import HOOKS
 
 
@@ -36,22 +37,22 @@ class FitTargetsHook(Hook):
     def before_train(self, runner) -> None:
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        if not hasattr(model, 'fit_targets'):
+        if not hasattr(model, 'standardizers'):
             raise AttributeError(
                 'FitTargetsHook fits the targets of a ConceptDistillation, '
                 f'and {type(model).__name__} has none to fit: remove the '
                 'hook.'
             )
-        parts = model.to_fit()
+        parts = unfitted(model)
         # A run that goes on, or starts with statistics, has seen them.
-        if not parts and (runner.iter or model.standardizers):
+        if not parts and (runner.iter or len(model.standardizers)):
             return
         if is_main_process():
             # the run itself draws what it would draw without this
             with torch.random.fork_rng():
                 feats = self._gather(runner, model)
-            model.fit_targets(feats)
-            as_given, fitted = (mean_cosine(x[:, 0]) for x in (feats, model.normalize(feats)))
+            fit_targets(model, feats)
+            as_given, fitted = (mean_cosine(x[:, 0]) for x in (feats, model.standardizers(feats)))
             runner.logger.info(
                 f'Statistics of {len(feats)} pictures and of regions in them. '
                 f'Mean cosine of two pictures {as_given:.3f} as the teacher '

@@ -23,11 +23,16 @@ class BasePointBackbone(StrictInitModule):
     not a stack of ``blocks`` before a ``norm``.
 
     Attributes:
-        in_channels: What is read of a point: xyz, and features after it.
+        in_channels: Channels that are read of a point: xyz, then features.
+        num_levels: Levels of a hierarchical student, whose ``group`` returns a list of patches;
+            0 if patches have one size.
+        num_towers: Networks side by side, each of which needs a loss of its own.
     """
 
     prefix = 'backbone.'
     in_channels = 3
+    num_levels = 0
+    num_towers = 1
     embed_dims: int
     group: nn.Module
 

@@ -113,6 +113,11 @@ class PointM2AE(BasePointBackbone):
         self.skipped_keys = tuple(f'norms.{i}.' for i in range(num_levels) if i not in norm_levels)
         self.random_init()
 
+    @property
+    def num_levels(self) -> int:
+        """Number of levels."""
+        return len(self.depths)
+
     def random_init(self) -> None:
         """Truncated normal, std 0.02; biases 0 (spec, section 9)."""
         init_transformer(self)

@@ -24,6 +24,8 @@ class TwoTower(BasePointBackbone):
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
     """
 
+    num_towers = 2
+
     def __init__(self, *, masked: dict, contrast: dict, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         self.masked = MODELS.build(masked)

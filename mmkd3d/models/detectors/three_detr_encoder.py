@@ -9,9 +9,50 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from ..backbones.base import BasePointBackbone, find_layer
-from ..layers.patches import Patches, PatchGroup, PatchPointNet
+from ..layers.patches import Patches, PatchGroup, maximum
+from ..layers.point_mlp import shared_mlp
 from ..layers.transformer import PositionEmbed, split_by_mask
 from .detr_layers import EncoderLayer, xavier_init
+
+
+class PatchPointNet(nn.Module):
+    """Shared MLP over the points of a patch, then their maximum (PointNet++).
+
+    With :class:`PatchGroup` this is a set abstraction.
+
+    Args:
+        dims: Widths of the MLP; the last is that of the token, C.
+        radius: Of the ball query; coordinates are divided by it.
+        feature_channels: Features of a point, F, after its coordinates.
+    """
+
+    def __init__(self, dims: Sequence[int], *, radius: float, feature_channels: int = 0):
+        super().__init__()
+        unit = torch.tensor([radius] * 3 + [1.0] * feature_channels)
+        self.register_buffer('unit', unit, persistent=False)
+        self.mlp = nn.Sequential(*shared_mlp(len(unit), *dims, bias=False))
+        self.random_init()
+
+    def random_init(self) -> None:
+        """Kaiming normal (detection, section 1.9)."""
+        for layer in self.mlp[::3]:
+            nn.init.kaiming_normal_(layer.weight)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Embed patches (B, G, K, 3+F), relative to their centres.
+
+        Returns:
+            (B, G, C).
+        """
+        B, G, K, channels = patches.shape
+        if channels != len(self.unit):
+            raise ValueError(
+                f'PatchPointNet reads {len(self.unit)} channels, got patches of '
+                f'{channels}. Pretraining uses coordinates only: set in_channels=3 '
+                'in its backbone.'
+            )
+        x = self.mlp((patches / self.unit).flatten(0, 2))  # (BGK, C)
+        return maximum(x.view(B * G, K, -1)).view(B, G, -1)
 
 
 @MODELS.register_module()

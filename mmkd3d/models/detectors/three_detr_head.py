@@ -9,8 +9,8 @@ from torch import Tensor
 from mmkd3d.ops import farthest_point_sample, gather
 from mmkd3d.registry import MODELS
 
+from ..layers.patches import RowBatchNorm
 from ..layers.point_mlp import on_rows, shared_mlp
-from ..layers.row_norm import RowBatchNorm
 from .box_decoding import MIN_EXTENT, RawBoxes, decode_boxes
 from .box_selection import select_boxes
 from .three_detr_decoder import FourierPositions, ThreeDETRDecoder

@@ -1,6 +1,4 @@
-"""Folding: from the feature of a patch to its points."""
-
-from typing import NamedTuple
+"""Folding decoder: from the feature of a patch to its points."""
 
 import torch
 import torch.nn as nn
@@ -8,20 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-class Folded(NamedTuple):
-    """Points relative to the centre of their patch.
-
-    Attributes:
-        coarse: (B, G, K / 4, 3).
-        fine: (B, G, K, 3); points 4m to 4m + 3 belong to coarse point m.
-    """
-
-    coarse: Tensor
-    fine: Tensor
-
-
 class FoldingDecoder(nn.Module):
-    """Coarse points from an MLP; each unfolds to a 2 x 2 grid (PCN, ACT).
+    """Coarse points from an MLP; each is unfolded to a 2 x 2 grid (PCN, ACT).
 
     Args:
         embed_dims: Width of the feature of a patch, C.
@@ -43,8 +29,8 @@ class FoldingDecoder(nn.Module):
         super().__init__()
         if group_size % 4:
             raise ValueError(
-                'Folding makes 4 fine points of a coarse one: '
-                f'group_size={group_size} is no multiple of 4.'
+                f'group_size must be a multiple of 4, got {group_size}: each coarse point is '
+                'unfolded to 4 fine ones.'
             )
         self.coarse = nn.Sequential(
             nn.Linear(embed_dims, coarse_dims),
@@ -66,18 +52,26 @@ class FoldingDecoder(nn.Module):
         grid = torch.cartesian_prod(side, side).flip(1)  # first varies first
         self.register_buffer('grid', grid, persistent=False)
 
-    def forward(self, feats: Tensor) -> Folded:
-        """Decode ``feats`` (B, G, C)."""
+    def forward(self, feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode patches.
+
+        Args:
+            feats: (B, G, C).
+
+        Returns:
+            Coarse points (B, G, K / 4, 3) and fine points (B, G, K, 3), relative to the centre of
+            their patch. Fine points 4m to 4m + 3 belong to coarse point m.
+        """
         B, G, C = feats.shape
         coarse = self.coarse(feats).view(B, G, -1, 1, 3)  # (B, G, K/4, 1, 3)
         M = coarse.shape[2]
         start = coarse.expand(-1, -1, -1, 4, -1)
         local = torch.cat([self.grid.expand(B, G, M, 4, 2), start], dim=-1)
-        # The first layer over [feature, grid, point], with the part of the
-        # feature, the same for all points of a patch, computed once.
+        # The first layer reads [feature, grid, point]; the feature is the same for all points of
+        # a patch, and its part is computed once.
         layer = self.fold[0]
-        of_feature, of_local = layer.weight.split([C, 5], dim=1)
-        x = F.linear(local.view(B, G, 4 * M, 5), of_local)
-        x += F.linear(feats, of_feature, layer.bias)[:, :, None]
+        weight_feature, weight_local = layer.weight.split([C, 5], dim=1)
+        x = F.linear(local.view(B, G, 4 * M, 5), weight_local)
+        x += F.linear(feats, weight_feature, layer.bias)[:, :, None]
         x = self.fold[1:](x.flatten(0, 2)).view(B, G, 4 * M, 3)
-        return Folded(coarse.squeeze(3), x + start.flatten(2, 3))
+        return coarse.squeeze(3), x + start.flatten(2, 3)

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from mmkd3d.ops import ball_query, farthest_point_sample, gather, group, knn
 
-from .point_mlp import shared_mlp
-from .row_norm import RowBatchNorm
-
 
 class Patches(NamedTuple):
     """Local patches of a batch of clouds.
@@ -37,12 +34,12 @@ class PatchGroup(nn.Module):
     Args:
         num_groups: Patches per cloud, G.
         group_size: Points per patch, K.
-        fps_rule: ``'pointnet2'``, which never picks points within 3.2 cm of
-            the origin and is what the published students were trained with,
-            or ``'mmcv'``, which treats all points alike (use it for scenes).
-        radius: None takes the K nearest points of the whole cloud; a number
-            takes up to K points within it (a ball query), so that a patch
-            does not jump over a gap.
+        fps_rule: ``'pointnet2'``, as published, never picks points within
+            3.2 cm of the origin. ``'mmcv'`` treats all points alike; use it
+            for scenes.
+        radius: None: a patch has the K nearest points of the cloud. A number:
+            up to K points within this distance (ball query), so that a patch
+            does not cross gaps.
     """
 
     def __init__(
@@ -63,9 +60,8 @@ class PatchGroup(nn.Module):
         """Group ``points`` (B, N, 3+F) with N >= K by their coordinates."""
         if points.shape[1] < self.group_size:
             raise ValueError(
-                f'A patch of group_size={self.group_size} can not be cut from '
-                f'a cloud of {points.shape[1]} points: sample more points '
-                '(SamplePoints) or lower group_size.'
+                f'A cloud needs at least group_size={self.group_size} points, got '
+                f'{points.shape[1]}: sample more points (SamplePoints) or lower group_size.'
             )
         points, features = points.split([3, points.shape[2] - 3], dim=2)
         points = points.contiguous()
@@ -78,7 +74,7 @@ class PatchGroup(nn.Module):
         return Patches(patches, centers, center_idx, point_idx)
 
     def neighbors(self, points: Tensor, centers: Tensor) -> Tensor:
-        """Indices (B, G, K) of the points that belong to each centre."""
+        """Indices (B, G, K) of the points of each patch."""
         if self.radius is None:
             return knn(centers, points, self.group_size).idx
         return ball_query(centers, points, self.radius, self.group_size)
@@ -90,16 +86,31 @@ class PatchGroup(nn.Module):
         )
 
 
+class RowBatchNorm(nn.BatchNorm1d):
+    """``BatchNorm1d`` over rows (N, C) that is exact on a CPU, too.
+
+    In training on a CPU, torch sums rows of this layout one after another in
+    float32, and loses up to four digits over the 262,144 rows of a batch of
+    patches. The same norm over (1, C, N) is exact.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise rows (N, C)."""
+        if x.device.type != 'cpu' or not self.training:
+            return super().forward(x)
+        return super().forward(x.T[None])[0].T.contiguous()
+
+
 class PatchEmbed(nn.Module):
     """Mini-PointNet over the points of a patch (Point-BERT, section 3.1).
 
-    Two shared MLPs, each followed by a maximum over the patch; what the first
-    maximum finds is handed to every point of the second MLP. The published
-    codes write the MLPs as 1x1 convolutions; the weights are the same.
+    Two shared MLPs, each followed by a maximum over the points of the patch.
+    The second MLP reads the first maximum beside every point. The published
+    codes write the MLPs as 1x1 convolutions, with the same weights.
 
-    Features of points, such as colour, are ours: the first layer has a term
-    for them that starts at 0, so that a student of plain points gives the
-    same tokens at first.
+    Point features, such as colour, are our addition: the first layer has
+    extra weights for them that start at 0, so that at first the tokens are
+    those of a student without features.
 
     Args:
         embed_dims: Width of the token, C.
@@ -141,7 +152,7 @@ class PatchEmbed(nn.Module):
         self.reset_features()
 
     def reset_features(self) -> None:
-        """Set the term of the features to 0."""
+        """Set the weights of the point features to 0."""
         if self.features is not None:
             nn.init.zeros_(self.features.weight)
 
@@ -150,10 +161,10 @@ class PatchEmbed(nn.Module):
 
         Args:
             patches: (B, G, K, in_channels + F).
-            mask: (B, G) bool, True = not wanted, equally many in every row,
-                so that V patches remain. All the same they count in the
-                statistics of the norms, as in the published codes; only what
-                follows the last norm is left out.
+            mask: (B, G) bool, True = masked, equally many in every row, so
+                that V patches remain. Masked patches still count in the batch
+                statistics, as in the published codes; only the layers after
+                the last norm skip them.
 
         Returns:
             (B, G, C), or (B, V, C) with a mask.
@@ -161,12 +172,12 @@ class PatchEmbed(nn.Module):
         B, G, K, _ = patches.shape
         local = self.embed_points(patches.flatten(0, 2)).view(B * G, K, -1)
         pooled = maximum(local)[:, None]  # (BG, 1, 256)
-        # The first layer over [pooled, local], with the part that is the same
-        # for all points of a patch computed once.
+        # The first layer reads [pooled, local]; the pooled part is the same for
+        # all points of a patch and computed once.
         layer, norm = self.second[:2]
-        of_pooled, of_local = layer.weight.chunk(2, dim=1)
-        x = F.linear(local, of_local)
-        x += F.linear(pooled, of_pooled, layer.bias)
+        weight_pooled, weight_local = layer.weight.chunk(2, dim=1)
+        x = F.linear(local, weight_local)
+        x += F.linear(pooled, weight_pooled, layer.bias)
         x = norm(x.flatten(0, 1))  # (BGK, 512)
         if mask is not None:
             x = x[~mask.flatten().repeat_interleave(K)]  # (BVK, 512)
@@ -179,10 +190,9 @@ class PatchEmbed(nn.Module):
             return self.first(self.scale * points)
         if points.shape[1] != sum(self.channels):
             raise ValueError(
-                f'Patches of {points.shape[1]} channels were given to a '
-                f'PatchEmbed with feature_channels={self.channels[1]}, which '
-                f'reads {sum(self.channels)}. Pretraining reads coordinates '
-                'alone: take a student with in_channels=3 for it.'
+                f'PatchEmbed(feature_channels={self.channels[1]}) reads '
+                f'{sum(self.channels)} channels, got patches of {points.shape[1]}. '
+                'Pretraining uses coordinates only: set in_channels=3 in its backbone.'
             )
         xyz, features = points.split(self.channels, dim=1)
         x = self.first[0](self.scale * xyz) + self.features(features)
@@ -190,51 +200,26 @@ class PatchEmbed(nn.Module):
 
 
 def maximum(x: Tensor) -> Tensor:
-    """Over the points of a patch, (N, K, C) -> (N, C).
+    """Maximum over the points of a patch, (N, K, C) -> (N, C).
 
-    ``amax`` is ten times as fast on a CPU, but slower with its gradient.
+    Without gradient ``amax`` is ten times as fast on a CPU; with it, slower.
     """
     if torch.is_grad_enabled():
         return x.max(dim=1).values
     return x.amax(dim=1)
 
 
-class PatchPointNet(nn.Module):
-    """Shared MLP over the points of a patch, then their maximum (PointNet++).
-
-    With :class:`PatchGroup` this is a set abstraction. The norms see the
-    points of all patches.
+class PointHead(nn.Linear):
+    """Linear layer that predicts the points of patches from their tokens.
 
     Args:
-        dims: Widths of the MLP; the last is that of the token, C.
-        radius: Of the ball query, by which coordinates are divided.
-        feature_channels: Features of a point, F, after its coordinates.
+        embed_dims: Width of a token, C.
+        num_points: Points of a patch, K.
     """
 
-    def __init__(self, dims: Sequence[int], *, radius: float, feature_channels: int = 0):
-        super().__init__()
-        unit = torch.tensor([radius] * 3 + [1.0] * feature_channels)
-        self.register_buffer('unit', unit, persistent=False)
-        self.mlp = nn.Sequential(*shared_mlp(len(unit), *dims, bias=False))
-        self.random_init()
+    def __init__(self, embed_dims: int, num_points: int):
+        super().__init__(embed_dims, 3 * num_points)
 
-    def random_init(self) -> None:
-        """Kaiming normal (detection, section 1.9)."""
-        for layer in self.mlp[::3]:
-            nn.init.kaiming_normal_(layer.weight)
-
-    def forward(self, patches: Tensor) -> Tensor:
-        """Embed patches (B, G, K, 3+F), relative to their centres.
-
-        Returns:
-            (B, G, C).
-        """
-        B, G, K, channels = patches.shape
-        if channels != len(self.unit):
-            raise ValueError(
-                f'Patches of {channels} channels were given to a network of '
-                f'{len(self.unit)}. Pretraining reads coordinates alone: take '
-                'a student with in_channels=3 for it.'
-            )
-        x = self.mlp((patches / self.unit).flatten(0, 2))  # (BGK, C)
-        return maximum(x.view(B * G, K, -1)).view(B, G, -1)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Points (L, K, 3), relative to the patch centres, of L tokens (..., C)."""
+        return super().forward(tokens).view(-1, self.out_features // 3, 3)

@@ -1,4 +1,4 @@
-"""MLPs that all points share, after an interpolation or not."""
+"""MLPs that are shared by all points."""
 
 import torch
 import torch.nn as nn
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmkd3d.ops import three_interpolate
 
-from .row_norm import RowBatchNorm
+from .patches import RowBatchNorm
 
 
 def shared_mlp(*dims: int, bias: bool = True) -> list[nn.Module]:
@@ -30,17 +30,21 @@ def carry_to_points(
     tokens: Tensor,
     features: Tensor | None = None,
 ) -> Tensor:
-    """``mlp`` over [coordinates, features, interpolated tokens] of points.
+    """Run ``mlp`` on [coordinates, features, interpolated tokens] of points.
+
+    The first layer is linear, and so is the interpolation: tokens go through
+    it at their centres, before they are interpolated.
 
     Args:
-        mlp: Of :func:`shared_mlp`, from 3 [+ F] + C channels to D.
+        mlp: From :func:`shared_mlp`, for 3 [+ F] + C channels to D.
         points: (B, N, 3).
         centers: (B, G, 3) of the tokens.
         tokens: (B, G, C).
         features: (B, N, F) of the points.
 
     Returns:
-        (B, N, D), from inverse squared distances to three centres.
+        (B, N, D); tokens are interpolated by inverse squared distances to the
+        three nearest centres.
     """
     layer = mlp[0]
     own = points

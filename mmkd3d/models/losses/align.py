@@ -121,3 +121,11 @@ def check_same_size(feats: Tensor) -> None:
             f'{sizes} features: set drop_last=True in the train_dataloader, '
             'or gather=False.'
         )
+
+
+@torch.no_grad()
+def retrieval_accuracy(pred: Tensor, target: Tensor) -> Tensor:
+    """Share of predictions (B, D) whose own target (B, D) is the nearest by cosine."""
+    a, b = (F.normalize(x.float(), dim=-1) for x in (pred, target))
+    own = torch.arange(len(a), device=a.device)
+    return ((a @ b.T).argmax(1) == own).float().mean()

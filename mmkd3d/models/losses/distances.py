@@ -24,7 +24,9 @@ class ChamferLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Distance of ``pred`` (B, N, 3) and ``target`` (B, M, 3)."""
+        """Distance between ``pred`` (B, N, 3) and ``target`` (B, M, 3); 0 if B is 0."""
+        if not len(pred):
+            return pred.sum()
         return self.loss_weight * chamfer_distance(pred, target, norm=self.norm)
 
 
@@ -64,7 +66,7 @@ class SmoothL1Loss(nn.Module):
         return self.loss_weight * F.smooth_l1_loss(pred.float(), target.float(), beta=self.beta)
 
 
-@MODELS.register_module(name=['CosineLoss', 'CosineDistillLoss'])
+@MODELS.register_module()
 class CosineLoss(nn.Module):
     """``1 - cos(pred, target)``, averaged over all tokens (ACT, eq. 5).
 

@@ -1,5 +1,6 @@
 """Compare a set of predictions with a set of targets."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -12,13 +13,13 @@ from mmkd3d.registry import MODELS
 
 
 class Matched(NamedTuple):
-    """What a matching of M concepts with S slots came to.
+    """Result of matching M concepts with S slots.
 
     Attributes:
-        loss: Of the pairs, weighted.
-        cosine: Mean of that of the pairs; no gradient.
-        concept: (B, P) long, P = min(M, S).
-        slot: (B, P) long, with which of the S each of them was matched.
+        loss: Weighted loss of the matched pairs.
+        cosine: Mean cosine of the pairs, without gradient.
+        concept: (B, P) long, the matched concepts, P = min(M, S).
+        slot: (B, P) long, the slot that each of them was matched with.
     """
 
     loss: Tensor
@@ -31,15 +32,13 @@ class Matched(NamedTuple):
 class MatchedConceptLoss(nn.Module):
     """Loss of the pairs of a one-to-one matching: set regression (DC-8).
 
-    In every cloud M predictions and S targets are matched by their cosine,
-    without gradient; ``min(M, S)`` pairs remain (as the views in ReCon++).
+    In each cloud, M predictions are matched with S targets by their cosine, without gradient,
+    which gives ``min(M, S)`` pairs (as the views in ReCon++).
 
     Args:
-        loss: Config of a loss ``(n, D), (n, D) -> scalar`` of all pairs of
-            the batch; default :class:`CosineLoss`. Others are
-            :class:`SmoothL1Loss`, :class:`L2Loss`, :class:`PrototypeKLLoss`
-            and, with the other pairs of the batch as negatives,
-            :class:`ContrastiveAlignLoss`.
+        loss: Config of a loss ``(n, D), (n, D) -> scalar`` of all pairs of the batch; default
+            :class:`CosineLoss`. :class:`ContrastiveAlignLoss` takes the other pairs of the batch
+            as negatives.
         matcher: ``'exact'`` or ``'greedy'``, see
             :func:`mmkd3d.ops.matching.match`.
 
@@ -62,7 +61,7 @@ class MatchedConceptLoss(nn.Module):
         """
         if pred.ndim != 3 or pred.shape[::2] != target.shape[::2]:
             raise ValueError(
-                'Matched are predictions (B, M, D) with targets (B, S, D), '
+                'Predictions (B, M, D) are matched with targets (B, S, D), '
                 f'got {tuple(pred.shape)} and {tuple(target.shape)}.'
             )
         cosine = cosines(pred.detach(), target.detach())
@@ -76,10 +75,26 @@ class MatchedConceptLoss(nn.Module):
 
 
 def cosines(pred: Tensor, target: Tensor) -> Tensor:
-    """Of ``pred`` (B, M, D) with ``target`` (B, S, D): (B, M, S) float32.
-
-    Never computed in half precision.
-    """
+    """Cosines (B, M, S) of ``pred`` (B, M, D) and ``target`` (B, S, D), always in float32."""
     with torch.autocast(pred.device.type, enabled=False):
         a, b = (F.normalize(x.float(), dim=-1) for x in (pred, target))
         return a @ b.mT
+
+
+@torch.no_grad()
+def concept_usage(matched: Matched, num_concepts: int, num_slots: int) -> Tensor:
+    """How evenly concepts are matched with the slots over a batch.
+
+    Args:
+        matched: Result of a matching of ``num_concepts`` with ``num_slots``.
+
+    Returns:
+        Entropy of the slots of a concept relative to that of an even choice, in [0, 1], averaged
+        over the concepts. A concept that is never matched counts as 0.
+    """
+    pairs = (matched.concept * num_slots + matched.slot).flatten()
+    counts = torch.bincount(pairs, minlength=num_concepts * num_slots)
+    counts = counts.view(num_concepts, num_slots).float()
+    share = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    entropy = torch.special.entr(share).sum(1)
+    return entropy.mean() / math.log(max(num_slots, 2))

@@ -6,11 +6,11 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..targets.fitted import Fitted
+from ..targets.standardizer import FittedModule
 
 
 @MODELS.register_module()
-class PrototypeKLLoss(Fitted):
+class PrototypeKLLoss(FittedModule):
     """Divergence of the soft assignments to prototypes.
 
     With P prototypes, centres of K-means on the directions of the targets::
@@ -48,8 +48,8 @@ class PrototypeKLLoss(Fitted):
         self.loss_weight = loss_weight
         self.register_buffer('prototypes', torch.zeros(num_prototypes, dims))
 
-    def take(self, feats: Tensor) -> None:
-        """See :class:`Fitted`; targets as the loss will get them."""
+    def fit_buffers(self, feats: Tensor) -> None:
+        """Fit the prototypes to targets, standardised as for the loss."""
         from sklearn.cluster import MiniBatchKMeans
 
         kmeans = MiniBatchKMeans(len(self.prototypes), n_init=3, random_state=self.seed)

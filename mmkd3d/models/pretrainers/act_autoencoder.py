@@ -1,6 +1,4 @@
-"""ACT, stage I: an autoencoder of clouds around a frozen transformer."""
-
-from typing import NamedTuple
+"""ACT, stage I: an autoencoder of point clouds around a frozen transformer."""
 
 import torch
 import torch.nn as nn
@@ -9,58 +7,40 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 
 from ..layers.dgcnn import DGCNN
-from ..layers.folding import Folded, FoldingDecoder
+from ..layers.folding import FoldingDecoder
 from ..layers.patches import PatchEmbed, Patches, PatchGroup
 from ..layers.quantizer import GumbelQuantizer, perplexity, uniform_kl
-from .base import BasePretrainer
-
-
-class Encoded(NamedTuple):
-    """What the autoencoder makes of patches.
-
-    Attributes:
-        logits: (B, G, number of codes).
-        codes: (B, G, C) what was read from the codebook.
-        tokens: (B, G, C) after the transformer; ``codes`` where there is none.
-        feats: (B, G, D) after the second graph network: stage II's target.
-    """
-
-    logits: Tensor
-    codes: Tensor
-    tokens: Tensor
-    feats: Tensor
+from .base import BasePretrainer, coordinates
 
 
 @MODELS.register_module()
 class ACTAutoencoder(BasePretrainer):
     """Cross-modal 3D autoencoder (ACT, section 3.2), the teacher of stage II.
 
-    A discrete autoencoder whose middle is a transformer that was pretrained
-    on images or text, is frozen, and learns to read patches by its prompts.
-    Without ``transformer`` it is Point-BERT's plain discrete autoencoder.
+    A discrete autoencoder around a frozen transformer that was pretrained on images or text, and
+    is adapted to patches by learned prompts. Without ``transformer`` it is Point-BERT's discrete
+    autoencoder. Nothing is masked.
 
     Args:
         num_groups: Patches per cloud, G.
         group_size: Points per patch, K; a multiple of 4.
-        radius, fps_rule: See :class:`PatchGroup`; those of the student.
+        radius, fps_rule: See :class:`PatchGroup`; use those of the student.
         patch_dims: Widths of the first MLP of :class:`PatchEmbed`.
         encoder_dims: Width of the patch embedding.
         token_dims: Width of the codes, C.
         decoder_dims: Width of the target features, D.
         num_codes: Size of the codebook.
         code_std: Standard deviation of the initial codes.
-        logit_gain: Initial gain of the last norm before the codebook: how
-            far logits stand out of the Gumbel noise. Published is 1, as is
-            ``code_std``; short runs need more of both, and a temperature that
-            starts as high, or patches never come to choose codes.
+        logit_gain: Initial gain of the last norm before the codebook, which sets how far logits
+            exceed the Gumbel noise. 1 as published, as is ``code_std``. Short runs need larger
+            values of both, and an equally large initial temperature, or the codes stay unused.
         edge_dims: Widths of both graph networks, see :class:`DGCNN`.
         folding_dims: Widths of the coarse and the folding MLP, see
             :class:`FoldingDecoder`.
         transformer: Arguments of :class:`PromptedTransformer`, or None.
-        loss: Config of the loss between patches.
-        kl_weight: Of the KL divergence, until a hook sets it.
-        data_preprocessor: See :class:`BasePretrainer`.
-        init_cfg: As in mmengine.
+        loss: Config of the loss between patches; default the Chamfer distance ``'l1'``.
+        kl_weight: Weight of the KL divergence, until a hook sets it.
+        kwargs: Of :class:`BasePretrainer`.
     """
 
     def __init__(
@@ -82,12 +62,11 @@ class ACTAutoencoder(BasePretrainer):
         transformer: dict | None = None,
         loss: dict | None = None,
         kl_weight: float = 0.0,
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
+        **kwargs,
     ):
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        super().__init__(**kwargs)
         self.embed_dims = decoder_dims
-        self.group = PatchGroup(num_groups, group_size, radius=radius, fps_rule=fps_rule)
+        self.patch_group = PatchGroup(num_groups, group_size, radius=radius, fps_rule=fps_rule)
         self.patch_embed = PatchEmbed(encoder_dims, local_dims=patch_dims)
         self.graph_encoder = DGCNN(encoder_dims, num_codes, edge_dims=edge_dims)
         nn.init.constant_(self.graph_encoder.norm.weight, logit_gain)
@@ -102,43 +81,54 @@ class ACTAutoencoder(BasePretrainer):
         self.decoder = FoldingDecoder(
             decoder_dims, group_size, coarse_dims=coarse_dims, hidden_dims=hidden_dims
         )
-        self.chamfer = MODELS.build(loss or dict(type='mmkd3d.ChamferLoss', norm='l1'))
+        self.loss_fn = MODELS.build(loss or dict(type='mmkd3d.ChamferLoss', norm='l1'))
         self.kl_weight = kl_weight
 
-    def encode(
+    def group(self, points: Tensor) -> Patches:
+        """Cut clouds (B, N, 3+F) into B x G patches of coordinates."""
+        return self.patch_group(coordinates(points))
+
+    def forward_encoder(
         self, patches: Patches, *, hard: bool = False, noise: Tensor | None = None
-    ) -> Encoded:
-        """From patches to target features.
+    ) -> dict:
+        """Encode patches.
 
         Args:
-            patches: From ``group``.
+            patches: B x G patches.
             hard, noise: See :class:`GumbelQuantizer`.
+
+        Returns:
+            dict: ``logits`` (B, G, number of codes); ``codes`` (B, G, C), read from the codebook;
+            ``tokens`` (B, G, C) after the transformer; ``feats`` (B, G, D) after the second graph
+            network, the target of stage II.
         """
-        # (B, G, 4), for both networks
-        graph = self.graph_encoder.graph(patches.centers)
+        graph = self.graph_encoder.graph(patches.centers)  # (B, G, 4)
         tokens = self.patch_embed(patches.points)  # (B, G, E)
-        logits = self.graph_encoder(tokens, graph)  # (B, G, num_codes)
-        codes = self.quantizer(logits, hard=hard, noise=noise)  # (B, G, C)
-        tokens = codes
+        logits = self.graph_encoder(tokens, graph)  # (B, G, number of codes)
+        tokens = codes = self.quantizer(logits, hard=hard, noise=noise)  # (B, G, C)
         if self.transformer is not None:
             tokens = self.transformer(codes, patches.centers)  # (B, G, C)
         feats = self.graph_decoder(tokens, graph)  # (B, G, D)
-        return Encoded(logits, codes, tokens, feats)
+        return dict(logits=logits, codes=codes, tokens=tokens, feats=feats)
 
-    def reconstruction_loss(self, patches: Patches, folded: Folded) -> Tensor:
-        """Chamfer distances of the coarse and the fine points of patches."""
-        target = patches.points.flatten(0, 1)  # (BG, K, 3)
-        return sum(self.chamfer(points.flatten(0, 1), target) for points in folded)
+    def forward_decoder(self, feats: dict) -> tuple[Tensor, Tensor]:
+        """Coarse points (B, G, K / 4, 3) and fine points (B, G, K, 3) of all patches."""
+        return self.decoder(feats['feats'])
+
+    def forward_target(self, patches: Patches) -> Tensor:
+        """Points (BG, K, 3) of all patches, relative to their centres."""
+        return patches.points.flatten(0, 1)
 
     def loss(self, points: Tensor, data_samples: list | None) -> dict:
-        """Reconstruction and codebook losses, and how the codes are used."""
-        patches = self.group(points[..., :3].contiguous())
-        encoded = self.encode(patches)
-        folded = self.decoder(encoded.feats)
-        counts = self.quantizer.count(encoded.logits)
+        """Reconstruction and codebook losses; monitors of the use of the codes."""
+        patches = self.group(points)  # (B, G, K, 3)
+        target = self.forward_target(patches)  # (BG, K, 3)
+        feats = self.forward_encoder(patches)  # feats (B, G, D)
+        preds = self.forward_decoder(feats)  # (B, G, K / 4, 3) and (B, G, K, 3)
+        counts = self.quantizer.count(feats['logits'])
         return dict(
-            loss_recon=self.reconstruction_loss(patches, folded),
-            loss_kl=self.kl_weight * uniform_kl(encoded.logits),
+            loss_recon=sum(self.loss_fn(pred.flatten(0, 1), target) for pred in preds),
+            loss_kl=self.kl_weight * uniform_kl(feats['logits']),
             code_perplexity=perplexity(counts),
             temperature=points.new_tensor(self.quantizer.temperature),
         )
@@ -146,36 +136,31 @@ class ACTAutoencoder(BasePretrainer):
     def predict(
         self, points: Tensor, data_samples: list | None, noise: Tensor | None = None
     ) -> list:
-        """Reconstruct from hard codes: ``input``, ``coarse``, ``pred``.
+        """Reconstruct clouds from hard codes: ``input``, ``coarse`` and ``pred`` points.
 
-        Whole clouds: the points of all patches, which overlap, so that there
-        are G K of them.
+        The reconstructed points are those of all patches, which overlap.
         """
-        points = points[..., :3].contiguous()
         patches = self.group(points)
-        encoded = self.encode(patches, hard=True, noise=noise)
-        folded = self.decoder(encoded.feats)
+        feats = self.forward_encoder(patches, hard=True, noise=noise)
         centers = patches.centers[:, :, None]
-        coarse = (folded.coarse + centers).flatten(1, 2)
-        fine = (folded.fine + centers).flatten(1, 2)
+        coarse, fine = ((pred + centers).flatten(1, 2) for pred in self.forward_decoder(feats))
         return [
             dict(input=cloud, coarse=rough, pred=pred)
-            for cloud, rough, pred in zip(points.cpu(), coarse.cpu(), fine.cpu())
+            for cloud, rough, pred in zip(points[..., :3].cpu(), coarse.cpu(), fine.cpu())
         ]
 
     def extract_feat(self, points: Tensor, level: str = 'global') -> Tensor:
-        """Target features for probes, from the most likely codes.
+        """Extract target features for probes, from the most likely codes.
 
         Args:
             points: (B, N, 3+F).
-            level: ``'token'``: (B, G, D); ``'global'``: (B, 2D), their mean
-                and maximum.
+            level: ``'token'``: (B, G, D); ``'global'``: (B, 2D), their mean and maximum.
         """
         if level not in ('global', 'token'):
             raise ValueError(f"level is 'global' or 'token', got {level!r}.")
-        patches = self.group(points[..., :3].contiguous())
+        patches = self.group(points)
         zero = points.new_zeros(1).expand(*patches.centers.shape[:2], len(self.quantizer.codebook))
-        feats = self.encode(patches, hard=True, noise=zero).feats
+        feats = self.forward_encoder(patches, hard=True, noise=zero)['feats']
         if level == 'token':
             return feats
         return torch.cat([feats.mean(dim=1), feats.amax(dim=1)], dim=-1)

@@ -1,33 +1,52 @@
-"""What every pretraining method has in common."""
+"""Base class of the pretraining methods."""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmkd3d.registry import MODELS
+from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..layers.patches import Patches
-from ..layers.pyramid import PyramidGroup
 
 
 class BasePretrainer(BaseModel):
-    """A student and what teaches it.
+    """A student and the losses that train it.
 
-    The student is ``self.backbone``: the only part that is kept afterwards.
+    The student is ``self.backbone``, the only part that is kept afterwards. Every method is
+    written with the same steps::
+
+        patches = self.group(points)                         # (B, G, K, 3)
+        mask = self.draw_mask(points, patches)               # (B, G), True = masked
+        target = self.forward_target(patches, mask)          # (B, M, D)
+        feats = self.forward_encoder(patches, mask)          # tokens (B, V, C)
+        tokens = self.forward_decoder(feats, patches, mask)  # (B, M, C)
+        pred = self.proj(tokens)                             # (B, M, D)
+        loss = self.loss_fn(pred, target)
+
+    Each of B clouds of N points has G patches of K points, V visible and M masked. C is the
+    width of the student, D that of the target. A method overrides the steps that differ, and
+    writes ``forward_target``, ``loss`` and ``predict``. Its ``forward_target`` takes what the
+    target is made from, in this order: points, patches, mask, data samples.
+
+    The losses are ``self.loss_fn``, or ``self.loss_<name>`` if there are several, each logged as
+    ``loss_<name>``. See ``docs/new_method.md`` for a complete method.
 
     Args:
-        backbone: Config of the student; None for a method that trains a
-            teacher and writes its own ``extract_feat``.
+        backbone: Config of the student; None if the method trains a teacher and overrides
+            ``group``, ``forward_encoder`` and ``extract_feat``.
+        masker: Config of a masker, or None.
         data_preprocessor: Default ``dict(type='PointDataPreprocessor')``.
-        init_cfg: As in mmengine.
+        init_cfg: See mmengine.
 
     Attributes:
-        with_levels: Whether the method is for students with levels of
-            different resolution, True, or without; None: for both.
+        with_levels: True for methods for hierarchical students, False for those for students
+            with patches of one size, None for both.
 
     Raises:
-        ValueError: A student of the other kind.
+        ValueError: The method is not for this kind of student.
     """
 
     with_levels: bool | None = None
@@ -36,6 +55,7 @@ class BasePretrainer(BaseModel):
         self,
         backbone: dict | None = None,
         *,
+        masker: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ):
@@ -45,18 +65,21 @@ class BasePretrainer(BaseModel):
         if backbone is not None:
             self.backbone = MODELS.build(backbone)
             self._check_levels()
+        self.masker = TASK_UTILS.build(masker) if masker else None
+        self.decoder = None
 
     def forward(
         self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'
     ) -> dict | list | Tensor:
-        """mmengine's entry.
+        """Entry point for mmengine.
 
         Args:
-            inputs: ``points`` (B, N, 3+F), stacked by the preprocessor.
-            data_samples: Their metadata and labels, or None.
-            mode: ``'loss'``: dict of losses and monitors. ``'predict'``: a
-                list with, for every cloud, what can be drawn. ``'tensor'``:
-                the global feature, (B, 2C).
+            inputs: ``points`` (B, N, 3+F), stacked by the data preprocessor.
+            data_samples: Metadata and labels of the clouds, or None.
+            mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
+
+        Returns:
+            The result of :meth:`loss` or :meth:`predict`, or the global feature (B, 2C).
         """
         points = inputs['points']
         if mode == 'loss':
@@ -68,50 +91,100 @@ class BasePretrainer(BaseModel):
             return self.extract_feat(points, 'global')
         raise ValueError(f"mode is one of 'loss', 'predict', 'tensor', got {mode!r}.")
 
-    def extract_feat(
-        self, points: Tensor, level: str = 'global', at: Tensor | None = None
-    ) -> Tensor:
-        """Features of the student, see :class:`BasePointBackbone`.
+    def group(self, points: Tensor) -> Patches | Sequence[Patches]:
+        """Cut clouds (B, N, 3+F) into patches of coordinates.
 
-        ``ValueError`` if it is none of ours.
+        Returns:
+            B x G patches; for a hierarchical student those of each level, finest first.
         """
-        if not hasattr(self.backbone, 'extract_feat'):
-            raise ValueError(
-                f'{type(self.backbone).__name__} has no extract_feat(points, '
-                'level): only students of mmkd3d can be probed.'
-            )
-        return self.backbone.extract_feat(points, level, at)
+        return self.backbone.group(coordinates(points))
+
+    def draw_mask(self, points: Tensor, patches: Patches | Sequence[Patches]) -> Tensor:
+        """Draw which patches are masked, of the top level if there are several.
+
+        Returns:
+            (B, G) bool, True = masked, equally many in every cloud.
+        """
+        top = patches[-1] if self.num_levels else patches
+        return self.masker(top.centers, points=coordinates(points))
+
+    def forward_encoder(
+        self, patches: Patches | Sequence[Patches], mask: Tensor | None = None
+    ) -> dict:
+        """Run the student on the visible patches.
+
+        Returns:
+            The dict of the backbone's ``encode``, with ``tokens`` (B, V, C).
+        """
+        return self.backbone.encode(patches, mask)
+
+    def forward_decoder(self, feats: dict, patches: Patches, mask: Tensor) -> Tensor:
+        """Predict the tokens (B, M, C) of the masked patches from the visible ones."""
+        return self.decoder(feats['tokens'], patches.centers, mask)
+
+    def forward_target(self, *args, **kwargs):
+        """Compute what the predictions are compared with."""
+        raise NotImplementedError
 
     def loss(self, points: Tensor, data_samples: list | None) -> dict:
-        """Losses (names start with ``loss_``) and monitors."""
+        """Compute the losses, ``loss_<name>``, and monitors that are only logged."""
         raise NotImplementedError
 
     def predict(self, points: Tensor, data_samples: list | None) -> list:
-        """For every cloud a dict of arrays to draw."""
+        """Return a dict of arrays for each cloud, for visualisation."""
         raise NotImplementedError
 
-    def _check_levels(self) -> None:
-        """``ValueError`` if the student is not of the kind for this method."""
-        group = getattr(self.backbone, 'group', None)
-        found = isinstance(group, PyramidGroup)
-        if self.with_levels not in (None, found):
-            fitting = 'with levels, such as PointM2AE' if self.with_levels else 'without levels'
+    def extract_feat(
+        self, points: Tensor, level: str = 'global', at: Tensor | None = None
+    ) -> Tensor:
+        """Extract features of the student, see :class:`BasePointBackbone`.
+
+        Raises:
+            ValueError: The student is not one of mmkd3d's.
+        """
+        if not hasattr(self.backbone, 'extract_feat'):
             raise ValueError(
-                f'{type(self).__name__} is for students {fitting}, got '
-                f'{type(self.backbone).__name__}. Take another student, or '
-                f'{"another method" if self.with_levels else "M2AE, I2PMAE"}.'
+                f'{type(self.backbone).__name__} has no extract_feat(points, level): '
+                'only backbones of mmkd3d can be probed.'
+            )
+        return self.backbone.extract_feat(points, level, at)
+
+    @property
+    def num_levels(self) -> int:
+        """Levels of a hierarchical student; 0 if its patches have one size."""
+        return getattr(self.backbone, 'num_levels', 0)
+
+    def _check_levels(self) -> None:
+        if self.with_levels not in (None, self.num_levels > 0):
+            wanted = 'hierarchical' if self.with_levels else 'plain'
+            other = 'another method' if self.with_levels else 'M2AE or I2PMAE'
+            raise ValueError(
+                f'{type(self).__name__} is for {wanted} students, got '
+                f'{type(self.backbone).__name__}. Use another student, or {other}.'
             )
 
 
-def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor, pred: Tensor) -> list:
-    """For every cloud ``input``, ``visible`` and ``pred`` points.
+def coordinates(points: Tensor) -> Tensor:
+    """Coordinates (B, N, 3) of points (B, N, 3+F)."""
+    return points[..., :3].contiguous()
+
+
+def mean_cosine(feats: Tensor) -> Tensor:
+    """Mean cosine between all features (B, G, D) of a batch.
+
+    Near 1, they are almost alike, and a constant prediction almost solves a cosine loss.
+    """
+    return F.normalize(feats, dim=-1).mean(dim=(0, 1)).square().sum()
+
+
+def show_reconstruction(points: Tensor, patches: Patches, mask: Tensor, pred: Tensor) -> list:
+    """Collect ``input``, ``visible`` and ``pred`` points of each cloud.
 
     Args:
         points: (B, N, 3+F).
-        patches: What the clouds were cut into.
+        patches: B x G patches.
         mask: (B, G) bool, True = masked.
-        pred: (L, K, 3) of the masked patches of all clouds, relative to their
-            centres.
+        pred: (L, K, 3) of the L masked patches of all clouds, relative to their centres.
     """
     whole = patches.points + patches.centers[:, :, None]
     pred = pred + patches.centers[mask][:, None]
@@ -125,21 +198,24 @@ def draw_reconstruction(points: Tensor, patches: Patches, mask: Tensor, pred: Te
     ]
 
 
-def draw_cosine(points: Tensor, masked: Tensor, pred: Tensor, target: Tensor) -> list:
-    """For every cloud ``input``, ``masked`` points and ``cosine`` of each.
+def show_cosine(
+    points: Tensor, patches: Patches, mask: Tensor, pred: Tensor, target: Tensor
+) -> list:
+    """Collect ``input`` and ``masked`` points of each cloud, with the ``cosine`` of each.
 
     Args:
         points: (B, N, 3+F).
-        masked: (B, M, K, 3) points of the patches that were predicted.
+        patches: B x G patches.
+        mask: (B, G) bool, the patches that are predicted.
         pred, target: (B, M, D) of these patches.
     """
+    whole = patches.points + patches.centers[:, :, None]
     cosine = F.cosine_similarity(pred, target, dim=-1)  # (B, M)
-    cosine = cosine[..., None].expand(masked.shape[:3])
     return [
         dict(
             input=points[i, :, :3].cpu(),
-            masked=masked[i].flatten(0, 1).cpu(),
-            cosine=cosine[i].flatten().cpu(),
+            masked=whole[i, mask[i]].flatten(0, 1).cpu(),
+            cosine=cosine[i].repeat_interleave(whole.shape[2]).cpu(),
         )
         for i in range(len(points))
     ]

@@ -1,4 +1,4 @@
-"""I2P-MAE: what to see and what to learn, from a teacher of images."""
+"""I2P-MAE: an image teacher guides the mask and provides targets."""
 
 from collections.abc import Sequence
 
@@ -11,100 +11,97 @@ from mmkd3d.registry import MODELS
 from ..layers.patches import Patches
 from ..layers.pyramid import VisibleTokens
 from ..targets.dense import ViewFeatures
-from .m2ae import M2AE, Decoded
+from .base import coordinates
+from .m2ae import M2AE
 
 
 @MODELS.register_module()
 class I2PMAE(M2AE):
     """Image-to-point masked autoencoder (I2P-MAE, CVPR 2023).
 
-    A frozen image teacher looks at views of the cloud. Where it looks closest
-    patches are likely to stay visible; and of the points of the visible
-    patches the student predicts the teacher's features, beside the points of
-    the masked ones.
+    A frozen image teacher sees depth images of the cloud. Salient patches are more likely to stay
+    visible. The student predicts the teacher's features at the points of the visible patches, and
+    as in :class:`M2AE` the points of the masked ones.
 
-    Differs from the published code: the teacher is in no checkpoint and only
-    asked for what is compared.
+    Differs from the published code: the teacher is in no checkpoint, and only the features that
+    are compared are computed.
 
     Args:
         backbone: See :class:`M2AE`.
-        target: Config of a target with features and saliency of points, such
-            as :class:`DenseTarget`.
-        masker: Config of a masker, which is given the saliency of the
-            patches: :class:`SaliencyMasker` uses it.
-        semantic_loss: Config of the loss between features; None: the teacher
-            guides the mask alone.
-        standardize: Bring each channel of the teacher's maps to mean 0 and
-            variance 1, by the statistics of the batch. Ours; without it,
-            features of a scale far from 1 are learned slowly.
-        kwargs: Of :class:`M2AE`.
+        target: Config of a :class:`DenseTarget`, the features and saliency of points.
+        losses: Configs of ``chamfer``, a loss between point clouds, and ``semantic``, a loss
+            between features; without the latter (None) the teacher only guides the mask.
+        standardize: Standardise each channel of the teacher's feature maps over the batch. Not
+            published. Features of a scale far from 1 are learned slowly without it.
+        kwargs: ``decoder``, ``masker`` and others of :class:`M2AE`. The masker receives the
+            saliency of the patches; :class:`SaliencyMasker` uses it.
     """
 
     def __init__(
-        self,
-        backbone: dict,
-        *,
-        target: dict,
-        semantic_loss: dict | None,
-        standardize: bool = False,
-        **kwargs,
+        self, backbone: dict, *, target: dict, losses: dict, standardize: bool = False, **kwargs
     ):
-        super().__init__(backbone, **kwargs)
+        super().__init__(backbone, losses=losses, **kwargs)
         self.target = MODELS.build(target)
-        self.semantic = self.to_feats = self.standardize = None
-        if semantic_loss:
+        self.loss_semantic = self.to_feats = self.standardize = None
+        if losses.get('semantic'):
             if standardize:
                 self.standardize = nn.BatchNorm2d(self.target.map_dims, affine=False)
-            self.semantic = MODELS.build(semantic_loss)
+            self.loss_semantic = MODELS.build(losses['semantic'])
             self.to_feats = nn.Linear(self.decoder.embed_dims, self.group_size * self.target.dims)
 
-    def see(self, points: Tensor) -> ViewFeatures:
-        """What the teacher makes of points (B, N, 3)."""
-        seen = self.target.forward_views(points)
+    def forward_teacher(self, points: Tensor) -> ViewFeatures:
+        """Feature and saliency maps of the views of points (B, N, 3+F)."""
+        maps = self.target.forward_views(coordinates(points))
         if self.standardize is None:
-            return seen
-        feats = self.standardize(seen.feats.flatten(0, 1))
-        return seen._replace(feats=feats.view_as(seen.feats))
+            return maps
+        feats = self.standardize(maps.feats.flatten(0, 1))
+        return maps._replace(feats=feats.view_as(maps.feats))
 
-    def guided_mask(self, seen: ViewFeatures, patches: Sequence[Patches]) -> Tensor:
-        """(B, G) bool of the top level, True = masked."""
-        centers = patches[-1].centers
-        return self.masker(centers, scores=self.target.saliency_at(seen, centers))
-
-    def draw_mask(self, points: Tensor, patches: Sequence[Patches]) -> Tensor:
-        return self.guided_mask(self.target.forward_views(points), patches)
-
-    def targets(
-        self, seen: ViewFeatures, points: Tensor, patches: Sequence[Patches], visible: VisibleTokens
+    def draw_mask(
+        self, points: Tensor, patches: Sequence[Patches], maps: ViewFeatures | None = None
     ) -> Tensor:
-        """Features (L, K, D) of the points of the L visible patches.
+        """Draw a mask (B, G) of the top level, guided by the saliency of its patches.
 
         Args:
-            seen: What the teacher saw.
-            points: (B, N, 3).
+            points: (B, N, 3+F).
             patches: Of all levels.
-            visible: Patches of the level where features are predicted.
+            maps: From :meth:`forward_teacher`; None computes them.
         """
-        level = self.level
-        source = patches[level - 1].centers if level else points
-        idx = visible.take(patches[level].point_idx)  # (B, V, K)
-        feats = self.target.features_at(seen, gather(source, idx.flatten(1)))  # (B, VK, D)
+        if maps is None:
+            maps = self.target.forward_views(coordinates(points))
+        centers = patches[-1].centers
+        return self.masker(centers, scores=self.target.saliency_at(maps, centers))
+
+    def forward_semantic(
+        self, points: Tensor, patches: Sequence[Patches], masked: Tensor, maps: ViewFeatures
+    ) -> Tensor:
+        """Teacher features (L, K, D) at the points of the L visible patches of ``self.level``.
+
+        Args:
+            points: (B, N, 3+F).
+            patches: Of all levels.
+            masked: (B, G) bool of ``self.level``.
+            maps: From :meth:`forward_teacher`.
+        """
+        below = patches[self.level - 1].centers if self.level else coordinates(points)
+        visible = VisibleTokens.of(masked)
+        idx = visible.take(patches[self.level].point_idx)  # (B, V, K)
+        feats = self.target.features_at(maps, gather(below, idx.flatten(1)))  # (B, VK, D)
         return feats.unflatten(1, idx.shape[1:])[visible.valid]
 
-    def semantic_losses(self, out: Decoded, targets: Tensor) -> dict:
-        """The loss of the features (L, K, D) of the L visible patches."""
-        pred = self.to_feats(out.tokens[~out.mask])
-        return dict(loss_semantic=self.semantic(pred.view(targets.shape), targets))
-
     def loss(self, points: Tensor, data_samples: list | None) -> dict:
-        """Chamfer distance at masked patches, features at visible ones."""
-        points = points[..., :3].contiguous()
-        patches = self.backbone.group(points)
-        seen = self.see(points)
-        out = self.decode(patches, self.guided_mask(seen, patches))
-        losses = self.losses(out)
-        if self.semantic is not None:
-            visible = VisibleTokens.of(out.mask)
-            targets = self.targets(seen, points, patches, visible)
-            losses |= self.semantic_losses(out, targets)
+        """Chamfer distance of the masked patches, feature loss of the visible ones."""
+        patches = self.group(points)  # of each level (B, G, K, 3)
+        maps = self.forward_teacher(points)  # V views (B, V, D, h, w)
+        mask = self.draw_mask(points, patches, maps)  # (B, G) of the top level
+        feats = self.forward_encoder(patches, mask)  # levels (B, G, C) each
+        tokens = self.forward_decoder(feats, patches, mask)  # (B, G, C) of self.level
+        masked = feats['masks'][self.level]  # (B, G)
+        target = self.forward_target(patches, masked)  # (L, K, 3)
+        pred = self.to_points(tokens[masked])  # (L, K, 3)
+        losses = dict(loss_chamfer=self.loss_chamfer(pred, target))
+        if self.loss_semantic is not None:
+            target = self.forward_semantic(points, patches, masked, maps)  # (L, K, VD)
+            pred = self.to_feats(tokens[~masked]).view_as(target)  # (L, K, VD)
+            losses['loss_semantic'] = self.loss_semantic(pred, target)
         return losses

@@ -1,76 +1,86 @@
-"""Point-MAE: what is left of every method here without its teacher."""
+"""Point-MAE, and the reconstruction that other methods share with it."""
 
-import torch.nn as nn
 from torch import Tensor
 
-from mmkd3d.registry import MODELS, TASK_UTILS
+from mmkd3d.registry import MODELS
 
-from .base import BasePretrainer, draw_reconstruction
+from ..layers.patches import Patches, PointHead
+from .base import BasePretrainer, show_reconstruction
+
+
+class Reconstruction(BasePretrainer):
+    """Base of the methods that predict the points of masked patches.
+
+    Args:
+        args, kwargs: Of :class:`BasePretrainer`.
+    """
+
+    def build_decoder(self, decoder: dict | None) -> None:
+        """Build ``decoder`` and the head ``to_points``.
+
+        Raises:
+            ValueError: There is no decoder, nothing is masked, or the student is hierarchical.
+        """
+        if self.num_levels:
+            raise ValueError(
+                f'Only patches of one size are reconstructed, and {type(self.backbone).__name__} '
+                'is hierarchical: set losses.chamfer=None, or use another student.'
+            )
+        num_groups = self.backbone.group.num_groups
+        if not decoder or self.masker is None or not self.masker.num_masked(num_groups):
+            raise ValueError(
+                'Masked patches are reconstructed by a decoder, got '
+                f'decoder={decoder} and masker={self.masker} for {num_groups} patches: '
+                'give a decoder and a masker with a higher ratio, or set losses.chamfer=None.'
+            )
+        self.decoder = MODELS.build(decoder)
+        self.to_points = PointHead(self.decoder.embed_dims, self.backbone.group.group_size)
+
+    def forward_target(self, patches: Patches, mask: Tensor) -> Tensor:
+        """Points (BM, K, 3) of the masked patches, relative to their centres."""
+        return patches.points[mask]
+
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
+        """Return ``input``, ``visible`` and ``pred`` points of each cloud."""
+        if self.decoder is None:
+            raise ValueError('With losses.chamfer=None nothing is reconstructed.')
+        patches = self.group(points)
+        mask = self.draw_mask(points, patches)
+        feats = self.forward_encoder(patches, mask)
+        pred = self.to_points(self.forward_decoder(feats, patches, mask))
+        return show_reconstruction(points, patches, mask, pred)
 
 
 @MODELS.register_module()
-class PointMAE(BasePretrainer):
+class PointMAE(Reconstruction):
     """Masked autoencoder of point clouds (Point-MAE, ECCV 2022).
 
-    The student sees the visible patches; a light decoder predicts the points
-    of the masked ones in the coordinates of their own centres.
+    The student sees the visible patches; a light decoder predicts the points of the masked ones,
+    relative to their centres. The other methods here add a teacher to it.
 
-    Differs from the published code: the student may have a class token (it
-    has none there); patches are masked after they were embedded, as there, so
-    that BatchNorm sees all of them.
+    Differs from the published code: the student may have a class token.
 
     Args:
         backbone: Config of the student.
         decoder: Config of a decoder ``(visible, centers, mask) -> (B, M, C)``.
         masker: Config of a masker.
-        loss: Config of a loss between clouds.
-        data_preprocessor: See :class:`BasePretrainer`.
-        init_cfg: As in mmengine.
+        loss: Config of a loss between point clouds.
+        kwargs: Of :class:`BasePretrainer`.
     """
 
     with_levels = False
 
-    def __init__(
-        self,
-        backbone: dict,
-        *,
-        decoder: dict,
-        masker: dict,
-        loss: dict,
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
-    ):
-        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.decoder = MODELS.build(decoder)
-        self.masker = TASK_UTILS.build(masker)
-        self.chamfer = MODELS.build(loss)
-        self.to_points = nn.Linear(self.decoder.embed_dims, 3 * self.backbone.group.group_size)
-
-    def reconstruct(self, points: Tensor) -> tuple[Tensor, Tensor, tuple]:
-        """Predict the masked patches.
-
-        Args:
-            points: (B, N, 3+F).
-
-        Returns:
-            pred: (B, M, K, 3) centre-relative points of the masked patches.
-            mask: (B, G) bool, True = masked.
-            patches: What the cloud was cut into.
-        """
-        points = points[..., :3].contiguous()
-        patches = self.backbone.group(points)
-        mask = self.masker(patches.centers, points=points)  # (B, G)
-        visible = self.backbone.encode(patches, mask)['tokens']  # (B, V, C)
-        masked = self.decoder(visible, patches.centers, mask)  # (B, M, C)
-        pred = self.to_points(masked).unflatten(2, (-1, 3))  # (B, M, K, 3)
-        return pred, mask, patches
+    def __init__(self, backbone: dict, *, decoder: dict, masker: dict, loss: dict, **kwargs):
+        super().__init__(backbone, masker=masker, **kwargs)
+        self.build_decoder(decoder)
+        self.loss_fn = MODELS.build(loss)
 
     def loss(self, points: Tensor, data_samples: list | None) -> dict:
-        """Chamfer distance of predicted and true patches."""
-        pred, mask, patches = self.reconstruct(points)
-        return dict(loss_chamfer=self.chamfer(pred.flatten(0, 1), patches.points[mask]))
-
-    def predict(self, points: Tensor, data_samples: list | None) -> list:
-        """For every cloud ``input``, ``visible`` and ``pred`` points."""
-        pred, mask, patches = self.reconstruct(points)
-        return draw_reconstruction(points, patches, mask, pred.flatten(0, 1))
+        """Chamfer distance between predicted and true patches."""
+        patches = self.group(points)  # (B, G, K, 3)
+        mask = self.draw_mask(points, patches)  # (B, G), True = masked
+        target = self.forward_target(patches, mask)  # (BM, K, 3)
+        feats = self.forward_encoder(patches, mask)  # tokens (B, V, C)
+        tokens = self.forward_decoder(feats, patches, mask)  # (B, M, C)
+        pred = self.to_points(tokens)  # (BM, K, 3)
+        return dict(loss_chamfer=self.loss_fn(pred, target))

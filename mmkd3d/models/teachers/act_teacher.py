@@ -50,6 +50,7 @@ class ACTTeacher(BaseTeacher):
         super().__init__(net, net.embed_dims, keep_weights=keep_weights)
         self.num_codes = len(net.quantizer.codebook)
         self.train_mode = train_mode
+        self.num_codes = len(net.quantizer.codebook)
 
     def train(self, mode: bool = True) -> 'ACTTeacher':
         """Set the mode; applies to the autoencoder if ``train_mode`` is set."""
@@ -67,4 +68,4 @@ class ACTTeacher(BaseTeacher):
         Returns:
             (B, G, D), not normalised.
         """
-        return self.net.encode(patches, hard=True, noise=noise).feats.float()
+        return self.net.forward_encoder(patches, hard=True, noise=noise)['feats'].float()

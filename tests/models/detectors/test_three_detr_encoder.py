@@ -7,8 +7,7 @@ import torch
 import torch.nn as nn
 
 from mmkd3d.models.detectors.detr_layers import DecoderLayer, EncoderLayer, attend
-from mmkd3d.models.detectors.three_detr_encoder import ThreeDETREncoder
-from mmkd3d.models.layers.patches import PatchPointNet
+from mmkd3d.models.detectors.three_detr_encoder import PatchPointNet, ThreeDETREncoder
 from mmkd3d.registry import MODELS
 from tests.models.pretrainers.test_act import act, cloud
 from tests.models.pretrainers.test_concept_distillation import CONFIG, REBUILD, shapes

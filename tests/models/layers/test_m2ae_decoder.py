@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmkd3d.models.layers.propagation import FeaturePropagation
+from mmkd3d.models.layers.m2ae_decoder import FeaturePropagation
 from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.ops import gather
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn as nn
 
-from mmkd3d.models.layers.row_norm import RowBatchNorm
+from mmkd3d.models.layers.patches import RowBatchNorm
 
 
 def rows(N, C=16):
@@ -49,7 +49,7 @@ def test_row_norm_is_batch_norm_in_double_precision(N):
 def test_blocks_of_rows_do_not_change_the_norm(monkeypatch):
     layer, x = norm(), rows(1000)
     whole = run(copy.deepcopy(layer), x)
-    monkeypatch.setattr('mmkd3d.models.layers.row_norm.BLOCK', 333)
+    monkeypatch.setattr('mmkd3d.models.layers.patches.BLOCK', 333)
     for got, want in zip(run(layer, x), whole):
         torch.testing.assert_close(got, want)
 

@@ -107,8 +107,8 @@ def test_a_guided_mask_for_a_batch_of_one_and_clouds_without_extent(method):
 @pytest.mark.parametrize(
     'name, method',
     [
-        ('act/act_pt-s_guided_1xb128-300e_shapenet55', 'ACT'),
-        ('recon/recon_base_guided_1xb128-300e_shapenet55', 'ReCon'),
+        ('act/act_pointvit-s_guided_1xb128-300e_shapenet55', 'ACT'),
+        ('recon/recon-b_guided_1xb128-300e_shapenet55', 'ReCon'),
     ],
 )
 def test_shipped_configs_differ_from_the_published_by_the_masker(name, method):

@@ -1,0 +1,84 @@
+"""What published codes of masked pretraining have in common.
+
+For benchmarks and tests only. Each class is the published form of the part
+that it extends: it reads the same parameters and says the same, up to
+rounding.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmkd3d.models.layers.patches import PatchEmbed, RowBatchNorm
+from mmkd3d.models.layers.transformer import split_by_mask
+from mmkd3d.models.maskers.base import RandomMasker
+from mmkd3d.models.teachers.base import BaseTeacher
+
+
+def convolve(mlp: nn.Sequential, x: Tensor) -> Tensor:
+    """Run an MLP as 1x1 convolutions over ``x`` (N, C, L)."""
+    for layer in mlp:
+        x = convolve_linear(layer, x) if isinstance(layer, nn.Linear) else layer(x)
+    return x
+
+
+def convolve_linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    return F.conv1d(x, layer.weight[..., None], layer.bias)
+
+
+class PublishedBatchNorm(RowBatchNorm):
+    """torch's own, which also norms (N, C, L)."""
+
+    forward = nn.BatchNorm1d.forward
+
+
+class PublishedPatchEmbed(PatchEmbed):
+    """The maximum is copied to all points before the second MLP."""
+
+    def forward(self, patches, mask=None):
+        B, G, K, _ = patches.shape
+        local = convolve(self.first, patches.flatten(0, 1).transpose(1, 2))
+        pooled = local.max(dim=2, keepdim=True).values  # (BG, 256, 1)
+        x = torch.cat([pooled.expand(-1, -1, K), local], dim=1)
+        x = convolve(self.second, x).max(dim=2).values.view(B, G, -1)
+        return x if mask is None else split_by_mask(x, mask)[0]
+
+
+class PublishedMasker(RandomMasker):
+    """Masks shuffled by numpy, cloud by cloud."""
+
+    def forward(self, centers, **unused):
+        B, G, _ = centers.shape
+        masks, num_masked = np.zeros((B, G)), int(self.ratio * G)
+        for i in range(B):
+            mask = np.hstack([np.zeros(G - num_masked), np.ones(num_masked)])
+            np.random.shuffle(mask)
+            masks[i] = mask
+        return torch.from_numpy(masks).to(torch.bool).to(centers.device)
+
+
+def make_published(model: nn.Module, forms: Iterable[type]) -> None:
+    """Let the parts of ``model`` compute as in the published code.
+
+    Args:
+        model: Changed in place, the weights stay.
+        forms: Classes like those above.
+    """
+    published = {form.__base__: form for form in forms}
+    for part in parts_of(model):
+        if type(part) in published:
+            part.__class__ = published[type(part)]
+        if hasattr(part, 'fused_attn'):  # timm's: the softmax written out
+            part.fused_attn = False
+
+
+def parts_of(model: nn.Module) -> Iterator[nn.Module]:
+    """All modules, those of frozen networks too."""
+    for module in model.modules():
+        yield module
+        if isinstance(module, BaseTeacher):
+            yield from parts_of(module.net)
