@@ -17,7 +17,7 @@ class HeldOut:
     """Refuse test shapes that were learned from.
 
     Args:
-        test: Identity of the test half.
+        test: Identity of the test split.
         allow: Only note them.
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
     """
