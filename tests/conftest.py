@@ -15,6 +15,14 @@ os.environ.setdefault('MMKD3D_DATA', str(DATA_ROOT))  # configs read it
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Nightly tests are slow, too: ``-m 'not slow'`` leaves them out."""
+    for item in items:
+        if item.get_closest_marker('nightly'):
+            item.add_marker('slow')
+
+
 @pytest.fixture(autouse=True)
 def no_default_scope_is_left_behind():
     """Names without a scope mean the same whatever test ran before."""

@@ -193,7 +193,7 @@ def test_regions_that_are_missing_are_counted(standardize):
         (lambda i: pictures(i, views=4), r'num_views=2.*got \(4, 3, 24, 24\)'),
         (lambda i: pictures(i)[0], r'num_views=2.*got \(1, 3, 24, 24\)'),
         (lambda i: pictures(i) if i else None, '1 of 3 samples have no image: s0'),
-        (lambda i: None, 'carry no image'),
+        (lambda i: None, 'have no image'),
     ],
 )
 def test_pictures_that_do_not_fit_are_named(image, message):
@@ -205,9 +205,9 @@ def test_pictures_that_do_not_fit_are_named(image, message):
 @pytest.mark.parametrize(
     'options, error, message',
     [
-        (dict(num_regions=-1), ValueError, 'num_regions is 0 or more.*got -1'),
-        (dict(images_at_once=0), ValueError, 'images_at_once 1 or more.*and 0'),
-        (dict(num_views=0), ValueError, 'num_views=0 of 4'),
+        (dict(num_regions=-1), ValueError, 'num_regions must be at least 0.*got -1'),
+        (dict(images_at_once=0), ValueError, 'images_at_once at least 1.*and 0'),
+        (dict(num_views=0), ValueError, 'num_views=0 of the 4'),
         (
             dict(teacher=dict(type='mmkd3d.StubImageTeacher')),
             ValueError,

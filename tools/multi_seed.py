@@ -326,8 +326,7 @@ def do_runs(args, runs: list[Run], lock: int) -> tuple[list[dict], list[str]]:
 def main(argv=None):
     args = parse_args(argv)
     try:
-        is_file = args.config.endswith('.py')
-        args.config = Path(args.config) if is_file else config_path(args.config)
+        args.config = config_path(args.config)
         check(args)
         runs = plan(args)
         with lock_folder(args.work_dir) as lock:

@@ -151,7 +151,7 @@ def load_study(path: str) -> Config:
 
 @functools.cache
 def read_config(target: str) -> tuple[Path, Config]:
-    path = Path(target) if target.endswith('.py') else config_path(target)
+    path = config_path(target)
     return path, Config.fromfile(path)
 
 

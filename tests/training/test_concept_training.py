@@ -20,6 +20,7 @@ from tests.concept_runs import (
     STUDENT,
     config,
     mmdet3d_scope,  # noqa: F401
+    pretrained,  # noqa: F401
 )
 from tests.models.stub_teachers import StubDenseTeacher
 from tests.runs import Curve, train

@@ -150,7 +150,7 @@ def test_a_stopped_gradient_needs_something_else_to_learn_from():
             "type='MatchedConceptLoss', loss=.*got CosineLoss",
         ),
         (dict(extractor=dict(embed_dims=12)), 'width 24.*embed_dims=12'),
-        (dict(targets=with_targets(num_views=5)), 'num_views=5 of 4'),
+        (dict(targets=with_targets(num_views=5)), 'num_views=5 of the 4'),
     ],
 )
 def test_parts_that_do_not_fit_are_named(change, message):
@@ -260,7 +260,7 @@ def test_samples_bring_pictures():
     model.fit_targets(model.target(shapes(6), samples).flatten(0, 1))
     losses = model(dict(points=shapes(6)), samples, mode='loss')
     assert losses['loss_global'].isfinite()
-    with pytest.raises(ValueError, match='carry no image'):
+    with pytest.raises(ValueError, match='have no image'):
         model(dict(points=shapes(2)), make_samples(2, view_points=cloud), mode='loss')
 
 
@@ -273,7 +273,7 @@ def test_depth_projection_needs_nothing_but_the_cloud():
     assert look(model, points).shape == (3, 3, 4, 5)
     turned = points[..., [1, 0, 2]]
     assert not torch.equal(look(model, turned), look(model, points))
-    with pytest.raises(ValueError, match='DepthProjection draws random views'):
+    with pytest.raises(ValueError, match='DepthProjection gives random views'):
         concept(targets=with_targets(views=views, cache='nowhere'))
 
 
