@@ -19,6 +19,7 @@ from mmkd3d.checkpoints.input_spec import NORMALIZE
 from mmkd3d.datasets.readers import CloudInputs, is_dataset, read_clouds
 from mmkd3d.datasets.transforms.geometry import center_and_scale
 from mmkd3d.models.backbones.base import LEVELS
+from mmkd3d.models.layers.patches import PatchGroup
 from mmkd3d.ops import farthest_point_sample, gather
 
 from .load import ConfigLike, find_config, load_student
@@ -179,10 +180,8 @@ class FeatureExtractor:
         return [rows[: len(xyz)].clone() for rows, xyz in zip(feats, queries)]
 
     def _check_size(self, num_points: int, name: str) -> None:
-        group = self.student.group
-        if getattr(self.student, 'num_levels', 0):
-            group = group.levels[0]
-        size = group.group_size
+        # of several levels the first one, the finest
+        size = next(m.group_size for m in self.student.modules() if isinstance(m, PatchGroup))
         if num_points < size:
             raise ValueError(
                 f'{name}: a cloud of {num_points} points is too small, the '

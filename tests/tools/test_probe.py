@@ -120,7 +120,7 @@ model = dict(
     targets=dict(text=dict(
         type='TextTarget', teacher=dict(type='StubTextTeacher'))),
     masker=dict(type='RandomMasker', ratio=0.),
-    cross_modal=dict(type='SmoothL1Loss'))
+    losses=dict(text=dict(type='SmoothL1Loss')))
 """
 
 
@@ -386,7 +386,7 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
     'arguments, message',
     [
         (['--data', 'shapes.npz'], '--label and --split'),
-        (['--seeds', '2', '2'], '--seeds has the seeds [2, 2]'),
+        (['--seeds', '2', '2'], 'seeds, each once, got [2, 2]'),
         (['--protocol', 'recon-modelnet40', '--C', '1'], '--protocol sets C'),
     ],
 )
