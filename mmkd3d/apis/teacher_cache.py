@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mmkd3d.datasets.posed_images import CAMERAS, read_cameras, read_image
@@ -159,7 +159,7 @@ def write_cache(folder: Path, rows: Rows, identity: dict, dtype: str) -> None:
 class Samples:
     """The samples of a data set in order, on a device."""
 
-    def __init__(self, dataset: Dataset, batch_size: int, num_workers: int, device: str):
+    def __init__(self, dataset: Any, batch_size: int, num_workers: int, device: str):
         self.dataset, self.batch_size = dataset, batch_size
         self.num_workers, self.device = num_workers, device
         self.source = dict(
@@ -279,12 +279,13 @@ def frame_rows(target: PointTarget, frames: dict, batch_size: int, device: str) 
         image, _ = read_image(path, intrinsics, size)
         return torch.tensor(image).movedim(-1, 0)[None].float() / 255
 
-    files = {}
+    files: dict[str, tuple[Path, dict]] = {}
     for cameras in sorted(root.glob(f'*/{CAMERAS}')):
         ids, _, intrinsics = read_cameras(cameras.parent)
         for i in np.sort(ids):
             file = cameras.parent / f'{i:05d}.jpg', intrinsics
-            files.setdefault(*image_keys(read(*file)), file)
+            (key,) = image_keys(read(*file))
+            files.setdefault(key, file)
     if not files:
         raise FileNotFoundError(f'No {CAMERAS} in the folders of {root}.')
     images = list(files.values())
