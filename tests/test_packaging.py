@@ -1,6 +1,7 @@
 """Build, install outside the checkout, use: as wheel, editable and sdist."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import yaml
 
 from tests.helpers import REPO
 
-pytestmark = pytest.mark.slow
+nightly = pytest.mark.nightly
 PIP = [sys.executable, '-m', 'pip', '--disable-pip-version-check']
 NOT_SOURCE = shutil.ignore_patterns(
     '.git',
@@ -89,12 +90,14 @@ def evaluate(python, cwd, code):
     return check_run([python, '-c', code], cwd).stdout.strip()
 
 
+@nightly
 def test_import_finds_the_installed_package(installed, tmp_path):
     python, _, package = installed
     found = evaluate(python, tmp_path, 'import mmkd3d; print(mmkd3d.__file__)')
     assert Path(found) == package / '__init__.py'
 
 
+@nightly
 def test_mim_folder_holds_configs_tools_and_index(installed):
     mim = installed[2] / '.mim'
     assert (mim / 'configs' / '_base_' / 'default_runtime.py').is_file()
@@ -105,6 +108,7 @@ def test_mim_folder_holds_configs_tools_and_index(installed):
         assert (mim / metafile).is_file(), metafile
 
 
+@nightly
 def test_every_config_is_found_by_name(installed, tmp_path):
     names = (
         evaluate(
@@ -121,18 +125,21 @@ def test_every_config_is_found_by_name(installed, tmp_path):
     )
 
 
+@nightly
 def test_a_config_inherits_from_a_shipped_one(installed, tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmkd3d::_base_/default_runtime.py'")
     code = 'import mmkd3d, mmengine; print(mmengine.Config.fromfile("mine.py").default_scope)'
     assert evaluate(installed[0], tmp_path, code).splitlines()[-1] == 'mmkd3d'
 
 
+@nightly
 def test_installed_tool_starts(installed, tmp_path):
     python, _, package = installed
     done = check_run([python, package / '.mim' / 'tools' / 'train.py', '-h'], tmp_path)
     assert '--cfg-options' in done.stdout
 
 
+@nightly
 def test_mmcv_works_at_once_after_install_startup(installed, tmp_path):
     pytest.importorskip('mmcv')
     python = installed[0]
@@ -145,6 +152,7 @@ def test_mmcv_works_at_once_after_install_startup(installed, tmp_path):
     assert evaluate(python, tmp_path, 'import sys; print("mmkd3d" in sys.modules)') == 'False'
 
 
+@nightly
 def test_uninstall_leaves_nothing(wheel, tmp_path):
     python, purelib = make_environment(tmp_path / 'env')
     before = set(purelib.iterdir())
@@ -154,6 +162,7 @@ def test_uninstall_leaves_nothing(wheel, tmp_path):
     assert set(purelib.iterdir()) - before <= {purelib / '__pycache__'}
 
 
+@pytest.mark.slow
 def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     folders = [REPO / 'mmkd3d', REPO / 'mmkd3d' / 'datasets' / 'meta']
@@ -171,8 +180,12 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     assert not [name for name in names if name.endswith('.pyc')]
     top = {name.split('/')[0].split('.dist-info')[0] for name in names}
     assert {name.split('-')[0] for name in top} == {'mmkd3d'}
+    tools = {name.split('/tools/')[1] for name in names if '/tools/' in name}
+    assert {'train.py', 'multi_seed.py', 'dist_train.sh', 'prepare_data/dataset.py'} <= tools
+    assert not {'benchmark.py', 'study.py', 'studies/psb.py', 'demo.py', 'test.sh'} & tools
 
 
+@pytest.mark.slow
 def test_requirements_fight_no_mmdet3d_environment(wheel):
     metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith('METADATA'))
     lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
@@ -186,6 +199,7 @@ def test_requirements_fight_no_mmdet3d_environment(wheel):
     assert not [line for line in lines if 'mmcv' in line and ('"all"' in line or "'all'" in line)]
 
 
+@nightly
 def test_source_archive_builds_the_same_wheel(wheel, tmp_path):
     source = copy_source(tmp_path / 'source')
     check_run(
@@ -205,3 +219,11 @@ def test_source_archive_builds_the_same_wheel(wheel, tmp_path):
     )
     again = next(tmp_path.glob('mmkd3d-*.whl'))
     assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    from mmkd3d import __version__
+
+    newest = re.search(r'^## (\S+)', (REPO / 'CHANGELOG.md').read_text(), re.M)[1]
+    assert __version__.split('rc')[0] == newest.split('rc')[0]
+    assert f'version: {__version__}\n' in (REPO / 'CITATION.cff').read_text()
