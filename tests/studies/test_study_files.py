@@ -32,7 +32,7 @@ def test_names_that_are_not_there(tmp_path):
         jobs_of(STUDY, given=dict(pretran='x'))
     with pytest.raises(FileNotFoundError, match='there is no .*0.pth'):
         jobs_of(STUDY, given=dict(pretrain=f'{tmp_path}/{{seed}}.pth'))
-    with pytest.raises(FileNotFoundError, match='No shipped config'):
+    with pytest.raises(FileNotFoundError, match='Did you mean classifier_toy'):
         jobs_of(dict(steps=dict(a=dict(train='classifier_tyo'))))
     file = tmp_path / 'study.py'
     file.write_text(

@@ -122,7 +122,7 @@ def test_few_shot_runs_every_fold_with_every_seed():
 
 
 def test_errors_before_anything_runs():
-    with pytest.raises(SystemExit, match='No shipped config'):
+    with pytest.raises(SystemExit, match='Did you mean classifier_toy'):
         multi_seed.main(['classifier_tyo'])
     with pytest.raises(SystemExit, match='No step starts with prob/act'):
         study.main(['tools/studies/psb.py', '--only', 'prob/act'])
