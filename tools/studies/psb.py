@@ -75,7 +75,12 @@ steps.update(
 steps.update(
     {
         f'finetune/scratch_{config}': dict(train=config + finetune, test=True)
-        for config in ('cls_pointvit-mini', 'cls_act-pointvit-mini', 'cls_recon-mini', 'cls_m2ae-mini')
+        for config in (
+            'cls_pointvit-mini',
+            'cls_act-pointvit-mini',
+            'cls_recon-mini',
+            'cls_m2ae-mini',
+        )
     }
 )
 steps.update(
