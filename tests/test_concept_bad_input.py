@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from mmkd3d.engine.hooks.fit_targets import FitTargetsHook
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import MODELS
-from mmkd3d.visualization.commands import draw_pretraining
+from mmkd3d.visualization.pretraining import draw_pretraining
 from tests.models.pretrainers.test_concept_distillation import (
     BACKBONE,
     CONFIG,

@@ -223,7 +223,7 @@ def test_a_model_without_targets_to_fit_is_named(tmp_path):
         )
     )
     cfg.custom_hooks = [dict(type='mmkd3d.FitTargetsHook')]
-    with pytest.raises(AttributeError, match='PointMAE has none to fit'):
+    with pytest.raises(AttributeError, match='PointMAE has no standardizers'):
         train(cfg, tmp_path / 'run')
 
 
