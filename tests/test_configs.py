@@ -11,6 +11,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 
 import mmkd3d
+from mmkd3d.models.targets.standardizer import fit_targets
 from tests.helpers import REPO
 
 CONFIGS = sorted(p for p in (REPO / 'configs').rglob('*.py') if '_base_' not in p.parts)
@@ -111,15 +112,15 @@ def test_config_builds_and_takes_a_training_step(path):
     # 3DETR has up to 256 queries among its tokens.
     fewer_tokens(cfg.model, 512 if scope == 'mmdet3d' else 64)
     model = build(cfg).train()
-    concepts = cfg.model.get('targets', {}).get('concepts', {})
-    views = concepts.get('pairs', {}).get('num_views')
+    target = cfg.model.get('target', {})
+    views = target.get('pairs', {}).get('num_views')
     channels = cfg.model.get('backbone', {}).get('in_channels', 3)
     batch = objects(channels == 4, views and (views,))
     if scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
         batch = rooms(12 if 'decode_head' in cfg.model else 18, channels)
     data = model.data_preprocessor(batch, training=True)
-    if concepts:
-        model.fit_targets(torch.randn(9, *model.target.shape[1:]))
+    if target.get('type') == 'ConceptTargets':
+        fit_targets(model, torch.randn(9, *model.target.shape[1:]))
     total, log_vars = model.parse_losses(model(**data, mode='loss'))
     assert torch.isfinite(total)
     total.backward()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Ask the teachers of a pretraining config once, and keep what they say.
 
-Every target of the model (model.targets.NAME) gets a cache in OUT/NAME. Text:
+Every target of the model (model.targets.NAME, or model.target) gets a cache in OUT/NAME. Text:
 all categories or captions of the training set, in all prompts. Images: all
 views of every shape. They must be the same every time: random views,
 AugmentRendering without train=False, and random steps before KeepViewPoints

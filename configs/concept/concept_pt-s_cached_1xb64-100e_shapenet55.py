@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/concept_runtime.py',
 ]
 
-model = dict(target=dict(cache='work_dirs/teacher_cache/concept/concepts'))
+model = dict(target=dict(cache='work_dirs/teacher_cache/concept/target'))
 train_dataloader = dict(batch_size=64)
 param_scheduler = dict(period=100)
 train_cfg = dict(max_epochs=100)

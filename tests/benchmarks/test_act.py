@@ -10,6 +10,7 @@ from mmkd3d.benchmarks.published import PublishedMasker, make_published, parts_o
 from mmkd3d.benchmarks.published_act import FORMS
 from mmkd3d.benchmarks.step import Case, run_mode
 from mmkd3d.models.layers.quantizer import gumbel_noise
+from tests.helpers import given
 
 
 def pair(stage):
@@ -34,14 +35,16 @@ def clouds(dtype=torch.float32):
 
 def stage_one_loss(model, noise):
     patches = model.group(clouds(torch.float64))
-    encoded = model.encode(patches, noise=noise)
-    return model.reconstruction_loss(patches, model.decoder(encoded.feats))
+    with given(model, group=patches, forward_encoder=model.forward_encoder(patches, noise=noise)):
+        return model.loss(clouds(torch.float64), None)['loss_recon']
 
 
 def stage_two_loss(model, noise):
     mask = torch.arange(16).expand(3, 16) % 4 > 0
-    out = model.distil(clouds(torch.float64), mask, noise)
-    return model.distill(out.pred, out.target)
+    points = clouds(torch.float64)
+    target = model.forward_target(model.group(points), mask, noise)
+    with given(model, draw_mask=mask, forward_target=target):
+        return model.loss(points, None)['loss_distill']
 
 
 @pytest.mark.parametrize('stage, loss_of', [(1, stage_one_loss), (2, stage_two_loss)])

@@ -9,6 +9,7 @@ from mmkd3d.benchmarks.recon import ReConStep, contrast_rows, make_samples, mode
 from mmkd3d.benchmarks.step import Case, run_mode
 from mmkd3d.models.batch_augment import RandomRotation
 from mmkd3d.registry import MODELS
+from tests.helpers import given
 
 from .forms import with_published
 
@@ -31,7 +32,6 @@ def test_the_reference_has_our_losses_and_gradients(pair):
     points = torch.randn(6, 100, 3).double()
     for sample in samples:
         sample.image = torch.rand(3, 224, 224)
-    categories = [sample.category for sample in samples]
     mask = torch.arange(16).expand(6, 16) % 5 > 1
     losses, gradients = [], []
     for model in pair:
@@ -39,7 +39,8 @@ def test_the_reference_has_our_losses_and_gradients(pair):
             img=model.targets.img(points, samples),
             text=model.targets.text(points, samples, prompt_idx),
         )
-        found = model.losses(model.encode(points, mask), targets, categories)
+        with given(model, draw_mask=mask, forward_teachers=targets):
+            found = model.loss(points, samples)
         sum(found.values()).backward()
         losses.append({name: loss.detach() for name, loss in found.items()})
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})

@@ -120,7 +120,7 @@ model = dict(
     targets=dict(text=dict(
         type='TextTarget', teacher=dict(type='StubTextTeacher'))),
     masker=dict(type='RandomMasker', ratio=0.),
-    cross_modal=dict(type='SmoothL1Loss'))
+    losses=dict(text=dict(type='SmoothL1Loss')))
 """
 
 

@@ -32,7 +32,7 @@ students = {
     'point-mae': ('point-mae_pt-t_1xb64-30e_psb', [], 'cls_pt-t'),
     'concept': (
         'concept_pt-t_1xb64-30e_psb',
-        ['model.targets.concepts.cache={concept-cache}/concepts'],
+        ['model.target.cache={concept-cache}/target'],
         'cls_pt-t',
     ),
     'act': (
