@@ -71,3 +71,13 @@ def data_root():
     if not DATA_ROOT.is_dir():
         pytest.skip(f'no real data at {DATA_ROOT} (set MMKD3D_DATA)')
     return DATA_ROOT
+
+
+@pytest.fixture(scope='session')
+def ranks():
+    """Two processes in one group; mark its tests ``xdist_group('ranks')``."""
+    from tests.ranks import Ranks
+
+    pair = Ranks()
+    yield pair
+    pair.stop()
