@@ -73,7 +73,8 @@ class Ranks:
             if rank not in replies or replies[rank][0]
         ]
         if errors:
-            self.stop()  # the group may be in the middle of a call
+            if len(errors) == 1 or len(replies) < 2:
+                self.stop()  # one may wait for the other
             raise RankError('\n'.join(errors))
         return [replies[rank][1] for rank in range(2)]
 

@@ -22,7 +22,7 @@ from tests.models.pretrainers.test_concept_distillation import (
 )
 from tests.models.small_m2ae import student
 from tests.models.stub_teachers import DENSE, make_samples
-from tests.ranks import train
+from tests.models.two_ranks import on_two_ranks, train
 from tests.runs import train as run
 from tests.training.test_concept_training import PRETRAIN, SETTINGS, STUDENT, config
 
@@ -327,11 +327,19 @@ ON_RANKS = (
 )
 
 
+@pytest.fixture(scope='module')
+def ranks(tmp_path_factory):
+    return on_two_ranks(
+        tmp_path_factory.mktemp('ranks'), fit_and_train, {name: name for name in ON_RANKS}
+    )
+
+
 @pytest.mark.slow
-@pytest.mark.xdist_group('ranks')
 @pytest.mark.parametrize('name', ON_RANKS)
 def test_two_processes_fit_once_and_train_alike(ranks, name):
-    (_, moved, weights, statistics), (_, _, others, theirs) = ranks(fit_and_train, name)
+    results = [rank[name] for rank in ranks]
+    assert not any(isinstance(result, str) for result in results), results
+    (_, moved, weights, statistics), (_, _, others, theirs) = results
     assert moved and weights.isfinite().all() and len(statistics)
     assert torch.equal(weights, others)
     assert torch.equal(statistics, theirs)
