@@ -57,9 +57,7 @@ class Ranks:
         end = time.monotonic() + self.timeout
         while len(replies) < 2:
             waiting = [rank for rank in range(2) if rank not in replies]
-            ready = wait(
-                [self.pipes[rank] for rank in waiting], max(end - time.monotonic(), 0)
-            )
+            ready = wait([self.pipes[rank] for rank in waiting], max(end - time.monotonic(), 0))
             if not ready:
                 break
             for rank in waiting:
