@@ -8,7 +8,6 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from mmkd3d.visualization.commands import draw_pretraining
 
 from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.engine.hooks.checkpoint import find_resumable
@@ -16,6 +15,7 @@ from mmkd3d.engine.hooks.fit_targets import mean_cosine, spread
 from mmkd3d.models.targets.cache import StaleCacheError
 from mmkd3d.models.targets.standardizer import unfitted
 from mmkd3d.registry import DATASETS, MODELS
+from mmkd3d.visualization.pretraining import draw_pretraining
 from tests.concept_runs import (
     PRETRAIN,
     SETTINGS,

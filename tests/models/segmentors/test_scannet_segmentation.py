@@ -57,16 +57,6 @@ def rooms(tmp_path_factory):
 def small(name, root, work_dir, points=BLOCKS, **options):
     """Return a shipped config with a small model, for the rooms in a folder."""
     cfg = Config.fromfile(REPO / f'configs/{name}.py')
-    if student not in (None, name):
-        model = Config.fromfile(REPO / f'configs/{student}.py').model
-        model.backbone.in_channels = cfg.model.backbone.get('in_channels', 3)
-        model.decode_head.update(
-            num_classes=20,
-            ignore_index=20,
-            point_channels=cfg.model.decode_head.get('point_channels', 3),
-        )
-        cfg.model = model
-    pyramid = student == I2P
     cfg.model.backbone.pop('init_cfg')
     cfg.model.backbone.update(BACKBONE)
     cfg.model.decode_head.update(HEAD)
