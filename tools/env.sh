@@ -13,6 +13,10 @@
 #   MMKD3D_LOCK=0           the newest versions that constraints.txt allows,
 #                           instead of the exact ones of requirements/lock/
 
+# Packages are installed without bytecode; with this set, each Python process would
+# compile all of torch and mmdet3d again, which takes longer than most tests.
+unset PYTHONDONTWRITEBYTECODE
+
 mmkd3d_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 mmkd3d_say() { printf '[mmkd3d] %s\n' "$*"; }

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Runs the tests in an environment that it makes or finds (see tools/env.sh), on
 # two workers with one thread each.
-#   bash tools/test.sh                      all but the nightly tests; CI runs this
-#   bash tools/test.sh -m 'not slow'        the everyday run
-#   bash tools/test.sh -m nightly           packaging, environments, long runs
-#   bash tools/test.sh tests/ops -x -n 0    any arguments of pytest
+#   bash tools/test.sh                      everything but the nightly tests, 15 minutes
+#   bash tools/test.sh -m 'not slow'        the everyday run, 5 minutes
+#   bash tools/test.sh -m nightly           packaging, environments, stock configs, long runs
+#   bash tools/test.sh tests/ops -x         any arguments of pytest
+# MMKD3D_TEST_WORKERS=4 runs four tests at a time; the default is 2.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$mmkd3d_root"
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export OMP_NUM_THREADS=1
+set -- -n "${MMKD3D_TEST_WORKERS:-2}" --dist loadgroup --no-loadscope-reorder "$@"
 mmkd3d_say "pytest $*"
-# pytest takes the last -n
-exec "$MMKD3D_PYTHON" -m pytest -n 2 --dist worksteal "$@"
+exec "$MMKD3D_PYTHON" -m pytest "$@"

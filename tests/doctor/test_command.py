@@ -3,10 +3,8 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from mmkd3d.doctor import Environment, diagnose, inspect, startup
-from mmkd3d.doctor.__main__ import report
+from mmkd3d.doctor.__main__ import main, report
 from tests.helpers import REPO
 
 
@@ -20,13 +18,12 @@ def run(*arguments):
     )
 
 
-@pytest.mark.slow
-def test_json_holds_what_was_found_and_the_exit_code_agrees():
-    done = run('tools/doctor.py', '--json')
-    found = json.loads(done.stdout)
+def test_json_holds_what_was_found_and_the_exit_code_agrees(capsys):
+    code = main(['--json'])
+    found = json.loads(capsys.readouterr().out)
     assert found['versions']['torch']
     has_errors = any(f['level'] == 'error' for f in found['findings'])
-    assert done.returncode == int(has_errors)
+    assert code == int(has_errors)
 
 
 def test_missing_torch_is_reported_not_raised():
