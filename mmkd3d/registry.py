@@ -52,8 +52,8 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(
 LOOPS = _child('loop', root.LOOPS, 'engine')
 FUNCTIONS = _child('function', root.FUNCTIONS, 'engine')
 
-# Those that hold nothing of ours exist too, or mmengine would warn, for each,
-# that it looks in its own.
+# Register empty children too: mmengine warns for each that is missing. Without
+# a location it would look for `mmkd3d.utils.register_all_modules`.
 for _parent in (
     root.DATA_SAMPLERS,
     root.EVALUATOR,
@@ -66,4 +66,4 @@ for _parent in (
     root.VISUALIZERS,
     root.WEIGHT_INITIALIZERS,
 ):
-    _child(_parent.name, _parent)
+    _child(_parent.name, _parent, 'registry')

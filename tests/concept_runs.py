@@ -15,7 +15,7 @@ SETTINGS = dict(
         backbone=dict(STUDENT, drop_path_rate=0.1),
         extractor=dict(embed_dims=32, num_heads=2),
         target=dict(
-            pairs=dict(renderer=dict(size=48)),
+            views=dict(renderer=dict(size=48)),
             teacher=dict(model_kwargs=dict(img_size=48, depth=1, embed_dim=24, num_heads=2)),
         ),
     ),

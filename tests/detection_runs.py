@@ -22,7 +22,7 @@ def small_detector(name: str = 'votenet', data_root=None) -> Config:
         data_root: Folder in mmdetection3d's ScanNet layout.
     """
     folder = REPO / 'configs/scannet_small'
-    cfg = Config.fromfile(folder / f'{name}_pt-t_1xb2-60e_scannet-small.py')
+    cfg = Config.fromfile(folder / f'{name}_pointvit-mini_1xb2-60e_scannet-small.py')
     cfg.merge_from_dict(
         dict(
             model=dict(

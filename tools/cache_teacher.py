@@ -1,26 +1,26 @@
 #!/usr/bin/env python
-"""Ask the teachers of a pretraining config once, and keep what they say.
+"""Precompute teacher features once, then train without the teacher.
 
 Every target of the model (model.targets.NAME, or model.target) gets a cache in OUT/NAME. Text:
 all categories or captions of the training set, in all prompts. Images: all
-views of every shape. They must be the same every time: random views,
+views of every shape. These must not change between epochs: random views,
 AugmentRendering without train=False, and random steps before KeepViewPoints
-are refused. Of a config with a DistillationHook: the teacher's maps of all
+raise an error. For a config with a DistillationHook: the feature maps of all
 posed frames of the hook.
 
-The command can be stopped at any time; the same command goes on from there.
-A cache knows the teacher (with a checksum of its weights), the renderer or
-the prompts, and the data it was made of, and is refused where one differs:
-then --rebuild. What is printed at the end is what the training needs.
+You can stop the command at any time and resume with the same command. A cache
+is refused if the teacher (compared by a checksum of its weights), the renderer
+or prompts, or the data differ: rebuild it with --rebuild. The command prints
+the options that train with the caches.
 """
 
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 import mmkd3d
-from mmkd3d.apis.frame_cache import cache_frames, hooks_with_frames
+from mmkd3d.apis.cli import config_file
 from mmkd3d.apis.teacher_cache import cache_targets
 
 
@@ -29,11 +29,11 @@ def parse_args(argv):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: python tools/cache_teacher.py '
-        'recon_pt-t_1xb64-30e_psb\n'
+        'recon-mini_1xb64-30e_psb\n'
         'then: python tools/train.py CONFIG --cfg-options '
         'model.targets.img.cache=FOLDER model.targets.text.cache=FOLDER',
     )
-    parser.add_argument('config', help='name of a shipped config, or a file')
+    parser.add_argument('config', type=config_file, help='name of a shipped config, or a file')
     parser.add_argument(
         '--out', type=Path, help='folder of the caches; default work_dirs/teacher_cache/CONFIG'
     )
@@ -42,22 +42,19 @@ def parse_args(argv):
         nargs='+',
         default=(),
         metavar='NAME',
-        help='targets, or hooks, to cache, such as img or text; default: all',
+        help='targets or hooks to cache, such as img or text; default: all',
     )
     parser.add_argument(
         '--dtype',
         choices=('float32', 'float16'),
         default='float32',
-        help='of the storage; float16 takes half the space and changes the loss a little',
+        help='of the storage; float16 needs half the space and changes the loss slightly',
     )
     parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=64,
-        help='samples, or texts, that a teacher reads at a time',
+        '--batch-size', type=int, default=64, help='samples or texts per forward pass of a teacher'
     )
     parser.add_argument('--device', help='of the teachers, such as cpu')
-    parser.add_argument('--rebuild', action='store_true', help='remove what is there first')
+    parser.add_argument('--rebuild', action='store_true', help='remove existing caches first')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -69,37 +66,24 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
-    config = (
-        Config.fromfile(args.config)
-        if args.config.endswith('.py')
-        else mmkd3d.get_config(args.config)
-    )
+    config = mmkd3d.get_config(args.config)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
-    out = args.out or Path('work_dirs', 'teacher_cache', Path(args.config).stem)
-    options = dict(
-        only=args.only,
-        dtype=args.dtype,
-        batch_size=args.batch_size,
-        rebuild=args.rebuild,
-        device=args.device,
-    )
+    out = args.out or Path('work_dirs', 'teacher_cache', args.config.stem)
     try:
-        if hooks_with_frames(config, args.only):
-            folders = cache_frames(config, out, **options)
-            place = 'custom_hooks.{}.target.cache'
-        else:
-            folders = cache_targets(config, out, **options)
-            place = 'model.targets.{}.cache'
+        folders = cache_targets(
+            config,
+            out,
+            only=args.only,
+            dtype=args.dtype,
+            batch_size=args.batch_size,
+            rebuild=args.rebuild,
+            device=args.device,
+        )
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error))
-    print(
-        'Train with:\n  --cfg-options '
-        + ' '.join(
-            f'{place.format(name).replace("targets.target", "target")}={folder}'
-            for name, folder in folders.items()
-        )
-    )
+    options = ' '.join(f'{option}={folder}' for option, folder in folders.items())
+    print(f'Train with:\n  --cfg-options {options}')
     return folders
 
 

@@ -13,7 +13,7 @@ import mmkd3d
 EXAMPLES = """examples:
   python tools/infer.py scan.ply --checkpoint work_dirs/.../epoch_36.pth
   python tools/infer.py scans/ 'more/*.bin' --load-dim 6 --score 0.5 \\
-      --config votenet_point-mae-pt-s_8xb8-36e_scannet-3d --checkpoint my.pth
+      --config votenet_point-mae-pointvit-s_8xb8-36e_scannet-3d --checkpoint my.pth
   python tools/infer.py phone.ply --up y --unit 0.001 --checkpoint my.pth"""
 
 

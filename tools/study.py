@@ -1,25 +1,351 @@
 #!/usr/bin/env python
-"""Run a study: everything behind a table of results, by one command.
+"""Reproduce a results table with one resumable command.
 
-A study is a file that names trainings, probes and caches, what they take from
-each other, and tables (see mmkd3d/studies/study.py and tools/studies/). The
-command can be stopped at any time; the same command goes on from there: what
-is finished stays, a training resumes from its last checkpoint. Failed runs
-are named at the end and tried again the next time.
+A study is a config file (see tools/studies/) with seeds, steps and tables::
 
-Written to OUT: a folder of each run with its log; records.json, every result
-with protocol, seed, commit, and checksums of its data and its checkpoint;
-tables.md, with a picture of each curve.
+    seeds = (0, 1, 2)
+    steps = {
+        'cache': dict(cache='recon-mini_1xb64-30e_psb', seeds=(0,)),
+        'point-mae': dict(train='point-mae_pointvit-mini_1xb64-30e_psb'),
+        'finetune': dict(
+            train='cls_pointvit-mini_1xb32-15e_psb-21', test=True,
+            options=['model.backbone.init_cfg.checkpoint={point-mae}']),
+        'probe': dict(
+            probe='point-mae_pointvit-mini_1xb64-30e_psb', checkpoint='{point-mae}',
+            arguments=['--data', 'shapes.npz', ...]),
+    }
+    tables = [dict(title='...', rows={'Point-MAE': 'finetune'},
+                   columns={'acc/overall': 'overall'})]
+
+A step runs tools/multi_seed.py, tools/cache_teacher.py or tools/probe.py once
+for each seed, with its options (--cfg-options) and further arguments. {NAME}
+is the result of that step: the last checkpoint of a training, or the folder of
+a cache. It has the same seed, or the only one of that step.
+
+doit runs the steps. You can stop the command at any time; run it again to
+continue: finished steps are skipped, a training resumes from its last
+checkpoint, failed steps are named and tried again. A step with other settings
+is another run, in another folder.
+
+OUT holds a folder for each run with its log, records.json (every result with
+protocol, seed, commit, and checksums of data and checkpoint), tables.md, and
+a picture of each curve.
 """
 
 import argparse
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine.config import Config
+
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.studies.curves import draw_curve
-from mmkd3d.studies.runner import run_study
-from mmkd3d.studies.study import check_seeds, jobs_of, load_study
-from mmkd3d.studies.tables import study_tables
+from mmkd3d.apis.jobs import lock_folder, run_tool
+from mmkd3d.apis.load import config_path
+from mmkd3d.evaluation.records import check_seeds, summarize, write_record
+from mmkd3d.utils.atomic import write_atomic
+from mmkd3d.utils.hashes import text_digest
+
+STEP = {  # kind -> its other fields
+    'train': {'seeds', 'test', 'options', 'arguments'},
+    'cache': {'seeds', 'options', 'arguments'},
+    'probe': {'seeds', 'checkpoint', 'arguments'},
+}
+TABLE = {'title', 'rows', 'columns', 'scale', 'curve', 'curve_is', 'steps_per_epoch'}
+PLACE = re.compile(r'\{([^{}]+)\}')
+
+
+@dataclass
+class Job:
+    """A step with one seed.
+
+    Attributes:
+        step: Name of the step.
+        seed: Of everything random in it.
+        kind: A key of ``STEP``.
+        config: Path of the config.
+        words: Arguments of the tool, with placeholders.
+        needs: The jobs whose results replace the placeholders.
+        settings: Checksum of everything above.
+        folder: Of logs and results.
+        given: An existing result, in place of a run.
+    """
+
+    step: str
+    seed: int
+    kind: str
+    config: Path
+    words: list[str]
+    needs: dict[str, 'Job']
+    settings: str
+    folder: Path
+    given: Path | None
+
+    @property
+    def name(self) -> str:
+        return f'{self.step}/seed_{self.seed}'
+
+    @property
+    def result(self) -> Path:
+        """What a placeholder stands for."""
+        if self.given:
+            return self.given
+        if self.kind == 'train':
+            return Path(self.records()[0]['checkpoint'])
+        return self.folder
+
+    def is_done(self) -> bool:
+        return bool(self.given) or (self.folder / 'done').is_file()
+
+    def records(self) -> list[dict]:
+        """Its results; empty for a cache."""
+        file = self.folder / 'records.json'
+        return json.loads(file.read_text()) if file.is_file() else []
+
+    def run(self, lock: int, jobs: int) -> None:
+        """Run the tool; see :func:`run_tool`."""
+        results = {name: str(job.result) for name, job in self.needs.items()}
+        words = [PLACE.sub(lambda place: results[place[1]], word) for word in self.words]
+        if self.kind == 'train':
+            where = ['multi_seed.py', self.config, '--work-dir', self.folder, '--seeds', self.seed]
+        elif self.kind == 'cache':
+            where = ['cache_teacher.py', self.config, '--out', self.folder]
+        else:
+            out = self.folder / 'records.json'
+            where = ['probe.py', self.config, words.pop(0), '--out', out, '--seeds', self.seed]
+        run_tool(*where, *words, log=self.folder / 'log.txt', lock=lock, jobs=jobs)
+        (self.folder / 'done').touch()
+
+
+def load_study(path: str) -> Config:
+    """Read a study; ``ValueError`` if it is wrong."""
+    study = Config.fromfile(path)
+    study.setdefault('seeds', (0,))
+    study.setdefault('tables', [])
+    if not study.get('steps'):
+        raise ValueError(f'{path} has no steps: expected steps=dict(NAME=dict(train=CONFIG), ...).')
+    for name, step in study.steps.items():
+        kinds = [kind for kind in STEP if kind in step]
+        if len(kinds) != 1:
+            raise ValueError(f'Step {name!r} needs exactly one of {[*STEP]}, got {[*step]}.')
+        unknown = set(step) - STEP[kinds[0]] - {*kinds}
+        if unknown:
+            raise ValueError(
+                f'Step {name!r} has unknown fields {sorted(unknown)}; {kinds[0]} has '
+                f'{sorted(STEP[kinds[0]])}.'
+            )
+        check_seeds(step.get('seeds', study.seeds))
+    for table in study.tables:
+        if not {'title', 'rows'} <= set(table) <= TABLE:
+            raise ValueError(
+                f'A table has title, rows and, if needed, {sorted(TABLE)}; got {[*table]}.'
+            )
+        lost = set(table.rows.values()) - set(study.steps)
+        if lost:
+            raise ValueError(f'The table {table.title!r} names unknown steps: {sorted(lost)}.')
+    return study
+
+
+@functools.cache
+def read_config(target: str) -> tuple[Path, Config]:
+    path = config_path(target)
+    return path, Config.fromfile(path)
+
+
+def make_jobs(
+    study: Config, out: Path, *, only: Sequence[str] = (), given: Mapping[str, str] | None = None
+) -> list[Job]:
+    """The jobs, each after those that it needs; all steps with the first seed first.
+
+    Args:
+        study: From :func:`load_study`.
+        out: Folder of everything.
+        only: Beginnings of the names of the steps to run; empty for all.
+            Steps that they need are included.
+        given: Step -> existing result, a path that may contain ``{seed}``.
+
+    Raises:
+        FileNotFoundError: A given result does not exist.
+        ValueError: Unknown steps, steps that need each other in a circle or
+            with another seed, a test without a test set.
+    """
+    given, jobs = given or {}, {}
+    wanted = [name for name in study.steps if name.startswith(tuple(only) or '')]
+    for name in [*given, *only]:
+        if not any(step.startswith(name) for step in study.steps):
+            raise ValueError(f'No step starts with {name!r}; there are {[*study.steps]}.')
+
+    def add(name: str, seed: int, above: tuple[str, ...] = ()) -> Job:
+        if name in above:
+            raise ValueError(f'Steps need each other: {" -> ".join((*above, name))}.')
+        if name not in study.steps:
+            raise ValueError(f'{above[-1]} needs {{{name}}}; there are {[*study.steps]}.')
+        step = study.steps[name]
+        seeds = step.get('seeds', study.seeds)
+        if seed not in seeds and len(seeds) > 1:
+            raise ValueError(
+                f'{above[-1]} needs {name} with seed {seed}, which has only the seeds {seeds}.'
+            )
+        seed = seed if seed in seeds else seeds[0]
+        if (name, seed) not in jobs:
+            jobs[name, seed] = make(name, seed, step, (*above, name))
+        return jobs[name, seed]
+
+    def make(name: str, seed: int, step: Mapping, above: tuple[str, ...]) -> Job:
+        kind = next(kind for kind in STEP if kind in step)
+        path, cfg = read_config(step[kind])
+        if step.get('test') and not cfg.get('test_dataloader'):
+            raise ValueError(f'{name} has test=True, but {path.stem} has no test_dataloader.')
+        words = [step.get('checkpoint', 'none')] if kind == 'probe' else []
+        words += step.get('arguments', ())
+        if kind == 'train' and not step.get('test'):
+            words.append('--train-only')
+        if step.get('options'):
+            words += ['--cfg-options', *step.options]
+        result = None
+        if name in given:
+            result = Path(given[name].replace('{seed}', str(seed))).resolve()
+            if not result.exists():
+                raise FileNotFoundError(f'--checkpoint {name}: {result} does not exist.')
+            return Job(name, seed, kind, path, words, {}, str(result), result, result)
+        needs = {need: add(need, seed, above) for need in PLACE.findall(' '.join(words))}
+        settings = text_digest(
+            [kind, str(seed), *words, json.dumps(cfg.to_dict(), default=str)]
+            + [need.settings for need in needs.values()]
+        )
+        folder = out / name / f'seed_{seed}-{settings[:8]}'
+        return Job(name, seed, kind, path, words, needs, settings, folder, None)
+
+    for seed in dict.fromkeys(s for n in wanted for s in study.steps[n].get('seeds', study.seeds)):
+        for name in wanted:
+            if seed in study.steps[name].get('seeds', study.seeds):
+                add(name, seed)
+    return list(jobs.values())
+
+
+def run_jobs(jobs: Sequence[Job], out: Path, *, parallel: int = 1) -> dict[str, str]:
+    """Run what is not done yet with doit; returns name -> error of failed jobs."""
+    from doit.cmd_base import ModuleTaskLoader
+    from doit.doit_cmd import DoitMain
+    from doit.exceptions import TaskFailed
+
+    failed = {}
+
+    def action(job: Job):
+        try:
+            job.run(lock, parallel)
+        except (OSError, RuntimeError) as error:
+            failed[job.name] = str(error)
+            return TaskFailed(str(error))
+        done = sum(job.is_done() for job in jobs)
+        print(f'[{done}/{len(jobs)}] {job.name} is done: {job.folder}', flush=True)
+
+    def task_study() -> Iterator[dict]:
+        for job in jobs:
+            yield dict(
+                basename=job.name,
+                actions=[(action, [job])],
+                task_dep=[need.name for need in job.needs.values()],
+                uptodate=[job.is_done],
+                io=dict(capture=False),
+                verbosity=2,
+            )
+
+    settings = dict(dep_file=str(out / '.doit.json'), backend='json')
+    loader = ModuleTaskLoader(dict(task_study=task_study, DOIT_CONFIG=settings))
+    command = ['run', '--continue', '--process', str(parallel), '--parallel-type', 'thread']
+    with lock_folder(out) as lock:
+        DoitMain(loader).run(command)
+    return failed
+
+
+def study_tables(study: Config, records: Sequence[dict]) -> str:
+    """The tables in Markdown: mean ± deviation. Missing rows say "not run".
+
+    Metrics of a probe have its method in front: ``svm/accuracy``.
+    """
+    rows = summarize([with_method(r) for r in records], by=lambda record: record['name'])
+    text = []
+    for table in study.tables:
+        found = [metric for step in table.rows.values() for metric in rows.get(step, ())]
+        columns = table.get('columns') or {metric: metric for metric in found}
+        if 'curve' in table:
+            epochs = sorted({epoch_of(m) for m in found if m.startswith(f'{table.curve}@')})
+            per_epoch = table.get('steps_per_epoch', 1)
+            columns = {f'{table.curve}@{n}': f'{n * per_epoch} steps' for n in epochs}
+        text += [f'## {table.title}\n', f'| run | {" | ".join(columns.values())} | runs |']
+        text.append('|---' * (len(columns) + 2) + '|')
+        for label, step in table.rows.items():
+            metrics = rows.get(step, {})
+            cells = [cell(metrics.get(m), table.get('scale', 1.0)) for m in columns]
+            runs = max((m['n'] for m in metrics.values()), default=0)
+            text.append(f'| {label} | {" | ".join(cells)} | {runs} |')
+        text.append('')
+        unknown = sorted(set(columns) - set(found))
+        if found and unknown:
+            text.append(f'No run has the metrics {unknown}; there are {sorted(set(found))}.\n')
+    return '\n'.join(text)
+
+
+def with_method(record: dict) -> dict:
+    method = f'{record["method"]}/' if 'method' in record else ''
+    return dict(record, metrics={method + k: v for k, v in record['metrics'].items()})
+
+
+def cell(found: Mapping | None, scale: float) -> str:
+    """``70.4 ± 2.7``; without a deviation for one run; or "not run"."""
+    if found is None:
+        return 'not run'
+    text = f'{scale * found["mean"]:.1f}'
+    return text if found['n'] == 1 else f'{text} ± {scale * found["std"]:.1f}'
+
+
+def epoch_of(name: str) -> int:
+    """Of ``METRIC@EPOCH``."""
+    return int(name.rsplit('@', 1)[1])
+
+
+def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
+    """Draw mean and deviation of each row of a table with a ``curve``, as svg.
+
+    The same records give the same file, byte by byte.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    metric, per_epoch = table['curve'], table.get('steps_per_epoch', 1)
+    scale = table.get('scale', 1.0)
+    rows = summarize(records, by=lambda record: record['name'])
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    for label, step in table['rows'].items():
+        points = sorted(
+            (epoch_of(name) * per_epoch, found)
+            for name, found in rows.get(step, {}).items()
+            if name.startswith(f'{metric}@')
+        )
+        if points:
+            axes.errorbar(
+                [x for x, _ in points],
+                [scale * found['mean'] for _, found in points],
+                [scale * found['std'] for _, found in points],
+                capsize=3,
+                label=f'{label} ({points[0][1]["n"]})',
+            )
+    axes.set(
+        xlabel='training steps' if per_epoch > 1 else 'epochs', ylabel=table.get('curve_is', metric)
+    )
+    axes.grid(alpha=0.3)
+    if axes.has_data():
+        axes.legend(title='mean ± deviation (runs)')
+    figure.tight_layout()
+    with matplotlib.rc_context({'svg.hashsalt': 'mmkd3d'}):
+        figure.savefig(path, format='svg', metadata={'Date': None})
+    pyplot.close(figure)
 
 
 def parse_args(argv):
@@ -36,9 +362,7 @@ def parse_args(argv):
         nargs='+',
         default=(),
         metavar='STEP',
-        help='steps, or starts of their names, with what they need; '
-        'records.json and tables.md hold only these until the whole study is '
-        'started again',
+        help='steps, or beginnings of their names, and the steps that they need',
     )
     parser.add_argument('--seeds', nargs='+', type=int, help="instead of the study's")
     parser.add_argument(
@@ -46,45 +370,57 @@ def parse_args(argv):
         nargs='+',
         default=(),
         metavar='STEP=PATTERN',
-        help='results that are there already, as out/pm_{seed}/epoch_30.pth',
+        help='existing results of steps, such as point-mae=out/pm_{seed}/epoch_30.pth',
     )
-    parser.add_argument('--list', action='store_true', help='show the runs, run nothing')
-    return parser.parse_args(argv)
+    parser.add_argument('--list', action='store_true', help='list the runs, run nothing')
+    args = parser.parse_args(argv)
+    if args.jobs < 1:
+        parser.error(f'--jobs must be 1 or more, got {args.jobs}.')
+    wrong = [pair for pair in args.checkpoint if '=' not in pair]
+    if wrong:
+        parser.error(f'--checkpoint takes STEP=PATTERN, got {wrong[0]!r}.')
+    return args
 
 
 def main(argv=None):
     args = parse_args(argv)
-    wrong = [pair for pair in args.checkpoint if '=' not in pair]
-    if wrong:
-        raise SystemExit(f'--checkpoint takes STEP=PATTERN, got {wrong[0]!r}.')
+    out = (args.out or Path('work_dirs/studies', Path(args.study).stem)).resolve()
     given = dict(pair.split('=', 1) for pair in args.checkpoint)
     try:
         study = load_study(args.study)
         if args.seeds:
-            check_seeds(args.seeds, '--seeds')
+            check_seeds(args.seeds)
             study.seeds = args.seeds
-        steps = jobs_of(study, only=args.only, given=given)
+        jobs = make_jobs(study, out, only=args.only, given=given)
+        if args.list:
+            for job in jobs:
+                needs = ''.join(f', needs {need.name}' for need in job.needs.values())
+                done = ', done' * job.is_done()
+                print(f'{job.name}: {job.kind} {job.config.stem}{needs}{done}')
+            return
+        failed = run_jobs(jobs, out, parallel=args.jobs)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error))
-    if args.list:
-        for name, jobs in steps.items():
-            needs = ', '.join(jobs[0].needs)
-            print(
-                f'{name}: {jobs[0].kind} {jobs[0].config.stem}, seeds '
-                f'{[job.seed for job in jobs]}'
-                + (f', needs {needs}' if needs else '')
-                + (', given' if jobs[0].given else '')
-            )
-        return None
-    out = args.out or Path('work_dirs/studies', Path(args.study).stem)
-
-    def tabulate(records: list[dict]) -> str:
-        for number, table in enumerate(study.get('tables', ())):
-            if 'curve' in table:
-                draw_curve(table, records, out / f'curve_{number}.svg')
-        return study_tables(study, records)
-
-    return run_study(steps, out, tabulate, parallel=args.jobs)
+    except KeyboardInterrupt:
+        raise SystemExit('Stopped. Run the same command again to continue.')
+    records = [
+        dict(record, name=job.step)
+        for job in jobs
+        if not job.given and job.is_done()
+        for record in job.records()
+    ]
+    for number, table in enumerate(study.tables):
+        if 'curve' in table:
+            draw_curve(table, records, out / f'curve_{number}.svg')
+    text = study_tables(study, records)
+    write_record(out / 'records.json', records)
+    write_atomic(out / 'tables.md', text.encode())
+    print(f'\n{text}\nwritten to {out}: records.json, tables.md')
+    lost = [job.name for job in jobs if not job.is_done()]
+    if lost:
+        raise SystemExit(
+            '\n'.join(f'FAILED {name}: {failed.get(name, "a step that it needs")}' for name in lost)
+        )
 
 
 if __name__ == '__main__':

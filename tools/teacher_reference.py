@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""The reference feature of a teacher, by which its weights are known.
+"""Record the reference feature of a teacher, used to detect mismatched weights.
 
-Take it from a teacher that is known to be right: then teachers built with
-`reference=FILE` and these weights are compared with it.
+Run it on a correctly built teacher. Teachers built later with
+`reference=FILE` and the same weights are compared with the entry.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def parse_args(argv):
     parser.add_argument(
         '--at',
         default='model.teacher',
-        help='where a config holds the teacher; default: %(default)s',
+        help='key of the teacher in the config; default: %(default)s',
     )
     parser.add_argument(
         '--options',
@@ -46,22 +46,21 @@ def parse_args(argv):
         '--record',
         type=Path,
         metavar='FILE',
-        help='table (json) that gets the entry; else it is only printed',
+        help='add the entry to this table (json); default: only print it',
     )
     return parser.parse_args(argv)
 
 
 def teacher_config(args) -> dict:
-    """Type and arguments of the teacher, without a check of its own."""
+    """Type and arguments of the teacher, with the reference check off."""
     name = args.teacher
-    if name.endswith('.py') or name in mmkd3d.list_models():
-        found = Config.fromfile(name) if name.endswith('.py') else mmkd3d.get_config(name)
+    if '/' in name or name.endswith('.py') or name in mmkd3d.list_models():
+        found = mmkd3d.get_config(name)
         for part in args.at.split('.'):
             if part not in found:
                 raise ValueError(
-                    f'{name} has no {part!r} of {args.at!r}, only '
-                    f'{", ".join(found)}: say with --at where the teacher '
-                    'is.'
+                    f'{name} has no {part!r} of {args.at!r}, only {", ".join(found)}: give '
+                    'the key of the teacher with --at.'
                 )
             found = found[part]
     else:

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import common_parser, leave_processes, load_config
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
-from mmkd3d.engine.hooks.check_classes import CheckClassesHook
+from mmkd3d.engine.hooks.classes import CheckClassesHook
 
 
 def main(argv=None):

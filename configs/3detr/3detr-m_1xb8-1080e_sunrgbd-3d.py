@@ -1,10 +1,7 @@
-# 3DETR-m, the masked encoder, on SUN RGB-D, as published (detection, sections
-# 1 to 6).
-_base_ = [
-    '../_base_/models/3detr-m_sunrgbd.py',
-    '../_base_/datasets/sunrgbd_3detr.py',
-    '../_base_/schedules/3detr_adamw_1080e.py',
-    '../_base_/3detr_runtime.py',
-]
+# 3DETR-m on SUN RGB-D, as published.
+_base_ = './3detr_1xb8-1080e_sunrgbd-3d.py'
 
-optim_wrapper = dict(optimizer=dict(lr=7e-4))
+model = dict(
+    backbone=dict(dropout=0.3, mask_radii=(0.16, 0.64, 1.44)),
+    bbox_head=dict(num_proj_layers=2, criterion=dict(loss_weights=dict(cls=0.8))),
+)

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/act-autoencoder_minilm.py',
     '../_base_/datasets/psb.py',
     '../_base_/schedules/act_autoencoder_300e.py',
-    '../_base_/act_autoencoder_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=16)
@@ -19,7 +19,7 @@ val_dataloader = dict(
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.NpzPoints',
-        file='{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz',
+        file='{{$MMKD3D_DATA:data}}/psb_1809.npz',
         label='coarse',
         names='coarse_names',
         ids='model_id',

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/act-autoencoder_vit-b16.py',
     '../_base_/datasets/scannet_scenes_unit.py',
     '../_base_/schedules/act_autoencoder_300e.py',
-    '../_base_/act_autoencoder_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(num_groups=2048, group_size=64, radius=0.2)

@@ -1,10 +1,10 @@
-# ACT's second stage on rooms: the encoder of 3DETR learns what the autoencoder
-# around a ViT says of masked patches.
+# ACT, stage II, on rooms: the encoder of 3DETR learns the features of the
+# autoencoder around a ViT.
 _base_ = [
     '../_base_/models/act-autoencoder_vit-b16.py',
-    '../_base_/models/3detr_encoder.py',
+    '../_base_/students/3detr-encoder.py',
     '../_base_/datasets/scannet_scenes_unit.py',
-    '../_base_/schedules/pretrain_scenes_300e.py',
+    '../_base_/schedules/pretrain_300e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -24,4 +24,9 @@ model = dict(
         checkpoint='work_dirs/act-autoencoder_vit-b16_1xb16-300e_scannet/epoch_300.pth',
     ),
 )
+# MaskPoint's schedule.
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+param_scheduler = dict(lag=0)
+train_cfg = dict(max_epochs=300)
 default_hooks = dict(checkpoint=dict(interval=10))
+auto_scale_lr = dict(base_batch_size=16)

@@ -1,9 +1,14 @@
 # Stock PointNet++ on the 904 training shapes of the Princeton Shape Benchmark,
 # for ../scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py, whose
 # backbone reads no height. Fewer points than there: the weights are the same.
-# Two CPU cores. Ask the teacher once, before training:
+# Two CPU cores. Compute the teacher's features once, before training:
 # tools/cache_teacher.py concept_pointnet2_1xb32-10e_psb.
-_base_ = './concept_pt-t_1xb64-30e_psb.py'
+_base_ = [
+    '../_base_/models/concept_pointvit-mini.py',
+    '../_base_/datasets/psb.py',
+    '../_base_/schedules/pretrain_concept_300e.py',
+    '../_base_/default_runtime.py',
+]
 
 pipeline = [
     dict(type='mmkd3d.LoadPoints'),
@@ -29,8 +34,12 @@ model = dict(
     ),
     adapter=dict(type='LevelTokens', in_channels=256, embed_dims=128),
 )
-train_dataloader = dict(batch_size=32, dataset=dict(pipeline=pipeline))
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
 param_scheduler = dict(period=10, warmup=1)
 train_cfg = dict(max_epochs=10)
 default_hooks = dict(checkpoint=dict(interval=5))
 auto_scale_lr = dict(base_batch_size=32)
+custom_hooks = _base_.custom_hooks + [
+    dict(type='mmkd3d.FitTargetsHook'),
+    dict(type='mmkd3d.CollapseAlarmHook'),
+]

@@ -1,9 +1,9 @@
-# Masked reconstruction of rooms by the encoder of 3DETR, in MaskPoint's setting:
-# 20,000 points in the unit sphere, 2,048 patches, three quarters masked.
+# Point-MAE on rooms with the encoder of 3DETR, in MaskPoint's setting and with
+# its schedule: 20,000 points in the unit sphere, 2,048 patches, 75 % masked.
 _base_ = [
-    '../_base_/models/3detr_encoder.py',
+    '../_base_/students/3detr-encoder.py',
     '../_base_/datasets/scannet_scenes_unit.py',
-    '../_base_/schedules/pretrain_scenes_300e.py',
+    '../_base_/schedules/pretrain_300e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -17,4 +17,8 @@ model = dict(
     masker=dict(type='RandomMasker', ratio=0.75),
     loss=dict(type='ChamferLoss', norm='l2'),
 )
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+param_scheduler = dict(lag=0)
+train_cfg = dict(max_epochs=300)
 default_hooks = dict(checkpoint=dict(interval=10))
+auto_scale_lr = dict(base_batch_size=16)

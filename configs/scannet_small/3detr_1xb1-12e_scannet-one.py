@@ -4,13 +4,48 @@ _base_ = './3detr_1xb2-60e_scannet-small.py'
 
 num_points = 10000
 train_pipeline = [
-    step
-    for step in _base_.train_pipeline
-    if step['type'] not in ('mmdet3d.RandomFlip3D', 'mmdet3d.GlobalRotScaleTrans')
+    {{_base_.load_points}},
+    dict(
+        type='mmdet3d.LoadAnnotations3D',
+        with_bbox_3d=True,
+        with_label_3d=True,
+        with_mask_3d=True,
+        with_seg_3d=True,
+    ),
+    dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
+    dict(type='mmdet3d.PointSegClassMapping'),
+    dict(type='mmdet3d.PointSample', num_points=num_points),
+    dict(
+        type='mmdet3d.Pack3DDetInputs',
+        keys=['points', 'gt_bboxes_3d', 'gt_labels_3d', 'pts_semantic_mask', 'pts_instance_mask'],
+    ),
 ]
-train_pipeline[4].update(num_points=num_points)
-test_pipeline = _base_.test_pipeline
-test_pipeline[2]['transforms'][2].update(num_points=num_points)
+test_pipeline = [
+    {{_base_.load_points}},
+    dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
+    dict(
+        type='mmdet3d.MultiScaleFlipAug3D',
+        img_scale=(1333, 800),
+        pts_scale_ratio=1,
+        flip=False,
+        transforms=[
+            dict(
+                type='mmdet3d.GlobalRotScaleTrans',
+                rot_range=[0, 0],
+                scale_ratio_range=[1.0, 1.0],
+                translation_std=[0, 0, 0],
+            ),
+            dict(
+                type='mmdet3d.RandomFlip3D',
+                sync_2d=False,
+                flip_ratio_bev_horizontal=0.5,
+                flip_ratio_bev_vertical=0.5,
+            ),
+            dict(type='mmdet3d.PointSample', num_points=num_points),
+        ],
+    ),
+    dict(type='mmdet3d.Pack3DDetInputs', keys=['points']),
+]
 scan = dict(ann_file='scannet_infos_train.pkl', indices=[0])
 model = dict(backbone=dict(dropout=0.0), bbox_head=dict(dropout=0.0, mlp_dropout=0.0))
 train_dataloader = dict(

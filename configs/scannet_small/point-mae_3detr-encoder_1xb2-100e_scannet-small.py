@@ -1,5 +1,5 @@
 # The same for the encoder of the small 3DETR.
-_base_ = './point-mae_pt-t_1xb2-100e_scannet-small.py'
+_base_ = './point-mae_pointvit-mini_1xb2-100e_scannet-small.py'
 
 model = dict(
     backbone=dict(

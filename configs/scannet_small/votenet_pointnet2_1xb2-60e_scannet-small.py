@@ -1,9 +1,9 @@
 # mmdetection3d's own VoteNet, PointNet++ backbone, on the same scans and with
-# the same schedule as votenet_pt-t_1xb2-60e_scannet-small.py.
+# the same schedule as votenet_pointvit-mini_1xb2-60e_scannet-small.py.
 _base_ = [
     '../_base_/models/votenet_scannet.py',
     '../_base_/datasets/scannet_small.py',
-    '../_base_/schedules/detect_adamw_60e.py',
+    '../_base_/schedules/detect_60e.py',
     '../_base_/default_runtime.py',
 ]
 default_scope = 'mmdet3d'

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/act-autoencoder_minilm.py',
     '../_base_/datasets/toy_shapes.py',
     '../_base_/schedules/act_autoencoder_300e.py',
-    '../_base_/act_autoencoder_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 train_dataloader = dict(dataset=dict(num_samples=512))

@@ -1,8 +1,8 @@
 # ACT's second stage on ToyShapes; run act-autoencoder_toy.py first.
 _base_ = [
-    '../_base_/models/act_pt-t.py',
+    '../_base_/models/act_pointvit-mini.py',
     '../_base_/datasets/toy_shapes.py',
-    '../_base_/schedules/pretrain_adamw_300e.py',
+    '../_base_/schedules/pretrain_300e.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -1,8 +1,8 @@
 # Classification of the toy categories from scratch, two minutes on two cores.
 _base_ = [
-    '../_base_/models/classifier_pt-s.py',
+    '../_base_/models/classifier_pointvit-s.py',
     '../_base_/datasets/toy_shapes_cls.py',
-    '../_base_/schedules/finetune_adamw_300e.py',
+    '../_base_/schedules/finetune_300e.py',
     '../_base_/default_runtime.py',
 ]
 

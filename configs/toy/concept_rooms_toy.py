@@ -3,9 +3,9 @@
 # random weights, since none can be shipped. For ScanNet replace the data set by
 # mmdet3d's and root by the folder of its frames.
 _base_ = [
-    '../_base_/models/concept_pt-t.py',
+    '../_base_/models/concept_pointvit-mini.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 data_root = 'data/toy_rooms_frames'
@@ -23,7 +23,7 @@ model = dict(
     extractor=dict(num_concepts=4),
     target=dict(
         num_views=1,
-        pairs=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
+        views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
         teacher=dict(
             _delete_=True, type='TimmTeacher', model_name='resnet10t', random_weights=True
         ),
@@ -48,3 +48,7 @@ train_dataloader = dict(
 param_scheduler = dict(period=12, warmup=1)
 train_cfg = dict(max_epochs=12)
 auto_scale_lr = dict(base_batch_size=8)
+custom_hooks = _base_.custom_hooks + [
+    dict(type='mmkd3d.FitTargetsHook'),
+    dict(type='mmkd3d.CollapseAlarmHook'),
+]

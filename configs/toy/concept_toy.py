@@ -2,17 +2,17 @@
 # since none can be shipped: this shows that everything runs, on two small
 # views of every cloud.
 _base_ = [
-    '../_base_/models/concept_pt-t.py',
+    '../_base_/models/concept_pointvit-mini.py',
     '../_base_/datasets/toy_shapes_views.py',
     '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/concept_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
     extractor=dict(num_concepts=8),
     target=dict(
         num_views=2,
-        pairs=dict(renderer=dict(num_views=2, size=64)),
+        views=dict(renderer=dict(num_views=2, size=64)),
         teacher=dict(
             _delete_=True,
             type='TimmTeacher',
@@ -26,3 +26,7 @@ train_dataloader = dict(batch_size=32)
 param_scheduler = dict(period=6, warmup=1)
 train_cfg = dict(max_epochs=6)
 auto_scale_lr = dict(base_batch_size=32)
+custom_hooks = _base_.custom_hooks + [
+    dict(type='mmkd3d.FitTargetsHook'),
+    dict(type='mmkd3d.CollapseAlarmHook'),
+]

@@ -1,7 +1,7 @@
 # I2P-MAE on ToyShapes. The image teacher has random weights, since none can be
 # shipped: it shows that the method runs, on small pictures.
 _base_ = [
-    '../_base_/models/i2p-mae_pt-t.py',
+    '../_base_/models/i2p-mae-mini.py',
     '../_base_/datasets/toy_shapes.py',
     '../_base_/schedules/pretrain_m2ae_300e.py',
     '../_base_/default_runtime.py',

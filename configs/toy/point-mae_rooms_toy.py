@@ -1,15 +1,19 @@
 # Point-MAE on whole rooms in metres: 400 rooms of ToyRooms, cut into as many
 # patches as the detector of votenet_rooms_toy.py cuts them into.
 _base_ = [
-    '../_base_/models/point-mae_pt-t.py',
+    '../_base_/models/point-mae_pointvit-mini.py',
     '../_base_/datasets/scannet_scenes.py',
-    '../_base_/schedules/pretrain_adamw_300e.py',
+    '../_base_/schedules/pretrain_300e.py',
     '../_base_/default_runtime.py',
 ]
 
-num_points = 10000
-pipeline = _base_.pipeline
-pipeline[3].update(num_points=num_points)
+pipeline = [
+    dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]),
+    dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
+    dict(type='mmkd3d.SceneToCloud'),
+    dict(type='mmkd3d.SamplePoints', num_points=10000),
+    dict(type='mmkd3d.PackPoints'),
+]
 model = dict(
     data_preprocessor=dict(
         augments=[

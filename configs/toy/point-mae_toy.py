@@ -2,9 +2,9 @@
 # points are large enough for rooms: the same student finds boxes in
 # votenet_toy.py.
 _base_ = [
-    '../_base_/models/point-mae_pt-t.py',
+    '../_base_/models/point-mae_pointvit-mini.py',
     '../_base_/datasets/toy_shapes.py',
-    '../_base_/schedules/pretrain_adamw_300e.py',
+    '../_base_/schedules/pretrain_300e.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -2,9 +2,9 @@
 # random weights, since none can be shipped: its branch shows that it runs, on
 # one small view of every cloud.
 _base_ = [
-    '../_base_/models/recon_pt-t.py',
+    '../_base_/models/recon-mini.py',
     '../_base_/datasets/toy_shapes_views.py',
-    '../_base_/schedules/pretrain_adamw_300e.py',
+    '../_base_/schedules/pretrain_300e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -14,7 +14,7 @@ model = dict(
     decoder=dict(drop_path_rate=0.0),
     targets=dict(
         img=dict(
-            renderer=dict(size=64),
+            renderer=dict(num_views=1, size=64),
             teacher=dict(
                 _delete_=True,
                 type='TimmTeacher',

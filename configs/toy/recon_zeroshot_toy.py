@@ -2,7 +2,7 @@
 # checkpoint of recon_toy.py, which has seen these names. By the text token
 # alone, as only the text teacher knows the names.
 _base_ = [
-    '../_base_/models/recon-zero-shot_base.py',
+    '../_base_/models/recon-zero-shot.py',
     '../_base_/datasets/toy_shapes_cls.py',
     '../_base_/default_runtime.py',
 ]

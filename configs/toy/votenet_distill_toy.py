@@ -12,9 +12,12 @@ size = (96, 128)
 custom_hooks = _base_.custom_hooks + [
     dict(
         type='mmkd3d.DistillationHook',
-        teacher=dict(type='mmkd3d.TimmTeacher', model_name='resnet10t', random_weights=True),
+        target=dict(
+            type='mmkd3d.PointTarget',
+            teacher=dict(type='mmkd3d.TimmTeacher', model_name='resnet10t', random_weights=True),
+            views=dict(type='mmkd3d.PosedFrames', num_views=2, size=size),
+        ),
         student='backbone',
-        pairs=dict(type='mmkd3d.PosedFrames', num_views=2, size=size),
         frames=dict(root='data/toy_rooms_frames/posed_images', num_frames=2, size=size),
         loss=dict(type='mmkd3d.CosineLoss', loss_weight=0.5),
         until=0.8,

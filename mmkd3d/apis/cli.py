@@ -8,6 +8,16 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 
+from mmkd3d.apis.load import config_path
+
+
+def config_file(name: str) -> Path:
+    """Type of an argument that names a config, see :func:`config_path`."""
+    try:
+        return config_path(name)
+    except FileNotFoundError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
 
 def common_parser(description: str, example: str) -> argparse.ArgumentParser:
     """Parser with the options of both ``train.py`` and ``test.py``."""
@@ -16,7 +26,7 @@ def common_parser(description: str, example: str) -> argparse.ArgumentParser:
         epilog=f'example: {example}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', type=config_file, help='name of a shipped config, or a file')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
     parser.add_argument(
         '--cfg-options',
@@ -35,7 +45,7 @@ def common_parser(description: str, example: str) -> argparse.ArgumentParser:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config with what the command line says about it."""
+    """Read the config and apply the options of the command line."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
@@ -44,7 +54,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.work_dir:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+        cfg.work_dir = str(Path('work_dirs') / args.config.stem)
     if args.launcher == 'pytorch' and not torch.cuda.is_available():
         use_cpu_processes(cfg)
     return cfg

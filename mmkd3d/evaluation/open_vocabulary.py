@@ -1,4 +1,4 @@
-"""Points classified by the names of the classes alone."""
+"""Open-vocabulary classification of points by class names."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,11 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from mmkd3d.models.distillation.student import read_student, stack_padded
+from mmkd3d.models.distillation import read_student
 from mmkd3d.models.targets.label_texts import LabelTexts
 from mmkd3d.ops import three_interpolate
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.samples import stack_padded
 
 
 @torch.no_grad()
@@ -21,29 +22,30 @@ def open_vocabulary_accuracy(
     student: str = 'backbone',
     adapter: dict | None = None,
 ) -> dict:
-    """How often the nearest name is that of the class of a point.
+    """Accuracy of classifying points by the nearest class name.
 
-    Each labelled point gets the projected features of the three nearest
-    places of the student, weighted by their distances, and the class whose
-    vector has the largest cosine with them, among those with a vector.
+    The projected features of the student are interpolated from the three
+    nearest points with inverse distance weights. The prediction is the class
+    with the largest cosine between its text feature and that of the point,
+    among the classes with a text feature.
 
     Args:
         model: Of mmdet3d or ours.
-        projector: From the student's features to the vectors, see
+        projector: From the features of the student to text features, see
             :func:`load_projector`.
-        texts: The vectors, whose classes are set.
-        batches: As a data loader gives them, with labels of the points.
-        student: Name of the module that is read.
-        adapter: Config of what reads its output; None:
-            :class:`StudentPlaces`.
+        texts: The text features, with class names set.
+        batches: From a data loader, with labels of the points.
+        student: Name of the module.
+        adapter: Config of the reader of its output; default
+            :class:`StudentFeatures`.
 
     Returns:
-        dict: In percent: ``overall`` accuracy of the points, ``class_mean``
-        of the accuracies of the classes that occur, and what they are without
-        looking: ``majority``, the share of the most frequent class, and
-        ``chance``, one in the classes with a vector.
+        dict: In percent: ``overall`` accuracy of the points and ``class_mean``
+        of the accuracies of the occurring classes; as baselines ``majority``,
+        the fraction of the most frequent class, and ``chance``, one over the
+        number of classes with a text feature.
     """
-    adapter = MODELS.build(adapter or dict(type='mmkd3d.StudentPlaces'))
+    adapter = MODELS.build(adapter or dict(type='mmkd3d.StudentFeatures'))
     model.eval()
     projector.eval()
     classes = len(texts.names)
@@ -51,10 +53,9 @@ def open_vocabulary_accuracy(
     for batch in batches:
         data = model.data_preprocessor(batch, training=False)
         points = stack_padded(data['inputs']['points'])
-        places = read_student(model, student, adapter, data)
-        feats = three_interpolate(
-            points[..., :3].contiguous(), places.xyz, projector(places.feats)
-        )  # (B, N, D)
+        xyz, feats = read_student(model, student, adapter, data)
+        xyz_to = points[..., :3].contiguous()
+        feats = three_interpolate(xyz_to, xyz, projector(feats))  # (B, N, D)
         cosines = F.normalize(feats, dim=-1) @ texts.table.T
         pred = cosines.masked_fill(~texts.known, -torch.inf).argmax(-1)
         label = texts.labels(points, data['data_samples'])
@@ -63,7 +64,7 @@ def open_vocabulary_accuracy(
     points = counts.sum(1)
     if not points.sum():
         raise ValueError(
-            f'No point has a label that names a class with a vector. The classes are {texts.names}.'
+            f'No point has a label of a class with a text feature. The classes are {texts.names}.'
         )
     right, present = counts.diagonal(), points > 0
     shares = dict(

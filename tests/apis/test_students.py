@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 import mmkd3d
-from mmkd3d.checkpoints.stored import stored_config
+from mmkd3d.checkpoints import stored_config
 from mmkd3d.models.pretrainers.base import BasePretrainer
 
 BACKBONE = dict(
@@ -54,11 +54,11 @@ def test_the_config_in_every_form(form, tmp_path):
 @pytest.mark.parametrize(
     'name',
     [
-        'point-mae_pt-t_1xb64-30e_psb',
-        'recon_pt-t_1xb64-30e_psb',
-        'cls_act-pt-s_full_1xb32-300e_modelnet40',
-        'partseg_recon-base_1xb16-300e_shapenetpart',
-        'zeroshot_recon-pt-t_psb',
+        'point-mae_pointvit-mini_1xb64-30e_psb',
+        'recon-mini_1xb64-30e_psb',
+        'cls_act-pointvit-s_1xb32-300e_modelnet40',
+        'partseg_recon-b_1xb16-300e_shapenetpart',
+        'zeroshot_recon-mini_psb',
     ],
 )
 def test_shipped_configs_need_no_teacher(name):
@@ -68,7 +68,7 @@ def test_shipped_configs_need_no_teacher(name):
     assert model.extract_feat(torch.rand(1, 200, 3)).shape == (1, 2 * width)
 
 
-@pytest.mark.parametrize('name', ['votenet_toy', 'semseg_i2p-mae_1xb32-60e_s3dis'])
+@pytest.mark.parametrize('name', ['votenet_toy', 'semseg_i2p-mae-b_1xb32-60e_s3dis'])
 def test_a_student_leaves_a_model_of_mmdet3d(name):
     pytest.importorskip('mmdet3d')
     model = mmkd3d.load_student(name)
@@ -92,7 +92,7 @@ def test_what_is_not_there_is_named(tmp_path):
     bare = checkpoint_of(config)
     with pytest.raises(ValueError, match='the given dict carries no config'):
         mmkd3d.load_student(None, bare)
-    with pytest.raises(FileNotFoundError, match="called 'point-maee'"):
+    with pytest.raises(FileNotFoundError, match="'point-maee'. Did you mean point-mae"):
         mmkd3d.load_student('point-maee', bare)
     with pytest.raises(FileNotFoundError, match='nowhere.pth'):
         mmkd3d.load_student(config, tmp_path / 'nowhere.pth')

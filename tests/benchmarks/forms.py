@@ -5,7 +5,7 @@ import copy
 import torch
 from timm.layers import DropPath
 
-from mmkd3d.benchmarks.published import make_published, parts_of
+from benchmarks.published import make_published, parts_of
 
 
 def with_published(model, forms):

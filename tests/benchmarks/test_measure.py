@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from mmkd3d.benchmarks.measure import format_bytes, format_seconds, isolate, markdown_table, measure
+from benchmarks.measure import format_bytes, format_seconds, isolate, markdown_table, measure
 
 
 def measure_allocation(mebibytes):

@@ -13,7 +13,7 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 import mmkd3d.models  # noqa: F401
-from mmkd3d.models.targets.places import PlaceFeatures
+from mmkd3d.models.targets.points import PointTargets
 from mmkd3d.registry import DATASETS, MODELS
 
 
@@ -60,8 +60,8 @@ class SmallNet(BaseModel):
 
 
 @MODELS.register_module(force=True)
-class StubPlaces(nn.Module):
-    """Knows places right of the origin; draws, and counts its calls."""
+class StubPoints(nn.Module):
+    """Knows points right of the origin; draws, and counts its calls."""
 
     calls = 0
 
@@ -70,18 +70,18 @@ class StubPlaces(nn.Module):
         self.dims, self.noise, self.blind = dims, noise, blind
         self.weight = torch.randn(3, dims)
 
-    def forward(self, points, data_samples, places):
+    def forward(self, points, data_samples, at):
         assert not torch.is_autocast_enabled()
-        assert places.dtype == torch.float32
+        assert at.dtype == torch.float32
         type(self).calls += 1
-        feats = (places @ self.weight).tanh()
+        feats = (at @ self.weight).tanh()
         feats = feats + self.noise * torch.randn_like(feats)
-        seen = places[..., 0] > (torch.inf if self.blind else 0)
-        return PlaceFeatures(feats, seen)
+        visible = at[..., 0] > (torch.inf if self.blind else 0)
+        return PointTargets(feats, visible)
 
 
 def hook(**kwargs):
-    kwargs = dict(type='mmkd3d.DistillationHook', pairs=dict(type='mmkd3d.StubPlaces')) | kwargs
+    kwargs = dict(type='mmkd3d.DistillationHook', target=dict(type='mmkd3d.StubPoints')) | kwargs
     return kwargs
 
 
@@ -157,9 +157,9 @@ def weights(runner):
 
 
 @MODELS.register_module(force=True)
-class StubAll(StubPlaces):
-    """Knows all places."""
+class StubAll(StubPoints):
+    """Knows all points."""
 
-    def forward(self, points, data_samples, places):
-        feats, seen = super().forward(points, data_samples, places)
-        return PlaceFeatures(feats, torch.ones_like(seen))
+    def forward(self, points, data_samples, at):
+        feats, visible = super().forward(points, data_samples, at)
+        return PointTargets(feats, torch.ones_like(visible))

@@ -1,6 +1,7 @@
-"""Annealed numbers and the watch over the codebook."""
+"""AnnealHook and CodebookUsageHook."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -143,16 +144,15 @@ def test_a_checkpoint_of_another_run_changes_nothing(tmp_path):
 @pytest.mark.parametrize(
     'target', ['quantizer.temprature', 'quantiser.temperature', 'kl', 'a.b.c', '']
 )
-def test_a_target_that_is_not_there_is_an_error(tmp_path, target):
-    run = runner(tmp_path / 'a', [dict(KL_WEIGHT, target=target)])
+def test_a_missing_target_is_an_error_before_training(target):
+    hook = AnnealHook(target, start=0.0, end=1.0, length=5)
     with pytest.raises(AttributeError, match=f"AnnealHook.*'{target}'"):
-        run.train()
-    assert not run.model.seen
+        hook.before_train(SimpleNamespace(model=Coder()))
 
 
 @pytest.mark.parametrize('wrong', [dict(length=0), dict(begin=-1)])
 def test_a_schedule_without_length_is_an_error(wrong):
-    with pytest.raises(ValueError, match='AnnealHook of kl_weight'):
+    with pytest.raises(ValueError, match='AnnealHook for kl_weight'):
         AnnealHook('kl_weight', **dict(dict(start=0.0, end=1.0, length=5), **wrong))
 
 
@@ -168,10 +168,10 @@ def logged(run) -> dict:
 
 
 def watch(monkeypatch, run, level):
-    """What the run says on a level of its log."""
-    said = []
-    monkeypatch.setattr(run.logger, level, said.append)
-    return said
+    """Collect the messages that a run logs at a level."""
+    messages = []
+    monkeypatch.setattr(run.logger, level, messages.append)
+    return messages
 
 
 def test_use_of_the_codebook_is_logged_each_epoch(tmp_path, monkeypatch):
@@ -195,7 +195,7 @@ def test_a_collapse_warns_and_says_what_to_do(tmp_path, monkeypatch):
     lines = [line for line in warned if 'Codebook' in line]
     assert len(lines) == 3 and 'has collapsed' in lines[0]
     assert '1 of 32 codes used by 16 patches, perplexity 1.0' in lines[0]
-    assert 'Raise the weight of the KL loss' in lines[0]
+    assert 'Increase the weight of the KL loss' in lines[0]
     assert logged(run) == pytest.approx(dict(perplexity=1, dead_share=31 / 32))
 
 
@@ -207,10 +207,6 @@ def test_few_patches_are_no_collapse(tmp_path, monkeypatch):
     assert not [line for line in warned if 'Codebook' in line]
 
 
-def test_a_model_without_a_codebook_is_an_error(tmp_path):
-    model = Coder()
-    del model.quantizer
-    model.weight = nn.Parameter(torch.zeros(1))
-    run = runner(tmp_path / 'a', [CodebookUsageHook()], model=model)
-    with pytest.raises(AttributeError, match='CodebookUsageHook.*quantizer'):
-        run.train()
+def test_a_model_without_a_codebook_is_an_error():
+    with pytest.raises(AttributeError, match='CodebookUsageHook.*quantizer.*Linear'):
+        CodebookUsageHook().before_train_epoch(SimpleNamespace(model=nn.Linear(1, 1)))

@@ -5,11 +5,10 @@ import os
 import pytest
 import torch
 
-from mmkd3d.models.distillation.projector import load_projector
+from mmkd3d.models.distillation import load_projector
 from tests.engine.small_run import CONFIG, hook, make_runner, train
-from tests.models.two_ranks import on_two_ranks
 
-pytestmark = pytest.mark.slow  # starts processes
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('ranks')]
 ALL = dict(type='mmkd3d.StubAll')
 WRAPPER = dict(
     type='MMDistributedDataParallel',
@@ -18,9 +17,9 @@ WRAPPER = dict(
     find_unused_parameters=False,
 )
 CASES = dict(
-    plain=dict(pairs=ALL),
-    accumulated=dict(pairs=ALL, counts=2),
-    one_is_blind=dict(pairs=dict(type='mmkd3d.StubPlaces'), blind_rank=1),
+    plain=dict(target=ALL),
+    accumulated=dict(target=ALL, counts=2),
+    one_is_blind=dict(target=dict(type='mmkd3d.StubPoints'), blind_rank=1),
 )
 
 
@@ -44,61 +43,63 @@ def without_dropout(runner):
 
 def one_run(rank, cfg):
     os.environ['LOCAL_RANK'] = str(rank)
-    pairs = dict(cfg['pairs'])
+    target = dict(cfg['target'])
     if cfg.get('blind_rank') == rank:
-        pairs['blind'] = True
+        target['blind'] = True
     runner = make_runner(
         cfg['folder'],
-        hook(pairs=pairs),
+        hook(target=target),
         launcher='pytorch',
         model_wrapper_cfg=WRAPPER,
         **config(2, cfg.get('counts', 1)),
     )
     without_dropout(runner)
     runner.train()
-    net = next(h for h in runner.hooks if hasattr(h, 'projector')).projector
+    projector = next(h for h in runner.hooks if hasattr(h, 'projector')).projector
     return (
-        torch.cat([p.detach().flatten() for p in net.net.parameters()]),
+        torch.cat([p.detach().flatten() for p in projector.parameters()]),
         torch.cat([p.detach().flatten() for p in runner.model.parameters()]),
     )
 
 
 @pytest.fixture(scope='module')
-def ranks(tmp_path_factory):
+def runs(ranks, tmp_path_factory):
+    """Folder of the runs; by name, the weights of both ranks."""
     folder = tmp_path_factory.mktemp('ranks')
-    cases = {name: dict(case, folder=str(folder / name)) for name, case in CASES.items()}
-    return folder, on_two_ranks(folder, one_run, cases)
+    return folder, {
+        name: ranks(one_run, dict(case, folder=str(folder / name))) for name, case in CASES.items()
+    }
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_processes_keep_the_same_weights(ranks, name):
-    projectors, models = zip(*(rank[name] for rank in ranks[1]))
+def test_processes_keep_the_same_weights(runs, name):
+    projectors, models = zip(*runs[1][name])
     assert torch.equal(*projectors) and torch.equal(*models)
 
 
-def test_two_processes_learn_what_one_learns_from_all_data(ranks, tmp_path):
-    runner = make_runner(tmp_path, hook(pairs=ALL), **config(4))
+def test_two_processes_learn_what_one_learns_from_all_data(runs, tmp_path):
+    runner = make_runner(tmp_path, hook(target=ALL), **config(4))
     without_dropout(runner)
     runner.train()
     weights = torch.cat([p.detach().flatten() for p in runner.model.parameters()])
     net = load_projector(tmp_path / 'epoch_3.pth')
     projector = torch.cat([p.detach().flatten() for p in net.parameters()])
-    ours, model = ranks[1][0]['plain']
+    ours, model = runs[1]['plain'][0]
     assert torch.allclose(ours, projector, atol=1e-5)
     assert torch.allclose(model, weights, atol=1e-5)
 
 
-def test_the_projector_of_a_distributed_run_is_found(ranks):
-    folder, results = ranks
+def test_the_projector_of_a_distributed_run_is_found(runs):
+    folder, results = runs
     net = load_projector(folder / 'accumulated/epoch_3.pth')
     saved = torch.cat([p.detach().flatten() for p in net.parameters()])
-    assert torch.equal(saved, results[0]['accumulated'][0])
-    assert not torch.equal(saved, results[0]['plain'][0])
+    assert torch.equal(saved, results['accumulated'][0][0])
+    assert not torch.equal(saved, results['plain'][0][0])
 
 
-def test_it_resumes_in_one_process(ranks, tmp_path):
+def test_it_resumes_in_one_process(runs, tmp_path):
     _, watch = train(
-        tmp_path, hook(pairs=ALL), resume=True, load_from=str(ranks[0] / 'plain/epoch_1.pth')
+        tmp_path, hook(target=ALL), resume=True, load_from=str(runs[0] / 'plain/epoch_1.pth')
     )
     assert sorted(watch.logs) == list(range(3, 11))
     assert watch['loss_distill'][10] < watch['loss_distill'][3]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.teachers.base import BaseTeacher
-from mmkd3d.models.views.view_renderer import Views
+from mmkd3d.models.views.view_renderer import Projection
 from mmkd3d.registry import MODELS
 
 
@@ -91,13 +91,13 @@ class StubRenderer(nn.Module):
         if view_idx is not None:
             turns = turns[view_idx]  # (B, W, 1, 1)
         colour = (points[:, None] * turns).sin().abs().mean(2)  # (B, V, 3)
-        return Views(colour, None, torch.zeros(*colour.shape[:2], 4, 4))
+        return Projection(colour, None, torch.zeros(*colour.shape[:2], 4, 4))
 
     def forward(self, points, view_idx=None):
         return self.paint(self.project(points, view_idx))
 
-    def paint(self, views):
-        return views.uv[..., None, None].expand(-1, -1, -1, 4, 4)
+    def paint(self, projection):
+        return projection.uv[..., None, None].expand(-1, -1, -1, 4, 4)
 
 
 IMAGE = dict(type='StubImageTeacher')

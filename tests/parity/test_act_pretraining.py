@@ -320,7 +320,7 @@ def test_gradients_are_the_published_ones(stage_two):
 
 def test_weight_decay_groups_are_the_published_ones(stage_two):
     manifest, _, _, model = stage_two
-    schedule = Config.fromfile(REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py')
+    schedule = Config.fromfile(REPO / 'configs/_base_/schedules/pretrain_300e.py')
     wrapper = build_optim_wrapper(model, schedule.optim_wrapper)
     names = {id(p): published_name(n, 'act') for n, p in model.named_parameters()}
     decayed = {True: set(), False: set()}

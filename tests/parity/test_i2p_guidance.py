@@ -104,7 +104,7 @@ class Guidance:
             dict(type='mmkd3d.SaliencyMasker', ratio=config['mask_ratio'])
         )
         self.masker.target = self.target
-        self.seen = self.target.see(self.arrays['points'])
+        self.seen = self.target.forward_views(self.arrays['points'])
         self.top = len(config['num_groups']) - 1
         self.centers = self.arrays[f'center_{self.top}']
 

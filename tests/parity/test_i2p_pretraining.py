@@ -7,7 +7,7 @@ import torch.nn as nn
 
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name
-from mmkd3d.models.targets.dense import Seen
+from mmkd3d.models.targets.dense import ViewFeatures
 from mmkd3d.registry import MODELS
 from tests.helpers import given, load_case, parity_cases, reference_state, reference_tensor, thin
 from tests.parity.test_i2p_downstream import student
@@ -88,7 +88,7 @@ class Case:
         saliency = torch.from_numpy(self.arrays['saliency'])
         feats = 128 * reference_tensor(self.manifest['feature_key'], (3 * B, dims, *grid))
         self.feats = feats
-        self.seen = Seen(
+        self.seen = ViewFeatures(
             by_cloud(feats),
             by_cloud(saliency.unflatten(1, grid)),
             self.model.target.projector.frame(self.points),

@@ -11,7 +11,7 @@ from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.registry import MODELS
 from tests.helpers import REPO, load_case, parity_cases, reference_state, thin
 
-SCHEDULE = REPO / 'configs/_base_/schedules/pretrain_adamw_300e.py'
+SCHEDULE = REPO / 'configs/_base_/schedules/pretrain_300e.py'
 
 
 def build(config: dict, num_categories: int, class_weight):

@@ -25,8 +25,11 @@ def config(tmp_path):
     hook = dict(
         type='mmkd3d.DistillationHook',
         frames=dict(root=str(root / 'posed_images'), num_frames=1),
-        pairs=dict(type='mmkd3d.PosedFrames', num_views=1, tolerance=0.1),
-        teacher=dict(type='mmkd3d.StubDenseTeacher'),
+        target=dict(
+            type='mmkd3d.PointTarget',
+            teacher=dict(type='mmkd3d.StubDenseTeacher'),
+            views=dict(type='mmkd3d.PosedFrames', num_views=1, tolerance=0.1),
+        ),
     )
     dataset = dict(
         type='mmkd3d.ToyRooms',

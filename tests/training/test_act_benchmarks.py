@@ -9,23 +9,26 @@ from tests.datasets.official import write_shapenetpart
 from tests.helpers import REPO
 
 FOLDER = REPO / 'configs/act/benchmarks'
-SCAN, MODELNET = 'scanobjectnn', 'modelnet40'
 # epochs, points, patches, classes, augmentation
 DATA = {
-    f'300e_{SCAN}-hardest': (300, None, 128, 15, 'RandomRotation'),
-    f'300e_{SCAN}-objbg': (300, None, 128, 15, 'RandomRotation'),
-    f'300e_{SCAN}-objonly': (300, None, 128, 15, 'RandomRotation'),
-    f'300e_{MODELNET}': (300, 1024, 64, 40, 'ScaleTranslate'),
-    f'300e_{MODELNET}-8k': (300, 8192, 512, 40, 'ScaleTranslate'),
+    '300e_scanobjectnn-hardest': (300, None, 128, 15, 'RandomRotation'),
+    '300e_modelnet40': (300, 1024, 64, 40, 'ScaleTranslate'),
     '150e_modelnet-fewshot': (150, 1024, 64, 40, 'ScaleTranslate'),
 }
-TRANSFER = dict(full='full', mlp3='mlp-3', linear='linear')
-VARIANTS = dict(hardest='pb_t50_rs', objbg='obj_bg', objonly='obj_only')
+# Protocols of docs/downstream.md.
+MLP3 = {'model.transfer_type': 'mlp-3', 'optim_wrapper.optimizer.lr': 1e-3}
+TRANSFER = {
+    'full': {},
+    'mlp-3': MLP3,
+    'linear': MLP3 | {'model.transfer_type': 'linear', 'model.head.hidden_dims': []},
+}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def load(transfer, data):
-    return Config.fromfile(FOLDER / f'cls_act-pt-s_{transfer}_1xb32-{data}.py')
+    cfg = Config.fromfile(FOLDER / f'cls_act-pointvit-s_1xb32-{data}.py')
+    cfg.merge_from_dict(TRANSFER[transfer])
+    return cfg
 
 
 def points_of(loader):
@@ -40,8 +43,8 @@ def test_classification_has_its_row_of_the_table(transfer, data):
     cfg = load(transfer, data)
     epochs, points, patches, classes, augment = DATA[data]
     model, optimizer = cfg.model, cfg.optim_wrapper.optimizer
-    assert model.get('transfer_type', 'full') == TRANSFER[transfer]
-    assert (model.head.get('hidden_dims') == ()) == (transfer == 'linear')
+    assert model.get('transfer_type', 'full') == transfer
+    assert (model.head.get('hidden_dims') == []) == (transfer == 'linear')
     assert optimizer.lr == (5e-4 if transfer == 'full' else 1e-3)
     assert (optimizer.type, optimizer.weight_decay) == ('AdamW', 0.05)
     assert cfg.optim_wrapper.clip_grad.max_norm == 10
@@ -59,17 +62,20 @@ def test_classification_has_its_row_of_the_table(transfer, data):
     assert cfg.train_dataloader.batch_size == 32
 
 
-@pytest.mark.parametrize('name', VARIANTS)
-@pytest.mark.parametrize('transfer', TRANSFER)
-def test_all_loaders_read_the_variant_of_the_name(transfer, name):
-    cfg = load(transfer, f'300e_{SCAN}-{name}')
-    assert [cfg[loader].dataset.variant for loader in LOADERS] == [VARIANTS[name]] * 3
+def test_all_loaders_read_the_variant_of_the_environment(monkeypatch):
+    for variant in ('pb_t50_rs', 'obj_bg', 'obj_only'):  # the first is the default
+        cfg = load('full', '300e_scanobjectnn-hardest')
+        assert [cfg[loader].dataset.variant for loader in LOADERS] == ['pb_t50_rs'] * 3
+        monkeypatch.setenv('VARIANT', variant)
+        cfg = load('full', '300e_scanobjectnn-hardest')
+        assert [cfg[loader].dataset.variant for loader in LOADERS] == [variant] * 3
+        monkeypatch.delenv('VARIANT')
 
 
 def test_an_episode_is_chosen_by_variables(monkeypatch):
     for name, value in (('WAY', '10'), ('SHOT', '20'), ('FOLD', '7')):
         monkeypatch.setenv(name, value)
-    cfg = load('mlp3', '150e_modelnet-fewshot')
+    cfg = load('mlp-3', '150e_modelnet-fewshot')
     for loader, split in zip(LOADERS, ('train', 'test', 'test')):
         data = cfg[loader].dataset
         assert (data.way, data.shot, data.fold) == (10, 20, 7)
@@ -79,8 +85,8 @@ def test_an_episode_is_chosen_by_variables(monkeypatch):
 @pytest.mark.parametrize(
     'name, batch, epochs, head',
     [
-        ('partseg_act-pt-s_1xb16-300e_shapenetpart', 16, 300, 'head'),
-        ('semseg_act-pt-s_1xb32-60e_s3dis', 32, 60, 'decode_head'),
+        ('partseg_act-pointvit-s_1xb16-300e_shapenetpart', 16, 300, 'head'),
+        ('semseg_act-pointvit-s_1xb32-60e_s3dis', 32, 60, 'decode_head'),
     ],
 )
 def test_segmentation_has_the_published_settings(name, batch, epochs, head):
@@ -101,7 +107,7 @@ def test_segmentation_has_the_published_settings(name, batch, epochs, head):
     assert cfg.model[head].num_classes == (50 if head == 'head' else 13)
 
 
-PARTSEG = FOLDER / 'partseg_act-pt-s_1xb16-300e_shapenetpart.py'
+PARTSEG = FOLDER / 'partseg_act-pointvit-s_1xb16-300e_shapenetpart.py'
 
 
 def test_parts_of_the_categories_are_those_of_the_data():

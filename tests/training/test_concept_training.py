@@ -12,16 +12,17 @@ from mmengine.registry import init_default_scope
 from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.engine.hooks.checkpoint import find_resumable
 from mmkd3d.engine.hooks.fit_targets import mean_cosine, spread
+from mmkd3d.models.targets.cache import StaleCacheError
 from mmkd3d.models.targets.standardizer import unfitted
-from mmkd3d.models.teachers.cache import StaleCacheError
 from mmkd3d.registry import DATASETS, MODELS
-from mmkd3d.visualization.commands import draw_pretraining
+from mmkd3d.visualization.pretraining import draw_pretraining
 from tests.concept_runs import (
     PRETRAIN,
     SETTINGS,
     STUDENT,
     config,
     mmdet3d_scope,  # noqa: F401
+    pretrained,  # noqa: F401
 )
 from tests.models.stub_teachers import StubDenseTeacher
 from tests.runs import Curve, train
@@ -151,7 +152,7 @@ def test_a_cache_teaches_the_same(tmp_path):
     train(cfg, tmp_path / 'online', online)
     folders = cache_targets(cfg, tmp_path / 'cache')
     StubDenseTeacher.images = 0
-    cfg.model.target.cache = str(folders['target'])
+    cfg.model.target.cache = str(folders['model.target.cache'])
     train(cfg, tmp_path / 'cached', looked_up)
     assert StubDenseTeacher.images == 0
     assert looked_up.losses == pytest.approx(online.losses, abs=1e-5)
@@ -161,7 +162,7 @@ def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
     cfg = copy.deepcopy(PRETRAIN)
     cfg.merge_from_dict(copy.deepcopy(CACHED))
     folders = cache_targets(cfg, tmp_path, dtype='float16')
-    features = np.load(folders['target'] / 'features.npy')
+    features = np.load(folders['model.target.cache'] / 'features.npy')
     assert features.shape == (24, 2, 4, 5) and features.dtype == np.float16
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = pseudo_collate([dataset[i] for i in range(24)])
@@ -169,7 +170,7 @@ def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
     target = cfg.model.target
     online, cached = (
         MODELS.build(dict(target, cache=folder))(points, batch['data_samples'])
-        for folder in (None, folders['target'])
+        for folder in (None, folders['model.target.cache'])
     )
     torch.testing.assert_close(cached, online, rtol=1e-3, atol=1e-4)
     assert not torch.equal(cached, online)
@@ -180,14 +181,16 @@ def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
     [
         (dict(teacher=dict(seed=1)), 'teacher.checksum'),
         (dict(num_regions=2), 'transform.num_regions: the cache has 3, this run'),
-        (dict(pairs=dict(renderer=dict(size=32))), 'transform.pairs.renderer'),
+        (dict(views=dict(renderer=dict(size=32))), 'transform.views.renderer'),
     ],
 )
 def test_a_cache_of_something_else_is_refused(tmp_path, change, message):
     cfg = copy.deepcopy(PRETRAIN)
     cfg.merge_from_dict(copy.deepcopy(CACHED))
     folders = cache_targets(cfg, tmp_path)
-    cfg.merge_from_dict(dict(model=dict(target=dict(change, cache=str(folders['target'])))))
+    cfg.merge_from_dict(
+        dict(model=dict(target=dict(change, cache=str(folders['model.target.cache']))))
+    )
     init_default_scope('mmkd3d')
     with pytest.raises(StaleCacheError, match=message):
         MODELS.build(cfg.model)
@@ -214,7 +217,7 @@ def test_a_model_without_targets_to_fit_is_named(tmp_path):
         )
     )
     cfg.custom_hooks = [dict(type='mmkd3d.FitTargetsHook')]
-    with pytest.raises(AttributeError, match='PointMAE has none to fit'):
+    with pytest.raises(AttributeError, match='PointMAE has no standardizers'):
         train(cfg, tmp_path / 'run')
 
 

@@ -16,6 +16,7 @@ from tests.concept_runs import (
     STUDENT,
     config,
     mmdet3d_scope,  # noqa: F401
+    pretrained,  # noqa: F401
 )
 from tests.models.stub_teachers import StubTextTeacher, make_samples, seeded
 from tests.runs import (
@@ -57,7 +58,9 @@ def test_a_classifier_reads_tokens_and_concepts(pretrained, tmp_path, concepts):
     extractor = dict(
         extractor=dict(embed_dims=32, num_heads=2, num_concepts=8, **start_from(pretrained[2]))
     )
-    cfg = downstream('cls_concept-pt-s_1xb32-300e_modelnet40', pretrained[2], head, **extractor)
+    cfg = downstream(
+        'cls_concept-pointvit-s_1xb32-300e_modelnet40', pretrained[2], head, **extractor
+    )
     if not concepts:
         cfg.model.extractor = None
         cfg.model.head.pooling = ('max', 'mean')
@@ -90,7 +93,7 @@ def test_the_extractor_of_a_classifier_starts_from_the_file(pretrained):
     net = MODELS.build(PRETRAIN.model).eval()
     net.load_state_dict(saved)
     torch.testing.assert_close(pooled, net(dict(points=points))['concepts'].mean(1))
-    with pytest.raises(ValueError, match="'side'.*leave out the extractor"):
+    with pytest.raises(ValueError, match="'side'.*remove the extractor"):
         MODELS.build(
             dict(
                 type='PointClassifier',
@@ -103,11 +106,12 @@ def test_the_extractor_of_a_classifier_starts_from_the_file(pretrained):
 
 
 @pytest.mark.parametrize(
-    'name', ['partseg_concept-pt-s_1xb16-300e_shapenetpart', 'semseg_concept-pt-s_1xb32-60e_s3dis']
+    'name',
+    ['partseg_act-pointvit-s_1xb16-300e_shapenetpart', 'semseg_act-pointvit-s_1xb32-60e_s3dis'],
 )
 def test_segmentors_load_the_exported_student_strictly(pretrained, tmp_path, name):
     out = mmkd3d.export_backbone(pretrained[2], tmp_path / 'student.pth')
-    cfg = config(f'concept/benchmarks/{name}.py')
+    cfg = config(f'act/benchmarks/{name}.py')
     if cfg.default_scope == 'mmdet3d':
         pytest.importorskip('mmdet3d')
     init_default_scope(cfg.default_scope)
@@ -156,9 +160,9 @@ def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
     fixed = [n for n, p in model.named_parameters() if not p.requires_grad]
     assert fixed and all('FP_modules' in name for name in fixed)
     out = mmkd3d.export_backbone(tmp_path / 'run' / 'epoch_2.pth', tmp_path / 'student.pth')
-    stock = config('scannet_small/votenet_concept-pointnet2_1xb2-60e_scannet-small.py')
+    stock = config('scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py')
     init_default_scope('mmdet3d')
-    stock.model.backbone.init_cfg.checkpoint = str(out)
+    stock.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(out))
     votenet = MODELS.build(stock.model)
     assert type(votenet.backbone).__module__.startswith('mmdet3d.')
     keys = votenet.backbone.load_state_dict(torch.load(out)['state_dict'], strict=True)

@@ -82,7 +82,7 @@ def texts(root, vectors, **kwargs):
     cfg = detector(
         root, 'distillation/votenet_pointnet2_text_1xb2-60e_scannet-small', until=1.0, **kwargs
     )
-    cfg.custom_hooks[-1].pairs.vectors = str(vectors)
+    cfg.custom_hooks[-1].target.vectors = str(vectors)
     return cfg
 
 
@@ -90,8 +90,7 @@ def frames(root, **kwargs):
     return detector(
         root,
         'distillation/votenet_pointnet2_frames_1xb2-60e_scannet-small',
-        teacher=TEACHER,
-        pairs=POSED,
+        target=dict(type='mmkd3d.PointTarget', teacher=TEACHER, views=POSED),
         until=1.0,
         frames=dict(root=str(root / 'posed_images'), num_frames=2, size=SIZE),
         **kwargs,
@@ -115,7 +114,7 @@ def fell(watch, share, num=4):
 def test_stock_votenet_learns_class_names_and_stays_as_it_is(root, vectors, tmp_path):
     runner, watch = train(texts(root, vectors, epochs=8), tmp_path / 'run')
     assert fell(watch, 0.9), watch['loss_distill']
-    assert all(0 < share < 1 for share in watch['distill_seen'].values())
+    assert all(0 < share < 1 for share in watch['distill_visible'].values())
     saved = torch.load(tmp_path / 'run/epoch_8.pth', weights_only=False)
     plain = detector(root, 'scannet_small/votenet_pointnet2_1xb2-60e_scannet-small')
     plain.work_dir, plain.experiment_name = str(tmp_path / 'plain'), 'plain'
@@ -134,7 +133,7 @@ def from_frames(root, tmp_path_factory):
 def test_stock_votenet_learns_from_posed_frames(from_frames):
     _, (_, watch) = from_frames
     assert fell(watch, 0.8), watch['loss_distill']
-    assert sum(watch['distill_seen'].values()) / 10 > 0.05
+    assert sum(watch['distill_visible'].values()) / 10 > 0.05
 
 
 def test_it_goes_on_bit_by_bit_where_it_was_stopped(root, from_frames, tmp_path):
@@ -156,7 +155,7 @@ def test_with_weight_0_votenet_trains_as_without_the_hook(root, tmp_path):
     ):
         runner, watch = train(cfg, tmp_path / str(number))
         runs.append((watch['loss'], runner.model.state_dict()))
-    assert max(watch['distill_seen'].values()) > 0
+    assert max(watch['distill_visible'].values()) > 0
     assert runs[0][0] == runs[1][0] and len(runs[0][0]) == 4
     for key, value in runs[0][1].items():
         assert torch.equal(value, runs[1][1][key]), key
@@ -181,7 +180,7 @@ def test_a_stock_segmentor_learns_class_names(root, vectors, tmp_path):
     cfg.train_dataloader.dataset = dataset
     for key in [k for k in cfg if k.startswith(('val_', 'test_'))]:
         cfg.pop(key)
-    cfg.custom_hooks[-1].pairs.pop('ignore')
+    cfg.custom_hooks[-1].target.pop('ignore')
     runner, watch = train(cfg, tmp_path / 'run')
     assert type(runner.model).__name__ == 'EncoderDecoder3D'
     assert fell(watch, 0.8), watch['loss_distill']
@@ -193,7 +192,7 @@ def test_a_stock_segmentor_learns_class_names(root, vectors, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'pairs',
+    'views',
     [
         dict(type='mmkd3d.DepthProjection', projector=dict(type='mmkd3d.AxisProjector', size=48)),
         dict(
@@ -202,20 +201,19 @@ def test_a_stock_segmentor_learns_class_names(root, vectors, tmp_path):
             renderer=dict(type='mmkd3d.ViewRenderer', size=48),
         ),
     ],
-    ids=lambda pairs: pairs['type'],
+    ids=lambda views: views['type'],
 )
-def test_pictures_can_be_drawn_of_the_points(root, tmp_path, pairs):
+def test_images_can_be_rendered_from_the_points(root, tmp_path, views):
     cfg = detector(
         root,
         'distillation/votenet_pointnet2_frames_1xb2-60e_scannet-small',
-        teacher=TEACHER,
-        pairs=pairs,
+        target=dict(type='mmkd3d.PointTarget', teacher=TEACHER, views=views),
         until=1.0,
         frames=None,
     )
     cfg.train_cfg.max_epochs = 1
     _, watch = train(cfg, tmp_path)
-    assert min(watch['distill_seen'].values()) > 0.1
+    assert min(watch['distill_visible'].values()) > 0.1
     assert 0 < min(watch['loss_distill'].values())
 
 
@@ -244,7 +242,7 @@ def toy(root):
         cfg[f'{split}_dataloader'].update(num_workers=0)
         cfg[f'{split}_dataloader'].dataset.update(data_root=str(root), rooms=ROOMS)
     hook = cfg.custom_hooks[-1]
-    hook.pairs.size = hook.frames.size = SIZE
+    hook.target.views.size = hook.frames.size = SIZE
     hook.frames.root = str(root / 'posed_images')
     return cfg
 
@@ -267,7 +265,7 @@ def test_workers_that_are_already_at_work_are_told_of(root, tmp_path):
         train(cfg, tmp_path / 'workers')
     cfg.train_dataloader.num_workers = 0
     _, watch = train(cfg, tmp_path / 'none')
-    assert watch['distill_seen'][2] is not None
+    assert watch['distill_visible'][2] is not None
 
 
 @pytest.mark.slow
@@ -312,19 +310,19 @@ def test_a_cache_of_all_frames_teaches_the_same(root, tmp_path, monkeypatch):
     )
     with pytest.raises(SystemExit, match="not \\['other'\\]"):
         cache_teacher.main([str(path), '--only', 'other'])
-    place = len(cfg.custom_hooks) - 1
-    assert list(folders) == [place]
-    assert np.load(folders[place] / 'features.npy').shape == (15, 512, 6, 6)
+    ((option, folder),) = folders.items()
+    assert option == f'custom_hooks.{len(cfg.custom_hooks) - 1}.target.cache'
+    assert np.load(folder / 'features.npy').shape == (15, 512, 6, 6)
     monkeypatch.setattr('mmkd3d.models.teachers.timm_teacher.TimmTeacher.forward_dense', None)
-    options = {f'custom_hooks.{place}.target.cache': str(folders[place])}
+    options = {option: str(folder)}
     cached = train(cfg, tmp_path / 'cached', **options)[1]['loss_distill']
     assert cached == pytest.approx(with_teacher, abs=1e-5)
     # A picture that the cache does not know, a teacher that it is not of.
-    cfg.custom_hooks[-1].frames.size = cfg.custom_hooks[-1].pairs.size = (24, 32)
+    cfg.custom_hooks[-1].frames.size = cfg.custom_hooks[-1].target.views.size = (24, 32)
     with pytest.raises(ValueError, match='are not in the teacher cache'):
         train(cfg, tmp_path / 'other', **options)
-    cfg.custom_hooks[-1].teacher.saliency = 'activation'
-    cfg.custom_hooks[-1].teacher.mean = (0.0, 0.0, 0.0)
+    cfg.custom_hooks[-1].target.teacher.saliency = 'activation'
+    cfg.custom_hooks[-1].target.teacher.mean = (0.0, 0.0, 0.0)
     with pytest.raises(ValueError, match='teacher.options.mean'):
         train(cfg, tmp_path / 'stale', **options)
 

@@ -12,14 +12,19 @@ from mmkd3d.registry import MODELS, PARAM_SCHEDULERS
 from tests.helpers import REPO
 from tests.parity.test_recon_optimizer import without_weights
 
-PRETRAIN = 'i2p-mae_base_1xb64-300e_shapenet55'
+PRETRAIN = 'i2p-mae-b_1xb64-300e_shapenet55'
 # Our config, the source that knows the published names, lr and t_initial.
 RUNS = [
     (PRETRAIN, 'i2p_mae', 1e-3, 400),
-    ('point-m2ae_base_1xb128-300e_shapenet55', 'point_m2ae', 1e-3, 400),
-    ('benchmarks/cls_i2p-mae_1xb32-300e_modelnet40', 'point_m2ae_classifier', 5e-4, 300),
-    ('benchmarks/cls_i2p-mae_1xb32-300e_scanobjectnn-hardest', 'point_m2ae_classifier', 5e-4, 300),
-    ('benchmarks/partseg_i2p-mae_1xb16-300e_shapenetpart', 'point_m2ae_partseg', 2e-4, 300),
+    ('point-m2ae-b_1xb128-300e_shapenet55', 'point_m2ae', 1e-3, 400),
+    ('benchmarks/cls_i2p-mae-b_1xb32-300e_modelnet40', 'point_m2ae_classifier', 5e-4, 300),
+    (
+        'benchmarks/cls_i2p-mae-b_1xb32-300e_scanobjectnn-hardest',
+        'point_m2ae_classifier',
+        5e-4,
+        300,
+    ),
+    ('benchmarks/partseg_i2p-mae-b_1xb16-300e_shapenetpart', 'point_m2ae_partseg', 2e-4, 300),
 ]
 runs = pytest.mark.parametrize('name, source, lr, period', RUNS, ids=[run[0] for run in RUNS])
 

@@ -125,7 +125,9 @@ def downstream(name, checkpoint, head, **model):
 )
 def test_a_classifier_starts_from_it_and_learns(pretrained, tmp_path, name):
     cfg = downstream(
-        f'cls_i2p-mae_1xb32-300e_{name}', pretrained[2], dict(HIDDEN, in_channels=24, num_classes=2)
+        f'cls_i2p-mae-b_1xb32-300e_{name}',
+        pretrained[2],
+        dict(HIDDEN, in_channels=24, num_classes=2),
     )
     curve = Curve()
     runner = train(cfg, tmp_path / name, curve, Filled(pretrained[2]))
@@ -138,7 +140,7 @@ def test_a_classifier_starts_from_it_and_learns(pretrained, tmp_path, name):
 def test_a_segmentor_of_parts_starts_from_it_and_learns(pretrained, tmp_path):
     part_ids = runner_parts()
     cfg = downstream(
-        'partseg_i2p-mae_1xb16-300e_shapenetpart',
+        'partseg_i2p-mae-b_1xb16-300e_shapenetpart',
         pretrained[2],
         dict(
             HIDDEN,
@@ -172,7 +174,7 @@ def mmdet3d_scope():
 @pytest.mark.slow
 def test_votenet_of_mmdet3d_starts_from_it_and_learns(pretrained, tmp_path, mmdet3d_scope):
     cfg = Config.fromfile(
-        REPO / 'configs/i2p_mae/benchmarks/votenet_i2p-mae_8xb8-36e_scannet-3d.py'
+        REPO / 'configs/i2p_mae/benchmarks/votenet_i2p-mae-b_8xb8-36e_scannet-3d.py'
     )
     toy = Config.fromfile(REPO / 'configs/toy/votenet_toy.py')
     toy.merge_from_dict(RUNTIME)
@@ -210,7 +212,7 @@ def test_votenet_of_mmdet3d_starts_from_it_and_learns(pretrained, tmp_path, mmde
 def test_a_segmentor_of_mmdet3d_starts_from_it_and_learns(pretrained, tmp_path, mmdet3d_scope):
     for number in range(1, 7):
         write_area(tmp_path, number, np.random.default_rng(number))
-    cfg = config('i2p_mae/benchmarks/semseg_i2p-mae_1xb32-60e_s3dis.py')
+    cfg = config('i2p_mae/benchmarks/semseg_i2p-mae-b_1xb32-60e_s3dis.py')
     for split in ('val', 'test'):
         cfg[f'{split}_dataloader'].dataset.data_root = str(tmp_path)
         cfg[f'{split}_dataloader'].update(num_workers=0)

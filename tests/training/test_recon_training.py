@@ -11,7 +11,7 @@ from PIL import Image
 from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.engine.hooks.checkpoint import find_resumable
 from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
-from mmkd3d.models.teachers.cache import StaleCacheError
+from mmkd3d.models.targets.cache import StaleCacheError
 from tests.helpers import REPO
 from tests.models import stub_teachers
 from tests.models.pretrainers.test_ranks import TARGETS
@@ -115,8 +115,7 @@ def test_a_run_that_a_picture_stops_loses_nothing(shapes, tmp_path, mode, num_wo
     cfg = config(shapes, augment=mode == 'asked')
     if mode == 'cached':
         folders = cache_targets(cfg, tmp_path / 'cache', device='cpu')
-        for name, folder in folders.items():
-            cfg.model.targets[name].cache = str(folder)
+        cfg.merge_from_dict({option: str(folder) for option, folder in folders.items()})
     whole = Curve()
     build_runner(tmp_path / 'whole', cfg, whole, num_workers=num_workers).train()
     assert sorted(whole.losses) == list(range(1, 7))
@@ -168,8 +167,8 @@ def test_no_teacher_is_saved_or_trained(shapes, tmp_path):
 
 def test_a_stale_cache_is_refused_before_the_first_step(shapes, tmp_path):
     cfg = config(shapes, augment=False)
-    folder = cache_targets(cfg, tmp_path / 'cache', device='cpu')['text']
-    cfg.model.targets.text.update(cache=str(folder), prompts=['{}'])
+    folders = cache_targets(cfg, tmp_path / 'cache', device='cpu')
+    cfg.model.targets.text.update(cache=str(folders['model.targets.text.cache']), prompts=['{}'])
     text = cfg.model.targets.text
     with pytest.raises(StaleCacheError, match='prompts: the cache has 3, this run has 1'):
         build_runner(tmp_path / 'prompts', cfg)

@@ -3,7 +3,7 @@
 #   python tools/study.py tools/studies/coseg.py --jobs 2
 _base_ = './psb.py'
 
-config = 'partseg_pt-t_1xb16-8e_coseg'
+config = 'partseg_pointvit-mini_1xb16-8e_coseg'
 start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
 steps = dict(
     _delete_=True,

@@ -4,7 +4,7 @@
 #   python tools/study.py tools/studies/psb.py --jobs 2
 seeds = (0, 1, 2)
 start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
-shapes = '{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz'
+shapes = '{{$MMKD3D_DATA:data}}/psb_1809.npz'
 probe = [
     '--data',
     shapes,
@@ -29,33 +29,33 @@ probe = [
 ]
 # Name: how it is pretrained, what it starts from, the finetuning of its kind.
 students = {
-    'point-mae': ('point-mae_pt-t_1xb64-30e_psb', [], 'cls_pt-t'),
+    'point-mae': ('point-mae_pointvit-mini_1xb64-30e_psb', [], 'cls_pointvit-mini'),
     'concept': (
-        'concept_pt-t_1xb64-30e_psb',
+        'concept_pointvit-mini_1xb64-30e_psb',
         ['model.target.cache={concept-cache}/target'],
-        'cls_pt-t',
+        'cls_pointvit-mini',
     ),
     'act': (
-        'act_pt-t_minilm_1xb64-30e_psb',
+        'act_pointvit-mini_minilm_1xb64-30e_psb',
         ['model.teacher.checkpoint={act-autoencoder}'],
-        'cls_act-pt-t',
+        'cls_act-pointvit-mini',
     ),
     'recon': (
-        'recon_pt-t_1xb64-30e_psb',
+        'recon-mini_1xb64-30e_psb',
         [
             'model.targets.img.cache={recon-cache}/img',
             'model.targets.text.cache={recon-cache}/text',
         ],
-        'cls_recon-pt-t',
+        'cls_recon-mini',
     ),
-    'point-m2ae': ('point-m2ae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
-    'i2p-mae': ('i2p-mae_pt-t_1xb16-20e_psb', [], 'cls_m2ae-pt-t'),
+    'point-m2ae': ('point-m2ae-mini_1xb16-20e_psb', [], 'cls_m2ae-mini'),
+    'i2p-mae': ('i2p-mae-mini_1xb16-20e_psb', [], 'cls_m2ae-mini'),
 }
 finetune = '_1xb32-15e_psb-21'
 steps = {
     'act-autoencoder': dict(train='act-autoencoder_minilm_1xb16-40e_psb', seeds=(0,)),
-    'recon-cache': dict(cache='recon_pt-t_1xb64-30e_psb', seeds=(0,)),
-    'concept-cache': dict(cache='concept_pt-t_1xb64-30e_psb', seeds=(0,)),
+    'recon-cache': dict(cache='recon-mini_1xb64-30e_psb', seeds=(0,)),
+    'concept-cache': dict(cache='concept_pointvit-mini_1xb64-30e_psb', seeds=(0,)),
 }
 steps.update(
     {name: dict(train=config, options=options) for name, (config, options, _) in students.items()}
@@ -75,7 +75,12 @@ steps.update(
 steps.update(
     {
         f'finetune/scratch_{config}': dict(train=config + finetune, test=True)
-        for config in ('cls_pt-t', 'cls_act-pt-t', 'cls_recon-pt-t', 'cls_m2ae-pt-t')
+        for config in (
+            'cls_pointvit-mini',
+            'cls_act-pointvit-mini',
+            'cls_recon-mini',
+            'cls_m2ae-mini',
+        )
     }
 )
 steps.update(
@@ -89,14 +94,14 @@ steps.update(
     }
 )
 labels = {
-    'scratch_cls_pt-t': 'plain student, from scratch',
+    'scratch_cls_pointvit-mini': 'plain student, from scratch',
     'point-mae': 'Point-MAE',
     'concept': 'concept distillation, MobileNetV2',
-    'scratch_cls_act-pt-t': 'with a class token, from scratch',
+    'scratch_cls_act-pointvit-mini': 'with a class token, from scratch',
     'act': 'ACT, MiniLM',
-    'scratch_cls_recon-pt-t': "with ReCon's tokens, from scratch",
+    'scratch_cls_recon-mini': "with ReCon's tokens, from scratch",
     'recon': 'ReCon, MobileNetV2 and MiniLM on class names',
-    'scratch_cls_m2ae-pt-t': 'hierarchical student, from scratch',
+    'scratch_cls_m2ae-mini': 'hierarchical student, from scratch',
     'point-m2ae': 'Point-M2AE',
     'i2p-mae': 'I2P-MAE, MobileNetV2',
 }

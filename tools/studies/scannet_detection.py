@@ -8,8 +8,8 @@ small = '1xb2-60e_scannet-small'
 scratch = ['model.backbone.init_cfg=None']
 start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
 steps = {
-    'shapes': dict(train='point-mae_pt-t_1xb64-30e_psb'),
-    'scans': dict(train='point-mae_pt-t_1xb2-100e_scannet-small'),
+    'shapes': dict(train='point-mae_pointvit-mini_1xb64-30e_psb'),
+    'scans': dict(train='point-mae_pointvit-mini_1xb2-100e_scannet-small'),
     'scans-3detr': dict(train='point-mae_3detr-encoder_1xb2-100e_scannet-small'),
     'votenet/own': dict(train=f'votenet_pointnet2_{small}', test=True),
     'groupfree3d/own': dict(train=f'groupfree3d_pointnet2_{small}', test=True),
@@ -25,11 +25,11 @@ steps = {
 }
 for detector in ('votenet', 'groupfree3d', '3detr'):
     steps[f'{detector}/scratch'] = dict(
-        train=f'{detector}_pt-t_{small}', test=True, options=scratch
+        train=f'{detector}_pointvit-mini_{small}', test=True, options=scratch
     )
     for name in ('shapes', 'scans'):
         steps[f'{detector}/{name}'] = dict(
-            train=f'{detector}_pt-t_{small}',
+            train=f'{detector}_pointvit-mini_{small}',
             test=True,
             options=[option.format(f'{{{name}}}') for option in start],
         )

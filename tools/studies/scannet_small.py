@@ -3,9 +3,9 @@
 # from scratch and from Point-MAE, on the same blocks and as many of them.
 #   python tools/study.py tools/studies/scannet_small.py --jobs 2
 seeds = (0, 1, 2)
-student = 'semseg_pt-t_1xb4-20e_scannet-small'
+student = 'semseg_pointvit-mini_1xb4-20e_scannet-small'
 steps = {
-    'point-mae': dict(train='point-mae_pt-t_1xb64-30e_psb'),
+    'point-mae': dict(train='point-mae_pointvit-mini_1xb64-30e_psb'),
     'semseg/pointnet2': dict(train='semseg_pointnet2_1xb4-20e_scannet-small', test=True),
     'semseg/scratch': dict(train=student, test=True),
     'semseg/point-mae': dict(

@@ -5,7 +5,7 @@
 #   python tools/study.py tools/studies/toy_rooms.py --jobs 2
 seeds = (0, 1, 2)
 start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
-detector = dict(train='votenet_rooms_toy', test=True, curve='mAP_0.25')
+detector = dict(train='votenet_rooms_toy', test=True, arguments=['--curve', 'mAP_0.25'])
 steps = {
     'shapes': dict(train='point-mae_toy'),
     'rooms': dict(train='point-mae_rooms_toy'),

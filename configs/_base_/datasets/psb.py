@@ -1,5 +1,5 @@
-# Pretraining on the training half of the Princeton Shape Benchmark, from one
-# npz file: 904 shapes of 2,048 points.
+# Pretraining on the training half of the Princeton Shape Benchmark: 904 shapes of
+# 2,048 points, from the file that tools/prepare_data/psb.py writes.
 input_spec = dict(up='y')
 pipeline = [
     dict(type='mmkd3d.LoadPoints'),
@@ -16,7 +16,7 @@ train_dataloader = dict(
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.NpzPoints',
-        file='{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz',
+        file='{{$MMKD3D_DATA:data}}/psb_1809.npz',
         label='fine',
         names='fine_names',
         ids='model_id',

@@ -1,9 +1,33 @@
 # The 21 leaf classes of the Princeton Shape Benchmark that have shapes in both
 # source splits: 368 training and 369 test shapes.
-_base_ = './psb.py'
-
-protocol = dict(subset_of_classes='in_both_splits')
-train_dataloader = dict(drop_last=False, dataset=protocol)
+input_spec = dict(up='y')
+shapes = dict(
+    type='mmkd3d.NpzPoints',
+    file='{{$MMKD3D_DATA:data}}/psb_1809.npz',
+    label='fine',
+    names='fine_names',
+    ids='model_id',
+    split='is_test',
+    subset_of_classes='in_both_splits',
+)
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=0,
+    persistent_workers=False,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        split_value=False,
+        pipeline=[
+            dict(type='mmkd3d.LoadPoints'),
+            dict(type='mmkd3d.SamplePoints', num_points=1024),
+            dict(type='mmkd3d.NormalizePoints'),
+            dict(type='mmkd3d.PackPoints'),
+        ],
+        **shapes,
+    ),
+)
 val_dataloader = dict(
     batch_size=32,
     num_workers=0,
@@ -11,12 +35,6 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
-        type='mmkd3d.NpzPoints',
-        file='{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz',
-        label='fine',
-        names='fine_names',
-        ids='model_id',
-        split='is_test',
         split_value=True,
         pipeline=[
             dict(type='mmkd3d.LoadPoints'),
@@ -24,7 +42,7 @@ val_dataloader = dict(
             dict(type='mmkd3d.NormalizePoints'),
             dict(type='mmkd3d.PackPoints'),
         ],
-        **protocol,
+        **shapes,
     ),
 )
 test_dataloader = val_dataloader

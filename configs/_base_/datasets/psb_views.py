@@ -1,4 +1,4 @@
-# As psb.py, with the whole cloud kept to draw views from.
+# psb.py that also keeps the whole cloud, to render views of it.
 _base_ = './psb.py'
 
 pipeline = [

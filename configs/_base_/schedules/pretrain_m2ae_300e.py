@@ -1,12 +1,20 @@
-# Point-M2AE's and I2P-MAE's pretraining (spec, section 9): the cosine is
-# longer than the run, and what is called a token there has no decay: the mask
-# token, the embeddings of patches and the propagation of the decoder.
-_base_ = './pretrain_adamw_300e.py'
-
-no_decay = dict(decay_mult=0.0)
+# Pretraining as published for Point-M2AE and I2P-MAE: the cosine is longer
+# than the run. Embeddings of patches and the propagation of the decoder have no
+# weight decay either.
 optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(
-        custom_keys={'backbone.embeds.': no_decay, 'decoder.propagations.': no_decay}
-    )
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        flat_decay_mult=0.0,
+        custom_keys={
+            'token': dict(decay_mult=0.0),
+            'backbone.embeds.': dict(decay_mult=0.0),
+            'decoder.propagations.': dict(decay_mult=0.0),
+        },
+    ),
 )
-param_scheduler = dict(period=400)
+param_scheduler = dict(type='mmkd3d.WarmupCosineLR', period=400, warmup=10, min_lr=1e-6)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=301)
+auto_scale_lr = dict(enable=False, base_batch_size=128)

@@ -1,38 +1,41 @@
-"""Move a number of the model along a cosine during training."""
+"""Cosine schedule for an attribute of the model."""
 
 import math
 from operator import attrgetter
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from mmkd3d.registry import HOOKS
+from mmkd3d.utils.distributed import unwrap_model
 
 
 @HOOKS.register_module()
 class AnnealHook(Hook):
-    """Cosine schedule of any attribute of the model, by iteration.
+    """Anneal an attribute of the model along a cosine, by iteration.
 
-    With n iterations done and m = n - begin::
+    After n iterations, with m = n - begin, the value is::
 
         m < 0:   start
         else:    end + (start - end) (1 + cos(pi min(m, length) / length)) / 2
 
-    The value goes into checkpoints, so that what is loaded from one works as
-    it did when it was saved, and a resumed run goes on where it stopped.
+    The value is saved in checkpoints and restored when one is loaded.
 
     Args:
-        target: Attribute of the model with dots: ``'quantizer.temperature'``.
-        start, end: First and last value.
-        length: Iterations from the one to the other.
-        begin: Iterations before it starts.
+        target: Dotted path of the attribute, e.g. ``'quantizer.temperature'``.
+        start: First value.
+        end: Last value.
+        length: Number of iterations from ``start`` to ``end``.
+        begin: Number of iterations to wait at ``start``.
+
+    Raises:
+        ValueError: ``length`` is below 1 or ``begin`` is negative.
     """
 
     def __init__(self, target: str, *, start: float, end: float, length: int, begin: int = 0):
         if length < 1 or begin < 0:
             raise ValueError(
-                f'AnnealHook of {target} needs length >= 1 and '
-                f'begin >= 0, got {length} and {begin}.'
+                f'AnnealHook for {target} needs length >= 1 and begin >= 0, '
+                f'got length={length} and begin={begin}.'
             )
         self.target = target
         self.start = start
@@ -41,10 +44,9 @@ class AnnealHook(Hook):
         self.begin = begin
 
     def value(self, iteration: int) -> float:
-        """The value after so many iterations."""
-        share = (iteration - self.begin) / self.length
-        share = min(max(share, 0.0), 1.0)
-        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2
+        """Return the value after ``iteration`` iterations."""
+        progress = min(max((iteration - self.begin) / self.length, 0.0), 1.0)
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress)) / 2
 
     def before_train(self, runner) -> None:
         try:
@@ -52,7 +54,7 @@ class AnnealHook(Hook):
             getattr(owner, name)
         except AttributeError as error:
             raise AttributeError(
-                f'AnnealHook finds no {self.target!r} in the model: {error}.'
+                f'AnnealHook cannot find {self.target!r} in the model: {error}.'
             ) from error
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
@@ -61,8 +63,7 @@ class AnnealHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         owner, name = self._owner(runner.model)
-        annealed = checkpoint.setdefault('annealed', {})
-        annealed[self.target] = getattr(owner, name)
+        checkpoint.setdefault('annealed', {})[self.target] = getattr(owner, name)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         value = checkpoint.get('annealed', {}).get(self.target)
@@ -71,6 +72,7 @@ class AnnealHook(Hook):
             setattr(owner, name, value)
 
     def _owner(self, model) -> tuple:
-        model = model.module if is_model_wrapper(model) else model
+        """Return the module that has the attribute, and the attribute's name."""
         path, _, name = self.target.rpartition('.')
+        model = unwrap_model(model)
         return (attrgetter(path)(model) if path else model), name

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill in the middle of a write does not damage."""
+"""Checkpoints that survive an interrupted write."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from mmkd3d.utils.atomic import write_atomic
 
 
 class AtomicBackend(LocalBackend):
-    """Local files that appear under their name only when they are whole."""
+    """Local files that are renamed into place after they are completely written."""
 
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
         write_atomic(filepath, obj)
@@ -24,11 +24,14 @@ register_backend('mmkd3d.atomic', AtomicBackend, force=True)
 
 @HOOKS.register_module()
 class CheckpointHook(_CheckpointHook):
-    """mmengine's hook, writing through :class:`AtomicBackend`.
+    """mmengine's ``CheckpointHook`` with atomic writes and an input spec.
 
-    At least two checkpoints are kept: the older one is removed before the
-    newer one is written. Each says in ``meta['input_spec']`` what points the
-    model was trained on, see :func:`~mmkd3d.checkpoints.spec_of_config`.
+    Checkpoints describe the points that the model was trained on in
+    ``meta['input_spec']``, see :func:`~mmkd3d.checkpoints.spec_of_config`.
+
+    Raises:
+        ValueError: ``max_keep_ckpts`` is 1: mmengine removes the older
+            checkpoint before it writes the newer one.
     """
 
     def __init__(self, *args, max_keep_ckpts: int = 3, **kwargs):
@@ -41,20 +44,19 @@ class CheckpointHook(_CheckpointHook):
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, **kwargs)
 
     def before_train(self, runner: Runner) -> None:
-        """Also refuse a config whose ``input_spec`` can not be right."""
+        """Check the ``input_spec`` of the config, then do what mmengine does."""
         spec_of_config(runner.cfg)
         super().before_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the input spec, as plain data."""
+        """Add the input spec as a plain dict."""
         checkpoint['meta']['input_spec'] = spec_of_config(runner.cfg)._asdict()
 
 
 def find_resumable(work_dir: str | Path) -> str | None:
-    """The newest checkpoint in ``work_dir`` that can be read, or None.
+    """Return the newest readable checkpoint in ``work_dir``, or None.
 
-    Unlike mmengine's ``last_checkpoint`` this survives a file that was cut
-    off, also one that another hook wrote.
+    Unlike mmengine's ``find_latest_checkpoint``, truncated files are skipped.
     """
     files = [
         path for path in Path(work_dir).glob('*.pth') if path.name.startswith(('epoch_', 'iter_'))

@@ -1,27 +1,28 @@
-"""Watch whether a codebook is used or has collapsed."""
+"""Monitor the usage of a codebook."""
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from mmkd3d.models.layers.quantizer import perplexity
 from mmkd3d.registry import HOOKS
+from mmkd3d.utils.distributed import unwrap_model
 
 
 @HOOKS.register_module()
 class CodebookUsageHook(Hook):
-    """Log perplexity and dead codes of an epoch; warn of a collapse.
+    """Log perplexity and dead codes after each epoch; warn if the codebook collapses.
 
-    A code is dead if it was nowhere the most likely one. The numbers are
-    logged as ``codebook/perplexity`` and ``codebook/dead_share`` with the
-    iterations of the next epoch, and at once as a line of the log.
+    A code is dead if it was never the most likely one. The values are logged
+    as ``codebook/perplexity`` and ``codebook/dead_share``, and printed.
 
     Args:
-        min_share: Below this share of effective codes, the perplexity, the
-            codebook has collapsed, also if rare codes still live. Of an epoch
-            with few patches at most ``patches / codes`` can be used, and
-            ``min_share`` is of that.
+        min_share: Warn if the perplexity is below this fraction of the number
+            of codes, or of the number of patches in the epoch if there are
+            fewer patches than codes.
+
+    Raises:
+        AttributeError: The model has no ``quantizer``.
     """
 
     def __init__(self, min_share: float = 0.05):
@@ -44,21 +45,18 @@ class CodebookUsageHook(Hook):
         )
         if effective < self.min_share * min(num_codes, patches):
             runner.logger.warning(
-                f'{text}. It has collapsed: the codes tell patches hardly '
-                'apart. Raise the weight of the KL loss or let it start '
-                'earlier, slow the decay of the temperature, or use fewer '
-                'codes.'
+                f'{text}. The codebook has collapsed. Increase the weight of the KL loss or '
+                'start it earlier, anneal the temperature more slowly, or use fewer codes.'
             )
         else:
             runner.logger.info(text)
 
     @staticmethod
     def _usage(runner) -> torch.Tensor:
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         if not hasattr(model, 'quantizer'):
             raise AttributeError(
-                'CodebookUsageHook watches a quantizer, and '
-                f'{type(model).__name__} has none: remove the hook.'
+                'CodebookUsageHook needs a model with a quantizer, got '
+                f'{type(model).__name__}: remove the hook.'
             )
         return model.quantizer.usage

@@ -1,43 +1,45 @@
-"""Stop at the first loss that is not finite, before it reaches a weight."""
+"""Stop training at the first NaN or infinite loss."""
 
 from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from mmkd3d.registry import HOOKS
+from mmkd3d.utils.distributed import unwrap_model
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss term became NaN or infinite."""
+    """A loss is NaN or infinite."""
 
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Refuse to train on a loss that is NaN or infinite.
+    """Stop training at the first NaN or infinite loss.
 
-    The check stands between forward and backward, so weights and optimizer
-    are still good. The batch is written to
-    ``WORK_DIR/nonfinite_batch_rank0.pth`` (readable with
-    ``weights_only=True``: tensors and names), the error names the loss terms
-    and the samples. Works for every model of mmengine.
+    The loss is checked before the backward pass, so the weights and the
+    optimizer state are still valid. The error lists the loss terms and the
+    samples, and the batch is saved to
+    ``WORK_DIR/nonfinite_batch_rank0.pth`` (load it with
+    ``weights_only=True``). Works with any mmengine model.
+
+    Raises:
+        NonFiniteLossError: A loss is NaN or infinite.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner) -> None:
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         parse_losses = model.parse_losses
 
-        def checked(losses: dict):
+        def parse_and_check(losses: dict):
             total, log_vars = parse_losses(losses)
             if not torch.isfinite(total):
                 self._stop(runner, log_vars)
             return total, log_vars
 
-        model.parse_losses = checked
+        model.parse_losses = parse_and_check
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         self._batch = data_batch
@@ -55,16 +57,14 @@ class FiniteLossHook(Hook):
         )
         raise NonFiniteLossError(
             f'Iteration {runner.iter + 1}: {", ".join(terms)} for the samples '
-            f'{", ".join(samples)}. No weight was changed by it. The batch is '
-            f'in {path}. Look at these samples first, then at the learning '
-            'rate and at --amp; resume with --resume.'
+            f'{", ".join(samples)}. The weights were not updated. The batch is saved in {path}. '
+            'Check these samples, the learning rate and --amp, then continue with --resume.'
         )
 
 
 def sample_name(sample) -> str:
-    """What identifies a data sample of mmkd3d or of mmdetection3d."""
-    meta = sample.metainfo
+    """Return the name of a data sample of mmkd3d or mmdetection3d."""
     for key in ('sample_id', 'lidar_path', 'sample_idx'):
-        if meta.get(key) is not None:
-            return str(meta[key])
+        if sample.metainfo.get(key) is not None:
+            return str(sample.metainfo[key])
     return 'unnamed'

@@ -1,12 +1,10 @@
-"""Probe a student while it is pretrained."""
+"""Evaluate a backbone with simple classifiers during pretraining."""
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn as nn
 from mmengine.dist import barrier
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.features import extract_features
@@ -14,38 +12,40 @@ from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.protocols import Probes
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import DATASETS, HOOKS
+from mmkd3d.utils.distributed import unwrap_model
 from mmkd3d.utils.rng import all_own_draws
 
 
 @HOOKS.register_module()
 class LinearProbeHook(Hook):
-    """Log how well simple classifiers do on the features of the student.
+    """Evaluate features of the backbone during pretraining.
 
-    Every ``interval`` epochs, and after the last one, both data sets go
-    through the student in eval mode. The accuracies in percent are scalars of
-    the message hub and the visualizer, ``probe/svm`` and ``probe/knn``, and a
-    line of the log. The training does not notice: modes and random numbers
-    are what they were. Of several processes the first one computes, and the
-    others wait.
+    Every ``interval`` epochs and after the last one, features of both data
+    sets are extracted in eval mode and classified. The accuracies, in
+    percent, are logged as ``probe/svm``, ``probe/knn`` and so on. Training is
+    not affected: modes and random states are restored. With several
+    processes only rank 0 evaluates, and the others wait.
 
-    Do not choose a checkpoint by what is measured on the shapes of the final
-    test: name other shapes here, then.
+    Do not select a checkpoint by the accuracy on the final test set: hold out
+    other shapes for this hook.
 
     Args:
-        train_dataset: Config of the labelled shapes that probes learn from.
-        test_dataset: Config of those that they are tested on.
-        interval: Epochs between two probes.
-        methods: Of ``'svm'``, ``'logistic'``, ``'knn'`` and ``'retrieval'``.
-        C: Of the SVM; None: by cross-validation.
-        k: Of k-NN; None: by cross-validation.
-        few_labels: Numbers of labels per class, as ``probe/5-label``.
-        pooling: See :func:`extract_features`.
-        batch_size: Clouds at a time.
-        allow_shared_shapes: Do not look whether test shapes are trained on.
+        train_dataset: Config of the labelled data set to train the probes on.
+        test_dataset: Config of the labelled data set to test them on.
+        interval: Number of epochs between two evaluations.
+        methods: Any of ``'svm'``, ``'logistic'``, ``'knn'``, ``'retrieval'``.
+        C: Regularisation of the SVM; None selects it by cross-validation.
+        k: Number of neighbours of k-NN; None selects it by cross-validation.
+        few_labels: Numbers of labels per class to train on, logged as
+            ``probe/5-label`` and so on.
+        pooling: See :func:`~mmkd3d.evaluation.features.extract_features`.
+        batch_size: Number of clouds per batch.
+        allow_shared_shapes: Skip the check that no test shape is trained on.
 
     Raises:
-        ValueError: ``interval`` below 1 or an unknown method. When training
-            begins: no pretraining, or test shapes that are learned from.
+        ValueError: ``interval`` is below 1 or a method is unknown; before
+            training: the model is not a pretrainer, or test shapes also occur
+            in ``train_dataset`` or the pretraining data.
     """
 
     priority = 'LOW'
@@ -65,7 +65,7 @@ class LinearProbeHook(Hook):
         allow_shared_shapes: bool = False,
     ):
         if interval < 1:
-            raise ValueError(f'interval is 1 epoch or more, got {interval}.')
+            raise ValueError(f'interval must be at least 1 epoch, got {interval}.')
         self.configs = train_dataset, test_dataset
         self.interval = interval
         self.probes = Probes(methods=methods, C=C, k=k, few_labels=few_labels)
@@ -74,15 +74,15 @@ class LinearProbeHook(Hook):
         self.allow_shared_shapes = allow_shared_shapes
 
     def before_train(self, runner) -> None:
-        model = unwrapped(runner.model)
+        model = unwrap_model(runner.model)
         if not isinstance(model, BasePretrainer):
             raise ValueError(
-                'LinearProbeHook probes the student of a pretraining, got a '
+                'LinearProbeHook evaluates the backbone of a pretrainer, got a '
                 f'{type(model).__name__}: remove the hook.'
             )
         if runner.rank:
             return
-        with all_own_draws(0, device_of(model)):
+        with all_own_draws(0, _device(model)):
             self.datasets = [DATASETS.build(cfg) for cfg in self.configs]
             if not self.allow_shared_shapes:
                 self._check_held_out(runner.train_dataloader.dataset)
@@ -91,14 +91,14 @@ class LinearProbeHook(Hook):
         if not (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)):
             return
         if runner.rank == 0:
-            self._log(runner, self.probe(unwrapped(runner.model)))
+            self._log(runner, self.probe(unwrap_model(runner.model)))
         barrier()
 
     def probe(self, model: nn.Module) -> list:
-        """The results; the model and all generators are left as they were."""
+        """Return the results; restore training modes and random states afterwards."""
         modes = {module: module.training for module in model.modules()}
         try:
-            with all_own_draws(0, device_of(model)):
+            with all_own_draws(0, _device(model)):
                 train, test = (
                     extract_features(
                         model,
@@ -119,7 +119,7 @@ class LinearProbeHook(Hook):
         scalars = {}
         for result in results:
             for metric, value in result.metrics.items():
-                name = result.key if metric == 'accuracy' else (f'{result.key}_{metric}')
+                name = result.key if metric == 'accuracy' else f'{result.key}_{metric}'
                 scalars[f'probe/{name}'] = value
         runner.message_hub.update_scalars(scalars)
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
@@ -128,17 +128,11 @@ class LinearProbeHook(Hook):
         )
 
     def _check_held_out(self, pretraining) -> None:
-        learned, tested = map(identify, self.datasets)
-        held_out = HeldOut(tested)
-        held_out.compare(learned, 'the training half of the probe')
+        train, test = map(identify, self.datasets)
+        held_out = HeldOut(test)
+        held_out.compare(train, 'the training split of the probe')
         held_out.compare(identify(pretraining), 'the pretraining data')
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The model within what holds processes together."""
-    return model.module if is_model_wrapper(model) else model
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where the weights are."""
+def _device(model: nn.Module):
     return next(model.parameters()).device

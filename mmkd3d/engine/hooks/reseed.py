@@ -1,4 +1,4 @@
-"""Make what is random a function of the iteration, so that runs resume."""
+"""Random numbers that depend on the iteration only, for exact resume."""
 
 import torch
 from mmengine.hooks import Hook
@@ -9,17 +9,17 @@ from mmkd3d.registry import FUNCTIONS, HOOKS
 
 @HOOKS.register_module()
 class ReseedHook(Hook):
-    """Seed all generators anew before each iteration and each epoch.
+    """Seed all random number generators before each epoch and iteration.
 
-    Masks, dropout and augmentation of iteration i then depend on the seed of
-    the run and on i alone, not on what ran before: a run that was killed and
-    resumed follows the same loss curve. Data loader workers draw their seeds
-    from the generator of the main process when an epoch starts; use
-    :func:`seed_worker` with them.
+    Masks, dropout and augmentation then depend only on the seed of the run
+    and the iteration, so a resumed run follows the same loss curve as an
+    uninterrupted one. Data loader workers get their seeds from the main
+    process at the start of an epoch; use :func:`seed_worker` as their
+    ``worker_init_fn``.
     """
 
     priority = 'VERY_HIGH'
-    stride = 1_000_003  # a prime: seeds of runs and ranks do not meet
+    stride = 1_000_003  # a prime, so that the seeds of different runs do not coincide
 
     def _reseed(self, runner, step: int) -> None:
         seed = (runner.seed or 0) + self.stride * (step * runner.world_size + runner.rank + 1)
@@ -37,10 +37,10 @@ class ReseedHook(Hook):
 
 @FUNCTIONS.register_module()
 def seed_worker(worker_id: int) -> None:
-    """Keep the seeds that torch gave the worker (one set for each epoch).
+    """Keep the seed that torch gives each data loader worker, new in every epoch.
 
-    mmengine's default gives a worker the same seed in every epoch, and so the
-    same "random" subsets. Torch has seeded ``random``, ``numpy`` and itself
-    from the main process before this is called; only threads are set here.
+    mmengine's default ``worker_init_fn`` seeds a worker identically in every
+    epoch, so random augmentations would repeat. Torch already seeds ``random``,
+    ``numpy`` and itself; this function only limits the number of threads.
     """
     torch.set_num_threads(1)

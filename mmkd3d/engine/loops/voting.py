@@ -1,49 +1,51 @@
-"""Test-time voting, as published, beside the plain result."""
+"""Test-time voting for classification."""
 
 import numpy as np
 import torch
 from mmengine.dist import broadcast_object_list, collect_results
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, autocast
 from torch import Tensor
 
-from mmkd3d.models.batch_augment import SubsamplePoints
+from mmkd3d.models.data_preprocessor import SubsamplePoints
 from mmkd3d.registry import LOOPS, MODELS
+from mmkd3d.utils.distributed import unwrap_model
 
 
 @LOOPS.register_module()
 class VotingTestLoop(TestLoop):
-    """A plain test, then rounds of votes (ReCon, section 7).
+    """Test once without voting, then repeat rounds of voting (ReCon, section 7).
 
-    The plain pass sees the first ``num_points`` points of every cloud. A
-    vote sees ``num_points`` at random out of all, the same places in every
-    cloud of a batch, augmented; the logits of the votes of a round are
-    averaged. Let the pipeline end with ``SamplePoints(method='fps')`` to more
-    points than that (published: 1,200 for 1,024, 2,400 for 2,048): the first
-    of them then are those that a plain test samples.
+    The plain test uses the first ``num_points`` points of each cloud. A vote
+    uses ``num_points`` random points, with the same indices in all clouds of
+    a batch, and augmentation. The logits of the votes in a round are averaged.
+    The test pipeline should end with ``SamplePoints(method='fps')`` to more
+    than ``num_points`` points (published: 1,200 for 1,024 and 2,400 for
+    2,048); its first points are then those of a plain test.
 
-    The plain pass goes through the evaluator, as ``acc/overall``. Voting is
-    reported as ``acc_voteV/mean`` over the rounds and ``acc_voteV/best_of_R``
-    with V votes and R rounds. The published number is the best: a maximum
-    over many noisy measures of one model on the test set, above what a new
-    draw would give. The mean is what voting is worth.
+    The plain result is reported as ``acc/overall``. With V votes and R rounds,
+    voting is reported as ``acc_voteV/mean`` and ``acc_voteV/best_of_R``. The
+    published number is the best of many rounds on the test set, which is
+    biased upwards; the mean is the expected accuracy of voting.
 
-    All clouds are held on the device, so that files are read once.
+    All test clouds stay on the device, so files are read once.
 
     Args:
-        runner, dataloader, evaluator, fp16: See mmengine's ``TestLoop``.
-        num_points: Points that the model sees.
-        votes: Votes in a round.
-        rounds: Rounds; the published code has 299.
-        augment: Config of what happens to the points of a vote, a module as
-            in ``PointDataPreprocessor.augments``; None: nothing. Published:
-            ``ScaleTranslate`` with ``shift=0`` for ModelNet, a
-            ``RandomRotation`` for the hardest variant of ScanObjectNN, none
-            for the other two.
+        runner: See mmengine's ``TestLoop``.
+        dataloader: See mmengine's ``TestLoop``.
+        evaluator: See mmengine's ``TestLoop``.
+        fp16: See mmengine's ``TestLoop``.
+        num_points: Number of points for the model.
+        votes: Number of votes per round.
+        rounds: Number of rounds; ReCon uses 299.
+        augment: Config of an augmentation for the votes, as in
+            ``PointDataPreprocessor.augments``. Published: ``ScaleTranslate``
+            with ``shift=0`` for ModelNet40, ``RandomRotation`` for PB_T50_RS
+            of ScanObjectNN, None for OBJ_BG and OBJ_ONLY.
 
     Raises:
-        ValueError: Less than one vote or round, or clouds that are too small.
+        ValueError: ``votes`` or ``rounds`` is below 1, or a cloud has fewer
+            than ``num_points`` points.
     """
 
     def __init__(
@@ -60,7 +62,8 @@ class VotingTestLoop(TestLoop):
     ):
         if votes < 1 or rounds < 1:
             raise ValueError(
-                f'Voting needs a vote and a round at least, got votes={votes} and rounds={rounds}.'
+                f'VotingTestLoop needs votes >= 1 and rounds >= 1, got votes={votes} and '
+                f'rounds={rounds}.'
             )
         super().__init__(runner, dataloader, evaluator, fp16)
         self.num_points = num_points
@@ -68,12 +71,11 @@ class VotingTestLoop(TestLoop):
         self.rounds = rounds
         self.subsample = SubsamplePoints(num_points)
         self.augment = MODELS.build(augment) if augment else None
-        model = runner.model
-        self.model = model.module if is_model_wrapper(model) else model
+        self.model = unwrap_model(runner.model)
         self.batches = []
 
     def run(self) -> dict:
-        """The metrics of the evaluator, and those of voting."""
+        """Return the metrics of the evaluator and of voting."""
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         self.model.eval()
@@ -88,15 +90,14 @@ class VotingTestLoop(TestLoop):
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: dict) -> None:
-        """Plain prediction of a batch, which is kept for the rounds."""
+        """Predict a batch without voting, and keep its points and labels."""
         self.runner.call_hook('before_test_iter', batch_idx=idx, data_batch=data_batch)
         data = self.model.data_preprocessor(data_batch, training=False)
         points, samples = data['inputs']['points'], data['data_samples']
         if points.shape[1] < self.num_points:
             raise ValueError(
-                f'VotingTestLoop has num_points={self.num_points}, the clouds '
-                f'have {points.shape[1]}: sample more of them in the '
-                'pipeline of the test.'
+                f'VotingTestLoop needs num_points={self.num_points} points, the clouds have '
+                f'{points.shape[1]}: sample more points in the test pipeline.'
             )
         self.batches.append((points, torch.stack([s.gt_label for s in samples]).view(-1)))
         with autocast(enabled=self.fp16):
@@ -108,22 +109,17 @@ class VotingTestLoop(TestLoop):
 
     @torch.no_grad()
     def vote(self) -> dict:
-        """Mean and best accuracy over the rounds, in percent."""
+        """Return the mean and the best accuracy over all rounds, in percent."""
         hits = []
         for i in range(self.rounds):
-            hits.append(
-                torch.cat(
-                    [self.vote_batch(points) == labels for points, labels in self.batches]
-                ).cpu()
-            )
+            correct = [self.vote_batch(points) == labels for points, labels in self.batches]
+            hits.append(torch.cat(correct).cpu())
             if (i + 1) % 10 == 0 or i + 1 == self.rounds:
                 print_log(f'Voting: round {i + 1} of {self.rounds}', logger='current')
-        of_samples = collect_results(
-            list(torch.stack(hits, dim=1).numpy()), len(self.dataloader.dataset)
-        )
-        shared = [of_samples]
-        broadcast_object_list(shared)  # only rank 0 has them all
-        accuracy = 100 * np.stack(shared[0]).mean(axis=0)  # (rounds, )
+        per_sample = list(torch.stack(hits, dim=1).numpy())
+        gathered = [collect_results(per_sample, len(self.dataloader.dataset))]
+        broadcast_object_list(gathered)  # only rank 0 collects
+        accuracy = 100 * np.stack(gathered[0]).mean(axis=0)  # (rounds,)
         name = f'acc_vote{self.votes}'
         return {
             f'{name}/mean': float(accuracy.mean()),
@@ -131,12 +127,12 @@ class VotingTestLoop(TestLoop):
         }
 
     def vote_batch(self, points: Tensor) -> Tensor:
-        """Labels (B,) by the mean logits of the votes on (B, P, 3+F)."""
+        """Return the labels (B,) with the largest mean logit over votes on (B, P, 3+F)."""
         logits = 0.0
         for _ in range(self.votes):
-            chosen = self.subsample(points)
+            sampled = self.subsample(points)
             if self.augment is not None:
-                chosen = self.augment(chosen)
+                sampled = self.augment(sampled)
             with autocast(enabled=self.fp16):
-                logits = logits + self.model(dict(points=chosen)).float()
+                logits = logits + self.model(dict(points=sampled)).float()
         return logits.argmax(dim=1)

@@ -1,4 +1,4 @@
-"""The optimizer that steps twice, as published for segmentation."""
+"""Optimizer wrapper that steps twice per batch."""
 
 from mmengine.optim import OptimWrapper
 
@@ -7,16 +7,15 @@ from mmkd3d.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class RepeatStepOptimWrapper(OptimWrapper):
-    """Two updates with each gradient, the first one before it is clipped.
+    """Step, clip the gradient, and step again.
 
-    The published segmentation of ACT was trained in this way (section 9.1):
-    backward, step, clip, step. That is two updates, and two decays, per
-    batch. Here to reproduce its numbers; ``OptimWrapper`` is the default.
-
-    Args: Those of mmengine's ``OptimWrapper``.
+    ACT's published segmentation code updates the weights twice per batch,
+    first with the raw and then with the clipped gradient (section 9.1), so
+    weight decay is applied twice, too. Use this wrapper only to reproduce its
+    numbers. It takes the arguments of mmengine's ``OptimWrapper``.
     """
 
     def step(self, **kwargs) -> None:
-        """Step, clip, step again."""
+        """Update the weights with the raw gradient, then with the clipped one."""
         self.optimizer.step(**kwargs)
         super().step(**kwargs)

@@ -1,6 +1,7 @@
-"""Classification by the names of the classes alone."""
+"""Zero-shot classification by class names."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import torch
 import torch.nn as nn
@@ -13,34 +14,35 @@ from mmkd3d.registry import MODELS
 from ..layers.concept_extractor import make_head
 from ..targets.standardizer import Standardizers
 
-USED = dict(full=('img', 'text'), image=('img',), text=('text',))
+TOKENS = dict(full=('img', 'text'), image=('img',), text=('text',))
 
 
 class BaseZeroShot(BaseModel):
-    """A pretrained student that is asked by class names.
+    """Classify clouds by cosine similarity to the text features of class names.
 
-    The feature of a class is what the text teacher says of its name in all
-    prompts, added up and not normalised before; that of a cloud is ``embed``.
-    The class with the largest cosine is predicted.
+    The feature of a class is the sum of the text features of its name in all
+    prompts. Subclasses compute the feature of a cloud in ``embed``.
 
-    A checkpoint of the pretraining fits; what is there for pretraining only
-    is left out. Class names come from the data set: add
-    ``dict(type='mmkd3d.ClassNamesHook')`` to the hooks.
+    Loads checkpoints of the pretraining and skips its other parts. Add
+    ``dict(type='mmkd3d.ClassNamesHook')`` to the hooks to take the class
+    names from the data set.
 
     Args:
-        backbone: Config of the student.
-        text: Config of a :class:`TextTarget`, whose teacher the student was
-            trained towards, or towards whose image encoder.
-        class_names: In the order of the labels; None: those of the data set.
-        aliases: What the teacher reads in place of some names. ReCon's
-            numbers on ScanObjectNN are with ``dict(toilet='toile')``.
-        reduction: ``'sum'`` of the prompts' features as published, or
-            ``'mean'`` of them at unit length, where each prompt counts alike.
-        data_preprocessor: Default ``dict(type='PointDataPreprocessor')``.
-        init_cfg: As in mmengine.
+        backbone: Config of the backbone.
+        text: Config of a ``TextTarget``. Its teacher must share the feature
+            space of the teacher used in pretraining.
+        class_names: Class names in the order of the labels; None takes those
+            of the data set.
+        aliases: Names to use instead of some class names. ReCon's published
+            numbers on ScanObjectNN use ``dict(toilet='toile')``.
+        reduction: ``'sum'`` of the features of all prompts, as published, or
+            ``'mean'`` of the normalised features.
+        data_preprocessor: Config, ``dict(type='PointDataPreprocessor')`` by
+            default.
+        init_cfg: See mmengine's ``BaseModel``.
 
     Raises:
-        ValueError: An unknown reduction, or aliases of no class.
+        ValueError: ``reduction`` or a name in ``aliases`` is unknown.
     """
 
     def __init__(
@@ -58,9 +60,9 @@ class BaseZeroShot(BaseModel):
             MODELS.build(data_preprocessor or dict(type='mmkd3d.PointDataPreprocessor')), init_cfg
         )
         if reduction not in ('sum', 'mean'):
-            raise ValueError(f"reduction is 'sum' or 'mean', got {reduction!r}.")
+            raise ValueError(f"reduction must be 'sum' or 'mean', got {reduction!r}.")
         self.backbone = MODELS.build(backbone)
-        # As in ReCon, so that a teacher in a file finds its place.
+        # named as in ReCon, so that a teacher in a checkpoint is loaded
         self.targets = nn.ModuleDict(dict(text=MODELS.build(text)))
         self.reduction = reduction
         self.class_names = class_names and tuple(class_names)
@@ -71,57 +73,60 @@ class BaseZeroShot(BaseModel):
 
     @torch.no_grad()
     def set_classes(self, names: Sequence[str]) -> None:
-        """Fix what labels mean, and read the names, once.
+        """Set the class names and compute their features.
 
         Args:
-            names: Of the data set, in the order of its labels.
+            names: Class names in the order of the labels.
 
         Raises:
-            ValueError: Other names were given to the constructor, or an alias
-                is for none of these.
+            ValueError: The constructor was given other class names, or a name
+                in ``aliases`` is unknown.
         """
         names = tuple(names)
         if self.class_names and names != self.class_names:
+            pairs = enumerate(zip_longest(self.class_names, names))
+            label, (ours, found) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
             raise ValueError(
-                'The class names do not match those of the data set: '
-                f'{first_difference(self.class_names, names)} Labels would '
-                'mean other things. Leave out class_names to take those of '
-                "the data set; aliases=dict(name='other') change what the "
-                'teacher reads.'
+                f'class_names has {len(self.class_names)} names, the data set {len(names)}, and '
+                f'label {label} is {ours!r} in class_names and {found!r} in the data set. Remove '
+                'class_names to use the names of the data set; use aliases=dict(name=...) to '
+                'change the text for a class.'
             )
         self._check_aliases(names)
-        spoken = [self.aliases.get(name, name) for name in names]
-        feats = self.targets['text'].class_features(spoken)  # (C, P, D)
+        feats = self.targets['text'].class_features(
+            [self.aliases.get(name, name) for name in names]
+        )  # (C, P, D)
         if self.reduction == 'mean':
             self.class_features = F.normalize(feats, dim=-1).mean(dim=1)
         else:
             self.class_features = feats.sum(dim=1)
 
     def embed(self, points: Tensor) -> Tensor:
-        """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
+        """Compute features (B, D) of clouds (B, N, 3+F) in the space of the class features."""
         raise NotImplementedError
 
     def forward(
         self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'
     ) -> list | Tensor:
-        """mmengine's entry.
+        """Compute predictions or cosine similarities.
 
         Args:
             inputs: ``points`` (B, N, 3+F).
-            data_samples: B elements, for ``'predict'``.
-            mode: ``'predict'``: the samples with ``pred_scores`` (cosines)
-                and ``pred_label``; ``'tensor'``: cosines (B, classes).
+            data_samples: B data samples, for ``'predict'``.
+            mode: ``'predict'`` returns the data samples with ``pred_scores``
+                (cosine similarities) and ``pred_label``, ``'tensor'`` the
+                cosine similarities (B, num_classes).
         """
         if mode not in ('predict', 'tensor'):
             raise ValueError(
-                f"mode is 'predict' or 'tensor', got {mode!r}: there is nothing to train."
+                f"mode must be 'predict' or 'tensor', got {mode!r}: there is nothing to train."
             )
         if self.class_features is None:
             if not self.class_names:
                 raise ValueError(
-                    'There are no class names. Add dict(type='
-                    "'mmkd3d.ClassNamesHook') to custom_hooks to take those "
-                    'of the data set, or give class_names.'
+                    'The class names are not set: add '
+                    "dict(type='mmkd3d.ClassNamesHook') to custom_hooks to use those of the data "
+                    'set, or set class_names.'
                 )
             self.set_classes(self.class_names)
         cosines = F.cosine_similarity(
@@ -137,27 +142,27 @@ class BaseZeroShot(BaseModel):
     def _check_aliases(self, names: Sequence[str]) -> None:
         unknown = sorted(set(self.aliases) - set(names))
         if unknown:
-            raise ValueError(f'aliases are for {unknown}, the classes are {tuple(names)}.')
+            raise ValueError(f'aliases contains {unknown}, the classes are {tuple(names)}.')
 
 
 @MODELS.register_module()
 class ZeroShotClassifier(BaseZeroShot):
-    """A pretrained ReCon student that is asked by class names (section 7).
+    """Zero-shot classification with a pretrained ReCon backbone (section 7).
 
     The feature of a cloud is the projected image token plus ``ratio`` times
     the projected text token.
 
     Args:
-        backbone: Config of the student.
-        proj: Width of each projection, by the name of its global token:
+        backbone: Config of the backbone.
+        proj: Width of the projection of each global token, e.g.
             ``dict(img=512, text=512)``.
-        mode: ``'full'``; ``'image'`` or ``'text'``: only one of the tokens.
+        mode: ``'full'`` uses both tokens, ``'image'`` or ``'text'`` only one.
         ratio: Weight of the text token in mode ``'full'``.
-        kwargs: Of :class:`BaseZeroShot`.
+        kwargs: See :class:`BaseZeroShot`.
 
     Raises:
-        ValueError: An unknown mode, a token without projection, a width that
-            is not the teacher's.
+        ValueError: ``mode`` is unknown, or a token in use is missing, is not
+            projected, or is projected to another width than the text features.
     """
 
     skipped_keys = ('decoder.', 'to_points.', 'contrast.', 'targets.')
@@ -165,53 +170,51 @@ class ZeroShotClassifier(BaseZeroShot):
     def __init__(
         self, backbone: dict, *, proj: dict, mode: str = 'full', ratio: float = 1.0, **kwargs
     ):
-        if mode not in USED:
-            raise ValueError(f'mode is one of {tuple(USED)}, got {mode!r}.')
+        if mode not in TOKENS:
+            raise ValueError(f'mode must be one of {tuple(TOKENS)}, got {mode!r}.')
         super().__init__(backbone, **kwargs)
         width = self.backbone.embed_dims
         self.proj = nn.ModuleDict({name: nn.Linear(width, dims) for name, dims in proj.items()})
         self.weights = {
-            name: ratio if (mode, name) == ('full', 'text') else 1.0 for name in USED[mode]
+            name: ratio if (mode, name) == ('full', 'text') else 1.0 for name in TOKENS[mode]
         }
         self._check_tokens(mode)
 
     def embed(self, points: Tensor) -> Tensor:
-        """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
+        """Compute features (B, D) of clouds (B, N, 3+F)."""
         tokens = self.backbone(points)['global_tokens']
         return sum(weight * self.proj[name](tokens[name]) for name, weight in self.weights.items())
 
     def _check_tokens(self, mode: str) -> None:
-        """``ValueError`` if a token in use does not lead to the names."""
         tokens, dims = self.backbone.global_names, self.targets['text'].dims
         for name in self.weights:
             if name not in tokens or name not in self.proj:
                 raise ValueError(
-                    f'mode={mode!r} needs the global token {name!r} and its '
-                    f'projection, got the tokens {tokens} and proj for '
-                    f'{tuple(self.proj)}.'
+                    f'mode={mode!r} needs the global token {name!r} and its projection, got the '
+                    f'global tokens {tokens} and proj for {tuple(self.proj)}.'
                 )
-            got = self.proj[name].out_features
-            if got != dims:
+            width = self.proj[name].out_features
+            if width != dims:
                 raise ValueError(
-                    f'proj.{name} has width {got}, the text teacher {dims}: '
-                    'zero-shot needs a student whose teachers share one '
-                    'space, such as both towers of one CLIP.'
+                    f'proj.{name} has width {width}, the text features {dims}: zero-shot '
+                    'classification needs image and text teachers with a common feature space, '
+                    'such as the two towers of one CLIP.'
                 )
 
 
 @MODELS.register_module()
 class ConceptZeroShot(BaseZeroShot):
-    """A student of concept distillation that is asked by class names.
+    """Zero-shot classification with a backbone from concept distillation.
 
-    The feature of a cloud is the mean of its concepts, as the image teacher
-    would say them: standardisation is undone (spec, DC-6).
+    The feature of a cloud is its mean concept, mapped back to the feature
+    space of the image teacher (DC-6).
 
     Args:
-        backbone: Config of the student.
-        extractor: Config of its :class:`ConceptExtractor`.
-        head_dims: As in the pretraining.
-        standardize: As in the pretraining.
-        kwargs: Of :class:`BaseZeroShot`.
+        backbone: Config of the backbone.
+        extractor: Config of the ``ConceptExtractor``.
+        head_dims: As in pretraining.
+        standardize: As in pretraining.
+        kwargs: See :class:`BaseZeroShot`.
     """
 
     skipped_keys = (
@@ -239,15 +242,7 @@ class ConceptZeroShot(BaseZeroShot):
         self.standardizers = Standardizers(dims, standardize, regions=False)
 
     def embed(self, points: Tensor) -> Tensor:
-        """Features (B, D) of clouds (B, N, 3+F), next to those of names."""
-        out = self.backbone(points)
-        concepts = self.extractor(out['tokens'], out['centers'])
-        return self.standardizers.restore(self.head_global(concepts.mean(1)))
-
-
-def first_difference(given: Sequence[str], found: Sequence[str]) -> str:
-    """Where two lists of names part, in words."""
-    if len(given) != len(found):
-        return f'class_names has {len(given)}, the data set {len(found)}: {", ".join(found)}.'
-    label = next(i for i, pair in enumerate(zip(given, found)) if pair[0] != pair[1])
-    return f'label {label} is {given[label]!r} in class_names and {found[label]!r} in the data set.'
+        """Compute features (B, D) of clouds (B, N, 3+F)."""
+        feats = self.backbone(points)
+        concepts = self.extractor(feats['tokens'], feats['centers'])
+        return self.standardizers.restore(self.head_global(concepts.mean(dim=1)))

@@ -1,4 +1,4 @@
-"""Classification head on the tokens of a student."""
+"""Classification head."""
 
 from collections.abc import Sequence
 
@@ -12,27 +12,31 @@ from mmkd3d.registry import MODELS
 
 @MODELS.register_module()
 class ClsHead(nn.Module):
-    """Pool the tokens, then an MLP (ACT, section 7).
+    """Pool the tokens of a backbone and classify them with an MLP (ACT, section 7).
 
     Args:
-        in_channels: Width of the student, C.
+        in_channels: Width of the backbone, C.
         num_classes: Number of classes.
-        pooling: What is concatenated: ``'cls'``; ``'max'`` and ``'mean'``,
-            over the tokens of the patches; any global token of the student;
-            sums of these, ``'max+mean'``. Published for ReCon: ``('cls',
-            'img', 'text', 'max')``; I2P-MAE: ``('max+mean', )`` on
-            ModelNet40, ``('mean', 'max')`` on ScanObjectNN.
-        hidden_dims: Widths of the hidden layers, each Linear, BatchNorm, ReLU
-            and dropout; empty for a linear head.
-        dropout: Rate of the dropout.
-        label_smoothing: Of the cross entropy, ``s / num_classes`` for every
-            class. I2P-MAE gives ``s / (num_classes - 1)`` to all but the
-            right one: ``0.2 * 40 / 39`` here for its 0.2 of 40 classes.
-        norm: Norm the tokens of the patches first, where the student does
-            not (I2P-MAE, section 10).
-        skip_tokens: First patches that maximum and mean leave out. The
-            published two-tower classifier (ReCon, section 3) leaves out two,
-            by a slip: it counts three global tokens where there is one.
+        pooling: Features to concatenate: ``'cls'``, the class token; ``'max'``
+            and ``'mean'`` over the patch tokens; the name of any global token;
+            or a sum of these, such as ``'max+mean'``. Published: ``('cls',
+            'img', 'text', 'max')`` for ReCon; ``('max+mean',)`` on ModelNet40
+            and ``('mean', 'max')`` on ScanObjectNN for I2P-MAE.
+        hidden_dims: Widths of the hidden layers, each followed by BatchNorm,
+            ReLU and dropout; ``()`` for a linear head.
+        dropout: Dropout rate.
+        label_smoothing: Label smoothing s as in torch, which assigns
+            ``s / num_classes`` to every class. I2P-MAE assigns
+            ``s / (num_classes - 1)`` to the wrong classes: use ``0.2 * 40 / 39``
+            for its 0.2 with 40 classes.
+        norm: Apply LayerNorm to the patch tokens before pooling, for backbones
+            without a final norm (I2P-MAE, section 10).
+        skip_tokens: Number of leading patch tokens that ``'max'`` and
+            ``'mean'`` ignore. The published two-tower classifier ignores two
+            by mistake (ReCon, section 3).
+
+    Raises:
+        ValueError: ``pooling`` is empty.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class ClsHead(nn.Module):
     ):
         super().__init__()
         if not pooling:
-            raise ValueError("pooling is empty: name at least one, e.g. ('cls', 'max').")
+            raise ValueError("pooling must name at least one feature, e.g. ('cls', 'max').")
         self.pooling = tuple(pooling)
         self.skip_tokens = skip_tokens
         self.num_classes = num_classes
@@ -67,36 +71,35 @@ class ClsHead(nn.Module):
         self.mlp = nn.Sequential(*layers, nn.Linear(width, num_classes))
 
     def pool(self, feats: dict) -> Tensor:
-        """(B, C * number of poolings) from the output of a student."""
+        """Return pooled features (B, C * len(pooling)) of the output of a backbone."""
         tokens = self.norm(feats['tokens'][:, self.skip_tokens :])
-        parts = dict(
+        available = dict(
             feats.get('global_tokens', {}), max=tokens.amax(dim=1), mean=tokens.mean(dim=1)
         )
         if feats['cls_token'] is not None:
-            parts['cls'] = feats['cls_token']
-        names = [name.split('+') for name in self.pooling]
-        lacking = [name for name in sum(names, []) if name not in parts]
-        if lacking:
+            available['cls'] = feats['cls_token']
+        terms = [name.split('+') for name in self.pooling]
+        missing = [name for name in sum(terms, []) if name not in available]
+        if missing:
             hint = ''
-            if 'cls' in lacking:
-                hint = (
-                    ' A class token is there with with_cls_token=True, or '
-                    "'cls' among the global_tokens."
-                )
-            raise ValueError(f'pooling names {lacking}, the student has {sorted(parts)}.{hint}')
-        return torch.cat([sum(parts[name] for name in summed) for summed in names], dim=-1)
+            if 'cls' in missing:
+                hint = " Set with_cls_token=True, or add 'cls' to global_tokens."
+            raise ValueError(
+                f'pooling uses {missing}, the backbone returns {sorted(available)}.{hint}'
+            )
+        return torch.cat([sum(available[name] for name in names) for names in terms], dim=-1)
 
     def forward(self, feats: dict) -> Tensor:
-        """Logits (B, num_classes)."""
+        """Compute logits (B, num_classes)."""
         return self.mlp(self.pool(feats))
 
     def loss(self, feats: dict, labels: Tensor) -> dict:
-        """Cross entropy against ``labels`` (B,), and the accuracy."""
+        """Compute the cross-entropy loss and the accuracy for ``labels`` (B,)."""
         if labels.min() < 0 or labels.max() >= self.num_classes:
             raise ValueError(
-                f'Labels lie in [{labels.min()}, {labels.max()}], the head '
-                f'has num_classes={self.num_classes}: set num_classes to the '
-                'number of classes of the data set.'
+                f'Labels lie in [{labels.min()}, {labels.max()}], the head has '
+                f'num_classes={self.num_classes}: set num_classes to the number of classes of '
+                'the data set.'
             )
         logits = self(feats)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)

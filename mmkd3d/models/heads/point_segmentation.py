@@ -1,4 +1,4 @@
-"""A label for every point, from the tokens of a student."""
+"""Segmentation head for backbones with patches of one resolution."""
 
 from collections.abc import Sequence
 
@@ -15,22 +15,21 @@ from .base import BaseSegHead
 
 @MODELS.register_module()
 class PointSegHead(BaseSegHead):
-    """Segmentation of scenes and of the parts of objects (ACT, section 9.1).
+    """Segmentation head of ACT (section 9.1) and ReCon (section 8).
 
-    Three levels of the student are carried from the centres of the patches to
-    the points; their maximum and mean over the patches, for ReCon (section 8)
-    the maximum over its global tokens and, for parts, the category of the
-    object are added to every point.
+    Features of several levels are interpolated from the patch centres to the
+    points. Each point is classified from these, the maximum and mean of the
+    levels over all patches, for ReCon the maximum over the global tokens, and
+    for part segmentation the category of the object.
 
     Args:
-        in_channels: Width of the student, C.
-        num_classes: Number of labels.
-        num_levels: Levels of the student, L (its ``out_indices``).
+        in_channels: Width of the backbone, C.
+        num_classes: Number of point labels.
+        num_levels: Number of levels of the backbone (``out_indices``), L.
         propagation_dims: Widths of the MLP after the interpolation.
-        hidden_dims: Widths of the MLP before the last layer.
-        with_global: Whether the maximum over the global tokens of the
-            student, as the last block leaves them, is used.
-        kwargs: Of :class:`~.base.BaseSegHead`.
+        hidden_dims: Widths of the hidden layers of the final MLP.
+        with_global: Use the maximum over the global tokens of the last block.
+        kwargs: See :class:`~.base.BaseSegHead`.
     """
 
     def __init__(
@@ -55,42 +54,46 @@ class PointSegHead(BaseSegHead):
         init_transformer(self)
 
     def forward(self, feats: dict, category: Tensor | None = None) -> Tensor:
-        """Logits of all points, see :class:`~.base.BaseSegHead`."""
-        levels = self.concat(feats['levels'])
-        up = self.propagate(feats['points'], feats['centers'], levels, self.point_features(feats))
+        """Compute logits, see :class:`~.base.BaseSegHead`."""
+        levels = self.concat(feats['levels'])  # (B, G, LC)
+        x = self.propagate(feats['points'], feats['centers'], levels, self.point_features(feats))
         cloud = [levels.amax(dim=1), levels.mean(dim=1)]
         if self.with_global:
             cloud.append(self.join_global_tokens(feats))
         cloud = self.with_category(torch.cat(cloud, dim=1), category)
-        return self.classify([up], cloud)  # (B, N, D), (B, 2LC [+ C] [+ 64])
+        return self.classify([x], cloud)  # x (B, N, D), cloud (B, 2LC [+ C] [+ 64])
 
     def concat(self, levels: Sequence[Tensor]) -> Tensor:
-        """The levels side by side, (B, G, LC)."""
+        """Concatenate the levels to (B, G, LC)."""
         if len(levels) != self.num_levels:
             raise ValueError(
-                f'The head expects num_levels={self.num_levels}, the student '
-                f'returns {len(levels)}: name as many blocks in out_indices.'
+                f'The head expects num_levels={self.num_levels}, the backbone returns '
+                f'{len(levels)}: list as many blocks in out_indices.'
             )
         return torch.cat(tuple(levels), dim=-1)
 
     def join_global_tokens(self, feats: dict) -> Tensor:
-        """Their element-wise maximum, without the final norm, (B, C)."""
+        """Return the element-wise maximum (B, C) of the global tokens before the final norm."""
         tokens = feats.get('raw_global_tokens')
         if not tokens:
             raise ValueError(
-                'with_global=True needs a student that has some, a '
-                'ReConTransformer; set it to False for this one.'
+                'with_global=True requires a backbone with global tokens (ReConTransformer): '
+                'set it to False.'
             )
         return torch.stack([*tokens.values()]).amax(dim=0)
 
     def propagate(
         self, points: Tensor, centers: Tensor, levels: Tensor, features: Tensor | None = None
     ) -> Tensor:
-        """Carry ``levels`` (B, G, LC) of the centres to points (B, N, 3).
+        """Interpolate ``levels`` from the centres to the points, and apply an MLP.
 
-        ``features`` (B, N, F) of the points are read, too.
+        Args:
+            points: (B, N, 3).
+            centers: (B, G, 3).
+            levels: (B, G, LC).
+            features: (B, N, F) of the points.
 
         Returns:
-            (B, N, D), from inverse squared distances to three centres.
+            (B, N, D).
         """
         return carry_to_points(self.propagation, points, centers, levels, features)

@@ -1,4 +1,4 @@
-"""A label for every point, from levels of different resolution."""
+"""Segmentation head for backbones with levels of different resolution."""
 
 from collections.abc import Sequence
 
@@ -15,19 +15,19 @@ from .base import BaseSegHead
 
 @MODELS.register_module()
 class PyramidSegHead(BaseSegHead):
-    """Segmentation on a hierarchical student (I2P-MAE, section 12).
+    """Segmentation head of Point-M2AE and I2P-MAE (I2P-MAE, section 12).
 
-    Every level is carried from its own centres to the points. Maximum plus
-    mean of what arrives, over the points, and for parts the category of the
-    object are added to every point.
+    Each level is interpolated from its own centres to the points. Each point
+    is classified from these features, their maximum plus mean over all
+    points, and for part segmentation the category of the object.
 
     Args:
-        in_channels: Widths of the levels, finest first (the student's
-            ``level_dims``).
-        num_classes: Number of labels.
+        in_channels: Width of each level, finest first (``level_dims`` of the
+            backbone).
+        num_classes: Number of point labels.
         propagation_dims: Widths of the MLP after each interpolation.
-        hidden_dims: Widths of the MLP before the last layer.
-        kwargs: Of :class:`~.base.BaseSegHead`.
+        hidden_dims: Widths of the hidden layers of the final MLP.
+        kwargs: See :class:`~.base.BaseSegHead`.
     """
 
     cloud_first = True
@@ -51,13 +51,12 @@ class PyramidSegHead(BaseSegHead):
         self.add_classifier(width, width)
 
     def forward(self, feats: dict, category: Tensor | None = None) -> Tensor:
-        """Logits of all points, see :class:`~.base.BaseSegHead`."""
-        ups = self.propagate(feats)
-        cloud = self.with_category(self.pool(ups), category)
-        return self.classify(ups, cloud)
+        """Compute logits, see :class:`~.base.BaseSegHead`."""
+        levels = self.propagate(feats)  # L x (B, N, D)
+        return self.classify(levels, self.with_category(self.pool(levels), category))
 
     def propagate(self, feats: dict) -> list[Tensor]:
-        """Features of the points from each level, L x (B, N, D)."""
+        """Interpolate each level to the points and apply its MLP, L x (B, N, D)."""
         self._check_levels(feats)
         features = self.point_features(feats)
         return [
@@ -67,21 +66,19 @@ class PyramidSegHead(BaseSegHead):
             )
         ]
 
-    def pool(self, ups: Sequence[Tensor]) -> Tensor:
-        """Maximum plus mean over the points, all levels: (B, LD)."""
-        return torch.cat([maximum(x) + x.mean(dim=1) for x in ups], dim=1)
+    def pool(self, levels: Sequence[Tensor]) -> Tensor:
+        """Return maximum plus mean over the points of all levels, (B, LD)."""
+        return torch.cat([maximum(x) + x.mean(dim=1) for x in levels], dim=1)
 
     def _check_levels(self, feats: dict) -> None:
         if 'level_centers' not in feats:
             raise ValueError(
-                'The head needs a student whose levels have centres of their '
-                'own, a PointM2AE; PointSegHead takes levels of one '
-                'resolution.'
+                'PyramidSegHead requires a PointM2AE backbone: use PointSegHead for a backbone '
+                'with one resolution.'
             )
         widths = tuple(level.shape[2] for level in feats['levels'])
         if widths != self.in_channels:
             raise ValueError(
-                f'The head expects levels of in_channels={self.in_channels}, '
-                f"the student's are {widths} wide: set in_channels to its "
-                'level_dims.'
+                f'The head expects in_channels={self.in_channels}, the levels of the backbone '
+                f'have {widths} channels: set in_channels to its level_dims.'
             )

@@ -65,7 +65,7 @@ class SaliencyMasker(BaseMasker):
                 "and the points that it looks at: give target=dict(type='"
                 "DenseTarget', teacher=...)."
             )
-        return self.target.saliency_at(self.target.see(points), centers)
+        return self.target.saliency_at(self.target.forward_views(points), centers)
 
     def rank(self, scores: Tensor, noise: Tensor) -> Tensor:
         """(B, G) numbers; the patches with the largest stay visible.

@@ -1,55 +1,55 @@
-"""Tokens out of the backbones of mmdetection3d."""
+"""Neck from the backbones of mmdetection3d to tokens."""
 
 import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..distillation.student import StudentPlaces
+from ..distillation import StudentFeatures
 
 LEVELS = ('sa', 'fp')
 
 
 @MODELS.register_module()
 class LevelTokens(nn.Module):
-    """Read the points of a PointNet++ as tokens (concept distillation, DC-2).
+    """Use a level of PointNet++ as tokens (concept distillation, DC-2).
 
-    Of mmdetection3d's ``PointNet2SASSG`` the last set-abstraction level (256
-    points of 256 channels in VoteNet's config) or the last that features were
-    propagated to: VoteNet's seeds.
+    Reads the output of mmdetection3d's ``PointNet2SASSG``: either its last set
+    abstraction level (256 points and 256 channels in VoteNet's config) or its
+    last feature propagation level, VoteNet's seeds.
 
     Args:
-        in_channels: Channels of the level.
+        in_channels: Width of the level.
         embed_dims: Width of the tokens, C.
-        level: ``'sa'`` or ``'fp'``.
+        level: ``'sa'`` (set abstraction) or ``'fp'`` (feature propagation).
 
     Raises:
-        ValueError: An unknown level.
+        ValueError: ``level`` is unknown.
     """
 
     def __init__(self, in_channels: int = 256, embed_dims: int = 384, level: str = 'sa'):
         super().__init__()
         if level not in LEVELS:
-            raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
+            raise ValueError(f'level must be one of {LEVELS}, got {level!r}.')
         self.embed_dims = embed_dims
-        self.read = StudentPlaces(level)
+        self.read = StudentFeatures(level)
         self.norm = nn.LayerNorm(in_channels)
         self.project = nn.Linear(in_channels, embed_dims)
 
     def forward(self, output: dict, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (B, G, C) and their places (B, G, 3).
+        """Return tokens (B, G, C) and their coordinates (B, G, 3).
 
         Args:
-            output: Of the backbone.
-            points: (B, N, 3+F) that it got.
+            output: Output of the backbone.
+            points: (B, N, 3+F), input of the backbone.
 
         Raises:
-            ValueError: There is no such level.
+            ValueError: The output has no such level.
         """
         xyz, feats = self.read(output, points)
         return self.project(self.norm(feats)), xyz
 
     def freeze_unread(self, backbone: nn.Module) -> None:
-        """Leave out of training what the tokens do not depend on."""
+        """Freeze the layers of the backbone that do not affect the tokens."""
         if self.read.kind == 'sa' and hasattr(backbone, 'FP_modules'):
             backbone.FP_modules.requires_grad_(False)

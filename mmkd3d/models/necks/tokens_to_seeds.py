@@ -1,4 +1,4 @@
-"""From tokens to the seeds that heads of detectors read."""
+"""Neck from tokens to the seeds of mmdetection3d's detection heads."""
 
 from collections.abc import Sequence
 
@@ -13,30 +13,29 @@ from mmkd3d.registry import MODELS
 
 @MODELS.register_module()
 class TokensToSeeds(BaseModule):
-    """Neck between a student and the head of a detector.
+    """Convert the tokens of a backbone to seeds for a detection head.
 
     The heads of VoteNet and GroupFree3D read ``fp_xyz``, ``fp_features`` and
-    ``fp_indices``; the last index the input points, from which targets are
-    gathered (detection, section 8.5). That of 3DETR needs no neck, but reads
-    the seeds as tokens: so several levels get into it. If more seeds are
-    wanted than there are tokens, they are sampled from the input (farthest
-    point sampling is nested: the first are the centres of the patches) and
-    get their features from the three nearest centres.
+    ``fp_indices``, the indices of the seeds among the input points
+    (detection, section 8.5). 3DETR's head reads the seeds as tokens; it needs
+    this neck only to combine several levels.
 
-    With a student whose levels have centres of their own the seeds are those
-    of the finest level, and the coarser levels are carried to them.
+    By default the seeds are the patch centres. With ``num_seeds`` they are
+    sampled from the input by farthest point sampling, and their features are
+    interpolated from the three nearest centres. If the levels have different
+    centres (PointM2AE), the coarser ones are interpolated to the finest.
 
     Args:
-        in_channels: Width of the tokens, C; or the widths of all levels.
-        out_channels: Channels of a seed: 256 for VoteNet, 288 for
-            GroupFree3D; for 3DETR what its head has as ``in_channels``.
-        num_seeds: Seeds per scene, S; None takes one for each token.
-        num_levels: Levels of the student (``out_indices``, or those of a
-            PointM2AE) that are concatenated; 0 takes its last tokens.
-        init_cfg: As in mmengine.
+        in_channels: Width C of the tokens, or the width of each level.
+        out_channels: Width of the seeds: 256 for VoteNet, 288 for GroupFree3D,
+            ``in_channels`` of the head for 3DETR.
+        num_seeds: Number of seeds S; None uses the patch centres.
+        num_levels: Number of levels to concatenate: as many as the backbone's
+            ``out_indices`` or a PointM2AE's levels; 0 uses the last tokens.
+        init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
-        ValueError: ``in_channels`` are not as many as the levels.
+        ValueError: ``in_channels`` does not match ``num_levels``.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class TokensToSeeds(BaseModule):
             in_channels = [in_channels] * max(num_levels, 1)
         if len(in_channels) != max(num_levels, 1):
             raise ValueError(
-                'in_channels must be one number, or one for each of '
+                'in_channels must be a number, or a sequence of one number for each of '
                 f'num_levels={num_levels}, got {in_channels}.'
             )
         self.in_channels = tuple(in_channels)
@@ -66,28 +65,24 @@ class TokensToSeeds(BaseModule):
         )
 
     def forward(self, feats: dict) -> dict:
-        """Turn the output of a student into seeds.
+        """Convert the output of a backbone to seeds.
 
         Returns:
-            dict: Lists with one level, ``fp_xyz`` [(B, S, 3)], the input's
-            own coordinates, ``fp_features`` [(B, out_channels, S)] and
-            ``fp_indices`` [(B, S)] long; and the same seeds as ``centers``
-            (B, S, 3) and ``tokens`` (B, S, out_channels).
+            dict: ``fp_xyz`` [(B, S, 3)], ``fp_features``
+            [(B, out_channels, S)] and ``fp_indices`` [(B, S)], lists with one
+            level as in mmdetection3d; the same seeds as ``centers`` (B, S, 3)
+            and ``tokens`` (B, S, out_channels).
         """
         levels, centers, index = self._levels(feats)
         seeds = centers[0]
         if self.num_seeds is not None and self.num_seeds != seeds.shape[1]:
-            points = feats['points']
-            index = farthest_point_sample(points, self.num_seeds)
-            seeds = gather(points, index)
-        tokens = torch.cat(
-            [
-                x if own is seeds else three_interpolate(seeds, own, x)
-                for x, own in zip(levels, centers)
-            ],
-            dim=2,
-        )
-        seed_feats = self.project(tokens.transpose(1, 2).contiguous())
+            index = farthest_point_sample(feats['points'], self.num_seeds)
+            seeds = gather(feats['points'], index)
+        tokens = [
+            x if own is seeds else three_interpolate(seeds, own, x)
+            for x, own in zip(levels, centers)
+        ]
+        seed_feats = self.project(torch.cat(tokens, dim=2).transpose(1, 2).contiguous())
         return dict(
             fp_xyz=[seeds],
             fp_features=[seed_feats],
@@ -97,23 +92,22 @@ class TokensToSeeds(BaseModule):
         )
 
     def _levels(self, feats: dict) -> tuple[list, list, Tensor]:
-        """Tokens (B, G_i, C_i), their centres, and where the first are.
+        """Return tokens (B, G_i, C_i) and centres of each level, and the first centres' indices.
 
-        Levels that share their centres count as one.
+        Levels with common centres are concatenated to one.
         """
         levels = feats['levels'] if self.num_levels else [feats['tokens']]
         if len(levels) != max(self.num_levels, 1):
             raise ValueError(
-                f'The neck expects num_levels={self.num_levels}, the student '
-                f'returns {len(levels)}: name as many blocks in out_indices, '
-                'or set num_levels to those of a PointM2AE.'
+                f'The neck expects num_levels={self.num_levels}, the backbone returns '
+                f'{len(levels)}: change num_levels or the out_indices of the backbone.'
             )
         widths = tuple(x.shape[2] for x in levels)
         if widths != self.in_channels:
             raise ValueError(
-                f'The neck expects tokens of in_channels={self.in_channels}, '
-                f"the student's are {widths} wide."
+                f'The neck expects in_channels={self.in_channels}, the tokens of the backbone '
+                f'have {widths} channels.'
             )
         if self.num_levels and 'level_centers' in feats:
-            return (levels, feats['level_centers'], feats['level_center_idx'][0])
-        return ([torch.cat(levels, dim=2)], [feats['centers']], feats['center_idx'])
+            return levels, feats['level_centers'], feats['level_center_idx'][0]
+        return [torch.cat(levels, dim=2)], [feats['centers']], feats['center_idx']

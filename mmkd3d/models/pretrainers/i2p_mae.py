@@ -10,7 +10,7 @@ from mmkd3d.registry import MODELS
 
 from ..layers.patches import Patches
 from ..layers.pyramid import VisibleTokens
-from ..targets.dense import Seen
+from ..targets.dense import ViewFeatures
 from .base import coordinates
 from .m2ae import M2AE
 
@@ -49,16 +49,16 @@ class I2PMAE(M2AE):
             self.loss_semantic = MODELS.build(losses['semantic'])
             self.to_feats = nn.Linear(self.decoder.embed_dims, self.group_size * self.target.dims)
 
-    def forward_teacher(self, points: Tensor) -> Seen:
+    def forward_teacher(self, points: Tensor) -> ViewFeatures:
         """Feature and saliency maps of the views of points (B, N, 3+F)."""
-        maps = self.target.see(coordinates(points))
+        maps = self.target.forward_views(coordinates(points))
         if self.standardize is None:
             return maps
         feats = self.standardize(maps.feats.flatten(0, 1))
         return maps._replace(feats=feats.view_as(maps.feats))
 
     def draw_mask(
-        self, points: Tensor, patches: Sequence[Patches], maps: Seen | None = None
+        self, points: Tensor, patches: Sequence[Patches], maps: ViewFeatures | None = None
     ) -> Tensor:
         """Draw a mask (B, G) of the top level, guided by the saliency of its patches.
 
@@ -68,12 +68,12 @@ class I2PMAE(M2AE):
             maps: From :meth:`forward_teacher`; None computes them.
         """
         if maps is None:
-            maps = self.target.see(coordinates(points))
+            maps = self.target.forward_views(coordinates(points))
         centers = patches[-1].centers
         return self.masker(centers, scores=self.target.saliency_at(maps, centers))
 
     def forward_semantic(
-        self, points: Tensor, patches: Sequence[Patches], masked: Tensor, maps: Seen
+        self, points: Tensor, patches: Sequence[Patches], masked: Tensor, maps: ViewFeatures
     ) -> Tensor:
         """Teacher features (L, K, D) at the points of the L visible patches of ``self.level``.
 

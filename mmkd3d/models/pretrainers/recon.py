@@ -4,8 +4,8 @@ import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.samples import metainfo
 
-from ..targets.base import metainfo
 from .point_mae import Reconstruction
 
 

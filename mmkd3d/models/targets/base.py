@@ -1,114 +1,190 @@
-"""What the targets of all teachers share."""
+"""Base classes of targets: features of a frozen teacher for a batch."""
 
-from collections.abc import Sequence
+import inspect
+import json
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.hashes import frozen_fingerprint, row_digests
+from mmkd3d.utils.samples import sample_ids
 
-from ..teachers.identity import describe_teacher
-from ..teachers.prompted_transformer import PRECISIONS
+from ..teachers.base import autocast, check_precision
+from ..views.base import Views, take_views
+from .cache import FeatureCache
+
+# Arguments that change no cached feature: weights are identified by their
+# fingerprint instead of their path, and caches hold no saliency.
+IGNORED = ('checkpoint', 'reference', 'keep_weights', 'saliency')
 
 
 class BaseTarget(nn.Module):
-    """What a frozen teacher says of the samples of a batch.
+    """Features of a frozen teacher for the samples of a batch.
 
-    Nothing of it is in a state dict, an optimizer or a DDP bucket.
+    A target adds nothing to state dicts, optimizers and DDP buckets.
 
     Args:
         teacher: Config of a teacher.
         precision: Of the teacher: ``'fp32'``, ``'bf16'`` or ``'fp16'``,
-            whatever the student is trained in. Features are float32.
+            independent of that of the student. Features are float32.
 
     Attributes:
-        dims: Width D of the features.
-        teacher: The teacher, or None while a cache stands in for it.
+        dims: D, width of the features.
+        teacher: The teacher, or None if a cache is used.
+        cache: The cache, or None.
     """
 
     dims: int
     teacher: nn.Module | None
+    cache: FeatureCache | None = None
 
     def __init__(self, teacher: dict, *, precision: str = 'fp32'):
         super().__init__()
-        if precision not in PRECISIONS:
-            raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, got {precision!r}.')
+        check_precision(precision)
         self.teacher = MODELS.build(teacher)
         self.teacher_cfg = teacher
         self.precision = precision
 
     def forward(self, points: Tensor, data_samples: list) -> Tensor:
-        """Features (B, D) float32, without gradient, of B samples.
-
-        Or (B, N, D), of every point of the samples.
+        """Features without gradient.
 
         Args:
-            points: (B, N, 3+F) of the batch, augmented.
-            data_samples: B elements with what the teacher reads.
+            points: (B, N, 3+F), augmented.
+            data_samples: B elements with the inputs of the teacher.
+
+        Returns:
+            (B, D) float32, or (B, N, D) for targets of every point.
         """
         raise NotImplementedError
 
     def transform(self) -> dict:
-        """How a sample becomes what the teacher reads, as plain data."""
+        """How samples become inputs of the teacher, as plain data."""
         raise NotImplementedError
 
     def identity(self) -> dict:
-        """What a cache of the features is told by; needs the teacher."""
+        """Key that identifies a cache of the features; needs the teacher."""
         return dict(
-            teacher=describe_teacher(self.teacher, self.teacher_cfg, self.precision),
+            teacher=dict(
+                describe(self.teacher_cfg),
+                precision=self.precision,
+                checksum=int(frozen_fingerprint(self.teacher.net.state_dict())),
+            ),
             transform=self.transform(),
         )
 
-    def teacher_precision(self, device: torch.device) -> AbstractContextManager:
-        """Context of the teacher's own precision, not the student's."""
-        dtype = PRECISIONS[self.precision]
-        return torch.autocast(device.type, dtype, enabled=dtype is not None)
+    def open_cache(self, folder: str | Path | None) -> None:
+        """Use a cache and drop the teacher; None keeps the teacher.
+
+        Raises:
+            FileNotFoundError: No cache in the folder.
+            StaleCacheError: Its identity differs, see :class:`FeatureCache`.
+        """
+        if folder is not None:
+            self.cache = FeatureCache(folder, self.identity())
+            self.teacher = None
+
+    def autocast(self, device: torch.device) -> AbstractContextManager:
+        """Context with the precision of the teacher."""
+        return autocast(device, self.precision)
 
 
-def metainfo(data_samples: list, name: str, way_out: str) -> list:
-    """One entry of the metainfo of every sample.
+class BaseImageTarget(BaseTarget):
+    """Features of a frozen teacher for views of the samples, with a cache.
 
-    Raises:
-        ValueError: Some samples lack it; ``way_out`` says what to do.
+    With a cache no teacher runs, and features are looked up by ``sample_id``.
+    Random views and augmented images can not be cached and are refused. If
+    samples contain the inputs of the teacher, these are compared with the
+    cached checksums once. Remove the loading steps from the pipeline to save
+    their time.
+
+    Subclasses set ``shape`` and implement ``read``.
+
+    Args:
+        teacher: Config of an image teacher.
+        views: Config of a view provider, see :class:`BaseViews`.
+        precision: See :class:`BaseTarget`.
+
+    Attributes:
+        shape: Of the features of all views of one sample, (V, ...).
     """
-    values = [sample.get(name) for sample in data_samples]
-    if None in values:
-        raise ValueError(_lacking(data_samples, values, name, way_out))
-    return values
+
+    shape: tuple
+
+    def __init__(self, teacher: dict, views: dict, *, precision: str = 'fp32'):
+        super().__init__(teacher, precision=precision)
+        self.views_cfg = views
+        self.views = MODELS.build(views)
+
+    @property
+    def num_views(self) -> int:
+        """V, views of one sample."""
+        return self.views.num_views
+
+    def open_cache(self, folder: str | Path | None) -> None:
+        """See :class:`BaseTarget`; ``ValueError`` for random views."""
+        if folder is not None:
+            self.refuse_random_views()
+        super().open_cache(folder)
+
+    def refuse_random_views(self) -> None:
+        """Raise ``ValueError`` if the views change in every step."""
+        if self.views.random:
+            provider = getattr(self.views, 'renderer', None) or self.views
+            raise ValueError(
+                f'{type(provider).__name__} gives random views, or views of the '
+                'augmented cloud, which can not be cached: set random=False in the '
+                'renderer, or train without a cache.'
+            )
+
+    def read(self, views: Views) -> Tensor:
+        """Features (B, V, ...) float32 of the views of B samples."""
+        raise NotImplementedError
+
+    def features(
+        self, points: Tensor, data_samples: list | None, view_idx: Tensor | None = None
+    ) -> Tensor:
+        """Features (B, W, ...) of the views ``view_idx`` (B, W), or of all."""
+        if self.cache is None:
+            return self.read(self.views(points, data_samples, view_idx=view_idx))
+        rows = self.cache.rows(sample_ids(data_samples))
+        if not self.cache.is_checked(rows):
+            inputs = self.views.inputs(data_samples)
+            if inputs is not None:
+                self.cache.check(rows, row_digests(inputs).cpu().numpy())
+        feats = torch.from_numpy(self.cache.features[rows]).float()  # (B, V, ...)
+        return take_views(feats.to(points.device), view_idx)
 
 
-def stack_field(data_samples: list, name: str, way_out: str) -> Tensor | None:
-    """A field (...) of every sample as (B, ...), or None if none has it.
+def read_dense(target: BaseTarget, images: Tensor, images_at_once: int | None) -> dict:
+    """Run ``forward_dense`` of the teacher of a target in chunks.
 
-    Raises:
-        ValueError: Some samples lack it, or their shapes differ.
+    Args:
+        target: With a teacher.
+        images: (P, 3, H, W) in [0, 1].
+        images_at_once: Images per forward pass; None: all.
+
+    Returns:
+        Features, saliency and global feature of :class:`BaseTeacher`, float32.
     """
-    values = [sample.get(name) for sample in data_samples]
-    if all(value is None for value in values):
+    with target.autocast(images.device):
+        maps = [
+            target.teacher.forward_dense(x) for x in images.split(images_at_once or len(images))
+        ]
+    return {name: torch.cat([m[name].float() for m in maps]) for name in maps[0]}
+
+
+def describe(cfg: dict | None) -> dict | None:
+    """Type and arguments of a config, with defaults, as plain data."""
+    if cfg is None:
         return None
-    if any(value is None for value in values):
-        raise ValueError(_lacking(data_samples, values, name, way_out))
-    shapes = [tuple(value.shape) for value in values]
-    if len(set(shapes)) > 1:
-        odd = next(i for i, s in enumerate(shapes) if s != shapes[0])
-        names = sample_names(data_samples)
-        raise ValueError(
-            f'The samples of a batch must have {name} of one shape, got '
-            f'{shapes[0]} for {names[0]} and {shapes[odd]} for {names[odd]}. '
-            f'{way_out}'
-        )
-    return torch.stack(values).float()
-
-
-def sample_names(data_samples: list) -> list[str]:
-    """For messages: the ids, or ``'?'``."""
-    return [str(sample.get('sample_id', '?')) for sample in data_samples]
-
-
-def _lacking(data_samples: list, values: Sequence, name: str, way_out: str) -> str:
-    lacking = [sample for sample, value in zip(data_samples, values) if value is None]
-    some = ', '.join(sample_names(lacking[:5]))
-    more = ', ...' if len(lacking) > 5 else ''
-    return f'{len(lacking)} of {len(data_samples)} samples have no {name}: {some}{more}. {way_out}'
+    kind = cfg['type']
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    given = {k: v for k, v in cfg.items() if k not in ('type', '_scope_', *IGNORED)}
+    bound = inspect.signature(kind).bind_partial(**given)
+    bound.apply_defaults()
+    arguments = {k: v for k, v in bound.arguments.items() if k not in IGNORED}
+    return json.loads(json.dumps(dict(type=kind.__name__, **arguments), default=str))

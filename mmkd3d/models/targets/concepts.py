@@ -1,6 +1,7 @@
-"""What an image teacher says of pictures and of regions in them."""
+"""Image features of whole views and of regions in them."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -8,52 +9,48 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..teachers.identity import describe
-from ..views.base import Pictures
-from .pictures import PictureTarget
-from .regions import find_regions
+from ..views.base import Views
+from .base import BaseImageTarget, describe, read_dense
 
-COVERED = 0.25  # share of a token's square that makes it foreground
+COVERED = 0.25  # fraction of a token's area that makes it foreground
 
 
 @MODELS.register_module()
-class ConceptTargets(PictureTarget):
-    """Meaning of whole pictures and of K regions in each (DC-5).
+class ConceptTargets(BaseImageTarget):
+    """Features of whole views and of K regions in each (DC-5).
 
-    Regions are clusters of the teacher's tokens in the foreground: where the
-    picture shows the cloud, if that is known, else where the teacher looks
-    more than on average. The feature of a region is the mean of its tokens.
-    Where there are fewer than K regions, that of the picture is repeated.
+    Regions are clusters of the teacher's foreground tokens. The foreground is
+    known from the views, or consists of the tokens with more saliency than
+    the mean. The feature of a region is the mean of its tokens. If there are
+    fewer than K regions, the feature of the view is repeated.
 
-    Features are as the teacher gives them, neither standardised nor of unit
-    length.
+    The features are neither standardised nor normalised.
 
     Args:
-        teacher: Config of an image teacher whose tokens lie in the space of
-            its global feature (CLIP: ``projection=True``).
-        pairs: Config of a provider of pictures, see :class:`BasePairs`;
-            default :class:`RenderedViews` of pictures that the samples bring.
-        num_views: V, views of each sample in a step, drawn anew out of those
-            that there are; None: all.
+        teacher: Config of an image teacher whose tokens and global feature
+            share one space (CLIP: ``projection=True``).
+        views: Config of a view provider, see :class:`BaseViews`; default
+            :class:`RenderedViews` of images that come with the samples.
+        num_views: V, views of each sample in a step, drawn from the available
+            ones; None: all.
         num_regions: K; 0 for none.
-        cache: Folder of a cache, see :class:`PictureTarget`. It holds all
-            views.
+        cache: Folder of a cache of all views, see :class:`BaseImageTarget`.
         precision: See :class:`BaseTarget`.
-        images_at_once: How many pictures the teacher gets at a time, to save
-            memory; None: those of all samples.
+        images_at_once: Images per forward pass of the teacher, to save
+            memory; None: all.
 
     Attributes:
-        dims: Width D of the features.
+        dims: D, width of the features.
 
     Raises:
-        ValueError: More views than there are, a teacher whose tokens lie in
-            another space, or a number that is too small.
+        ValueError: More views than available, a teacher whose tokens have
+            another width than its global feature, or a number out of range.
     """
 
     def __init__(
         self,
         teacher: dict,
-        pairs: dict | None = None,
+        views: dict | None = None,
         *,
         num_views: int | None = None,
         num_regions: int = 3,
@@ -61,46 +58,44 @@ class ConceptTargets(PictureTarget):
         precision: str = 'fp32',
         images_at_once: int | None = None,
     ):
-        super().__init__(teacher, pairs or dict(type='mmkd3d.RenderedViews'), precision=precision)
-        there = self.pairs.num_views
-        if num_views is not None and not 1 <= num_views <= there:
+        super().__init__(teacher, views or dict(type='mmkd3d.RenderedViews'), precision=precision)
+        available = self.views.num_views
+        if num_views is not None and not 1 <= num_views <= available:
             raise ValueError(
-                f'num_views={num_views} of {there} that '
-                f'{type(self.pairs).__name__} gives: raise its number, or '
-                'lower this one.'
+                f'num_views={num_views} of the {available} views of '
+                f'{type(self.views).__name__}: raise its number, or lower this one.'
             )
         if num_regions < 0 or (images_at_once is not None and images_at_once < 1):
             raise ValueError(
-                'num_regions is 0 or more, images_at_once 1 or more, or None; '
+                'num_regions must be at least 0, images_at_once at least 1 or None; '
                 f'got {num_regions} and {images_at_once}.'
             )
         widths = self.teacher.global_dims, self.teacher.dense_dims
         if num_regions and widths[0] != widths[1]:
             raise ValueError(
-                'Regions are compared with whole pictures, but the global '
-                f'feature of {type(self.teacher).__name__} has {widths[0]} '
-                f'dimensions and its tokens {widths[1]}: give a CLIP teacher '
-                'projection=True, choose another teacher, or set '
-                'num_regions=0.'
+                'Regions are compared with whole views, but the global feature of '
+                f'{type(self.teacher).__name__} has {widths[0]} dimensions and its '
+                f'tokens {widths[1]}: give a CLIP teacher projection=True, choose '
+                'another teacher, or set num_regions=0.'
             )
-        self.views_per_step = num_views or there
+        self.views_per_step = num_views or available
         self.num_regions = num_regions
         self.images_at_once = images_at_once
         self.dims = self.teacher.global_dims
-        self.shape = (there, 1 + num_regions, self.dims)
-        self.use_cache(cache)
+        self.shape = (available, 1 + num_regions, self.dims)
+        self.open_cache(cache)
 
     @torch.no_grad()
     def forward(
         self, points: Tensor, data_samples: list | None, view_idx: Tensor | None = None
     ) -> Tensor:
-        """Features (B, V, 1 + K, D), those of whole pictures first.
+        """Features (B, V, 1 + K, D), whole views before regions.
 
         Args:
             points: (B, N, 3+F).
             data_samples: B elements.
-            view_idx: (B, V) which views; None draws them, from torch's
-                generator of the device, where there are more.
+            view_idx: (B, V) indices of the views; None draws them if more
+                than V are available.
         """
         if view_idx is None and self.views_per_step < self.num_views:
             noise = torch.rand(len(points), self.num_views, device=points.device)
@@ -108,39 +103,96 @@ class ConceptTargets(PictureTarget):
         return self.features(points, data_samples, view_idx)
 
     @torch.no_grad()
-    def read(self, pictures: Pictures) -> Tensor:
-        """Features (B, V, 1 + K, D) float32 of pictures of B samples."""
-        B, V = pictures.images.shape[:2]
-        images = pictures.images.flatten(0, 1)
-        with self.teacher_precision(images.device):
-            some = images.split(self.images_at_once or len(images))
-            if not self.num_regions:
-                feats = torch.cat([self.teacher(x)['global'] for x in some])
-                return feats.float().unflatten(0, (B, V))[:, :, None]
-            maps = [self.teacher.forward_dense(x) for x in some]
-        whole, tokens, saliency = (
-            torch.cat([m[name].float() for m in maps]) for name in ('global', 'feats', 'saliency')
-        )
-        regions = find_regions(
-            tokens.flatten(2).mT,
-            saliency.flatten(1),
-            self.foreground(pictures, saliency).flatten(1),
-            self.num_regions,
-        )
-        feats = regions.feats.where(regions.found[..., None], whole[:, None])
-        feats = torch.cat([whole[:, None], feats], 1)  # (B V, 1 + K, D)
-        return feats.unflatten(0, (B, V))
+    def read(self, views: Views) -> Tensor:
+        """Features (B, V, 1 + K, D) float32 of the views of B samples."""
+        images = views.images.flatten(0, 1)
+        if not self.num_regions:
+            with self.autocast(images.device):
+                chunks = images.split(self.images_at_once or len(images))
+                feats = torch.cat([self.teacher(x)['global'].float() for x in chunks])[:, None]
+        else:
+            maps = read_dense(self, images, self.images_at_once)
+            whole, saliency = maps['global'], maps['saliency']
+            regions = find_regions(
+                maps['feats'].flatten(2).mT,
+                saliency.flatten(1),
+                self.foreground(views, saliency).flatten(1),
+                self.num_regions,
+            )
+            feats = regions.feats.where(regions.found[..., None], whole[:, None])
+            feats = torch.cat([whole[:, None], feats], 1)  # (BV, 1 + K, D)
+        return feats.unflatten(0, views.images.shape[:2])
 
     @staticmethod
-    def foreground(pictures: Pictures, saliency: Tensor) -> Tensor:
-        """Which tokens show the cloud, (B V, h, w) bool."""
-        if pictures.foreground is None:
+    def foreground(views: Views, saliency: Tensor) -> Tensor:
+        """Which tokens show the cloud, (BV, h, w) bool."""
+        if views.foreground is None:
             return saliency >= saliency.mean((1, 2), keepdim=True)
-        covered = F.adaptive_avg_pool2d(
-            pictures.foreground.flatten(0, 1).float(), saliency.shape[1:]
-        )
+        covered = F.adaptive_avg_pool2d(views.foreground.flatten(0, 1).float(), saliency.shape[1:])
         return covered >= COVERED
 
     def transform(self) -> dict:
         """See :class:`BaseTarget`."""
-        return dict(pairs=describe(self.pairs_cfg), num_regions=self.num_regions)
+        return dict(views=describe(self.views_cfg), num_regions=self.num_regions)
+
+
+class Regions(NamedTuple):
+    """Clusters of tokens.
+
+    Attributes:
+        feats: (P, K, D) float32, cluster means; 0 for empty clusters.
+        found: (P, K) bool, whether the cluster has tokens.
+    """
+
+    feats: Tensor
+    found: Tensor
+
+
+@torch.no_grad()
+def find_regions(
+    tokens: Tensor, saliency: Tensor, foreground: Tensor, num_regions: int, num_iters: int = 5
+) -> Regions:
+    """Cluster the foreground tokens of each of P images by K-means (DC-5).
+
+    Deterministic: the first center is the most salient token, each further
+    one the token farthest from all previous centers; ties go to the first
+    token. An empty cluster keeps its center. Computed in float32.
+
+    Args:
+        tokens: (P, L, D).
+        saliency: (P, L), finite.
+        foreground: (P, L) bool.
+        num_regions: K.
+        num_iters: Iterations of K-means, at least 1.
+
+    Returns:
+        Regions: None found in an image without foreground, and at most as many
+        as it has distinct tokens.
+    """
+    # Background tokens may be infinite, and 0 * inf is not 0.
+    tokens = tokens.float().masked_fill(~foreground[..., None], 0.0)
+    centers = _initial_centers(tokens, saliency, foreground, num_regions)
+    with torch.autocast(tokens.device.type, enabled=False):
+        for _ in range(num_iters):
+            nearest = torch.cdist(
+                centers, tokens, compute_mode='donot_use_mm_for_euclid_dist'
+            ).argmin(1)
+            members = F.one_hot(nearest, num_regions)  # (P, L, K)
+            members = (members * foreground[..., None]).float()
+            count = members.sum(1)  # (P, K)
+            means = members.mT @ tokens / count.clamp(min=1)[..., None]
+            centers = means.where(count[..., None] > 0, centers)
+    return Regions(means, count > 0)
+
+
+def _initial_centers(tokens: Tensor, saliency: Tensor, foreground: Tensor, num: int) -> Tensor:
+    """Initial centers (P, num, D) of :func:`find_regions`."""
+    index = saliency.masked_fill(~foreground, -torch.inf).argmax(1)
+    distance = torch.full_like(saliency, torch.inf)
+    centers = []
+    for _ in range(num):
+        center = tokens.take_along_dim(index[:, None, None], 1)
+        centers.append(center)
+        distance = distance.minimum((tokens - center).square().sum(-1))
+        index = distance.masked_fill(~foreground, -1.0).argmax(1)
+    return torch.cat(centers, 1)

@@ -1,4 +1,4 @@
-"""What an image teacher says of every point of a shape."""
+"""Dense image features and saliency, projected to points of the cloud."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,17 @@ from mmkd3d.ops import sample_resized
 from mmkd3d.registry import MODELS
 
 from ..views.axis_projector import Frame
-from .base import BaseTarget
+from .base import BaseTarget, read_dense
 
 
-class Seen(NamedTuple):
-    """What a teacher made of V pictures of each cloud: feats (B, V, D, h, w)
-    and saliency (B, V, h, w), float32; the frame says what lies where."""
+class ViewFeatures(NamedTuple):
+    """Features of a teacher for V images of each cloud.
+
+    Attributes:
+        feats: (B, V, D, h, w) float32.
+        saliency: (B, V, h, w) float32.
+        frame: Maps points to pixels of the images.
+    """
 
     feats: Tensor
     saliency: Tensor
@@ -23,24 +28,23 @@ class Seen(NamedTuple):
 
 @MODELS.register_module()
 class DenseTarget(BaseTarget):
-    """Features and saliency of places in pictures of the clouds (I2P-MAE).
+    """Features and saliency of points, read from views of the cloud (I2P-MAE).
 
-    The clouds of the batch are drawn as they are, augmented, so that no cache
-    can hold what the teacher says. Its maps are brought back to positions in
-    space as if they were resized to the pictures (spec 7); only what is asked
-    for is read.
+    The augmented clouds of the batch are drawn, so that features can not be
+    cached. Points read the maps of the teacher as if these were resized to
+    the images (spec 7); only the requested points are computed.
 
     Args:
         teacher: Config of a teacher with ``forward_dense``.
-        projector: Config of what draws the clouds, such as
+        projector: Config of the projector of the clouds; default
             :class:`AxisProjector`.
         precision: See :class:`BaseTarget`.
-        images_at_once: How many pictures the teacher gets at a time, to save
-            memory; None: those of all clouds.
+        images_at_once: Images per forward pass of the teacher, to save
+            memory; None: all.
 
     Attributes:
-        map_dims: D, channels of a map of features.
-        dims: V * D, features of all views side by side.
+        map_dims: D, channels of a feature map.
+        dims: V * D, features of all views concatenated.
     """
 
     def __init__(
@@ -58,38 +62,32 @@ class DenseTarget(BaseTarget):
         self.dims = self.projector.num_views * self.map_dims
 
     @torch.no_grad()
-    def see(self, points: Tensor) -> Seen:
-        """Show points (B, N, 3) to the teacher."""
+    def forward_views(self, points: Tensor) -> ViewFeatures:
+        """Features of the teacher for views of points (B, N, 3)."""
         frame = self.projector.frame(points)
         images = self.projector(points, frame)  # (B, V, 3, H, W)
-        some = images.flatten(0, 1)
-        with self.teacher_precision(points.device):
-            maps = [
-                self.teacher.forward_dense(x) for x in some.split(self.images_at_once or len(some))
-            ]
+        maps = read_dense(self, images.flatten(0, 1), self.images_at_once)
         feats, saliency = (
-            torch.cat([m[name].float() for m in maps]).unflatten(0, images.shape[:2])
-            for name in ('feats', 'saliency')
+            maps[name].unflatten(0, images.shape[:2]) for name in ('feats', 'saliency')
         )
-        return Seen(feats, saliency, frame)
+        return ViewFeatures(feats, saliency, frame)
 
     @torch.no_grad()
-    def features_at(self, seen: Seen, positions: Tensor) -> Tensor:
-        """Features (B, M, V * D) at positions (B, M, 3), view by view."""
-        return self._read(seen.feats, seen, positions).flatten(2)
+    def features_at(self, views: ViewFeatures, at: Tensor) -> Tensor:
+        """Features (B, M, V * D) of points ``at`` (B, M, 3), view by view."""
+        return self._read(views.feats, views, at).flatten(2)
 
     @torch.no_grad()
-    def saliency_at(self, seen: Seen, positions: Tensor) -> Tensor:
-        """Saliency (B, M) at positions (B, M, 3), averaged over the views."""
-        maps = seen.saliency[:, :, None]
-        return self._read(maps, seen, positions).mean((2, 3))
+    def saliency_at(self, views: ViewFeatures, at: Tensor) -> Tensor:
+        """Saliency (B, M) of points ``at`` (B, M, 3), averaged over views."""
+        return self._read(views.saliency[:, :, None], views, at).mean((2, 3))
 
     def forward(self, points: Tensor, data_samples: list | None = None) -> Tensor:
-        """Features (B, N, V * D) of the points (B, N, 3+F) themselves."""
+        """Features (B, N, V * D) of all points (B, N, 3+F)."""
         points = points[..., :3]
-        return self.features_at(self.see(points), points)
+        return self.features_at(self.forward_views(points), points)
 
-    def _read(self, maps: Tensor, seen: Seen, positions: Tensor) -> Tensor:
-        """Maps (B, V, C, h, w) at positions (B, M, 3): (B, M, V, C)."""
-        pixels = self.projector.pixels(positions, seen.frame)
+    def _read(self, maps: Tensor, views: ViewFeatures, at: Tensor) -> Tensor:
+        """Read maps (B, V, C, h, w) at points (B, M, 3): (B, M, V, C)."""
+        pixels = self.projector.pixels(at, views.frame)
         return sample_resized(maps, pixels, self.projector.size)

@@ -1,4 +1,4 @@
-"""What an image teacher says of the pictures of a shape."""
+"""Global image features of renderings of the samples."""
 
 from pathlib import Path
 
@@ -7,31 +7,29 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..teachers.identity import describe
-from ..views.base import Pictures
-from .pictures import PictureTarget
+from ..views.base import Views
+from .base import BaseImageTarget, describe
 
 
 @MODELS.register_module()
-class ImageTarget(PictureTarget):
+class ImageTarget(BaseImageTarget):
     """Global image feature of a rendering of every sample (ReCon).
 
-    Pictures are those of :class:`RenderedViews`; for the cache see
-    :class:`PictureTarget`.
+    The images are those of :class:`RenderedViews`.
 
     Args:
-        teacher: Config of a teacher that reads images.
+        teacher: Config of an image teacher.
         renderer: Config of a renderer ``(B, M, 3) -> (B, V, 3, H, W)``, such
-            as :class:`ViewRenderer`; None: the samples bring pictures.
-        cache: Folder of a cache, made by ``tools/cache_teacher.py``.
-        reduce: Of several views of a sample: ``'random'`` takes one, anew in
-            every step; ``'mean'`` averages their features.
+            as :class:`ViewRenderer`; None: the samples contain images.
+        cache: Folder of a cache, built by ``tools/cache_teacher.py``; see
+            :class:`BaseImageTarget`.
+        reduce: For several views per sample: ``'random'`` draws one in every
+            step, ``'mean'`` averages the features.
         precision: See :class:`BaseTarget`.
 
     Raises:
         ValueError: An unknown ``reduce``, or a cache with random views.
-        FileNotFoundError: There is no cache; see :class:`FeatureCache` for
-            what else may be wrong with it.
+        FileNotFoundError, StaleCacheError: See :class:`FeatureCache`.
     """
 
     def __init__(
@@ -51,17 +49,17 @@ class ImageTarget(PictureTarget):
         self.dims = self.teacher.global_dims
         self.shape = (self.num_views, self.dims)
         self.reduce = reduce
-        self.use_cache(cache)
+        self.open_cache(cache)
 
     @torch.no_grad()
     def forward(self, points: Tensor, data_samples: list, view_idx: Tensor | None = None) -> Tensor:
-        """See :class:`BaseTarget`.
+        """Features (B, D).
 
         Args:
             points: (B, N, 3+F).
             data_samples: B elements.
-            view_idx: (B,) which view to take with ``reduce='random'``; None
-                draws it from torch's generator of the device.
+            view_idx: (B,) index of the view for ``reduce='random'``; None
+                draws it.
         """
         if self.reduce == 'mean' or self.num_views == 1:
             view_idx = None
@@ -72,13 +70,13 @@ class ImageTarget(PictureTarget):
         return self.features(points, data_samples, view_idx).mean(1)
 
     @torch.no_grad()
-    def read(self, pictures: Pictures) -> Tensor:
-        """Features (B, V, D) float32 of pictures of B samples."""
-        images = pictures.images
-        with self.teacher_precision(images.device):
+    def read(self, views: Views) -> Tensor:
+        """Features (B, V, D) float32 of the views of B samples."""
+        images = views.images
+        with self.autocast(images.device):
             feats = self.teacher(images.flatten(0, 1))['global']
         return feats.float().unflatten(0, images.shape[:2])
 
     def transform(self) -> dict:
         """See :class:`BaseTarget`."""
-        return dict(renderer=describe(self.pairs_cfg['renderer']))
+        return dict(renderer=describe(self.views_cfg['renderer']))

@@ -1,4 +1,4 @@
-"""What the names of classes say of places with labels."""
+"""Text features of class names as targets of labelled points."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,44 +11,43 @@ from torch import Tensor
 
 from mmkd3d.ops import knn
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.samples import stack_padded
 
-from ..distillation.student import stack_padded
-from .places import PlaceFeatures
+from .points import PointTargets
 from .text import TextTarget
 
 
 @MODELS.register_module()
 class LabelTexts(nn.Module):
-    """Vectors of class names at places, by the labels of the points.
+    """Text features of class names, by the labels of the points.
 
-    The label of a place is that of the nearest point; the features are the
-    vector of its name. Places whose label names no class, or an ignored one,
-    are not seen. The labels are ``gt_pts_seg.pts_semantic_mask`` of the
-    samples, in which mmdet3d's pipelines give what is in no class the number
-    behind the last.
+    A target point gets the label of the nearest point of the cloud. Points
+    without a class, or of an ignored one, are invisible. Labels are
+    ``gt_pts_seg.pts_semantic_mask`` of the samples, where mmdet3d's pipelines
+    label points without a class with the number of classes.
 
     Args:
-        vectors: ``.npz`` file of vectors and names.
-        key: Of the vectors in it, (K, D).
-        names_key: Of their names in it, (K,).
-        teacher: Config of a teacher that reads text, instead of a file.
-        prompts: What the teacher reads, see :class:`TextTarget`; features of
-            several templates are averaged at unit length.
+        vectors: ``.npz`` file with text features and their names.
+        key: Array of the features in it, (K, D).
+        names_key: Array of the names in it, (K,).
+        teacher: Config of a text teacher, instead of a file.
+        prompts: Prompts of the teacher, see :class:`TextTarget`; normalised
+            features of several templates are averaged.
         class_names: In the order of the labels; None: those of the data set.
-        aliases: What the teacher reads, or what the file has, in place of
-            some names: ``dict(showercurtrain='shower curtain')``.
-        ignore: Names of classes that are left out.
+        aliases: Other names for some classes, used by the teacher or in the
+            file: ``dict(showercurtrain='shower curtain')``.
+        ignore: Names of ignored classes.
 
     Attributes:
         dims: D.
         names: Of the classes, once they are set.
-        table: (C, D) vectors of the classes, at unit length; 0 if ignored.
-        known: (C,) bool, which classes are not ignored.
+        table: (C, D) normalised features of the classes; 0 if ignored.
+        known: (C,) bool, False for ignored classes.
 
     Raises:
-        ValueError: Neither a file nor a teacher, or both; a file without
-            these keys.
-        FileNotFoundError: There is no such file.
+        ValueError: Neither a file nor a teacher, or both; arrays missing in
+            the file.
+        FileNotFoundError: No such file.
     """
 
     def __init__(
@@ -66,9 +65,8 @@ class LabelTexts(nn.Module):
         super().__init__()
         if (vectors is None) == (teacher is None):
             raise ValueError(
-                'LabelTexts takes a file of vectors or a teacher '
-                f'that reads text, got {vectors!r} and '
-                f'{teacher!r}.'
+                'LabelTexts needs either a file of vectors or a text teacher, '
+                f'got {vectors!r} and {teacher!r}.'
             )
         self.source = vectors
         self.aliases = aliases or {}
@@ -88,41 +86,40 @@ class LabelTexts(nn.Module):
 
     @torch.no_grad()
     def set_classes(self, names: Sequence[str] | None) -> None:
-        """Say what labels mean; ``class_names``, if given, count instead.
+        """Set the names of the classes unless ``class_names`` was given.
 
         Raises:
-            ValueError: No names, names without a vector, or aliases and
-                ignored names that are of no class.
+            ValueError: No names, names without a feature, or aliases and
+                ignored names of unknown classes.
         """
         if self.fixed:
             return
         if not names:
             raise ValueError(
-                'The data set names no classes: give LabelTexts '
-                'class_names, in the order of the labels.'
+                'The data set has no class names: give LabelTexts class_names, in '
+                'the order of the labels.'
             )
         self._read(names)
 
     @torch.no_grad()
-    def forward(self, points: Tensor, data_samples: list, places: Tensor) -> PlaceFeatures:
-        """Features of places (B, M, 3); see :class:`PlaceTarget`."""
+    def forward(self, points: Tensor, data_samples: list, at: Tensor) -> PointTargets:
+        """Features of points ``at`` (B, M, 3); see :class:`PointTarget`."""
         label = self.labels(points, data_samples)  # (B, N)
-        if not torch.equal(places, points[..., :3]):
-            nearest = knn(places, points[..., :3], 1).idx[..., 0]
+        if not torch.equal(at, points[..., :3]):
+            nearest = knn(at, points[..., :3], 1).idx[..., 0]
             label = label.take_along_dim(nearest, 1)  # (B, M)
-        seen = label >= 0
-        return PlaceFeatures(self.table[label].where(seen[..., None], 0), seen)
+        visible = label >= 0
+        return PointTargets(self.table[label].where(visible[..., None], 0), visible)
 
     def labels(self, points: Tensor, data_samples: list) -> Tensor:
-        """Labels (B, N) of points (B, N, 3+F); -1 where there is none.
+        """Labels (B, N) of points (B, N, 3+F), -1 for invisible points.
 
         Raises:
-            ValueError: The samples have none, or not one for each point.
+            ValueError: Labels are missing, or not one per point.
         """
         if self.names is None:
             raise ValueError(
-                'LabelTexts does not know what the labels mean: '
-                'give class_names, or call set_classes.'
+                'LabelTexts has no class names: give class_names, or call set_classes.'
             )
         masks = [
             getattr(sample.get('gt_pts_seg'), 'pts_semantic_mask', None) for sample in data_samples
@@ -137,39 +134,39 @@ class LabelTexts(nn.Module):
         label = stack_padded(masks).to(points.device).long()
         if label.shape != points.shape[:2]:
             raise ValueError(
-                f'There are labels {tuple(label.shape)} for points '
-                f'{tuple(points.shape[:2])}: what samples points must sample '
-                'their labels, too.'
+                f'Got labels {tuple(label.shape)} for points '
+                f'{tuple(points.shape[:2])}: steps that sample points must also '
+                'sample their labels.'
             )
         in_class = (label >= 0) & (label < len(self.known))
         known = in_class & self.known[label.where(in_class, 0)]
         return label.where(known, -1)
 
     def _read(self, names: Sequence[str]) -> None:
-        """Fill the table."""
+        """Fill the table with the features of the classes."""
         self.names = tuple(names)
         odd = sorted({*self.aliases, *self.ignore}.difference(names))
         if odd:
-            raise ValueError(f'aliases and ignore speak of {odd}, the classes are {self.names}.')
+            raise ValueError(f'aliases and ignore name {odd}, the classes are {self.names}.')
         wanted = [name for name in names if name not in self.ignore]
-        spoken = [self.aliases.get(name, name) for name in wanted]
-        feats = self._vectors(spoken).to(self.table)
+        texts = [self.aliases.get(name, name) for name in wanted]
+        feats = self._vectors(texts).to(self.table)
         known = [name in wanted for name in names]
         self.known = torch.tensor(known, device=self.table.device)
         self.table = feats.new_zeros(len(names), self.dims)
         self.table[self.known] = F.normalize(feats, dim=-1)
 
     def _vectors(self, names: Sequence[str]) -> Tensor:
-        """Vectors (len(names), D)."""
+        """Features (len(names), D)."""
         if self.source is None:
             feats = self.text.class_features(names)  # (C, P, D)
             return F.normalize(feats, dim=-1).mean(1)
         missing = [name for name in names if name not in self.rows]
         if missing:
             raise ValueError(
-                f'{self.source} has no vectors for {missing}, it has '
-                f'{list(self.rows)}. Give aliases=dict(NAME=...) that say '
-                'which of these to take, or leave classes out with ignore.'
+                f'{self.source} has no vectors for {missing}, only for '
+                f'{list(self.rows)}. Map names with aliases=dict(NAME=...), or ignore '
+                'these classes.'
             )
         return self.vectors[[self.rows[name] for name in names]]
 

@@ -1,4 +1,4 @@
-"""The autoencoder of ACT's first stage as the teacher of its second."""
+"""Teacher of ACT's second stage: the autoencoder of the first."""
 
 import torch
 from torch import Tensor
@@ -12,17 +12,18 @@ from .base import BaseTeacher
 
 @MODELS.register_module()
 class ACTTeacher(BaseTeacher):
-    """A frozen :class:`ACTAutoencoder` that says what a patch means.
+    """A frozen :class:`ACTAutoencoder` that encodes patches.
 
     Args:
         autoencoder: Config of the autoencoder.
-        checkpoint: Of stage I, ours or published; a stage II file that holds
-            its teacher serves too.
-        train_mode: Follow the owner into train mode: BatchNorm normalises
-            with the batch and prompts are dropped, while nothing trains. The
-            published students were taught in this way; default is eval mode.
-        random_weights: The control, or where the weights come later, with a
-            checkpoint of the owner: no checkpoint is asked for.
+        checkpoint: Of stage I, ours or published, or of stage II with its
+            teacher.
+        train_mode: Follow the owner into train mode: BatchNorm uses batch
+            statistics and prompts are dropped out, but nothing is trained.
+            The published students were trained like this; default is eval
+            mode.
+        random_weights: Load no checkpoint, for control runs or if the
+            checkpoint of the owner contains the weights.
         keep_weights: See :class:`BaseTeacher`.
         trust: See :func:`mmkd3d.checkpoints.read_checkpoint`.
     """
@@ -47,21 +48,22 @@ class ACTTeacher(BaseTeacher):
         if checkpoint is not None:
             load_pretrained(net, checkpoint, prefix='teacher.net.', trust=trust)
         super().__init__(net, net.embed_dims, keep_weights=keep_weights)
+        self.num_codes = len(net.quantizer.codebook)
         self.train_mode = train_mode
         self.num_codes = len(net.quantizer.codebook)
 
     def train(self, mode: bool = True) -> 'ACTTeacher':
-        """Switch the autoencoder too, if ``train_mode`` asks for it."""
+        """Set the mode; applies to the autoencoder if ``train_mode`` is set."""
         self.net.train(mode and self.train_mode)
         return super().train(mode)
 
     @torch.no_grad()
     def forward_patches(self, patches: Patches, noise: Tensor | None = None) -> Tensor:
-        """Features of all patches, from one hard code each.
+        """Features of all patches, each from one hard code.
 
         Args:
             patches: B clouds of G patches.
-            noise: (B, G, number of codes) Gumbel noise; None draws it.
+            noise: (B, G, num_codes) Gumbel noise; None draws it.
 
         Returns:
             (B, G, D), not normalised.

@@ -1,6 +1,7 @@
-"""The contract of a teacher: frozen, and not part of the student."""
+"""The contract of a teacher: a frozen network that is not part of the student."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 import torch.nn as nn
@@ -8,32 +9,37 @@ from torch import Tensor
 
 from ..layers.patches import Patches
 
+PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
+
 
 class BaseTeacher(nn.Module):
     """A frozen pretrained network.
 
-    It follows its owner from device to device, but it is not a registered
-    child: its weights are in no state dict, no optimizer, no DDP bucket, and
-    ``train()`` of the owner does not reach it. A state dict that holds them
-    all the same, under ``net.``, fills them.
+    The network moves between devices with its owner, but it is not a
+    registered child: state dicts, optimizers and DDP buckets do not contain
+    its weights, and ``train()`` of the owner has no effect on it. A state
+    dict that contains weights under ``net.`` loads them.
 
-    A teacher implements what its family can do: ``forward(images)`` and
-    ``forward_dense(images)`` for images, ``encode_text(sentences)`` for
-    language, ``forward_patches`` for the patches of clouds,
-    ``forward_tokens(tokens)`` for a transformer that can be run on the tokens
-    of another modality, ``token_transformer()`` to lend that transformer to a
-    method.
+    Subclasses implement the methods of their modality: ``forward(images)``
+    and ``forward_dense(images)`` for images, ``encode_text(sentences)`` for
+    text, ``forward_patches`` for patches of clouds, ``forward_tokens`` to run
+    a transformer on tokens of another modality, ``token_transformer`` to use
+    that transformer in a method.
 
     Args:
-        net: The network; frozen and set to eval mode here.
-        embed_dims: Width of its outputs, D.
-        global_dims: Width Dg of the feature of a whole image; default D.
-        dense_dims: Width D' of the features of ``forward_dense``; default D.
-        keep_weights: Write the weights into state dicts after all, for files
-            that stand on their own.
+        net: The network; frozen and set to eval mode.
+        embed_dims: D, width of the outputs.
+        global_dims: Dg, width of the global feature of an image; default D.
+        dense_dims: D', width of the features of ``forward_dense``; default D.
+        keep_weights: Save the weights in state dicts, for self-contained
+            checkpoints.
+
+    Attributes:
+        num_codes: Size of the codebook of a teacher of patches; else None.
     """
 
     hides_net = True  # for the account of keys in mmkd3d.checkpoints
+    num_codes: int | None = None
 
     def __init__(
         self,
@@ -46,7 +52,7 @@ class BaseTeacher(nn.Module):
     ):
         super().__init__()
         net.requires_grad_(False).eval()
-        # In a tuple, nn.Module does not see it and does not register it.
+        # nn.Module does not register modules inside a tuple.
         self._holder = (net,)
         self.embed_dims = embed_dims
         self.global_dims = embed_dims if global_dims is None else global_dims
@@ -96,46 +102,46 @@ class BaseTeacher(nn.Module):
         raise NotImplementedError(self._cannot('read images'))
 
     def forward_dense(self, images: Tensor) -> dict:
-        """A feature and a saliency of each place of images (B, 3, H, W).
+        """Feature and saliency maps of images.
 
         Args:
-            images: With values in [0, 1].
+            images: (B, 3, H, W) with values in [0, 1].
 
         Returns:
-            dict: ``feats`` (B, D', h, w); ``saliency`` (B, h, w), not
-            negative, of a sum of at most 1 over an image; ``global`` (B, Dg),
-            as of ``forward``. The first two are float.
+            dict: ``feats`` (B, D', h, w) float; ``saliency`` (B, h, w) float,
+            not negative, with a sum of at most 1 over an image; ``global``
+            (B, Dg) as in ``forward``.
         """
         raise NotImplementedError(self._cannot('make maps of images'))
 
     def encode_text(self, sentences: Sequence[str]) -> Tensor:
         """Embed sentences as (len(sentences), D).
 
-        Of unit length where the teacher was built with ``normalize=True``.
+        Normalised if the teacher was built with ``normalize=True``.
         """
         raise NotImplementedError(self._cannot('read text'))
 
     def forward_patches(self, patches: Patches, noise: Tensor | None = None) -> Tensor:
-        """Features (B, G, D) of the patches of clouds; noise: of a choice."""
+        """Features (B, G, D) of patches; ``noise`` replaces random numbers."""
         raise NotImplementedError(self._cannot('read patches'))
 
     def forward_tokens(self, tokens: Tensor) -> Tensor:
-        """Run the transformer on foreign tokens (B, L, D) -> (B, L, D)."""
+        """Run the transformer on tokens (B, L, D) of another modality."""
         raise NotImplementedError(self._cannot('run on tokens'))
 
     def token_transformer(self) -> nn.Module:
-        """The transformer without embedding and head, for foreign tokens.
+        """The transformer without embedding and head.
 
         Returns:
-            TokenTransformer: It shares its weights with ``net``.
+            TokenTransformer: Shares its weights with ``net``.
         """
         raise NotImplementedError(self._cannot('lend its transformer'))
 
     def reference_feature(self) -> Tensor:
-        """Feature (D,) of a fixed input, by which a mix-up shows.
+        """Feature (D,) of a fixed input, used to detect mismatched weights.
 
-        It depends on the weights and on what has to belong to them, not on
-        the options of a teacher; see :mod:`.references`.
+        It does not depend on the options of a teacher; see
+        :mod:`.references`.
         """
         raise NotImplementedError(self._cannot('be checked'))
 
@@ -149,10 +155,10 @@ class BaseTeacher(nn.Module):
 
 @torch.no_grad()
 def randomize(net: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every layer of ``net`` fresh random weights: the control teacher.
+    """Reset every layer of ``net`` to random weights, for control runs.
 
-    Layers are reset by their own ``reset_parameters``, in order, with one
-    seed; the global random state is left as it was.
+    Calls ``reset_parameters`` of the layers in order, with a fixed seed and
+    without a change of the global random state.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -160,3 +166,15 @@ def randomize(net: nn.Module, seed: int = 0) -> nn.Module:
             if hasattr(module, 'reset_parameters'):
                 module.reset_parameters()
     return net
+
+
+def check_precision(precision: str) -> None:
+    """Raise ``ValueError`` for an unknown precision."""
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, got {precision!r}.')
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Autocast to a precision; ``'fp32'`` disables a surrounding autocast."""
+    dtype = PRECISIONS[precision]
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)

@@ -1,4 +1,4 @@
-"""What the teachers of images share."""
+"""Base class of image teachers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,26 +16,24 @@ CHANNEL_ORDERS = ('rgb', 'bgr')
 
 
 class ImageTeacher(BaseTeacher):
-    """A network for images, which owns its preprocessing.
+    """An image network with its preprocessing.
 
     Args:
-        net: The network; frozen and set to eval mode here.
-        embed_dims: Width of its outputs, D.
-        size: (height, width) of the images it reads.
-        own_statistics: Mean and standard deviation that belong to the
-            weights, of the channels of images in [0, 1]; default: the two
-            that follow.
-        mean: In place of the model's own.
-        std: In place of the model's own.
-        channel_order: ``'rgb'``, or ``'bgr'`` to hand the network the
-            channels of its (RGB) images in reverse; ``mean`` and ``std`` are
-            for what the network gets.
-        saliency: Of ``forward_dense``. ``'attention'``: how much the class
-            token attends to each patch in the last block, averaged over the
-            heads, not renormalised. ``'activation'``: the mean square of the
-            activations of each place, normalised to sum to 1. ``'auto'``: the
-            former where it can be had, else the latter.
-        no_attention: Why the former can not be had; None if it can.
+        net: The network; frozen and set to eval mode.
+        embed_dims: D, width of the outputs.
+        size: (height, width) of the input images.
+        own_statistics: Mean and standard deviation per channel that belong to
+            the weights, for images in [0, 1]; default ``mean`` and ``std``.
+        mean: Replaces the mean of the model.
+        std: Replaces the standard deviation of the model.
+        channel_order: ``'rgb'``, or ``'bgr'`` to reverse the channels of the
+            RGB input; ``mean`` and ``std`` apply to the reversed channels.
+        saliency: Of ``forward_dense``. ``'attention'``: attention of the class
+            token to each patch in the last block, averaged over the heads and
+            not renormalised. ``'activation'``: mean square of the activations
+            of each patch, normalised to sum to 1. ``'auto'``: attention if
+            available, else activation.
+        no_attention: Why attention is not available; None if it is.
         kwargs: Of :class:`BaseTeacher`.
     """
 
@@ -71,7 +69,7 @@ class ImageTeacher(BaseTeacher):
             self.register_buffer(name, per_channel(values, name), persistent=False)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Resize images (B, 3, H, W) in [0, 1] and standardise them."""
+        """Resize and standardise images (B, 3, H, W) in [0, 1]."""
         if images.shape[-2:] != self.size:
             images = F.interpolate(images, self.size, mode='bicubic', antialias=True)
         if self.channel_order == 'bgr':
@@ -83,7 +81,7 @@ class ImageTeacher(BaseTeacher):
         return self.forward_pixels(self.prepare(images))
 
     def forward_pixels(self, pixels: Tensor) -> dict:
-        """What ``forward`` returns, from what ``prepare`` returns."""
+        """``forward`` without ``prepare``."""
         raise NotImplementedError
 
     def forward_dense(self, images: Tensor) -> dict:
@@ -91,19 +89,18 @@ class ImageTeacher(BaseTeacher):
         return self.forward_dense_pixels(self.prepare(images))
 
     def forward_dense_pixels(self, pixels: Tensor) -> dict:
-        """What ``forward_dense`` returns, from what ``prepare`` returns."""
+        """``forward_dense`` without ``prepare``."""
         raise NotImplementedError
 
     @torch.no_grad()
     def forward_tokens(self, tokens: Tensor) -> Tensor:
-        """Run the blocks of a ViT; no class token, no image positions."""
+        """Run the blocks of a ViT, without class token and positions."""
         return self.token_transformer()(tokens)
 
     def reference_feature(self) -> Tensor:
         """Mean of the tokens of the reference image.
 
-        Standardised as belongs to the weights: other statistics and another
-        order of the channels, if asked for, are meant.
+        Always uses the statistics that belong to the weights and RGB order.
         """
         image = reference_image(self.size).to(self.own_mean.device)
         pixels = (image - self.own_mean) / self.own_std
@@ -111,27 +108,24 @@ class ImageTeacher(BaseTeacher):
 
 
 def per_channel(values: Sequence[float] | None, name: str) -> Tensor:
-    """Three numbers as (1, 3, 1, 1); ``ValueError`` for anything else."""
+    """Convert three numbers to (1, 3, 1, 1); else raise ``ValueError``."""
     given = torch.tensor([] if values is None else values)
     if given.shape != (3,) or (name.endswith('std') and given.min() <= 0):
-        raise ValueError(
-            f'{name} is one number per channel, above 0 where it divides; got {values}.'
-        )
+        raise ValueError(f'{name} needs one number per channel, above 0 for std; got {values}.')
     return given.float().view(1, 3, 1, 1)
 
 
 def check_weights(checkpoint: str | None, model_name: str, published: str) -> None:
-    """``FileNotFoundError`` if a checkpoint is asked for and not there."""
+    """Raise ``FileNotFoundError`` if a checkpoint is given and missing."""
     if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(
-            f'No weights of {model_name} at {checkpoint}. Download '
-            f'{published} of that model on a machine with network and put it '
-            'there.'
+            f'No weights of {model_name} at {checkpoint}. Download {published} of that '
+            'model and put it there.'
         )
 
 
 def weights_error(source: str | None, model_name: str, error: Exception) -> FileNotFoundError:
-    """What to say when the weights of a model did not load."""
+    """The error for weights that did not load."""
     return FileNotFoundError(
         f'The weights of {model_name} could not be loaded from '
         f'{source or "the cache or the hub"}: {error}. Offline, give '

@@ -1,43 +1,41 @@
-"""A frozen transformer of another modality, made to read patches."""
+"""Prompt tuning of a frozen transformer of another modality over patches."""
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmkd3d.checkpoints.fingerprint import frozen_fingerprint
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.hashes import frozen_fingerprint
 
 from ..layers.transformer import position_mlp
-from .base import BaseTeacher
-
-PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
+from .base import BaseTeacher, autocast, check_precision
 
 
 @MODELS.register_module()
 class PromptedTransformer(nn.Module):
     """Visual prompt tuning of a frozen transformer over patches (ACT, 3.2).
 
-    Prompts stand before the patches; with deep prompts (VPT-Deep) every block
-    gets its own, position embeddings included, and what comes out at their
-    rows is thrown away. Only prompts, positions and the two projections train.
+    Prompts precede the patches. With deep prompts (VPT-Deep) every block has
+    its own prompts with position embeddings, and their outputs are discarded.
+    Only prompts, positions and the two projections are trained.
 
-    Unlike the published code: without prompts the projections get their
-    gradient; CLIP's blocks attend over tokens, with deep prompts too; language
-    transformers take deep prompts; BEiT runs, without its position bias; the
-    frozen blocks never leave eval mode.
+    Unlike in the published code, the projections get a gradient without
+    prompts; CLIP's blocks attend over tokens, also with deep prompts; language
+    transformers support deep prompts; BEiT runs without its position bias; the
+    frozen blocks are always in eval mode.
 
-    ``fingerprint`` is a checksum of the frozen weights. It is saved, so that
-    a checkpoint loaded around another transformer is an error.
+    ``fingerprint``, a hash of the frozen weights, is saved in checkpoints:
+    loading one into another transformer raises an error.
 
     Args:
-        embed_dims: Width of the patches, C.
+        embed_dims: C, width of the patches.
         teacher: Config of a teacher with a ``token_transformer``.
-        num_prompts: Prompts in front of the patches, P.
-        deep_prompts: Whether each block has its own.
-        prompt_dropout: Rate of dropout on the prompts.
+        num_prompts: P, prompts in front of the patches.
+        deep_prompts: Whether each block has its own prompts.
+        prompt_dropout: Dropout rate of the prompts.
         precision: Of the frozen blocks: ``'fp32'``, ``'bf16'`` or ``'fp16'``.
-        keep_teacher: Write the frozen weights into checkpoints.
+        keep_teacher: Save the frozen weights in checkpoints.
     """
 
     def __init__(
@@ -52,8 +50,7 @@ class PromptedTransformer(nn.Module):
         keep_teacher: bool = False,
     ):
         super().__init__()
-        if precision not in PRECISIONS:
-            raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, got {precision!r}.')
+        check_precision(precision)
         net = MODELS.build(teacher).token_transformer()
         self.frozen = BaseTeacher(net, net.embed_dims, keep_weights=keep_teacher)
         self.num_prompts = num_prompts
@@ -74,7 +71,11 @@ class PromptedTransformer(nn.Module):
         self.register_load_state_dict_post_hook(_check_fingerprint)
 
     def forward(self, tokens: Tensor, centers: Tensor) -> Tensor:
-        """Read patches ``tokens`` (B, G, C) at ``centers`` (B, G, 3).
+        """Encode patches.
+
+        Args:
+            tokens: (B, G, C).
+            centers: (B, G, 3).
 
         Returns:
             (B, G, C).
@@ -85,38 +86,36 @@ class PromptedTransformer(nn.Module):
         """Run the frozen transformer with its prompts.
 
         Args:
-            x: (B, G, W) tokens of its width.
+            x: (B, G, W) tokens with the width of the transformer.
             centers: (B, G, 3).
 
         Returns:
-            (B, G, W) after its final norm, prompts cut off.
+            (B, G, W) after the final norm, without prompts.
 
         Raises:
-            ValueError: A mixer takes another number of prompts and patches.
+            ValueError: A mixer needs another number of prompts and patches.
         """
         net = self.frozen.net
         self._check_length(net.num_tokens, x.shape[1])
-        # Under a surrounding autocast x and pos come in its precision.
+        # x and pos may have the precision of a surrounding autocast.
         own = self.proj_pre.weight.dtype
         x, pos = x.to(own), self.pos_embed(centers).to(own)  # (B, G, W)
-        dtype = PRECISIONS[self.precision]
-        with torch.autocast(x.device.type, dtype, enabled=dtype is not None):
+        with autocast(x.device, self.precision):
             read = self._read_deep if self.deep_prompts else self._read_shallow
             return net.norm(read(net, net.pre(x), pos)).to(own)
 
     def _check_length(self, wanted: int | None, num_groups: int) -> None:
-        """Token mixing takes one length only, ``wanted``."""
+        """Raise ``ValueError`` unless the sequence has the ``wanted`` length."""
         if wanted is None or self.num_prompts + num_groups == wanted:
             return
-        way_out = (
+        fix = (
             f'num_prompts={wanted - num_groups}'
             if num_groups <= wanted
             else f'num_groups to {wanted} or less'
         )
         raise ValueError(
             f'This transformer mixes exactly {wanted} tokens, got '
-            f'{self.num_prompts} prompts and {num_groups} patches: set '
-            f'{way_out}.'
+            f'{self.num_prompts} prompts and {num_groups} patches: set {fix}.'
         )
 
     def _read_deep(self, net: nn.Module, x: Tensor, pos: Tensor) -> Tensor:
@@ -141,7 +140,7 @@ class PromptedTransformer(nn.Module):
         return x[:, P:]
 
     def _drop(self, prompts: Tensor, batch: int) -> Tensor:
-        """Dropout differs from cloud to cloud; without, one row serves all."""
+        """Apply dropout, which differs between clouds, to prompts (1, P, W)."""
         if self.training and self.prompt_dropout > 0:
             prompts = prompts.expand(batch, -1, -1)
         return F.dropout(prompts, self.prompt_dropout, self.training)
@@ -152,12 +151,12 @@ def _prompts(*shape: int) -> nn.Parameter:
 
 
 def _check_fingerprint(module: PromptedTransformer, account) -> None:
-    """Refuse a checkpoint that was made around other frozen weights."""
+    """Raise ``ValueError`` if a checkpoint belongs to other frozen weights."""
     own = frozen_fingerprint(module.frozen.net.state_dict())
     if own != module.fingerprint.to(own):
         raise ValueError(
-            'The checkpoint was trained around another frozen transformer '
-            f'(checksum {int(module.fingerprint)}) than the one built here '
-            f'(checksum {int(own)}): give the teacher the same weights, or '
-            'use a checkpoint that holds them (keep_teacher=True).'
+            'The checkpoint was trained with another frozen transformer '
+            f'(checksum {int(module.fingerprint)}) than this one (checksum {int(own)}): '
+            'give the teacher the same weights, or use a checkpoint that contains them '
+            '(keep_teacher=True).'
         )

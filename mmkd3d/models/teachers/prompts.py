@@ -1,7 +1,7 @@
-"""Sets of prompts: sentences that a class name is put into.
+"""Sets of prompts: sentence templates for class names.
 
-A set is a file that never changes, under a name with a version: features that
-were made with it stay valid. Shipped are the files in ``prompts/``.
+A set is a file with a version in its name that never changes, so that cached
+features stay valid. The shipped sets are in ``prompts/``.
 """
 
 import json
@@ -16,18 +16,18 @@ def list_prompts() -> list[str]:
 
 
 def load_prompts(name: str) -> list[str]:
-    """Templates, each with ``{}`` where the name of a class belongs.
+    """Templates with ``{}`` for the name of a class.
 
-    ``'recon-60-v1'`` has ReCon's in the published order: prompt j has prefix
-    j mod 20 and suffix j div 20 (spec/recon.md, section 4).
+    ``'recon-60-v1'`` has those of ReCon in the published order: prompt j has
+    prefix j mod 20 and suffix j div 20 (spec/recon.md, section 4).
 
     Args:
         name: Of a shipped set, or a json file: ``{"description": ...,
             "templates": ["a photo of a {}.", ...]}``.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: No such set, or not such a file.
+        FileNotFoundError: The file is missing.
+        ValueError: An unknown set, or a file with another content.
     """
     if not name.endswith('.json'):
         if name not in list_prompts():

@@ -1,17 +1,16 @@
-"""Known weights, and a feature that a teacher with them must have.
+"""Reference features of known weights, used to detect mismatched models.
 
-Weights do not say what belongs to them: those of OpenAI's CLIP fill a model
-with GELU in place of QuickGELU without an error, and most fit under the mean
-and standard deviation of another model. So an entry of a table of references
-holds, by the checksum of the weights, some numbers of the feature of a fixed
-input, and a teacher that is built with these weights is compared with it.
+Weights can be loaded into a wrong model without an error: those of OpenAI's
+CLIP fit a model with GELU instead of QuickGELU, and most work with the mean
+and standard deviation of another model. A table of references maps the
+checksum of weights to some values of the feature of a fixed input. A teacher
+with these weights must reproduce them.
 
-What a user chooses on purpose is left out of the comparison: ``mean``,
-``std`` and ``channel_order`` in place of the model's own, a projection,
-``normalize``. Weights that no table knows are not checked.
+Deliberate options do not matter: ``mean``, ``std`` and ``channel_order``, a
+projection, ``normalize``. Weights in no table are not checked.
 
-``references.json`` is shipped; ``tools/teacher_reference.py`` makes entries
-for a table of one's own, which ``reference=FILE`` of a teacher names.
+``references.json`` is shipped. ``tools/teacher_reference.py`` writes entries
+of your own table, which you pass to a teacher as ``reference=FILE``.
 """
 
 import json
@@ -21,15 +20,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmkd3d.checkpoints.fingerprint import frozen_fingerprint
+from mmkd3d.utils.hashes import frozen_fingerprint
 
 from .base import BaseTeacher
 
 SHIPPED = Path(__file__).with_name('references.json')
 SENTENCE = 'A wooden chair stands beside a small round table.'
 NUM_VALUES = 16
-# Relative L2 distance. Kernels and versions of libraries differ by some 1e-6,
-# a wrong activation or wrong statistics by 1e-2, even in random towers.
+# Relative L2 distance. Kernels and library versions differ by about 1e-6, a
+# wrong activation or wrong statistics by 1e-2, even in random towers.
 TOLERANCE = 1e-3
 
 
@@ -41,29 +40,33 @@ def reference_image(size: Sequence[int]) -> Tensor:
 
 
 def make_entry(teacher: BaseTeacher, name: str) -> dict:
-    """A table with one entry, for a teacher that is right.
+    """A table with one entry, for a correctly built teacher.
 
     Returns:
-        dict: ``{checksum: dict(name, teacher, values)}``; the values are
-        evenly spaced numbers of ``teacher.reference_feature()``.
+        dict: ``{checksum: dict(name, teacher, values)}`` with evenly spaced
+        values of ``teacher.reference_feature()``.
     """
-    checksum = frozen_fingerprint(dict(teacher.net.named_parameters()))
     values = [float(f'{v:.6g}') for v in sample(teacher).tolist()]
-    return {f'{int(checksum):08x}': dict(name=name, teacher=type(teacher).__name__, values=values)}
+    return {checksum(teacher): dict(name=name, teacher=type(teacher).__name__, values=values)}
+
+
+def checksum(teacher: BaseTeacher) -> str:
+    """Hash of the weights, 8 hexadecimal digits."""
+    return f'{int(frozen_fingerprint(dict(teacher.net.named_parameters()))):08x}'
 
 
 def sample(teacher: BaseTeacher) -> Tensor:
-    """(NUM_VALUES,) evenly spaced numbers of the reference feature."""
+    """(NUM_VALUES,) evenly spaced values of the reference feature."""
     feature = teacher.reference_feature().float().cpu()
     return feature[torch.linspace(0, len(feature) - 1, NUM_VALUES).long()]
 
 
 def read_references(path: str | Path) -> dict:
-    """A table of references.
+    """Read a table of references.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not such a table.
+        FileNotFoundError: The file is missing.
+        ValueError: It is not a table of references.
     """
     try:
         table = json.loads(Path(path).read_text())
@@ -78,48 +81,44 @@ def read_references(path: str | Path) -> dict:
         ) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f'{path} is no table of references as tools/teacher_reference.py writes it: {error!r}.'
+            f'{path} is not a table of references of tools/teacher_reference.py: {error!r}.'
         ) from error
     return table
 
 
 def check_reference(teacher: BaseTeacher, reference: str | bool = True) -> None:
-    """Compare a teacher with what is known of its weights.
+    """Compare a teacher with the reference of its weights.
 
     Args:
-        teacher: Ready for use.
-        reference: True for the shipped table, False for no check at all; the
-            file of another table, which has to know the weights.
+        teacher: Ready to use.
+        reference: True for the shipped table, False for no check; or the path
+            of a table that must contain the weights.
 
     Raises:
-        ValueError: The feature is another one, or the given table does not
-            know the weights.
+        ValueError: The feature differs, or the given table does not contain
+            the weights.
     """
     if reference is False:
         return
-    asked = reference is not True
-    table = read_references(reference if asked else SHIPPED)
-    checksum = frozen_fingerprint(dict(teacher.net.named_parameters()))
-    entry = table.get(f'{int(checksum):08x}')
+    table = read_references(SHIPPED if reference is True else reference)
+    entry = table.get(checksum(teacher))
     if entry is None:
-        if asked:
-            known = ', '.join(entry['name'] for entry in table.values())
-            raise ValueError(
-                f'{reference} does not know the weights of this '
-                f'{type(teacher).__name__} ({int(checksum):08x}), but those '
-                f'of: {known}. Give the right weights, or record an entry '
-                'with tools/teacher_reference.py.'
-            )
-        return
+        if reference is True:
+            return
+        known = ', '.join(entry['name'] for entry in table.values())
+        raise ValueError(
+            f'{reference} does not know the weights of this {type(teacher).__name__} '
+            f'({checksum(teacher)}), only those of {known}. Give the right weights, or '
+            'record an entry with tools/teacher_reference.py.'
+        )
     expected = torch.tensor(entry['values'])
     error = float((sample(teacher) - expected).norm() / expected.norm())
     if not error <= TOLERANCE:
         raise ValueError(
-            f'The weights are those of {entry["name"]}, but a fixed input '
-            f'has another feature than it should: relative error {error:.1e},'
-            f' allowed {TOLERANCE:.0e}. One of these does not belong to the '
-            'weights: the activation (QuickGELU or GELU, part of the model '
-            'name of open_clip), the size of the image, mean and std, the '
-            'channel order, or the tokenizer and pooling of a text model. '
-            'reference=False turns this check off.'
+            f'The weights are those of {entry["name"]}, but the feature of a fixed input '
+            f'differs: relative error {error:.1e}, allowed {TOLERANCE:.0e}. One of these '
+            'does not match the weights: the activation (QuickGELU or GELU, part of the '
+            'model name of open_clip), the image size, mean and std, the channel order, '
+            'or the tokenizer and pooling of a text model. reference=False skips this '
+            'check.'
         )

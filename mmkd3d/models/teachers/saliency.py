@@ -1,8 +1,8 @@
-"""How much each place of an image matters to a network for images.
+"""Saliency maps of image networks.
 
-Attention of the token that stands for the whole image: what the published
-I2P-MAE reads (arXiv 2212.06785). Where there is none, the energy of the
-activations, as in attention transfer (Zagoruyko and Komodakis, ICLR 2017).
+The attention of the class token, as in I2P-MAE (arXiv 2212.06785), or the
+energy of the activations, as in attention transfer (Zagoruyko and Komodakis,
+ICLR 2017).
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,36 +17,30 @@ from .token_transformer import find_family
 SALIENCIES = ('auto', 'attention', 'activation')
 
 
-def choose_saliency(asked: str, no_attention: str | None) -> str:
+def choose_saliency(saliency: str, no_attention: str | None) -> str:
     """``'attention'`` or ``'activation'``.
 
     Args:
-        asked: One of ``SALIENCIES``; ``'auto'`` takes attention where there
-            is one.
-        no_attention: Why there is none; None where there is.
+        saliency: One of ``SALIENCIES``; ``'auto'`` prefers attention.
+        no_attention: Why attention is not available; None if it is.
 
     Raises:
-        ValueError: Something else was asked for, or attention where there is
-            none.
+        ValueError: An unknown saliency, or attention is not available.
     """
-    if asked not in SALIENCIES:
-        raise ValueError(f'saliency is one of {", ".join(SALIENCIES)}, got {asked!r}.')
-    if asked == 'attention' and no_attention:
+    if saliency not in SALIENCIES:
+        raise ValueError(f'saliency is one of {", ".join(SALIENCIES)}, got {saliency!r}.')
+    if saliency == 'attention' and no_attention:
         raise ValueError(
-            "saliency='attention' reads the attention of a class token in "
-            f'the last block, which can not be had here: {no_attention} Take '
-            "saliency='activation', or another teacher."
+            "saliency='attention' needs the attention of a class token in the last "
+            f"block, but {no_attention} Use saliency='activation' or another teacher."
         )
-    if asked == 'auto':
+    if saliency == 'auto':
         return 'activation' if no_attention else 'attention'
-    return asked
+    return saliency
 
 
 def why_no_attention(blocks: Sequence[nn.Module], has_class_token: bool) -> str | None:
-    """Why the class token's attention in the last block can not be computed.
-
-    None if it can.
-    """
+    """Why the attention of the class token is not available, or None."""
     if not has_class_token:
         return 'the network has no class token.'
     try:
@@ -60,11 +54,11 @@ def why_no_attention(blocks: Sequence[nn.Module], has_class_token: bool) -> str 
 
 @contextmanager
 def inputs_of(module: nn.Module) -> Iterator[list]:
-    """List that gets what ``module`` is called with, call by call."""
-    seen = []
-    handle = module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    """List of the first arguments of all calls of ``module``."""
+    inputs = []
+    handle = module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     try:
-        yield seen
+        yield inputs
     finally:
         handle.remove()
 
@@ -74,10 +68,10 @@ def class_attention(block: nn.Module, x: Tensor) -> Tensor:
 
     Args:
         block: Of a known family, see :mod:`.token_transformer`.
-        x: (B, L, W), what the block gets; the class token comes first.
+        x: (B, L, W) inputs of the block, class token first.
 
     Returns:
-        (B, L) float: attention to all tokens, itself included, averaged over
+        (B, L) float: attention to all tokens including itself, averaged over
         the heads; rows sum to 1.
     """
     family = find_family([block])
@@ -102,13 +96,13 @@ def query_attention(q: Tensor, k: Tensor) -> Tensor:
 
 
 def activation_energy(feature_map: Tensor) -> Tensor:
-    """Mean of the squared activations over the channels, as a distribution.
+    """Mean square of the activations over the channels, normalised.
 
     Args:
         feature_map: (B, C, h, w).
 
     Returns:
-        (B, h, w) float, which sums to 1 over a map; even where all is 0.
+        (B, h, w) float with a sum of 1 per map, also for maps of zeros.
     """
     energy = feature_map.float().square().mean(1)
     energy = energy + torch.finfo(energy.dtype).tiny

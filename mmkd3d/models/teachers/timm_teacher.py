@@ -25,38 +25,36 @@ PRE_LOGITS_FILE = 'jx_vit_base_patch16_224_in21k-e5005f0a.pth'
 
 @MODELS.register_module()
 class TimmTeacher(ImageTeacher):
-    """A network of timm for images, with weights from a local file.
+    """An image network of timm, with weights from a local file.
 
-    ViT, DeiT, BEiT, hybrids of ResNet and ViT, MLP-Mixer and ResMLP, and what
-    else in timm keeps its ``blocks`` in a row behind a patch embedding. Or a
-    convolutional network, whose ``tokens`` are the pixels of its last map; it
-    has no transformer to lend.
+    Supports ViT, DeiT, BEiT, hybrids of ResNet and ViT, MLP-Mixer, ResMLP and
+    other models with a patch embedding and a sequence of ``blocks``, as well
+    as convolutional networks, whose ``tokens`` are the pixels of the last map.
 
-    The teacher owns its preprocessing: the size is that of the model, mean and
-    standard deviation are those that timm lists for it.
+    Image size, mean and standard deviation are those that timm lists for the
+    model.
 
     Args:
-        model_name: timm's name, with its tag: ``'vit_base_patch16_384.
+        model_name: Name in timm with its tag: ``'vit_base_patch16_384.
             augreg_in21k_ft_in1k'``.
         checkpoint: ``.safetensors`` or ``.pth`` file with the weights. None
-            asks timm to find them in its cache or on the hub.
-        pre_logits: The original ViT of ImageNet-21k (``'vit_base_patch16_224.
-            orig_in21k'``) with its last layer: ``global`` is
-            tanh(linear(class token)), in (-1, 1). timm 0.4.5 had that layer
-            and today's has not; it comes from the old file alone,
-            ``jx_vit_base_patch16_224_in21k-e5005f0a.pth``, of which every key
-            but the classifier's has to fit.
-        random_weights: The control: no pretrained weights at all.
+            lets timm find them in its cache or on the hub.
+        pre_logits: Use the original ViT of ImageNet-21k
+            (``'vit_base_patch16_224.orig_in21k'``) with its last layer:
+            ``global`` is tanh(linear(class token)), in (-1, 1). The layer was
+            removed after timm 0.4.5; its weights are only in the old file
+            ``jx_vit_base_patch16_224_in21k-e5005f0a.pth``, of which all keys
+            except the classifier must match.
+        random_weights: Use random weights, for control runs.
         model_kwargs: More arguments of ``timm.create_model``.
         reference: See :func:`~.references.check_reference`.
         options: ``mean``, ``std``, ``channel_order``, ``saliency`` and
             ``keep_weights`` of :class:`ImageTeacher`.
 
     Raises:
-        FileNotFoundError: No weights, or not those of this model.
-        ValueError: The model has neither tokens in a row nor a map of
-            features (B, C, H, W), or the weights do not belong to what is
-            around them.
+        FileNotFoundError: The weights are missing, or those of another model.
+        ValueError: The model has neither a sequence of tokens nor a feature
+            map (B, C, H, W), or the weights belong to another preprocessing.
     """
 
     def __init__(
@@ -83,7 +81,7 @@ class TimmTeacher(ImageTeacher):
                 num_classes=kwargs['num_classes'],
             )
         try:
-            # Random weights are the same every time, and nobody else's change.
+            # Random weights are reproducible and leave the global state alone.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 net = timm.create_model(
@@ -129,8 +127,8 @@ class TimmTeacher(ImageTeacher):
     def forward_dense_pixels(self, pixels: Tensor) -> dict:
         """See :class:`ImageTeacher`.
 
-        Activations are those of the last map, or what the last norm of a
-        transformer gets; behind it, places differ little.
+        Activations are the last map, or the inputs of the last norm of a
+        transformer, since its outputs have nearly equal energy.
         """
         if self.gives_map:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
@@ -138,18 +136,18 @@ class TimmTeacher(ImageTeacher):
             return self.dense(x, x.float(), activation_energy(x))
         attention = self.saliency == 'attention'
         watched = self.net.blocks[-1] if attention else self.net.norm
-        with inputs_of(watched) as seen:
+        with inputs_of(watched) as inputs:
             x = self.net.forward_features(pixels)
         if attention:
-            saliency = class_attention(watched, seen[0])
+            saliency = class_attention(watched, inputs[0])
             saliency = saliency[:, self.net.num_prefix_tokens :]
             saliency = saliency.unflatten(1, self.grid_size)
         else:
-            saliency = activation_energy(self.as_map(seen[0]))
+            saliency = activation_energy(self.as_map(inputs[0]))
         return self.dense(x, self.as_map(x).float(), saliency)
 
     def dense(self, x: Tensor, feats: Tensor, saliency: Tensor) -> dict:
-        """What ``forward_dense`` returns, of features ``x`` of the net."""
+        """Result of ``forward_dense`` for features ``x`` of the network."""
         return {'feats': feats, 'saliency': saliency, 'global': self.net.forward_head(x)}
 
     def as_map(self, x: Tensor) -> Tensor:
@@ -169,10 +167,13 @@ class TimmTeacher(ImageTeacher):
 
 
 class Shapes(NamedTuple):
-    """What a network makes of an image.
+    """Shapes of the outputs of a network.
 
-    Widths of tokens and of the global feature; rows and columns of tokens;
-    whether they come as the map of a convolutional network.
+    Attributes:
+        embed_dims: Width of the tokens.
+        global_dims: Width of the global feature.
+        grid_size: Rows and columns of tokens.
+        gives_map: Whether the network returns a map (B, C, H, W).
     """
 
     embed_dims: int
@@ -183,7 +184,7 @@ class Shapes(NamedTuple):
 
 @torch.no_grad()
 def shapes(net: nn.Module, size: tuple[int, int], model_name: str) -> Shapes:
-    """What ``net`` makes of images of a size, found by showing it one."""
+    """Output shapes of ``net``, from a forward pass of one image."""
     x = net.forward_features(torch.zeros(1, 3, *size))
     embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
     gives_map = x.ndim == 4 and x.shape[1] == net.num_features
@@ -203,12 +204,12 @@ def tokens_of(net: nn.Module, x: Tensor) -> Tensor:
     """Tokens (B, L, C) in raster order from the features of ``net``."""
     if x.ndim == 4:
         return x.flatten(2).transpose(1, 2)
-    # A mixer has neither a class token nor this attribute.
+    # Mixers have neither a class token nor this attribute.
     return x[:, getattr(net, 'num_prefix_tokens', 0) :]
 
 
 def num_classes(model_name: str, checkpoint: str) -> int:
-    """Rows of the classifier in a file of a model; 0 without one."""
+    """Number of classes of a checkpoint; 0 without a classifier."""
     cfg = timm.get_pretrained_cfg(model_name, allow_unregistered=True)
     names = cfg.classifier if cfg else None
     names = (names,) if isinstance(names, str) else names or ()
@@ -218,38 +219,36 @@ def num_classes(model_name: str, checkpoint: str) -> int:
 
 
 def add_pre_logits(net: nn.Module, model_name: str) -> None:
-    """Put the layer that timm dropped in place of the classifier."""
+    """Replace the classifier by the layer that timm has removed."""
     if getattr(net, 'global_pool', None) != 'token' or not hasattr(net, 'fc_norm'):
         raise ValueError(
-            f'{model_name} is not a ViT that gives its class token to a head: '
-            'pre_logits=True is for vit_base_patch16_224.orig_in21k and its '
-            'like.'
+            f'{model_name} is not a ViT whose head reads the class token: '
+            'pre_logits=True is for models like vit_base_patch16_224.orig_in21k.'
         )
     dims = net.num_features
     net.head = nn.Sequential(OrderedDict(fc=nn.Linear(dims, dims), act=nn.Tanh()))
 
 
 def load_with_pre_logits(net: nn.Module, checkpoint: str | None) -> None:
-    """Fill every weight from a file of timm 0.4.5, or say why not."""
+    """Load all weights from a file of timm 0.4.5, else raise an error."""
     if checkpoint is None:
         raise FileNotFoundError(
-            'The layer of pre_logits=True is in no file that timm can find: '
-            f'give checkpoint=FILE, {PRE_LOGITS_FILE} or its like, or for a '
-            'control random_weights=True.'
+            'timm offers no file with the layer of pre_logits=True: give '
+            f'checkpoint=FILE, such as {PRE_LOGITS_FILE}, or random_weights=True for a '
+            'control run.'
         )
     state = state_dict_of(read_checkpoint(checkpoint))
     if not any(key.startswith('pre_logits.') for key in state):
         raise ValueError(
-            f'{checkpoint} has no weights pre_logits.*: it is not '
-            f'{PRE_LOGITS_FILE} or its like. Files that timm offers today, '
-            'augreg among them, come without that layer; use them with '
-            'pre_logits=False.'
+            f'{checkpoint} has no weights pre_logits.*: expected a file such as '
+            f'{PRE_LOGITS_FILE}. Current files of timm, such as augreg, have no such '
+            'layer: use them with pre_logits=False.'
         )
     rules = (*IMG_IN21K, Rule('head.', None))
     renamed, _, unknown = rename(state, rules)
     if unknown:
         raise ValueError(
-            f'{checkpoint} is not {PRE_LOGITS_FILE} or its like: it has '
-            f'{", ".join(unknown[:5])} ({len(unknown)} unknown keys).'
+            f'{checkpoint} is not a file such as {PRE_LOGITS_FILE}: it has '
+            f'{len(unknown)} unknown keys, {", ".join(unknown[:5])}.'
         )
     load_pretrained(net, renamed, prefix='')

@@ -1,4 +1,4 @@
-"""Pretrained transformers without embedding and head, for foreign tokens."""
+"""Pretrained transformers without embedding and head, for other tokens."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,36 +9,34 @@ from torch import Tensor
 
 
 class TokenTransformer(nn.Module):
-    """The blocks of a pretrained transformer, to be run on foreign tokens.
+    """The blocks of a pretrained transformer, to run on other tokens.
 
-    The blocks are the original modules, so that the keys of the weights stay
-    those of the pretrained model; how the blocks of its family are run
-    between prompts is found once, from the type of the first block:
+    The blocks are the original modules, which keeps the keys of their weights.
+    Supported are:
 
     - timm's VisionTransformer: ViT, DeiT, distilled DeiT, the ViT blocks of
       hybrids;
-    - timm's BEiT, without the relative position biases: their tables belong
-      to the grid of an image;
-    - timm's MLP-Mixer and ResMLP, whose token mixing fixes the length of the
-      sequence;
+    - timm's BEiT, without the relative position biases, which belong to the
+      grid of an image;
+    - timm's MLP-Mixer and ResMLP, with a fixed length of the sequence;
     - open_clip's ViT towers;
     - encoders of ``transformers`` like BERT and RoBERTa.
 
-    The blocks are always in eval mode. Gradients flow to the tokens; freezing
-    the weights is up to the owner.
+    The blocks are always in eval mode. Gradients flow to the tokens; the owner
+    has to freeze the weights.
 
     Args:
-        blocks: The pretrained blocks, all of one family.
-        norm: The norm after the last block; None if there is none.
-        embed_dims: Width of the tokens, W.
-        pre: What the tokens pass before the first block (CLIP's ``ln_pre``).
+        blocks: The pretrained blocks, all of one type.
+        norm: The norm after the last block, or None.
+        embed_dims: W, width of the tokens.
+        pre: Layer before the first block (CLIP's ``ln_pre``), or None.
 
     Attributes:
-        num_tokens: Length of the sequence that token mixing asks for, prompts
-            included; None if any length is fine.
+        num_tokens: Required length of the sequence including prompts; None
+            for any length.
 
     Raises:
-        ValueError: Blocks of an unknown family.
+        ValueError: Blocks of an unknown type.
     """
 
     def __init__(
@@ -59,22 +57,22 @@ class TokenTransformer(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True):
-        """Stay in eval mode: a frozen network has no dropout."""
+        """Stay in eval mode."""
         return super().train(False)
 
     def run_block(self, index: int, x: Tensor, prompts: Tensor | None = None) -> Tensor:
-        """Run one block on tokens that see prompts in front of them.
+        """Run one block on tokens with prompts in front of them.
 
-        The block's outputs at the prompts are not computed: deep prompting
+        The outputs of the prompts are not computed, since deep prompting
         replaces them before the next block.
 
         Args:
-            index: Which block.
+            index: Of the block.
             x: (B, L, W) tokens.
-            prompts: (B, P, W), or (1, P, W) for all samples; None for none.
+            prompts: (B, P, W), or (1, P, W) for all samples, or None.
 
         Returns:
-            (B, L, W): what the block makes of ``x`` in ``cat([prompts, x])``.
+            (B, L, W) outputs of ``x`` in ``cat([prompts, x])``.
 
         Raises:
             ValueError: P + L is not ``num_tokens``.
@@ -99,14 +97,14 @@ class TokenTransformer(nn.Module):
 
 
 class AttentionFamily:
-    """Blocks whose tokens attend to each other.
+    """Blocks with attention between tokens.
 
-    Of the prompts only keys and values are made; for prompts that all samples
-    share, once.
+    Only keys and values of the prompts are computed, and only once if all
+    samples share the prompts.
 
     Attributes:
-        leaves_out: What the blocks add to their attention in an image and is
-            not run here; None if nothing is.
+        leaves_out: Part of the attention of an image that is not run here, or
+            None.
     """
 
     leaves_out = None
@@ -123,24 +121,24 @@ class AttentionFamily:
         return self.finish(block, x, out.transpose(1, 2).flatten(2))
 
     def check(self, block: nn.Module) -> None:
-        """Raise ``ValueError`` if the block does more than is run here."""
+        """Raise ``ValueError`` if the block has unsupported parts."""
 
     def num_tokens(self, block: nn.Module) -> int | None:
         return None
 
     def attended(self, block: nn.Module, x: Tensor) -> Tensor:
-        """What the attention of the block reads, (B, L, W)."""
+        """Inputs of the attention of the block, (B, L, W)."""
         raise NotImplementedError
 
     def project(self, block: nn.Module, x: Tensor, first: int = 0) -> Sequence[Tensor]:
         """Queries, keys and values of x, each (B, heads, L, W / heads).
 
-        ``first=1`` leaves out the queries.
+        ``first=1`` skips the queries.
         """
         raise NotImplementedError
 
     def finish(self, block: nn.Module, x: Tensor, out: Tensor) -> Tensor:
-        """All that follows the attention, whose heads are joined in out."""
+        """The rest of the block after attention outputs ``out`` (B, L, W)."""
         raise NotImplementedError
 
 
@@ -161,9 +159,8 @@ class TimmViT(AttentionFamily):
         attn = block.attn
         if type(attn).__name__ != 'Attention' or getattr(attn, 'gate', None):
             raise ValueError(
-                f'{type(attn).__name__} is more than the plain attention of a '
-                'ViT (positions, gates or the like inside): choose a teacher '
-                'with plain attention.'
+                f'{type(attn).__name__} is more than the plain attention of a ViT '
+                '(it has positions or gates): choose a teacher with plain attention.'
             )
 
     def attended(self, block, x):
@@ -222,8 +219,8 @@ class Bert(AttentionFamily):
     def check(self, block):
         if block.is_decoder:
             raise ValueError(
-                f'This {type(block).__name__} is a decoder, whose attention '
-                'is causal: choose an encoder.'
+                f'This {type(block).__name__} is a decoder with causal attention: '
+                'choose an encoder.'
             )
 
     def attended(self, block, x):
@@ -242,7 +239,7 @@ class Bert(AttentionFamily):
 
 
 class MixerFamily:
-    """Blocks with fixed weights between the places of the sequence."""
+    """Blocks with fixed weights between the positions of the sequence."""
 
     def __call__(self, block: nn.Module, x: Tensor, prompts: Tensor | None) -> Tensor:
         length = x.shape[1]
@@ -253,7 +250,7 @@ class MixerFamily:
         return x + self.channels(block, block.norm2(x))
 
     def check(self, block: nn.Module) -> None:
-        """Nothing in these blocks is optional."""
+        """These blocks have no optional parts."""
 
 
 class Mixer(MixerFamily):
@@ -278,8 +275,8 @@ class ResMLP(MixerFamily):
         return block.ls2 * block.mlp_channels(x)
 
 
-# By name: nothing optional is imported, and a subclass, whose forward may
-# differ, is not taken for its parent.
+# By name: optional packages are not imported, and subclasses, whose forward
+# may differ, do not match.
 FAMILIES = {
     'timm.models.vision_transformer.Block': TimmViT(),
     'timm.models.beit.Block': TimmBEiT(),
@@ -292,13 +289,12 @@ FAMILIES = {
 
 
 def find_family(blocks: Sequence[nn.Module]):
-    """How to run these blocks; ``ValueError`` if that is not known."""
+    """The family of blocks; ``ValueError`` if it is unknown."""
     names = {f'{type(block).__module__}.{type(block).__qualname__}' for block in blocks}
     if len(names) != 1 or not names <= set(FAMILIES):
         raise ValueError(
-            f'A token transformer of {", ".join(sorted(names)) or "no"} '
-            'blocks is not known; there is one for blocks of a single kind '
-            f'out of: {", ".join(FAMILIES)}.'
+            f'Blocks of type {", ".join(sorted(names)) or "none"} are not supported: '
+            f'expected blocks of one type out of {", ".join(FAMILIES)}.'
         )
     family = FAMILIES[names.pop()]
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Pictures of clouds along the axes, as I2P-MAE shows them to its teacher."""
+"""Project clouds along the three axes, as in I2P-MAE."""
 
 from typing import NamedTuple
 
@@ -10,15 +10,19 @@ from torch import Tensor
 from mmkd3d.ops.pairwise import check_cloud
 from mmkd3d.registry import MODELS
 
-# Coordinates that become row, column and value of each view (spec 6).
+# Axes that give row, column and value of each view (spec 6).
 VIEWS = ((0, 1, 2), (2, 0, 1), (1, 2, 0))
-FREE = 3  # pixels that no centre of a splat uses
+FREE = 3  # pixels of a side without splat centers
 
 
 class Frame(NamedTuple):
-    """Where clouds lie in V pictures, row before column: low (B, V, 2), the
-    corner of their extent; cell (B, V), the side of a pixel; offset
-    (B, V, 2) in pixels, which brings the extent to the middle."""
+    """Maps clouds to the pixels of V images, rows before columns.
+
+    Attributes:
+        low: (B, V, 2) lower corner of the extent.
+        cell: (B, V) size of a pixel.
+        offset: (B, V, 2) in pixels, moves the extent to the middle.
+    """
 
     low: Tensor
     cell: Tensor
@@ -29,19 +33,19 @@ class Frame(NamedTuple):
 class AxisProjector(nn.Module):
     """Splat clouds along the three axes (I2P-MAE, section 3.1; spec 6).
 
-    Every point adds its coordinate along the view, with its sign, to a square
-    of pixels, and a sigmoid makes grey of the sums: 0.5 is nothing. The scale
-    is that of the larger extent, as published. Unlike there, points are added
-    up once and the squares are a box filter: the same pixels.
+    Every point adds its signed coordinate along the view to a square of
+    pixels, and a sigmoid maps the sums to gray values: 0.5 is background. As
+    published, both sides are scaled by the larger extent. Unlike there, points
+    are added once and a box filter spreads them: the images are the same.
 
-    Pictures are differentiable in the coordinate along the view.
+    The images are differentiable in the coordinate along the view.
 
     Args:
         size: H = W, in pixels.
         radius: A point covers ``2 * radius + 1`` pixels in each direction.
 
     Raises:
-        ValueError: A picture without room, or a negative radius.
+        ValueError: ``size`` is too small, or ``radius`` is negative.
     """
 
     num_views = len(VIEWS)
@@ -57,41 +61,49 @@ class AxisProjector(nn.Module):
 
     @torch.no_grad()
     def frame(self, points: Tensor) -> Frame:
-        """Fit the pictures to ``points`` (B, N, 3).
+        """Fit the images to ``points`` (B, N, 3).
 
-        All points alike are a dot in the middle.
+        Coinciding points are placed in the middle.
         """
         plane, _ = split_views(points)
         low, high = plane.amin(2), plane.amax(2)  # (B, V, 2)
         cell = (high - low).amax(2) / (self.size - FREE)
-        # below the normal numbers a quotient may be anything
+        # quotients of denormal numbers are unreliable
         cell = cell.where(cell >= torch.finfo(cell.dtype).tiny, 1)
         last = ((high - low) / cell[..., None]).floor()
         middle = (last / 2 + 1).floor()
         return Frame(low, cell, (self.size + 1) // 2 - 1 - middle)
 
     @torch.no_grad()
-    def pixels(self, positions: Tensor, frame: Frame) -> Tensor:
-        """Row and column at which positions (B, M, 3) are seen.
+    def pixels(self, at: Tensor, frame: Frame) -> Tensor:
+        """Row and column of points.
+
+        Args:
+            at: (B, M, 3).
+            frame: From :meth:`frame`.
 
         Returns:
-            (B, V, M, 2) long; on the border for what is beyond.
+            (B, V, M, 2) long, clamped to the image.
         """
-        plane, _ = split_views(positions)
+        plane, _ = split_views(at)
         low, cell, offset = (
             frame.low[:, :, None],
             frame.cell[..., None, None],
             frame.offset[:, :, None],
         )
-        # this order of operations is part of the method: it decides the floor
+        # the order of operations decides how the floor rounds: keep it
         pixels = ((plane - low) / cell).floor() + 1 + offset
         return pixels.long().clamp(0, self.size - 1)
 
     def forward(self, points: Tensor, frame: Frame | None = None) -> Tensor:
-        """Draw ``points`` (B, N, 3), in a frame of theirs if it is known.
+        """Images of points.
+
+        Args:
+            points: (B, N, 3).
+            frame: From :meth:`frame`; None computes it.
 
         Returns:
-            (B, V, 3, H, W) float32 in [0, 1], also under autocast; three
+            (B, V, 3, H, W) float32 in [0, 1], also under autocast, with three
             equal channels.
         """
         frame = self.frame(points) if frame is None else frame
@@ -108,26 +120,26 @@ class AxisProjector(nn.Module):
 
 
 def split_views(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Coordinates of ``points`` (B, N, 3) as each view has them.
+    """Coordinates of ``points`` (B, N, 3) in each view.
 
     Returns:
-        Row and column (B, V, N, 2), value (B, V, N); float32.
+        Row and column (B, V, N, 2) and value (B, V, N), float32.
     """
     check_cloud('points', points)
     axes = points.float().unbind(-1)
-    # a list as an index would be copied to the device, which waits for it
+    # indexing with a list would copy it to the device and wait
     views = torch.stack([torch.stack([axes[axis] for axis in view], -1) for view in VIEWS], 1)
     return views[..., :2], views[..., 2]
 
 
 def box_sum(images: Tensor, radius: int) -> Tensor:
-    """Sum of the square of ``2 * radius + 1`` around each pixel.
+    """Sum over the square of side ``2 * radius + 1`` around each pixel.
 
-    What reaches beyond an image is added to the pixels of its border.
+    Parts of a square outside the image are added to its border.
 
     Args:
         images: (..., H, W).
-        radius: Of the squares.
+        radius: Of the squares, in pixels.
 
     Returns:
         (..., H, W).

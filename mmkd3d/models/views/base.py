@@ -1,75 +1,84 @@
-"""Pictures to go with clouds: what an image teacher is shown."""
+"""The contract of view providers: images of clouds for an image teacher."""
 
 from typing import NamedTuple
 
+import torch
 import torch.nn as nn
 from torch import Tensor
 
 
-class Pictures(NamedTuple):
-    """V pictures of each of B clouds, and where M places are seen in them.
+class Views(NamedTuple):
+    """V images of each of B clouds, with the pixels of M points.
 
     Attributes:
         images: (B, V, 3, H, W) float32 in [0, 1].
-        foreground: (B, V, H, W) bool, where the cloud is; None: not known.
-        uv: (B, V, M, 2) pixels, column first, of the places; None: no places
-            were given.
-        seen: (B, V, M) bool: in the picture, and nothing is in front.
+        foreground: (B, V, H, W) bool, True on the cloud; None if unknown.
+        uv: (B, V, M, 2) pixel coordinates (column, row) of the points; None
+            if no points were given.
+        visible: (B, V, M) bool: inside the image and not occluded.
     """
 
     images: Tensor
     foreground: Tensor | None = None
     uv: Tensor | None = None
-    seen: Tensor | None = None
+    visible: Tensor | None = None
 
 
-class BasePairs(nn.Module):
-    """Provider of pictures of clouds.
+class BaseViews(nn.Module):
+    """Base class of view providers.
 
-    Subclasses write ``forward``. Those whose pictures are the same in every
-    epoch also write ``inputs`` and ``draw``, so that features can be cached.
+    Subclasses implement ``forward``. If their images are the same in every
+    epoch they also implement ``inputs`` and ``render``, which makes features
+    of the images cacheable.
 
     Attributes:
-        num_views: V of the pictures of one cloud.
-        random: Whether the pictures differ from one call to the next even
-            where the inputs do not, or are of the augmented cloud.
-        carries, way_out: What the samples bring, in words, and what to do if
-            they don't; only with ``inputs``.
+        num_views: V, images per cloud.
+        random: Whether the images change between calls with equal inputs, or
+            show the augmented cloud.
+        field: What ``inputs`` reads from the samples, for messages.
+        hint: How to add it to the samples, for messages.
     """
 
     num_views: int
     random: bool = False
-    carries: str
-    way_out: str
+    field: str
+    hint: str
 
     def forward(
         self,
         points: Tensor,
         data_samples: list | None = None,
         *,
-        places: Tensor | None = None,
+        at: Tensor | None = None,
         view_idx: Tensor | None = None,
-    ) -> Pictures:
-        """Pictures of clouds.
+    ) -> Views:
+        """Images of clouds.
 
         Args:
-            points: (B, N, 3+F) of the batch, augmented.
-            data_samples: B elements with what comes with the clouds.
-            places: (B, M, 3) in the coordinates of the points; to be found in
-                the pictures.
-            view_idx: (B, W) long, which of the views; None: all.
+            points: (B, N, 3+F), augmented.
+            data_samples: B elements.
+            at: (B, M, 3) points to locate in the images, in the coordinates
+                of ``points``.
+            view_idx: (B, W) long, indices of the requested views; None: all.
         """
         raise NotImplementedError
 
     def inputs(self, data_samples: list) -> Tensor | None:
-        """What the samples carry to be drawn, the same in every epoch.
+        """Inputs of ``render`` that do not change between epochs.
 
         Returns:
-            (B, ...), or None where they carry nothing: pictures are drawn of
-            the augmented batch.
+            (B, ...), or None if the samples have none and views of the
+            augmented batch are drawn.
         """
         return None
 
-    def draw(self, source: Tensor, view_idx: Tensor | None = None) -> Pictures:
-        """Pictures of ``inputs``."""
+    def render(self, inputs: Tensor, view_idx: Tensor | None = None) -> Views:
+        """Images of ``inputs``."""
         raise NotImplementedError
+
+
+def take_views(x: Tensor | None, view_idx: Tensor | None) -> Tensor | None:
+    """Select views (B, W, ...) of x (B, V, ...) with indices (B, W)."""
+    if x is None or view_idx is None:
+        return x
+    return x[torch.arange(len(x), device=x.device)[:, None], view_idx]

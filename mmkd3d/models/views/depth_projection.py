@@ -1,27 +1,27 @@
-"""Views of a cloud along the axes, drawn while training."""
+"""Depth maps of the augmented clouds along the three axes."""
 
 import torch
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from .base import BasePairs, Pictures
+from .base import BaseViews, Views, take_views
 
-NOTHING = 0.5  # grey where the projector draws nothing
+BACKGROUND = 0.5  # gray where the projector draws nothing
 
 
 @MODELS.register_module()
-class DepthProjection(BasePairs):
-    """Three pictures of the augmented cloud itself (DC-4; I2P-MAE, 3.1).
+class DepthProjection(BaseViews):
+    """Three images of the augmented cloud (DC-4; I2P-MAE, section 3.1).
 
-    They need no image data. They are not what an image teacher was trained
-    on: expect less of them than of renderings.
+    No image data is needed. The images differ from the training data of image
+    teachers: expect weaker features than from renderings.
 
     Args:
-        projector: Config of what draws; default :class:`AxisProjector`.
+        projector: Config of the projector; default :class:`AxisProjector`.
     """
 
-    random = True  # they follow the augmentation
+    random = True  # the images follow the augmentation
 
     def __init__(self, projector: dict | None = None):
         super().__init__()
@@ -34,23 +34,16 @@ class DepthProjection(BasePairs):
         points: Tensor,
         data_samples: list | None = None,
         *,
-        places: Tensor | None = None,
+        at: Tensor | None = None,
         view_idx: Tensor | None = None,
-    ) -> Pictures:
-        """See :class:`BasePairs`.
-
-        Every place is seen in every view: a cloud is drawn through, as
-        published.
-        """
+    ) -> Views:
+        """See :class:`BaseViews`. As published, points never occlude others."""
         points = points[..., :3]
         frame = self.projector.frame(points)
         images = self.projector(points, frame)
-        uv = seen = None
-        if places is not None:
-            uv = self.projector.pixels(places, frame).flip(-1).float()
-            seen = torch.ones_like(uv[..., 0], dtype=torch.bool)
-        pictures = Pictures(images, images[:, :, 0] != NOTHING, uv, seen)
-        if view_idx is None:
-            return pictures
-        row = torch.arange(len(points), device=points.device)[:, None]
-        return Pictures(*(x if x is None else x[row, view_idx] for x in pictures))
+        uv = visible = None
+        if at is not None:
+            uv = self.projector.pixels(at, frame).flip(-1).float()
+            visible = torch.ones_like(uv[..., 0], dtype=torch.bool)
+        views = Views(images, images[:, :, 0] != BACKGROUND, uv, visible)
+        return Views(*(take_views(x, view_idx) for x in views))

@@ -1,4 +1,4 @@
-"""Pictures of clouds for image teachers, rendered on the model's device."""
+"""Render clouds as shaded or depth images on their own device."""
 
 import math
 from typing import NamedTuple
@@ -12,40 +12,43 @@ from mmkd3d.ops.views import gray_depth, shade, surface_depth, turntable
 from mmkd3d.registry import MODELS
 
 
-class Views(NamedTuple):
-    """Points in V views, all in pixels: uv (B, V, M, 2), depth (B, V, M);
-    image (B, V, H, W), the depth of the surface, ``inf`` where none is."""
+class Projection(NamedTuple):
+    """Points and surface in V views, all in pixels.
+
+    Attributes:
+        uv: (B, V, M, 2) column and row of the points.
+        depth: (B, V, M) of the points.
+        surface: (B, V, H, W) depth of the surface, ``inf`` in the background.
+    """
 
     uv: Tensor
     depth: Tensor
-    image: Tensor
+    surface: Tensor
 
 
 @MODELS.register_module()
 class ViewRenderer(nn.Module):
-    """Draw clouds as grey surfaces, seen from cameras around the +y axis.
+    """Render clouds as gray surfaces from cameras around the +y axis.
 
-    The views are orthographic, evenly spaced over the full turn, and each is
-    filled by the cloud. Give it clouds that are dense (2,048 points make
-    closed surfaces) and not augmented: a teacher knows objects that stand
-    upright.
+    The views are orthographic, evenly spaced over the full turn, and scaled
+    to the cloud. Use dense clouds (2,048 points give closed surfaces) without
+    augmentation: image teachers were trained on upright objects.
 
     Args:
         num_views: V.
         size: H = W, in pixels.
-        style: 'shaded', a grey object under one light; or 'depth', 1 nearest
-            to 0.1 farthest.
+        style: 'shaded', a gray object under one light; or 'depth', from 1
+            (nearest) to 0.1 (farthest).
         azimuth: Of the first camera, radians; 0 looks along -z.
         elevation: Height of the cameras above the horizon, radians.
-        random: Turn the cameras by a random angle, for each cloud anew, with
-            torch's generator of the device of the points.
-        background: Grey around the object; None is white for 'shaded' and
-            black for 'depth'.
-        radius: Half the width of a point, as a share of ``size``.
-        fill: Half the width of the gaps that are closed and length over
-            which the surface is smoothed, in units of ``size / sqrt(M)``,
-            about the distance between M points.
-        margin: Width left free on each side, as a share of ``size``.
+        random: Rotate the cameras by a new random angle for each cloud.
+        background: Gray value of the background; default white for 'shaded'
+            and black for 'depth'.
+        radius: Half the width of a point, relative to ``size``.
+        fill: Half the width of closed gaps and smoothing length of the
+            surface, in units of ``size / sqrt(M)``, the typical distance of M
+            points.
+        margin: Width of the empty border, relative to ``size``.
 
     Raises:
         ValueError: An unknown style, or less than one view.
@@ -80,11 +83,13 @@ class ViewRenderer(nn.Module):
         self.margin = margin * size + self.radius
 
     @torch.no_grad()
-    def project(self, points: Tensor, view_idx: Tensor | None = None) -> Views:
-        """Where ``points`` (B, M, 3) are seen, and the surface they form.
+    def project(self, points: Tensor, view_idx: Tensor | None = None) -> Projection:
+        """Project points and compute the depth of their surface.
 
-        With ``view_idx`` (B, W) long, in these views of each cloud alone, or
-        with (B,) in one: V is W, or 1.
+        Args:
+            points: (B, M, 3).
+            view_idx: (B, W) long, indices of the requested views, or (B,) for
+                one view; None: all.
         """
         B, V = len(points), self.num_views
         azimuth = torch.arange(V, device=points.device) * (2 * math.pi / V)
@@ -102,25 +107,24 @@ class ViewRenderer(nn.Module):
             depth_in_pixels=True,
         )
         fill = round(self.fill * self.size / math.sqrt(points.shape[1]))
-        image = surface_depth(uv, depth, self.size, radius=self.radius, fill=fill)
-        return Views(*(x.unflatten(0, (B, V)) for x in (uv, depth, image)))
+        surface = surface_depth(uv, depth, self.size, radius=self.radius, fill=fill)
+        return Projection(*(x.unflatten(0, (B, V)) for x in (uv, depth, surface)))
 
     @torch.no_grad()
     def forward(self, points: Tensor, view_idx: Tensor | None = None) -> Tensor:
-        """Draw ``points`` (B, M, 3), with ``view_idx`` as in ``project``.
+        """Render points; see ``project`` for the arguments.
 
         Returns:
-            (B, V, 3, H, W) float32 in [0, 1], three equal channels, on the
-            device of the points. Where all points of a cloud coincide, a dot
-            in the middle.
+            (B, V, 3, H, W) float32 in [0, 1] with three equal channels. A
+            cloud of coinciding points is a dot in the middle.
         """
         return self.paint(self.project(points, view_idx))
 
     @torch.no_grad()
-    def paint(self, views: Views) -> Tensor:
-        """Grey pictures of what ``project`` found, as of ``forward``."""
-        _, depth, image = (x.flatten(0, 1) for x in views)
-        gray = shade(image) if self.style == 'shaded' else gray_depth(image, depth)
-        gray = gray.where(image.isfinite(), self.background)
-        gray = gray.unflatten(0, views.image.shape[:2])
+    def paint(self, projection: Projection) -> Tensor:
+        """Images (B, V, 3, H, W) of a projection."""
+        _, depth, surface = (x.flatten(0, 1) for x in projection)
+        gray = shade(surface) if self.style == 'shaded' else gray_depth(surface, depth)
+        gray = gray.where(surface.isfinite(), self.background)
+        gray = gray.unflatten(0, projection.surface.shape[:2])
         return gray[:, :, None].expand(-1, -1, 3, -1, -1)

@@ -189,12 +189,12 @@ def shares(scans, steps):
     dataset, _ = with_frames(detection(scans, steps), scans, choose='even')
     item = dataset[0]
     points = item['inputs']['points'][None]
-    pictures = PosedFrames(15)(points, [item['data_samples']], places=points)
+    pictures = PosedFrames(15)(points, [item['data_samples']], at=points)
     u, v = pictures.uv[0].unbind(-1)
     inside = (u >= -0.5) & (u < 319.5) & (v >= -0.5) & (v < 239.5)
     index = (v.clamp(0, 239).round() * 320 + u.clamp(0, 319).round()).long()
     measured = inside & pictures.foreground[0].flatten(1).gather(1, index)
-    return inside.sum(1), measured.sum(1), pictures.seen[0].sum(1)
+    return inside.sum(1), measured.sum(1), pictures.visible[0].sum(1)
 
 
 def test_half_of_the_points_in_real_frames_pass_the_depth_test(scans):
@@ -232,11 +232,11 @@ def test_real_frames_are_placed_as_by_hand(scans):
     add_to_datasets(dataset, pipeline)
     item = dataset[0]
     points = item['inputs']['points'][None]
-    pictures = PosedFrames(15)(points, [item['data_samples']], places=points)
+    pictures = PosedFrames(15)(points, [item['data_samples']], at=points)
     path = scans / 'points/scene0000_00.bin'
     colors = torch.from_numpy(np.fromfile(path, np.float32).reshape(-1, 6)[:, 3:]) / 255
     read, painted = [], []
-    for image, uv, seen in zip(pictures.images[0], pictures.uv[0], pictures.seen[0]):
+    for image, uv, seen in zip(pictures.images[0], pictures.uv[0], pictures.visible[0]):
         u, v = uv[seen].round().long().unbind(-1)
         read.append(image[:, v.clamp(0, 239), u.clamp(0, 319)].T)
         painted.append(colors[seen])
@@ -294,10 +294,8 @@ def test_visible_points_are_kept_with_their_labels(rooms):
     dataset, _ = with_frames(detection(rooms, [ALIGN, TURN]), rooms, num_frames=1, choose='even')
     whole = dataset[0]
     points = whole['inputs']['points'].clone()
-    pictures = PosedFrames(1, tolerance=0.1)(
-        points[None], [whole['data_samples']], places=points[None]
-    )
-    seen = points[pictures.seen[0, 0]]
+    pictures = PosedFrames(1, tolerance=0.1)(points[None], [whole['data_samples']], at=points[None])
+    seen = points[pictures.visible[0, 0]]
     labels = whole['data_samples'].gt_pts_seg.clone()
     assert 100 < len(seen) < 2000
     for num in (100, 3000):
@@ -309,7 +307,7 @@ def test_visible_points_are_kept_with_their_labels(rooms):
         same = (kept[:, None] == points).all(-1)
         index = same.float().argmax(1)
         assert torch.equal(points[index], kept)
-        assert pictures.seen[0, 0][index].all()
+        assert pictures.visible[0, 0][index].all()
         assert len(index.unique()) == min(num, len(seen))
         for key in ('pts_semantic_mask', 'pts_instance_mask'):
             assert torch.equal(item['data_samples'].gt_pts_seg[key], labels[key][index])

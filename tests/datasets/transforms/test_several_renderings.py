@@ -50,7 +50,7 @@ def test_alpha_is_a_fourth_channel_over_the_same_white(folder):
     torch.testing.assert_close(images[:, :3], run(folder, views=VIEWS))
     assert (images[:, :3, 0, 0] == 1).all() and (images[:, 3, 0, 0] == 0).all()
     assert images[0, 3].mean() == pytest.approx(np.pi * 20**2 / 64**2, abs=0.02)
-    pictures = RenderedViews(num_views=3).draw(images[None], torch.tensor([[2, 0]]))
+    pictures = RenderedViews(num_views=3).render(images[None], torch.tensor([[2, 0]]))
     torch.testing.assert_close(pictures.images[0], images[[2, 0], :3])
     assert torch.equal(pictures.foreground[0], images[[2, 0], 3] > 0.5)
 
@@ -69,4 +69,4 @@ def test_what_is_missing_or_does_not_fit_is_named(folder):
     with pytest.raises(ValueError, match='keep_alpha=False'):
         augment(dict(image=Image.new('RGBA', (9, 9))))
     with pytest.raises(ValueError, match=r'num_views=2.*\(3, 3, 8, 8\)'):
-        RenderedViews(num_views=2).draw(torch.rand(1, 3, 3, 8, 8))
+        RenderedViews(num_views=2).render(torch.rand(1, 3, 3, 8, 8))

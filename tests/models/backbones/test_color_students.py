@@ -204,7 +204,7 @@ def test_colours_up_to_255_are_refused(name):
 
 def test_a_head_of_colours_needs_a_student_of_colours():
     head = MODELS.build(dict(HEADS['plain'], num_classes=2, point_channels=6))
-    with pytest.raises(ValueError, match='point_channels=6, the student reads in_channels=3'):
+    with pytest.raises(ValueError, match='point_channels=6, the backbone in_channels=3'):
         head(student('plain', 3)(clouds()))
 
 

@@ -1,10 +1,10 @@
-"""What finetuning trains, freezes and adds."""
+"""Transfer types of PointClassifier."""
 
 import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmkd3d.models.classifiers.transfer import TRANSFER_TYPES
+from mmkd3d.models.classifiers.point_classifier import TRANSFER_TYPES
 from mmkd3d.models.layers.side_tuning import SideBranch
 from mmkd3d.registry import MODELS
 

@@ -6,7 +6,7 @@ import torch.nn as nn
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.checkpoints import load_pretrained
-from mmkd3d.engine.hooks.class_names import ClassNamesHook
+from mmkd3d.engine.hooks.classes import ClassNamesHook
 from mmkd3d.registry import MODELS
 from tests.models.stub_teachers import TEXT, StubTextTeacher
 from tools import test as test_tool
@@ -118,12 +118,12 @@ def test_names_come_from_the_data_set(phase):
 @pytest.mark.parametrize(
     'classes, message',
     [
-        (NAMES[:2], 'class_names has 3, the data set 2: chair, night_stand'),
+        (NAMES[:2], "class_names has 3 names, the data set 2, and label 2 is 'toilet' .* None"),
         (
             ('chair', 'night stand', 'toilet'),
             "label 1 is 'night_stand' in class_names and 'night stand' in the data",
         ),
-        ((), 'names no classes'),
+        ((), 'has no class names'),
     ],
 )
 def test_names_that_do_not_match_are_an_error_before_any_is_read(classes, message):
@@ -136,7 +136,7 @@ def test_names_that_do_not_match_are_an_error_before_any_is_read(classes, messag
 def test_a_model_without_names_says_where_they_come_from():
     with pytest.raises(ValueError, match='ClassNamesHook'):
         zero_shot()(dict(points=clouds()))
-    with pytest.raises(ValueError, match='Linear reads no class names'):
+    with pytest.raises(ValueError, match='Linear does not use class names'):
         ClassNamesHook().before_test(Runner(nn.Linear(2, 2), Data(NAMES)))
 
 
@@ -150,7 +150,7 @@ def test_a_model_without_names_says_where_they_come_from():
             dict(backbone=dict(STUDENT, global_tokens=('cls', 'text'))),
             "global token 'img' .*'cls', 'text'",
         ),
-        (dict(proj=dict(img=9, text=D)), 'proj.img has width 9, the text .* 6'),
+        (dict(proj=dict(img=9, text=D)), 'proj.img has width 9, the text features 6'),
         (dict(class_names=NAMES, aliases=dict(sofa='couch')), "'sofa'.*chair"),
     ],
 )
@@ -230,7 +230,7 @@ def test_the_tool_asks_the_names_of_the_data_set(tmp_path, capsys):
     assert 'A seat.' in read and 'chair' not in read
     assert 'acc/overall' in capsys.readouterr().out
     StubTextTeacher.sentences.clear()
-    with pytest.raises(ValueError, match='has 2, the data set 16: '):
+    with pytest.raises(ValueError, match='has 2 names, the data set 16'):
         test_tool.main([*arguments, '--cfg-options', 'model.class_names=[chair,table]'])
     assert not StubTextTeacher.sentences
     torch.save(dict(state_dict=zero_shot().backbone.state_dict()), checkpoint)

@@ -67,7 +67,7 @@ def test_a_training_step_hides_what_the_teacher_does_not_look_at(method):
     assert torch.isfinite(log['loss'])
     assert any(not torch.equal(p, q) for p, q in zip(before, watched.model.backbone.parameters()))
     target = MODELS.build(DENSE)
-    scores = target.saliency_at(target.see(points), watched.centers)
+    scores = target.saliency_at(target.forward_views(points), watched.centers)
     visible = ~watched.masks[0]
     assert (visible.sum(1) == 4).all() and visible.shape == (4, 16)
     top = scores.topk(4).indices.sort(1).values
@@ -107,8 +107,8 @@ def test_a_guided_mask_for_a_batch_of_one_and_clouds_without_extent(method):
 @pytest.mark.parametrize(
     'name, method',
     [
-        ('act/act_pt-s_guided_1xb128-300e_shapenet55', 'ACT'),
-        ('recon/recon_base_guided_1xb128-300e_shapenet55', 'ReCon'),
+        ('act/act_pointvit-s_guided_1xb128-300e_shapenet55', 'ACT'),
+        ('recon/recon-b_guided_1xb128-300e_shapenet55', 'ReCon'),
     ],
 )
 def test_shipped_configs_differ_from_the_published_by_the_masker(name, method):
@@ -127,7 +127,7 @@ def test_shipped_configs_differ_from_the_published_by_the_masker(name, method):
     masker = METHODS[method](line).masker
     assert masker.target.projector.size == 224
     points = cloud()
-    seen = masker.target.see(points)
+    seen = masker.target.forward_views(points)
     centers = points[:, :32]
     scores = masker.target.saliency_at(seen, centers)
     visible = torch.stack([~masker(centers, scores=scores) for _ in range(200)]).float().mean(0)

@@ -167,7 +167,7 @@ def test_a_target_is_asked_about_the_points():
     points[1] = 0  # a dot
     centers = points[:, ::5]
     with torch.no_grad():
-        scores = masker.target.saliency_at(masker.target.see(points), centers)
+        scores = masker.target.saliency_at(masker.target.forward_views(points), centers)
     mask = masker(centers, points=points)
     for row, hidden in zip(scores[::2], mask[::2]):
         assert row[~hidden].min() >= row[hidden].max()

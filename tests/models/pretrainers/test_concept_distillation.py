@@ -16,7 +16,7 @@ from tests.models.stub_teachers import DENSE, StubDenseTeacher, cloud, make_samp
 TARGET = dict(
     type='mmkd3d.ConceptTargets',
     teacher=dict(type='mmkd3d.StubDenseTeacher'),
-    pairs=dict(
+    views=dict(
         type='mmkd3d.RenderedViews', renderer=dict(type='mmkd3d.ViewRenderer', num_views=4, size=48)
     ),
     num_regions=3,
@@ -298,8 +298,8 @@ def test_the_teacher_may_ask_the_questions():
 
 
 def test_samples_bring_pictures():
-    pairs = dict(type='mmkd3d.RenderedViews', num_views=2)
-    model = concept(target=dict(pairs=pairs), fit=False)
+    views = dict(type='mmkd3d.RenderedViews', num_views=2)
+    model = concept(target=dict(views=views), fit=False)
 
     def picture(i):
         generator = torch.Generator().manual_seed(i)
@@ -314,16 +314,16 @@ def test_samples_bring_pictures():
 
 
 def test_depth_projection_needs_nothing_but_the_cloud():
-    pairs = dict(
+    views = dict(
         type='mmkd3d.DepthProjection', projector=dict(type='mmkd3d.AxisProjector', size=48)
     )
-    model = concept(target=dict(pairs=pairs))
+    model = concept(target=dict(views=views))
     points = shapes(3)
     assert look(model, points).shape == (3, 3, 4, 5)
     turned = points[..., [1, 0, 2]]
     assert not torch.equal(look(model, turned), look(model, points))
     with pytest.raises(ValueError, match='DepthProjection draws random views'):
-        concept(target=dict(pairs=pairs, cache='nowhere'))
+        concept(target=dict(views=views, cache='nowhere'))
 
 
 def test_autocast_changes_little():

@@ -46,7 +46,7 @@ def test_at_the_finest_level_targets_are_those_of_the_points():
 
 def test_standardised_maps_have_mean_0_and_variance_1():
     model, points = build(i2p_mae(standardize=True)), clouds()
-    plain, maps = model.target.see(points), model.forward_teacher(points)
+    plain, maps = model.target.forward_views(points), model.forward_teacher(points)
     feats = maps.feats.transpose(0, 2).flatten(1)  # a row for each channel
     torch.testing.assert_close(feats.mean(1), torch.zeros(len(feats)), atol=1e-4, rtol=0)
     moving = plain.feats.transpose(0, 2).flatten(1).var(1) > 1e-3

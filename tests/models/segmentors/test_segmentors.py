@@ -150,10 +150,10 @@ def test_every_parameter_gets_a_gradient():
 def test_wrong_labels_say_what_to_do():
     model = segmentor()
     inputs, samples = batch()
-    with pytest.raises(ValueError, match="one of 'loss'"):
+    with pytest.raises(ValueError, match="must be one of 'loss'"):
         model(inputs, samples, mode='draw')
     samples[1].gt_parts[0] = 5
-    with pytest.raises(ValueError, match=r'\[0, 5\].*num_classes=5'):
+    with pytest.raises(ValueError, match=r'num_classes=5.*\[0, 5\]'):
         model(inputs, samples, mode='loss')
     samples[1].gt_parts[0] = -1
     with pytest.raises(ValueError, match=r'\[-1, 3\]'):
@@ -180,7 +180,7 @@ def test_a_missing_or_unknown_category_is_an_error(mode):
     with pytest.raises(ValueError, match='num_categories=2'):
         model(inputs, samples, mode=mode)
     del samples[2].gt_label
-    with pytest.raises(ValueError, match='give data samples with gt_label'):
+    with pytest.raises(ValueError, match='pass data samples with gt_label'):
         model(inputs, samples, mode=mode)
 
 

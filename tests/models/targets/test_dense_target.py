@@ -26,7 +26,7 @@ def build(**options):
 def test_features_are_those_of_enlarged_maps_at_the_pixels_of_the_points():
     target, points = build(), clouds()
     positions = points[:, ::4]
-    seen = target.see(points)
+    seen = target.forward_views(points)
     assert seen.feats.shape == (3, 3, 5, 6, 6)
     assert seen.saliency.shape == (3, 3, 6, 6)
     feats = target.features_at(seen, positions)
@@ -47,7 +47,7 @@ def test_features_are_those_of_enlarged_maps_at_the_pixels_of_the_points():
 def test_the_teacher_sees_every_view_of_every_cloud_once():
     target, points = build(), clouds()
     before = StubDenseTeacher.images
-    seen = target.see(points)
+    seen = target.forward_views(points)
     assert StubDenseTeacher.images == before + 9
     images = target.projector(points)
     for v in range(3):
@@ -58,7 +58,7 @@ def test_the_teacher_sees_every_view_of_every_cloud_once():
 
 def test_points_themselves_are_asked_about_by_calling_it():
     target, points = build(), clouds()
-    expected = target.features_at(target.see(points), points)
+    expected = target.features_at(target.forward_views(points), points)
     colours = torch.rand(3, 60, 2)
     assert torch.equal(target(torch.cat([points, colours], 2)), expected)
     assert torch.equal(target(points, [None] * 3), expected)
@@ -66,12 +66,14 @@ def test_points_themselves_are_asked_about_by_calling_it():
 
 def test_a_batch_of_one_is_a_row_of_a_batch():
     target, points = build(), clouds()
-    together, seen = target(points), target.see(points)
+    together, seen = target(points), target.forward_views(points)
     looks = target.saliency_at(seen, points)
     for b in range(3):
         one = points[b : b + 1]
         torch.testing.assert_close(target(one), together[b : b + 1])
-        torch.testing.assert_close(target.saliency_at(target.see(one), one), looks[b : b + 1])
+        torch.testing.assert_close(
+            target.saliency_at(target.forward_views(one), one), looks[b : b + 1]
+        )
 
 
 def test_points_that_coincide_get_the_same_answer():
@@ -86,7 +88,7 @@ def test_points_that_coincide_get_the_same_answer():
 
 def test_nothing_is_trained_and_nothing_is_saved():
     target, points = build(), clouds().requires_grad_()
-    seen = target.see(points)
+    seen = target.forward_views(points)
     found = (*seen[:2], target(points), target.saliency_at(seen, points))
     assert not any(x.requires_grad for x in found)
     assert not target.state_dict() and not list(target.parameters())
@@ -114,7 +116,7 @@ def test_the_teacher_runs_in_its_own_precision(precision, student):
 
     target.teacher.forward_dense = forward_dense
     with torch.autocast('cpu', torch.bfloat16, enabled=student == 'bf16'):
-        seen = target.see(points)
+        seen = target.forward_views(points)
         found = (
             seen.feats,
             seen.saliency,
@@ -128,7 +130,7 @@ def test_the_teacher_runs_in_its_own_precision(precision, student):
 
 def test_reading_is_the_same_under_autocast():
     target, points = build(), clouds()
-    seen = target.see(points)
+    seen = target.forward_views(points)
     feats = target.features_at(seen, points)
     saliency = target.saliency_at(seen, points)
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -144,7 +146,7 @@ def test_the_projector_of_the_paper_is_the_default():
 def test_a_teacher_that_makes_no_maps_says_so():
     target = build(teacher=dict(type='mmkd3d.StubImageTeacher'))
     with pytest.raises(NotImplementedError, match='StubImageTeacher can not'):
-        target.see(clouds())
+        target.forward_views(clouds())
 
 
 def test_an_unknown_precision_is_an_error():

@@ -1,4 +1,4 @@
-"""Vectors of class names at places, and points classified by them."""
+"""Vectors of class names at at, and points classified by them."""
 
 import numpy as np
 import pytest
@@ -38,28 +38,28 @@ def samples(labels):
     return found
 
 
-def test_places_get_the_vector_of_the_nearest_points_class(vectors):
+def test_points_get_the_vector_of_the_nearest_points_class(vectors):
     target = LabelTexts(vectors, ignore=('wall',))
     target.set_classes(('chair', 'wall'))
-    points, places = torch.rand(2, 20, 5), torch.rand(2, 7, 3)
+    points, at = torch.rand(2, 20, 5), torch.rand(2, 7, 3)
     labels = torch.randint(-1, 4, (2, 20))
-    got = target(points, samples(labels), places)
+    got = target(points, samples(labels), at)
     want = unit(vectors)['chair']
     for b in range(2):
         for m in range(7):
-            far = (points[b, :, :3] - places[b, m]).norm(dim=1)
+            far = (points[b, :, :3] - at[b, m]).norm(dim=1)
             is_chair = bool(labels[b, far.argmin()] == 0)
-            assert bool(got.seen[b, m]) == is_chair
+            assert bool(got.visible[b, m]) == is_chair
             assert np.allclose(got.feats[b, m], want if is_chair else 0, atol=1e-6)
-    assert 0 < got.seen.sum() < 14
+    assert 0 < got.visible.sum() < 14
     assert got.feats.dtype == torch.float32 and target.dims == 4
 
 
-def test_places_that_are_the_points_keep_their_own_labels(vectors):
+def test_points_that_are_the_points_keep_their_own_labels(vectors):
     target = LabelTexts(vectors, class_names=NAMES)
     points = torch.zeros(1, 3, 3)  # all in one spot
     got = target(points, samples([[2, 0, 3]]), points)
-    assert got.seen.tolist() == [[True, True, False]]
+    assert got.visible.tolist() == [[True, True, False]]
     assert np.allclose(got.feats[0, 0], unit(vectors)['shower curtain'], atol=1e-6)
 
 
@@ -126,9 +126,9 @@ def test_the_vectors_of_clip_are_found_for_scannet(data_root):
         (
             dict(class_names=('chair', 'lamp', 'wok')),
             ValueError,
-            r"no vectors for \['lamp', 'wok'\], it has \['wall', 'chair', 'sho",
+            r"no vectors for \['lamp', 'wok'\], only for \['wall', 'chair', 'sho",
         ),
-        (dict(class_names=NAMES, ignore=('walls',)), ValueError, r"speak of \['walls'\]"),
+        (dict(class_names=NAMES, ignore=('walls',)), ValueError, r"name \['walls'\]"),
     ],
 )
 def test_a_wrong_setting_is_refused(vectors, change, error, match):
@@ -151,9 +151,9 @@ def test_samples_without_fitting_labels_are_refused(vectors, sample, match):
 
 def test_classes_must_be_known(vectors):
     target = LabelTexts(vectors)
-    with pytest.raises(ValueError, match='does not know what the labels'):
+    with pytest.raises(ValueError, match='LabelTexts has no class names'):
         target(torch.rand(1, 1, 3), samples([[0]]), torch.rand(1, 2, 3))
-    with pytest.raises(ValueError, match='names no classes'):
+    with pytest.raises(ValueError, match='has no class names'):
         target.set_classes(None)
 
 

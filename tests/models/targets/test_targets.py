@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 
-from mmkd3d.models.targets.feature_bank import FeatureBank
+from mmkd3d.models.targets.text import FeatureBank
 from mmkd3d.registry import MODELS
 from tests.models.stub_teachers import (
     IMAGE,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmkd3d.models.teachers import text
+from mmkd3d.models.teachers import text_teacher
 from mmkd3d.models.teachers.references import (
     NUM_VALUES,
     SHIPPED,
@@ -138,7 +138,7 @@ def test_command_says_where_it_looked():
 def test_other_files_are_no_tables(vit, tmp_path, content):
     path = tmp_path / 'bad.json'
     path.write_text(content)
-    with pytest.raises(ValueError, match='no table of references'):
+    with pytest.raises(ValueError, match='not a table of references'):
         MODELS.build(dict(vit, reference=str(path)))
     with pytest.raises(FileNotFoundError, match='teacher_reference.py'):
         MODELS.build(dict(vit, reference=str(tmp_path / 'nowhere.json')))
@@ -146,7 +146,7 @@ def test_other_files_are_no_tables(vit, tmp_path, content):
 
 def sentence_teacher():
     pytest.importorskip('transformers')
-    pytest.importorskip(text.PACKAGED)
+    pytest.importorskip(text_teacher.PACKAGED)
     return MODELS.build(dict(type='mmkd3d.TextTeacher'))
 
 

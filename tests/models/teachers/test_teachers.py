@@ -135,8 +135,8 @@ def test_statistics_and_channel_order_are_options(build):
     'options, message',
     [
         (dict(channel_order='bgra'), "rgb, bgr, got 'bgra'"),
-        (dict(mean=[0.5]), r'mean is one number per channel.*\[0.5\]'),
-        (dict(std=[1.0, 1.0, 0.0]), 'std is one number .* above 0'),
+        (dict(mean=[0.5]), r'mean needs one number per channel.*\[0.5\]'),
+        (dict(std=[1.0, 1.0, 0.0]), 'std needs one number .* above 0'),
     ],
 )
 def test_bad_preprocessing_is_refused(build, options, message):

@@ -1,4 +1,4 @@
-"""Posed frames as pictures, and what a teacher says of places in them."""
+"""Posed frames as views, and features of points in them."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from tests.ops.test_projection import camera
 from ..stub_teachers import StubDenseTeacher
 
 SIZE = (24, 32)
-PAIRS = dict(type='mmkd3d.PosedFrames', num_views=3, size=SIZE)
+VIEWS = dict(type='mmkd3d.PosedFrames', num_views=3, size=SIZE)
 
 
 def frames(num, seed=0, depth_size=(12, 16), scale=1.0):
@@ -45,84 +45,84 @@ def cloud(num, size=80):
 
 
 def build(**options):
-    return MODELS.build(PAIRS | dict(tolerance=0.15) | options)
+    return MODELS.build(VIEWS | dict(tolerance=0.15) | options)
 
 
-def test_frames_are_the_pictures_of_their_own_sample():
+def test_frames_are_the_views_of_their_own_sample():
     data, points = samples(2, 0, 5), cloud(3)
-    pictures = build()(points, data, places=points[:, :50])
-    assert pictures.images.shape == (3, 3, 3, *SIZE)
-    assert pictures.foreground.shape == (3, 3, *SIZE)
-    assert pictures.uv.shape == (3, 3, 50, 2)
-    assert pictures.seen.shape == (3, 3, 50)
+    views = build()(points, data, at=points[:, :50])
+    assert views.images.shape == (3, 3, 3, *SIZE)
+    assert views.foreground.shape == (3, 3, *SIZE)
+    assert views.uv.shape == (3, 3, 50, 2)
+    assert views.visible.shape == (3, 3, 50)
     for b, there in enumerate((2, 0, 3)):
-        assert not pictures.images[b, there:].any()
-        assert not pictures.foreground[b, there:].any()
-        assert not pictures.seen[b, there:].any()
+        assert not views.images[b, there:].any()
+        assert not views.foreground[b, there:].any()
+        assert not views.visible[b, there:].any()
         for v in range(there):
             own = data[b].frames[v]
-            torch.testing.assert_close(pictures.images[b, v], own.image[0].float() / 255)
+            torch.testing.assert_close(views.images[b, v], own.image[0].float() / 255)
             wanted = (own.depth[0] > 0).repeat_interleave(2, 0).repeat_interleave(2, 1)
-            assert torch.equal(pictures.foreground[b, v], wanted)
+            assert torch.equal(views.foreground[b, v], wanted)
             uv, seen = sight(
                 points[b : b + 1, :50], own.extrinsic, own.intrinsic, own.depth, SIZE, 0.15
             )
-            assert torch.equal(pictures.uv[b, v], uv[0])
-            assert torch.equal(pictures.seen[b, v], seen[0])
+            assert torch.equal(views.uv[b, v], uv[0])
+            assert torch.equal(views.visible[b, v], seen[0])
             assert 0 < seen.sum() < 50
 
 
 def test_chosen_views_are_those_of_all():
     data, points = samples(3, 1), cloud(2)
     index = torch.tensor([[2, 0], [1, 1]])
-    whole = build()(points, data, places=points)
-    some = build()(points, data, places=points, view_idx=index)
+    whole = build()(points, data, at=points)
+    some = build()(points, data, at=points, view_idx=index)
     for all_views, chosen in zip(whole, some):
         for b in range(2):
             for w in range(2):
                 assert torch.equal(chosen[b, w], all_views[b, index[b, w]])
 
 
-def test_without_places_there_are_only_pictures():
-    pictures = build()(cloud(2), samples(1, 3))
-    assert pictures.uv is None and pictures.seen is None
-    assert pictures.images.any()
+def test_without_points_there_are_only_views():
+    views = build()(cloud(2), samples(1, 3))
+    assert views.uv is None and views.visible is None
+    assert views.images.any()
 
 
 def test_a_batch_without_frames_shows_nothing():
     points = cloud(2)
-    pictures = build()(points, samples(0, 0), places=points)
-    assert pictures.images.shape == (2, 3, 3, *SIZE)
-    assert not any(x.any() for x in (pictures.images, pictures.foreground, pictures.seen))
+    views = build()(points, samples(0, 0), at=points)
+    assert views.images.shape == (2, 3, 3, *SIZE)
+    assert not any(x.any() for x in (views.images, views.foreground, views.visible))
 
 
 def test_nothing_is_tested_in_a_frame_without_depth():
     data, points = samples(2), cloud(1)
     data[0].frames.depth[0] = 0
-    tested = build()(points, data, places=points)
+    tested = build()(points, data, at=points)
     assert tested.foreground[0, 0].all() and not tested.foreground[0, 1].all()
     u, v = tested.uv[0, 0].unbind(-1)
     inside = (u > -0.5) & (u < 31.5) & (v > -0.5) & (v < 23.5)
-    assert torch.equal(tested.seen[0, 0], inside) and inside.any()
-    assert tested.seen[0, 1].sum() < inside.sum()
+    assert torch.equal(tested.visible[0, 0], inside) and inside.any()
+    assert tested.visible[0, 1].sum() < inside.sum()
 
 
 def test_the_tolerance_is_scaled_as_the_cloud_is():
     points, plain, scaled = cloud(1), samples(3), samples(3, scale=2.0)
     scaled[0].frames.depth *= 2
     scaled[0].frames.extrinsic[:, :3, 3] *= 2
-    one = build()(points, plain, places=points)
-    two = build()(2 * points, scaled, places=2 * points)
-    assert torch.equal(one.seen, two.seen) and one.seen.any()
+    one = build()(points, plain, at=points)
+    two = build()(2 * points, scaled, at=2 * points)
+    assert torch.equal(one.visible, two.visible) and one.visible.any()
 
 
 def test_depths_of_several_sizes_make_one_batch():
     data = samples(2, 2)
     data[1].frames = frames(2, seed=1, depth_size=SIZE)
     points = cloud(2)
-    both = build()(points, data, places=points)
+    both = build()(points, data, at=points)
     for b in range(2):
-        one = build()(points[b : b + 1], data[b : b + 1], places=points[b : b + 1])
+        one = build()(points[b : b + 1], data[b : b + 1], at=points[b : b + 1])
         for x, y in zip(both, one):
             assert torch.equal(x[b], y[0])
 
@@ -135,22 +135,22 @@ def test_bad_input_is_named():
 
 
 TARGET = dict(
-    type='mmkd3d.PlaceTarget',
+    type='mmkd3d.PointTarget',
     teacher=dict(type='mmkd3d.StubDenseTeacher'),
-    pairs=PAIRS | dict(tolerance=0.15),
+    views=VIEWS | dict(tolerance=0.15),
 )
 
 
 def mean_by_hand(target, data, points):
     """Bilinear readings of the 6 x 6 maps of the stub, place by place."""
-    pictures = target.pairs(points, data, places=points)
-    B, V, M, _ = pictures.uv.shape
+    views = target.views(points, data, at=points)
+    B, V, M, _ = views.uv.shape
     feats, count = torch.zeros(B, M, 5), torch.zeros(B, M)
     for b in range(B):
         for v in range(V):
-            maps = target.teacher.forward_dense(pictures.images[b, v][None])['feats'][0]
-            for m in pictures.seen[b, v].nonzero()[:, 0].tolist():
-                u, w = pictures.uv[b, v, m].tolist()
+            maps = target.teacher.forward_dense(views.images[b, v][None])['feats'][0]
+            for m in views.visible[b, v].nonzero()[:, 0].tolist():
+                u, w = views.uv[b, v, m].tolist()
                 x = min(max((u + 0.5) * 6 / 32 - 0.5, 0), 5)
                 y = min(max((w + 0.5) * 6 / 24 - 0.5, 0), 5)
                 i, j = min(int(y), 4), min(int(x), 4)

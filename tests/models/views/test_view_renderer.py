@@ -73,7 +73,7 @@ def test_a_sphere_is_lit_from_above():
 def test_random_sampling_gives_closed_surfaces(num):
     points = torch.randn(4, num, 3, generator=torch.Generator().manual_seed(1))
     points = points / points.norm(dim=-1, keepdim=True)
-    image = ViewRenderer(1, 224).project(points).image[:, 0]
+    image = ViewRenderer(1, 224).project(points).surface[:, 0]
     row, column = torch.meshgrid(*[torch.arange(224)] * 2, indexing='ij')
     inside = (row - 111.5) ** 2 + (column - 111.5) ** 2 < 85**2
     assert image[:, inside].isfinite().float().mean() > 0.99
@@ -169,9 +169,9 @@ def test_pixels_and_depths_of_the_points_belong_to_the_surface():
     views = ViewRenderer(2, 64).project(sphere(512))
     assert views.uv.shape == (1, 2, 512, 2)
     assert views.depth.shape == (1, 2, 512)
-    assert views.image.shape == (1, 2, 64, 64)
+    assert views.surface.shape == (1, 2, 64, 64)
     for v in range(2):
-        seen = visible(views.uv[:, v], views.depth[:, v], views.image[:, v], tolerance=4.0)
+        seen = visible(views.uv[:, v], views.depth[:, v], views.surface[:, v], tolerance=4.0)
         front = views.depth[:, v] < 0
         assert (seen == front)[views.depth[:, v].abs() > 10].all()
 

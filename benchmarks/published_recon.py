@@ -1,0 +1,93 @@
+"""ReCon computed as in its published code: the same weights, more work.
+
+For benchmarks and tests only; see :mod:`.published`.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from mmkd3d.models.backbones.recon_transformer import CrossAttention
+from mmkd3d.models.data_preprocessor import RandomRotation
+from mmkd3d.models.layers.patches import PatchGroup
+from mmkd3d.models.losses.modal_contrast import SingleModalContrast
+from mmkd3d.models.targets.text import TextTarget
+
+from .ops import squared_distance
+from .published import PublishedBatchNorm, PublishedMasker, PublishedPatchEmbed
+
+
+class PublishedPatchGroup(PatchGroup):
+    """Neighbours from a whole table of expanded squared distances."""
+
+    def neighbors(self, points, centers):
+        return (
+            squared_distance(centers, points)
+            .topk(self.group_size, largest=False, sorted=False)
+            .indices
+        )
+
+
+class PublishedRotation(RandomRotation):
+    """Cloud by cloud, by a matrix that is copied to the device."""
+
+    def forward(self, points):
+        points = points.clone()
+        for cloud in points:
+            angle = np.random.uniform() * self.max_angle
+            cos, sin = np.cos(angle), np.sin(angle)
+            matrix = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+            cloud[:, :3] = cloud[:, :3] @ torch.from_numpy(matrix.astype(np.float32)).to(
+                points.device
+            )
+        return points
+
+
+class PublishedCrossAttention(CrossAttention):
+    """The softmax written out."""
+
+    def forward(self, queries, tokens):
+        q = self._split_heads(self.q(queries))
+        k, v = map(self._split_heads, self.kv(tokens).chunk(2, dim=-1))
+        weight = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1)
+        return self.proj((weight @ v).transpose(1, 2).flatten(2))
+
+
+class PublishedTextTarget(TextTarget):
+    """The teacher reads one sentence of every sample in every step."""
+
+    @torch.no_grad()
+    def forward(self, points, data_samples, prompt_idx=None):
+        texts = self.texts(data_samples)
+        if prompt_idx is None:
+            prompt_idx = np.random.randint(len(self.templates), size=len(texts))
+        sentences = [self.templates[i].replace('{}', text) for i, text in zip(prompt_idx, texts)]
+        return self.teacher.encode_text(sentences)
+
+
+class PublishedContrast(SingleModalContrast):
+    """Pairs of strings compared one by one, and a loss for each shape."""
+
+    def forward(self, feats, categories):
+        z = F.normalize(self.proj(feats), dim=-1)
+        same = torch.tensor([[a == b for b in categories] for a in categories], device=z.device)
+        loss = 0.0
+        for cosine, positive in zip(z @ z.T, same):
+            logits = torch.cat(
+                [cosine.masked_select(positive).mean()[None], cosine.masked_select(~positive)]
+            )
+            first = torch.zeros(1, dtype=torch.long, device=z.device)
+            loss += F.cross_entropy(logits[None] / self.temperature, first)
+        return self.loss_weight * loss / len(feats)
+
+
+FORMS = (
+    PublishedPatchGroup,
+    PublishedBatchNorm,
+    PublishedPatchEmbed,
+    PublishedMasker,
+    PublishedRotation,
+    PublishedCrossAttention,
+    PublishedTextTarget,
+    PublishedContrast,
+)

@@ -1,6 +1,0 @@
-# 3DETR-m: tokens see those near to them, and half as many reach the decoder.
-_base_ = './3detr_scannet.py'
-
-model = dict(
-    backbone=dict(dropout=0.3, mask_radii=(0.16, 0.64, 1.44)), bbox_head=dict(num_proj_layers=2)
-)

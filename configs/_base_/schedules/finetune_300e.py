@@ -1,0 +1,18 @@
+# Finetuning for classification as published for Point-MAE and ACT.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
+    clip_grad=dict(max_norm=10, norm_type=2),
+    # No decay for 1-D parameters, biases and everything called a token.
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        flat_decay_mult=0.0,
+        custom_keys={'token': dict(decay_mult=0.0)},
+    ),
+)
+param_scheduler = dict(type='mmkd3d.WarmupCosineLR', period=300, warmup=10, min_lr=1e-6)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=301)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+auto_scale_lr = dict(enable=False, base_batch_size=32)

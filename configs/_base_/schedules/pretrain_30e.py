@@ -1,0 +1,15 @@
+# Pretraining of the mini students on two CPU cores: 30 epochs of batch 64.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    # No decay for 1-D parameters, biases and everything called a token.
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        flat_decay_mult=0.0,
+        custom_keys={'token': dict(decay_mult=0.0)},
+    ),
+)
+param_scheduler = dict(type='mmkd3d.WarmupCosineLR', period=30, warmup=3, min_lr=1e-6, lag=0)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=30)
+auto_scale_lr = dict(enable=False, base_batch_size=64)

@@ -1,6 +1,0 @@
-# The schedule for rooms, with the hierarchical student.
-_base_ = './segment_m2ae_300e.py'
-
-param_scheduler = dict(period=60)
-train_cfg = dict(max_epochs=60, val_interval=10)
-auto_scale_lr = dict(base_batch_size=32)

@@ -1,0 +1,14 @@
+# act_pointvit-mini_minilm_1xb64-30e_psb.py with standardised targets (ours).
+_base_ = [
+    '../_base_/models/act_pointvit-mini.py',
+    '../_base_/datasets/psb.py',
+    '../_base_/schedules/pretrain_30e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    standardize=True,
+    teacher=dict(checkpoint='work_dirs/act-autoencoder_minilm_1xb16-40e_psb/epoch_40.pth'),
+)
+train_dataloader = dict(batch_size=64)
+default_hooks = dict(checkpoint=dict(interval=10))

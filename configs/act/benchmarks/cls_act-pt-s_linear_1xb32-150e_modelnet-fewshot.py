@@ -1,5 +1,0 @@
-# A linear head and the class token alone.
-_base_ = './cls_act-pt-s_full_1xb32-150e_modelnet-fewshot.py'
-
-model = dict(transfer_type='linear', head=dict(hidden_dims=()))
-optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -1,8 +1,0 @@
-# Part segmentation on ShapeNetPart, 2,048 points (Point-M2AE).
-_base_ = './partseg_i2p-mae_1xb16-300e_shapenetpart.py'
-
-model = dict(
-    backbone=dict(
-        init_cfg=dict(checkpoint='work_dirs/point-m2ae_base_1xb128-300e_shapenet55/epoch_301.pth')
-    )
-)

@@ -1,0 +1,8 @@
+# As point-mae_pointvit-mini_1xb64-30e_psb.py; only the target is another.
+_base_ = '../point_mae/point-mae_pointvit-mini_1xb64-30e_psb.py'
+
+model = dict(
+    type='MaskedDistillation',
+    teacher=dict(type='TextTeacher'),
+    loss=dict(_delete_=True, type='CosineLoss'),
+)

@@ -1,0 +1,60 @@
+# Finetuning on your shapes, files of any known format in
+# data/shapes/train/CLASS and data/shapes/test/CLASS: set data_root of the loaders
+# and the number of classes. A wrong number is an error that says the right one.
+_base_ = [
+    '../../_base_/models/classifier_pointvit-s.py',
+    '../../_base_/schedules/finetune_300e.py',
+    '../../_base_/default_runtime.py',
+]
+
+data_root = 'data/shapes'
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    persistent_workers=False,
+    drop_last=True,
+    worker_init_fn=dict(type='mmkd3d.seed_worker'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='mmkd3d.PointCloudFolder',
+        data_root=f'{data_root}/train',
+        pipeline=[
+            dict(type='mmkd3d.LoadPoints'),
+            dict(type='mmkd3d.SamplePoints', num_points=1024),
+            dict(type='mmkd3d.NormalizePoints'),
+            dict(type='mmkd3d.PackPoints'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='mmkd3d.PointCloudFolder',
+        data_root=f'{data_root}/test',
+        pipeline=[
+            dict(type='mmkd3d.LoadPoints'),
+            dict(type='mmkd3d.SamplePoints', num_points=1024, method='fps'),
+            dict(type='mmkd3d.NormalizePoints'),
+            dict(type='mmkd3d.PackPoints'),
+        ],
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='mmkd3d.Accuracy')
+test_evaluator = val_evaluator
+model = dict(
+    data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/point-mae_pointvit-s_1xb128-300e_shapenet55/epoch_301.pth',
+            allow_missing=['cls_'],  # pretrained without a class token
+        )
+    ),
+    head=dict(num_classes=10),
+)

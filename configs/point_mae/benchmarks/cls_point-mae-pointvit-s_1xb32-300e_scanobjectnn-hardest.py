@@ -1,0 +1,20 @@
+# Finetuning on the hardest variant of ScanObjectNN (Point-MAE's recipe).
+_base_ = [
+    '../../_base_/models/classifier_pointvit-s.py',
+    '../../_base_/datasets/scanobjectnn.py',
+    '../../_base_/schedules/finetune_300e.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(
+    data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='RandomRotation')]),
+    backbone=dict(
+        num_groups=128,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/point-mae_pointvit-s_1xb128-300e_shapenet55/epoch_301.pth',
+            allow_missing=['cls_'],
+        ),
+    ),  # pretrained without a class token
+    head=dict(num_classes=15),
+)

@@ -1,4 +1,0 @@
-# The student with a class token, as ACT pretrains it.
-_base_ = './cls_pt-t_1xb32-15e_psb-21.py'
-
-model = dict(backbone=dict(with_cls_token=True), head=dict(pooling=('cls', 'max')))

@@ -1,0 +1,20 @@
+# The small hierarchical student, for Point-M2AE and I2P-MAE. Its last norm is
+# new, as in their finetuning.
+_base_ = './cls_pointvit-mini_1xb32-15e_psb-21.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='PointM2AE',
+        level_dims=(32, 64, 128),
+        depths=(2, 2, 2),
+        num_heads=4,
+        num_groups=(128, 64, 32),
+        group_sizes=(16, 4, 4),
+        patch_dims=(32, 64),
+        drop_path_rate=0.1,
+        norm_levels=(),
+    ),
+    head=dict(norm=True, pooling=('mean', 'max')),
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone.embeds.': dict(decay_mult=0.0)}))

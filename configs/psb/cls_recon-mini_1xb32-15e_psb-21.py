@@ -1,0 +1,17 @@
+# The student with ReCon's global tokens, all of them read by the head.
+_base_ = './cls_pointvit-mini_1xb32-15e_psb-21.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='ReConTransformer',
+        embed_dims=128,
+        depth=4,
+        num_heads=4,
+        num_groups=32,
+        group_size=32,
+        patch_dims=(32, 64),
+        drop_path_rate=0.1,
+    ),
+    head=dict(pooling=('cls', 'img', 'text', 'max')),
+)

@@ -1,0 +1,12 @@
+# 3DETR on ScanNet with the local stream of ReCon's student in place of its
+# encoder.
+_base_ = ['../../3detr/3detr_1xb8-1080e_scannet-3d.py', '../../_base_/students/recon-b.py']
+
+model = dict(
+    backbone=dict(_delete_=True, num_groups=2048, **_base_.student),
+    bbox_head=dict(fps_rule='mmcv', in_channels=384),
+)
+optim_wrapper = dict(
+    constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay_rate=0.75),
+)

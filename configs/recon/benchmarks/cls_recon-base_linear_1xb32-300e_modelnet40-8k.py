@@ -1,5 +1,0 @@
-# A linear head and the class token alone.
-_base_ = './cls_recon-base_full_1xb32-300e_modelnet40-8k.py'
-
-model = dict(transfer_type='linear', head=dict(hidden_dims=()))
-optim_wrapper = dict(optimizer=dict(lr=5e-5))

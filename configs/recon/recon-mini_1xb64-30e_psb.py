@@ -1,0 +1,12 @@
+# ReCon on the 904 training shapes of the Princeton Shape Benchmark. Two CPU cores.
+# Compute the teachers' features once, before training:
+# tools/cache_teacher.py recon-mini_1xb64-30e_psb prints how to use the cache.
+_base_ = [
+    '../_base_/models/recon-mini.py',
+    '../_base_/datasets/psb_views.py',
+    '../_base_/schedules/pretrain_30e.py',
+    '../_base_/default_runtime.py',
+]
+
+train_dataloader = dict(batch_size=64)
+default_hooks = dict(checkpoint=dict(interval=10))

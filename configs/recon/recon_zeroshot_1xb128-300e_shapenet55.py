@@ -1,9 +1,0 @@
-# For zero-shot classification: CLIP's image tower is the image teacher.
-_base_ = [
-    '../_base_/models/recon_clip-image.py',
-    '../_base_/datasets/shapenet55_recon.py',
-    '../_base_/schedules/pretrain_adamw_300e.py',
-    '../_base_/default_runtime.py',
-]
-
-optim_wrapper = dict(optimizer=dict(lr=5e-4))

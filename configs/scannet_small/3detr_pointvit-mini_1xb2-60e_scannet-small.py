@@ -1,0 +1,15 @@
+# The small student in the place of 3DETR's encoder; from Point-MAE on shapes by
+# default.
+_base_ = ['./3detr_1xb2-60e_scannet-small.py', '../_base_/students/pointvit-mini.py']
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        **_base_.student,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/point-mae_pointvit-mini_1xb64-30e_psb/epoch_30.pth',
+        ),
+    ),
+    bbox_head=dict(in_channels=128, fps_rule='mmcv'),
+)

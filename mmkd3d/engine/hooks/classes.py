@@ -1,0 +1,107 @@
+"""Check or set the classes of a model from the data set."""
+
+from itertools import zip_longest
+
+from mmengine.hooks import Hook
+from torch.utils.data import Dataset
+
+from mmkd3d.registry import HOOKS
+from mmkd3d.utils.distributed import unwrap_model
+
+
+@HOOKS.register_module()
+class CheckClassesHook(Hook):
+    """Check before the first batch that model and data sets have the same classes.
+
+    Models with a method ``check_classes(metainfo)`` check the data set
+    themselves. Other detectors of mmdetection3d must have as many classes as
+    the data set. The data sets for training and evaluation, in one run or
+    linked by a checkpoint, must list the same classes in the same order.
+
+    Raises:
+        ValueError: The classes differ.
+    """
+
+    trained_on: tuple = ()
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+        self.trained_on = tuple(meta.get('classes') or ())
+
+    def before_train(self, runner) -> None:
+        self.trained_on = ()  # finetuning may start from a checkpoint with other classes
+        dataset = runner.train_loop.dataloader.dataset
+        self._check(runner.model, dataset)
+        self.trained_on = _classes(dataset)
+        if runner.val_loop is not None:
+            self.before_val(runner)
+
+    def before_val(self, runner) -> None:
+        self._check(runner.model, runner.val_loop.dataloader.dataset)
+
+    def before_test(self, runner) -> None:
+        self._check(runner.model, runner.test_loop.dataloader.dataset)
+
+    def _check(self, model, dataset: Dataset) -> None:
+        model = unwrap_model(model)
+        model = getattr(model, 'decode_head', model)  # of EncoderDecoder3D
+        classes = _classes(dataset)
+        num_classes = getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
+        if hasattr(model, 'check_classes'):
+            model.check_classes(getattr(dataset, 'metainfo', {}))
+        elif num_classes is None:
+            return
+        elif classes and len(classes) != num_classes:
+            raise ValueError(
+                f'The data set has {len(classes)} classes, the head of '
+                f'{type(model).__name__} has num_classes={num_classes}. Change '
+                'metainfo=dict(classes=[...]) of the data sets or model.bbox_head.num_classes '
+                '(for a VoteHead also num_sizes and mean_sizes).'
+            )
+        if classes and self.trained_on and classes != self.trained_on:
+            pairs = enumerate(zip_longest(self.trained_on, classes))
+            i, (trained, found) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+            raise ValueError(
+                f'The model was trained on {len(self.trained_on)} classes and is evaluated on '
+                f'{len(classes)}; class {i} is {trained!r} in training and {found!r} in '
+                'evaluation. List the classes of both data sets in the same order '
+                '(metainfo=dict(classes=[...])).'
+            )
+
+
+@HOOKS.register_module()
+class ClassNamesHook(Hook):
+    """Call ``model.set_classes`` with the class names of the evaluated data set.
+
+    For models that classify by class names, such as
+    :class:`~mmkd3d.models.classifiers.zero_shot.ZeroShotClassifier`.
+
+    Raises:
+        ValueError: The model has no ``set_classes``, or the data set has no
+            ``metainfo['classes']``.
+    """
+
+    def before_val(self, runner) -> None:
+        self._set(runner.model, runner.val_dataloader.dataset)
+
+    def before_test(self, runner) -> None:
+        self._set(runner.model, runner.test_dataloader.dataset)
+
+    def _set(self, model, dataset: Dataset) -> None:
+        model = unwrap_model(model)
+        if not hasattr(model, 'set_classes'):
+            raise ValueError(
+                f'{type(model).__name__} does not use class names: remove ClassNamesHook.'
+            )
+        classes = _classes(dataset)
+        if not classes:
+            raise ValueError(
+                f'{type(dataset).__name__} has no class names: set '
+                'metainfo=dict(classes=[...]), in the order of the labels.'
+            )
+        model.set_classes(classes)
+
+
+def _classes(dataset: Dataset) -> tuple:
+    """Return the class names of a data set, empty if it has none."""
+    return tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())

@@ -1,0 +1,307 @@
+"""Features of a frozen teacher on disk."""
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from mmkd3d.utils.atomic import write_atomic
+from mmkd3d.version import __version__
+
+FEATURES, RECORD = 'features.npy', 'cache.json'
+DTYPES = ('float32', 'float16')
+
+
+class StaleCacheError(ValueError):
+    """A cache belongs to another teacher, transform or data set."""
+
+
+class FeatureCache:
+    """Read-only access to a folder of cached features.
+
+    The folder has two files, written by :class:`CacheWriter`:
+
+    - ``features.npy``: (count, ...), memory-mapped;
+    - ``cache.json``: ``identity``, a description of teacher and transform;
+      ``keys``, the sample id or text of each row; ``done``, the number of
+      finished rows; ``digests``, hashes of the inputs of the teacher (empty
+      for texts); ``source`` and ``version``, for people.
+
+    Args:
+        folder: Of the cache.
+        identity: ``dict(teacher=..., transform=...)`` of this run, see
+            :meth:`BaseTarget.identity`.
+
+    Attributes:
+        keys: Of the rows.
+        features: (count, ...) in the dtype of the storage.
+
+    Raises:
+        FileNotFoundError: No cache in the folder.
+        StaleCacheError: Its identity differs from that of this run.
+        ValueError: It is incomplete or damaged.
+    """
+
+    def __init__(self, folder: str | Path, identity: dict):
+        self.folder = Path(folder)
+        record = read_record(self.folder)
+        if record is None:
+            raise FileNotFoundError(
+                f'No teacher cache ({RECORD}) in {folder}. Build it, also if it was '
+                f'built by a version that did not write this file:\n  '
+                f'{build_command(self.folder)}'
+            )
+        refuse_stale(self.folder, record['identity'], identity)
+        self.keys = record['keys']
+        if record['done'] < len(self.keys):
+            raise ValueError(
+                f'The teacher cache in {folder} has {record["done"]} of '
+                f'{len(self.keys)} rows: its build was interrupted. Resume it:\n  '
+                f'{build_command(self.folder)}'
+            )
+        try:
+            self.features = np.load(self.folder / FEATURES, mmap_mode='r')
+        except (OSError, ValueError) as error:
+            raise damaged(self.folder, error) from error
+        self._row = {key: row for row, key in enumerate(self.keys)}
+        self._digests = np.array(record['digests'], dtype=np.int64)
+        self._checked = np.zeros(len(self.keys), dtype=bool)
+
+    def rows(self, keys: Sequence[str]) -> np.ndarray:
+        """Rows (len(keys),) of the keys; ``ValueError`` for unknown ones."""
+        unknown = [key for key in keys if key not in self._row]
+        if unknown:
+            raise ValueError(
+                f'{len(unknown)} of {len(keys)} samples are not in the teacher cache '
+                f'in {self.folder}, which has {len(self.keys)}: {_some(unknown)}. '
+                'Rebuild it from the data set of this run:\n  '
+                f'{build_command(self.folder, rebuild=True)}'
+            )
+        return np.array([self._row[key] for key in keys])
+
+    def check(self, rows: np.ndarray, digests: np.ndarray) -> None:
+        """Compare inputs of the teacher with those that were cached.
+
+        Args:
+            rows: (B,) of the cache.
+            digests: (B,) int64 of ``mmkd3d.utils.hashes.row_digests``.
+
+        Raises:
+            StaleCacheError: Some samples differ.
+        """
+        differ = self._digests[rows] != digests
+        if differ.any():
+            first = int(np.flatnonzero(differ)[0])
+            raise StaleCacheError(
+                f'{int(differ.sum())} of {len(rows)} samples differ from those in the '
+                f'teacher cache in {self.folder}: '
+                f'{_some([self.keys[row] for row in rows[differ]])} (checksum of the '
+                f'first: the cache has {self._digests[rows[first]]}, this run has '
+                f'{digests[first]}). If the data changed, rebuild the cache:\n  '
+                f'{build_command(self.folder, rebuild=True)}\n'
+                'If images or view points are augmented, remove that augmentation or '
+                'train without the cache.'
+            )
+        self._checked[rows] = True
+
+    def is_checked(self, rows: np.ndarray) -> bool:
+        """Whether ``check`` has passed for all of these rows."""
+        return bool(self._checked[rows].all())
+
+
+class CacheWriter:
+    """Writes a :class:`FeatureCache`, or resumes an unfinished one.
+
+    The record is replaced atomically whenever about 1 % of the rows were
+    added, so that a kill loses at most these.
+
+    Args:
+        folder: Of the cache.
+        keys: Of the rows, unique.
+        shape: Of the feature of one key.
+        identity: ``dict(teacher=..., transform=...)``, see
+            :meth:`BaseTarget.identity`.
+        source: Origin of the data, for people.
+        dtype: Of the storage, ``'float32'`` or ``'float16'``.
+
+    Attributes:
+        done: Number of written rows.
+        num_bytes: Size of all features.
+
+    Raises:
+        StaleCacheError: The folder has a cache with another identity, other
+            keys or another dtype.
+        ValueError: Duplicate keys, an unknown dtype, or too little disk space.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        keys: Sequence[str],
+        shape: Sequence[int],
+        *,
+        identity: dict,
+        source: dict | None = None,
+        dtype: str = 'float32',
+    ):
+        if dtype not in DTYPES:
+            raise ValueError(f'dtype is one of {", ".join(DTYPES)}, got {dtype!r}.')
+        self.folder = Path(folder)
+        shape = (len(keys), *shape)
+        self.num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        found = read_record(self.folder)
+        if found is None:
+            self._create(list(keys), shape, dtype)
+            found = dict(identity=identity, source=source, version=__version__)
+            found |= dict(done=0, keys=list(keys), digests=[])
+        refuse_stale(self.folder, found['identity'], identity)
+        if found['keys'] != list(keys):
+            raise StaleCacheError(
+                f'The teacher cache in {self.folder} was built for other samples: '
+                f'it has {len(found["keys"])}, this run has {len(keys)}. Rebuild it:\n  '
+                f'{build_command(self.folder, rebuild=True)}'
+            )
+        self._features = np.load(self.folder / FEATURES, mmap_mode='r+')
+        refuse_stale(self.folder, dict(dtype=str(self._features.dtype)), dict(dtype=dtype))
+        self._record = found
+        self.done = found['done']
+
+    def _create(self, keys: list[str], shape: tuple, dtype: str) -> None:
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(
+                f'Several samples have the id {twice!r}: a cache needs unique sample '
+                'ids. Remove wrappers that repeat samples, or rename the shapes.'
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if self.num_bytes > free:
+            # Writing to a memory map on a full disk would kill the process.
+            raise ValueError(
+                f'The features need {self.num_bytes / 1e9:.2f} GB, but {self.folder} '
+                f'has {free / 1e9:.2f} GB free: use another folder, fewer views, or '
+                'float16.'
+            )
+        open_memmap(self.folder / FEATURES, 'w+', dtype, shape)
+
+    def write(self, features: np.ndarray, digests: np.ndarray | None = None) -> None:
+        """Write the next rows.
+
+        Args:
+            features: (n, ...) float32.
+            digests: (n,) int64 hashes of the inputs; None for texts.
+
+        Raises:
+            ValueError: Some features are not finite in the dtype.
+        """
+        end = self.done + len(features)
+        with np.errstate(over='ignore'):
+            features = features.astype(self._features.dtype)
+        if not np.isfinite(features).all():
+            raise ValueError(
+                f'The features of rows {self.done} to {end - 1} are not finite in '
+                f'{features.dtype}: check the teacher and its precision, or store '
+                'float32.'
+            )
+        self._features[self.done : end] = features
+        if digests is not None:
+            self._record['digests'] += digests.tolist()
+        self.done = end
+        count = len(self._record['keys'])
+        if end == count or end - self._record['done'] >= count / 100:
+            self._features.flush()
+            self._record['done'] = end
+            write_atomic(self.folder / RECORD, json.dumps(self._record).encode())
+
+    def refuse_changed(self, digests: dict[int, int]) -> None:
+        """Check that finished rows were computed from the same data.
+
+        Args:
+            digests: Hashes of some samples, by row; unfinished rows are
+                ignored.
+
+        Raises:
+            StaleCacheError: A hash differs.
+        """
+        for row, now in digests.items():
+            if row < self.done and self._record['digests'][row] != now:
+                raise StaleCacheError(
+                    f'The teacher cache in {self.folder} was started with other data: '
+                    f'the checksum of row {row} is {self._record["digests"][row]} '
+                    f'there and {now} in this run. Rebuild it:\n  '
+                    f'{build_command(self.folder, rebuild=True)}'
+                )
+
+
+def remove_cache(folder: str | Path) -> None:
+    """Remove the two files of a cache, and nothing else."""
+    for name in (RECORD, FEATURES):
+        Path(folder, name).unlink(missing_ok=True)
+
+
+def build_command(folder: Path, rebuild: bool = False) -> str:
+    """The command that builds the cache in ``folder``."""
+    command = f'python tools/cache_teacher.py CONFIG --out {folder.parent} --only {folder.name}'
+    return f'{command} --rebuild' if rebuild else command
+
+
+def read_record(folder: Path) -> dict | None:
+    """The record of a cache, complete or not; None if there is none."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise damaged(folder, error) from error
+
+
+def damaged(folder: Path, error: Exception) -> ValueError:
+    """The error for a cache that can not be read."""
+    return ValueError(
+        f'The teacher cache in {folder} is damaged ({error}): copy it again, or rebuild '
+        f'it:\n  {build_command(folder, rebuild=True)}'
+    )
+
+
+def refuse_stale(folder: Path, found: dict, expected: dict) -> None:
+    """Raise ``StaleCacheError`` with all differences of two descriptions."""
+    lines = differences(found, expected)
+    if lines:
+        raise StaleCacheError(
+            f'The teacher cache in {folder} is stale:\n  '
+            + '\n  '.join(lines)
+            + f'\nRebuild it:\n  {build_command(folder, rebuild=True)}'
+        )
+
+
+def differences(found: Any, expected: Any, name: str = '') -> list[str]:
+    """One line with both values for each field that differs.
+
+    Args:
+        found: Of a cache.
+        expected: Of this run.
+        name: Of the field; nested fields are appended with a dot.
+    """
+    if isinstance(found, dict) and isinstance(expected, dict):
+        lines = []
+        for key in dict.fromkeys((*found, *expected)):
+            lines += differences(
+                found.get(key, 'nothing'),
+                expected.get(key, 'nothing'),
+                f'{name}.{key}' if name else key,
+            )
+        return lines
+    if found == expected:
+        return []
+    return [f'{name}: the cache has {found!r}, this run has {expected!r}']
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ', ...' if len(names) > 5 else ''
+    return ', '.join(repr(str(name)) for name in names[:5]) + more

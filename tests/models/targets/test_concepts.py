@@ -1,0 +1,145 @@
+"""Clusters of tokens against Lloyd's algorithm, picture by picture."""
+
+import pytest
+import torch
+
+from mmkd3d.models.targets.concepts import find_regions
+
+
+def pictures(P=4, L=20, D=6, seed=0):
+    """Tokens, saliency and a foreground of two thirds."""
+    generator = torch.Generator().manual_seed(seed)
+    foreground = torch.rand(P, L, generator=generator) < 0.67
+    foreground[:, 3] = True
+    return (
+        torch.randn(P, L, D, generator=generator),
+        torch.rand(P, L, generator=generator),
+        foreground,
+    )
+
+
+def lloyd(tokens, saliency, num_regions, num_iters):
+    """Of the foreground of one picture; clusters without members are None."""
+    tokens = tokens.double()
+    centers = [tokens[saliency.argmax()]]
+    while len(centers) < num_regions:
+        far = [min((t - c).norm() for c in centers) for t in tokens]
+        centers.append(tokens[far.index(max(far))])
+    for _ in range(num_iters):
+        clusters = [[] for _ in centers]
+        for t in tokens:
+            distances = [(t - c).norm() for c in centers]
+            clusters[distances.index(min(distances))].append(t)
+        means = [torch.stack(c).mean(0) if c else None for c in clusters]
+        centers = [c if m is None else m for m, c in zip(means, centers)]
+    return means
+
+
+@pytest.mark.parametrize('num_regions', [1, 2, 3, 5, 8])
+@pytest.mark.parametrize('num_iters', [1, 5])
+def test_regions_are_those_of_the_loop(num_regions, num_iters):
+    tokens, saliency, foreground = pictures(P=6)
+    # So that some pictures have fewer tokens than clusters.
+    foreground[4, 4:], foreground[5, :] = False, False
+    foreground[5, 7] = True
+    out = find_regions(tokens, saliency, foreground, num_regions, num_iters)
+    assert out.feats.shape == (6, num_regions, 6)
+    assert out.found.shape == (6, num_regions)
+    for p in range(6):
+        inside = foreground[p]
+        means = lloyd(tokens[p, inside], saliency[p, inside], num_regions, num_iters)
+        assert out.found[p].tolist() == [m is not None for m in means]
+        for got, mean in zip(out.feats[p], means):
+            expected = torch.zeros(6) if mean is None else mean.float()
+            torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_parts_are_found():
+    """Three well separated kinds of tokens in a sea of background."""
+    generator = torch.Generator().manual_seed(0)
+    kinds = 10 * torch.eye(3, 8)
+    kind = torch.randint(3, (5, 40), generator=generator)
+    kind[:, :3] = torch.arange(3)
+    tokens = kinds[kind] + 0.1 * torch.randn(5, 40, 8, generator=generator)
+    foreground = torch.arange(40) < 30
+    tokens[:, 30:] = -50
+    out = find_regions(tokens, torch.rand(5, 40, generator=generator), foreground.expand(5, -1), 3)
+    assert out.found.all()
+    near = torch.cdist(out.feats, kinds.expand(5, -1, -1)).argmin(2)
+    assert (near.sort(1).values == torch.arange(3)).all()
+    for p in range(5):
+        for feat, k in zip(out.feats[p], near[p]):
+            mean = tokens[p, :30][kind[p, :30] == k].mean(0)
+            torch.testing.assert_close(feat, mean, rtol=1e-5, atol=1e-5)
+
+
+def test_the_first_region_begins_at_the_most_salient_token():
+    tokens = torch.tensor([[[0.0], [1.0], [4.0], [9.0], [10.0]]])
+    saliency = torch.tensor([[0.0, 0.0, 1.0, 0.0, 2.0]])
+    foreground = torch.ones(1, 5, dtype=torch.bool)
+    out = find_regions(tokens, saliency, foreground, 2)
+    assert out.feats.flatten().tolist() == pytest.approx([9.5, 5 / 3])
+    foreground[0, 4] = False  # Now it begins at 4, 9 is the farthest.
+    out = find_regions(tokens, saliency, foreground, 2)
+    assert out.feats.flatten().tolist() == pytest.approx([5 / 3, 9.0])
+
+
+def test_every_run_and_every_batch_gives_the_same():
+    given = pictures(P=7)
+    torch.manual_seed(1)
+    first = find_regions(*given, 3)
+    torch.manual_seed(2)
+    again = find_regions(*given, 3)
+    assert all(map(torch.equal, first, again))
+    for p in range(7):
+        alone = find_regions(*(x[p : p + 1] for x in given), 3)
+        torch.testing.assert_close(alone.feats[0], first.feats[p], rtol=0, atol=1e-6)
+        assert torch.equal(alone.found[0], first.found[p])
+
+
+def test_the_background_does_not_matter():
+    tokens, saliency, foreground = pictures()
+    expected = find_regions(tokens, saliency, foreground, 3)
+    for value in (100.0, float('inf'), float('nan')):
+        got = find_regions(
+            tokens.masked_fill(~foreground[..., None], value),
+            saliency.masked_fill(~foreground, 9.0),
+            foreground,
+            3,
+        )
+        assert all(map(torch.equal, got, expected))
+
+
+def test_of_a_picture_without_foreground_nothing_is_found():
+    tokens, saliency, foreground = pictures()
+    expected = find_regions(tokens, saliency, foreground, 3)
+    foreground[1] = False
+    out = find_regions(tokens, saliency, foreground, 3)
+    assert not out.found[1].any() and not out.feats[1].any()
+    for p in (0, 2, 3):
+        torch.testing.assert_close(out.feats[p], expected.feats[p])
+    assert expected.found.all()
+
+
+@pytest.mark.parametrize('different', [1, 2, 4])
+def test_no_more_regions_than_different_tokens(different):
+    tokens, saliency, foreground = pictures(L=12)
+    tokens = tokens[:, torch.arange(12) % different]
+    foreground[:, :4] = True
+    out = find_regions(tokens, saliency, foreground, 6)
+    assert (out.found.sum(1) == different).all()
+    for p in range(4):
+        got = sorted(out.feats[p][out.found[p]].tolist())
+        for a, b in zip(got, sorted(tokens[p, :different].tolist())):
+            assert a == pytest.approx(b, abs=1e-6)
+
+
+def test_half_precision_around_it_does_not_reach_it():
+    given = pictures()
+    expected = find_regions(*given, 3)
+    with torch.autocast('cpu', torch.bfloat16):
+        got = find_regions(*given, 3)
+    assert torch.equal(got.feats, expected.feats)
+    half = find_regions(given[0].half().requires_grad_(), *given[1:], 3)
+    assert half.feats.dtype == torch.float32 and not half.feats.requires_grad
+    torch.testing.assert_close(half.feats, expected.feats, rtol=0, atol=0.01)

@@ -1,0 +1,251 @@
+"""tools/study.py: the order of the runs, what a second start finds, and the tables."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from tests.helpers import REPO
+from tests.tools.test_multi_seed import TINY
+from tools import study
+
+PRETRAIN, FINETUNE = 'point-mae_toy', 'classifier_toy'
+START = 'model.backbone.init_cfg.checkpoint={pretrain}'
+STEPS = {
+    'finetune': dict(train=FINETUNE, test=True, options=[START]),
+    'cache': dict(cache='recon_toy', seeds=(5,)),
+    'pretrain': dict(train=PRETRAIN, options=['model.targets.cache={cache}/img']),
+    'probe': dict(probe=PRETRAIN, checkpoint='{pretrain}', arguments=['--k', '1']),
+}
+TABLE = dict(
+    title='T',
+    rows={'fine': 'finetune', 'probed': 'probe', 'lost': 'cache'},
+    columns={'acc': 'accuracy', 'knn/acc': 'k-NN'},
+)
+
+
+@pytest.fixture
+def tools(monkeypatch):
+    """Stands in for the tools; the accuracy is ten times the seed."""
+
+    def run_tool(tool, config, *words, log, lock, jobs):
+        words = list(map(str, words))
+        run_tool.calls.append((tool, config.stem, words))
+        if run_tool.broken == config.stem:
+            raise RuntimeError('out of memory')
+        folder = log.parent
+        folder.mkdir(parents=True)
+        if tool != 'cache_teacher.py':
+            seed = int(words[words.index('--seeds') + 1])
+            record = dict(seed=seed, protocol='p', metrics=dict(acc=10 * seed))
+            record.update(dict(method='knn') if tool == 'probe.py' else {})
+            record.update(checkpoint=str(folder / 'epoch_1.pth'))
+            (folder / 'records.json').write_text(json.dumps([record]))
+
+    run_tool.calls, run_tool.broken = [], None
+    monkeypatch.setattr(study, 'run_tool', run_tool)
+    return run_tool
+
+
+@pytest.fixture
+def start(tmp_path, tools):
+    """Write a study and run it; returns the calls and the records."""
+
+    def run(*argv, steps=STEPS, seeds=(0, 1), tables=(TABLE,)):
+        file = tmp_path / 'study.py'
+        file.write_text(f'seeds = {seeds}\nsteps = {steps}\ntables = {tables}\n')
+        tools.calls.clear()
+        study.main([str(file), '--out', str(tmp_path / 'out'), *argv])
+        return tools.calls, json.loads((tmp_path / 'out/records.json').read_text())
+
+    return run
+
+
+def test_each_step_follows_what_it_needs_and_gets_its_results(start, tmp_path):
+    calls, records = start()
+    order = [(tool, config) for tool, config, _ in calls]
+    assert order[0] == ('cache_teacher.py', 'recon_toy') and len(calls) == 7
+    for seed in (0, 1):
+        (pretrain,) = (tmp_path / 'out/pretrain').glob(f'seed_{seed}-*')
+        student, found = str(pretrain / 'epoch_1.pth'), []
+        for tool, config, words in calls[1:]:
+            if words[words.index('--seeds') + 1] == str(seed):
+                found.append(config)
+                assert ('--train-only' in words) == (found == [PRETRAIN])
+                if found == [PRETRAIN]:
+                    (cache,) = (tmp_path / 'out/cache').glob('seed_5-*')
+                    assert words[-1] == f'model.targets.cache={cache}/img'
+                elif tool == 'probe.py':
+                    assert words[0] == student and words[-2:] == ['--k', '1']
+                else:
+                    assert words[-1] == START.format(pretrain=student)
+        assert sorted(found) == sorted([PRETRAIN, PRETRAIN, FINETUNE])
+    assert [r['metrics']['acc'] for r in records if r['name'] == 'finetune'] == [0, 10]
+    table = (tmp_path / 'out/tables.md').read_text().splitlines()
+    assert table == [
+        '## T',
+        '',
+        '| run | accuracy | k-NN | runs |',
+        '|---|---|---|---|',
+        '| fine | 5.0 ± 7.1 | not run | 2 |',
+        '| probed | not run | 5.0 ± 7.1 | 2 |',
+        '| lost | not run | not run | 0 |',
+    ]
+
+
+def test_finished_runs_are_skipped_and_other_settings_are_other_runs(start):
+    first = list(start('--jobs', '2')[0])
+    calls, records = start()
+    assert calls == [] and len(records) == 6
+    changed = dict(STEPS, pretrain=dict(STEPS['pretrain'], options=['optim_wrapper.lr=0.1']))
+    again = start(steps=changed)[0]
+    assert len(first) == 7 and len(again) == 6  # and what builds on the changed step
+    assert not {str(call) for call in again} & {str(call) for call in first}
+
+
+def test_a_failure_stops_only_the_steps_that_need_it_and_is_retried(start, tools):
+    tools.broken = PRETRAIN
+    with pytest.raises(SystemExit) as error:
+        start(steps=dict(STEPS, other=dict(train='votenet_toy', test=True)))
+    assert {config for _, config, _ in tools.calls} == {'recon_toy', PRETRAIN, 'votenet_toy'}
+    named = [line.split(': ') for line in str(error.value).splitlines()]
+    assert len(named) == 6 and ['FAILED pretrain/seed_1', 'out of memory'] in named
+    assert ['FAILED probe/seed_0', 'a step that it needs'] in named
+    tools.broken = None
+    assert len(start()[0]) == 6
+
+
+def test_all_rows_with_the_first_seed_come_first(start):
+    calls, _ = start(steps={name: dict(train=FINETUNE) for name in 'ab'}, seeds=(3, 1), tables=())
+    assert [words[words.index('--seeds') + 1] for _, _, words in calls] == ['3', '3', '1', '1']
+
+
+def test_existing_results_stand_in_for_a_step(start, tmp_path):
+    for seed in (0, 1):
+        (tmp_path / f'epoch_{seed}.pth').write_text('weights')
+    pattern = f'pretrain={tmp_path}/epoch_{{seed}}.pth'
+    calls, _ = start('--only', 'fine', '--checkpoint', pattern)
+    assert [config for _, config, _ in calls] == [FINETUNE, FINETUNE]
+    assert START.format(pretrain=tmp_path / 'epoch_1.pth') in calls[1][2]
+
+
+def test_runs_are_listed_without_running_them(capsys):
+    study.main(['tools/studies/psb.py', '--list', '--only', 'finetune/act', '--seeds', '0', '1'])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if 'mmengine' not in line] == [
+        'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-40e_psb',
+        'act/seed_0: train act_pointvit-mini_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
+        'finetune/act/seed_0: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_0',
+        'act/seed_1: train act_pointvit-mini_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
+        'finetune/act/seed_1: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_1',
+    ]
+
+
+@pytest.mark.parametrize(
+    'file', sorted((REPO / 'tools/studies').glob('*.py')), ids=lambda f: f.stem
+)
+def test_shipped_studies_have_no_mistakes(file, tmp_path):
+    loaded = study.load_study(file)
+    jobs = study.make_jobs(loaded, tmp_path)
+    assert {job.step for job in jobs} == set(loaded.steps)
+    for job in jobs:
+        _, cfg = study.read_config(str(job.config))
+        options = ' '.join(job.words).partition('--cfg-options')[2].split()
+        for key in (option.split('=')[0] for option in options):
+            part = cfg
+            for name in key.split('.')[:-2]:  # the last may be new, as in init_cfg.checkpoint
+                part = part[name]
+            assert isinstance(part, dict), key
+
+
+def one(**step):
+    return dict(a=dict(train=FINETUNE, **step))
+
+
+@pytest.mark.parametrize(
+    'steps, message',
+    [
+        (one(options=['x={b}']), r'a needs \{b\}; there are'),
+        (one(options=['x={b}']) | dict(b=dict(train=FINETUNE, options=['x={a}'])), 'a -> b -> a'),
+        (one(options=['x={b}']) | dict(b=dict(train=FINETUNE, seeds=(7, 8))), 'b with seed 0'),
+        (one(probe=PRETRAIN), 'exactly one of'),
+        (one(tset=True), r"'a' has unknown fields \['tset'\]"),
+        (one(seeds=(1, 1)), 'each once'),
+        (dict(a=dict(train=PRETRAIN, test=True)), 'point-mae_toy has no test_dataloader'),
+        (dict(a=dict(train='classifier_tyo')), 'no shipped config'),
+        (one(), "'T' names unknown steps"),
+        ({}, 'has no steps'),
+    ],
+)
+def test_wrong_studies_are_errors_before_anything_runs(start, tools, steps, message):
+    table = TABLE if 'unknown steps' in message else dict(TABLE, rows=dict(row='a'))
+    with pytest.raises(SystemExit, match=message):
+        start(steps=steps, seeds=(0,), tables=[table])
+    assert tools.calls == []
+
+
+@pytest.mark.parametrize(
+    'argv, message',
+    [
+        (['--only', 'prob/act'], "No step starts with 'prob/act'"),
+        (['--checkpoint', 'act=gone_{seed}.pth'], 'gone_0.pth does not exist'),
+        (['--seeds', '0', '0'], 'each once'),
+    ],
+)
+def test_wrong_arguments_are_errors(argv, message):
+    with pytest.raises(SystemExit, match=message):
+        study.main(['tools/studies/psb.py', '--list', *argv])
+
+
+CURVE = dict(
+    title='AP', rows=dict(scratch='s', rooms='r'), curve='mAP', steps_per_epoch=50, scale=100
+)
+
+
+def test_a_curve_is_a_table_of_steps_and_a_picture(tmp_path):
+    curves = ({2: 0.1, 10: 0.3}, {2: 0.2, 10: 0.5})
+    records = [
+        dict(name='s', seed=seed, metrics={f'mAP@{epoch}': v for epoch, v in curve.items()})
+        for seed, curve in enumerate(curves)
+    ]
+    text = study.study_tables(Config(dict(tables=[CURVE])), records)
+    assert '| run | 100 steps | 500 steps | runs |' in text
+    assert '| scratch | 15.0 ± 7.1 | 40.0 ± 14.1 | 2 |' in text
+    assert '| rooms | not run | not run | 0 |' in text
+    for name, found in (('curve', records), ('same', records), ('none', [])):
+        study.draw_curve(CURVE, found, tmp_path / name)
+    assert (tmp_path / 'same').read_bytes() == (tmp_path / 'curve').read_bytes()
+    assert (tmp_path / 'none').stat().st_size < (tmp_path / 'curve').stat().st_size
+
+
+def test_a_misspelt_column_is_named():
+    table = dict(TABLE, columns=dict(ac='accuracy'))
+    record = dict(name='finetune', seed=0, metrics=dict(acc=1.0))
+    text = study.study_tables(Config(dict(tables=[table])), [record])
+    assert "No run has the metrics ['ac']; there are ['acc']." in text
+    assert 'No run' not in study.study_tables(Config(dict(tables=[table])), [])
+
+
+@pytest.mark.nightly
+def test_a_real_study_from_pretraining_to_its_table(tmp_path):
+    small = [option for option in TINY if not option.startswith(('val', 'test', 'train_cfg.v'))]
+    start = [
+        'model.backbone.init_cfg.type=Pretrained',
+        'model.backbone.init_cfg.checkpoint={point-mae}',
+        'model.backbone.with_cls_token=False',
+        'model.head.pooling=[max,mean]',
+    ]
+    steps = {
+        'point-mae': dict(train=PRETRAIN, options=small),
+        'finetune': dict(train=FINETUNE, test=True, options=TINY + start),
+    }
+    columns = {'acc/overall': 'accuracy'}
+    tables = [dict(title='Toy', rows={'from Point-MAE': 'finetune'}, columns=columns)]
+    (tmp_path / 'small.py').write_text(f'steps = {steps}\ntables = {tables}')
+    out = tmp_path / 'out'
+    study.main([str(tmp_path / 'small.py'), '--out', str(out)])
+    assert '| from Point-MAE | ' in (out / 'tables.md').read_text()
+    record = json.loads((out / 'records.json').read_text())[-1]
+    (student,) = record['started_from']
+    assert Path(student).parent.parent.parent == out / 'point-mae'
