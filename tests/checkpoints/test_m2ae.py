@@ -28,7 +28,7 @@ PRETRAINER = dict(
         propagation_depths=(2,),
     ),
     masker=dict(type='mmkd3d.RandomMasker', ratio=0.5),
-    loss=dict(type='mmkd3d.ChamferLoss'),
+    losses=dict(chamfer=dict(type='mmkd3d.ChamferLoss')),
 )
 
 
