@@ -1,5 +1,6 @@
 """Build, install outside the checkout, use: as wheel, editable and sdist."""
 
+import re
 import sys
 import tarfile
 import zipfile
@@ -112,6 +113,9 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     }
     assert expected <= names
     assert not [name for name in names if name.endswith('.pyc')]
+    tools = {name.split('/tools/')[1] for name in names if '/tools/' in name}
+    assert {'train.py', 'multi_seed.py', 'dist_train.sh', 'prepare_data/dataset.py'} <= tools
+    assert not {'benchmark.py', 'study.py', 'studies/psb.py', 'demo.py', 'test.sh'} & tools
     top = {name.split('/')[0].split('.dist-info')[0] for name in names}
     assert {name.split('-')[0] for name in top} == {'mmkd3d'}
 
@@ -149,3 +153,11 @@ def test_source_archive_builds_the_same_wheel(wheel, tmp_path):
     )
     again = next(tmp_path.glob('mmkd3d-*.whl'))
     assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    from mmkd3d import __version__
+
+    newest = re.search(r'^## (\S+)', (REPO / 'CHANGELOG.md').read_text(), re.M)[1]
+    assert __version__.split('rc')[0] == newest.split('rc')[0]
+    assert f'version: {__version__}\n' in (REPO / 'CITATION.cff').read_text()

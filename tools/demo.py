@@ -116,7 +116,8 @@ def write_rooms(detector: Path) -> None:
 
 def draw(rows: dict[str | None, dict], out: Path) -> list[Path]:
     """Pictures of both stages."""
-    from mmkd3d.visualization.commands import draw_detections, draw_pretraining
+    from mmkd3d.visualization.pretraining import draw_pretraining
+    from mmkd3d.visualization.scenes import draw_detections
 
     paths, last = [], list(rows)[-1]
     for name, row in rows.items():

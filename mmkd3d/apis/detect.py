@@ -229,7 +229,7 @@ class Det3DInferencer(BaseInferencer):
                         size=box[3:6],
                         yaw=box[6],
                     )
-                    for box, label, score in zip(*(x.tolist() for x in found))
+                    for box, label, score in zip(*(np.asarray(x).tolist() for x in found))
                 ],
             )
             for scan, found in zip(inputs, preds)

@@ -4,10 +4,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.device import get_device
 from mmengine.logging import print_log
@@ -19,6 +19,7 @@ from mmkd3d.checkpoints.input_spec import NORMALIZE
 from mmkd3d.datasets.readers import CloudInputs, is_dataset, read_clouds
 from mmkd3d.datasets.transforms.geometry import center_and_scale
 from mmkd3d.models.backbones.base import LEVELS
+from mmkd3d.models.layers.patches import PatchGroup
 from mmkd3d.ops import farthest_point_sample, gather
 
 from .load import ConfigLike, find_config, load_student
@@ -89,7 +90,7 @@ class FeatureExtractor:
         cfg = find_config(config, content, checkpoint)
         self.spec = stored_spec(content, cfg) if content else spec_of_config(cfg)
         self.device = torch.device(device or get_device())
-        self.model = load_student(cfg, content, device=self.device)
+        self.model: Any = load_student(cfg, content, device=self.device)
         self.level, self.up, self.batch_size = level, up, batch_size
         self.student = self._cut_student(layer)
         channels = getattr(self.student, 'in_channels', 3)
@@ -121,13 +122,11 @@ class FeatureExtractor:
         feats = [rows for _, rows in self.stream(clouds, prepared=prepared, up=up)]
         if not feats:
             raise ValueError('There is no cloud in the inputs.')
-        is_array = isinstance(inputs, (np.ndarray, Tensor))
-        is_file = isinstance(inputs, (str, Path)) and Path(inputs).is_file()
-        if is_array and inputs.ndim == 2 or is_file and len(feats) == 1:
+        if isinstance(inputs, (np.ndarray, Tensor)):
+            return feats[0] if inputs.ndim == 2 else torch.stack(feats)
+        if isinstance(inputs, (str, Path)) and Path(inputs).is_file() and len(feats) == 1:
             return feats[0]
-        if self.level == 'point' and not is_array:
-            return feats
-        return torch.stack(feats)
+        return feats if self.level == 'point' else torch.stack(feats)
 
     def stream(
         self,
@@ -158,7 +157,9 @@ class FeatureExtractor:
         self, clouds: list[Tensor], names: list[str], prepared: bool, up: str | None
     ) -> list[Tensor]:
         """Features of clouds (N_i, C) of any sizes."""
-        inputs, queries, feats = {}, {}, {}
+        inputs: dict[int, Tensor] = {}
+        queries: dict[int, Tensor] = {}
+        feats: dict[int, Tensor] = {}
         for index in same_shapes(clouds):
             points = torch.stack([clouds[i] for i in index]).to(self.device)
             self._check_size(points.shape[1], names[index[0]])
@@ -179,15 +180,15 @@ class FeatureExtractor:
         return [rows[: len(xyz)].clone() for rows, xyz in zip(feats, queries)]
 
     def _check_size(self, num_points: int, name: str) -> None:
-        group = self.student.group
-        size = getattr(group, 'levels', [group])[0].group_size
+        # of several levels the first one, the finest
+        size = next(m.group_size for m in self.student.modules() if isinstance(m, PatchGroup))
         if num_points < size:
             raise ValueError(
                 f'{name}: a cloud of {num_points} points is too small, the '
                 f'student cuts patches of {size} points.'
             )
 
-    def _cut_student(self, layer: int | None) -> nn.Module:
+    def _cut_student(self, layer: int | None) -> Any:
         student = getattr(self.model, 'backbone', self.model)
         name = type(student).__name__
         if not hasattr(student, 'extract_feat'):

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn as nn
@@ -10,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ConfigLike = Config | str | Path | None
+ConfigLike: TypeAlias = Config | str | Path | None
 
 
 def config_root() -> Path:
@@ -134,7 +135,7 @@ def load_student(
         checkpoint = read_checkpoint(checkpoint, trust=trust)
     cfg = find_config(config, checkpoint, name)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
-    model = build_student(cfg.model)
+    model: Any = build_student(cfg.model)
     if checkpoint is not None:
         if hasattr(model, 'backbone'):
             load_pretrained(model.backbone, checkpoint)

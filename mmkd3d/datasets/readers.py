@@ -10,6 +10,7 @@ import glob
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -58,7 +59,7 @@ def _named(inputs: CloudInputs, options: dict) -> Iterator[tuple[str, Cloud]]:
             return (cloud for path in files for cloud in read_file(path, **options))
         return ((f'cloud {i}', points) for i, points in enumerate(inputs))
     if is_dataset(inputs):
-        return ((f'sample {i}', _packed_points(inputs, i)) for i in range(len(inputs)))
+        return _packed_clouds(inputs)
     raise ValueError(
         'Clouds are an array, a list of arrays, a path, a list of paths or a data set, '
         f'got a {type(inputs).__name__}.'
@@ -73,15 +74,16 @@ def is_dataset(inputs: CloudInputs) -> bool:
     )
 
 
-def _packed_points(dataset: Dataset, index: int) -> Tensor:
-    sample = dataset[index]
-    if not isinstance(sample, dict) or 'points' not in sample.get('inputs', {}):
-        raise ValueError(
-            f'Sample {index} of {type(dataset).__name__} has no '
-            "inputs['points']: end its pipeline with PackPoints."
-        )
-    points = sample['inputs']['points']
-    return getattr(points, 'tensor', points)  # mmdetection3d's points have one
+def _packed_clouds(dataset: Any) -> Iterator[tuple[str, Cloud]]:
+    for i in range(len(dataset)):
+        sample = dataset[i]
+        if not isinstance(sample, dict) or 'points' not in sample.get('inputs', {}):
+            raise ValueError(
+                f'Sample {i} of {type(dataset).__name__} has no '
+                "inputs['points']: end its pipeline with PackPoints."
+            )
+        points = sample['inputs']['points']
+        yield f'sample {i}', getattr(points, 'tensor', points)  # of mmdetection3d's points
 
 
 def list_files(inputs: Iterable[str | Path]) -> list[Path]:
@@ -290,7 +292,7 @@ def _read_pcd(path: Path, **_) -> np.ndarray:
 def _read_mesh(path: Path, *, num_mesh_points: int, dense_vertices: bool, seed: int, **_):
     import trimesh
 
-    mesh = trimesh.load(path, force='mesh', process=False)
+    mesh: Any = trimesh.load(path, force='mesh', process=False)
     dense = dense_vertices and len(mesh.vertices) >= num_mesh_points
     if dense or not len(getattr(mesh, 'faces', ())):
         return np.asarray(mesh.vertices)

@@ -113,7 +113,7 @@ def test_shapenet_loads_renderings(scope, tmp_path):
 PRETRAINING = [
     path
     for path in sorted((REPO / 'configs').glob('*/*.py'))
-    if 'targets' in Config.fromfile(path).get('model', {})
+    if {'targets', 'target'} & set(Config.fromfile(path).get('model', {}))
 ]
 
 
@@ -121,8 +121,7 @@ PRETRAINING = [
 def test_pictures_and_view_points_are_loaded_where_they_are_read(path):
     cfg = Config.fromfile(path)
     steps = [s.type for s in cfg.train_dataloader.dataset.pipeline]
-    targets = cfg.model.targets
-    img = targets.get('img') or targets.get('concepts')
+    img = cfg.model.get('target') or cfg.model.targets.get('img')
     views = img and img.get('views', dict(img, type='RenderedViews'))
     kind = views['type'] if img and not img.get('cache') else None
     drawn = kind == 'RenderedViews' and bool(views.get('renderer'))

@@ -3,8 +3,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from mmkd3d.doctor import Environment, diagnose, inspect, startup
 from mmkd3d.doctor.__main__ import main, report
 from tests.helpers import REPO

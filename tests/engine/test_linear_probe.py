@@ -151,7 +151,7 @@ def test_shapes_that_are_learned_from_are_refused(tmp_path):
     pretraining = probe(test_dataset=shapes('train', 9))
     with pytest.raises(ValueError, match='8 of 9 .* the pretraining data'):
         run(tmp_path, pretraining)
-    with pytest.raises(ValueError, match='12 of 12 .* half of the probe'):
+    with pytest.raises(ValueError, match='12 of 12 .* split of the probe'):
         run(tmp_path, probe(test_dataset=shapes('val', 12)))
     one_epoch = dict(by_epoch=True, max_epochs=1)
     runner, _ = run(tmp_path, dict(pretraining, allow_shared_shapes=True), train_cfg=one_epoch)

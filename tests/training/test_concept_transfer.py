@@ -148,7 +148,7 @@ def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
         dict(type='mmkd3d.ToDepthCoordinates', height=False),
         dict(type='mmkd3d.PackPoints'),
     ]
-    cfg.model.targets = toy.model.targets
+    cfg.model.target = toy.model.target
     for key in STUDENT:
         cfg.model.backbone.pop(key)
     cfg.model.backbone.pop('drop_path_rate')

@@ -1,4 +1,4 @@
-"""Every student under 3DETR, VoteNet and GroupFree3D, by shipped configs."""
+"""Our backbones in 3DETR, VoteNet and GroupFree3D, with shipped configs."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ DETECTORS = {
 
 
 def build(detector, student):
-    """A shipped detector on a small student, the head as it is; config."""
+    """Return a shipped detector with a small backbone, and its config."""
     cfg = Config.fromfile(CONFIGS / DETECTORS[detector])
     init_default_scope(cfg.default_scope)
     model = cfg.model.to_dict()
@@ -76,8 +76,15 @@ def scenes(shift=(0.0, 0.0, 0.0)):
     return batch
 
 
-@pytest.mark.parametrize('student', STUDENTS)
-@pytest.mark.parametrize('detector', DETECTORS)
+@pytest.mark.parametrize(
+    'detector, student',
+    [
+        ('3detr', 'PointM2AE'),
+        ('votenet', 'PointTransformer'),
+        ('groupfree3d', 'PointM2AE'),
+        ('votenet of SUN RGB-D', 'ReConTransformer'),
+    ],
+)
 def test_a_detector_trains_a_student_and_finds_boxes(detector, student):
     model, cfg = build(detector, student)
     model.train()
@@ -114,8 +121,10 @@ def test_a_detector_trains_a_student_and_finds_boxes(detector, student):
         assert labels.max() < (10 if 'SUN' in detector else 18)
 
 
-@pytest.mark.parametrize('student', STUDENTS)
-@pytest.mark.parametrize('detector', ['3detr', 'votenet'])
+@pytest.mark.parametrize(
+    'detector, student',
+    [('3detr', 'ReConTransformer'), ('3detr', 'PointM2AE'), ('votenet', 'PointTransformer')],
+)
 def test_boxes_are_in_metres_of_the_input_wherever_the_scene_lies(detector, student):
     model, _ = build(detector, student)
     model.eval()
@@ -135,18 +144,18 @@ def test_boxes_are_in_metres_of_the_input_wherever_the_scene_lies(detector, stud
 
 
 @pytest.mark.parametrize('method', ['point_mae', 'act', 'concept'])
-def test_an_encoder_pretrained_on_rooms_goes_into_its_detector(tmp_path, method):
-    (path,) = (CONFIGS / 'act' / 'benchmarks').glob('3detr_*-scene_*.py')
-    model = Config.fromfile(path).model
+def test_an_encoder_pretrained_on_rooms_goes_into_the_detector(tmp_path, method):
+    path = CONFIGS / 'act/benchmarks/3detr_act-scene_1xb8-1080e_scannet-3d.py'
+    backbone = Config.fromfile(path).model.backbone
     (pretraining,) = (CONFIGS / method).glob('*_3detr-encoder_1xb16-*.py')
     if method == 'act':
-        assert pretraining.stem in model.backbone.init_cfg.checkpoint
+        assert pretraining.stem in backbone.init_cfg.checkpoint
     student = Config.fromfile(pretraining).model.backbone
     student = MODELS.build(dict(student, type='mmkd3d.ThreeDETREncoder'))
     state = {f'backbone.{k}': v for k, v in student.state_dict().items()}
     torch.save(dict(state_dict=state), tmp_path / 'rooms.pth')
-    model.backbone.init_cfg.checkpoint = str(tmp_path / 'rooms.pth')
-    encoder = MODELS.build(model.backbone)
+    backbone.init_cfg.checkpoint = str(tmp_path / 'rooms.pth')
+    encoder = MODELS.build(backbone)
     encoder.init_weights()
     own = encoder.state_dict()
     assert own and set(own) < set(student.state_dict())
@@ -248,14 +257,14 @@ def test_published_pipelines_crop_sample_and_turn_a_scene(
         )
 
     counts = set()
-    for _ in range(8):
+    for _ in range(4):
         out = train(scene())
         xyz = out['inputs']['points']
         assert xyz.shape == (num_points, 3)
         gt = out['data_samples'].gt_instances_3d
         assert len(gt.bboxes_3d) == len(gt.labels_3d) > 0
         counts.add(len(gt.bboxes_3d))
-        # what is left of a box's height is the scale
+        # all boxes are 0.4 m high, so their height gives the scale
         height = gt.bboxes_3d.dims[0, 2] / 0.4
         assert scales[0] - 1e-4 <= height <= scales[1] + 1e-4
         extent = xyz[:, 2].max() - xyz[:, 2].min()

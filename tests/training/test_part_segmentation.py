@@ -1,4 +1,4 @@
-"""Parts of objects, trained and evaluated by the shipped configs."""
+"""Part segmentation, trained and evaluated with shipped configs."""
 
 import numpy as np
 import pytest
@@ -25,15 +25,16 @@ SMALL = dict(
         head=dict(in_channels=48, propagation_dims=(64, 64), hidden_dims=(32, 32)),
     ),
     optim_wrapper=dict(optimizer=dict(lr=3e-3)),
-    train_cfg=dict(max_epochs=30, val_interval=100),
-    param_scheduler=dict(period=30, warmup=0, lag=0),
+    param_scheduler=dict(warmup=0, lag=0),
     default_hooks=dict(checkpoint=dict(interval=100)),
 )
 
 
-def run(cfg, work_dir, **data):
-    """Metrics of the untrained model and of the trained one."""
+def run(cfg, work_dir, epochs, **data):
+    """Return the metrics before and after training."""
     cfg.merge_from_dict(SMALL)
+    cfg.param_scheduler.period = epochs
+    cfg.train_cfg.update(max_epochs=epochs, val_interval=100)
     cfg.merge_from_dict(runs.RUNTIME)
     cfg.merge_from_dict(dict(work_dir=str(work_dir), experiment_name=work_dir.name))
     for split in ('train', 'val', 'test'):
@@ -56,7 +57,7 @@ def test_the_real_caps_are_learnt_from_the_official_layout(tmp_path, data_root):
         REPO / 'configs/act/benchmarks/partseg_act-pointvit-s_1xb16-300e_shapenetpart.py'
     )
     before, after = run(
-        cfg, tmp_path / 'run', data_root=str(tmp_path / 'data'), categories=('Cap',)
+        cfg, tmp_path / 'run', 45, data_root=str(tmp_path / 'data'), categories=('Cap',)
     )
     # one category: both means are over the same shapes
     assert after['part_iou/instance'] == pytest.approx(after['part_iou/category'])
@@ -66,7 +67,7 @@ def test_the_real_caps_are_learnt_from_the_official_layout(tmp_path, data_root):
 
 @pytest.mark.slow
 def test_parts_of_an_npz_file_are_learnt_without_a_table(tmp_path):
-    """Cubes whose upper part is another one, from a height of the category."""
+    """Cubes with an upper and a lower part, separated at a height that depends on the category."""
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, (24, 256, 3))
     category = np.arange(24) % 2
@@ -95,7 +96,7 @@ def test_parts_of_an_npz_file_are_learnt_without_a_table(tmp_path):
         '    category_parts=None)\n'
     )
     before, after = run(
-        Config.fromfile(tmp_path / 'cfg.py'), tmp_path / 'run', file=str(tmp_path / 'parts.npz')
+        Config.fromfile(tmp_path / 'cfg.py'), tmp_path / 'run', 30, file=str(tmp_path / 'parts.npz')
     )
     assert after['part_iou/category'] > 20 + before['part_iou/category']
     assert after['part_iou/accuracy'] > 85

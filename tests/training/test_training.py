@@ -1,17 +1,18 @@
-"""Whole runs by the command line: kills, resumes, several processes."""
+"""Whole runs with tools/train.py: kill and resume, several processes."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from mmkd3d.checkpoints import read_checkpoint
+from mmkd3d.engine.hooks.checkpoint import find_resumable
 from tests.helpers import REPO
+from tools import train
 
 pytestmark = pytest.mark.slow
 
@@ -34,43 +35,41 @@ ENV = dict(
 )
 
 
-def command(work_dir, *arguments, options=()):
+def arguments(work_dir, *extra, options=()):
     return [
-        sys.executable,
-        'tools/train.py',
         'configs/toy/point-mae_toy.py',
         '--work-dir',
         str(work_dir),
-        *arguments,
+        *extra,
         '--cfg-options',
+        f'experiment_name={work_dir.name}_{len(extra)}',
         *SMALL,
         *options,
     ]
 
 
-def run(arguments, **kwargs):
+def run(command, **kwargs):
     done = subprocess.run(
-        arguments, cwd=REPO, env=ENV, text=True, capture_output=True, timeout=300, **kwargs
+        command, cwd=REPO, env=ENV, text=True, capture_output=True, timeout=300, **kwargs
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
 
+def scalars(work_dir) -> list[dict]:
+    paths = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
 def curve(work_dir) -> dict:
-    """Loss of every iteration; a later run overwrites an earlier one."""
-    losses = {}
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            row = json.loads(line)
-            if 'loss' in row:
-                losses[row['step']] = row['loss']
-    return losses
+    """Return the loss of every iteration; a later run overwrites an earlier one."""
+    return {row['step']: row['loss'] for row in scalars(work_dir) if 'loss' in row}
 
 
 @pytest.fixture(scope='module')
 def undisturbed(tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('undisturbed')
-    run(command(work_dir))
+    train.main(arguments(work_dir))
     losses = curve(work_dir)
     assert sorted(losses) == list(range(1, 25))
     return losses
@@ -78,7 +77,7 @@ def undisturbed(tmp_path_factory):
 
 def test_a_run_killed_within_an_epoch_resumes_to_the_same_curve(undisturbed, tmp_path):
     process = subprocess.Popen(
-        command(tmp_path),
+        [sys.executable, 'tools/train.py', *arguments(tmp_path)],
         cwd=REPO,
         env=ENV,
         text=True,
@@ -90,11 +89,9 @@ def test_a_run_killed_within_an_epoch_resumes_to_the_same_curve(undisturbed, tmp
             os.kill(process.pid, signal.SIGKILL)
             break
     assert process.wait() == -signal.SIGKILL
-    before = curve(tmp_path)
-    assert 0 < len(before) < 24
-    time.sleep(1)  # the next run names its folder by the second
-    out = run(command(tmp_path, '--resume'))
-    assert 'epoch_1.pth' in out
+    assert 0 < len(curve(tmp_path)) < 24
+    assert find_resumable(tmp_path) == str(tmp_path / 'epoch_1.pth')
+    train.main(arguments(tmp_path, '--resume'))
     assert curve(tmp_path) == pytest.approx(undisturbed, rel=1e-5)
 
 
@@ -117,7 +114,7 @@ train.main(sys.argv[1:])
 
 def test_a_run_killed_within_a_checkpoint_write_resumes_to_the_same_curve(undisturbed, tmp_path):
     killed = subprocess.run(
-        [sys.executable, '-c', KILL_IN_WRITE, *command(tmp_path)[2:]],
+        [sys.executable, '-c', KILL_IN_WRITE, *arguments(tmp_path)],
         cwd=REPO,
         env=ENV,
         capture_output=True,
@@ -125,33 +122,14 @@ def test_a_run_killed_within_a_checkpoint_write_resumes_to_the_same_curve(undist
     )
     assert killed.returncode == -signal.SIGKILL
     assert [p.name for p in tmp_path.glob('*.pth')] == ['epoch_1.pth']
-    time.sleep(1)
-    run(command(tmp_path, '--resume'))
+    train.main(arguments(tmp_path, '--resume'))
     assert curve(tmp_path) == pytest.approx(undisturbed, rel=1e-5)
     assert read_checkpoint(tmp_path / 'epoch_3.pth')
 
 
-def test_two_processes_train_without_unused_parameters(tmp_path):
-    arguments = command(tmp_path, '--launcher', 'pytorch')
-    run(
-        [
-            sys.executable,
-            '-m',
-            'torch.distributed.run',
-            '--nproc_per_node=2',
-            '--master_port=29511',
-            *arguments[1:],
-            'find_unused_parameters=False',
-        ]
-    )
-    losses = curve(tmp_path)
-    assert sorted(losses) == list(range(1, 13))  # half as many iterations
-    assert losses[12] < losses[1]
-
-
 @pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='threads are read in /proc')
-def test_processes_part_before_python_ends(tmp_path):
-    # where a thread of gloo is left, some runs are aborted at their end
+def test_two_processes_train_and_leave_before_python_ends(tmp_path):
+    # A thread of gloo that is left aborts some runs at their end.
     script = tmp_path / 'count_threads.py'
     script.write_text("""
 import sys
@@ -175,9 +153,7 @@ dist.destroy_process_group = watched
 main(sys.argv[2:])
 Path(f'{sys.argv[1]}/{rank}').write_text(' '.join([*counts, count()]))
 """)
-    arguments = command(
-        tmp_path / 'run', '--launcher', 'pytorch', options=['train_cfg.max_epochs=1']
-    )
+    options = ['find_unused_parameters=False']
     run(
         [
             sys.executable,
@@ -187,19 +163,20 @@ Path(f'{sys.argv[1]}/{rank}').write_text(' '.join([*counts, count()]))
             '--master_port=29512',
             str(script),
             str(tmp_path),
-            *arguments[2:],
+            *arguments(tmp_path / 'run', '--launcher', 'pytorch', options=options),
         ]
     )
+    losses = curve(tmp_path / 'run')
+    assert sorted(losses) == list(range(1, 13))  # half as many iterations
+    assert losses[12] < losses[1]
     for rank in range(2):
         before, after = (tmp_path / str(rank)).read_text().split()
         assert int(before) > int(after) == 0
 
 
 def test_the_toy_classifier_learns(tmp_path):
-    out = run(
+    train.main(
         [
-            sys.executable,
-            'tools/train.py',
             'configs/toy/classifier_toy.py',
             '--work-dir',
             str(tmp_path),
@@ -215,8 +192,8 @@ def test_the_toy_classifier_learns(tmp_path):
             'param_scheduler.period=8',
         ]
     )
-    accuracy = float(out.split('acc/overall:')[-1].split()[0])
-    assert accuracy > 35  # one class in 16 is 6.25 %
+    (accuracy,) = (row['acc/overall'] for row in scalars(tmp_path) if 'acc/overall' in row)
+    assert accuracy > 35  # chance is 6.25 %, one of 16 classes
 
 
 def test_the_demo_runs_from_pretraining_to_pictures(tmp_path):

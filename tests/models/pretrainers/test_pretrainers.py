@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from mmkd3d.models.layers.patch_descriptor import FourierDescriptor
 from mmkd3d.models.layers.transformer import split_by_mask
+from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.registry import MODELS
 
@@ -169,3 +170,10 @@ def test_descriptor_distance_is_a_kernel_distance():
     fx, fy = (torch.cos(p @ descriptor.patch_freq + descriptor.patch_phase) for p in (x, y))
     kernel = 2 * (fx * fy).mean()
     assert abs(kernel - torch.exp(-(x - y).square().sum() / 0.02)) < 0.03
+
+
+def test_a_student_without_features_to_probe_is_an_error():
+    model = BasePretrainer()
+    model.backbone = nn.Identity()
+    with pytest.raises(ValueError, match='Identity has no extract_feat'):
+        model.extract_feat(cloud())

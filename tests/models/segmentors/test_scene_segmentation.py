@@ -98,6 +98,7 @@ def test_classes_are_counted_in_all_areas(setup):
     assert class_weights(counts).tolist() == [1.0] * 3 + [0.0] * 10
 
 
+@pytest.mark.slow
 def test_a_segmentor_learns_and_segments_whole_rooms(setup):
     cfg, model = setup
     model.train()

@@ -13,7 +13,7 @@ from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.registry import MODELS
-from mmkd3d.visualization import guidance, rows
+from mmkd3d.visualization import masking
 from mmkd3d.visualization.colors import (
     HEAT,
     HEAT_END,
@@ -46,9 +46,7 @@ def batch(points):
 
 
 def sheets_of(model, points, predicts=True):
-    return [
-        rows for _, rows in guidance.mask_sheets(model.eval(), batch(points), predicts=predicts)
-    ]
+    return [rows for _, rows in masking.mask_sheets(model.eval(), batch(points), predicts=predicts)]
 
 
 def place_on(cmap_colors):
@@ -218,7 +216,7 @@ def test_features_are_coloured_by_their_main_directions_together():
     target = MODELS.build(DENSE)
     target.teacher.forward_dense = rich_maps
     points = torch.cat([clouds(2), clouds(1)])  # the last is the first
-    drawn = [sheet for _, sheet in guidance.teacher_sheets(target, batch(points))]
+    drawn = [sheet for _, sheet in masking.teacher_sheets(target, batch(points))]
     feats = target(points).view(3, 96, 3, 5).double()
     flat = feats.reshape(-1, 5) - feats.reshape(-1, 5).mean(0)
     axes = torch.linalg.svd(flat, full_matrices=False).Vh[:3]
@@ -238,7 +236,7 @@ def test_features_are_coloured_by_their_main_directions_together():
     np.testing.assert_allclose(
         drawn[0]['known']['features'].colors, drawn[2]['known']['features'].colors
     )
-    ((_, alone),) = guidance.teacher_sheets(target, batch(points[:1]))
+    ((_, alone),) = masking.teacher_sheets(target, batch(points[:1]))
     assert (
         np.abs(alone['known']['features'].colors - drawn[0]['known']['features'].colors).max()
         > 0.02
@@ -320,8 +318,8 @@ def test_shapes_of_one_name_are_all_drawn(tmp_path):
     model, samples = build(m2ae()).eval(), batch(clouds(2))
     for sample in samples['data_samples']:
         sample.set_metainfo(dict(sample_id='chair'))
-    sheets = guidance.mask_sheets(model, samples, predicts=False)
-    *pictures, page = guidance.write_sheets(
+    sheets = masking.mask_sheets(model, samples, predicts=False)
+    *pictures, page = masking.write_sheets(
         'mask', sheets, tmp_path, Config(dict(model=dict(type='M2AE')))
     )
     assert [path.name for path in pictures] == ['mask_0.png', 'mask_1.png']
@@ -331,14 +329,14 @@ def test_shapes_of_one_name_are_all_drawn(tmp_path):
 def test_a_legend_names_the_colours_that_are_there():
     model, points = build(i2p_mae()), clouds(1)
     full = sheets_of(model, points)[0]
-    assert list(rows.legend_of(full)) == [
+    assert list(masking.legend_of(full)) == [
         'least salient',
         'most salient',
         'visible',
         'masked',
         'predicted',
     ]
-    assert list(rows.legend_of(sheets_of(act(), points)[0])) == ['visible', 'masked']
+    assert list(masking.legend_of(sheets_of(act(), points)[0])) == ['visible', 'masked']
 
 
 def config(**kwargs):
@@ -411,9 +409,9 @@ def test_a_mask_needs_a_masker_and_a_teacher_a_target(model, tmp_path):
     cfg = config(model=model)
     for checkpoint in (None, 'x.pth'):
         with pytest.raises(ValueError, match='no backbone and masker'):
-            guidance.draw_masks(cfg, checkpoint, tmp_path)
+            masking.draw_masks(cfg, checkpoint, tmp_path)
     with pytest.raises(ValueError, match='no teacher of places in images'):
-        guidance.draw_teacher(cfg, tmp_path)
+        masking.draw_teacher(cfg, tmp_path)
 
 
 def test_weights_of_a_teacher_that_are_missing_are_named(tmp_path):
@@ -425,8 +423,8 @@ def test_weights_of_a_teacher_that_are_missing_are_named(tmp_path):
     )
     cfg = config(model=i2p_mae(target=target))
     for draw in (
-        lambda: guidance.draw_teacher(cfg, tmp_path),
-        lambda: guidance.draw_masks(cfg, None, tmp_path),
+        lambda: masking.draw_teacher(cfg, tmp_path),
+        lambda: masking.draw_masks(cfg, None, tmp_path),
     ):
         with pytest.raises(FileNotFoundError, match='weights/none.safetens'):
             draw()

@@ -12,10 +12,9 @@ from torch import nn
 from mmkd3d.datasets.transforms.frames import add_to_datasets
 
 from .colors import UNSEEN, FeatureColors, blend, enlarge
-from .guidance import write_sheets
 from .inputs import read_config, spread
+from .masking import plain, write_sheets
 from .panels import Cloud
-from .rows import plain
 
 MAX_POINTS, MAX_FRAMES = 20000, 5  # that are drawn of a scan
 

@@ -1,9 +1,12 @@
-"""What an image teacher makes of shapes, and what a student then sees."""
+"""Draw masks of a pretrainer, and the features and saliency of an image teacher."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from matplotlib import colormaps
 from mmengine.config import Config
 from mmengine.registry import MODELS, TASK_UTILS
 from mmengine.runner import set_random_seed
@@ -13,12 +16,21 @@ from mmkd3d.models.data_preprocessor import stack_clouds
 from mmkd3d.models.layers.patches import Patches
 from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.models.pretrainers.base import BasePretrainer
-from mmkd3d.models.targets.dense import DenseTarget
+from mmkd3d.models.targets.dense import DenseTarget, ViewFeatures
 
-from .colors import FeatureColors, enlarge, heat
+from .colors import (
+    MASKED,
+    PREDICTED,
+    UNSEEN,
+    VISIBLE,
+    FeatureColors,
+    blend,
+    by_height,
+    enlarge,
+    heat,
+)
 from .inputs import load_model, load_shapes, read_config
 from .panels import Cloud, draw_sheet
-from .rows import TeacherViews, legend_of, mask_row, over_views, plain, prediction_row, view_rows
 from .writers import write_page
 
 
@@ -30,22 +42,22 @@ def draw_masks(
     data: str | None = None,
     num: int = 4,
 ) -> list[Path]:
-    """Draw what is masked in some clouds, and why.
+    """Draw masks of some clouds, and the saliency that guides them.
 
     Args:
         config: Of a masked pretraining. If a :class:`DenseTarget` is in it,
             the views and the saliency of its teacher are drawn, too.
-        checkpoint: Of that run, to draw what it predicts; None: of the
-            config only the grouping, the masker and what guides it are built.
+        checkpoint: Of that run, to draw its predictions; None: build only the
+            grouping, the masker and the teacher that guides it.
         out: Folder of the pictures.
-        data: Where the clouds are, see :func:`load_shapes`.
+        data: Source of the clouds, see :func:`load_shapes`.
         num: Number of clouds.
 
     Returns:
         Paths of one PNG for each cloud, and of an HTML page with all.
 
     Raises:
-        ValueError: The method masks nothing, or there are no clouds.
+        ValueError: The method has no masker, or there are no clouds.
     """
     cfg = read_config(config)
     set_random_seed(0)
@@ -62,12 +74,12 @@ def draw_masks(
 def draw_teacher(
     config: str | Path | Config, out: str | Path, *, data: str | None = None, num: int = 4
 ) -> list[Path]:
-    """Draw what an image teacher knows of some clouds.
+    """Draw the features and the saliency of an image teacher.
 
     Args:
         config: Of a pretraining with a :class:`DenseTarget`.
         out: Folder of the pictures.
-        data: Where the clouds are, see :func:`load_shapes`.
+        data: Source of the clouds, see :func:`load_shapes`.
         num: Number of clouds.
 
     Returns:
@@ -91,7 +103,7 @@ def draw_teacher(
 
 
 def check_masker(cfg: Config) -> None:
-    """``ValueError`` for a method that masks nothing."""
+    """``ValueError`` if the method has no masker."""
     model = cfg.get('model', {})
     if not model.get('backbone') or not model.get('masker'):
         raise ValueError(
@@ -102,7 +114,7 @@ def check_masker(cfg: Config) -> None:
 
 
 def student_and_masker(cfg: Config) -> BasePretrainer:
-    """All that a mask depends on, without other teachers."""
+    """Build only the parts that a mask depends on."""
     model = BasePretrainer(cfg.model.backbone, data_preprocessor=cfg.model.get('data_preprocessor'))
     model.masker = TASK_UTILS.build(cfg.model.masker)
     if cfg.model.get('target'):
@@ -111,12 +123,12 @@ def student_and_masker(cfg: Config) -> BasePretrainer:
 
 
 def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> list[tuple[str, dict]]:
-    """Of every cloud its name and the rows that explain its mask.
+    """Name of each cloud, and the rows of its sheet.
 
     Args:
         model: A pretrainer with a masker, or :func:`student_and_masker`.
         batch: From its data preprocessor.
-        predicts: Whether ``model`` is asked what is behind the mask.
+        predicts: Also draw what ``model`` predicts behind the mask.
     """
     points = batch['inputs']['points'][..., :3].contiguous()
     pyramid = model.backbone.group(points)
@@ -144,13 +156,13 @@ def mask_sheets(model: nn.Module, batch: dict, *, predicts: bool) -> list[tuple[
 
 
 def teacher_sheets(target: DenseTarget, batch: dict) -> list[tuple[str, dict]]:
-    """Of every cloud its name and rows that show what a teacher knows of it.
+    """Name of each cloud, and rows with the features and saliency of a teacher.
 
     Features become colours by a principal component analysis over the points
-    of all clouds in all views; a point has the mean of its colours in them.
+    of all clouds in all views; the colour of a point is its mean over the views.
 
     Args:
-        target: Whose teacher is asked.
+        target: With the teacher.
         batch: From :func:`load_shapes`.
     """
     points = stack_clouds(batch['inputs']['points'], batch['data_samples'])
@@ -170,7 +182,7 @@ def teacher_sheets(target: DenseTarget, batch: dict) -> list[tuple[str, dict]]:
 
 
 def predict(model: nn.Module, batch: dict, mask: Tensor) -> list[dict]:
-    """What a pretrainer predicts where ``mask`` (B, G) hides the clouds."""
+    """Predictions of a pretrainer behind a given mask (B, G)."""
     handle = model.masker.register_forward_hook(lambda *_: mask)
     try:
         return model(**batch, mode='predict')
@@ -179,7 +191,7 @@ def predict(model: nn.Module, batch: dict, mask: Tensor) -> list[dict]:
 
 
 def name_of(sample, i: int) -> str:
-    """The id of a sample, or its place."""
+    """The id of a sample, or its index."""
     return str(sample.get('sample_id', f'cloud {i}'))
 
 
@@ -194,3 +206,100 @@ def write_sheets(
     ]
     page = write_page(out / f'{what}.html', sheets, pictures, title=f'{method}: {what}')
     return [*pictures, page]
+
+
+class TeacherViews(NamedTuple):
+    """Inputs and outputs of the teacher of a :class:`DenseTarget`.
+
+    Attributes:
+        points: (B, N, 3) of the clouds.
+        images: (B, V, 3, H, W).
+        feats: Features of the images.
+        saliency: (B, N) of the points.
+    """
+
+    points: Tensor
+    images: Tensor
+    feats: ViewFeatures
+    saliency: Tensor
+
+    @classmethod
+    def of(cls, target: DenseTarget, points: Tensor) -> 'TeacherViews':
+        """Run the teacher of a target on views of points (B, N, 3)."""
+        feats = target.forward_views(points)
+        images = target.projector(points, feats.frame)
+        return cls(points, images, feats, target.saliency_at(feats, points))
+
+
+def view_rows(views: TeacherViews, i: int) -> dict:
+    """Images and saliency of cloud i."""
+    maps = enlarge(views.feats.saliency[i, :, None], views.images.shape[-2:])
+    salient = Cloud(views.points[i].numpy(), heat(views.saliency[i]))
+    return {
+        'views': dict(input=plain(views.points[i])) | over_views(views, i),
+        'saliency': dict(saliency=salient) | over_views(views, i, heat(maps[..., 0]), 'saliency'),
+    }
+
+
+def over_views(
+    views: TeacherViews, i: int, colors: np.ndarray | None = None, title: str = 'view'
+) -> dict:
+    """The views of cloud i, blended with colors (V, H, W, 3)."""
+    images = views.images[i].movedim(1, -1).numpy()
+    if colors is not None:
+        images = blend(images, colors)
+    return {f'{title} {v}': image for v, image in enumerate(images, 1)}
+
+
+def mask_row(centers: list[Tensor], masks: list[Tensor]) -> dict:
+    """The tokens of one cloud, coarsest first.
+
+    Args:
+        centers: (G, 3) of each level, finest first.
+        masks: (G,) bool of each level, True = masked.
+    """
+    row = {}
+    for level in range(len(masks))[::-1]:
+        mask = masks[level]
+        title = f'{int((~mask).sum())} of {len(mask)} visible'
+        if len(masks) > 1:
+            title = f'level {level}: {title}'
+        colors = np.where(mask[:, None], MASKED, VISIBLE)
+        row[title] = Cloud(centers[level].numpy(), colors)
+    return row
+
+
+def prediction_row(sample: dict) -> dict:
+    """Prediction of a pretrainer for one cloud."""
+    if 'cosine' in sample:
+        low, high = sample['cosine'].aminmax()
+        return {
+            f'cosine to the target, {low:.2f} to {high:.2f}': Cloud(
+                sample['masked'].numpy(), heat(sample['cosine'], colormaps['viridis'])
+            )
+        }
+    visible, pred = (
+        Cloud(sample[key].numpy(), np.broadcast_to(color, sample[key].shape))
+        for key, color in (('visible', VISIBLE), ('pred', PREDICTED))
+    )
+    both = Cloud(*map(np.concatenate, zip(visible, pred)))
+    return dict(visible=visible, predicted=pred, both=both)
+
+
+def plain(points: Tensor) -> Cloud:
+    """Points (N, 3), coloured by their height."""
+    return Cloud(points.numpy(), by_height(points))
+
+
+def legend_of(rows: dict) -> dict:
+    """Meaning of the colours in the rows of a sheet."""
+    legend = {}
+    if 'saliency' in rows:
+        legend['least salient'], legend['most salient'] = heat([0.0, 1.0])
+    if 'masked' in rows:
+        legend |= dict(visible=VISIBLE, masked=MASKED)
+    if 'predicted' in rows.get('predicted', {}):
+        legend['predicted'] = PREDICTED
+    if 'scan' in rows:
+        legend['not seen'] = UNSEEN
+    return legend

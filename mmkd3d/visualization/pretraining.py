@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to pictures."""
+"""Draw predictions of a pretrainer, and the views of an image teacher."""
 
 from pathlib import Path
 
@@ -7,18 +7,15 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 from torchvision.utils import save_image
 
-from mmkd3d.utils.detections import found_boxes, true_boxes
-
 from .inputs import load_model, read_config, spread
 from .panels import draw_clouds
-from .scenes import draw_scene
 from .writers import write_ply
 
 
 def draw_pretraining(
     config: str | Path | Config, checkpoint: str | Path, out: str | Path, *, num: int = 4
 ) -> list[Path]:
-    """Draw what a pretrainer predicts for the first clouds of its data.
+    """Draw predictions of a pretrainer for some clouds of its data.
 
     Args:
         config: Of a pretraining run.
@@ -50,56 +47,8 @@ def draw_pretraining(
     return paths
 
 
-def draw_detections(
-    config: str | Path | Config,
-    checkpoint: str | Path,
-    out: str | Path,
-    *,
-    num: int = 1,
-    score: float | None = None,
-) -> list[Path]:
-    """Draw true and found boxes into the first rooms of the test set.
-
-    Args:
-        config: Of a detection run of mmdetection3d.
-        checkpoint: Of that run.
-        out: Folder of the pictures.
-        num: Number of rooms.
-        score: Boxes below it are left out; None draws as many of the best
-            boxes as there are true ones.
-
-    Returns:
-        Paths of the files of each room, see
-        :func:`~mmkd3d.visualization.scenes.draw_scene`.
-    """
-    cfg = read_config(config)
-    model = load_model(cfg, checkpoint)
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    paths = []
-    for index in spread(len(dataset), num):
-        item = dataset[index]
-        with torch.no_grad():
-            result = model.test_step(
-                dict(
-                    inputs={k: [v] for k, v in item['inputs'].items()},
-                    data_samples=[item['data_samples']],
-                )
-            )[0]
-        truth = true_boxes(item['data_samples'].eval_ann_info)
-        found = found_boxes(result.pred_instances_3d, score)
-        if score is None:
-            found = found.take(slice(len(truth.boxes)))
-        paths += draw_scene(
-            Path(out) / f'boxes_{index}',
-            item['inputs']['points'],
-            dict(truth=truth, found=found),
-            dataset.metainfo['classes'],
-        )
-    return paths
-
-
 def draw_views(config: str | Path | Config, out: str | Path, *, num: int = 4) -> list[Path]:
-    """Draw the views of training clouds that an image teacher is shown.
+    """Draw the views of training clouds that an image teacher gets.
 
     The renderer is that of the config's image target; without one, four
     shaded views.
@@ -131,7 +80,7 @@ def draw_views(config: str | Path | Config, out: str | Path, *, num: int = 4) ->
 
 
 def _panels(sample: dict) -> dict:
-    """What is drawn of the prediction of a pretrainer, by what it holds."""
+    """Parts of a prediction to draw, by title."""
     panels = dict(input=sample['input'])
     for name, title in (('visible', 'visible'), ('coarse', 'coarse'), ('pred', 'predicted')):
         if name in sample:

@@ -1,4 +1,4 @@
-"""Configs of the training and the test half of any labelled shapes."""
+"""Configs of the training and the test split of any labelled shapes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,14 +7,14 @@ from mmengine.config import Config
 
 from mmkd3d.datasets.readers import existing
 
-Halves = dict[str, dict]  # 'train' and 'test' -> config of a data set
+Splits = dict[str, dict]  # 'train' and 'test' -> config of a data set
 
 
-def config_halves(file: str | Path) -> Halves:
-    """Of a config whose ``test_dataloader`` has a data set with both.
+def config_splits(file: str | Path) -> Splits:
+    """Splits of the data set in the ``test_dataloader`` of a config.
 
     Raises:
-        ValueError: Its data set knows neither ``split='test'`` nor a
+        ValueError: Its data set has neither ``split='test'`` nor a
             ``split_value``.
     """
     cfg = Config.fromfile(file)
@@ -25,72 +25,72 @@ def config_halves(file: str | Path) -> Halves:
     if dataset.get('split') != 'test':
         raise ValueError(
             f"The test_dataloader of {file} has no split='test' in its data "
-            f'set ({dataset.get("type")}), so there is no training half to '
+            f'set ({dataset.get("type")}), so there is no training split to '
             'learn from. Use an npz file with --split, or a config such as '
             'configs/_base_/datasets/modelnet40.py.'
         )
-    return {half: dict(dataset, split=half) for half in ('train', 'test')}
+    return {split: dict(dataset, split=split) for split in ('train', 'test')}
 
 
-def npz_halves(
+def npz_splits(
     file: str | Path,
     *,
     num_points: int,
     subset_of_classes: str | Sequence[str] | None = None,
     **keys: str | None,
-) -> Halves:
-    """Of an npz file.
+) -> Splits:
+    """Splits of an npz file.
 
     Args:
         file: The file.
-        num_points: Farthest points that are taken of each shape.
+        num_points: Points of a shape, by farthest point sampling.
         subset_of_classes: See :class:`NpzPoints`.
         keys: Names of arrays: ``points``, ``label``, ``names``, ``split``.
     """
     return {
-        half: dict(
+        split: dict(
             type='mmkd3d.NpzPoints',
             file=str(file),
-            split_value=half == 'test',
+            split_value=split == 'test',
             subset_of_classes=subset_of_classes,
             pipeline=farthest(num_points),
             **keys,
         )
-        for half in ('train', 'test')
+        for split in ('train', 'test')
     }
 
 
-def folder_halves(root: str | Path, *, num_points: int) -> Halves:
-    """Of ``ROOT/train/CLASS/FILE`` and ``ROOT/test/CLASS/FILE``.
+def folder_splits(root: str | Path, *, num_points: int) -> Splits:
+    """Splits of the folders ``ROOT/train/CLASS/FILE`` and ``ROOT/test/CLASS/FILE``.
 
     Raises:
         FileNotFoundError: One of the two folders is missing.
     """
-    halves = {
-        half: existing(
-            Path(root) / half,
-            f'it holds the {half} shapes, one folder for each class',
+    splits = {
+        split: existing(
+            Path(root) / split,
+            f'it holds the {split} shapes, one folder for each class',
             'Make it, or give an npz file or a config.',
         )
-        for half in ('train', 'test')
+        for split in ('train', 'test')
     }
     classes = sorted(
-        {path.name for folder in halves.values() for path in folder.iterdir() if path.is_dir()}
+        {path.name for folder in splits.values() for path in folder.iterdir() if path.is_dir()}
     )
     return {
-        half: dict(
+        split: dict(
             type='mmkd3d.PointCloudFolder',
             data_root=str(folder),
             classes=True,
             metainfo=dict(classes=classes),
             pipeline=farthest(num_points),
         )
-        for half, folder in halves.items()
+        for split, folder in splits.items()
     }
 
 
 def farthest(num_points: int) -> list[Mapping]:
-    """Pipeline: farthest points in the unit sphere."""
+    """Pipeline: farthest points, normalised to the unit sphere."""
     return [
         dict(type='mmkd3d.LoadPoints'),
         dict(type='mmkd3d.SamplePoints', num_points=num_points, method='fps'),
