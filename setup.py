@@ -1,44 +1,33 @@
 """Build mmkd3d: nothing is compiled, and torch is not imported.
 
-Beside the package, two things are put in place for wheels and for editable
-installs alike: ``mmkd3d/.mim`` (what mim and ``mmkd3d.get_config`` read) and
-the start-up file that lets mmdet3d import without a compiled mmcv.
+The metadata is in pyproject.toml. Wheels and editable installs also get
+``mmkd3d/.mim``, where mim, mmengine and ``mmkd3d.get_config`` find the configs
+and tools.
 """
 
-import re
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
-STARTUP_FILE = 'mmkd3d_mmcv_ext.pth'
-# Runs at every start of Python, even after a half-finished uninstall, so
-# nothing that goes wrong in it may reach the user's program.
-STARTUP_LINE = 'import sys; exec("try:\\n import mmkd3d_startup\\nexcept Exception:\\n pass")\n'
-
-
-def read_requirements(name: str) -> list[str]:
-    """Lines of ``requirements/<name>.txt``, with its includes."""
-    found = []
-    for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
-        line = line.split('#')[0].strip()
-        if line.startswith('-r '):
-            found += read_requirements(Path(line[3:].strip()).stem)
-        elif line:
-            found.append(line)
-    return found
-
-
-def read_version() -> str:
-    text = (ROOT / 'mmkd3d' / 'version.py').read_text()
-    return re.search(r"__version__ = '(.+)'", text).group(1)
+# Tools of the checkout, left out of the wheel.
+NOT_INSTALLED = (
+    'benchmark.py',
+    'demo.*',
+    'env.sh',
+    'missing_requirements.py',
+    'model_index.py',
+    'studies',
+    'study.py',
+    'test.sh',
+)
 
 
 class BuildPy(build_py):
-    """Adds ``.mim`` and the start-up file to what is installed.
+    """Adds ``.mim`` to what is installed.
 
     A command of setuptools is the one place that wheels and editable installs
     both pass; looking at ``sys.argv``, as mm packages do, misses the latter.
@@ -46,15 +35,8 @@ class BuildPy(build_py):
 
     def run(self):
         super().run()
-        if self.editable_mode:
-            self._place_mim(ROOT / 'mmkd3d' / '.mim', link=True)
-            # The folder that setuptools zips into the editable wheel.
-            site = Path(self.get_finalized_command('install').install_lib)
-        else:
-            self._place_mim(Path(self.build_lib, 'mmkd3d', '.mim'), link=False)
-            site = Path(self.build_lib)
-        site.mkdir(parents=True, exist_ok=True)
-        (site / STARTUP_FILE).write_text(STARTUP_LINE)
+        root = ROOT if self.editable_mode else Path(self.build_lib)
+        self._place_mim(root / 'mmkd3d' / '.mim', link=self.editable_mode)
 
     def _place_mim(self, target: Path, *, link: bool) -> None:
         if target.exists():
@@ -76,52 +58,10 @@ def linked(source: Path, target: Path) -> bool:
 
 def copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+        ignored = shutil.ignore_patterns('__pycache__', '*.pyc', *NOT_INSTALLED)
+        shutil.copytree(source, target, ignore=ignored)
     else:
         shutil.copy2(source, target)
 
 
-EXTRAS = {
-    name: read_requirements(name)
-    for name in ('mm', 'lite', 'clip', 'text', 'vis', 'data', 'tests', 'docs')
-}
-# Without `lite`: it must not land on top of a compiled mmcv.
-EXTRAS['all'] = sorted({line for name, lines in EXTRAS.items() if name != 'lite' for line in lines})
-
-setup(
-    name='mmkd3d',
-    version=read_version(),
-    description='Point-cloud backbones pretrained by 2D-image and language '
-    'teachers, for mmdetection3d',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    keywords=[
-        'point cloud',
-        'knowledge distillation',
-        'self-supervised learning',
-        '3D object detection',
-        'mmdetection3d',
-    ],
-    classifiers=[
-        'Development Status :: 3 - Alpha',
-        'Intended Audience :: Science/Research',
-        'Programming Language :: Python :: 3.10',
-        'Programming Language :: Python :: 3.11',
-        'Programming Language :: Python :: 3.12',
-        'Topic :: Scientific/Engineering :: Artificial Intelligence',
-    ],
-    python_requires='>=3.10',
-    packages=find_packages(include=['mmkd3d', 'mmkd3d.*']),
-    py_modules=['mmkd3d_startup'],
-    package_data={
-        'mmkd3d': ['py.typed'],
-        'mmkd3d.datasets': ['meta/*'],
-        'mmkd3d.models.teachers': ['references.json', 'prompts/*.json'],
-        'mmkd3d.visualization': ['page.html'],
-    },
-    install_requires=read_requirements('runtime'),
-    extras_require=EXTRAS,
-    cmdclass={'build_py': BuildPy},
-    zip_safe=False,
-)
+setup(cmdclass={'build_py': BuildPy})

@@ -1,19 +1,18 @@
-"""Teachers for point clouds: a pretraining plugin for mmdetection3d."""
+"""Point-cloud backbones pretrained by image and language teachers, for mmdetection3d."""
 
-from .utils.compat import allow_mmengine_checkpoints, register_configs
-from .utils.mmcv_hook import watch_mmcv
+from . import import_hooks
 from .version import __version__
 
 _LAZY = dict(
-    Det3DInferencer='mmkd3d.apis.detection',
-    FeatureExtractor='mmkd3d.apis.feature_extractor',
-    config_path='mmkd3d.apis',
+    Det3DInferencer='mmkd3d.apis.detect',
+    FeatureExtractor='mmkd3d.apis.features',
+    config_path='mmkd3d.apis.load',
     export_backbone='mmkd3d.checkpoints',
-    get_config='mmkd3d.apis',
-    get_model='mmkd3d.apis',
-    list_models='mmkd3d.apis',
+    get_config='mmkd3d.apis.load',
+    get_model='mmkd3d.apis.load',
+    list_models='mmkd3d.apis.load',
     load_pretrained='mmkd3d.checkpoints',
-    load_student='mmkd3d.apis.students',
+    load_student='mmkd3d.apis.load',
 )
 
 __all__ = ['__version__', *_LAZY]
@@ -27,6 +26,4 @@ def __getattr__(name: str):
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
-allow_mmengine_checkpoints()
-register_configs()
-watch_mmcv()
+import_hooks.install()

@@ -14,11 +14,9 @@ SETTINGS = dict(
     model=dict(
         backbone=dict(STUDENT, drop_path_rate=0.1),
         extractor=dict(embed_dims=32, num_heads=2),
-        targets=dict(
-            concepts=dict(
-                views=dict(renderer=dict(size=48)),
-                teacher=dict(model_kwargs=dict(img_size=48, depth=1, embed_dim=24, num_heads=2)),
-            )
+        target=dict(
+            views=dict(renderer=dict(size=48)),
+            teacher=dict(model_kwargs=dict(img_size=48, depth=1, embed_dim=24, num_heads=2)),
         ),
     ),
     train_dataloader=dict(batch_size=8, dataset=dict(num_samples=24, num_points=128)),

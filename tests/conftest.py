@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,7 +13,30 @@ from tests.helpers import DATA_ROOT, PARITY_ROOT
 
 os.environ.setdefault('MPLBACKEND', 'Agg')
 os.environ.setdefault('MMKD3D_DATA', str(DATA_ROOT))  # configs read it
+os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # subprocesses would compile torch each time
 torch.set_num_threads(1)
+
+
+def pytest_itemcollected(item):
+    """Nightly tests are slow, too. A file runs in one worker of pytest-xdist."""
+    if item.get_closest_marker('nightly'):
+        item.add_marker('slow')
+    if not item.get_closest_marker('xdist_group'):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_modifyitems(items):
+    """Start with the files that have the most slow tests, so that workers end together."""
+    slow = Counter(item.path for item in items if item.get_closest_marker('slow'))
+    items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Nightly tests are slow, too: ``-m 'not slow'`` leaves them out."""
+    for item in items:
+        if item.get_closest_marker('nightly'):
+            item.add_marker('slow')
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +87,21 @@ def data_root():
     if not DATA_ROOT.is_dir():
         pytest.skip(f'no real data at {DATA_ROOT} (set MMKD3D_DATA)')
     return DATA_ROOT
+
+
+@pytest.fixture(scope='session')
+def ranks():
+    """Two processes in one group; mark its tests ``xdist_group('ranks')``."""
+    from tests.ranks import Ranks
+
+    pair = Ranks()
+    yield pair
+    pair.stop()
+
+
+@pytest.fixture(scope='session')
+def wheel(tmp_path_factory):
+    """The package as a wheel; mark its tests ``xdist_group('wheel')``."""
+    from tests.packages import build_wheel
+
+    return build_wheel(tmp_path_factory.mktemp('wheel'))

@@ -1,5 +1,6 @@
 """Where the tests find parity cases and real data."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -53,3 +54,13 @@ def thin(x, length: int):
         if -(-x.shape[1] // stride) == length:
             return x[:, ::stride]
     raise AssertionError(f'{x.shape[1]} rows can not be thinned to {length}')
+
+
+@contextlib.contextmanager
+def given(model, **results):
+    """Methods of ``model`` return given results, by name."""
+    for name, result in results.items():
+        setattr(model, name, lambda *_, result=result, **__: result)
+    yield
+    for name in results:
+        delattr(model, name)

@@ -1,7 +1,8 @@
 """mmdetection3d's own tools run our configs, outside the checkout.
 
 ``mim train mmdet3d CONFIG`` starts the same file, ``.mim/tools/train.py`` of
-the installed mmdetection3d, with the config and ``--launcher none``.
+the installed mmdetection3d, with the config and ``--launcher none``. Where mmcv
+has no compiled operators that needs ``python -m mmkd3d.doctor --install-startup``.
 """
 
 import json
@@ -11,9 +12,9 @@ import pytest
 
 from tests.detection_runs import HEADS
 from tests.ops.rooms import write_rooms
-from tests.test_packaging import check_run, install, make_environment, wheel  # noqa: F401
+from tests.packages import check_run, install, make_environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('wheel')]
 pytest.importorskip('mmdet3d')
 OPTIONS = [
     'train_cfg.max_epochs=1',
@@ -31,10 +32,11 @@ OPTIONS = [
 
 
 @pytest.fixture(scope='module')
-def site(wheel, tmp_path_factory):  # noqa: F811
+def site(wheel, tmp_path_factory):
     """An environment with the wheel in it, and where mmdet3d is found."""
     python, purelib = make_environment(tmp_path_factory.mktemp('site') / 'env')
     install(python, wheel)
+    check_run([python, '-m', 'mmkd3d.doctor', '--install-startup'], purelib)
     found = check_run(
         [python, '-c', 'import importlib.util; print(importlib.util.find_spec("mmdet3d").origin)'],
         purelib,
@@ -59,44 +61,47 @@ def losses_of(folder):
     return [row['loss'] for row in rows if 'loss' in row]
 
 
-@pytest.mark.parametrize('name', HEADS)
+def run_tools(python, cwd, *commands):
+    """Run tools of mmdetection3d one after the other, in one process.
+
+    Args:
+        commands: Path of a tool and its arguments.
+    """
+    code = f"""
+import runpy, sys
+for command in {[list(map(str, command)) for command in commands]}:
+    sys.argv = command
+    runpy.run_path(command[0], run_name='__main__')
+"""
+    check_run([python, '-c', code], cwd, DISPLAY='')
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        name if name == 'votenet' else pytest.param(name, marks=pytest.mark.nightly)
+        for name in HEADS
+    ],
+)
 def test_our_configs_train_and_are_drawn(name, site, tmp_path):
     python, configs, tools = site
     write_rooms(tmp_path / 'data/scannet_small')
     config = configs / 'scannet_small' / f'{name}_pointvit-mini_1xb2-60e_scannet-small.py'
-    check_run(
-        [
-            python,
-            f'{tools}/train.py',
-            config,
-            '--launcher',
-            'none',
-            '--work-dir',
-            'out',
-            *smaller(name),
-        ],
+    train = [f'{tools}/train.py', config, '--launcher', 'none', '--work-dir', 'out']
+    test = [f'{tools}/test.py', config, 'out/epoch_1.pth', '--show-dir', 'drawn']
+    # a visualizer is found by its name
+    run_tools(
+        python,
         tmp_path,
+        [*train, *smaller(name), 'visualizer.name=train'],
+        [*test, '--task', 'lidar_det', *smaller(name), 'visualizer.name=test'],
     )
     assert losses_of(tmp_path / 'out')
-    check_run(
-        [
-            python,
-            f'{tools}/test.py',
-            config,
-            'out/epoch_1.pth',
-            '--show-dir',
-            'drawn',
-            '--task',
-            'lidar_det',
-            *smaller(name),
-        ],
-        tmp_path,
-        DISPLAY='',
-    )
     for end in ('.png', '.html', '_found.ply', '_truth.ply'):
         assert len(list((tmp_path / 'drawn').glob(f'*{end}'))) >= 2
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize('imports', ['', "custom_imports = dict(imports=['mmkd3d'])"])
 def test_a_config_of_a_user_with_our_student(imports, site, tmp_path):
     """A config of mmdetection3d in which the backbone was replaced."""
@@ -113,23 +118,13 @@ model = dict(
     neck=dict(type='mmkd3d.TokensToSeeds', in_channels=32, out_channels=256))
 train_dataloader = dict(dataset=dict(times=1))
 """)
-    check_run(
-        [
-            python,
-            f'{tools}/train.py',
-            'mine.py',
-            '--launcher',
-            'none',
-            '--work-dir',
-            'out',
-            '--cfg-options',
-            *[o for o in OPTIONS if 'backbone' not in o],
-        ],
-        tmp_path,
-    )
+    options = [option for option in OPTIONS if 'backbone' not in option]
+    arguments = ['mine.py', '--launcher', 'none', '--work-dir', 'out', '--cfg-options', *options]
+    check_run([python, f'{tools}/train.py', *arguments], tmp_path)
     assert losses_of(tmp_path / 'out')
 
 
+@pytest.mark.nightly
 def test_mim_trains_our_config(site, tmp_path):
     """``mim train`` itself, where it is installed."""
     mim = pytest.importorskip('mim')
@@ -138,20 +133,6 @@ def test_mim_trains_our_config(site, tmp_path):
     (configs.parents[2] / 'mim.pth').write_text(str(Path(mim.__file__).parents[1]))
     write_rooms(tmp_path / 'data/scannet_small')
     config = configs / 'scannet_small/votenet_pointvit-mini_1xb2-60e_scannet-small.py'
-    check_run(
-        [
-            python,
-            '-m',
-            'mim',
-            'train',
-            'mmdet3d',
-            config,
-            '--gpus',
-            '0',
-            '--work-dir',
-            'out',
-            *smaller('votenet'),
-        ],
-        tmp_path,
-    )
+    arguments = ['mmdet3d', config, '--gpus', '0', '--work-dir', 'out', *smaller('votenet')]
+    check_run([python, '-m', 'mim', 'train', *arguments], tmp_path)
     assert losses_of(tmp_path / 'out')

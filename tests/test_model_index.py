@@ -3,9 +3,8 @@
 import pytest
 import yaml
 
-from mmkd3d.apis.model_index import check_result, model_zoo, read_models
 from tests.helpers import REPO
-from tools.model_index import main
+from tools.model_index import check_result, main, model_zoo, read_models
 
 INDEX = REPO / 'model-index.yml'
 PAGE = REPO / 'docs' / 'model_zoo.md'

@@ -1,12 +1,8 @@
 """Build, install outside the checkout, use: as wheel, editable and sdist."""
 
-import os
-import shutil
-import subprocess
+import re
 import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
 from pathlib import Path
 
@@ -14,65 +10,14 @@ import pytest
 import yaml
 
 from tests.helpers import REPO
+from tests.packages import PIP, check_run, copy_source, install, make_environment
 
-pytestmark = pytest.mark.slow
-PIP = [sys.executable, '-m', 'pip', '--disable-pip-version-check']
-NOT_SOURCE = shutil.ignore_patterns(
-    '.git',
-    '.mim',
-    '.pytest_cache',
-    '__pycache__',
-    '*.egg-info',
-    'build',
-    'dist',
-    'data',
-    'work_dirs',
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('wheel')]
+
+
+@pytest.fixture(
+    scope='module', params=['wheel', pytest.param('editable', marks=pytest.mark.nightly)]
 )
-
-
-def check_run(command, cwd, **env):
-    """Run without the checkout on the path; returns what it printed."""
-    env = {**os.environ, 'OMP_NUM_THREADS': '1', **env}
-    env.pop('PYTHONPATH', None)
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    return done
-
-
-def copy_source(target):
-    return shutil.copytree(REPO, target, ignore=NOT_SOURCE)
-
-
-def make_environment(folder):
-    """An environment with this one's packages, but not with their .pth files."""
-    venv.create(folder, with_pip=False)
-    python = folder / 'bin' / 'python'
-    purelib = Path(
-        check_run(
-            [python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'], folder
-        ).stdout.strip()
-    )
-    here = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
-    (purelib / 'packages_of_the_tests.pth').write_text('\n'.join(sorted(here)))
-    return python, purelib
-
-
-def install(python, *arguments):
-    check_run(
-        [*PIP, '--python', python, 'install', '--no-deps', '--no-build-isolation', *arguments],
-        python.parent,
-    )
-
-
-@pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('wheel')
-    source = copy_source(folder / 'source')
-    check_run([*PIP, 'wheel', '--no-deps', '--no-build-isolation', '-w', folder, source], folder)
-    return next(folder.glob('mmkd3d-*.whl'))
-
-
-@pytest.fixture(scope='module', params=['wheel', 'editable'])
 def installed(request, tmp_path_factory):
     """Interpreter, its site-packages, and where mmkd3d should be."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -89,10 +34,22 @@ def evaluate(python, cwd, code):
     return check_run([python, '-c', code], cwd).stdout.strip()
 
 
-def test_import_finds_the_installed_package(installed, tmp_path):
+def test_it_is_used_without_the_checkout(installed, tmp_path):
     python, _, package = installed
-    found = evaluate(python, tmp_path, 'import mmkd3d; print(mmkd3d.__file__)')
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmkd3d::_base_/default_runtime.py'")
+    code = """
+import mmkd3d, mmengine
+print(mmkd3d.__file__)
+print(*mmkd3d.list_models())
+print(mmkd3d.get_config('point-mae_toy').model.type)
+print(mmengine.Config.fromfile('mine.py').default_scope)
+"""
+    found, names, model, scope = evaluate(python, tmp_path, code).splitlines()[-4:]
     assert Path(found) == package / '__init__.py'
+    assert sorted(names.split()) == sorted(
+        path.stem for path in (REPO / 'configs').rglob('*.py') if '_base_' not in path.parts
+    )
+    assert model.endswith('PointMAE') and scope == 'mmkd3d'
 
 
 def test_mim_folder_holds_configs_tools_and_index(installed):
@@ -105,71 +62,33 @@ def test_mim_folder_holds_configs_tools_and_index(installed):
         assert (mim / metafile).is_file(), metafile
 
 
-def test_every_config_is_found_by_name(installed, tmp_path):
-    names = (
-        evaluate(
-            installed[0],
-            tmp_path,
-            'import mmkd3d; [mmkd3d.get_config(n) for n in mmkd3d.list_models()]; '
-            'print(*mmkd3d.list_models())',
-        )
-        .splitlines()[-1]
-        .split()
-    )
-    assert sorted(names) == sorted(
-        path.stem for path in (REPO / 'configs').rglob('*.py') if '_base_' not in path.parts
-    )
+@pytest.mark.nightly
+def test_every_config_is_read(installed, tmp_path):
+    code = 'import mmkd3d; [mmkd3d.get_config(name) for name in mmkd3d.list_models()]'
+    evaluate(installed[0], tmp_path, code)
 
 
-def test_a_config_inherits_from_a_shipped_one(installed, tmp_path):
-    (tmp_path / 'mine.py').write_text("_base_ = 'mmkd3d::_base_/default_runtime.py'")
-    code = 'import mmkd3d, mmengine; print(mmengine.Config.fromfile("mine.py").default_scope)'
-    assert evaluate(installed[0], tmp_path, code).splitlines()[-1] == 'mmkd3d'
-
-
+@pytest.mark.nightly
 def test_installed_tool_starts(installed, tmp_path):
     python, _, package = installed
     done = check_run([python, package / '.mim' / 'tools' / 'train.py', '-h'], tmp_path)
     assert '--cfg-options' in done.stdout
 
 
-def test_stand_in_is_offered_before_anybody_imports_mmkd3d(installed, tmp_path):
-    python = installed[0]
-    assert (
-        evaluate(
-            python,
-            tmp_path,
-            'import sys; print("mmkd3d_startup" in sys.modules, "torch" in sys.modules)',
-        )
-        == 'True False'
-    )
+@pytest.mark.nightly
+def test_mmcv_works_at_once_after_install_startup(installed, tmp_path):
     pytest.importorskip('mmcv')
-    assert (
-        evaluate(
-            python,
-            tmp_path,
-            'import mmcv.ops; from mmcv import _ext; print(callable(_ext.knn_forward))',
-        )
-        == 'True'
-    )
+    python = installed[0]
+    nothing = evaluate(python, tmp_path, 'import sys; print("mmkd3d" in sys.modules)')
+    assert nothing == 'False'
+    check_run([python, '-m', 'mmkd3d.doctor', '--install-startup'], tmp_path)
+    use = 'import sys; print("mmkd3d" in sys.modules, "torch" in sys.modules); import mmcv.ops'
+    assert evaluate(python, tmp_path, use) == 'True False'
+    check_run([python, '-m', 'mmkd3d.doctor', '--remove-startup'], tmp_path)
+    assert evaluate(python, tmp_path, 'import sys; print("mmkd3d" in sys.modules)') == 'False'
 
 
-def test_startup_file_never_breaks_python(installed, tmp_path):
-    startup = (installed[1] / 'mmkd3d_mmcv_ext.pth').read_text()
-    (tmp_path / 'mmkd3d_mmcv_ext.pth').write_text(startup)
-    command = [
-        sys.executable,
-        '-S',
-        '-c',
-        f'import site; site.addsitedir({str(tmp_path)!r}); print("alive")',
-    ]
-    for content in (None, 'raise RuntimeError', 'not Python'):
-        if content is not None:
-            (tmp_path / 'mmkd3d_startup.py').write_text(content)
-        done = check_run(command, tmp_path)
-        assert (done.stdout, done.stderr) == ('alive\n', '')
-
-
+@pytest.mark.nightly
 def test_uninstall_leaves_nothing(wheel, tmp_path):
     python, purelib = make_environment(tmp_path / 'env')
     before = set(purelib.iterdir())
@@ -194,12 +113,11 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     }
     assert expected <= names
     assert not [name for name in names if name.endswith('.pyc')]
+    tools = {name.split('/tools/')[1] for name in names if '/tools/' in name}
+    assert {'train.py', 'multi_seed.py', 'dist_train.sh', 'prepare_data/dataset.py'} <= tools
+    assert not {'benchmark.py', 'study.py', 'studies/psb.py', 'demo.py', 'test.sh'} & tools
     top = {name.split('/')[0].split('.dist-info')[0] for name in names}
-    assert {name.split('-')[0] for name in top} == {
-        'mmkd3d',
-        'mmkd3d_startup.py',
-        'mmkd3d_mmcv_ext.pth',
-    }
+    assert {name.split('-')[0] for name in top} == {'mmkd3d'}
 
 
 def test_requirements_fight_no_mmdet3d_environment(wheel):
@@ -215,6 +133,7 @@ def test_requirements_fight_no_mmdet3d_environment(wheel):
     assert not [line for line in lines if 'mmcv' in line and ('"all"' in line or "'all'" in line)]
 
 
+@pytest.mark.nightly
 def test_source_archive_builds_the_same_wheel(wheel, tmp_path):
     source = copy_source(tmp_path / 'source')
     check_run(
@@ -234,3 +153,11 @@ def test_source_archive_builds_the_same_wheel(wheel, tmp_path):
     )
     again = next(tmp_path.glob('mmkd3d-*.whl'))
     assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    from mmkd3d import __version__
+
+    newest = re.search(r'^## (\S+)', (REPO / 'CHANGELOG.md').read_text(), re.M)[1]
+    assert __version__.split('rc')[0] == newest.split('rc')[0]
+    assert f'version: {__version__}\n' in (REPO / 'CITATION.cff').read_text()

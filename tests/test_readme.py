@@ -26,6 +26,22 @@ def test_named_files_of_the_repository_exist(name):
     assert [path for path in named if not (REPO / path).exists()] == []
 
 
+DOCS = [
+    REPO / 'README.md',
+    REPO / 'CONTRIBUTING.md',
+    REPO / 'CHANGELOG.md',
+    *(REPO / 'docs').glob('*.md'),
+    *(REPO / 'configs').rglob('README.md'),
+]
+
+
+@pytest.mark.parametrize('path', DOCS, ids=lambda path: str(path.relative_to(REPO)))
+def test_links_lead_somewhere(path):
+    links = re.findall(r'\]\(([^)#\s]+)', path.read_text())
+    local = [link for link in links if '://' not in link]
+    assert [link for link in local if not (path.parent / link).exists()] == []
+
+
 def test_named_models_are_shipped():
     import mmkd3d
 

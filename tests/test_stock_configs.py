@@ -74,7 +74,7 @@ def fewer(cfg, place=''):
 
 @pytest.mark.parametrize(
     'name',
-    [name if name in EVERYDAY else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
+    [name if name in EVERYDAY else pytest.param(name, marks=pytest.mark.nightly) for name in NAMES],
 )
 def test_stock_config_trains_and_is_evaluated(name, tmp_path, monkeypatch):
     data = next(d for d in DATA if d in name)

@@ -19,11 +19,12 @@ from mmkd3d.checkpoints import (
     export_backbone,
     published_name,
     read_checkpoint,
+    split_teacher,
+    stage_of,
     state_dict_of,
     stored_spec,
     to_published,
 )
-from mmkd3d.checkpoints.stages import split_teacher, stage_of
 
 
 def parse_args(argv=None):

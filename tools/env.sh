@@ -1,17 +1,21 @@
-# Sourced by tools/test.sh and tools/demo.sh: finds or makes an environment that
-# holds what requirements/env.txt asks for, and sets MMKD3D_PYTHON to its python.
+# Sourced by tools/test.sh and tools/demo.sh: finds or makes an environment with
+# the packages of requirements/env.txt, and sets MMKD3D_PYTHON to its python.
 #
-#   active virtualenv or conda environment   used; what it misses is added, and
-#                                            nothing that it has is changed
+#   active virtualenv or conda environment   used: missing packages are installed,
+#                                            installed ones are never changed
 #   none active                              one is made in
 #                                            ${XDG_CACHE_HOME:-~/.cache}/mmkd3d
 #
-# The made one is named after the Python version and a hash of the requirement
-# files, holds no copy of this checkout, and so serves any number of checkouts.
+# The name of a new environment has the Python version and a hash of the
+# requirement files. It holds no copy of this checkout: all checkouts share it.
 #
 #   PYTHON=python3.12       the interpreter to make it with
-#   MMKD3D_LOCK=0           newest versions that constraints.txt allows,
+#   MMKD3D_LOCK=0           the newest versions that constraints.txt allows,
 #                           instead of the exact ones of requirements/lock/
+
+# Packages are installed without bytecode; with this set, each Python process would
+# compile all of torch and mmdet3d again, which takes longer than most tests.
+unset PYTHONDONTWRITEBYTECODE
 
 mmkd3d_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -53,8 +57,8 @@ mmkd3d_find_python() {
         'or name one: PYTHON=/path/to/python3.11 bash tools/test.sh'
 }
 
-# mmkd3d_install PYTHON LOG PIP-ARGUMENTS...: pip with its output in LOG, and a
-# line every ten seconds here. When it fails, mmkd3d_hint is the way out.
+# mmkd3d_install PYTHON LOG PIP-ARGUMENTS...: runs pip with its output in LOG, and
+# prints a line every ten seconds. If it fails, mmkd3d_hint says what to do.
 mmkd3d_install() {
     local python=$1 log=$2 begin=$SECONDS pip status=0
     shift 2
@@ -95,7 +99,7 @@ mmkd3d_use_active() {
         mmkd3d_say "using the active environment $1"
         return
     fi
-    mmkd3d_say "adding to the active environment $1 (what it has stays as it is):" \
+    mmkd3d_say "adding to the active environment $1 (installed packages stay as they are):" \
         $missing
     local work
     work=$(mktemp -d)
@@ -149,14 +153,14 @@ mmkd3d_build() {
     mmkd3d_say "making the environment $env with $("$python" --version)"
     "$python" -m venv "$env" || mmkd3d_fail "$python could not make $env."
     mmkd3d_say "installing requirements/env.txt with ${lock#"$mmkd3d_root"/}: some minutes, once"
-    mmkd3d_hint='MMKD3D_LOCK=0 takes the newest versions that fit, where a pinned one is not to be had.'
+    mmkd3d_hint='If a pinned version is not available, MMKD3D_LOCK=0 takes the newest versions that fit.'
     # Most modules are never imported; Python compiles those that are.
     mmkd3d_install "$env/bin/python" "$env.log" --no-compile \
         -r "$mmkd3d_root/requirements/env.txt" -c "$lock"
     touch "$env/.complete"
 }
 
-# conda's base environment belongs to everything, so it is not added to.
+# conda's base environment is shared by everything, so nothing is added to it.
 if [ -n "${VIRTUAL_ENV:-}" ]; then
     mmkd3d_use_active "$VIRTUAL_ENV"
 elif [ -n "${CONDA_PREFIX:-}" ] && [ "${CONDA_DEFAULT_ENV:-base}" != base ]; then
@@ -165,4 +169,6 @@ else
     mmkd3d_use_cached
 fi
 export MMKD3D_PYTHON
+# Without .pyc files every process compiles torch and mmdet3d anew, for ten seconds.
+unset PYTHONDONTWRITEBYTECODE
 export PYTHONPATH="$mmkd3d_root${PYTHONPATH:+:$PYTHONPATH}"

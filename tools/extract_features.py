@@ -10,7 +10,7 @@ how they were made: `level`, `layer`, `input_spec` (json), `checkpoint`,
 import argparse
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import mmkd3d
 from mmkd3d.checkpoints.input_spec import NORMALIZE
-from mmkd3d.datasets.clouds import list_files, read_clouds
+from mmkd3d.datasets.readers import list_files, read_clouds
 from mmkd3d.models.backbones.base import LEVELS
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import file_digest
@@ -98,21 +98,15 @@ def extract(args: argparse.Namespace) -> dict[str, np.ndarray]:
         device=args.device,
         trust=args.trust_checkpoint,
     )
-    ids = []
-    with tqdm(total=len(files), unit='cloud') as bar:
-
-        def clouds() -> Iterator:
-            for path in files:
-                found = read_clouds(path, key=args.key, load_dim=args.load_dim)
-                bar.total += len(found) - 1
-                for name, points in found:
-                    ids.append(name)
-                    yield name, points
-
-        feats = []
-        for rows in extractor.stream(clouds()):
-            feats.append(rows)
-            bar.update()
+    clouds = (
+        cloud
+        for path in tqdm(files, unit='file')
+        for cloud in read_clouds(path, key=args.key, load_dim=args.load_dim)
+    )
+    found = list(extractor.stream(clouds))
+    if not found:
+        raise ValueError('There is no cloud in the inputs.')
+    ids, feats = zip(*found)
     return dict(
         stack(feats, args.level),
         ids=np.array(ids),

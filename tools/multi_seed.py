@@ -23,7 +23,7 @@ from mmengine.registry import init_default_scope
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.jobs import lock_folder, run_tool
-from mmkd3d.apis.model_hub import config_path
+from mmkd3d.apis.load import config_path
 from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.records import (
@@ -326,8 +326,7 @@ def do_runs(args, runs: list[Run], lock: int) -> tuple[list[dict], list[str]]:
 def main(argv=None):
     args = parse_args(argv)
     try:
-        is_file = args.config.endswith('.py')
-        args.config = Path(args.config) if is_file else config_path(args.config)
+        args.config = config_path(args.config)
         check(args)
         runs = plan(args)
         with lock_folder(args.work_dir) as lock:

@@ -12,13 +12,12 @@ from pathlib import Path
 from statistics import mean
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.model_hub import config_root
+from mmkd3d.apis.load import config_root, find_config
 from mmkd3d.apis.probing import StudentProbe
-from mmkd3d.apis.students import find_config
 from mmkd3d.evaluation.features import POOLINGS
-from mmkd3d.evaluation.halves import config_halves, folder_halves, npz_halves
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
 from mmkd3d.evaluation.records import check_seeds, spread_table, summarize, write_record
+from mmkd3d.evaluation.splits import config_splits, folder_splits, npz_splits
 from mmkd3d.evaluation.zero_shot import is_zero_shot
 
 EXAMPLES = """examples:
@@ -132,7 +131,7 @@ def parse_args(argv):
     return args
 
 
-def halves_of(args) -> Mapping[str, Mapping]:
+def splits_of(args) -> Mapping[str, Mapping]:
     """Configs of the data; those of the config where none are named."""
     if args.data is None:
         test = find_config(args.config).get('test_dataloader')
@@ -140,13 +139,13 @@ def halves_of(args) -> Mapping[str, Mapping]:
             raise ValueError('On which shapes? Name them with --data.')
         return dict(test=test.dataset)
     if args.data.endswith('.py'):
-        return config_halves(args.data)
+        return config_splits(args.data)
     if Path(args.data).is_dir():
-        return folder_halves(args.data, num_points=args.num_points)
+        return folder_splits(args.data, num_points=args.num_points)
     classes = args.classes
     if classes == ['in_both_splits']:
         classes = 'in_both_splits'
-    return npz_halves(
+    return npz_splits(
         args.data,
         points=args.points,
         label=args.label,
@@ -174,7 +173,7 @@ def main(argv=None):
     )
     probe = StudentProbe(
         args.config,
-        halves_of(args),
+        splits_of(args),
         probes,
         zero_shot='zero-shot' in methods,
         pooling=args.pooling,

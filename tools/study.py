@@ -44,7 +44,7 @@ from mmengine.config import Config
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.jobs import lock_folder, run_tool
-from mmkd3d.apis.model_hub import config_path
+from mmkd3d.apis.load import config_path
 from mmkd3d.evaluation.records import check_seeds, summarize, write_record
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import text_digest
@@ -151,7 +151,7 @@ def load_study(path: str) -> Config:
 
 @functools.cache
 def read_config(target: str) -> tuple[Path, Config]:
-    path = Path(target) if target.endswith('.py') else config_path(target)
+    path = config_path(target)
     return path, Config.fromfile(path)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import config_file
-from mmkd3d.visualization.commands import draw_detections, draw_pretraining, draw_views
-from mmkd3d.visualization.frames import draw_frames
-from mmkd3d.visualization.guidance import draw_masks, draw_teacher
+from mmkd3d.visualization.masking import draw_masks, draw_teacher
+from mmkd3d.visualization.posed_frames import draw_frames
+from mmkd3d.visualization.pretraining import draw_pretraining, draw_views
+from mmkd3d.visualization.scenes import draw_detections
 
 NO_CHECKPOINT = ('views', 'teacher', 'frames')
 

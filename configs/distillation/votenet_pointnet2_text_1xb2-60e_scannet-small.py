@@ -10,7 +10,7 @@ custom_hooks = _base_.custom_hooks + [
         student='backbone',
         target=dict(
             type='mmkd3d.LabelTexts',
-            vectors='data/clip_text_scannet_matterport.npz',
+            vectors='{{$MMKD3D_DATA:data}}/clip_text_scannet_matterport.npz',
             key='scannet_512',
             names_key='scannet_names',
             aliases=dict(showercurtrain='shower curtain'),

@@ -1,26 +1,21 @@
-"""What users call from Python."""
+"""What users call from Python, imported when it is used."""
 
-from .model_hub import config_path, get_config, get_model, list_models
-from .students import load_student
+import importlib
 
-__all__ = [
-    'Det3DInferencer',
-    'FeatureExtractor',
-    'config_path',
-    'get_config',
-    'get_model',
-    'list_models',
-    'load_student',
-]
+_LAZY = dict(
+    Det3DInferencer='detect',
+    FeatureExtractor='features',
+    config_path='load',
+    get_config='load',
+    get_model='load',
+    list_models='load',
+    load_student='load',
+)
+
+__all__ = list(_LAZY)
 
 
 def __getattr__(name: str):
-    if name == 'FeatureExtractor':  # brings all models and data sets
-        from .feature_extractor import FeatureExtractor
-
-        return FeatureExtractor
-    if name == 'Det3DInferencer':
-        from .detection import Det3DInferencer
-
-        return Det3DInferencer
+    if name in _LAZY:
+        return getattr(importlib.import_module(f'{__name__}.{_LAZY[name]}'), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

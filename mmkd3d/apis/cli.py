@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 
-from mmkd3d.apis.model_hub import config_path
+from mmkd3d.apis.load import config_path
 
 
 def config_file(name: str) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .model_hub import config_root
+from .load import config_root
 
 
 @contextmanager

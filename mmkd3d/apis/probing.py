@@ -1,4 +1,4 @@
-"""Probe the students of one config on one labelled data set."""
+"""Evaluate frozen students of one config on one labelled data set."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,8 +8,7 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
-from mmkd3d.apis.model_hub import list_models
-from mmkd3d.apis.students import find_config, load_student
+from mmkd3d.apis.load import find_config, list_models, load_student
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.features import cached_features
@@ -34,7 +33,7 @@ class StudentProbe:
 
     Args:
         config: See :func:`load_student`; a zero-shot config for zero-shot.
-        halves: Configs of the data sets ``'train'`` and ``'test'``; the
+        splits: Configs of the data sets ``'train'`` and ``'test'``; the
             latter suffices for zero-shot alone.
         probes: What is asked of the features.
         zero_shot: Ask by class names, too.
@@ -45,14 +44,14 @@ class StudentProbe:
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
 
     Raises:
-        ValueError: No training half, one with other classes or with shapes
+        ValueError: No training split, one with other classes or with shapes
             of the test, or zero-shot of a config that is not for it.
     """
 
     def __init__(
         self,
         config: str | Path,
-        halves: Mapping[str, dict],
+        splits: Mapping[str, dict],
         probes: Probes,
         *,
         zero_shot: bool = False,
@@ -73,19 +72,19 @@ class StudentProbe:
         self.probes, self.zero_shot = probes, zero_shot
         self.pooling, self.cache, self.trust = pooling, cache, trust
         needed = ('train', 'test') if probes else ('test',)
-        if 'train' in needed and 'train' not in halves:
+        if 'train' in needed and 'train' not in splits:
             raise ValueError(
-                'There is no training half to learn from. Name '
+                'There is no training split to learn from. Name '
                 'other data (--data), or ask for zero-shot '
                 'alone.'
             )
-        self.datasets = {half: DATASETS.build(halves[half]) for half in needed}
+        self.datasets = {split: DATASETS.build(splits[split]) for split in needed}
         self._check_classes()
         self.known = {h: identify(d) for h, d in self.datasets.items()}
         self.held_out = HeldOut(self.known['test'], allow=allow_shared_shapes, trust=trust)
         self.notes = []
         if 'train' in self.known:
-            self.notes.append(self.held_out.compare(self.known['train'], 'the training half'))
+            self.notes.append(self.held_out.compare(self.known['train'], 'the training split'))
 
     def records(
         self, checkpoint: str, seeds: Sequence[int], command: Sequence[str]
@@ -102,7 +101,7 @@ class StudentProbe:
         Raises:
             FileNotFoundError: A checkpoint is missing.
             ValueError: Test shapes were learned from; or see
-                :func:`check_halves`.
+                :func:`check_splits`.
         """
         for run, draws in students(checkpoint, seeds):
             notes = list(self.notes)
@@ -132,21 +131,21 @@ class StudentProbe:
             return
         set_random_seed(run.seed)
         model = load_student(self.cfg, run.checkpoint, device=get_device(), trust=self.trust)
-        halves = [
+        train, test = (
             cached_features(
                 model,
-                self.datasets[half],
+                self.datasets[split],
                 self.cache,
                 config=repr(self.cfg.model),
-                data=self.known[half].hash,
+                data=self.known[split].hash,
                 pooling=self.pooling,
             )
-            for half in ('train', 'test')
-        ]
-        for result in self.probes.fixed(*halves):
+            for split in ('train', 'test')
+        )
+        for result in self.probes.fixed(train, test):
             yield run.seed, result
         for seed in draws:
-            for result in self.probes.drawn(*halves, seed):
+            for result in self.probes.drawn(train, test, seed):
                 yield seed, result
 
     def _zero_shot(self, run: Run) -> Result:
@@ -158,11 +157,11 @@ class StudentProbe:
         return Result('zero-shot', 'zero-shot', 'zero-shot by class names', dict(accuracy=accuracy))
 
     def _check_classes(self) -> None:
-        """``ValueError`` if labels mean other things in the other half."""
+        """``ValueError`` if labels mean other things in the other split."""
         names = [d.metainfo.get('classes') for d in self.datasets.values()]
         if any(other != names[0] for other in names):
             raise ValueError(
-                f'The halves have other classes: {names[0]} to learn, '
+                f'The splits have other classes: {names[0]} to learn, '
                 f'{names[1]} to test. Keep those of both.'
             )
 
@@ -174,12 +173,10 @@ def students(checkpoint: str, seeds: Sequence[int]) -> list[tuple[Run, Sequence[
     """
     if checkpoint == RANDOM:
         return [(Run(None, seed), [seed]) for seed in seeds]
-    if '{seed}' not in checkpoint:
-        runs = [(Run(checkpoint, seeds[0]), seeds)]
-    else:
-        runs = [(Run(checkpoint.replace('{seed}', str(seed)), seed), [seed]) for seed in seeds]
-    files = [run.checkpoint for run, _ in runs]
-    missing = [file for file in files if not Path(file).is_file()]
+    files = {seed: checkpoint.replace('{seed}', str(seed)) for seed in seeds}
+    missing = [file for file in dict.fromkeys(files.values()) if not Path(file).is_file()]
     if missing:
         raise FileNotFoundError(f'No checkpoint at {", ".join(missing)}.')
-    return runs
+    if '{seed}' not in checkpoint:
+        return [(Run(checkpoint, seeds[0]), seeds)]
+    return [(Run(file, seed), [seed]) for seed, file in files.items()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,11 +12,11 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from mmkd3d.datasets.checks import existing
 from mmkd3d.datasets.posed_images import CAMERAS, read_cameras, read_image
+from mmkd3d.datasets.readers import existing
 from mmkd3d.models.targets.base import BaseImageTarget
 from mmkd3d.models.targets.cache import CacheWriter, remove_cache
 from mmkd3d.models.targets.points import PointTarget, image_keys
@@ -59,7 +59,8 @@ def cache_targets(
     """Build a feature cache for the targets of a config.
 
     These are the targets of the :class:`DistillationHook` with ``frames``, or
-    without such a hook all ``model.targets`` of a pretraining. Resumes
+    without such a hook the ``model.targets`` or the image ``model.target`` of a
+    pretraining. Resumes
     unfinished caches and keeps finished ones.
 
     Args:
@@ -99,10 +100,20 @@ def cache_targets(
     return folders
 
 
-def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[tuple]:
-    """Option, name, config and, of hooks, ``frames`` of the chosen targets."""
+class Target(NamedTuple):
+    """A target to cache: the config option of its cache, name, config and, for
+    a hook, its ``frames``."""
+
+    option: str
+    name: str
+    cfg: dict
+    frames: dict | None = None
+
+
+def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[Target]:
+    """The targets of hooks with frames, else those of the model."""
     hooks = [
-        (f'custom_hooks.{i}.target.cache', name, hook['target'], hook['frames'])
+        Target(f'custom_hooks.{i}.target.cache', name, hook['target'], hook['frames'])
         for i, hook in enumerate(cfg.get('custom_hooks') or ())
         if hook['type'].split('.')[-1] == 'DistillationHook' and hook.get('frames')
         for name in [hook.get('name', 'distill')]
@@ -110,26 +121,22 @@ def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[tuple]:
     ]
     if hooks:
         return hooks
-    targets = {name: target for name, target in (cfg.model.get('targets') or {}).items() if target}
+    found = {
+        name: Target(f'model.targets.{name}.cache', name, target)
+        for name, target in (cfg.model.get('targets') or {}).items()
+        if target
+    }
     target = cfg.model.get('target')
     if target and issubclass(MODELS.get(target['type']), BaseImageTarget):
-        targets['target'] = target
-    unknown = [name for name in only if name not in targets]
-    if unknown or not targets:
+        found['target'] = Target('model.target.cache', 'target', target)
+    unknown = [name for name in only if name not in found]
+    if unknown or not found:
         raise ValueError(
-            f'The model {cfg.model.type} has the targets {", ".join(targets) or "none"}'
+            f'The model {cfg.model.type} has the targets {", ".join(found) or "none"}'
             f'{f", not {unknown}" if unknown else ""}: only features of frozen teachers in '
-            'model.targets, or in a DistillationHook with frames, can be cached.'
+            'model.targets, model.target or a DistillationHook with frames can be cached.'
         )
-    return [
-        (
-            'model.target.cache' if name == 'target' else f'model.targets.{name}.cache',
-            name,
-            targets[name],
-            None,
-        )
-        for name in only or targets
-    ]
+    return [found[name] for name in only or found]
 
 
 def write_cache(folder: Path, rows: Rows, identity: dict, dtype: str) -> None:
@@ -152,7 +159,7 @@ def write_cache(folder: Path, rows: Rows, identity: dict, dtype: str) -> None:
 class Samples:
     """The samples of a data set in order, on a device."""
 
-    def __init__(self, dataset: Dataset, batch_size: int, num_workers: int, device: str):
+    def __init__(self, dataset: Any, batch_size: int, num_workers: int, device: str):
         self.dataset, self.batch_size = dataset, batch_size
         self.num_workers, self.device = num_workers, device
         self.source = dict(
@@ -272,12 +279,13 @@ def frame_rows(target: PointTarget, frames: dict, batch_size: int, device: str) 
         image, _ = read_image(path, intrinsics, size)
         return torch.tensor(image).movedim(-1, 0)[None].float() / 255
 
-    files = {}
+    files: dict[str, tuple[Path, dict]] = {}
     for cameras in sorted(root.glob(f'*/{CAMERAS}')):
         ids, _, intrinsics = read_cameras(cameras.parent)
         for i in np.sort(ids):
             file = cameras.parent / f'{i:05d}.jpg', intrinsics
-            files.setdefault(*image_keys(read(*file)), file)
+            (key,) = image_keys(read(*file))
+            files.setdefault(key, file)
     if not files:
         raise FileNotFoundError(f'No {CAMERAS} in the folders of {root}.')
     images = list(files.values())

@@ -1,4 +1,4 @@
-"""The student alone, for configs that know nothing of its pretraining."""
+"""Parts of a pretraining checkpoint: the student alone, the teachers alone."""
 
 import io
 from pathlib import Path
@@ -9,24 +9,23 @@ from mmengine.config import Config
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.version import __version__
 
-from .files import read_checkpoint
-from .loading import our_state, starts
-from .stored import stored_config, stored_spec
+from .files import read_checkpoint, stored_config, stored_spec
+from .loading import TEACHER, our_state, starts
 
 PREFIX = 'backbone.'
 
 
 def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = False) -> Path:
-    """Write the student of a pretraining checkpoint to a file of its own.
+    """Write the student of a pretraining checkpoint to its own file.
 
-    Keys are those of the backbone itself, so that the file fits
-    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` of a backbone of ours
-    and of mmdetection3d alike. The metadata say what the student is and what
-    it was trained on, where ``checkpoint`` does.
+    The keys are those of the backbone itself, which
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` expects in ours and
+    in mmdetection3d. The metadata hold the student's config and input spec,
+    if ``checkpoint`` has them.
 
     Args:
         checkpoint: Of a model with a ``backbone``, ours or published.
-        out: What is written: tensors and plain metadata only.
+        out: The file; tensors and plain metadata only.
         trust: See :func:`read_checkpoint`.
 
     Returns:
@@ -51,7 +50,7 @@ def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = Fa
         input_spec=stored_spec(content)._asdict(),
     )
     cfg = stored_config(content)
-    if cfg:  # with it the file says all that it needs to be used
+    if cfg:  # the file can be used without naming a config then
         meta['backbone'] = student_config(cfg)
     file = io.BytesIO()
     torch.save(dict(state_dict=student, meta=meta), file)
@@ -60,6 +59,18 @@ def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = Fa
 
 
 def student_config(cfg: Config) -> dict:
-    """The config of the student, without the weights that it began with."""
+    """Config of the student, without its initial weights."""
     backbone = cfg.to_dict()['model']['backbone']
     return {k: v for k, v in backbone.items() if k != 'init_cfg'}
+
+
+def split_teacher(state: dict) -> tuple[dict, dict]:
+    """Split our state dict of a pretraining file into student and teachers.
+
+    Returns:
+        The student's state dict; and that of the teacher, with the keys of a
+        stage I file, or of several (ReCon's), under their own names.
+    """
+    student = {k: v for k, v in state.items() if TEACHER not in k}
+    teacher = {key.removeprefix(TEACHER): value for key, value in state.items() if TEACHER in key}
+    return student, teacher

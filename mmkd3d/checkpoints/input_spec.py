@@ -1,23 +1,22 @@
-"""What points a student was trained on."""
+"""The input spec: what kind of clouds a student was trained on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-SAMPLERS = ('SamplePoints', 'PointSample', 'IndoorPatchPointSample')
 NORMALIZE = ('unit_sphere', 'unit_cube', 'center', 'none')
 
 
 class InputSpec(NamedTuple):
-    """What points a student was trained on; None: not known.
+    """What kind of clouds a student was trained on; None: unknown.
 
     Attributes:
-        points: Points of a cloud.
+        points: Points per cloud.
         channels: Columns of a point, coordinates first.
-        normalize: Of the coordinates: ``'unit_sphere'``, ``'unit_cube'``,
-            ``'center'``, as :class:`~mmkd3d.datasets.transforms.geometry.
-            NormalizePoints` has them, or ``'none'``.
-        unit: Of the coordinates, where they have one: ``'m'``.
-        up: Which axis points up: ``'x'``, ``'y'`` or ``'z'``.
+        normalize: ``'unit_sphere'``, ``'unit_cube'`` or ``'center'``, see
+            :class:`~mmkd3d.datasets.transforms.geometry.NormalizePoints`, or
+            ``'none'``.
+        unit: Unit of the coordinates, if they have one: ``'m'``.
+        up: Axis that points up: ``'x'``, ``'y'`` or ``'z'``.
     """
 
     points: int | None = None
@@ -27,20 +26,21 @@ class InputSpec(NamedTuple):
     up: str | None = None
 
     def filled(self, other: 'InputSpec') -> 'InputSpec':
-        """This one, with what it does not know from another."""
+        """Take unknown fields from another spec."""
         return InputSpec(*(theirs if ours is None else ours for ours, theirs in zip(self, other)))
 
 
 def make_spec(given: Mapping) -> InputSpec:
-    """A spec from plain data.
+    """Make a spec from plain data.
 
     Raises:
-        ValueError: It says something that a spec does not.
+        ValueError: An unknown field or an invalid value.
     """
     unknown = sorted(set(given) - set(InputSpec._fields))
     if unknown:
         raise ValueError(
-            f'input_spec has no {", ".join(unknown)}: it says {", ".join(InputSpec._fields)}.'
+            f'input_spec has no {", ".join(unknown)}: its fields are '
+            f'{", ".join(InputSpec._fields)}.'
         )
     spec = InputSpec(**given)
     choices = dict(normalize=NORMALIZE, up=('x', 'y', 'z'))
@@ -54,19 +54,19 @@ def make_spec(given: Mapping) -> InputSpec:
 
 
 def spec_of_config(cfg: Mapping) -> InputSpec:
-    """What a config says about the points that its model gets.
+    """Derive the input spec of a config.
 
-    That is read from the pipeline of its training data (of its test data, if
-    it trains nothing) and from the data set's ``metainfo``: ``up_axis`` and,
-    where all clouds have as many, ``num_points``. Points that mmdetection3d
-    loads as depth or LiDAR coordinates are in metres, z up.
-    What the config states as ``input_spec=dict(...)`` comes first.
+    It follows from the pipeline of the training data (of the test data, if
+    there is no training) and from the data set's ``metainfo``: ``up_axis``
+    and, where all clouds have the same number of points, ``num_points``.
+    Points that mmdetection3d loads as depth or LiDAR coordinates are in
+    metres, z up. Fields of ``input_spec=dict(...)`` in the config override.
 
     Args:
         cfg: A whole config.
 
     Raises:
-        ValueError: ``input_spec`` says something that a spec does not.
+        ValueError: ``input_spec`` in the config is invalid.
     """
     stated = make_spec(cfg.get('input_spec') or {})
     loader = cfg.get('train_dataloader') or cfg.get('test_dataloader') or {}
@@ -78,13 +78,13 @@ def spec_of_config(cfg: Mapping) -> InputSpec:
         points=dataset.get('num_points', known.get('num_points')), channels=3, normalize='none'
     )
     for step in steps_of(dataset['pipeline']):
-        found.update(read_step(step, found['channels']))
+        found.update(spec_effect(step, found['channels']))
     found.setdefault('up', known.get('up_axis'))
     return stated.filled(InputSpec(**found))
 
 
 def innermost(dataset: Mapping) -> Mapping:
-    """The data set in wrappers; of several that are joined, the first."""
+    """The data set inside wrappers; the first one of a concatenation."""
     while 'pipeline' not in dataset:
         several = dataset.get('datasets') or [None]
         inner = dataset.get('dataset') or several[0]
@@ -102,40 +102,53 @@ def steps_of(pipeline: Sequence) -> Iterator[Mapping]:
             yield from steps_of(step.get('transforms') or ())
 
 
-def read_step(step: Mapping, channels: int) -> dict:
-    """What a transform changes in a spec.
+def spec_effect(step: Mapping, channels: int | None) -> dict:
+    """Fields of a spec that a transform changes.
+
+    A transform of ours, or one of a user in our registry, tells it by a
+    static method ``spec_effect(step, channels)``; those of mmdetection3d
+    are in ``MMDET3D``.
 
     Args:
-        step: Its config.
-        channels: Before it.
+        step: Config of the transform.
+        channels: Columns of a point before it.
     """
-    kind = str(step.get('type')).split('.')[-1]
-    if kind in SAMPLERS:
-        more = 3 if step.get('use_normalized_coord') else 0
-        return dict(points=step.get('num_points'), channels=channels + more)
-    if kind == 'NormalizePoints':
-        return dict(normalize=step.get('mode', 'unit_sphere'))
-    if kind == 'LoadPoints':
-        return dict(channels=count(step.get('channels', 3)))
-    if kind == 'LoadPointsFromFile':
-        height = bool(step.get('shift_height'))
-        found = dict(channels=count(step.get('use_dim', [0, 1, 2])) + height)
-        if step.get('coord_type') in ('DEPTH', 'LIDAR'):
-            found.update(unit='m', up='z')
-        return found
-    if kind == 'ToDepthCoordinates':
-        height = bool(step.get('height', True))
-        return dict(channels=channels + height, unit='m', up='z')
-    return {}
+    from mmkd3d.registry import TRANSFORMS
+
+    scope, _, kind = str(step.get('type')).rpartition('.')
+    if kind in MMDET3D:
+        return MMDET3D[kind](step, channels)
+    if scope not in ('', 'mmkd3d') or kind not in TRANSFORMS:
+        return {}
+    effect = getattr(TRANSFORMS.get(kind), 'spec_effect', None)
+    return effect(step, channels) if effect else {}
 
 
-def count(columns) -> int | None:
-    """Number of columns, given as a number, as their indices or not."""
-    return len(columns) if isinstance(columns, Sequence) else columns
+def load_from_file(step: Mapping, channels: int | None) -> dict:
+    """Effect of mmdetection3d's ``LoadPointsFromFile``."""
+    columns = step.get('use_dim', [0, 1, 2])
+    number = len(columns) if isinstance(columns, Sequence) else columns
+    found = dict(channels=number + bool(step.get('shift_height')))
+    if step.get('coord_type') in ('DEPTH', 'LIDAR'):
+        found.update(unit='m', up='z')
+    return found
+
+
+def sample_points(step: Mapping, channels: int | None) -> dict:
+    """Effect of mmdetection3d's transforms that sample points."""
+    more = 3 if step.get('use_normalized_coord') else 0
+    return dict(points=step.get('num_points'), channels=channels + more)
+
+
+MMDET3D = dict(
+    LoadPointsFromFile=load_from_file,
+    PointSample=sample_points,
+    IndoorPatchPointSample=sample_points,
+)
 
 
 def metainfo_of(dataset: Mapping) -> Mapping:
-    """What a data set of ours says of itself."""
+    """``METAINFO`` of a data set of ours."""
     from mmkd3d.registry import DATASETS
 
     kind = str(dataset.get('type')).removeprefix('mmkd3d.')

@@ -9,26 +9,26 @@ from .input_spec import InputSpec
 
 
 def covers(prefix: str | None, key: str) -> bool:
-    """Whether a prefix stands for ``key``.
+    """Whether a prefix matches ``key``.
 
-    One that ends with a dot stands for all keys below it, any other for the
-    key of this very name; None for no key.
+    A prefix with a dot at its end matches all keys below it, any other only
+    the key of this name; None matches no key.
     """
     return prefix is not None and (key == prefix or prefix.endswith('.') and key.startswith(prefix))
 
 
 class Rule(NamedTuple):
-    """Where the keys with a prefix go.
+    """Rename the keys with a prefix.
 
-    The rules of a map lead from published keys to ours, :func:`inverse` turns
-    them round. For that no prefix may cover another, on either side.
+    The rules of a map lead from published keys to ours, :func:`inverse`
+    swaps the two. Hence no prefix may match another one, on either side.
 
     Attributes:
-        source: Prefix, see :func:`covers`; None: nothing comes from there.
-        target: What replaces it; None: the keys are dropped.
-        unit_dims: Trailing dims of size one that weights lose: a 1x1
-            convolution over points is a Linear here. If negative, they gain
-            them.
+        source: Prefix, see :func:`covers`; None: matches no key.
+        target: Its replacement; None: the keys are dropped.
+        unit_dims: Number of trailing dims of size one to remove from weights:
+            a 1x1 convolution over points is a Linear here. If negative, they
+            are added.
     """
 
     source: str | None
@@ -36,13 +36,13 @@ class Rule(NamedTuple):
     unit_dims: int = 0
 
     def rename(self, key: str) -> str | None:
-        """The new name of a key that the source covers."""
+        """The new name of a matching key."""
         if self.target is None:
             return None
         return self.target + key[len(self.source) :]
 
     def reshape(self, key: str, value: Tensor) -> Tensor:
-        """Drop or add the unit dims; biases and norms stay as they are."""
+        """Remove or add the unit dims; biases and norms stay as they are."""
         if not self.unit_dims or value.ndim < 2:
             return value
         dims = 2 + max(self.unit_dims, 0)
@@ -58,18 +58,17 @@ class Rule(NamedTuple):
 
 
 class KeyMap(NamedTuple):
-    """What is known about one kind of published file.
+    """Key map of one kind of published file.
 
     Attributes:
         stage: ``'teacher'``, ``'pretrain'`` or ``'finetune'``.
-        marks: Prefixes of keys by which such a file is recognised, see
+        marks: Prefixes of keys that identify such a file, see
             :func:`~mmkd3d.checkpoints.detect`.
-        rules: One for every key of the file, from published to ours.
-        optional: Prefixes of our keys that a model may lack.
-        entry: Where the published file holds its state dict.
-        input_spec: What it was trained on.
-        partial: Whether only a part of the file is known: its other keys are
-            dropped too.
+        rules: From published keys to ours; one for every key.
+        optional: Starts of our keys that a model may lack.
+        entry: Key of the state dict in the published file.
+        input_spec: Of the training data.
+        partial: Drop keys without a rule, instead of an error.
     """
 
     stage: str
@@ -82,7 +81,7 @@ class KeyMap(NamedTuple):
 
 
 def under(source: str, target: str, rules: Sequence[Rule]) -> tuple:
-    """``rules`` for a part that stands below two prefixes."""
+    """``rules`` with prefixes in front of their sources and targets."""
     return tuple(
         Rule(
             None if rule.source is None else source + rule.source,
@@ -94,7 +93,7 @@ def under(source: str, target: str, rules: Sequence[Rule]) -> tuple:
 
 
 def inverse(rules: Sequence[Rule]) -> tuple:
-    """The way back."""
+    """Rules from our keys to the published ones."""
     return tuple(Rule(rule.target, rule.source, -rule.unit_dims) for rule in rules)
 
 
@@ -111,7 +110,7 @@ def rename(state: dict, rules: Sequence[Rule]) -> tuple[dict, list, list]:
         keys without a rule.
 
     Raises:
-        ValueError: A weight is no 1x1 convolution where its rule says so.
+        ValueError: A weight does not have the unit dims of its rule.
     """
     renamed, dropped, unknown = {}, [], []
     for key, value in state.items():

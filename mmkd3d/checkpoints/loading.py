@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,19 +11,25 @@ from mmengine.logging import print_log
 
 from .files import read_checkpoint, state_dict_of
 from .sources import SOURCES, convert, detect
-from .stages import wrong_stage
+
+TEACHER = 'teacher.net.'
+NAMES = dict(
+    teacher='a stage I file: the autoencoder that teaches',
+    pretrain='a pretraining (stage II) file: a student with its decoder',
+    finetune='a file of a finetuned model',
+)
 
 
 class LoadReport(NamedTuple):
-    """What became of the keys.
+    """Account of all keys.
 
     Attributes:
         loaded: Keys of the module that were filled.
         missing: Keys of the module that the file does not have.
         unexpected: Keys of the file, under the prefix, that the module lacks.
         mismatched: Keys with another shape: ``key: file (3,) module (4,)``.
-        left_out: Keys of the file outside the prefix, and those that the
-            module does not have and may do without.
+        left_out: Keys of the file outside the prefix, and optional ones that
+            the module lacks.
     """
 
     loaded: list
@@ -50,25 +56,25 @@ def load_pretrained(
     allow_unexpected: Sequence[str] = (),
     trust: bool = False,
 ) -> LoadReport:
-    """Load a checkpoint, ours or a published one, or say why not.
+    """Load a checkpoint, ours or a published one; every key must fit.
 
     Published files (``mmkd3d.checkpoints.SOURCES``) are recognised by their
-    keys and renamed first. Then every key under ``prefix`` must fit. Some
-    keys may be on one side only: the weights of a teacher, which the file has
-    all or none of, heads that a published file carries untrained, and what
-    the module's ``skipped_keys`` start as: parts that only training needs.
+    keys and renamed first. Only these keys may be on one side alone: the
+    weights of a teacher (all or none), untrained heads of a published file,
+    and keys that start with the module's ``skipped_keys``, parts that only
+    training needs.
 
     Args:
-        module: What is filled, in place; untouched if the keys do not fit.
-        checkpoint: A file, or a dict as read from one.
-        prefix: Where ``module`` stands in the file. Keys that start otherwise
-            are left out; a file without any such key is read as a whole.
+        module: Loaded in place; unchanged if a key does not fit.
+        checkpoint: A file, or its content.
+        prefix: Prefix of the module's keys in the file. Other keys are left
+            out; a file without any such key is read as a whole.
         allow_missing: Starts of keys that the file may lack, e.g. ``'cls_'``.
         allow_unexpected: Starts of keys that the module may lack.
         trust: See :func:`read_checkpoint`.
 
     Returns:
-        LoadReport: Also written to the log.
+        LoadReport: Also logged.
 
     Raises:
         ValueError: A key is missing, unexpected or of another shape.
@@ -90,15 +96,13 @@ def load_pretrained(
     title = f'{name} -> {type(module).__name__} (prefix {prefix!r})'
     if problems:
         more = f'\n  ... {len(problems) - 8} more' if len(problems) > 8 else ''
-        way_out = wrong_stage(inside, own, prefix) or (
+        advice = wrong_stage(inside, own, prefix) or (
             f'The keys of the file start with {starts(state)}. Build the '
             'module with the sizes of the checkpoint, name its prefix, or '
             'list what may differ in allow_missing / allow_unexpected.'
         )
         raise ValueError(
-            f'{title} does not fit:\n{report}\n  '
-            + '\n  '.join(problems[:8])
-            + f'{more}\n{way_out}'
+            f'{title} does not fit:\n{report}\n  ' + '\n  '.join(problems[:8]) + f'{more}\n{advice}'
         )
     module.load_state_dict(fitting, strict=False)
     print_log(f'Loaded {title}:\n{report}', logger='current')
@@ -106,9 +110,9 @@ def load_pretrained(
 
 
 def our_state(checkpoint: dict) -> tuple[dict, tuple]:
-    """Our state dict, and the starts of keys in it that a model may lack.
+    """Our state dict, and the starts of its optional keys.
 
-    Only published files, and those converted from them, have such keys.
+    Only published files, and those converted from them, have optional keys.
     """
     state = state_dict_of(checkpoint)
     source = detect(state)
@@ -121,10 +125,10 @@ def our_state(checkpoint: dict) -> tuple[dict, tuple]:
 
 
 def expected_state(module: nn.Module, state: dict) -> dict:
-    """What ``module`` expects of a file with the keys of ``state``.
+    """The state dict that ``module`` expects in a file with the keys of ``state``.
 
-    That is its state dict, with the weights of a teacher if the file has any
-    of them and without if it has none, whatever the module would write.
+    It has the weights of a teacher if and only if the file has any of them,
+    whether the module would save them or not.
     """
     hidden = hidden_states(module)
     expected = {
@@ -139,14 +143,14 @@ def expected_state(module: nn.Module, state: dict) -> dict:
 
 
 def hidden_states(module: nn.Module, prefix: str = '') -> dict[str, dict]:
-    """Weights of the nets that teachers hide, under the keys they load from.
+    """Weights of the hidden nets of teachers, by the prefix of their keys.
 
     A teacher (``hides_net``) keeps its ``net`` out of the modules that torch
-    sees; a net may hold further teachers.
+    sees; a net may contain further teachers.
 
     Returns:
-        The state dict of each hidden net, without that of nets hidden within,
-        by the prefix of its keys: ``teacher.net.``.
+        Prefix, such as ``teacher.net.`` -> state dict of the net, without
+        nets hidden inside it.
     """
     found = {}
     for name, child in module.named_modules(prefix=prefix.rstrip('.')):
@@ -164,7 +168,7 @@ def hidden_states(module: nn.Module, prefix: str = '') -> dict[str, dict]:
 
 
 def compare(own: dict, state: dict, left_out: list) -> tuple[LoadReport, dict]:
-    """Account of ``state`` against ``own``, and the entries that fit."""
+    """Compare ``state`` with ``own``; also returns the entries that fit."""
     fitting, mismatched = {}, []
     for key in own.keys() & state.keys():
         if own[key].shape == state[key].shape:
@@ -186,7 +190,7 @@ def compare(own: dict, state: dict, left_out: list) -> tuple[LoadReport, dict]:
 def find_problems(
     report: LoadReport, allow_missing: Sequence[str], allow_unexpected: Sequence[str]
 ) -> list[str]:
-    """A line for every key that is neither in place nor allowed for."""
+    """A line for every key that does not fit and is not allowed to differ."""
     return [
         *(f'missing: {k}' for k in report.missing if not k.startswith(tuple(allow_missing))),
         *(
@@ -199,6 +203,49 @@ def find_problems(
 
 
 def starts(state: dict) -> str:
-    """The first parts of the keys with their number: ``norm. (2), ...``."""
+    """Summary of keys by their first part: ``norm. (2), ...``."""
     groups = Counter(key.split('.')[0] for key in state)
     return ', '.join(f'{g}. ({n})' for g, n in groups.most_common(6))
+
+
+def stage_of(keys: Iterable[str]) -> str | None:
+    """Stage of a model with these keys of ours; None for a part of a model."""
+    keys = list(keys)
+
+    def has(*starts: str) -> bool:
+        return any(key.startswith(starts) for key in keys)
+
+    if has('quantizer.codebook'):
+        return 'teacher'
+    if has('backbone.') and has('decoder.', 'proj.', 'head_concept.', 'head_global.', TEACHER):
+        return 'pretrain'
+    if has('backbone.') and has('head.', 'decode_head.', 'bbox_head.'):
+        return 'finetune'
+    return None
+
+
+def wrong_stage(keys: Iterable[str], wanted: Iterable[str], prefix: str) -> str | None:
+    """A sentence if a file is of another stage than the module, else None.
+
+    Args:
+        keys: Of the file, under ``prefix``.
+        wanted: Keys of the module.
+        prefix: Prefix of the module's keys in the file.
+    """
+    got, stage = stage_of(keys), stage_of(wanted)
+    if got is None or got == stage or not (stage or prefix):
+        return None
+    if stage == 'teacher':
+        needed = f'{NAMES[stage]}, or a stage II file that still holds it, with prefix={TEACHER!r}'
+    elif stage is None:
+        needed = f'a file with keys under {prefix!r}'
+        if prefix == 'backbone.':
+            needed += ': of a pretraining (stage II) or of a finetuned model'
+    else:
+        needed = NAMES[stage]
+        if got != 'teacher':
+            needed += (
+                "; the student alone can be loaded into the model's "
+                "backbone, with prefix='backbone.'"
+            )
+    return f'This is {NAMES[got]}. Needed is {needed}.'

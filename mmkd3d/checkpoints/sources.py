@@ -1,9 +1,8 @@
-"""The published checkpoints and how their keys are called here.
+"""Published checkpoints: recognise them, convert their keys and back.
 
-One :class:`KeyMap` for each kind of published file, in ``maps/``. Every key
-of a file must match a rule: it is renamed, or known to be dropped, or it is
-an error (but for a map that is ``partial``). The way back gives the published
-file again.
+``maps/`` has a :class:`KeyMap` for each kind of published file. Every key of
+a file must match a rule that renames or drops it, unless the map is
+``partial``. Converting back gives the published file again.
 """
 
 from collections.abc import Sequence
@@ -15,17 +14,16 @@ from .maps import SOURCES
 
 
 def key_map(source: str) -> KeyMap:
-    """The map of a source, by its name in ``SOURCES``."""
+    """The key map of a source, by its name in ``SOURCES``."""
     if source not in SOURCES:
         raise ValueError(f'Unknown source {source!r}, known are {", ".join(SOURCES)}.')
     return SOURCES[source]
 
 
 def detect(state: dict) -> str | None:
-    """Which published file this is, or None (then it is one of ours).
+    """Name of the source of a state dict, or None if it is one of ours.
 
-    A source whose marks are all found is a candidate; of several, which build
-    on each other, it is the one with the most marks.
+    Of several sources whose marks are all found, the one with the most marks.
     """
     found = [
         name
@@ -43,13 +41,13 @@ def convert(state: dict, source: str) -> tuple[dict, dict]:
         source: A name in ``SOURCES``.
 
     Returns:
-        Our state dict in the same order, the fingerprint of a frozen
-        transformer last, and metadata: source, stage, the dropped keys and
-        the input spec.
+        Our state dict in the same order, with the fingerprint of a frozen
+        transformer at its end; and metadata: source, stage, dropped keys and
+        input spec.
 
     Raises:
-        ValueError: The source or some of the keys are not known, or a weight
-            has another shape than its layer.
+        ValueError: An unknown source, unknown keys, or a weight of another
+            shape than its layer.
     """
     source_map = key_map(source)
     ours, dropped, unknown = rename(state, source_map.rules)
@@ -70,18 +68,18 @@ def convert(state: dict, source: str) -> tuple[dict, dict]:
 
 
 def to_published(state: dict, source: str) -> dict:
-    """Rename our keys to the published ones: the way back of ``convert``.
+    """Rename our keys to the published ones: the inverse of :func:`convert`.
 
     Args:
         state: Our state dict.
-        source: A name in ``SOURCES``: the file to write.
+        source: A name in ``SOURCES``.
 
     Returns:
-        The published state dict, in the same order, without what only our
-        files have (the fingerprint of a frozen transformer).
+        The published state dict, in the same order, without the fingerprint
+        of a frozen transformer, which only our files have.
 
     Raises:
-        ValueError: The source is not known, or it has no place for a key.
+        ValueError: An unknown source, or a key that it does not have.
     """
     published, _, unknown = rename(state, inverse(key_map(source).rules))
     if unknown:
@@ -94,12 +92,12 @@ def to_published(state: dict, source: str) -> dict:
 
 
 def our_name(key: str, source: str) -> str | None:
-    """How a key of a published file is called here; None: it is dropped."""
+    """Our name of a published key; None: it is dropped."""
     return _rename_key(key, source, key_map(source).rules)
 
 
 def published_name(key: str, source: str) -> str | None:
-    """How our key is called in a published file; None: it is not there."""
+    """Published name of our key; None: the published file lacks it."""
     return _rename_key(key, source, inverse(key_map(source).rules))
 
 

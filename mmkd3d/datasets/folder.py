@@ -4,25 +4,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmkd3d.datasets.base import PointDataset
-from mmkd3d.datasets.checks import existing
-from mmkd3d.datasets.readers import READERS
+from mmkd3d.datasets.readers import FORMATS, existing, files_in
 from mmkd3d.registry import DATASETS
 
 
 @DATASETS.register_module()
 class PointCloudFolder(PointDataset):
-    """Any user's shapes: ``ROOT/CLASS/**/FILE`` or, flat, ``ROOT/**/FILE``.
+    """Shapes in files: ``ROOT/CLASS/**/FILE``, or without classes ``ROOT/**/FILE``.
 
-    With sub-folders as classes, labels count the folders in alphabetical
-    order, or as ``metainfo=dict(classes=[...])`` orders them. Begin the
-    pipeline with ``LoadPoints``.
+    Labels number the class folders in alphabetical order, or in that of
+    ``metainfo=dict(classes=[...])``. Begin the pipeline with ``LoadPoints``.
 
     Args:
         data_root: The folder.
-        classes: Whether the first sub-folder names the class; 'auto' says
-            yes where the folder holds no shape itself.
-        extensions: Files to take, e.g. ('.ply', '.obj'); None takes every
-            format that ``read_points`` knows.
+        classes: Whether the first sub-folder names the class; 'auto': if
+            there is no file in ``data_root`` itself.
+        extensions: Suffixes of the files, e.g. ('.ply', '.obj'); None: all
+            formats of :func:`~mmkd3d.datasets.readers.read_file`.
         file_list: Text file with one path per line, relative to
             ``data_root``: the shapes to take, in this order.
         pipeline: Transforms.
@@ -44,7 +42,7 @@ class PointCloudFolder(PointDataset):
         **kwargs,
     ):
         self.classes, self.file_list = classes, file_list
-        self.extensions = tuple(e.lower() for e in (extensions or READERS))
+        self.extensions = tuple(extensions or FORMATS)
         super().__init__(data_root, pipeline=pipeline, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -54,13 +52,7 @@ class PointCloudFolder(PointDataset):
             'PointCloudFolder reads shapes there',
             'Set data_root to a folder of point files.',
         )
-        files = (
-            self._listed(root)
-            if self.file_list
-            else sorted(
-                p for p in root.rglob('*') if p.suffix.lower() in self.extensions and p.is_file()
-            )
-        )
+        files = self._listed(root) if self.file_list else files_in(root, self.extensions)
         if not files:
             raise ValueError(
                 f'{root}: no file with one of {" ".join(self.extensions)}. '
@@ -68,7 +60,7 @@ class PointCloudFolder(PointDataset):
             )
         with_classes = self.classes
         if with_classes == 'auto':
-            with_classes = all(p.parent != root for p in files)
+            with_classes = all(path.parent != root for path in files)
         return self._items(root, files, with_classes)
 
     def _listed(self, root: Path) -> list[Path]:

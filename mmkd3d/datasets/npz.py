@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmkd3d.datasets.base import ArrayDataset
-from mmkd3d.datasets.checks import check_labels, existing
+from mmkd3d.datasets.readers import check_labels, read_arrays
 from mmkd3d.registry import DATASETS
 
 
@@ -111,18 +111,7 @@ class NpzPoints(ArrayDataset):
         return [items[i] for i in np.flatnonzero(mine)]
 
     def _read(self) -> dict:
-        existing(self.file, 'NpzPoints reads its shapes from it', 'Set file and data_root.')
-        try:
-            with np.load(self.file, allow_pickle=False) as stored:
-                present = list(stored)
-                arrays = {role: stored[key] for role, key in self.keys.items() if key in present}
-        except Exception as error:  # zip and header errors of many kinds
-            raise ValueError(
-                f'{self.file}: cannot be read ({error}). The file seems truncated; get it again.'
-            ) from error
-        for role, key in self.keys.items():
-            if key is not None and role not in arrays:
-                raise ValueError(f"{self.file}: no array '{key}' ({role}), there are {present}.")
+        arrays = read_arrays(self.file, self.keys)
         if 'offset' in arrays:
             cuts = arrays.pop('offset')[1:-1]
             for role in ('points', 'parts'):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmkd3d.datasets.checks import existing
+from mmkd3d.datasets.readers import existing
 
 CAMERAS = 'cameras.npz'
 

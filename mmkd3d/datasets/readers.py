@@ -1,67 +1,253 @@
-"""Point clouds from files: ``read_points`` and the formats it knows.
+"""Read point clouds: the one way in for data sets, tools and Python.
 
-Columns are x, y, z and then what the file holds, in the file's order.
-Surfaces (off, obj, stl, glb and ply with faces) are sampled by area.
+:func:`read_clouds` takes arrays, files, folders, patterns, lists of these, and
+data sets. A format is a function in ``FORMATS``, chosen by the suffix of the
+file. Columns are x, y, z and then whatever the file holds, in its order.
+Surfaces (off, obj, stl, glb, and ply with faces) are sampled by area.
 """
 
-from collections.abc import Callable, Sequence
+import glob
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
 
-from mmkd3d.datasets.checks import check_points, existing
-
-# What the array of a cloud is called, in npz and h5 files.
-CLOUD_NAMES = ('points', 'data', 'xyz', 'pcd')
-
-
-def _read_npy(path: Path, **_) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
+Cloud = np.ndarray | Tensor
+CloudInputs = Cloud | str | Path | Sequence | Dataset
+# Names of the array that holds the cloud in an npz or h5 file.
+ARRAY_NAMES = ('points', 'data', 'xyz', 'pcd')
 
 
-def _only_cloud(arrays: dict, path: Path) -> np.ndarray:
-    """The array named points or data, or the only one that can be a cloud."""
-    for key in CLOUD_NAMES:
-        if key in arrays:
-            return np.asarray(arrays[key])
-    clouds = [k for k, v in arrays.items() if len(v.shape) == 2]
+def read_clouds(inputs: CloudInputs, **options) -> Iterator[tuple[str, np.ndarray]]:
+    """Read clouds one after another, in the given order.
+
+    Args:
+        inputs: An array (N, C) or (B, N, C), a list of arrays (N, C) of any
+            sizes, a path or a list of paths (see :func:`list_files`), or a
+            data set whose samples have ``inputs['points']``.
+        options: For files, see :func:`read_file`.
+
+    Returns:
+        Iterator of names, for errors, and points (N, C), float32. Files are
+        read when it is their turn.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: ``inputs`` is none of these, or one of the clouds is
+            unusable, see :func:`check_points`.
+    """
+    return ((name, check_points(points, name)) for name, points in _named(inputs, options))
+
+
+def _named(inputs: CloudInputs, options: dict) -> Iterator[tuple[str, Cloud]]:
+    """Names and unchecked clouds."""
+    if isinstance(inputs, (str, Path)):
+        inputs = [inputs]
+    if isinstance(inputs, (np.ndarray, Tensor)):
+        if inputs.ndim not in (2, 3):
+            raise ValueError(
+                f'Clouds are (N, C) or (B, N, C), got an array of shape {tuple(inputs.shape)}.'
+            )
+        inputs = list(inputs) if inputs.ndim == 3 else [inputs]
+    if isinstance(inputs, (list, tuple)):
+        if inputs and all(isinstance(x, (str, Path)) for x in inputs):
+            files = list_files(inputs)
+            return (cloud for path in files for cloud in read_file(path, **options))
+        return ((f'cloud {i}', points) for i, points in enumerate(inputs))
+    if is_dataset(inputs):
+        return _packed_clouds(inputs)
+    raise ValueError(
+        'Clouds are an array, a list of arrays, a path, a list of paths or a data set, '
+        f'got a {type(inputs).__name__}.'
+    )
+
+
+def is_dataset(inputs: CloudInputs) -> bool:
+    """Whether ``inputs`` is a data set, whose pipeline has prepared the clouds."""
+    others = (str, Path, np.ndarray, Tensor, list, tuple)
+    return not isinstance(inputs, others) and all(
+        hasattr(inputs, name) for name in ('__getitem__', '__len__')
+    )
+
+
+def _packed_clouds(dataset: Any) -> Iterator[tuple[str, Cloud]]:
+    for i in range(len(dataset)):
+        sample = dataset[i]
+        if not isinstance(sample, dict) or 'points' not in sample.get('inputs', {}):
+            raise ValueError(
+                f'Sample {i} of {type(dataset).__name__} has no '
+                "inputs['points']: end its pipeline with PackPoints."
+            )
+        points = sample['inputs']['points']
+        yield f'sample {i}', getattr(points, 'tensor', points)  # of mmdetection3d's points
+
+
+def list_files(inputs: Iterable[str | Path]) -> list[Path]:
+    """Find point-cloud files, in alphabetical order for each input.
+
+    Args:
+        inputs: Files; folders, searched with their sub-folders for all known
+            formats; patterns such as ``'scans/*.ply'``.
+
+    Raises:
+        FileNotFoundError: An input matches nothing.
+    """
+    files = []
+    for given in inputs:
+        path = Path(given)
+        if path.is_dir():
+            found = files_in(path)
+        elif path.is_file():
+            found = [path]
+        else:
+            found = [Path(match) for match in glob.glob(str(given), recursive=True)]
+        if not found:
+            raise FileNotFoundError(
+                f'{given}: no such file, no file that matches the pattern, and no folder with '
+                f'point clouds. Known formats are {" ".join(FORMATS)}.'
+            )
+        files += sorted(found)
+    return files
+
+
+def files_in(folder: Path, suffixes: Iterable[str] | None = None) -> list[Path]:
+    """Files of a folder and its sub-folders, sorted; of all known formats by default."""
+    suffixes = {suffix.lower() for suffix in suffixes or FORMATS}
+    return sorted(p for p in folder.rglob('*') if p.suffix.lower() in suffixes and p.is_file())
+
+
+def read_file(
+    path: str | Path,
+    *,
+    key: str | None = None,
+    load_dim: int | None = None,
+    num_mesh_points: int = 8192,
+    dense_vertices: bool = False,
+    seed: int = 0,
+) -> list[tuple[str, np.ndarray]]:
+    """Read all clouds of a file, unchecked.
+
+    An npy, npz or h5 file may hold many: as an array (S, N, C), or as
+    (sum of N, C) with the first point of each cloud in ``offset`` (S + 1,).
+
+    Args:
+        path: The file; its suffix tells the format, one of ``FORMATS``.
+        key: Name of the array in an npz or h5 file; None takes ``'points'``,
+            ``'data'``, ``'xyz'`` or ``'pcd'``, else the only (N, C) array.
+        load_dim: Columns of a ``.bin`` file (float32 rows).
+        num_mesh_points: Points sampled from a surface.
+        dense_vertices: Take the vertices of a mesh, with the columns that a
+            ply has for them, if there are at least ``num_mesh_points``, as
+            the preparation of ScanNet does.
+        seed: Seed of the surface sampling.
+
+    Returns:
+        Name and points (N, C) of each cloud: the path, with the index behind
+        it if there can be many: ``shapes.npz#3``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Unknown format, a damaged file, or no such array; the
+            message names the file.
+        ImportError: The format needs a package that is not installed.
+    """
+    path = existing(path, 'it should hold point clouds', 'Check data_root, or the list of files.')
+    read = FORMATS.get(path.suffix.lower())
+    if read is None:
+        raise ValueError(
+            f'{path}: unknown format, expected one of {" ".join(FORMATS)}. Convert the file.'
+        )
+    with _readable(path):
+        clouds = read(
+            path,
+            key=key,
+            load_dim=load_dim,
+            num_mesh_points=num_mesh_points,
+            dense_vertices=dense_vertices,
+            seed=seed,
+        )
+    name = path.as_posix()
+    if isinstance(clouds, list):
+        return [(f'{name}#{i}', points) for i, points in enumerate(clouds)]
+    return [(name, clouds)]
+
+
+def read_points(
+    path: str | Path,
+    channels: int | Sequence[int] | None = None,
+    *,
+    missing: str = 'error',
+    **options,
+) -> np.ndarray:
+    """Read the only point cloud of a file.
+
+    Args:
+        path: The file.
+        channels: Columns to return, see :func:`select_channels`.
+        missing: See :func:`select_channels`.
+        options: See :func:`read_file`.
+
+    Returns:
+        (N, C) float32, x, y, z first.
+
+    Raises:
+        FileNotFoundError, ImportError: See :func:`read_file`.
+        ValueError: See :func:`read_file`, :func:`check_points` and
+            :func:`select_channels`; or the file holds several clouds.
+    """
+    clouds = read_file(path, **options)
     if len(clouds) != 1:
         raise ValueError(
-            f"{path}: expected an array 'points', got "
-            f'{ {k: v.shape for k, v in arrays.items()} }. Rename the one '
-            'that holds the cloud.'
+            f'{path}: expected one cloud, an (N, >=3) array, got {len(clouds)}. Store one '
+            'cloud per file, or read the file with NpzPoints.'
         )
-    return np.asarray(arrays[clouds[0]])
+    points = check_points(clouds[0][1], path)
+    return select_channels(points, channels, path, missing=missing)
 
 
-def _read_npz(path: Path, **_) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as arrays:
-        return _only_cloud(dict(arrays), path)
+# Formats: (path, options of read_file) -> (N, C), or a list where many can be.
 
 
-def import_h5py(path: Path):
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(f'{path} needs h5py: pip install h5py') from error
-    return h5py
+def _read_npy(path: Path, **_) -> np.ndarray | list:
+    return _split(np.load(path, allow_pickle=False), None, path)
 
 
-def _read_h5(path: Path, **_) -> np.ndarray:
-    h5py = import_h5py(path)
-    with h5py.File(path) as file:
-        arrays = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset)}
-        return _only_cloud(arrays, path)
+def _read_archive(path: Path, *, key: str | None, **_) -> np.ndarray | list:
+    with open_arrays(path) as arrays:
+        key = key or next((name for name in ARRAY_NAMES if name in arrays), None)
+        if key is None:
+            clouds = [name for name, array in arrays.items() if len(array.shape) == 2]
+            if len(clouds) != 1:
+                raise ValueError(
+                    f"{path}: expected an array 'points', got "
+                    f'{ {name: array.shape for name, array in arrays.items()} }. '
+                    'Rename the one that holds the clouds.'
+                )
+            key = clouds[0]
+        elif key not in arrays:
+            raise ValueError(f'{path}: no array {key!r}, there are {list(arrays)}.')
+        return _split(arrays[key][:], arrays.get('offset'), path)
 
 
-def _is_header(line: str, delimiter: str | None) -> bool:
-    """Whether a first line holds names, or the number of points (.pts)."""
-    cells = line.split(delimiter)
-    try:
-        float(cells[0])
-    except ValueError:
-        return True
-    return len(cells) == 1
+def _split(array: np.ndarray, offset: np.ndarray | None, path: Path) -> np.ndarray | list:
+    """The clouds of an array, see :func:`read_file`."""
+    if array.ndim == 2:
+        if offset is None:
+            return array
+        offset = offset[:]
+        # anything else of this name, such as a translation, is no index
+        if offset.ndim != 1 or offset[0] != 0 or offset[-1] != len(array):
+            return array
+        return np.split(array, offset[1:-1])
+    if array.ndim == 3:
+        return list(array)
+    raise ValueError(
+        f'{path}: expected clouds as an (N, >=3) or (S, N, >=3) array, got shape {array.shape}.'
+    )
 
 
 def _read_text(path: Path, **_) -> np.ndarray:
@@ -70,18 +256,25 @@ def _read_text(path: Path, **_) -> np.ndarray:
     if not first.strip():
         return np.zeros((0, 3))
     delimiter = ',' if ',' in first else None
-    return np.loadtxt(
-        path, delimiter=delimiter, skiprows=int(_is_header(first, delimiter)), ndmin=2
-    )
+    header = _is_header(first.split(delimiter))
+    return np.loadtxt(path, delimiter=delimiter, skiprows=int(header), ndmin=2)
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether the first line holds names, or the number of points (pts)."""
+    try:
+        float(cells[0])
+    except ValueError:
+        return True
+    return len(cells) == 1
 
 
 def _read_bin(path: Path, *, load_dim: int | None, **_) -> np.ndarray:
     values = np.fromfile(path, dtype=np.float32)
     if load_dim is None or len(values) % load_dim:
         raise ValueError(
-            f'{path}: {len(values)} float32 values in rows of load_dim='
-            f'{load_dim}. Set load_dim to the columns of the file (6 for '
-            'ScanNet in mmdet3d, 4 for KITTI).'
+            f'{path}: {len(values)} float32 values in rows of load_dim={load_dim}. Set load_dim '
+            'to the columns of the file (6 for ScanNet in mmdet3d, 4 for KITTI).'
         )
     return values.reshape(-1, load_dim)
 
@@ -92,14 +285,14 @@ def _read_pcd(path: Path, **_) -> np.ndarray:
     except ImportError as error:
         raise ImportError(f'{path} needs pypcd4: pip install pypcd4') from error
     cloud = PointCloud.from_path(path)
-    others = [f for f in cloud.fields if f not in ('x', 'y', 'z')]
+    others = [field for field in cloud.fields if field not in ('x', 'y', 'z')]
     return cloud.numpy(('x', 'y', 'z', *others))
 
 
-def _read_mesh(path: Path, *, num_mesh_points: int, seed: int, dense_vertices: bool, **_):
+def _read_mesh(path: Path, *, num_mesh_points: int, dense_vertices: bool, seed: int, **_):
     import trimesh
 
-    mesh = trimesh.load(path, force='mesh', process=False)
+    mesh: Any = trimesh.load(path, force='mesh', process=False)
     dense = dense_vertices and len(mesh.vertices) >= num_mesh_points
     if dense or not len(getattr(mesh, 'faces', ())):
         return np.asarray(mesh.vertices)
@@ -110,23 +303,22 @@ def _read_mesh(path: Path, *, num_mesh_points: int, seed: int, dense_vertices: b
 def _read_ply(path: Path, *, num_mesh_points: int, dense_vertices: bool, **options) -> np.ndarray:
     from plyfile import PlyData
 
-    elements = {e.name: e for e in PlyData.read(path).elements}
+    elements = {element.name: element for element in PlyData.read(path).elements}
     vertex = elements['vertex']
     dense = dense_vertices and vertex.count >= num_mesh_points
     if not dense and 'face' in elements and elements['face'].count:
         return _read_mesh(path, num_mesh_points=num_mesh_points, dense_vertices=False, **options)
-    names = [
-        p.name for p in vertex.properties if hasattr(p, 'val_dtype') and not hasattr(p, 'len_dtype')
-    ]
-    names = ['x', 'y', 'z'] + [n for n in names if n not in ('x', 'y', 'z')]
-    return np.stack([vertex[n].astype(np.float64) for n in names], axis=1)
+    # lists, which have a len_dtype, are no columns
+    names = [p.name for p in vertex.properties if not hasattr(p, 'len_dtype')]
+    names = ['x', 'y', 'z'] + [name for name in names if name not in ('x', 'y', 'z')]
+    return np.stack([vertex[name].astype(np.float64) for name in names], axis=1)
 
 
-READERS: dict[str, Callable] = {
+FORMATS: dict[str, Callable] = {
     '.npy': _read_npy,
-    '.npz': _read_npz,
-    '.h5': _read_h5,
-    '.hdf5': _read_h5,
+    '.npz': _read_archive,
+    '.h5': _read_archive,
+    '.hdf5': _read_archive,
     '.txt': _read_text,
     '.xyz': _read_text,
     '.pts': _read_text,
@@ -139,6 +331,92 @@ READERS: dict[str, Callable] = {
     '.stl': _read_mesh,
     '.glb': _read_mesh,
 }
+
+
+@contextmanager
+def open_arrays(path: Path) -> Iterator[Mapping]:
+    """Open the named arrays of an npz or h5 file; ``[:]`` reads one.
+
+    Raises:
+        ImportError: h5py is not installed.
+    """
+    if path.suffix.lower() == '.npz':
+        with np.load(path, allow_pickle=False) as arrays:
+            yield arrays
+        return
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(f'{path} needs h5py: pip install h5py') from error
+    with h5py.File(path) as file:
+        yield {name: array for name, array in file.items() if isinstance(array, h5py.Dataset)}
+
+
+def read_arrays(path: str | Path, keys: Mapping[str, str | None]) -> dict[str, np.ndarray]:
+    """Read named arrays of an npz or h5 file.
+
+    Args:
+        path: The file.
+        keys: What an array is used for -> its name in the file; None: there
+            is none.
+
+    Returns:
+        What an array is used for -> the array.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ImportError: h5py is not installed.
+        ValueError: A damaged file, or no array of a name.
+    """
+    path = existing(path, 'it should hold the arrays of a data set', 'Set file and data_root.')
+    with _readable(path), open_arrays(path) as arrays:
+        for role, key in keys.items():
+            if key is not None and key not in arrays:
+                raise ValueError(f'{path}: no array {key!r} ({role}), there are {list(arrays)}.')
+        return {role: arrays[key][:] for role, key in keys.items() if key is not None}
+
+
+def read_labelled_h5(path: Path, hint: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read clouds ``data`` and labels ``label`` of a published h5 file.
+
+    Args:
+        path: The file.
+        hint: Where to get it, for errors.
+
+    Returns:
+        (n, N, C) and (n,).
+
+    Raises:
+        ImportError: h5py is not installed.
+        ValueError: Another file, a truncated one, or the numbers of clouds
+            and labels differ.
+    """
+    try:
+        arrays = read_arrays(path, dict(clouds='data', labels='label'))
+    except ValueError as error:
+        raise ValueError(f'{error} {hint}') from error
+    clouds, labels = arrays['clouds'], arrays['labels'].reshape(-1)
+    if len(clouds) != len(labels):
+        raise ValueError(
+            f'{path}: {len(clouds)} clouds, {len(labels)} labels. Get the file again. {hint}'
+        )
+    return clouds, labels
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn the errors of all formats into a ValueError that names the file."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(
+            f'{path}: cannot be read as {path.suffix} ({error}). The file seems truncated or '
+            'damaged; make or download it again.'
+        ) from error
 
 
 def select_channels(
@@ -154,9 +432,9 @@ def select_channels(
         points: (N, C).
         channels: The first ``channels`` columns, or their indices; None
             keeps all.
-        source: What the error names.
-        missing: For columns that are not there: 'error', or 'zero' to fill
-            them with zeros.
+        source: File or sample, for the error.
+        missing: ``'error'`` for columns that are not there, or ``'zero'`` to
+            fill them with zeros.
 
     Returns:
         (N, len(channels)) array.
@@ -171,100 +449,97 @@ def select_channels(
     if lack > 0:
         if missing != 'zero':
             raise ValueError(
-                f'{source}: column {max(wanted)} was asked for, but there are '
-                f'{points.shape[1]} columns. Set channels=3, or '
-                "missing='zero' to fill what is missing with zeros."
+                f'{source}: expected column {max(wanted)}, got {points.shape[1]} columns. Set '
+                "channels=3, or missing='zero' to fill the missing ones with zeros."
             )
         points = np.pad(points, ((0, 0), (0, lack)))
     return points[:, list(wanted)]
 
 
-def read_points(
-    path: str | Path,
-    channels: int | Sequence[int] | None = None,
-    *,
-    load_dim: int | None = None,
-    num_mesh_points: int = 8192,
-    dense_vertices: bool = False,
-    seed: int = 0,
-    missing: str = 'error',
+def check_points(points: Cloud, source: str | Path) -> np.ndarray:
+    """Convert a cloud to a new float32 array, or refuse it.
+
+    Args:
+        points: (N, C) numbers, the first three columns are x, y, z.
+        source: File or sample, for the error.
+
+    Raises:
+        ValueError: No (N, >=3) array, no point, or a NaN or infinite value.
+    """
+    if isinstance(points, Tensor):
+        points = points.detach().cpu().numpy()
+    points = np.asarray(points)
+    if not points.size:
+        raise ValueError(f'{source}: the cloud is empty. Remove the file or make it again.')
+    if points.ndim != 2 or points.shape[1] < 3:
+        raise ValueError(
+            f'{source}: expected points as an (N, >=3) array, got shape '
+            f'{points.shape}. Store one cloud per file, one point per row.'
+        )
+    if not np.issubdtype(points.dtype, np.number):
+        raise ValueError(f'{source}: expected numbers, got dtype {points.dtype}.')
+    points = points.astype(np.float32)
+    bad = ~np.isfinite(points).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f'{source}: {bad.sum()} of {len(points)} points have a NaN or '
+            f'infinite value (the first in row {bad.argmax()}). Drop those '
+            'rows or make the file again.'
+        )
+    return points
+
+
+def check_labels(
+    labels: np.ndarray, allowed: int | Sequence[int], source: str | Path, what: str = 'label'
 ) -> np.ndarray:
-    """Read a point cloud, or sample the surface of a mesh.
+    """Convert labels to int64, or refuse them.
 
     Args:
-        path: File; its suffix says the format, one of ``READERS``.
-        channels: Columns to return, see :func:`select_channels`.
-        load_dim: Columns of a ``.bin`` file (float32 rows).
-        num_mesh_points: Points drawn from a surface.
-        dense_vertices: Of a mesh with at least so many vertices take these,
-            with what a ply says of them, as the preparation of ScanNet does.
-        seed: Seed of that draw.
-        missing: See :func:`select_channels`.
-
-    Returns:
-        (N, C) float32, x, y, z first.
+        labels: Whole numbers of any shape.
+        allowed: Number of classes, or the allowed ids.
+        source: File or sample, for the error.
+        what: Kind of label, for the error.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Unknown format, a damaged file, no points, a NaN or
-            infinite value, or too few columns; all name the file.
-        ImportError: The format needs a package that is not installed.
+        ValueError: A label that is not a whole number or is out of range.
     """
-    path = existing(
-        path, 'a point cloud was to be read from it', 'Check data_root and the list of files.'
+    labels = np.asarray(labels)
+    whole = labels.astype(np.int64)
+    if isinstance(allowed, int):
+        good, text = (whole >= 0) & (whole < allowed), f'0..{allowed - 1}'
+    else:
+        good, text = np.isin(whole, allowed), f'one of {sorted(allowed)}'
+    good &= whole == labels
+    if not good.all():
+        raise ValueError(
+            f'{source}: {what} {labels[~good].flat[0]} is out of range, '
+            f'expected {text}. The file is damaged or belongs to another '
+            'list of classes.'
+        )
+    return whole
+
+
+def existing(path: str | Path, purpose: str, hint: str) -> Path:
+    """Return ``path`` if it exists.
+
+    Args:
+        path: File or folder.
+        purpose: Its use, for the error: ``'it lists the shapes'``.
+        hint: How to get it, for the error.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f'{path} is missing: {purpose}. {hint}')
+    return path
+
+
+def verify_hint(name: str, root: str | Path) -> str:
+    """Where a published data set comes from, and how to check a folder."""
+    tool = 'python tools/prepare_data/dataset.py'
+    return (
+        f'Where to get it: {tool} info {name}; what else is missing: '
+        f'{tool} verify {name} --root {root}'
     )
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(
-            f'{path}: unknown format, expected one of {" ".join(READERS)}. Convert the file.'
-        )
-    try:
-        points = reader(
-            path,
-            load_dim=load_dim,
-            num_mesh_points=num_mesh_points,
-            dense_vertices=dense_vertices,
-            seed=seed,
-        )
-    except ImportError:
-        raise
-    except Exception as error:  # each format has its own errors
-        if str(path) in str(error):
-            raise
-        raise ValueError(
-            f'{path}: cannot be read as {path.suffix} ({error}). The file '
-            'seems truncated or damaged; make or download it again.'
-        ) from error
-    points = check_points(points, path)
-    return select_channels(points, channels, path, missing=missing)
-
-
-def read_labelled_h5(path: Path, hint: str) -> tuple[np.ndarray, np.ndarray]:
-    """Clouds ``data`` and labels ``label`` of a published h5 file.
-
-    Args:
-        path: The file.
-        hint: Where to get it, for errors.
-
-    Returns:
-        (n, N, C) and (n,).
-
-    Raises:
-        ImportError: h5py is not installed.
-        ValueError: Another file, a truncated one, or one with other numbers
-            of clouds and labels.
-    """
-    h5py = import_h5py(path)
-    try:
-        with h5py.File(path) as file:
-            clouds, labels = file['data'][:], file['label'][:].reshape(-1)
-    except (OSError, KeyError) as error:
-        raise ValueError(
-            f"{path}: cannot be read as h5 with 'data' and 'label' ({error}). "
-            f'The file is truncated or another one; get it again. {hint}'
-        ) from error
-    if len(clouds) != len(labels):
-        raise ValueError(
-            f'{path}: {len(clouds)} clouds, {len(labels)} labels. Get the file again. {hint}'
-        )
-    return clouds, labels

@@ -3,7 +3,7 @@
 import pickle
 from pathlib import Path
 
-from mmkd3d.datasets.checks import existing
+from mmkd3d.datasets.readers import existing
 
 # numpy moved its core; python 2 files name builtins differently
 _NUMPY_CORE = ('numpy.core', 'numpy._core')

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmkd3d.datasets.base import ArrayDataset, read_meta
-from mmkd3d.datasets.checks import check_labels, existing, verify_hint
-from mmkd3d.datasets.readers import read_labelled_h5
+from mmkd3d.datasets.readers import check_labels, existing, read_labelled_h5, verify_hint
 from mmkd3d.registry import DATASETS
 
 FILES = dict(

@@ -1,6 +1,6 @@
 """Print the report.
 
-    python -m mmkd3d.doctor [--json]
+    python -m mmkd3d.doctor [--json | --install-startup | --remove-startup]
 
 Exits with 1 if something will not work, 0 otherwise.
 """
@@ -14,16 +14,28 @@ import textwrap
 from . import diagnose, inspect
 from .environment import MODULES, Environment
 from .rules import Finding
+from .startup import install_startup, remove_startup
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m mmkd3d.doctor',
-        description='Versions, operators, and known-bad combinations with '
-        'what repairs them. Exits with 1 if something will not work.',
+        description='Print versions, operators, and known-bad combinations with '
+        'their repairs. Exits with 1 if something will not work.',
     )
-    parser.add_argument('--json', action='store_true', help='print one JSON object instead')
+    add = parser.add_mutually_exclusive_group().add_argument
+    add('--json', action='store_true', help='print one JSON object instead')
+    add(
+        '--install-startup',
+        action='store_true',
+        help="import mmkd3d whenever Python starts: mmdetection3d's own tools need that "
+        'where mmcv has no compiled operators; nothing else does',
+    )
+    add('--remove-startup', action='store_true', help='undo that; run it before pip uninstall')
     args = parser.parse_args(argv)
+    if args.install_startup or args.remove_startup:
+        print(install_startup() if args.install_startup else remove_startup())
+        return 0
     env = inspect()
     findings = diagnose(env)
     if args.json:

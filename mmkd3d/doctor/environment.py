@@ -12,6 +12,8 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .startup import has_compiled_ops, startup_file
+
 PACKAGE = Path(__file__).resolve().parents[1]
 # Distribution -> the module whose import shows that it works. Order matters:
 # what fails first is nearest to the cause.
@@ -55,7 +57,7 @@ class Environment:
         has_pkg_resources: Whether setuptools still brings it.
         reads_checkpoints: Whether ``torch.load`` accepts mmengine's files.
         has_mim: Whether ``mmkd3d/.mim`` is complete.
-        has_startup: Whether the start-up file of mmkd3d has run.
+        has_startup: Whether Python imports mmkd3d when it starts.
     """
 
     versions: dict[str, str] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class Environment:
 def inspect() -> Environment:
     """Look at the running Python."""
     env = Environment(versions=installed_versions())
-    env.has_startup = 'mmkd3d_startup' in sys.modules
+    env.has_startup = startup_file().exists()
     env.failures = failing_imports(env.versions)
     env.conflicts = pip_conflicts()
     env.has_pkg_resources = importlib.util.find_spec('pkg_resources') is not None
@@ -145,12 +147,11 @@ def inspect_operators(env: Environment) -> None:
         from mmkd3d.ops.dispatch import mode
         from mmkd3d.ops.mmcv_kernels import KERNELS
 
-        spec = importlib.util.find_spec('mmcv._ext')
+        env.has_compiled_ops = has_compiled_ops()
         chosen = mode()
     except (ImportError, ValueError) as error:
         env.failures['mmkd3d.ops'] = f'{type(error).__name__}: {error}'
         return
-    env.has_compiled_ops = spec is not None and (spec.origin != 'mmkd3d.ops.mmcv_ext')
     ours = 'mmkd3d, in plain PyTorch'
     if not env.has_compiled_ops:
         source = 'nowhere (MMKD3D_OPS=mmcv)' if chosen == 'mmcv' else ours

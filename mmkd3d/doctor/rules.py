@@ -197,12 +197,12 @@ RULES = (
         'needed: pip uninstall -y mmcv-lite && mim install "mmcv<2.2"',
     ),
     Rule(
-        'warning',
+        'note',
         lacks_startup,
-        "ModuleNotFoundError: No module named 'mmcv._ext', from mmdet3d's own "
-        'tools: mmkd3d is on the path but not installed, so Python does not '
-        'know its stand-in before `import mmkd3d`.',
-        'pip install --no-deps -e .   (in the checkout of mmkd3d)',
+        "ModuleNotFoundError: No module named 'mmcv._ext', from mmdetection3d's own "
+        'tools/train.py and test.py: they import mmcv.ops before mmkd3d.',
+        "use mmkd3d's tools/train.py and test.py, which take the same arguments; or "
+        'python -m mmkd3d.doctor --install-startup',
     ),
     Rule(
         'error',

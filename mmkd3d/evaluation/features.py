@@ -1,6 +1,5 @@
-"""Features of a frozen student, extracted once."""
+"""Extract features of a frozen student, with a cache."""
 
-import hashlib
 import io
 import json
 import logging
@@ -16,13 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from mmkd3d.datasets.identity import data_hash, parts
+from mmkd3d.datasets.identity import identify, parts
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.hashes import text_digest
+from mmkd3d.utils.hashes import frozen_fingerprint, text_digest
 
 POOLINGS = ('global', 'max', 'mean', 'max-mean')
-VERSION = 1  # of what is written; raise it when that changes
-AGAIN = 4  # shapes whose features are computed anew, to compare
+VERSION = 2  # of the format; increase it with every change
+NUM_CHECKED = 4  # shapes whose features are recomputed to validate a cache
 
 
 @torch.no_grad()
@@ -37,12 +36,12 @@ def extract_features(
     """Global features of a labelled data set.
 
     Args:
-        model: A pretrainer; its student is put in eval mode.
+        model: A pretrainer; set to eval mode.
         dataset: Yields packed samples with ``gt_label``.
-        batch_size: Clouds at a time.
-        pooling: ``'global'``, as the student's paper pools its tokens; their
-            ``'max'``, their ``'mean'``, or both side by side, ``'max-mean'``.
-        progress: Show a bar on a terminal.
+        batch_size: Clouds per forward pass.
+        pooling: ``'global'``, the pooling of the student's paper; ``'max'`` or
+            ``'mean'`` of the tokens, or both concatenated, ``'max-mean'``.
+        progress: Show a progress bar on a terminal.
 
     Returns:
         features (n, D) and labels (n,).
@@ -75,24 +74,22 @@ def pooled(model: nn.Module, data: dict, pooling: str) -> Tensor:
 
 
 def label_of(sample) -> int:
-    """Of a packed sample; ``ValueError`` where it has none."""
+    """Label of a packed sample; ``ValueError`` if it has none."""
     if 'gt_label' not in sample:
         raise ValueError(
-            f'{sample.get("sample_id", "A sample")} has no label: name the '
-            'array of labels (label=...), or put shapes in one folder for '
-            'each class.'
+            f'{sample.get("sample_id", "A sample")} has no label: name the array of labels '
+            '(label=...), or put the shapes in one folder per class.'
         )
     return int(sample.gt_label)
 
 
 def check_finite(features: np.ndarray) -> None:
-    """``ValueError`` if a feature is NaN or infinite."""
+    """Raise ``ValueError`` if features are NaN or infinite."""
     bad = ~np.isfinite(features).all(1)
     if bad.any():
         raise ValueError(
-            f'The features of {bad.sum()} of {len(bad)} shapes are NaN or '
-            'infinite: the student has diverged. Take a checkpoint from '
-            'before that.'
+            f'The features of {bad.sum()} of {len(bad)} shapes are NaN or infinite: the '
+            'student has diverged. Use an earlier checkpoint.'
         )
 
 
@@ -106,18 +103,17 @@ def cached_features(
     batch_size: int = 32,
     pooling: str = 'global',
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features that are extracted only if ``folder`` does not have them.
+    """Features from a cache, or extracted and stored there.
 
-    A file is named after what its features were made of: weights, config,
-    shapes, labels, pipeline and pooling. Of a few shapes they are computed
-    again, so that a change of the code shows, too. What is damaged or does
-    not agree is made anew, with a line in the log.
+    The name of a file is a hash of weights, config, shapes, labels, pipeline
+    and pooling. The features of a few shapes are recomputed to detect changes
+    of the code. Damaged or outdated files are replaced with a warning.
 
     Args:
         model: See :func:`extract_features`.
         dataset: See :func:`extract_features`.
         folder: Of the cache.
-        config: Text of the model's config.
+        config: Text of the config of the model.
         data: Hash of the data set; None computes it.
         batch_size: See :func:`extract_features`.
         pooling: See :func:`extract_features`.
@@ -125,68 +121,54 @@ def cached_features(
     Returns:
         As :func:`extract_features`.
     """
-    steps = [repr(getattr(part, 'pipeline', '')) for part in parts(dataset)]
     identity = dict(
         version=VERSION,
-        weights=weights_digest(model),
-        config=text_digest([config]),
-        data=data or data_hash(dataset),
-        pipeline=steps,
+        weights=int(frozen_fingerprint(model.state_dict())),
+        config=config,
+        data=data or identify(dataset).hash,
+        pipeline=[repr(getattr(part, 'pipeline', '')) for part in parts(dataset)],
         pooling=pooling,
     )
-    text = json.dumps(identity)
-    path = Path(folder) / f'{text_digest([text])}.npz'
-    stored = read_features(path, text) if path.exists() else None
+    path = Path(folder) / f'{text_digest([json.dumps(identity)])}.npz'
+    stored = read_features(path)
     if stored is not None:
-        few = Subset(dataset, range(min(AGAIN, len(dataset))))
-        now, _ = extract_features(model, few, pooling=pooling, progress=False)
+        few = Subset(dataset, range(min(NUM_CHECKED, len(dataset))))
+        now, labels = extract_features(model, few, pooling=pooling, progress=False)
         then = stored[0][: len(now)]
-        if np.allclose(now, then, rtol=1e-3, atol=1e-4 * np.abs(then).max()):
-            print_log(f'Features are those of {path}', 'current')
+        same = len(then) == len(now) and np.array_equal(labels, stored[1][: len(labels)])
+        if same and np.allclose(now, then, rtol=1e-3, atol=1e-4 * np.abs(then).max()):
+            print_log(f'Using the features of {path}', 'current')
             return stored
         warn(
-            f'{path} holds other features than those of now: the code has '
-            'changed, or the pipeline draws points. They are made anew.'
+            f'{path} has other features than this run: the code has changed, or the pipeline '
+            'is random. Extracting them again.'
         )
     features, labels = extract_features(model, dataset, batch_size=batch_size, pooling=pooling)
-    store_features(path, features, labels, text)
+    store_features(path, features, labels)
     return features, labels
 
 
-def store_features(path: Path, features: np.ndarray, labels: np.ndarray, identity: str) -> None:
-    """Write what :func:`read_features` reads, beside others who do so."""
+def store_features(path: Path, features: np.ndarray, labels: np.ndarray) -> None:
+    """Write a file for :func:`read_features`; safe for concurrent writers."""
     buffer = io.BytesIO()
-    np.savez(buffer, features=features, labels=labels, identity=identity)
+    np.savez(buffer, features=features, labels=labels)
     own = path.with_name(f'{path.stem}.{os.getpid()}.npz')
     write_atomic(own, buffer.getvalue())
     os.replace(own, path)
 
 
-def read_features(path: Path, identity: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """What was stored; None, with a warning, if it is of no use."""
+def read_features(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Stored features and labels; None if missing or, with a warning, damaged."""
+    if not path.exists():
+        return None
     try:
         with np.load(path, allow_pickle=False) as stored:
-            found = str(stored['identity'])
-            features, labels = stored['features'], stored['labels']
+            return stored['features'], stored['labels']
     except Exception as error:  # zip and header errors of many kinds
-        warn(f'{path} is damaged ({error}). Its features are made anew.')
+        warn(f'{path} is damaged ({error}). Extracting its features again.')
         return None
-    if found != identity or len(features) != len(labels):
-        warn(f'{path} holds the features of something else. They are made anew.')
-        return None
-    return features, labels
 
 
 def warn(message: str) -> None:
-    """A warning of the log."""
+    """Log a warning."""
     print_log(message, 'current', logging.WARNING)
-
-
-def weights_digest(model: nn.Module) -> str:
-    """Checksum of names, shapes and values of all weights, 16 digits."""
-    checksum = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        value = value.detach().cpu().contiguous()
-        checksum.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
-        checksum.update(value.reshape(-1).view(torch.uint8).numpy())
-    return checksum.hexdigest()[:16]

@@ -4,15 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmkd3d.evaluation.probes import check_halves, fit_few
+from mmkd3d.evaluation.probes import check_splits, fit_few
 
 
 class Episode(NamedTuple):
     """Indices of the shapes of an episode.
 
     Attributes:
-        train: (way * shot,) into the training half.
-        test: (way * queries,) into the test half.
+        train: (way * shot,) into the training split.
+        test: (way * queries,) into the test split.
     """
 
     train: np.ndarray
@@ -49,11 +49,11 @@ def draw_episode(
             f'learn from and to ask for, got {way} way, {shot} shot, '
             f'{queries} queries.'
         )
-    halves = ((train_labels, shot), (test_labels, queries))
+    splits = ((train_labels, shot), (test_labels, queries))
     fitting = [
         c
         for c in np.union1d(train_labels, test_labels)
-        if all((labels == c).sum() >= count for labels, count in halves)
+        if all((labels == c).sum() >= count for labels, count in splits)
     ]
     if len(fitting) < way:
         raise ValueError(
@@ -67,7 +67,7 @@ def draw_episode(
             np.concatenate(
                 [rng.choice(np.flatnonzero(labels == c), count, replace=False) for c in chosen]
             )
-            for labels, count in halves
+            for labels, count in splits
         )
     )
 
@@ -107,7 +107,7 @@ def few_shot_accuracy(
 
     Raises:
         ValueError: No fold; see also :func:`draw_episode` and
-            :func:`check_halves`.
+            :func:`check_splits`.
     """
     if folds < 1:
         raise ValueError(f'The number of folds is 1 or more, got {folds}.')
@@ -121,7 +121,7 @@ def few_shot_accuracy(
             test[chosen.test],
             test_labels[chosen.test],
         )
-        check_halves(*episode)
+        check_splits(*episode)
         probe = fit_few(*episode[:2])
         scores.append(100 * probe.score(*episode[2:]))
     return float(np.mean(scores)), float(np.std(scores))

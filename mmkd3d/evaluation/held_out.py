@@ -1,25 +1,25 @@
-"""Test shapes that a student has not seen before."""
+"""Check that test shapes were not used in training."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 
-from mmkd3d.checkpoints import read_checkpoint
-from mmkd3d.checkpoints.stored import stored_config
-from mmkd3d.datasets.identity import Identity, identify, shared_shapes, tell_shared
+from mmkd3d.checkpoints import read_checkpoint, stored_config
+from mmkd3d.datasets.identity import Identity, identify
 from mmkd3d.registry import DATASETS
 
 
 class HeldOut:
-    """Refuse test shapes that were learned from.
+    """Refuse test shapes that were used in training.
 
     Args:
-        test: Identity of the test half.
-        allow: Only note them.
+        test: Identity of the test set.
+        allow: Return a note instead of raising an error.
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
     """
 
@@ -27,58 +27,58 @@ class HeldOut:
         self.test, self.allow, self.trust = test, allow, trust
         self._known: dict[str, Identity] = {}
 
-    def compare(self, seen: Identity, where: str) -> str:
-        """A note on shapes that are both in ``test`` and in ``seen``.
+    def compare(self, train: Identity, where: str) -> str:
+        """Compare the test set with a training set.
 
         Args:
-            seen: What was learned from.
-            where: What it is called in the note.
+            train: Identity of the training set.
+            where: Its name for messages.
 
         Returns:
-            The note, for the name of the protocol; empty where there is none.
+            A note for the protocol; empty without shared shapes.
 
         Raises:
-            ValueError: There are some, and they are not allowed.
+            ValueError: Shared shapes, which are not allowed.
         """
-        shared = shared_shapes(seen, self.test)
-        if not shared:
+        shared = np.flatnonzero(np.isin(self.test.digests, train.digests))
+        if not len(shared):
             return ''
         if not self.allow:
+            names = ', '.join(self.test.names[i] for i in shared[:5])
+            more = ', ...' if len(shared) > 5 else ''
             raise ValueError(
-                f'{tell_shared(shared, self.test)} are in {where}. A result '
-                'on them would be too good: test on shapes that were held '
-                'out, or say that it is meant (--allow-shared-shapes, '
-                'allow_shared_shapes=True).'
+                f'{len(shared)} of {len(self.test.names)} test shapes ({names}{more}) are in '
+                f'{where}, so the result would be too good: test on held-out shapes, or '
+                'confirm with --allow-shared-shapes (allow_shared_shapes=True).'
             )
         return f'{len(shared)} test shapes are in {where}'
 
     def compare_pretraining(self, checkpoint: str | Path) -> str:
-        """The same for the data that a checkpoint was trained on.
+        """Compare the test set with the training data of a checkpoint.
 
-        The data set is built again from the config in the checkpoint. Where
-        that can't be done, a warning says that nothing was checked. Data of
-        an earlier stage, from which that training started, are not known.
+        Builds the data set from the config in the checkpoint. If that fails,
+        logs a warning and checks nothing. Data of earlier stages is unknown.
 
         Returns:
             As :meth:`compare`.
         """
         try:
-            seen = self._pretraining(checkpoint)
+            train = self._pretraining(checkpoint)
         except (FileNotFoundError, ImportError, KeyError, TypeError, ValueError) as error:
             print_log(
-                'Whether test shapes are in the pretraining data of '
-                f'{checkpoint} was not checked: {error}',
+                'Did not check whether test shapes are in the pretraining data of '
+                f'{checkpoint}: {error}',
                 'current',
                 logging.WARNING,
             )
             return ''
-        return self.compare(seen, 'the pretraining data')
+        return self.compare(train, 'the pretraining data')
 
     def _pretraining(self, checkpoint: str | Path) -> Identity:
         cfg = stored_config(read_checkpoint(checkpoint, trust=self.trust))
         dataset = cfg and (cfg.get('train_dataloader') or {}).get('dataset')
         if not dataset:
-            raise ValueError('it does not say what they are.')
+            raise ValueError('it does not contain their config.')
         dataset = without_pipelines(dataset)
         key = repr(dataset)
         if key not in self._known:
@@ -87,7 +87,7 @@ class HeldOut:
 
 
 def without_pipelines(cfg: Any) -> Any:
-    """Config of a data set that loads points and nothing else."""
+    """Reduce all pipelines in the config of a data set to ``LoadPoints``."""
     if isinstance(cfg, Mapping):
         return ConfigDict(
             {

@@ -1,13 +1,11 @@
-"""Simple classifiers on the features of a frozen student."""
+"""Linear SVM, logistic regression, k-NN and retrieval on frozen features."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
-from mmkd3d.evaluation.features import (
-    check_finite,
-    extract_features,  # noqa: F401
-)
+from mmkd3d.evaluation.features import check_finite
 
 C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 K_GRID = (1, 5, 10, 20)
@@ -42,11 +40,11 @@ def linear_svm(
         Accuracy on the test features in percent, and C.
 
     Raises:
-        ValueError: See :func:`check_halves`.
+        ValueError: See :func:`check_splits`.
     """
     from sklearn.svm import SVC, LinearSVC
 
-    check_halves(train, train_labels, test, test_labels)
+    check_splits(train, train_labels, test, test_labels)
     grid = C_GRID if C is None else (C,)
     svm = SVC(kernel='linear') if pairwise else LinearSVC(random_state=0)
     model = best_of(svm, dict(C=grid), train, train_labels)
@@ -74,9 +72,9 @@ def logistic_accuracy(
         Accuracy on the test features in percent, and C.
 
     Raises:
-        ValueError: See :func:`check_halves`.
+        ValueError: See :func:`check_splits`.
     """
-    check_halves(train, train_labels, test, test_labels)
+    check_splits(train, train_labels, test, test_labels)
     grid = C_GRID if C is None else (C,)
     model = best_of(standardized_logistic(), dict(logisticregression__C=grid), train, train_labels)
     return 100 * float(model.score(test, test_labels)), model[-1].C
@@ -89,10 +87,10 @@ def knn_accuracy(
     test_labels: np.ndarray,
     k: int | None = None,
 ) -> tuple[float, int]:
-    """Accuracy of a vote of the k most similar training features.
+    """Accuracy of k-NN with the cosine.
 
-    Similar is what has a large cosine; every vote counts the same, and a tie
-    goes to the smaller label.
+    Similarity is the cosine; all votes have the same weight, and a tie goes
+    to the smaller label.
 
     Args:
         train: (n, D) features.
@@ -106,11 +104,11 @@ def knn_accuracy(
         Accuracy on the test features in percent, and k.
 
     Raises:
-        ValueError: k is larger than n; see also :func:`check_halves`.
+        ValueError: k is larger than n; see also :func:`check_splits`.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    check_halves(train, train_labels, test, test_labels)
+    check_splits(train, train_labels, test, test_labels)
     if k is not None and not 1 <= k <= len(train):
         raise ValueError(f'k is from 1 to the number of training shapes, {len(train)}, got {k}.')
     # A fold leaves four fifths of the training features to vote.
@@ -132,19 +130,19 @@ def few_label_accuracy(
     draws: int = 10,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Accuracy of a logistic regression that sees a few labels of each class.
+    """Accuracy of a logistic regression on a few labels of each class.
 
-    Features are standardised by the chosen ones, so that their scale does not
-    matter; scikit-learn's settings are left at default.
+    Features are standardised by the labelled ones; scikit-learn's settings
+    are left at default.
 
     Args:
         train: (n, D) features.
         train_labels: (n,).
         test: (m, D) features.
         test_labels: (m,).
-        shots: Labels per class; a class with fewer gives all it has.
-        draws: How often they are chosen.
-        seed: Of the choice, the same for all students.
+        shots: Labels per class; all of a class with fewer.
+        draws: Number of random choices of labels.
+        seed: Of the choices, the same for all students.
 
     Returns:
         Accuracy on the test features in percent: mean and standard deviation
@@ -152,9 +150,9 @@ def few_label_accuracy(
 
     Raises:
         ValueError: Less than one label, or more than any class has; see also
-            :func:`check_halves`.
+            :func:`check_splits`.
     """
-    check_halves(train, train_labels, test, test_labels)
+    check_splits(train, train_labels, test, test_labels)
     classes, counts = np.unique(train_labels, return_counts=True)
     if not 1 <= shots <= counts.max():
         raise ValueError(
@@ -175,13 +173,13 @@ def few_label_accuracy(
 def fit_few(train: np.ndarray, labels: np.ndarray):
     """Logistic regression on few samples, (n, D) and (n,)."""
     with warnings.catch_warnings():
-        # that there are many classes for so few samples is meant
+        # many classes with few samples are intended here
         warnings.filterwarnings('ignore', 'The number of unique classes')
         return standardized_logistic().fit(train, labels)
 
 
 def standardized_logistic():
-    """Logistic regression for which the scale of features does not matter."""
+    """Logistic regression on standardised features."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -190,7 +188,7 @@ def standardized_logistic():
 
 
 def best_of(model, grid: dict, train: np.ndarray, labels: np.ndarray):
-    """Fit the best of several settings by five-fold cross-validation."""
+    """Fit with the best of several settings, by five-fold cross-validation."""
     from sklearn.model_selection import GridSearchCV, KFold
 
     ((name, values),) = grid.items()
@@ -206,10 +204,10 @@ def best_of(model, grid: dict, train: np.ndarray, labels: np.ndarray):
     return search.best_estimator_
 
 
-def check_halves(
+def check_splits(
     train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
 ) -> None:
-    """Refuse halves of which no probe can say anything.
+    """Refuse features on which no probe can be meaningful.
 
     Args:
         train: (n, D) features.
@@ -239,6 +237,68 @@ def check_halves(
         raise ValueError(
             f'{len(unknown)} of {len(wanted)} test classes have no training '
             f'shape (labels {unknown[:8].tolist()}): no probe could be right '
-            'there. Keep the classes of both halves only (--classes '
+            'there. Keep only the classes of both splits (--classes '
             'in_both_splits).'
         )
+
+
+def retrieval_scores(
+    features: np.ndarray,
+    labels: np.ndarray,
+    ranks: Sequence[int] = (1, 5, 10),
+    *,
+    at_once: int = 512,
+) -> dict[str, float]:
+    """Retrieve shapes of the same class by the cosine of features.
+
+    Every shape is a query once, with all others as the gallery, as usual in
+    shape retrieval. A shape that is alone in its class is no query; it stays
+    in the gallery of the others.
+
+    Args:
+        features: (n, D).
+        labels: (n,).
+        ranks: Values of k.
+        at_once: Queries per matrix product.
+
+    Returns:
+        In percent: ``mAP``, the mean over the queries of the average
+        precision over the whole gallery, and ``recall@k``, the share of
+        queries with a shape of their class among the k most similar ones
+        (k = 1: top-1).
+
+    Raises:
+        ValueError: NaN or infinite features, fewer than two classes, no
+            class with two shapes, or a k larger than the gallery.
+    """
+    check_finite(features)
+    n = len(features)
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2 or counts.max() < 2:
+        raise ValueError(
+            'Retrieval needs two classes and two shapes of one, got '
+            f'{len(classes)} classes with {counts.max()} shapes at most.'
+        )
+    if not all(1 <= k < n for k in ranks):
+        raise ValueError(
+            f'k of recall@k is from 1 to {n - 1}, the shapes in the gallery; got {tuple(ranks)}.'
+        )
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.maximum(length, 1e-12)
+    queries = np.flatnonzero(np.isin(labels, classes[counts > 1]))
+    precision, hits = [], []
+    for start in range(0, len(queries), at_once):
+        rows = queries[start : start + at_once]
+        cosines = unit[rows] @ unit.T
+        cosines[np.arange(len(rows)), rows] = -np.inf  # ranked last, dropped
+        order = np.argsort(-cosines, axis=1, kind='stable')[:, :-1]
+        same = labels[order] == labels[rows, None]
+        found = same.cumsum(1)
+        share = found / np.arange(1, n)
+        precision.append((share * same).sum(1) / found[:, -1])
+        hits.append(found[:, [k - 1 for k in ranks]] > 0)
+    recall = np.concatenate(hits).mean(0)
+    return dict(
+        mAP=100 * float(np.concatenate(precision).mean()),
+        **{f'recall@{k}': 100 * float(r) for k, r in zip(ranks, recall)},
+    )

@@ -7,11 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from mmkd3d.evaluation.few_shot import few_shot_accuracy
-from mmkd3d.evaluation.probes import few_label_accuracy, knn_accuracy, linear_svm, logistic_accuracy
-from mmkd3d.evaluation.retrieval import retrieval_scores
+from mmkd3d.evaluation.probes import (
+    few_label_accuracy,
+    knn_accuracy,
+    linear_svm,
+    logistic_accuracy,
+    retrieval_scores,
+)
 
 METHODS = ('svm', 'logistic', 'knn', 'retrieval')
-Half = tuple[np.ndarray, np.ndarray]  # features (n, D), labels (n,)
+Split = tuple[np.ndarray, np.ndarray]  # features (n, D), labels (n,)
 
 
 class Published(NamedTuple):
@@ -104,13 +109,13 @@ class Probes:
         """Whether anything is asked."""
         return bool(self.methods or self.few_labels or self.few_shot)
 
-    def fixed(self, train: Half, test: Half) -> Iterator[Result]:
+    def fixed(self, train: Split, test: Split) -> Iterator[Result]:
         """Results that draw nothing."""
         for name in METHODS:
             if name in self.methods:
                 yield getattr(self, f'_{name}')(train, test)
 
-    def drawn(self, train: Half, test: Half, seed: int) -> Iterator[Result]:
+    def drawn(self, train: Split, test: Split, seed: int) -> Iterator[Result]:
         """Results that depend on which labels are drawn."""
         for shots in self.few_labels:
             mean, std = few_label_accuracy(*train, *test, shots, seed=seed)
@@ -137,7 +142,7 @@ class Probes:
                 dict(accuracy=mean, deviation=std),
             )
 
-    def _svm(self, train: Half, test: Half) -> Result:
+    def _svm(self, train: Split, test: Split) -> Result:
         value, C = linear_svm(*train, *test, C=self.C, pairwise=self.pairwise)
         pairs = ', one against one' if self.pairwise else ''
         return Result(
@@ -148,21 +153,21 @@ class Probes:
             dict(C=C),
         )
 
-    def _logistic(self, train: Half, test: Half) -> Result:
+    def _logistic(self, train: Split, test: Split) -> Result:
         value, C = logistic_accuracy(*train, *test)
         title = 'logistic regression'
         return Result(
             'logistic', title, f'{title}, {setting("C", None)}', dict(accuracy=value), dict(C=C)
         )
 
-    def _knn(self, train: Half, test: Half) -> Result:
+    def _knn(self, train: Split, test: Split) -> Result:
         value, k = knn_accuracy(*train, *test, k=self.k)
         title = 'k-NN (cosine)'
         return Result(
             'knn', title, f'{title}, {setting("k", self.k)}', dict(accuracy=value), dict(k=k)
         )
 
-    def _retrieval(self, train: Half, test: Half) -> Result:
+    def _retrieval(self, train: Split, test: Split) -> Result:
         ranks = [k for k in (1, 5, 10) if k < len(test[1])]
         title = 'retrieval (cosine)'
         return Result(

@@ -8,7 +8,7 @@ make it work on any machine:
 - the few Python wrappers of mmcv that ask for a CUDA device, whatever the
   tensors are on, are replaced.
 
-Both happen while ``mmcv._ext`` is imported (``utils/mmcv_hook.py``), which is
+Both happen while ``mmcv._ext`` is imported (:mod:`mmkd3d.import_hooks`), which is
 before anybody can have got a name from ``mmcv.ops``.
 """
 

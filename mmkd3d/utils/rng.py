@@ -1,4 +1,4 @@
-"""Random numbers that take none away from others."""
+"""Run code with its own state of the random number generators."""
 
 import random
 from collections.abc import Iterator
@@ -10,10 +10,7 @@ import torch
 
 @contextmanager
 def own_draws(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from a seed; afterwards the generators are as they were.
-
-    Of torch: that of the CPU, and that of ``device``.
-    """
+    """Seed torch's generators of CPU and ``device``, and restore them on exit."""
     on_gpu = device.type == 'cuda'
     with torch.random.fork_rng(devices=[device] if on_gpu else []):
         torch.default_generator.manual_seed(seed)
@@ -24,7 +21,7 @@ def own_draws(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def all_own_draws(seed: int, device: torch.device) -> Iterator[None]:
-    """The same for the generators of Python and NumPy, too."""
+    """``own_draws`` that also covers the generators of Python and NumPy."""
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)

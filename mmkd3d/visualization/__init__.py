@@ -1,4 +1,4 @@
-"""Pictures as files; nothing here needs a display."""
+"""Draw to files; no display is needed."""
 
 from .panels import Cloud, draw_boxes, draw_clouds, draw_sheet
 from .scenes import draw_scene

@@ -1,4 +1,4 @@
-"""Numbers as colours: RGB in [0, 1]."""
+"""Colours for values and features: RGB in [0, 1]."""
 
 import numpy as np
 import torch.nn.functional as F
@@ -14,9 +14,9 @@ UNSEEN = np.full(3, 0.85)
 
 
 def heat(values: np.ndarray, cmap=HEAT) -> np.ndarray:
-    """Colours (..., 3) of numbers (...), from their smallest to their largest.
+    """Colours (..., 3) of values (...), scaled from the smallest to the largest.
 
-    Numbers that are all alike get the colour of the smallest.
+    Equal values get the colour of the smallest.
     """
     values = np.asarray(values, dtype=float)
     low = values.min()
@@ -30,26 +30,26 @@ def by_height(points: np.ndarray) -> np.ndarray:
 
 
 def enlarge(maps: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Maps (V, C, h, w) as (V, H, W, C), resized as where points read them."""
+    """Resize maps (V, C, h, w) to (V, H, W, C), as when points sample them."""
     maps = F.interpolate(maps, size, mode='bicubic', align_corners=False)
     return maps.movedim(1, -1).numpy()
 
 
-def blend(images: np.ndarray, colors: np.ndarray, share: float = 0.6) -> np.ndarray:
-    """Lay colours over images, both (..., 3)."""
-    mixed = (1 - share) * images + share * colors.clip(0, 1)
+def blend(images: np.ndarray, colors: np.ndarray, ratio: float = 0.6) -> np.ndarray:
+    """Blend colours over images, both (..., 3)."""
+    mixed = (1 - ratio) * images + ratio * colors.clip(0, 1)
     return mixed.clip(0, 1)
 
 
 class FeatureColors:
-    """The three main directions of features as red, green and blue.
+    """First three principal components of features as red, green and blue.
 
-    Each channel is filled by the middle 96 % of the features it was made
-    from; a direction in which next to nothing differs stays dark.
+    Each channel spans the middle 96 % of the features; a component with
+    hardly any variance stays dark.
 
     Args:
-        feats: (M, D) of all that is drawn, so that equal colours mean the
-            same everywhere.
+        feats: (M, D), all features that are drawn, so that equal colours have
+            one meaning.
     """
 
     def __init__(self, feats: np.ndarray):

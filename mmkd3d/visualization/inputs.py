@@ -1,4 +1,4 @@
-"""What is drawn: a config, its model, a few of its shapes."""
+"""Read a config, its model and some of its shapes for drawing."""
 
 from pathlib import Path
 
@@ -9,31 +9,31 @@ from torch import nn
 
 from mmkd3d.checkpoints import load_pretrained
 
-# Steps of a pipeline that shapes from elsewhere go through, too.
+# Steps of the config's pipeline that other shapes go through, too.
 GEOMETRY = ('SamplePoints', 'NormalizePoints')
 
 
 def read_config(config: str | Path | Config) -> Config:
-    """A config, from its file or as it is; its scope becomes the default."""
+    """Read a config, if it is a file, and set its default scope."""
     cfg = config if isinstance(config, Config) else Config.fromfile(config)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     return cfg
 
 
 def load_model(cfg: Config, checkpoint: str | Path) -> nn.Module:
-    """The model of a config, with weights, in eval mode."""
+    """Build the model of a config and load its weights; in eval mode."""
     model = MODELS.build(cfg.model)
     load_pretrained(model, checkpoint, prefix='')
     return model.eval()
 
 
 def spread(length: int, num: int) -> list[int]:
-    """``num`` indices, evenly over the data set."""
+    """``num`` indices, evenly spread over a data set."""
     return np.linspace(0, length - 1, min(num, length)).astype(int).tolist()
 
 
 def load_shapes(cfg: Config, data: str | None, num: int) -> dict:
-    """Some shapes as a batch for a data preprocessor.
+    """Load some shapes as a batch for a data preprocessor.
 
     Args:
         cfg: Of a pretraining run.

@@ -1,4 +1,4 @@
-"""Pictures that explain: clouds side by side, boxes in a room."""
+"""Figures of clouds side by side, and of boxes in a room."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 # Corner pairs of a box whose corners are counted as bits (x, y, z).
 EDGES = [(a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit]
 CORNERS = np.array([[a & 1, a >> 1 & 1, a >> 2 & 1] for a in range(8)]) - 0.5
-# Of groups of boxes in a room, by name; of others in their order.
+# Colours of groups of boxes by name; of other groups in order.
 BOX_COLORS = dict(truth='limegreen', found='red')
 OTHER_COLORS = ('blue', 'orange', 'purple')
 
@@ -20,8 +20,8 @@ OTHER_COLORS = ('blue', 'orange', 'purple')
 class Cloud(NamedTuple):
     """Points (N, 3), y up, with colours (N, 3) in [0, 1].
 
-    A page also draws ``lines`` (L, 2, 3) from end to end, with ``line_colors``
-    (L, 3), and ``notes``: what is written where, as (place (3,), text).
+    A page also draws ``lines`` (L, 2, 3) with ``line_colors`` (L, 3), and
+    ``notes``: pairs of a position (3,) and a text.
     """
 
     points: np.ndarray
@@ -36,10 +36,10 @@ def draw_clouds(path: str | Path, rows: list[dict], *, up: str = 'y', size: floa
 
     Args:
         path: PNG file; its folder is made.
-        rows: Of dicts, title to (N, 3) points or to a pair of points and
-            (N,) values, which become colours. All rows have the same titles.
-        up: The axis that points up, ``'y'`` or ``'z'``.
-        size: Of a point, in typographic points squared.
+        rows: Dicts from titles to points (N, 3), or to pairs of points and
+            values (N,) for their colours. All rows have the same titles.
+        up: Axis that points up, ``'y'`` or ``'z'``.
+        size: Area of a point, in typographic points squared.
 
     Returns:
         ``path``.
@@ -64,14 +64,14 @@ def draw_clouds(path: str | Path, rows: list[dict], *, up: str = 'y', size: floa
 def draw_sheet(
     path: str | Path, rows: dict[str, dict], *, title: str = '', legend: dict | None = None
 ) -> Path:
-    """Draw one shape in many ways, in rows that are called something.
+    """Draw named rows of pictures of one shape.
 
     Args:
         path: PNG file; its folder is made.
-        rows: What a row shows, to its cells: title to a :class:`Cloud` or an
-            image (H, W, 3) in [0, 1]. All clouds share one frame.
-        title: Of the whole.
-        legend: What it means to the colour of a point.
+        rows: Name of a row -> its cells: title -> a :class:`Cloud`, or an
+            image (H, W, 3) in [0, 1]. All clouds have the same axis limits.
+        title: Of the figure.
+        legend: Text -> colour.
 
     Returns:
         ``path``.
@@ -149,9 +149,9 @@ def draw_boxes(
         points: (N, 3) in metres, z up.
         boxes: Name (``'truth'``, ``'found'``) to boxes (M, 7): gravity centre,
             extents, yaw. At most three other names.
-        titles: Name to what is written on top of each of its boxes.
+        titles: Name of a group -> texts to write on top of its boxes.
         colors: (N, 3) with values 0 to 255, or None for the height.
-        cut: Share of the height above which points are left out (ceilings).
+        cut: Points above this ratio of the height, the ceiling, are left out.
 
     Returns:
         ``path``.
@@ -178,7 +178,7 @@ def draw_boxes(
 
 
 def group_colors(names: Iterable[str]) -> list[str]:
-    """A colour for each group of boxes."""
+    """Colour of each group of boxes."""
     others = iter(OTHER_COLORS)
     return [BOX_COLORS.get(name) or next(others) for name in names]
 
@@ -189,9 +189,9 @@ def box_corners(box: np.ndarray) -> np.ndarray:
     return turn_and_move(CORNERS * box[..., None, 3:6], box)
 
 
-def turn_and_move(places: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Places (..., P, 3) in the frames of boxes (..., 7), in that of all."""
-    x, y, z = np.moveaxis(places, -1, 0)
+def turn_and_move(points: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Points (..., P, 3) from the coordinates of boxes (..., 7) to the scene's."""
+    x, y, z = np.moveaxis(points, -1, 0)
     cos, sin = np.cos(box[..., 6:7]), np.sin(box[..., 6:7])
     turned = np.stack([cos * x - sin * y, sin * x + cos * y, z], -1)
     return turned + box[..., None, :3]

@@ -1,31 +1,34 @@
-"""A scan with boxes as files: a picture, a page, PLY. The way to draw it."""
+"""Draw boxes in scans: a picture, an HTML page and PLY files."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.colors import to_rgb
+from mmengine.config import Config
+from mmengine.registry import DATASETS
 
-from mmkd3d.utils.detections import Detections
+from mmkd3d.utils.detections import Detections, found_boxes, true_boxes
 
 from .colors import by_height
+from .inputs import load_model, read_config, spread
 from .panels import Cloud, box_edges, draw_boxes, group_colors
 from .writers import write_box_ply, write_page, write_ply
 
-# Points in a picture or a page; a PLY has all.
+# In a picture or a page; a PLY has all points.
 MOST_POINTS = 20000
 
 
 def draw_scene(
     stem: str | Path, points: np.ndarray, groups: dict[str, Detections], classes: Sequence[str]
 ) -> list[Path]:
-    """Write a scan and its boxes for any viewer; no display is needed.
+    """Write files that show a scan and its boxes; no display is needed.
 
     Args:
-        stem: Path of the files, apart from their ends.
+        stem: Path of the files without their suffixes.
         points: (N, 3 or more) in metres, z up.
-        groups: Name (``'truth'``, ``'found'``) to boxes; others than these at
-            most three.
+        groups: Name (``'truth'``, ``'found'``, at most three others) -> boxes.
         classes: Names of the labels.
 
     Returns:
@@ -56,10 +59,57 @@ def draw_scene(
     ]
 
 
+def draw_detections(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    num: int = 1,
+    score: float | None = None,
+) -> list[Path]:
+    """Draw true and predicted boxes into some rooms of the test set.
+
+    Args:
+        config: Of a detection run of mmdetection3d.
+        checkpoint: Of that run.
+        out: Folder of the pictures.
+        num: Number of rooms.
+        score: Minimum score of a box; None draws as many boxes, the best ones,
+            as there are true ones.
+
+    Returns:
+        Paths of the files of each room, see :func:`draw_scene`.
+    """
+    cfg = read_config(config)
+    model = load_model(cfg, checkpoint)
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    paths = []
+    for index in spread(len(dataset), num):
+        item = dataset[index]
+        with torch.no_grad():
+            result = model.test_step(
+                dict(
+                    inputs={k: [v] for k, v in item['inputs'].items()},
+                    data_samples=[item['data_samples']],
+                )
+            )[0]
+        truth = true_boxes(item['data_samples'].eval_ann_info)
+        found = found_boxes(result.pred_instances_3d, score)
+        if score is None:
+            found = found.take(slice(len(truth.boxes)))
+        paths += draw_scene(
+            Path(out) / f'boxes_{index}',
+            item['inputs']['points'],
+            dict(truth=truth, found=found),
+            dataset.metainfo['classes'],
+        )
+    return paths
+
+
 def cloud_with_boxes(
     points: np.ndarray, groups: dict[str, Detections], titles: dict[str, list[str]]
 ) -> Cloud:
-    """What a page draws, turned from z up to y up."""
+    """Points and boxes for a page, turned from z up to y up."""
     lines = [box_edges(found.boxes) for found in groups.values()]
     colors = [
         np.tile(to_rgb(color), (len(edges), 1)) for color, edges in zip(group_colors(groups), lines)
@@ -76,19 +126,19 @@ def cloud_with_boxes(
 
 
 def caption(groups: dict[str, Detections]) -> str:
-    """How many boxes of which colour there are."""
+    """Number and colour of the boxes of each group."""
     return ', '.join(
         f'{name}: {len(found.boxes)} ({color})'
         for color, (name, found) in zip(group_colors(groups), groups.items())
     )
 
 
-def y_up(places: np.ndarray) -> np.ndarray:
-    """Places (..., 3) with z up, turned so that y is."""
-    x, y, z = np.moveaxis(np.asarray(places), -1, 0)
+def y_up(points: np.ndarray) -> np.ndarray:
+    """Turn points (..., 3) from z up to y up."""
+    x, y, z = np.moveaxis(np.asarray(points), -1, 0)
     return np.stack([x, z, -y], axis=-1)
 
 
 def with_end(stem: Path, end: str) -> Path:
-    """The path with text behind its name, which may hold dots."""
+    """The path with text behind its name, which may have dots."""
     return stem.with_name(stem.name + end)

@@ -1,4 +1,4 @@
-"""Write clouds to files."""
+"""Write clouds and boxes to PLY and HTML files."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ import numpy as np
 from .panels import CORNERS, EDGES, Cloud, box_corners, point_size, turn_and_move
 
 TEMPLATE = Path(__file__).parent / 'page.html'
-# Triangles of a box, by the places of its corners.
+# Triangles of a box, by the indices of its corners.
 TRIANGLES = np.array(
     [
         [0, 2, 1],
@@ -57,7 +57,7 @@ def write_box_ply(
 ) -> Path:
     """Write the edges of boxes as a binary PLY of thin bars.
 
-    Lines would be drawn by few viewers, and solid boxes hide what is inside.
+    Few viewers draw lines, and solid boxes would hide the points inside.
 
     Args:
         path: The file; its folder is made.
@@ -104,15 +104,15 @@ def write_page(
 ) -> Path:
     """Write an HTML page of pictures and of clouds that can be turned.
 
-    The page stands on its own: it asks for nothing from elsewhere.
+    The page needs no other files and no network.
 
     Args:
         path: The file; its folder is made.
-        sheets: Of each shape its name, which another may have too, and the
-            rows of :func:`draw_sheet`; their clouds are drawn.
+        sheets: Name of each shape, not necessarily unique, and its rows, see
+            :func:`draw_sheet`; their clouds are drawn.
         pictures: PNG file of each shape.
         title: Of the page.
-        side: Of the field that a cloud is drawn in, in pixels.
+        side: Side of the canvas of a cloud, in pixels.
 
     Returns:
         ``path``.
@@ -138,7 +138,7 @@ def write_page(
         )
         for (name, rows), picture in zip(sheets, pictures)
     ]
-    # In a script, nothing but this could be taken for the end of it.
+    # `</script>` in a name must not end the script
     data = json.dumps(shapes).replace('<', '\\u003c')
     page = Template(TEMPLATE.read_text()).substitute(title=escape(title), shapes=data, side=side)
     path = Path(path)
@@ -148,7 +148,7 @@ def write_page(
 
 
 def _base64(data, dtype: str | None = None) -> str:
-    """Bytes, or an array as numbers of one type, as text."""
+    """Encode bytes, or an array of a dtype, as text."""
     if dtype is not None:
         data = np.asarray(data).astype(dtype).tobytes()
     return base64.b64encode(data).decode()

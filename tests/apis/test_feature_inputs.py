@@ -138,7 +138,7 @@ def bad(row=3, value=np.nan):
         ([clouds(1)[0], np.zeros((40, 2))], r'cloud 1: expected.*\(40, 2\)'),
         ([np.zeros((40, 3))], 'cloud 0: all points coincide'),
         (np.zeros((2, 2, 40, 3)), r'got an array of shape \(2, 2, 40, 3\)'),
-        ([], 'no cloud in what was given'),
+        ([], 'no cloud in the inputs'),
         (3, 'got a int'),
         (torch.utils.data.TensorDataset(torch.ones(4, 3)), 'Sample 0 of Tensor'),
     ],
@@ -159,5 +159,5 @@ def test_missing_files_are_named(files, tmp_path):
     (tmp_path / 'a.npz').write_bytes(b'cut off')
     with pytest.raises(ValueError, match='a.npz.*damaged'):
         extract(tmp_path / 'a.npz')
-    with pytest.raises(FileNotFoundError, match='no file of this pattern'):
+    with pytest.raises(FileNotFoundError, match='no file that matches'):
         extract([str(tmp_path / 'b' / '*')])

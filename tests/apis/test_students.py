@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 import mmkd3d
-from mmkd3d.checkpoints.stored import stored_config
+from mmkd3d.checkpoints import stored_config
 from mmkd3d.models.pretrainers.base import BasePretrainer
 
 BACKBONE = dict(
@@ -92,7 +92,7 @@ def test_what_is_not_there_is_named(tmp_path):
     bare = checkpoint_of(config)
     with pytest.raises(ValueError, match='the given dict carries no config'):
         mmkd3d.load_student(None, bare)
-    with pytest.raises(FileNotFoundError, match="called 'point-maee'"):
+    with pytest.raises(FileNotFoundError, match="'point-maee'. Did you mean point-mae"):
         mmkd3d.load_student('point-maee', bare)
     with pytest.raises(FileNotFoundError, match='nowhere.pth'):
         mmkd3d.load_student(config, tmp_path / 'nowhere.pth')

@@ -5,10 +5,9 @@ import copy
 import pytest
 import torch
 
-from benchmarks.act import ACTStage, Mode, build_model
+from benchmarks.act import Mode, build_model
 from benchmarks.published import PublishedMasker, make_published, parts_of
 from benchmarks.published_act import FORMS
-from benchmarks.step import Case, run_mode
 from mmkd3d.models.layers.quantizer import gumbel_noise
 
 
@@ -34,14 +33,16 @@ def clouds(dtype=torch.float32):
 
 def stage_one_loss(model, noise):
     patches = model.group(clouds(torch.float64))
-    encoded = model.encode(patches, noise=noise)
-    return model.reconstruction_loss(patches, model.decoder(encoded.feats))
+    preds = model.forward_decoder(model.forward_encoder(patches, noise=noise))
+    target = model.forward_target(patches)
+    return sum(model.loss_fn(pred.flatten(0, 1), target) for pred in preds)
 
 
 def stage_two_loss(model, noise):
     mask = torch.arange(16).expand(3, 16) % 4 > 0
-    out = model.distil(clouds(torch.float64), mask, noise)
-    return model.distill(out.pred, out.target)
+    patches = model.group(clouds(torch.float64))
+    tokens = model.forward_decoder(model.forward_encoder(patches, mask), patches, mask)
+    return model.loss_fn(model.proj(tokens), model.forward_target(patches, mask, noise))
 
 
 @pytest.mark.parametrize('stage, loss_of', [(1, stage_one_loss), (2, stage_two_loss)])
@@ -92,16 +93,3 @@ def test_every_part_has_its_published_form():
 def test_published_masks_hide_the_same_number_in_every_cloud():
     masks = PublishedMasker(0.8)(torch.zeros(5, 64, 3))
     assert (masks.sum(1) == 51).all() and len(masks.unique(dim=0)) == 5
-
-
-@pytest.mark.parametrize(
-    'stage, name', [(stage, name) for stage in (1, 2) for name in ACTStage(stage).modes]
-)
-def test_parts_add_up_to_the_step(stage, name):
-    case = Case(2, 'cpu', True, torch.get_num_threads(), 'highest')
-    method = ACTStage(stage)
-    step = run_mode(method, name, case)
-    assert step.parts.keys() == {*method.parts, 'backward', 'optimizer', 'rest'}
-    assert sum(step.parts.values()) == pytest.approx(step.seconds)
-    assert min(step.parts.values()) > 0
-    assert step.peak is None or step.peak > step.weights > 0

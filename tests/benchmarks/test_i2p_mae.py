@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from benchmarks.i2p_mae import I2PMAEStep, Mode, build_model, clip_config, target_rows
+from benchmarks.i2p_mae import Mode, build_model, clip_config, target_rows
 from benchmarks.published import parts_of
 from benchmarks.published_i2p_mae import FORMS, propagate_by_id
-from benchmarks.step import Case, run_mode
+from benchmarks.step import Case
 from mmkd3d.models.layers.patches import RowBatchNorm
 from mmkd3d.models.layers.pyramid import propagate_mask
 
@@ -110,15 +110,15 @@ def test_every_part_has_its_published_form(pair):
 
 def test_the_reference_draws_and_reads_as_ours(pair, points):
     model, published = (model.target for model in pair)
-    seen, theirs = model.see(points), published.see(points)
+    views, theirs = model.forward_views(points), published.forward_views(points)
     images, frames = published.projector(points)
     torch.testing.assert_close(torch.stack(images, dim=1), model.projector(points))
     for name in ('low', 'cell', 'offset'):
         of_views = torch.cat([getattr(frame, name) for frame in frames], 1)
-        assert torch.equal(of_views, getattr(seen.frame, name)), name
+        assert torch.equal(of_views, getattr(views.frame, name)), name
     some = points[:, ::7]
-    torch.testing.assert_close(published.features_at(theirs, some), model.features_at(seen, some))
-    torch.testing.assert_close(published.saliency_at(theirs, some), model.saliency_at(seen, some))
+    torch.testing.assert_close(published.features_at(theirs, some), model.features_at(views, some))
+    torch.testing.assert_close(published.saliency_at(theirs, some), model.saliency_at(views, some))
 
 
 def test_the_reference_draws_our_masks(pair):
@@ -140,15 +140,6 @@ def test_the_reference_shows_token_zero_of_the_first_cloud(pair, points):
     for i, masks in enumerate(zip(theirs, slip)):
         assert torch.equal(*masks), i
     assert plain[1][0, 0] and not slip[1][0, 0]
-
-
-@pytest.mark.parametrize('name', I2PMAEStep.modes)
-def test_parts_add_up_to_the_step(name):
-    step = run_mode(I2PMAEStep(), name, CASE)
-    assert step.parts.keys() == {*I2PMAEStep.parts, 'backward', 'optimizer', 'rest'}
-    assert sum(step.parts.values()) == pytest.approx(step.seconds)
-    assert min(step.parts.values()) > 0
-    assert step.peak is None or step.peak > step.weights > 0
 
 
 def test_targets_of_both_forms_are_measured():

@@ -73,12 +73,11 @@ def test_a_radius_costs_a_mask_and_not_an_attention_map():
     assert masked - plain < maps
 
 
-@pytest.mark.parametrize('batch_size', [1, 3])
-def test_larger_batches_are_computed_from_small_ones(batch_size):
+def test_larger_batches_are_computed_from_small_ones():
     pytest.importorskip('mmdet3d')
     import mmkd3d
 
-    torch.manual_seed(0)
+    batch_size = 3
     model = mmkd3d.get_model('votenet_toy').train()
     rows, total, peak = memory.run(model, num_points=1024, batch_size=batch_size, device='cpu')
     found = memory.saved_bytes(model, batch_size, 1024, 'cpu')

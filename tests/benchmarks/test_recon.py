@@ -6,7 +6,7 @@ import torch
 from benchmarks.published import PublishedMasker, parts_of
 from benchmarks.published_recon import FORMS, PublishedRotation
 from benchmarks.recon import ReConStep, contrast_rows, make_samples, model_config
-from benchmarks.step import Case, run_mode
+from benchmarks.step import Case
 from mmkd3d.models.data_preprocessor import RandomRotation
 from mmkd3d.registry import MODELS
 
@@ -24,22 +24,23 @@ def pair():
     return with_published(model, FORMS)
 
 
-def test_the_reference_has_our_losses_and_gradients(pair):
+def test_the_reference_has_our_losses_and_gradients(pair, monkeypatch):
     """Of the same images, prompts and mask; norms over the batch included."""
     samples = make_samples(CASE)
     prompt_idx = torch.arange(6) * 11 % 60
     points = torch.randn(6, 100, 3).double()
     for sample in samples:
         sample.image = torch.rand(3, 224, 224)
-    categories = [sample.category for sample in samples]
     mask = torch.arange(16).expand(6, 16) % 5 > 1
     losses, gradients = [], []
     for model in pair:
-        targets = dict(
+        features = dict(
             img=model.targets.img(points, samples),
             text=model.targets.text(points, samples, prompt_idx),
         )
-        found = model.losses(model.encode(points, mask), targets, categories)
+        monkeypatch.setattr(model, 'forward_teachers', lambda *_, found=features: found)
+        monkeypatch.setattr(model, 'draw_mask', lambda *_: mask)
+        found = model.loss(points, samples)
         sum(found.values()).backward()
         losses.append({name: loss.detach() for name, loss in found.items()})
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
@@ -75,15 +76,6 @@ def test_both_forms_of_the_contrast_are_timed():
     rows = contrast_rows(4, 'cpu', quick=True)
     assert [row[0] for row in rows] == ['double loop', 'ours']
     assert all(row[3].endswith('x') for row in rows)
-
-
-@pytest.mark.parametrize('name', ReConStep.modes)
-def test_parts_add_up_to_the_step(name):
-    step = run_mode(ReConStep(), name, CASE)
-    assert step.parts.keys() == {*ReConStep.parts, 'backward', 'optimizer', 'rest'}
-    assert sum(step.parts.values()) == pytest.approx(step.seconds)
-    assert min(step.parts.values()) > 0
-    assert step.peak is None or step.peak > step.weights > 0
 
 
 def test_a_cached_model_has_no_teacher(tmp_path):

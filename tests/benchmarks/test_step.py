@@ -1,9 +1,12 @@
 """What is told of a step."""
 
+import pytest
 import torch
 
 from benchmarks.act import ACTStage
-from benchmarks.step import Case, Step, Stopwatch, table
+from benchmarks.i2p_mae import I2PMAEStep
+from benchmarks.recon import ReConStep
+from benchmarks.step import Case, Step, Stopwatch, run_mode, table
 
 
 def test_a_mode_without_memory_is_told_in_its_row():
@@ -30,3 +33,15 @@ def test_a_stopwatch_adds_up_the_calls_of_a_part():
     lap = watch.lap()
     assert {*lap} == {'layer', 'other'} and lap['layer'] > lap['other']
     assert not watch.lap()
+
+
+@pytest.mark.parametrize('method', [ACTStage(1), ACTStage(2), ReConStep(), I2PMAEStep()])
+def test_a_bf16_step_is_measured(method):
+    """tests/tools/test_benchmark.py runs the other modes, but bf16 only on a GPU."""
+    pytest.importorskip('open_clip')
+    case = Case(4, 'cpu', True, torch.get_num_threads(), 'highest')
+    step = run_mode(method, [*method.modes][-1], case)
+    assert step.parts.keys() == {*method.parts, 'backward', 'optimizer', 'rest'}
+    assert sum(step.parts.values()) == pytest.approx(step.seconds)
+    assert min(step.parts.values()) > 0
+    assert step.peak is None or step.peak > step.weights > 0

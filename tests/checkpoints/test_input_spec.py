@@ -78,11 +78,34 @@ def test_shipped_configs_say_it_by_their_pipelines(name, expected):
             [dict(type='SamplePoints', num_points=7), dict(type='SamplePoints', num_points=5)],
             InputSpec(5, 3, 'none'),
         ),
+        (
+            [dict(type='mmkd3d.LoadPoints'), dict(type='ToDepthCoordinates')],
+            InputSpec(None, 4, 'none', 'm', 'z'),
+        ),
+        ([dict(type='ToDepthCoordinates', height=False)], InputSpec(None, 3, 'none', 'm', 'z')),
+        (
+            [dict(type='mmdet3d.IndoorPatchPointSample', num_points=5, use_normalized_coord=True)],
+            InputSpec(5, 6, 'none'),
+        ),
         ([], InputSpec(None, 3, 'none')),
     ],
 )
 def test_steps_of_a_pipeline(pipeline, expected):
     assert spec_of_config(config_of(*pipeline)) == expected
+
+
+def test_a_transform_of_a_user_tells_its_own_effect(monkeypatch):
+    from mmkd3d.registry import TRANSFORMS
+
+    class AddHeight:
+        @staticmethod
+        def spec_effect(step, channels):
+            return dict(channels=channels + 1)
+
+    monkeypatch.setitem(TRANSFORMS.module_dict, 'AddHeight', AddHeight)
+    steps = [dict(type='LoadPoints', channels=6), dict(type='AddHeight')]
+    assert spec_of_config(config_of(*steps)).channels == 7
+    assert spec_of_config(config_of(dict(type='Unknown'), dict(type='other.Unknown'))).channels == 3
 
 
 def test_wrappers_metainfo_and_what_is_stated():
@@ -95,7 +118,7 @@ def test_wrappers_metainfo_and_what_is_stated():
     assert spec_of_config(stated) == expected._replace(unit='m', points=8)
     assert spec_of_config(dict(input_spec=dict(up='z'))).up == 'z'
     assert spec_of_config({}) == InputSpec()
-    with pytest.raises(ValueError, match='has no colour: it says points,'):
+    with pytest.raises(ValueError, match='has no colour: its fields are points,'):
         spec_of_config(dict(input_spec=dict(colour=1)))
     with pytest.raises(ValueError, match="up is one of x, y, z.*got 'w'"):
         spec_of_config(dict(input_spec=dict(up='w')))

@@ -84,7 +84,7 @@ def i2p_mae() -> nn.Module:
             PRETRAINER,
             type='mmkd3d.I2PMAE',
             target=dict(type='mmkd3d.NoTarget'),
-            semantic_loss=dict(type='mmkd3d.L2Loss'),
+            losses=dict(PRETRAINER['losses'], semantic=dict(type='mmkd3d.L2Loss')),
         )
     )
 

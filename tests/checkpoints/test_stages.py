@@ -5,8 +5,7 @@ import copy
 import pytest
 import torch
 
-from mmkd3d.checkpoints import convert, load_pretrained, to_published
-from mmkd3d.checkpoints.stages import split_teacher, stage_of
+from mmkd3d.checkpoints import convert, load_pretrained, split_teacher, stage_of, to_published
 from mmkd3d.registry import MODELS
 from tests.models.pretrainers.test_pretrainers import PARTS, STUDENT, point_mae
 

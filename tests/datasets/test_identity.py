@@ -7,12 +7,26 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 import mmkd3d.datasets  # noqa: F401
 from mmkd3d.datasets.folder import PointCloudFolder
-from mmkd3d.datasets.identity import data_hash, refuse_shared_shapes, shape_digests
+from mmkd3d.datasets.identity import identify
 from mmkd3d.datasets.npz import NpzPoints
 from mmkd3d.datasets.toy_shapes import ToyShapes
+from mmkd3d.evaluation.held_out import HeldOut
 
 LOAD = dict(type='LoadPoints')
 SAMPLE = [LOAD, dict(type='SamplePoints', num_points=8), dict(type='NormalizePoints')]
+
+
+def shape_digests(dataset):
+    return identify(dataset).digests
+
+
+def data_hash(dataset):
+    return identify(dataset).hash
+
+
+def shared(train, test):
+    """The note on shared shapes; empty without."""
+    return HeldOut(identify(test), allow=True).compare(identify(train), 'the training data')
 
 
 def save(path, points, label, **arrays):
@@ -63,23 +77,24 @@ def test_wrappers_hold_what_they_wrap():
     assert shape_digests(Subset(toy, [4, 1])).tolist() == [digests[4], digests[1]]
     both = ConcatDataset([toy, RepeatDataset(toy, 3)])
     assert shape_digests(both).tolist() == digests * 2
-    with pytest.raises(ValueError, match='TensorDataset does not say'):
+    with pytest.raises(ValueError, match='TensorDataset has no get_data_info'):
         shape_digests(TensorDataset())
 
 
 def test_shared_shapes_are_named():
     train = ToyShapes('train', 20, num_points=32)
     test = ToyShapes('test', 10, num_points=32)
-    refuse_shared_shapes(train, test)
+    assert not shared(train, test)
     leaked = ConcatDataset([Subset(test, [1, 7]), Subset(train, range(5))])
+    assert shared(leaked, test) == '2 test shapes are in the training data'
+    held_out = HeldOut(identify(test))
     with pytest.raises(
         ValueError,
-        match=r'2 of 10 test shapes \(toy_test_0_00'
-        r'0001, toy_test_0_000007\) are in the pretraining',
+        match=r'2 of 10 test shapes \(toy_test_0_000001, toy_test_0_000007\) are in the train',
     ):
-        refuse_shared_shapes(leaked, test)
+        held_out.compare(identify(leaked), 'the training data')
     with pytest.raises(ValueError, match=r'10 of 10 .*4, \.\.\.\) are in'):
-        refuse_shared_shapes(test, test)
+        held_out.compare(identify(test), 'the training data')
 
 
 def test_scans_are_their_files_and_annotations(tmp_path):
@@ -100,7 +115,7 @@ def test_scans_are_their_files_and_annotations(tmp_path):
     train, val = split('train'), split('val')
     assert len(set(shape_digests(train)) | set(shape_digests(val))) == 3
     assert data_hash(train) == data_hash(split('train')) != data_hash(val)
-    refuse_shared_shapes(train, val)
+    assert not shared(train, val)
     scan = next((tmp_path / 'points').glob('scene0*'))
     expected = data_hash(train)
     scan.write_bytes(scan.read_bytes()[:-24])
@@ -115,4 +130,4 @@ def test_the_halves_of_the_benchmark_share_no_shape(data_root):
         NpzPoints(data_root / 'psb_1809.npz', split='is_test', split_value=v) for v in (False, True)
     ]
     assert [len(set(shape_digests(h).tolist())) for h in half] == [904, 905]
-    refuse_shared_shapes(*half)
+    assert not shared(*half)

@@ -1,12 +1,21 @@
+import re
 import struct
 
 import numpy as np
 import pytest
 
-from mmkd3d.datasets.readers import READERS, read_points, select_channels
+from mmkd3d.datasets.readers import (
+    FORMATS,
+    list_files,
+    read_clouds,
+    read_file,
+    read_points,
+    select_channels,
+)
 
 rng = np.random.default_rng(0)
 CLOUD = rng.uniform(-1, 1, (50, 6)).astype(np.float32)
+MANY = rng.normal(size=(3, 9, 4)).astype('float32')
 CUBE = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
 FACES = [
     (0, 1, 3),
@@ -158,6 +167,7 @@ def test_meshes_are_sampled_by_area_and_seed(tmp_path, suffix, write_mesh):
         (np.array([[0, 0, 0], [0, np.inf, 0]]), 'row 1'),
         (np.zeros((4, 2)), r'\(4, 2\)'),
         (np.zeros((2, 4, 3)), 'one cloud per file'),
+        (np.zeros(4), r'shape \(4,\)'),
     ],
 )
 def test_a_bad_cloud_is_named(tmp_path, values, message):
@@ -191,7 +201,7 @@ def test_bin_needs_its_row_length(tmp_path):
 
 
 def test_missing_channels_are_an_error_or_zeros():
-    with pytest.raises(ValueError, match="column 8 .* missing='zero'"):
+    with pytest.raises(ValueError, match="column 8, got 6 .* missing='zero'"):
         select_channels(CLOUD, 9, 'a.npy')
     filled = select_channels(CLOUD, 9, 'a.npy', missing='zero')
     assert (filled[:, :6] == CLOUD).all() and not filled[:, 6:].any()
@@ -206,4 +216,70 @@ def test_a_pickled_array_is_not_loaded(tmp_path):
 
 
 def test_every_known_suffix_has_a_test():
-    assert set(READERS) == {*CLOUD_FORMATS, '.hdf5', '.off', '.obj', '.stl', '.glb'}
+    assert set(FORMATS) == {*CLOUD_FORMATS, '.hdf5', '.off', '.obj', '.stl', '.glb'}
+
+
+def test_files_are_listed_in_order_with_those_of_sub_folders(tmp_path):
+    for name in ('b.ply', 'a.npy', 'sub/c.TXT', 'sub/notes.md', 'z.pth'):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    names = ('a.npy', 'b.ply', 'sub/c.TXT')
+    assert list_files([tmp_path]) == [tmp_path / name for name in names]
+    listed = list_files([tmp_path / 'b.ply', f'{tmp_path}/**/*.npy'])
+    assert [p.name for p in listed] == ['b.ply', 'a.npy']
+    (tmp_path / 'empty').mkdir()
+    for name in ('empty', 'c.ply', '*.las'):
+        says = f'{re.escape(str(tmp_path / name))}: no such file'
+        with pytest.raises(FileNotFoundError, match=says):
+            list_files([tmp_path / 'a.npy', str(tmp_path / name)])
+
+
+def check_many(found, path, expected=MANY):
+    assert [name for name, _ in found] == [f'{path.as_posix()}#{i}' for i in range(len(expected))]
+    for (_, points), other in zip(found, expected):
+        np.testing.assert_array_equal(points, other)
+
+
+@pytest.mark.parametrize('suffix', ['npy', 'npz', 'h5', 'offset.npz'])
+def test_an_array_of_many(suffix, tmp_path):
+    path = tmp_path / f'many.{suffix}'
+    expected = MANY
+    if suffix == 'npy':
+        np.save(path, MANY)
+    elif suffix == 'npz':
+        np.savez(path, points=MANY, label=np.arange(3))
+    elif suffix == 'h5':
+        h5py = pytest.importorskip('h5py')
+        with h5py.File(path, 'w') as file:
+            file['data'], file['label'] = MANY, np.arange(3)
+    else:
+        np.savez(path, points=MANY.reshape(-1, 4), offset=[0, 9, 9, 27])
+        expected = [MANY[0], MANY[0, :0], MANY[1:].reshape(-1, 4)]
+    check_many(read_file(path), path, expected)
+
+
+def test_an_offset_that_is_no_index_of_points_is_ignored(tmp_path):
+    np.savez(tmp_path / 'a.npz', points=CLOUD, offset=[0.5, 2, 3])
+    np.testing.assert_array_equal(read_points(tmp_path / 'a.npz'), CLOUD)
+
+
+def test_one_cloud_has_the_name_of_its_file(tmp_path):
+    np.savez(tmp_path / 'one.npz', cloud=MANY[0], label=3)
+    ((name, points),) = read_clouds(tmp_path / 'one.npz')
+    assert name == (tmp_path / 'one.npz').as_posix()
+    np.testing.assert_array_equal(points, MANY[0])
+    np.savez(tmp_path / 'two.npz', a=MANY[0], b=MANY[1])
+    ((_, points),) = read_clouds(tmp_path / 'two.npz', key='b')
+    np.testing.assert_array_equal(points, MANY[1])
+
+
+def test_bad_archives_are_named(tmp_path):
+    np.savez(tmp_path / 'two.npz', a=MANY[0], b=MANY[1])
+    with pytest.raises(ValueError, match="two.npz: expected an array 'poi"):
+        read_file(tmp_path / 'two.npz')
+    with pytest.raises(ValueError, match=r"two.npz: no array 'c'.*'a', 'b'"):
+        read_file(tmp_path / 'two.npz', key='c')
+    np.save(tmp_path / 'deep.npy', MANY[None])
+    with pytest.raises(ValueError, match=r'deep.npy.*shape \(1, 3, 9, 4\)'):
+        read_file(tmp_path / 'deep.npy')

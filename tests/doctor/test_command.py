@@ -3,10 +3,8 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-from mmkd3d.doctor import Environment, diagnose, inspect
-from mmkd3d.doctor.__main__ import report
+from mmkd3d.doctor import Environment, diagnose, inspect, startup
+from mmkd3d.doctor.__main__ import main, report
 from tests.helpers import REPO
 
 
@@ -20,13 +18,12 @@ def run(*arguments):
     )
 
 
-@pytest.mark.slow
-def test_json_holds_what_was_found_and_the_exit_code_agrees():
-    done = run('tools/doctor.py', '--json')
-    found = json.loads(done.stdout)
+def test_json_holds_what_was_found_and_the_exit_code_agrees(capsys):
+    code = main(['--json'])
+    found = json.loads(capsys.readouterr().out)
     assert found['versions']['torch']
     has_errors = any(f['level'] == 'error' for f in found['findings'])
-    assert done.returncode == int(has_errors)
+    assert code == int(has_errors)
 
 
 def test_missing_torch_is_reported_not_raised():
@@ -51,3 +48,26 @@ def test_report_names_source_of_operators_and_every_repair():
 
 def test_checkpoints_are_readable_once_mmkd3d_is_imported():
     assert inspect().reads_checkpoints
+
+
+def test_startup_file_is_written_only_where_mmcv_has_no_operators(monkeypatch, tmp_path):
+    monkeypatch.setattr(startup, 'startup_file', lambda: tmp_path / startup.NAME)
+    monkeypatch.setattr(startup, 'has_compiled_ops', lambda: True)
+    assert 'none is written' in startup.install_startup()
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(startup, 'has_compiled_ops', lambda: False)
+    assert str(tmp_path) in startup.install_startup()
+    assert [path.name for path in tmp_path.iterdir()] == [startup.NAME]
+    assert 'is removed' in startup.remove_startup()
+    assert 'There is no' in startup.remove_startup()
+
+
+def test_startup_file_never_breaks_python(tmp_path):
+    (tmp_path / startup.NAME).write_text(startup.LINE)
+    package = tmp_path / 'mmkd3d'
+    package.mkdir()
+    code = f'import site; site.addsitedir({str(tmp_path)!r}); print("alive")'
+    for content in ('raise RuntimeError', 'not Python'):
+        (package / '__init__.py').write_text(content)
+        done = subprocess.run([sys.executable, '-S', '-c', code], capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == ('alive\n', '')

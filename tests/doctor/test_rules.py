@@ -109,13 +109,19 @@ def test_working_combination_is_no_error(changes, facts):
             {},
             'differ in version',
         ),
-        ({}, dict(has_startup=False), 'not installed'),
         ({}, dict(conflicts=['a 1 has requirement b<2, but you have b 2.']), 'a 1 has requirement'),
     ],
 )
 def test_doubtful_combination_is_a_warning(changes, facts, symptom):
     found = diagnose(environment(changes, **facts))
     assert [f.level for f in found if symptom in f.symptom] == ['warning']
+
+
+def test_how_to_run_the_tools_of_mmdet3d_is_a_note():
+    found = diagnose(environment(has_startup=False))
+    assert [f.level for f in found if '--install-startup' in f.repair] == ['note']
+    found = diagnose(environment(has_startup=False, has_compiled_ops=True))
+    assert not [f for f in found if '--install-startup' in f.repair]
 
 
 def test_missing_requirement_is_repaired_by_its_name():

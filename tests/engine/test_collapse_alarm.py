@@ -144,6 +144,6 @@ def test_a_run_warns_once_and_goes_on(tmp_path):
 def test_a_model_that_logs_nothing_of_it_is_refused(tmp_path):
     run = runner(tmp_path, Logs('lr_scale'))
     with pytest.raises(
-        ValueError, match='token_std, matched_cos, concept_usage.*but loss, loss_fit, lr_scale'
+        ValueError, match='token_std, matched_cos, concept_usage.*logs loss, loss_fit, lr_scale'
     ):
         run.train()

@@ -7,9 +7,8 @@ import torch
 
 from mmkd3d.models.distillation import load_projector
 from tests.engine.small_run import CONFIG, hook, make_runner, train
-from tests.models.two_ranks import on_two_ranks
 
-pytestmark = pytest.mark.slow  # starts processes
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('ranks')]
 ALL = dict(type='mmkd3d.StubAll')
 WRAPPER = dict(
     type='MMDistributedDataParallel',
@@ -64,41 +63,43 @@ def one_run(rank, cfg):
 
 
 @pytest.fixture(scope='module')
-def ranks(tmp_path_factory):
+def runs(ranks, tmp_path_factory):
+    """Folder of the runs; by name, the weights of both ranks."""
     folder = tmp_path_factory.mktemp('ranks')
-    cases = {name: dict(case, folder=str(folder / name)) for name, case in CASES.items()}
-    return folder, on_two_ranks(folder, one_run, cases)
+    return folder, {
+        name: ranks(one_run, dict(case, folder=str(folder / name))) for name, case in CASES.items()
+    }
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_processes_keep_the_same_weights(ranks, name):
-    projectors, models = zip(*(rank[name] for rank in ranks[1]))
+def test_processes_keep_the_same_weights(runs, name):
+    projectors, models = zip(*runs[1][name])
     assert torch.equal(*projectors) and torch.equal(*models)
 
 
-def test_two_processes_learn_what_one_learns_from_all_data(ranks, tmp_path):
+def test_two_processes_learn_what_one_learns_from_all_data(runs, tmp_path):
     runner = make_runner(tmp_path, hook(target=ALL), **config(4))
     without_dropout(runner)
     runner.train()
     weights = torch.cat([p.detach().flatten() for p in runner.model.parameters()])
     net = load_projector(tmp_path / 'epoch_3.pth')
     projector = torch.cat([p.detach().flatten() for p in net.parameters()])
-    ours, model = ranks[1][0]['plain']
+    ours, model = runs[1]['plain'][0]
     assert torch.allclose(ours, projector, atol=1e-5)
     assert torch.allclose(model, weights, atol=1e-5)
 
 
-def test_the_projector_of_a_distributed_run_is_found(ranks):
-    folder, results = ranks
+def test_the_projector_of_a_distributed_run_is_found(runs):
+    folder, results = runs
     net = load_projector(folder / 'accumulated/epoch_3.pth')
     saved = torch.cat([p.detach().flatten() for p in net.parameters()])
-    assert torch.equal(saved, results[0]['accumulated'][0])
-    assert not torch.equal(saved, results[0]['plain'][0])
+    assert torch.equal(saved, results['accumulated'][0][0])
+    assert not torch.equal(saved, results['plain'][0][0])
 
 
-def test_it_resumes_in_one_process(ranks, tmp_path):
+def test_it_resumes_in_one_process(runs, tmp_path):
     _, watch = train(
-        tmp_path, hook(target=ALL), resume=True, load_from=str(ranks[0] / 'plain/epoch_1.pth')
+        tmp_path, hook(target=ALL), resume=True, load_from=str(runs[0] / 'plain/epoch_1.pth')
     )
     assert sorted(watch.logs) == list(range(3, 11))
     assert watch['loss_distill'][10] < watch['loss_distill'][3]

@@ -16,7 +16,6 @@ from mmkd3d.evaluation.features import extract_features
 from mmkd3d.evaluation.probes import knn_accuracy, linear_svm
 from mmkd3d.registry import DATASETS
 from tests.engine import small_run  # noqa: F401  (registers SmallNet)
-from tests.models.two_ranks import on_two_ranks
 
 
 def shapes(split, num, **kwargs):
@@ -152,7 +151,7 @@ def test_shapes_that_are_learned_from_are_refused(tmp_path):
     pretraining = probe(test_dataset=shapes('train', 9))
     with pytest.raises(ValueError, match='8 of 9 .* the pretraining data'):
         run(tmp_path, pretraining)
-    with pytest.raises(ValueError, match='12 of 12 .* half of the probe'):
+    with pytest.raises(ValueError, match='12 of 12 .* split of the probe'):
         run(tmp_path, probe(test_dataset=shapes('val', 12)))
     one_epoch = dict(by_epoch=True, max_epochs=1)
     runner, _ = run(tmp_path, dict(pretraining, allow_shared_shapes=True), train_cfg=one_epoch)
@@ -188,16 +187,13 @@ def one_run(rank, cfg):
 
 
 @pytest.mark.slow
-def test_one_of_two_processes_computes(tmp_path):
-    ranks = on_two_ranks(
-        tmp_path,
-        one_run,
-        {
-            name: dict(folder=str(tmp_path / name), hooks=hooks)
-            for name, hooks in (('plain', []), ('probed', [probe(interval=1)]))
-        },
+@pytest.mark.xdist_group('ranks')
+def test_one_of_two_processes_computes(ranks, tmp_path):
+    plain, probed = (
+        ranks(one_run, dict(folder=str(tmp_path / name), hooks=hooks))
+        for name, hooks in (('plain', []), ('probed', [probe(interval=1)]))
     )
-    for rank, results in enumerate(ranks):
-        assert torch.equal(results['plain'][0], results['probed'][0])
-        assert results['plain'][1] == results['probed'][1]
-        assert results['probed'][2] == (rank == 0)
+    for rank in range(2):
+        assert torch.equal(plain[rank][0], probed[rank][0])
+        assert plain[rank][1] == probed[rank][1]
+        assert probed[rank][2] == (rank == 0)

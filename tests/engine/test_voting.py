@@ -4,8 +4,6 @@ import time
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.dataset import DefaultSampler, pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -141,20 +139,15 @@ def test_settings_without_sense_are_errors(tmp_path):
 
 
 def one_rank(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
-    _, metrics = run(folder / str(rank), model='AllPoints', num_points=P, votes=2, rounds=3)
-    torch.save(metrics, folder / f'{rank}.pt')
-    dist.destroy_process_group()
+    return run(folder / str(rank), model='AllPoints', num_points=P, votes=2, rounds=3)[1]
 
 
 @pytest.mark.slow
-def test_two_processes_count_every_shape_once(tmp_path):
-    mp.spawn(one_rank, (tmp_path,), nprocs=2)
+@pytest.mark.xdist_group('ranks')
+def test_two_processes_count_every_shape_once(ranks, tmp_path):
     right = sum(
         int(s['inputs']['points'].mean(0).argmax()) == i % 3 for i, s in enumerate(shapes())
     )
-    for rank in range(2):
-        metrics = torch.load(tmp_path / f'{rank}.pt')
+    for metrics in ranks(one_rank, tmp_path):
         for name in ('acc/overall', 'acc_vote2/mean', 'acc_vote2/best_of_3'):
             assert metrics[name] == pytest.approx(100 * right / SHAPES), name

@@ -51,7 +51,7 @@ def test_pairwise_svm_is_sklearn_s_svc():
     assert accuracy != linear_svm(*train, *test, C=0.0093)[0]
 
 
-def test_svm_chooses_c_on_the_training_half_alone():
+def test_svm_chooses_c_on_the_training_split_alone():
     rng = np.random.default_rng(0)
     train, test = features(100, rng, 2), features(100, rng, 2)
     _, C = linear_svm(*train, *test)
@@ -103,7 +103,7 @@ def test_knn_does_not_see_the_length_of_a_feature():
     assert knn_accuracy(*train, *test) == knn_accuracy(train[0] * scale, train[1], *test)
 
 
-def test_knn_chooses_k_on_the_training_half_alone():
+def test_knn_chooses_k_on_the_training_split_alone():
     rng = np.random.default_rng(0)
     train, test = features(200, rng, 1), features(100, rng, 1)
     _, k = knn_accuracy(*train, *test)

@@ -9,7 +9,7 @@ import torch.nn as nn
 
 from mmkd3d.datasets.toy_shapes import ToyShapes
 from mmkd3d.evaluation import features
-from mmkd3d.evaluation.features import cached_features, extract_features, weights_digest
+from mmkd3d.evaluation.features import cached_features, extract_features
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import MODELS
 
@@ -90,7 +90,7 @@ def test_a_cache_is_used_for_what_it_was_made_of(model, tmp_path, warnings):
     count, first = clouds(model, toy(), tmp_path)
     assert count == 10
     count, again = clouds(model, toy(), tmp_path)
-    assert count == features.AGAIN
+    assert count == features.NUM_CHECKED
     np.testing.assert_array_equal(again[0], first[0])
     np.testing.assert_array_equal(again[1], first[1])
     for change in (dict(config='b'), dict(pooling='max'), dict(data='0')):
@@ -125,18 +125,11 @@ def test_a_damaged_cache_is_made_anew(model, tmp_path, warnings, damage, message
 
 
 def test_a_stale_cache_is_made_anew(model, tmp_path, warnings):
-    cached_features(model, toy('test'), tmp_path)
-    (other,) = tmp_path.iterdir()
     first = cached_features(model, toy(), tmp_path)
-    (file,) = set(tmp_path.iterdir()) - {other}
-    file.write_bytes(other.read_bytes())
-    again = cached_features(model, toy(), tmp_path)
-    np.testing.assert_array_equal(again[0], first[0])
     model.backbone.shift = 0.1  # as if the code had changed
     shifted = cached_features(model, toy(), tmp_path)
     np.testing.assert_allclose(shifted[0], first[0] + 1, rtol=1e-5)
-    assert ['something else' in line for line in warnings] == [True, False]
-    assert 'the code has changed' in warnings[1]
+    assert len(warnings) == 1 and 'the code has changed' in warnings[0]
 
 
 def test_nothing_is_stored_of_a_student_that_has_diverged(model, tmp_path):
@@ -146,17 +139,9 @@ def test_nothing_is_stored_of_a_student_that_has_diverged(model, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_digest_of_weights_reads_all_of_them(model):
-    digests = {weights_digest(model)}
-    for name, value in model.state_dict().items():
-        value.view(-1)[-1] += 1e-3
-        digests.add(weights_digest(model))
-    assert len(digests) == 3
-
-
 def write_often(path):
     for _ in range(100):
-        features.store_features(path, np.ones((4, 3)), np.arange(4), 'same')
+        features.store_features(path, np.ones((4, 3)), np.arange(4))
 
 
 def test_processes_that_store_the_same_features_do_not_disturb_each_other(tmp_path):
@@ -168,5 +153,5 @@ def test_processes_that_store_the_same_features_do_not_disturb_each_other(tmp_pa
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    assert features.read_features(path, 'same') is not None
+    assert features.read_features(path) is not None
     assert list(tmp_path.iterdir()) == [path]

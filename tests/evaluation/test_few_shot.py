@@ -8,7 +8,7 @@ from mmkd3d.evaluation.probes import standardized_logistic
 
 
 @pytest.fixture
-def halves():
+def splits():
     rng = np.random.default_rng(0)
     train, test = np.repeat(range(6), 8), np.repeat(range(6), 12)
     rng.shuffle(train)
@@ -22,8 +22,8 @@ def halves():
     )
 
 
-def test_an_episode_has_so_many_of_so_many(halves):
-    _, train, _, test = halves
+def test_an_episode_has_so_many_of_so_many(splits):
+    _, train, _, test = splits
     drawn = set()
     for seed in range(40):
         rng = np.random.default_rng(seed)
@@ -59,15 +59,15 @@ def test_classes_with_too_few_shapes_are_not_drawn():
         (2, 1, 13, 'and 0 have 1 training and 13 test'),
     ],
 )
-def test_episodes_that_can_not_be_are_refused(halves, way, shot, queries, message):
+def test_episodes_that_can_not_be_are_refused(splits, way, shot, queries, message):
     with pytest.raises(ValueError, match=message):
-        few_shot_accuracy(*halves, way, shot, queries=queries)
+        few_shot_accuracy(*splits, way, shot, queries=queries)
     with pytest.raises(ValueError, match='1 or more, got 0'):
-        few_shot_accuracy(*halves, 2, 1, queries=1, folds=0)
+        few_shot_accuracy(*splits, 2, 1, queries=1, folds=0)
 
 
-def test_folds_are_a_loop_over_episodes(halves):
-    train, train_labels, test, test_labels = halves
+def test_folds_are_a_loop_over_episodes(splits):
+    train, train_labels, test, test_labels = splits
     scores = []
     for fold in range(4):
         rng = np.random.default_rng((5, fold))
@@ -75,17 +75,17 @@ def test_folds_are_a_loop_over_episodes(halves):
         probe = standardized_logistic().fit(train[few], train_labels[few])
         hits = [probe.predict(test[i][None])[0] == test_labels[i] for i in asked]
         scores.append(100 * sum(hits) / 18)
-    found = few_shot_accuracy(*halves, 3, 2, folds=4, queries=6, seed=5)
+    found = few_shot_accuracy(*splits, 3, 2, folds=4, queries=6, seed=5)
     assert found == (pytest.approx(np.mean(scores)), pytest.approx(np.std(scores)))
     assert 100 / 3 < found[0] and found[1] > 0
-    other = few_shot_accuracy(*halves, 3, 2, folds=4, queries=6, seed=6)
+    other = few_shot_accuracy(*splits, 3, 2, folds=4, queries=6, seed=6)
     assert other != found
 
 
-def test_shapes_outside_the_episode_do_not_matter(halves):
-    train, train_labels, test, test_labels = halves
+def test_shapes_outside_the_episode_do_not_matter(splits):
+    train, train_labels, test, test_labels = splits
     few, asked = draw_episode(train_labels, test_labels, 3, 2, 6, np.random.default_rng((0, 0)))
-    expected = few_shot_accuracy(*halves, 3, 2, folds=1, queries=6)
+    expected = few_shot_accuracy(*splits, 3, 2, folds=1, queries=6)
     train, test = train.copy(), test.copy()
     train[np.setdiff1d(range(48), few)] = 1e6
     test[np.setdiff1d(range(72), asked)] = 1e6

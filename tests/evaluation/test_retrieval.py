@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmkd3d.evaluation.retrieval import retrieval_scores
+from mmkd3d.evaluation.probes import retrieval_scores
 
 
 def by_loops(features, labels, ranks):

@@ -47,12 +47,12 @@ def m2ae(num_levels: int = 3, num_stages: int = 2, **kwargs) -> dict:
         backbone=student(num_levels),
         decoder=decoder(num_stages),
         masker=dict(type='mmkd3d.RandomMasker', ratio=0.6),
-        loss=dict(type='mmkd3d.ChamferLoss'),
+        losses=dict(chamfer=dict(type='mmkd3d.ChamferLoss')),
     )
     return dict(cfg, **kwargs)
 
 
-def i2p_mae(num_levels: int = 3, num_stages: int = 2, **kwargs) -> dict:
+def i2p_mae(num_levels: int = 3, num_stages: int = 2, semantic=True, **kwargs) -> dict:
     """Config of I2P-MAE with a stub for a teacher."""
     cfg = m2ae(
         num_levels,
@@ -60,8 +60,8 @@ def i2p_mae(num_levels: int = 3, num_stages: int = 2, **kwargs) -> dict:
         type='mmkd3d.I2PMAE',
         target=DENSE,
         masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.6),
-        semantic_loss=dict(type='mmkd3d.L2Loss'),
     )
+    cfg['losses']['semantic'] = dict(type='mmkd3d.L2Loss') if semantic else None
     return dict(cfg, **kwargs)
 
 

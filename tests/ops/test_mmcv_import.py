@@ -58,17 +58,16 @@ def run(code, *, mode=None, cwd=None, path=(), check=True):
 @pytest.mark.slow
 def test_nothing_happens_without_mmcv():
     out = run(
-        'import sys; sys.modules["mmcv"] = None\nimport mmkd3d_startup, mmkd3d; print("fine")'
+        'import sys; sys.modules["mmcv"] = None\nimport mmkd3d, mmengine.config, torch; print("fine")'
     )
     assert out.strip() == 'fine'
 
 
 @pytest.mark.slow
 @without_compiled
-@pytest.mark.parametrize('first', ['mmkd3d', 'mmkd3d_startup'])
-def test_operators_work_and_log_their_backend_once(first):
+def test_operators_work_and_log_their_backend_once():
     out = run(
-        f'import sys, {first}\n'
+        'import sys, mmkd3d\n'
         'print("early", "mmcv" in sys.modules)\n'
         'from mmcv.utils import collect_env\n'
         'print(collect_env()["MMCV Compiler"])' + 2 * USE_AN_OPERATOR
@@ -77,15 +76,6 @@ def test_operators_work_and_log_their_backend_once(first):
     assert 'none (operators of mmkd3d)' in out
     assert out.count('knn 2') == 2
     assert out.count('no compiled mmcv is installed') == 1
-
-
-@without_compiled
-def test_startup_loads_nothing_until_it_is_asked():
-    out = run(
-        'import sys; before = set(sys.modules); import mmkd3d_startup\n'
-        'print(sorted(set(sys.modules) - before))'
-    )
-    assert out.strip() == "['mmkd3d_startup']"
 
 
 @pytest.mark.slow
@@ -135,16 +125,6 @@ def test_compiled_operators_stay_and_missing_kernels_fall_back(order, compiled):
     assert out.count('are the compiled ones') == 1  # the log
 
 
-@pytest.mark.slow
-def test_startup_leaves_a_compiled_mmcv_alone(compiled):
-    out = run(
-        'import mmkd3d_startup\n'
-        + compiled
-        + 'import sys, mmcv.ops; print("mmkd3d" in sys.modules)'
-    )
-    assert out.strip() == 'False'
-
-
 CONFIG = """
 _base_ = ['mmdet3d::votenet/votenet_8xb8_scannet-3d.py']
 data_root = '{root}/'
@@ -163,13 +143,12 @@ train_cfg = dict(max_epochs=1, val_interval=1)
 
 @pytest.mark.slow
 @without_compiled
-@pytest.mark.parametrize('first', ['mmkd3d_startup', 'mmkd3d'])
-def test_mmdet3d_tools_train_runs_stock_votenet(first, tmp_path):
+def test_mmdet3d_tools_train_runs_stock_votenet(tmp_path):
     tools = Path(find_spec('mmdet3d').origin).parent / '.mim/tools'
     root = write_rooms(tmp_path / 'scannet')
     (tmp_path / 'config.py').write_text(CONFIG.format(root=root.as_posix()))
     out = run(
-        f'import {first}, runpy, sys\n'
+        'import mmkd3d, runpy, sys\n'
         'sys.argv = ["train.py", "config.py", "--work-dir", "work",\n'
         '    "--cfg-options",\n'
         '    "train_dataloader.dataset.dataset.pipeline.4.num_points=500",\n'

@@ -12,7 +12,7 @@ from mmkd3d.models.layers.quantizer import uniform_kl
 from mmkd3d.models.maskers.base import BlockMasker
 from mmkd3d.ops import chamfer_distance
 from mmkd3d.registry import MODELS
-from tests.helpers import REPO, load_case, parity_cases, reference_state, thin
+from tests.helpers import REPO, given, load_case, parity_cases, reference_state, thin
 
 FLAT = ('loss', 'gradient', 'noise', 'cls_feature', 'teacher_bn')
 
@@ -148,11 +148,13 @@ def test_autoencoder_gives_the_published_numbers(stage_one, kind):
     if not kind.startswith('noisy'):
         noise = torch.zeros(shape)
     hard = kind.endswith('hard')
-    encoded = model.encode(patches, hard=hard, noise=noise)
-    folded = model.decoder(encoded.feats)
+    encoded = model.forward_encoder(patches, hard=hard, noise=noise)
+    folded = model.forward_decoder(encoded)
     centers = patches.centers[:, :, None]
-    whole = {name: (local + centers).flatten(1, 2) for name, local in folded._asdict().items()}
-    logits = encoded.logits
+    whole = {n: (x + centers).flatten(1, 2) for n, x in zip(('coarse', 'fine'), folded)}
+    logits = encoded['logits']
+    with given(model, group=patches, forward_encoder=encoded):
+        losses = model.loss(points, None)
     got = dict(
         center=patches.centers,
         neighborhood=patches.points,
@@ -164,18 +166,18 @@ def test_autoencoder_gives_the_published_numbers(stage_one, kind):
         logits_logsumexp=logits.logsumexp(-1),
     )
     of_kind = dict(
-        teacher_tokens=encoded.tokens,
-        features=encoded.feats,
+        teacher_tokens=encoded['tokens'],
+        features=encoded['feats'],
         coarse=whole['coarse'],
         fine=whole['fine'],
-        loss_recon=model.reconstruction_loss(patches, folded),
+        loss_recon=losses['loss_recon'],
         loss_kl=uniform_kl(logits),
     )
     if model.transformer is not None:
         of_kind.update(
-            codebook_mix=encoded.codes,
+            codebook_mix=encoded['codes'],
             transformer_out=model.transformer.read(
-                model.transformer.proj_pre(encoded.codes), patches.centers
+                model.transformer.proj_pre(encoded['codes']), patches.centers
             ),
         )
     if kind == 'hard':
@@ -221,6 +223,20 @@ def test_a_student_without_its_teacher_is_a_small_file(stage_two):
     model.teacher.keep_weights = True
 
 
+def step(model, points, mask, noise) -> dict:
+    """Predictions, targets and the loss for a given mask and noise."""
+    patches = model.group(points)
+    target = model.forward_target(patches, mask, noise)
+    feats = model.forward_encoder(patches, mask)
+    preds = [model.proj(model.forward_decoder(feats, patches, mask))]
+    if model.shallow_layer is not None:
+        preds.append(model.proj(model.forward_global(feats, patches, mask)))
+    with given(model, draw_mask=mask, forward_target=target):
+        losses = model.loss(points, None)
+    loss = sum(value for name, value in losses.items() if name.startswith('loss_'))
+    return dict(preds=preds, target=target, loss=loss)
+
+
 @torch.no_grad()
 def test_student_gives_the_published_numbers(stage_two):
     manifest, arrays, _, model = stage_two
@@ -229,21 +245,15 @@ def test_student_gives_the_published_numbers(stage_two):
     patches = backbone.group(points)
     shape = (*mask.shape, len(teacher.net.quantizer.codebook))
     zero, noise = torch.zeros(shape), gumbel(manifest, shape)
-    out = model.distil(points, mask, zero)
-    noisy = model.distil(points, mask, noise)
+    out, noisy = step(model, points, mask, zero), step(model, points, mask, noise)
+    pred, expected = out['preds'][0], out['target']
     visible = backbone.encode(patches, mask)
     whole = backbone.encode(patches)
     target = teacher.forward_patches(patches, zero)
-    encoded = teacher.net.encode(patches, hard=True, noise=zero)
+    encoded = teacher.net.forward_encoder(patches, hard=True, noise=zero)
     seed = torch.full((len(points),), 17)
     block = BlockMasker(manifest['config']['transformer_config']['mask_ratio'])
     block.order = lambda centers, *_: block.distances(centers, seed)
-
-    def total(o):
-        loss = model.distill(o.pred, o.target)
-        if o.pred_global is not None:
-            loss = loss + model.distill(o.pred_global, o.target)
-        return loss
 
     got = dict(
         center=patches.centers,
@@ -251,25 +261,25 @@ def test_student_gives_the_published_numbers(stage_two):
         block_mask=block(patches.centers),
         tokens=backbone.patch_embed(patches.points),
         encoder_out=torch.cat([visible['cls_token'][:, None], visible['tokens']], 1),
-        student=out.pred,
+        student=pred,
         teacher=target,
         teacher_noisy=teacher.forward_patches(patches, noise),
-        teacher_argmax=encoded.logits.argmax(-1),
+        teacher_argmax=encoded['logits'].argmax(-1),
         noise_head=noise[0, 0, :8],
-        cosine=torch.cosine_similarity(out.pred, out.target, dim=-1),
-        loss=total(out),
-        loss_noisy=total(noisy),
-        loss_l2=MODELS.build(dict(type='mmkd3d.L2Loss'))(out.pred, out.target),
-        loss_smoothl1=MODELS.build(dict(type='mmkd3d.SmoothL1Loss'))(out.pred, out.target),
+        cosine=torch.cosine_similarity(pred, expected, dim=-1),
+        loss=out['loss'],
+        loss_noisy=noisy['loss'],
+        loss_l2=MODELS.build(dict(type='mmkd3d.L2Loss'))(pred, expected),
+        loss_smoothl1=MODELS.build(dict(type='mmkd3d.SmoothL1Loss'))(pred, expected),
         cls_feature=model.cls_head(whole['cls_token']),
     )
     inputs = []
     hook = model.decoder.blocks.register_forward_pre_hook(lambda _, args: inputs.append(args))
-    model.distil(points, mask, zero)
+    step(model, points, mask, zero)
     hook.remove()
     got['decoder_in'], got['decoder_pos'] = inputs[0]
-    if out.pred_global is not None:
-        got['student_global'] = out.pred_global
+    if model.shallow_layer is not None:
+        got['student_global'] = out['preds'][1]
         got['decoder_in_global'], got['decoder_pos_global'] = inputs[1]
     tolerance = tolerances(manifest, got)
     check(got, arrays, tolerance)
@@ -297,11 +307,7 @@ def test_gradients_are_the_published_ones(stage_two):
     model.zero_grad()
     points, mask = (torch.from_numpy(arrays[n]) for n in ('points', 'mask'))
     zero = torch.zeros(*mask.shape, len(model.teacher.net.quantizer.codebook))
-    out = model.distil(points, mask, zero)
-    loss = model.distill(out.pred, out.target)
-    if out.pred_global is not None:
-        loss = loss + model.distill(out.pred_global, out.target)
-    loss.backward()
+    step(model, points, mask, zero)['loss'].backward()
     gradients = {published_name(n, 'act'): p.grad for n, p in model.named_parameters()}
     idle = {n for n, g in gradients.items() if g is None}
     assert idle == set(manifest.get('trainable_without_gradient', idle))

@@ -7,10 +7,9 @@ import torch.nn as nn
 
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.checkpoints.sources import our_name
-from mmkd3d.models.layers.pyramid import VisibleTokens
 from mmkd3d.models.targets.dense import ViewFeatures
 from mmkd3d.registry import MODELS
-from tests.helpers import load_case, parity_cases, reference_state, reference_tensor, thin
+from tests.helpers import given, load_case, parity_cases, reference_state, reference_tensor, thin
 from tests.parity.test_i2p_downstream import student
 from tests.parity.test_i2p_guidance import Guidance, clip_teacher
 
@@ -43,8 +42,9 @@ def pretrainer(config: dict, teacher: dict) -> dict:
         ),
         masker=dict(type='mmkd3d.SaliencyMasker', ratio=config['mask_ratio']),
         target=dict(type='mmkd3d.DenseTarget', teacher=teacher),
-        loss=dict(type='mmkd3d.ChamferLoss', norm='l2'),
-        semantic_loss=dict(type='mmkd3d.L2Loss'),
+        losses=dict(
+            chamfer=dict(type='mmkd3d.ChamferLoss', norm='l2'), semantic=dict(type='mmkd3d.L2Loss')
+        ),
     )
 
 
@@ -109,11 +109,8 @@ class Case:
         patches = model.backbone.group(self.points)
         scores = model.target.saliency_at(self.seen, patches[-1].centers)
         _, mask = mask_of(model, scores, self.noise)
-        out = model.decode(patches, mask)
-        visible = VisibleTokens.of(out.mask)
-        targets = model.targets(self.seen, self.points, patches, visible)
-        losses = model.losses(out) | model.semantic_losses(out, targets)
-        return patches, scores, mask, out, targets, losses
+        with given(model, forward_teacher=self.seen, draw_mask=mask):
+            return patches, scores, mask, model.loss(self.points, None)
 
     def grad_norms(self, model):
         """Of all parameters, by their published names; -1: none."""
@@ -138,24 +135,28 @@ def test_i2p_has_the_published_weights(case):
 def test_i2p_gives_the_published_tokens(case):
     model, arrays = case.model, case.arrays
     tolerance = case.manifest['tolerance']
-    patches, scores, mask, out, targets, _ = case.forward(model)
+    patches, scores, mask, _ = case.forward(model)
+    feats = model.forward_encoder(patches, mask)
+    decoded = model.forward_decoder(feats, patches, mask)
+    masked = feats['masks'][model.level]
+    targets = model.forward_semantic(case.points, patches, masked, case.seen)
     assert_near(case.feats[:, ::64, ::4, ::4], arrays['features_check'], 0.0, 'features_check')
     assert_groups(patches, arrays, tolerance)
     assert_near(scores, arrays['spatial_sal'], tolerance['spatial_sal'], 'spatial_sal')
     assert_near(scores.softmax(1), arrays['prob'], tolerance['prob'], 'prob')
-    encoded = model.backbone.encode(patches, mask)
-    for i, hidden in enumerate(encoded['masks']):
+    for i, hidden in enumerate(feats['masks']):
         np.testing.assert_array_equal(hidden, arrays[f'mask_{i}'])
-        level = encoded['levels'][i]
+        level = feats['levels'][i]
         assert_near(level[..., :4], arrays[f'enc_{i}_c4'], tolerance['enc'], f'enc_{i}_c4')
         if i < len(patches) - 1:
             level = thin(level, arrays[f'enc_{i}'].shape[1])
             assert_near(level, arrays[f'enc_{i}'], tolerance['enc'], f'enc_{i}')
-    assert_near(encoded['tokens'], arrays['enc_2'], tolerance['enc'], 'enc_2')
-    rec = model.rebuild(out)[::4]
+    assert_near(feats['tokens'], arrays['enc_2'], tolerance['enc'], 'enc_2')
+    rec = model.to_points(decoded[masked])[::4]
     assert_near(rec, arrays['rec_3d'], tolerance['rec'], 'rec_3d')
-    assert_near(out.patches.points[out.mask][::4], arrays['gt_3d'], tolerance['gt_3d'], 'gt_3d')
-    pred = model.to_feats(out.tokens[~out.mask]).view(targets.shape)
+    truth = model.forward_target(patches, masked)
+    assert_near(truth[::4], arrays['gt_3d'], tolerance['gt_3d'], 'gt_3d')
+    pred = model.to_feats(decoded[~masked]).view(targets.shape)
     assert_near(pred[::8, ::4, ::64], arrays['rec_2d'], tolerance['rec'], 'rec_2d')
     assert_near(targets[::8, ::4, ::64], arrays['tgt_2d'], tolerance['tgt_2d'], 'tgt_2d')
 

@@ -15,11 +15,16 @@ from tests.helpers import REPO, parity_cases
 FINETUNE = 'benchmarks/cls_recon-{}_1xb32-300e_scanobjectnn-hardest'
 # Run: our config, and the source that knows the published names.
 RUNS = dict(
-    full=(FINETUNE.format('base_full'), 'recon_classifier'),
-    mlp3=(FINETUNE.format('base_mlp3'), 'recon_classifier'),
-    linear=(FINETUNE.format('base_linear'), 'recon_classifier'),
+    full=(FINETUNE.format('b'), 'recon_classifier'),
+    mlp3=(FINETUNE.format('b'), 'recon_classifier'),
+    linear=(FINETUNE.format('b'), 'recon_classifier'),
     pretrain=('recon-b_1xb128-300e_shapenet55', 'recon'),
-    twotower_finetune=(FINETUNE.format('twotower_full'), 'recon_twotower_classifier'),
+    twotower_finetune=(FINETUNE.format('twotower'), 'recon_twotower_classifier'),
+)
+# Options of the protocol, as in the README of ReCon.
+MLP3 = {'model.transfer_type': 'mlp-3', 'optim_wrapper.optimizer.lr': 1e-4}
+OPTIONS = dict(
+    mlp3=MLP3, linear=MLP3 | {'model.transfer_type': 'linear', 'model.head.hidden_dims': []}
 )
 
 
@@ -44,6 +49,7 @@ def test_what_is_trained_and_how_fast_is_as_published(case, run):
     expected = json.loads((case / 'manifest.json').read_text())[run]
     name, source = RUNS[run]
     cfg = Config.fromfile(REPO / 'configs/recon' / f'{name}.py')
+    cfg.merge_from_dict(OPTIONS.get(run, {}))
     model = MODELS.build({'_scope_': 'mmkd3d', **without_weights(cfg.model)})
     names = {
         id(p): published_name(n, source) for n, p in model.named_parameters() if p.requires_grad

@@ -12,7 +12,7 @@ from mmkd3d.checkpoints.sources import our_name
 from mmkd3d.models.maskers.base import BlockMasker
 from mmkd3d.models.teachers.prompts import load_prompts
 from mmkd3d.registry import MODELS
-from tests.helpers import load_case, parity_cases, reference_state, thin
+from tests.helpers import given, load_case, parity_cases, reference_state, thin
 
 CASES = [
     case
@@ -61,7 +61,6 @@ def pretrainer(config: dict, dims: dict) -> dict:
         backbone=backbone,
         targets={name: dict(type='mmkd3d.GivenTarget', dims=size) for name, size in dims.items()},
         masker=dict(type=f'mmkd3d.{masker}', ratio=c['mask_ratio']),
-        cross_modal=dict(type='mmkd3d.SmoothL1Loss'),
         decoder=dict(
             type='mmkd3d.MaskedDecoder',
             embed_dims=c['trans_dim'],
@@ -69,8 +68,13 @@ def pretrainer(config: dict, dims: dict) -> dict:
             num_heads=c['decoder_num_heads'],
             drop_path_rate=c['drop_path_rate'],
         ),
-        reconstruct=dict(type='mmkd3d.ChamferLoss', norm=config['loss'].replace('cd', '')),
-        contrast=contrast and dict(type='mmkd3d.SingleModalContrast', embed_dims=c['trans_dim']),
+        losses=dict(
+            chamfer=dict(type='mmkd3d.ChamferLoss', norm=config['loss'].replace('cd', '')),
+            img=dict(type='mmkd3d.SmoothL1Loss'),
+            text=dict(type='mmkd3d.SmoothL1Loss'),
+            contrast=contrast
+            and dict(type='mmkd3d.SingleModalContrast', embed_dims=c['trans_dim']),
+        ),
     )
 
 
@@ -78,6 +82,13 @@ def assert_close(got, expected, tolerance, name):
     got = got.detach().numpy()
     assert got.shape == expected.shape, name
     np.testing.assert_allclose(got, expected, tolerance['rtol'], tolerance['atol'], err_msg=name)
+
+
+def losses_of(model, points, mask, features, categories):
+    """Losses for a given mask and given features of the teachers."""
+    samples = [BaseDataElement(metainfo=dict(category=text)) for text in categories]
+    with given(model, draw_mask=mask, forward_teachers=features):
+        return model.loss(points, samples)
 
 
 class Case:
@@ -98,8 +109,7 @@ class Case:
         self.source = 'recon_twotower' if self.config['NAME'] == 'TwoTower' else 'recon'
 
     def losses(self):
-        out = self.model.encode(self.points, self.mask)
-        return self.model.losses(out, self.given, self.manifest['text'])
+        return losses_of(self.model, self.points, self.mask, self.given, self.manifest['text'])
 
 
 @pytest.fixture(scope='module', params=CASES, ids=lambda p: p.name)
@@ -120,25 +130,27 @@ def test_recon_gives_the_published_features(case):
     layers = []
     blocks = getattr(model.backbone, 'contrast', model.backbone).blocks
     handles = [b.register_forward_hook(lambda m, i, x: layers.append(x[:, :3])) for b in blocks]
-    out = model.encode(case.points, case.mask)
+    patches = model.group(case.points)
+    out = model.forward_encoder(patches, case.mask)
     for handle in handles:
         handle.remove()
     embed = getattr(model.backbone, 'masked', model.backbone).patch_embed
-    tokens = embed(out.patches.points)
-    decoded = model.decoder(out.tokens, out.patches.centers, out.mask)
+    tokens = embed(patches.points)
+    decoded = model.forward_decoder(out, patches, case.mask)
+    global_tokens = out['global_tokens']
     got = dict(
-        center=out.patches.centers,
+        center=patches.centers,
         tokens_strided=tokens,
-        vis_strided=out.tokens,
+        vis_strided=out['tokens'],
         decoder_out_strided=decoded,
-        rebuild_points=model.rebuild(out),
-        **{f'{name}_token': x for name, x in out.global_tokens.items()},
-        **{f'{name}_pred': model.proj[name](out.global_tokens[name]) for name in case.given},
+        rebuild_points=model.to_points(decoded).unflatten(0, decoded.shape[:2]),
+        **{f'{name}_token': x for name, x in global_tokens.items()},
+        **{f'{name}_pred': model.proj[name](global_tokens[name]) for name in case.given},
     )
     if 'global_tokens_per_layer' in arrays:
         got['global_tokens_per_layer'] = torch.stack(layers)
     if model.contrast is not None:
-        projected = model.contrast.proj(out.global_tokens['cls'])
+        projected = model.contrast.proj(global_tokens['cls'])
         z = F.normalize(projected, dim=-1)
         got.update(smc_projection=projected, smc_similarity=z @ z.T)
         kinds = np.array(case.manifest['text'])
@@ -265,17 +277,18 @@ def test_recon_with_its_teachers_gives_the_published_losses(path):
         for text, image in zip(manifest['text'], torch.from_numpy(arrays['image']))
     ]
     points = torch.from_numpy(arrays['points'])
-    out = model.encode(points, torch.from_numpy(arrays['mask']))
+    mask = torch.from_numpy(arrays['mask'])
+    global_tokens = model.forward_encoder(model.group(points), mask)['global_tokens']
     said = dict(
         img=model.targets['img'](points, samples),
         text=model.targets['text'](points, samples, prompt_idx=prompts),
     )
-    losses = model.losses(out, said, manifest['text'])
+    losses = losses_of(model, points, mask, said, manifest['text'])
     got = dict(
         img_feature=said['img'],
         text_feature=said['text'],
-        img_pred=model.proj['img'](out.global_tokens['img']),
-        text_pred=model.proj['text'](out.global_tokens['text']),
+        img_pred=model.proj['img'](global_tokens['img']),
+        text_pred=model.proj['text'](global_tokens['text']),
         loss_mdm=losses['loss_chamfer'],
         loss_csc_img=losses['loss_img'],
         loss_csc_text=losses['loss_text'],

@@ -98,7 +98,7 @@ def test_slurm_test_takes_no_more_of_a_machine_than_asked(srun, gpus, per_node):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_train_and_test_a_detector(tmp_path):
     pytest.importorskip('mmdet3d')
     cfg = small_detector('votenet', write_rooms(tmp_path / 'rooms', 4))

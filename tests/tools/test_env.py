@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers import REPO
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 USE = (
     'set -euo pipefail; source tools/env.sh; '
     '"$MMKD3D_PYTHON" -c "import tiny; print(tiny.__file__, tiny.NUMBER)"'

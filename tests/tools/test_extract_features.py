@@ -52,7 +52,7 @@ def test_features_and_where_they_come_from(checkpoint, shapes, tmp_path, capsys)
     assert str(found['level']) == 'global' and found['layer'] == -1
     printed = capsys.readouterr()
     assert '4 clouds' in printed.out and '(4, 48)' in printed.out
-    assert '4/4' in printed.err
+    assert '3/3' in printed.err
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
@@ -115,7 +115,7 @@ def test_bad_input_is_named_and_nothing_is_written(checkpoint, shapes, tmp_path)
         run(checkpoint, shapes, '--load-dim', 6, '--out', out)
     with pytest.raises(SystemExit, match='scan.bin.*load_dim'):
         run(checkpoint, shapes, '--out', out)
-    with pytest.raises(SystemExit, match='nowhere: there is no such file'):
+    with pytest.raises(SystemExit, match='nowhere: no such file'):
         run(checkpoint, tmp_path / 'nowhere', '--out', out)
     with pytest.raises(SystemExit, match='No checkpoint at .*none.pth'):
         run(tmp_path / 'none.pth', shapes, '--out', out)

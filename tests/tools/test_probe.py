@@ -120,7 +120,7 @@ model = dict(
     targets=dict(text=dict(
         type='TextTarget', teacher=dict(type='StubTextTeacher'))),
     masker=dict(type='RandomMasker', ratio=0.),
-    cross_modal=dict(type='SmoothL1Loss'))
+    losses=dict(text=dict(type='SmoothL1Loss')))
 """
 
 
@@ -340,7 +340,7 @@ def test_data_that_are_not_there_can_not_be_checked(shapes, trained, dataset, mo
     lines = []
     monkeypatch.setattr(held_out, 'print_log', lambda m, *a: lines.append(m))
     probe.main(['point-mae_toy', trained(**dataset), *of(shapes), '--method', 'knn'])
-    assert len(lines) == 1 and 'was not checked: ' in lines[0]
+    assert len(lines) == 1 and lines[0].startswith('Did not check whether')
 
 
 def test_test_shapes_of_the_training_half_are_refused(student, tmp_path):
@@ -351,12 +351,12 @@ def test_test_shapes_of_the_training_half_are_refused(student, tmp_path):
     with pytest.raises(
         ValueError,
         match=r'1 of 20 test shapes \(leak_1\) are '
-        'in the training half',
+        'in the training split',
     ):
         probe.main(argv)
     probe.main([*argv, '--allow-shared-shapes', '--method', 'knn', '--out', 'out.json'])
     (record,) = json.loads((tmp_path / 'out.json').read_text())
-    assert '; 1 test shapes are in the training half' in record['protocol']
+    assert '; 1 test shapes are in the training split' in record['protocol']
 
 
 def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
@@ -386,7 +386,7 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
     'arguments, message',
     [
         (['--data', 'shapes.npz'], '--label and --split'),
-        (['--seeds', '2', '2'], '--seeds has the seeds [2, 2]'),
+        (['--seeds', '2', '2'], 'seeds, each once, got [2, 2]'),
         (['--protocol', 'recon-modelnet40', '--C', '1'], '--protocol sets C'),
     ],
 )
@@ -401,5 +401,5 @@ def test_probe_refuses_one_class_and_no_data(student, shapes):
         probe.main(['point-mae_toy', str(student), *of(shapes), '--classes', 'ball'])
     with pytest.raises(ValueError, match='On which shapes'):
         probe.main(['point-mae_toy', str(student)])
-    with pytest.raises(ValueError, match='no training half'):
+    with pytest.raises(ValueError, match='no training split'):
         probe.main(['classifier_toy', str(student)])

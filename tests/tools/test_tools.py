@@ -60,8 +60,8 @@ def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
 
 def test_visualize_says_which_needs_a_checkpoint(capsys):
     for arguments, message in (
-        (['recon', 'c.py'], 'recon takes a checkpoint'),
-        (['views', 'c.py', 'x.pth'], 'views takes no checkpoint'),
+        (['recon', 'point-mae_toy'], 'recon takes a checkpoint'),
+        (['views', 'recon_toy', 'x.pth'], 'views takes no checkpoint'),
     ):
         with pytest.raises(SystemExit):
             visualize.main(arguments)

@@ -105,9 +105,9 @@ def test_without_a_checkpoint_no_other_teacher_is_looked_for(tmp_path):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['teacher', 'c.py', 'x.pth'], 'teacher takes no checkpoint'),
-        (['views', 'c.py', '--data', 'a.npz'], 'views draws the data of its'),
-        (['recon', 'c.py', 'x.pth', '--data', 'a.npz'], 'recon draws the data'),
+        (['teacher', 'point-mae_toy', 'x.pth'], 'teacher takes no checkpoint'),
+        (['views', 'point-mae_toy', '--data', 'a.npz'], 'views draws the data of its'),
+        (['recon', 'point-mae_toy', 'x.pth', '--data', 'a.npz'], 'recon draws the data'),
     ],
 )
 def test_what_does_not_go_together_is_said(arguments, message, capsys):

@@ -13,13 +13,16 @@ from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.engine.hooks.checkpoint import find_resumable
 from mmkd3d.engine.hooks.fit_targets import mean_cosine, spread
 from mmkd3d.models.targets.cache import StaleCacheError
+from mmkd3d.models.targets.standardizer import unfitted
 from mmkd3d.registry import DATASETS, MODELS
+from mmkd3d.visualization.pretraining import draw_pretraining
 from tests.concept_runs import (
     PRETRAIN,
     SETTINGS,
     STUDENT,
     config,
     mmdet3d_scope,  # noqa: F401
+    pretrained,  # noqa: F401
 )
 from tests.models.stub_teachers import StubDenseTeacher
 from tests.runs import Curve, train
@@ -137,9 +140,7 @@ def test_standardising_targets_that_are_all_alike_is_refused(tmp_path, monkeypat
 
 
 CACHED = dict(
-    model=dict(
-        targets=dict(concepts=dict(teacher=dict(_delete_=True, type='mmkd3d.StubDenseTeacher')))
-    ),
+    model=dict(target=dict(teacher=dict(_delete_=True, type='mmkd3d.StubDenseTeacher'))),
     train_cfg=dict(max_epochs=2),
 )
 
@@ -151,7 +152,7 @@ def test_a_cache_teaches_the_same(tmp_path):
     train(cfg, tmp_path / 'online', online)
     folders = cache_targets(cfg, tmp_path / 'cache')
     StubDenseTeacher.images = 0
-    cfg.model.targets.concepts.cache = str(folders['model.targets.concepts.cache'])
+    cfg.model.target.cache = str(folders['model.target.cache'])
     train(cfg, tmp_path / 'cached', looked_up)
     assert StubDenseTeacher.images == 0
     assert looked_up.losses == pytest.approx(online.losses, abs=1e-5)
@@ -161,15 +162,15 @@ def test_a_cache_of_half_the_size_says_the_same_within_its_rounding(tmp_path):
     cfg = copy.deepcopy(PRETRAIN)
     cfg.merge_from_dict(copy.deepcopy(CACHED))
     folders = cache_targets(cfg, tmp_path, dtype='float16')
-    features = np.load(folders['model.targets.concepts.cache'] / 'features.npy')
+    features = np.load(folders['model.target.cache'] / 'features.npy')
     assert features.shape == (24, 2, 4, 5) and features.dtype == np.float16
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = pseudo_collate([dataset[i] for i in range(24)])
     points = torch.stack(batch['inputs']['points'])
-    target = cfg.model.targets.concepts
+    target = cfg.model.target
     online, cached = (
         MODELS.build(dict(target, cache=folder))(points, batch['data_samples'])
-        for folder in (None, folders['model.targets.concepts.cache'])
+        for folder in (None, folders['model.target.cache'])
     )
     torch.testing.assert_close(cached, online, rtol=1e-3, atol=1e-4)
     assert not torch.equal(cached, online)
@@ -188,13 +189,7 @@ def test_a_cache_of_something_else_is_refused(tmp_path, change, message):
     cfg.merge_from_dict(copy.deepcopy(CACHED))
     folders = cache_targets(cfg, tmp_path)
     cfg.merge_from_dict(
-        dict(
-            model=dict(
-                targets=dict(
-                    concepts=dict(change, cache=str(folders['model.targets.concepts.cache']))
-                )
-            )
-        )
+        dict(model=dict(target=dict(change, cache=str(folders['model.target.cache']))))
     )
     init_default_scope('mmkd3d')
     with pytest.raises(StaleCacheError, match=message):
@@ -222,7 +217,7 @@ def test_a_model_without_targets_to_fit_is_named(tmp_path):
         )
     )
     cfg.custom_hooks = [dict(type='mmkd3d.FitTargetsHook')]
-    with pytest.raises(AttributeError, match='PointMAE has none to fit'):
+    with pytest.raises(AttributeError, match='PointMAE has no standardizers'):
         train(cfg, tmp_path / 'run')
 
 
@@ -245,3 +240,35 @@ def test_parts_of_rooms_learn_from_the_frame_that_shows_them(tmp_path, mmdet3d_s
     runner = train(cfg, tmp_path / 'run', curve)
     assert curve.fell(0.95, num=3), list(curve.losses.values())
     assert runner.model.standardizers['pictures'].count == 6
+
+
+def test_a_student_of_point_mae_goes_on_with_concepts(tmp_path):
+    """From its whole checkpoint; the statistics are fitted all the same."""
+    cfg = config('toy/point-mae_toy.py')
+    cfg.merge_from_dict(
+        dict(
+            model=dict(backbone=STUDENT, decoder=dict(embed_dims=32, depth=1, num_heads=2)),
+            train_dataloader=SETTINGS['train_dataloader'],
+            train_cfg=dict(max_epochs=1),
+        )
+    )
+    train(cfg, tmp_path / 'mae')
+    cfg = copy.deepcopy(PRETRAIN)
+    cfg.merge_from_dict(
+        dict(
+            train_cfg=dict(max_epochs=1),
+            optim_wrapper=dict(accumulative_counts=2, optimizer=dict(lr=0.0)),
+        )
+    )
+    cfg.param_scheduler = []
+    path = tmp_path / 'mae/epoch_1.pth'
+    model = train(cfg, tmp_path / 'concept', load_from=str(path)).model
+    assert not unfitted(model)
+    saved = torch.load(path, weights_only=False)['state_dict']
+    for name, weight in model.backbone.named_parameters():
+        torch.testing.assert_close(weight.data, saved[f'backbone.{name}'])
+    cfg.dump(tmp_path / 'config.py')
+    drawn = draw_pretraining(
+        str(tmp_path / 'config.py'), str(tmp_path / 'concept/epoch_1.pth'), tmp_path / 'out', num=2
+    )
+    assert drawn and all(path.stat().st_size for path in drawn)

@@ -16,6 +16,7 @@ from tests.concept_runs import (
     STUDENT,
     config,
     mmdet3d_scope,  # noqa: F401
+    pretrained,  # noqa: F401
 )
 from tests.models.stub_teachers import StubTextTeacher, make_samples, seeded
 from tests.runs import (
@@ -105,11 +106,12 @@ def test_the_extractor_of_a_classifier_starts_from_the_file(pretrained):
 
 
 @pytest.mark.parametrize(
-    'name', ['partseg_concept-pt-s_1xb16-300e_shapenetpart', 'semseg_concept-pt-s_1xb32-60e_s3dis']
+    'name',
+    ['partseg_act-pointvit-s_1xb16-300e_shapenetpart', 'semseg_act-pointvit-s_1xb32-60e_s3dis'],
 )
 def test_segmentors_load_the_exported_student_strictly(pretrained, tmp_path, name):
     out = mmkd3d.export_backbone(pretrained[2], tmp_path / 'student.pth')
-    cfg = config(f'concept/benchmarks/{name}.py')
+    cfg = config(f'act/benchmarks/{name}.py')
     if cfg.default_scope == 'mmdet3d':
         pytest.importorskip('mmdet3d')
     init_default_scope(cfg.default_scope)
@@ -146,7 +148,7 @@ def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
         dict(type='mmkd3d.ToDepthCoordinates', height=False),
         dict(type='mmkd3d.PackPoints'),
     ]
-    cfg.model.targets = toy.model.targets
+    cfg.model.target = toy.model.target
     for key in STUDENT:
         cfg.model.backbone.pop(key)
     cfg.model.backbone.pop('drop_path_rate')
@@ -158,9 +160,9 @@ def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
     fixed = [n for n, p in model.named_parameters() if not p.requires_grad]
     assert fixed and all('FP_modules' in name for name in fixed)
     out = mmkd3d.export_backbone(tmp_path / 'run' / 'epoch_2.pth', tmp_path / 'student.pth')
-    stock = config('scannet_small/votenet_concept-pointnet2_1xb2-60e_scannet-small.py')
+    stock = config('scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py')
     init_default_scope('mmdet3d')
-    stock.model.backbone.init_cfg.checkpoint = str(out)
+    stock.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(out))
     votenet = MODELS.build(stock.model)
     assert type(votenet.backbone).__module__.startswith('mmdet3d.')
     keys = votenet.backbone.load_state_dict(torch.load(out)['state_dict'], strict=True)

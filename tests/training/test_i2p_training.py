@@ -125,7 +125,9 @@ def downstream(name, checkpoint, head, **model):
 )
 def test_a_classifier_starts_from_it_and_learns(pretrained, tmp_path, name):
     cfg = downstream(
-        f'cls_i2p-mae_1xb32-300e_{name}', pretrained[2], dict(HIDDEN, in_channels=24, num_classes=2)
+        f'cls_i2p-mae-b_1xb32-300e_{name}',
+        pretrained[2],
+        dict(HIDDEN, in_channels=24, num_classes=2),
     )
     curve = Curve()
     runner = train(cfg, tmp_path / name, curve, Filled(pretrained[2]))

@@ -14,8 +14,8 @@ from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
 from mmkd3d.models.targets.cache import StaleCacheError
 from tests.helpers import REPO
 from tests.models import stub_teachers
+from tests.models.pretrainers.test_ranks import TARGETS
 from tests.models.pretrainers.test_recon import SIZES, recon
-from tests.models.pretrainers.test_recon_ranks import TARGETS
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 from matplotlib.image import imread
 
-from mmkd3d.visualization import commands, draw_boxes, draw_clouds, write_ply
+from mmkd3d.visualization import draw_boxes, draw_clouds, pretraining, write_ply
 from mmkd3d.visualization.panels import EDGES, box_corners
 from tests.models.pretrainers.test_act import act
 from tests.models.pretrainers.test_act_autoencoder import cloud, stage_one
@@ -58,6 +58,6 @@ def test_pictures_are_drawn_without_a_display(tmp_path, monkeypatch):
 )
 def test_what_a_pretrainer_predicts_can_be_drawn(make, titles, tmp_path):
     drawn = make().eval()(dict(points=cloud(2)), mode='predict')
-    rows = [commands._panels(sample) for sample in drawn]
+    rows = [pretraining._panels(sample) for sample in drawn]
     assert [list(row) for row in rows] == [titles] * 2
     assert draw_clouds(tmp_path / 'drawn.png', rows).is_file()

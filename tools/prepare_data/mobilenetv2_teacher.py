@@ -1,9 +1,17 @@
 #!/usr/bin/env python
 """Write an int8 MobileNetV2 as weights that timm reads.
 
-A small image teacher for experiments on a CPU. The npz file holds, for every
-layer in order, int8 weights ``w*``, a scale per output channel ``s*`` and a
-bias ``b*``; BatchNorm is folded in. Then:
+A small image teacher for experiments on a CPU.
+
+Source   an int8 MobileNetV2 1.0 of ImageNet at 224 pixels, such as TensorFlow's
+         quantised one (TF Lite), unpacked into an npz file
+Terms    Apache-2.0
+Layout   for layer i in order: weights wI (int8, PyTorch's layout), a scale sI per
+         output channel and a bias bI, with BatchNorm folded in
+
+Without such a file use timm's own weights: mobilenetv2_100 with timm's
+mean and std, that is, mean=None and std=None in the config; numbers will differ.
+The converted file is used as
 
     dict(type='mmkd3d.TimmTeacher', model_name='mobilenetv2_100',
          checkpoint='weights/mobilenetv2_100.safetensors',

@@ -4,7 +4,7 @@
 #   python tools/study.py tools/studies/psb.py --jobs 2
 seeds = (0, 1, 2)
 start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
-shapes = '{{$MMKD3D_DATA:../shared/data}}/psb_1809.npz'
+shapes = '{{$MMKD3D_DATA:data}}/psb_1809.npz'
 probe = [
     '--data',
     shapes,
@@ -32,7 +32,7 @@ students = {
     'point-mae': ('point-mae_pointvit-mini_1xb64-30e_psb', [], 'cls_pointvit-mini'),
     'concept': (
         'concept_pointvit-mini_1xb64-30e_psb',
-        ['model.targets.concepts.cache={concept-cache}/concepts'],
+        ['model.target.cache={concept-cache}/target'],
         'cls_pointvit-mini',
     ),
     'act': (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmkd3d.datasets.checks import existing
+from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import TRANSFORMS
 
 

@@ -11,8 +11,8 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch.utils.data import get_worker_info
 
-from mmkd3d.datasets.checks import existing
 from mmkd3d.datasets.posed_images import read_cameras, read_depth, read_image
+from mmkd3d.datasets.readers import existing
 from mmkd3d.ops import sight
 from mmkd3d.registry import TRANSFORMS
 

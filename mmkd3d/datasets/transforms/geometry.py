@@ -65,6 +65,10 @@ class SamplePoints:
         points = _points(results, 'SamplePoints')
         return _take(results, self._choose(points))
 
+    @staticmethod
+    def spec_effect(step: dict, channels: int) -> dict:
+        return dict(points=step.get('num_points'))
+
     def _choose(self, points: np.ndarray) -> np.ndarray:
         have, want = len(points), self.num_points
         if self.method == 'random' and self.replace:
@@ -152,6 +156,10 @@ class NormalizePoints:
             [((xyz - center) / scale).float().numpy(), points[:, 3:]], axis=1
         )
         return results
+
+    @staticmethod
+    def spec_effect(step: dict, channels: int) -> dict:
+        return dict(normalize=step.get('mode', 'unit_sphere'))
 
 
 @TRANSFORMS.register_module()

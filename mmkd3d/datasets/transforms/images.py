@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from mmkd3d.datasets.checks import existing
+from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import TRANSFORMS
 
 from .rand_augment import rand_augment

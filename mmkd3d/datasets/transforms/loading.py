@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmkd3d.datasets.checks import check_labels, check_points
-from mmkd3d.datasets.readers import read_points, select_channels
+from mmkd3d.datasets.readers import check_labels, check_points, read_points, select_channels
 from mmkd3d.registry import TRANSFORMS
 
 
@@ -59,6 +58,11 @@ class LoadPoints:
             check_labels(results['gt_parts'], results['part_ids'], source, 'part label')
         results['points'] = select_channels(points, self.channels, source, missing=self.missing)
         return results
+
+    @staticmethod
+    def spec_effect(step: dict, channels: int) -> dict:
+        columns = step.get('channels', 3)
+        return dict(channels=len(columns) if isinstance(columns, Sequence) else columns)
 
     def _take_parts(self, points: np.ndarray, source: str) -> np.ndarray:
         column = select_channels(points, [self.parts_column], source)

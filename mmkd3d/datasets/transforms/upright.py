@@ -1,4 +1,4 @@
-"""Shapes as mmdetection3d's indoor models know objects."""
+"""Shapes in the coordinates of mmdetection3d's indoor models."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from mmkd3d.registry import TRANSFORMS
 @TRANSFORMS.register_module()
 @dataclass
 class ToDepthCoordinates:
-    """From y up to mmdetection3d's depth coordinates, with the height.
+    """Turn shapes from y up to mmdetection3d's depth coordinates, and add the height.
 
     (x, y, z) becomes (x, -z, y): x right, y forward, z up. Stock PointNet++
-    backbones of VoteNet also read the height above the floor, which follows
-    the coordinates as ``shift_height=True`` of ``LoadPointsFromFile`` has it.
+    backbones of VoteNet also read the height above the floor, the column
+    behind the coordinates, as with ``LoadPointsFromFile(shift_height=True)``.
 
     Args:
-        size: Extent of the unit sphere's diameter after scaling, in metres:
-            the radii of those backbones are in metres.
+        size: Diameter of the unit sphere after scaling, in metres, like the
+            radii of those backbones.
         height: Append the height.
 
     Raises:
@@ -34,7 +34,7 @@ class ToDepthCoordinates:
             got = 'none' if points is None else f'{points.shape[1]} columns'
             raise ValueError(
                 f'ToDepthCoordinates needs points with 3 columns, got {got}. '
-                'Put it behind LoadPoints (channels=3) and NormalizePoints.'
+                'Put it after LoadPoints (channels=3) and NormalizePoints.'
             )
         x, y, z = points.T * (self.size / 2)
         columns = [x, -z, y]
@@ -43,3 +43,7 @@ class ToDepthCoordinates:
             columns.append(y - np.percentile(y, 0.99))
         results['points'] = np.stack(columns, 1).astype(np.float32)
         return results
+
+    @staticmethod
+    def spec_effect(step: dict, channels: int) -> dict:
+        return dict(channels=channels + bool(step.get('height', True)), unit='m', up='z')

@@ -1,4 +1,4 @@
-"""Statistics of what the teacher says, before training begins."""
+"""Fit the standardisation of targets before training begins."""
 
 import torch
 import torch.nn.functional as F
@@ -17,15 +17,14 @@ from mmkd3d.registry import HOOKS
 class FitTargetsHook(Hook):
     """Fit the standardisation of targets to the training set (DC-6).
 
-    Before the first iteration, unless a checkpoint brought the statistics.
-    With a cache they are those of all its features; else the teacher is shown
-    samples spread over the training set, not augmented. The mean cosine of
-    two targets is logged: near 1, all that the teacher says is alike.
+    Runs before the first iteration, unless a checkpoint contains the
+    statistics. Uses features of samples evenly spread over the training set,
+    from the cache of the target or, without augmentation, from its teacher.
+    Logs the mean cosine of two targets: near 1 all targets are alike.
 
     Args:
-        max_samples: Of the training set, that the teacher is shown or that
-            are read from the cache.
-        batch_size: Samples shown at a time, in all their views.
+        max_samples: Maximum number of samples.
+        batch_size: Samples per forward pass of the teacher, in all views.
     """
 
     priority = 'VERY_HIGH'  # before hooks that look at the first losses
@@ -39,31 +38,29 @@ class FitTargetsHook(Hook):
         model = model.module if is_model_wrapper(model) else model
         if not hasattr(model, 'standardizers'):
             raise AttributeError(
-                'FitTargetsHook fits the targets of a ConceptDistillation, '
-                f'and {type(model).__name__} has none to fit: remove the '
-                'hook.'
+                'FitTargetsHook is for ConceptDistillation, but '
+                f'{type(model).__name__} has no standardizers: remove the hook.'
             )
         parts = unfitted(model)
-        # A run that goes on, or starts with statistics, has seen them.
+        # A resumed run, or a checkpoint, has the statistics.
         if not parts and (runner.iter or len(model.standardizers)):
             return
         if is_main_process():
-            # the run itself draws what it would draw without this
+            # leave the random numbers of the run unchanged
             with torch.random.fork_rng():
                 feats = self._gather(runner, model)
             fit_targets(model, feats)
-            as_given, fitted = (mean_cosine(x[:, 0]) for x in (feats, model.standardizers(feats)))
+            raw, fitted = (mean_cosine(x[:, 0]) for x in (feats, model.standardizers(feats)))
             runner.logger.info(
-                f'Statistics of {len(feats)} pictures and of regions in them. '
-                f'Mean cosine of two pictures {as_given:.3f} as the teacher '
-                f'gives them, {fitted:.3f} as targets.'
+                f'Statistics of {len(feats)} views and their regions. Mean cosine of the '
+                f'features of two views {raw:.3f}, standardised {fitted:.3f}.'
             )
         for part in parts:
             for buffer in part.buffers():
                 broadcast(buffer)
 
     def _gather(self, runner, model) -> Tensor:
-        """Features (n, 1 + K, D) of pictures of the training set."""
+        """Features (n, 1 + K, D) of views of the training set."""
         training = runner.train_loop.dataloader
         dataset = training.dataset
         target, device = model.target, next(model.parameters()).device
@@ -85,13 +82,13 @@ class FitTargetsHook(Hook):
 
 
 def spread(length: int, most: int) -> list[int]:
-    """At most so many places, evenly spread over a length."""
+    """At most ``most`` indices, evenly spread over a length."""
     count = min(length, most)
     return torch.linspace(0, length - 1, count).round().long().tolist()
 
 
 def mean_cosine(feats: Tensor) -> float:
-    """Of all pairs of different rows of (n, D)."""
+    """Mean cosine of all pairs of different rows of (n, D)."""
     n = len(feats)
     total = F.normalize(feats.double(), dim=-1).sum(0).square().sum()
     return float((total - n) / (n * (n - 1)))

@@ -130,7 +130,7 @@ class LinearProbeHook(Hook):
     def _check_held_out(self, pretraining) -> None:
         train, test = map(identify, self.datasets)
         held_out = HeldOut(test)
-        held_out.compare(train, 'the training half of the probe')
+        held_out.compare(train, 'the training split of the probe')
         held_out.compare(identify(pretraining), 'the pretraining data')
 
 

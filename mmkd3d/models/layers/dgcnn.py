@@ -13,10 +13,9 @@ from mmkd3d.ops import gather, knn
 class EdgeConv(nn.Module):
     """``max_j LeakyReLU(GroupNorm(W [f_j - f_i, f_i]))`` over neighbours j.
 
-    ``W [f_j - f_i, f_i] = W1 f_j + (W2 - W1) f_i``: both products are taken
-    once for each patch and then gathered, which is 4 times less work than a
-    convolution over the edges of a graph with 4 neighbours, and the same.
-    The statistics of the norm run over channels, patches and neighbours.
+    ``W [f_j - f_i, f_i] = W1 f_j + (W2 - W1) f_i``: both products are computed once for each
+    patch and then gathered, with the same result as a convolution over the edges. The norm has
+    the statistics of channels, patches and neighbours.
 
     Args:
         in_dims: Width of the patches.
@@ -31,21 +30,20 @@ class EdgeConv(nn.Module):
 
     def forward(self, feats: Tensor, graph: Tensor) -> Tensor:
         """Map ``feats`` (B, G, C) along ``graph`` (B, G, k) to (B, G, D)."""
-        of_difference, of_center = self.linear.weight.chunk(2, dim=1)
-        neighbor = F.linear(feats, of_difference)  # (B, G, D)
-        center = F.linear(feats, of_center) - neighbor
+        weight_difference, weight_center = self.linear.weight.chunk(2, dim=1)
+        neighbor = F.linear(feats, weight_difference)  # (B, G, D)
+        center = F.linear(feats, weight_center) - neighbor
         edges = gather(neighbor, graph) + center[:, :, None]  # (B, G, k, D)
         edges = self.norm(edges.permute(0, 3, 1, 2))  # (B, D, G, k)
-        # LeakyReLU rises, so it may follow the maximum.
+        # LeakyReLU is monotonic, so it can follow the maximum.
         return F.leaky_relu(edges.amax(dim=3), 0.2).transpose(1, 2)
 
 
 class DGCNN(nn.Module):
     """Edge convolutions on one static graph (ACT; after Point-BERT's dVAE).
 
-    Unlike in the paper of this name (Wang et al. 2019) the graph is not found
-    anew in feature space: it joins a patch with the nearest centres, is the
-    same for all layers, and is handed in, so that two networks can share it.
+    Unlike in Wang et al. 2019, the graph is not recomputed in feature space: it connects a patch
+    with the nearest centres, for all layers. It is an argument, so two networks can share it.
 
     Args:
         in_dims: Width of the patches.
@@ -68,8 +66,8 @@ class DGCNN(nn.Module):
         for width in (*edge_dims[1:], out_dims):
             if width % num_norm_groups:
                 raise ValueError(
-                    'The widths of a DGCNN are multiples of the '
-                    f'{num_norm_groups} groups of its norms, got {width}.'
+                    f'The widths of a DGCNN must be multiples of {num_norm_groups}, the number of '
+                    f'groups of its norms, got {width}.'
                 )
         self.input = nn.Linear(in_dims, edge_dims[0])
         self.edges = nn.ModuleList(
@@ -81,10 +79,10 @@ class DGCNN(nn.Module):
 
     @classmethod
     def graph(cls, centers: Tensor) -> Tensor:
-        """Nearest centres of each, itself first: (B, G, 3) -> (B, G, 4)."""
+        """Indices of the nearest centres, the own one first, (B, G, 3) -> (B, G, 4)."""
         if centers.shape[1] < cls.num_neighbors:
             raise ValueError(
-                f'The graph joins {cls.num_neighbors} patches, got clouds of '
+                f'The graph needs at least {cls.num_neighbors} patches, got '
                 f'{centers.shape[1]}: raise num_groups.'
             )
         return knn(centers, centers, cls.num_neighbors).idx

@@ -17,26 +17,26 @@ from .token_transformer import find_family
 SALIENCIES = ('auto', 'attention', 'activation')
 
 
-def choose_saliency(asked: str, no_attention: str | None) -> str:
+def choose_saliency(saliency: str, no_attention: str | None) -> str:
     """``'attention'`` or ``'activation'``.
 
     Args:
-        asked: One of ``SALIENCIES``; ``'auto'`` prefers attention.
+        saliency: One of ``SALIENCIES``; ``'auto'`` prefers attention.
         no_attention: Why attention is not available; None if it is.
 
     Raises:
         ValueError: An unknown saliency, or attention is not available.
     """
-    if asked not in SALIENCIES:
-        raise ValueError(f'saliency is one of {", ".join(SALIENCIES)}, got {asked!r}.')
-    if asked == 'attention' and no_attention:
+    if saliency not in SALIENCIES:
+        raise ValueError(f'saliency is one of {", ".join(SALIENCIES)}, got {saliency!r}.')
+    if saliency == 'attention' and no_attention:
         raise ValueError(
             "saliency='attention' needs the attention of a class token in the last "
             f"block, but {no_attention} Use saliency='activation' or another teacher."
         )
-    if asked == 'auto':
+    if saliency == 'auto':
         return 'activation' if no_attention else 'attention'
-    return asked
+    return saliency
 
 
 def why_no_attention(blocks: Sequence[nn.Module], has_class_token: bool) -> str | None:
@@ -55,10 +55,10 @@ def why_no_attention(blocks: Sequence[nn.Module], has_class_token: bool) -> str 
 @contextmanager
 def inputs_of(module: nn.Module) -> Iterator[list]:
     """List of the first arguments of all calls of ``module``."""
-    seen = []
-    handle = module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    inputs = []
+    handle = module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     try:
-        yield seen
+        yield inputs
     finally:
         handle.remove()
 

@@ -136,14 +136,14 @@ class TimmTeacher(ImageTeacher):
             return self.dense(x, x.float(), activation_energy(x))
         attention = self.saliency == 'attention'
         watched = self.net.blocks[-1] if attention else self.net.norm
-        with inputs_of(watched) as seen:
+        with inputs_of(watched) as inputs:
             x = self.net.forward_features(pixels)
         if attention:
-            saliency = class_attention(watched, seen[0])
+            saliency = class_attention(watched, inputs[0])
             saliency = saliency[:, self.net.num_prefix_tokens :]
             saliency = saliency.unflatten(1, self.grid_size)
         else:
-            saliency = activation_energy(self.as_map(seen[0]))
+            saliency = activation_energy(self.as_map(inputs[0]))
         return self.dense(x, self.as_map(x).float(), saliency)
 
     def dense(self, x: Tensor, feats: Tensor, saliency: Tensor) -> dict:

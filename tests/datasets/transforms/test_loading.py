@@ -32,7 +32,7 @@ def test_load_checks_part_labels(path):
     run(dict(path=path, part_ids=(4, 5)), type='LoadPoints', parts_column=6)
     with pytest.raises(ValueError, match=r'shape.txt: part label 5.*\[3, 4\]'):
         run(dict(path=path, part_ids=(3, 4)), type='LoadPoints', parts_column=6)
-    with pytest.raises(ValueError, match='shape.txt: column 7'):
+    with pytest.raises(ValueError, match='shape.txt: expected column 7, got 7'):
         run(dict(path=path), type='LoadPoints', parts_column=7)
 
 

@@ -177,8 +177,11 @@ def pretrained():
             backbone=STUDENT,
             targets={n: dict(type='StubNames') for n in ('img', 'text')},
             masker=dict(type='mmkd3d.RandomMasker', ratio=0.6),
-            cross_modal=dict(type='mmkd3d.SmoothL1Loss'),
-            reconstruct=dict(type='mmkd3d.ChamferLoss'),
+            losses=dict(
+                chamfer=dict(type='mmkd3d.ChamferLoss'),
+                img=dict(type='mmkd3d.SmoothL1Loss'),
+                text=dict(type='mmkd3d.SmoothL1Loss'),
+            ),
             decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=24, depth=1, num_heads=3),
         )
     )

@@ -6,7 +6,6 @@ import torch
 from mmkd3d.models.detectors.box_targets import encode_targets
 from mmkd3d.models.detectors.three_detr_criterion import ThreeDETRCriterion
 from tests.models.detection_scenes import extrema, random_boxes
-from tests.models.two_ranks import on_two_ranks
 
 
 def center_losses(rank, counts):
@@ -23,16 +22,14 @@ def center_losses(rank, counts):
 
 
 @pytest.mark.slow
-def test_number_of_boxes_is_averaged_over_workers(tmp_path):
+@pytest.mark.xdist_group('ranks')
+def test_number_of_boxes_is_averaged_over_workers(ranks):
     counts = ((3, 0, 5), (1, 0, 1))
-    ranks = on_two_ranks(
-        tmp_path,
-        center_losses,
-        dict(some=counts, none=((0, 0, 0), (0, 0, 0)), one=((0, 1, 0), (0, 0, 0))),
-    )
-    for rank, results in enumerate(ranks):
+    for rank, losses in enumerate(ranks(center_losses, counts)):
         alone = center_losses(rank, counts) * sum(counts[rank])
-        torch.testing.assert_close(results['some'], alone / 5)
-        assert not results['none'].any()
+        torch.testing.assert_close(losses, alone / 5)
+    none = ((0, 0, 0), (0, 0, 0))
+    assert not any(losses.any() for losses in ranks(center_losses, none))
     # Half a box on average counts as one.
-    torch.testing.assert_close(ranks[0]['one'], center_losses(0, ((0, 1, 0),)))
+    one = ((0, 1, 0), (0, 0, 0))
+    torch.testing.assert_close(ranks(center_losses, one)[0], center_losses(0, one[:1]))

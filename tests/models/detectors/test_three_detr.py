@@ -5,18 +5,16 @@ import math
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
+from mmkd3d import get_config
 from mmkd3d.checkpoints import load_pretrained, to_published
 from mmkd3d.models.detectors.box_decoding import decode_boxes
 from mmkd3d.models.detectors.three_detr_decoder import FourierPositions
 from mmkd3d.models.detectors.three_detr_head import extrema
 from mmkd3d.registry import MODELS
-from tests.helpers import REPO
 
-BASE = REPO / 'configs/_base_/models'
 ENCODER = dict(
     type='mmkd3d.ThreeDETREncoder',
     embed_dims=16,
@@ -123,14 +121,12 @@ def train_step(model, data):
     return {name: float(value.detach()) for name, value in log.items()}
 
 
-@pytest.mark.parametrize(
-    'name, count', [('3detr_scannet', 7_305_691), ('3detr-m_scannet', 7_438_555)]
-)
+@pytest.mark.parametrize('name, count', [('3detr', 7_305_691), ('3detr-m', 7_438_555)])
 @pytest.mark.parametrize('scope', ['mmdet3d', 'mmkd3d', None])
 def test_the_published_configs_have_the_published_sizes(name, count, scope):
     if scope:
         init_default_scope(scope)
-    model = MODELS.build(Config.fromfile(BASE / f'{name}.py').model)
+    model = MODELS.build(get_config(f'{name}_1xb8-1080e_scannet-3d').model)
     assert sum(p.numel() for p in model.parameters()) == count
     assert type(model.data_preprocessor).__name__ == 'Det3DDataPreprocessor'
 
@@ -138,12 +134,12 @@ def test_the_published_configs_have_the_published_sizes(name, count, scope):
 @pytest.mark.parametrize(
     'name, published',
     [
-        ('3detr_sunrgbd', dict(cls=1, no_object=0.1, layers=3)),
-        ('3detr-m_sunrgbd', dict(cls=0.8, no_object=0.1, layers=2)),
+        ('3detr', dict(cls=1, no_object=0.1, layers=3)),
+        ('3detr-m', dict(cls=0.8, no_object=0.1, layers=2)),
     ],
 )
 def test_settings_of_sunrgbd(name, published):
-    head = MODELS.build(Config.fromfile(BASE / f'{name}.py').model).bbox_head
+    head = MODELS.build(get_config(f'{name}_1xb8-1080e_sunrgbd-3d').model).bbox_head
     weights = head.criterion.loss_weights
     assert (
         dict(

@@ -12,8 +12,6 @@ from mmkd3d.models.losses.prototypes import PrototypeKLLoss
 from mmkd3d.ops.matching import match
 from mmkd3d.registry import MODELS
 
-from ..two_ranks import on_two_ranks
-
 
 def feats(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
@@ -158,36 +156,22 @@ def joined(mode='hard', **kwargs):
     return value.detach(), z.grad, g.grad, loss.log_scale.grad
 
 
-def contrast_of_a_rank(rank, case):
-    sizes = case.get('sizes', (3, 3))
+def contrast_of_a_rank(rank, mode, sizes=(3, 3), gather=True):
     first = sum(sizes[:rank])
     mine = slice(first, first + sizes[rank])
     z, g = (feats(6, 8, seed=s)[mine].requires_grad_() for s in (1, 2))
-    loss = ContrastiveAlignLoss(case['mode'], init_temperature=0.3, gather=case.get('gather', True))
-    try:
-        value = loss(z, g)
-    except ValueError as error:
-        return str(error)
+    loss = ContrastiveAlignLoss(mode, init_temperature=0.3, gather=gather)
+    value = loss(z, g)
     value.backward()
     return value.detach(), z.grad, g.grad, loss.log_scale.grad
 
 
-@pytest.fixture(scope='module')
-def of_two_ranks(tmp_path_factory):
-    cases = {
-        'hard': dict(mode='hard'),
-        'soft': dict(mode='soft'),
-        'alone': dict(mode='hard', gather=False),
-        'unequal': dict(mode='hard', sizes=(2, 4)),
-    }
-    return on_two_ranks(tmp_path_factory.mktemp('ranks'), contrast_of_a_rank, cases)
-
-
 @pytest.mark.slow
+@pytest.mark.xdist_group('ranks')
 @pytest.mark.parametrize('mode', ['hard', 'soft'])
-def test_contrast_of_two_ranks_is_that_of_the_joined_batch(of_two_ranks, mode):
+def test_contrast_of_two_ranks_is_that_of_the_joined_batch(ranks, mode):
     """T8."""
-    values, z, g, scale = zip(*(rank[mode] for rank in of_two_ranks))
+    values, z, g, scale = zip(*ranks(contrast_of_a_rank, mode))
     expected = joined(mode)
     torch.testing.assert_close(sum(values) / 2, expected[0])
     # DDP averages over the ranks what each of them sums up.
@@ -197,17 +181,22 @@ def test_contrast_of_two_ranks_is_that_of_the_joined_batch(of_two_ranks, mode):
 
 
 @pytest.mark.slow
-def test_ranks_can_contrast_on_their_own(of_two_ranks):
-    for rank, out in enumerate(of_two_ranks):
+@pytest.mark.xdist_group('ranks')
+def test_ranks_can_contrast_on_their_own(ranks):
+    for rank, out in enumerate(ranks(contrast_of_a_rank, 'hard', (3, 3), False)):
         z, g = (feats(6, 8, seed=s)[3 * rank :][:3] for s in (1, 2))
-        expected = contrast_of(z, g, 1 / 0.3)
-        assert out['alone'][0].item() == pytest.approx(expected, rel=1e-5)
+        assert out[0].item() == pytest.approx(contrast_of(z, g, 1 / 0.3), rel=1e-5)
+
+
+def refused(rank):
+    with pytest.raises(ValueError, match=r'have \[2, 4\] features: set drop_last=True'):
+        contrast_of_a_rank(rank, 'hard', sizes=(2, 4))
 
 
 @pytest.mark.slow
-def test_ranks_with_batches_of_two_sizes_are_refused(of_two_ranks):
-    for out in of_two_ranks:
-        assert r'have [2, 4] features: set drop_last=True' in out['unequal']
+@pytest.mark.xdist_group('ranks')
+def test_ranks_with_batches_of_two_sizes_are_refused(ranks):
+    ranks(refused)
 
 
 # The matching.

@@ -11,16 +11,18 @@ from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
 from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.registry import MODELS
 from tests.checkpoints.test_stages import autoencoder, same_weights
+from tests.helpers import given
 from tests.models.pretrainers.test_act_autoencoder import (
     Clouds,
     cloud,
     lent,
+    odd_clouds,
     runner,
     stage_one,
     total,
 )
 from tests.models.pretrainers.test_pretrainers import PARTS, STUDENT
-from tests.models.teachers.test_token_transformer import bert
+from tests.models.teachers.test_token_transformer import bert, mixer
 
 
 def teacher(checkpoint=None, *, of=None, **kwargs) -> dict:
@@ -76,6 +78,23 @@ def step(model, points, seed=0):
     return losses
 
 
+def mask_and_noise(B=3):
+    torch.manual_seed(7)
+    mask = torch.zeros(B, 16, dtype=torch.bool)
+    for row in mask:
+        row[torch.randperm(16)[:9]] = True
+    return mask, 5 * torch.rand(B, 16, 20)
+
+
+def predictions(model, patches, mask):
+    """Of the local and, where there is one, of the global branch."""
+    feats = model.forward_encoder(patches, mask)
+    preds = [model.proj(model.forward_decoder(feats, patches, mask))]
+    if model.shallow_layer is not None:
+        preds.append(model.proj(model.forward_global(feats, patches, mask)))
+    return preds
+
+
 def test_every_parameter_gets_a_gradient(model):
     losses = step(model, cloud())
     assert ('loss_global' in losses) == (model.shallow_layer is not None)
@@ -98,113 +117,70 @@ def test_only_the_published_heads_are_idle():
     assert model.lm_head.out_features == 20  # codes of the teacher
 
 
-@pytest.mark.parametrize('loss', ['CosineLoss', 'L2Loss', 'SmoothL1Loss'])
-def test_a_few_steps_lower_the_loss(loss):
-    model = act(loss=dict(type=f'mmkd3d.{loss}'), **GLOBAL)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    points, history = cloud(8), []
-    for i in range(40):
-        optimizer.zero_grad()
-        losses = step(model, points, seed=i)
-        optimizer.step()
-        history.append(total(losses).item())
-    assert sum(history[-10:]) < 0.9 * sum(history[:10])
-
-
 def test_losses_are_loops_over_clouds_and_patches():
-    model = act(**GLOBAL).eval()
-    torch.manual_seed(4)
-    losses = model(dict(points=cloud()), mode='loss')
-    torch.manual_seed(4)
-    out = model.distil(cloud())
-    for name, pred in (('loss_distill', out.pred), ('loss_global', out.pred_global)):
+    model, (mask, noise) = act(**GLOBAL).eval(), mask_and_noise()
+    patches = model.group(cloud())
+    target = model.forward_target(patches, mask, noise)
+    with given(model, draw_mask=mask, forward_target=target):
+        losses = model(dict(points=cloud()), mode='loss')
+    names = ('loss_distill', 'loss_global')
+    for name, pred in zip(names, predictions(model, patches, mask)):
         of_clouds = []
-        for a, b in zip(pred, out.target):
+        for a, b in zip(pred, target):
             cosines = [x @ y / x.norm() / y.norm() for x, y in zip(a, b)]
             of_clouds.append(1 - sum(cosines) / len(cosines))
         torch.testing.assert_close(losses[name], sum(of_clouds) / 3)
-    units = [t / t.norm() for t in out.target.flatten(0, 1)]
+    units = [t / t.norm() for t in target.flatten(0, 1)]
     mean = sum(a @ b for a in units for b in units) / len(units) ** 2
     torch.testing.assert_close(losses['target_cone'], mean)
 
 
-def test_the_teacher_is_in_eval_mode_and_keeps_its_statistics():
-    model = act().train()
-    before = copy.deepcopy(model.teacher.net.state_dict())
-    assert not any(m.training for m in model.teacher.net.modules())
+@pytest.mark.parametrize('train_mode', [False, True])
+def test_no_weight_of_the_teacher_changes_and_statistics_only_in_train_mode(train_mode):
+    model = act(teacher=teacher(train_mode=train_mode)).train()
+    net = model.teacher.net
+    before = copy.deepcopy(net.state_dict())
+    assert net.patch_embed.first[1].training == train_mode
+    assert not any(m.training for m in net.transformer.frozen.net.modules())
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
     step(model, cloud())
     optimizer.step()
-    after = model.teacher.net.state_dict()
-    assert all(torch.equal(v, before[k]) for k, v in after.items())
-
-
-def test_a_teacher_in_train_mode_moves_statistics_and_no_weight():
-    model = act(teacher=teacher(train_mode=True)).train()
-    before = copy.deepcopy(model.teacher.net.state_dict())
-    assert model.teacher.net.patch_embed.first[1].training
-    assert not any(m.training for m in model.teacher.net.transformer.frozen.net.modules())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    step(model, cloud())
-    optimizer.step()
-    moved = {
-        key
-        for key, value in model.teacher.net.state_dict().items()
-        if not torch.equal(value, before[key])
-    }
-    assert moved == {
+    moved = {key for key, value in net.state_dict().items() if not torch.equal(value, before[key])}
+    statistics = {
         f'patch_embed.{mlp}.1.{name}'
         for mlp in ('first', 'second')
         for name in ('running_mean', 'running_var', 'num_batches_tracked')
     }
-    model.eval()
-    assert not any(m.training for m in model.teacher.net.modules())
+    assert moved == (statistics if train_mode else set())
+    assert not any(m.training for m in model.eval().teacher.net.modules())
 
 
 @pytest.mark.parametrize('kwargs', [{}, GLOBAL])
 def test_the_student_holds_no_teacher(kwargs):
     model = act(**kwargs)
-    state = model.state_dict()
-    assert not [key for key in state if key.startswith('teacher')]
-    assert {key.split('.')[0] for key in state} == {
-        'backbone',
-        'decoder',
-        'proj',
-        *(['cls_pos'] if kwargs else []),
-    }
+    names = {'backbone', 'decoder', 'proj', *(['cls_pos'] if kwargs else [])}
+    assert {key.split('.')[0] for key in model.state_dict()} == names
     kept = act(teacher=teacher(keep_weights=True)).state_dict()
     assert {key for key in kept if key.startswith('teacher.')} == {
         f'teacher.net.{key}' for key in stage_one().state_dict()
     }
 
 
-def given(B=3):
-    torch.manual_seed(7)
-    mask = torch.zeros(B, 16, dtype=torch.bool)
-    for row in mask:
-        row[torch.randperm(16)[:9]] = True
-    return mask, 5 * torch.rand(B, 16, 20)
-
-
-def test_mask_and_noise_that_are_given_are_used():
-    model, (mask, noise) = act().eval(), given()
-    out = model.distil(cloud(), mask, noise)
-    assert torch.equal(out.mask, mask)
-    encoded = model.teacher.net.encode(out.patches, hard=True, noise=noise)
-    _, target = split_by_mask(encoded.feats, mask)
-    torch.testing.assert_close(out.target, target, rtol=1e-4, atol=1e-5)
-    again = model.distil(cloud(), mask, noise)
-    assert torch.equal(again.pred, out.pred)
-    assert torch.equal(again.target, out.target)
-    assert not torch.equal(model.distil(cloud(), mask).target, out.target)
-    assert not torch.equal(model.distil(cloud(), None, noise).mask, mask)
+def test_targets_are_the_features_of_the_masked_patches():
+    model, (mask, noise) = act().eval(), mask_and_noise()
+    patches = model.group(cloud())
+    target = model.forward_target(patches, mask, noise)
+    feats = model.teacher.net.forward_encoder(patches, hard=True, noise=noise)['feats']
+    torch.testing.assert_close(target, split_by_mask(feats, mask)[1], rtol=1e-4, atol=1e-5)
+    assert torch.equal(model.forward_target(patches, mask, noise), target)
+    assert not torch.equal(model.forward_target(patches, mask), target)
 
 
 def test_the_global_branch_reads_a_late_class_token_and_shallow_patches():
-    model, (mask, noise) = act(**GLOBAL).eval(), given()
-    out, student = model.distil(cloud(), mask, noise), model.backbone
-    centers = out.patches.centers
-    tokens, _ = split_by_mask(student.patch_embed(out.patches.points), mask)
+    model, (mask, _) = act(**GLOBAL).eval(), mask_and_noise()
+    patches, student = model.group(cloud()), model.backbone
+    centers = patches.centers
+    tokens, _ = split_by_mask(student.patch_embed(patches.points), mask)
     x = torch.cat([student.cls_token.expand(3, -1, -1), tokens], dim=1)
     pos = student.pos_embed(split_by_mask(centers, mask)[0])
     pos = torch.cat([student.cls_pos.expand(3, -1, -1), pos], dim=1)
@@ -220,31 +196,29 @@ def test_the_global_branch_reads_a_late_class_token_and_shallow_patches():
         1,
     )
     masked = decoder.norm(decoder.blocks[0](x + pos))[:, -9:]
-    torch.testing.assert_close(out.pred_global, model.proj(masked))
+    torch.testing.assert_close(predictions(model, patches, mask)[1], model.proj(masked))
 
 
 def test_masked_points_do_not_reach_the_prediction():
-    model, (mask, noise) = act(**GLOBAL).eval(), given()
-    patches = model.backbone.group(cloud())
-    outs = []
-    for hidden in (0.0, 3.0):
-        moved = patches.points + hidden * mask[:, :, None, None]
-        model.backbone.group.forward = lambda _, moved=moved: patches._replace(points=moved)
-        outs.append(model.distil(cloud(), mask, noise))
-    for name in ('pred', 'pred_global'):
-        torch.testing.assert_close(*(getattr(o, name) for o in outs))
-    assert not torch.allclose(outs[0].target, outs[1].target)
+    model, (mask, noise) = act(**GLOBAL).eval(), mask_and_noise()
+    patches = model.group(cloud())
+    moved = patches._replace(points=patches.points + 3 * mask[:, :, None, None])
+    for a, b in zip(*(predictions(model, p, mask) for p in (patches, moved))):
+        torch.testing.assert_close(a, b)
+    targets = [model.forward_target(p, mask, noise) for p in (patches, moved)]
+    assert not torch.allclose(*targets)
 
 
 def test_without_a_mask_every_patch_is_predicted():
     model = act(**NO_MASK).eval()
-    assert model.decoder is None
-    out = model.distil(cloud(), None, torch.zeros(3, 16, 20))
-    assert not out.mask.any() and out.pred_global is None
-    tokens = model.backbone.encode(out.patches)['tokens']
-    torch.testing.assert_close(out.pred, model.proj(tokens))
-    target = model.teacher.forward_patches(out.patches, torch.zeros(3, 16, 20))
-    assert torch.equal(out.target, target) and not target.requires_grad
+    patches, noise = model.group(cloud()), torch.zeros(3, 16, 20)
+    mask = model.draw_mask(cloud(), patches)
+    assert model.decoder is None and not mask.any()
+    (pred,) = predictions(model, patches, mask)
+    torch.testing.assert_close(pred, model.proj(model.backbone.encode(patches)['tokens']))
+    target = model.forward_target(patches, mask, noise)
+    assert torch.equal(target, model.teacher.forward_patches(patches, noise))
+    assert not target.requires_grad
 
 
 def test_modes_return_what_they_promise(model):
@@ -290,14 +264,15 @@ def test_a_stage_one_file_is_the_teacher_it_was(form, tmp_path):
     )[form]
     torch.save(file, tmp_path / 'stage1.pth')
     model = act(teacher=teacher(tmp_path / 'stage1.pth')).train()
-    mask, noise = given()
-    out = model.distil(cloud(), mask, noise)
+    mask, noise = mask_and_noise()
+    patches = model.group(cloud())
+    target = model.forward_target(patches, mask, noise)
     with torch.no_grad():
-        feats = net.encode(out.patches, hard=True, noise=noise).feats
+        feats = net.forward_encoder(patches, hard=True, noise=noise)['feats']
     # another place in memory may mean another order of summation
-    torch.testing.assert_close(out.target, split_by_mask(feats, mask)[1])
+    torch.testing.assert_close(target, split_by_mask(feats, mask)[1])
     model.init_weights()  # as the runner does
-    assert torch.equal(model.distil(cloud(), mask, noise).target, out.target)
+    assert torch.equal(model.forward_target(patches, mask, noise), target)
 
 
 @pytest.mark.parametrize(
@@ -333,24 +308,105 @@ def test_a_nan_point_stops_the_run_and_is_named(build, tmp_path):
 
 @pytest.mark.parametrize('precision', ['fp32', 'bf16'])
 def test_mixed_precision_gives_nearly_the_same_loss(precision):
-    model = act(**GLOBAL).eval()
+    model, (mask, noise) = act(**GLOBAL).eval(), mask_and_noise()
     model.teacher.net.transformer.precision = precision
-    mask, noise = given()
-    noise = 100 * noise  # so that rounding changes no code
-    outs = []
+    losses = []
     for low in (False, True):
         with torch.autocast('cpu', torch.bfloat16, enabled=low):
-            out = model.distil(cloud(), mask, noise)
-            outs.append(model.distill(out.pred, out.target))
-        assert out.target.dtype == torch.float32
-    torch.testing.assert_close(*outs, rtol=0.02, atol=0.0)
+            # strong noise, so that rounding changes no code
+            target = model.forward_target(model.group(cloud()), mask, 100 * noise)
+            assert target.dtype == torch.float32
+            with given(model, draw_mask=mask, forward_target=target):
+                losses.append(model.loss(cloud(), None)['loss_distill'])
+    torch.testing.assert_close(*losses, rtol=0.02, atol=0.0)
 
 
 def test_standardised_targets_have_no_common_part():
-    model = act(standardize=True).train()
-    out = model.distil(cloud(8), noise=None)
-    mean, spread = (f(dim=(0, 1)) for f in (out.target.mean, out.target.std))
+    targets = []
+    for model in (act(standardize=True).train(), act().train()):
+        patches = model.group(cloud(8))
+        targets.append(model.forward_target(patches, model.draw_mask(cloud(8), patches)))
+    mean, spread = (f(dim=(0, 1)) for f in (targets[0].mean, targets[0].std))
     assert mean.abs().max() < 0.3 and abs(spread.mean() - 1) < 0.3
-    plain = act().train().distil(cloud(8)).target
-    cones = [F.normalize(t, dim=-1).mean((0, 1)).square().sum() for t in (out.target, plain)]
+    cones = [F.normalize(t, dim=-1).mean((0, 1)).square().sum() for t in targets]
     assert cones[0] < cones[1]
+
+
+@pytest.mark.parametrize('name', odd_clouds())
+def test_odd_clouds_give_finite_losses_and_gradients(name):
+    model, points = act(**GLOBAL), odd_clouds()[name]
+    losses = step(model, points)
+    assert torch.isfinite(total(losses))
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    drawn = model.eval()(dict(points=points), mode='predict')
+    assert all(torch.isfinite(out['cosine']).all() for out in drawn)
+
+
+@pytest.mark.parametrize(
+    'options, error, text',
+    [
+        (dict(projection=False), ValueError, 'width 24, the target 12: set projection=True'),
+        (dict(shallow_layer=2), ValueError, r'in \[0, 2\), got 2'),
+        (dict(GLOBAL, backbone=STUDENT), ValueError, 'with_cls_token=True'),
+        (dict(decoder=None), ValueError, 'need a decoder'),
+        (dict(teacher=teacher('no/where.pth')), FileNotFoundError, 'no/where.pth'),
+        (
+            dict(teacher=dict(teacher(), random_weights=False)),
+            ValueError,
+            'needs the checkpoint of a stage I run',
+        ),
+    ],
+)
+def test_a_wrong_config_is_an_error(options, error, text):
+    with pytest.raises(error, match=text):
+        act(**options)
+
+
+def test_equal_widths_need_no_projection():
+    of = dict(autoencoder(), decoder_dims=24)
+    model = act(projection=False, teacher=teacher(of=of))
+    assert not [key for key in model.state_dict() if key.startswith('proj')]
+    assert torch.isfinite(total(step(model, cloud())))
+
+
+@pytest.mark.parametrize(
+    'options, error, text',
+    [
+        (dict(backbone=dict(STUDENT, num_groups=3)), ValueError, 'at least 4 patches, got 3'),
+        (
+            dict(
+                teacher=teacher(
+                    of=dict(autoencoder(), transformer=lent(mixer) | dict(num_prompts=10))
+                )
+            ),
+            ValueError,
+            'got 10 prompts and 16 patches: set num_prompts=180',
+        ),
+        (dict(teacher=lent(bert)['teacher']), NotImplementedError, 'can not read patches|cannot'),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_an_error(options, error, text):
+    model = act(**options)
+    with pytest.raises(error, match=text):
+        model(dict(points=cloud()), mode='loss')
+
+
+@pytest.mark.parametrize(
+    'make, text',
+    [
+        (lambda: act().state_dict(), 'pretraining .stage II. file.*stage I file'),
+        (
+            lambda: trained_stage_one(num_codes=24).state_dict(),
+            r'quantizer.codebook: file \(24, 12\), module \(20, 12\)',
+        ),
+        (lambda: stage_one(transformer=None).state_dict(), 'missing: transformer.deep_prompt_pos'),
+        (
+            lambda: dict(stage_one().state_dict(), **{'transformer.fingerprint': torch.tensor(1)}),
+            'another frozen transformer',
+        ),
+    ],
+)
+def test_a_file_that_is_not_this_teacher_is_an_error(make, text, tmp_path):
+    torch.save(make(), tmp_path / 'file.pth')
+    with pytest.raises(ValueError, match=f'(?s){text}'):
+        act(teacher=teacher(tmp_path / 'file.pth'))

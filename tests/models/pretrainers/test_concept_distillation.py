@@ -6,11 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmkd3d.models.pretrainers.concept import retrieval, usage
+from mmkd3d.models.losses.align import retrieval_accuracy
+from mmkd3d.models.losses.matched import Matched, concept_usage
+from mmkd3d.models.targets.standardizer import fit_targets, unfitted
 from mmkd3d.registry import MODELS
-from tests.models.stub_teachers import StubDenseTeacher, cloud, make_samples
+from tests.models.small_m2ae import student
+from tests.models.stub_teachers import DENSE, StubDenseTeacher, cloud, make_samples
 
-TARGETS = dict(
+TARGET = dict(
     type='mmkd3d.ConceptTargets',
     teacher=dict(type='mmkd3d.StubDenseTeacher'),
     views=dict(
@@ -34,36 +37,41 @@ CONFIG = dict(
     type='mmkd3d.ConceptDistillation',
     backbone=BACKBONE,
     extractor=EXTRACTOR,
-    targets=dict(concepts=TARGETS),
-    loss_global=dict(type='mmkd3d.ContrastiveAlignLoss'),
-    loss_concept=dict(type='mmkd3d.MatchedConceptLoss'),
+    target=TARGET,
+    losses=dict(
+        embedding=dict(type='mmkd3d.ContrastiveAlignLoss'),
+        concept=dict(type='mmkd3d.MatchedConceptLoss'),
+    ),
 )
 REBUILD = dict(
     masker=dict(type='mmkd3d.RandomMasker', ratio=0.6),
     decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=24, depth=1, num_heads=2),
-    reconstruct=dict(type='mmkd3d.ChamferLoss'),
+    losses=dict(chamfer=dict(type='mmkd3d.ChamferLoss')),
 )
+DROP = dict(masker=dict(type='mmkd3d.RandomMasker', ratio=0.3))
+PROTOTYPES = dict(type='mmkd3d.PrototypeKLLoss', dims=5, num_prototypes=8)
 
 
-def concept(fit=True, **changes):
+def concept(fit=True, new_backbone=None, **changes):
+    """A small model; dicts in ``changes`` are merged with those of CONFIG."""
     cfg = copy.deepcopy(CONFIG)
     for name, change in changes.items():
         old = cfg.get(name)
         merge = isinstance(old, dict) and isinstance(change, dict)
         cfg[name] = {**old, **change} if merge else change
-    model = MODELS.build(cfg)
-    if fit and model.to_fit():
-        model.fit_targets(model.target(shapes(16), None).flatten(0, 1))
+    model = MODELS.build(dict(cfg, backbone=new_backbone) if new_backbone else cfg)
+    if fit and unfitted(model):
+        fit_targets(model, model.target(shapes(16), None).flatten(0, 1))
     return model
 
 
 def look(model, points):
     """Targets as the student gets them."""
-    return model.normalize(model.target(points, None))
+    return model.standardizers(model.target(points, None))
 
 
-def with_targets(**changes):
-    return dict(concepts=dict(TARGETS, **changes))
+def only(name):
+    return dict(losses=dict.fromkeys({'embedding', 'concept'} - {name}))
 
 
 def shapes(num, points=512, channels=3):
@@ -75,12 +83,54 @@ def shapes(num, points=512, channels=3):
     )
 
 
-@pytest.mark.parametrize(
-    'B, N, c, M, V',
-    [(1, 512, 0, 1, 1), (3, 1024, 3, 16, 4), (3, 512, 3, 16, 1), (1, 1024, 0, 1, 4)],
+SETUPS = dict(
+    default=concept,
+    global_alone=lambda: concept(**only('embedding')),
+    concepts_alone=lambda: concept(**only('concept')),
+    mlp_heads=lambda: concept(head_dims=12),
+    dropped=lambda: concept(**DROP),
+    rebuilt=lambda: concept(**REBUILD),
+    guided=lambda: concept(masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.5, target=DENSE)),
+    asked=lambda: concept(extractor=dict(query_source='teacher', teacher_dims=5)),
+    prototypes=lambda: concept(
+        losses=dict(concept=dict(type='mmkd3d.MatchedConceptLoss', loss=PROTOTYPES))
+    ),
+    cosine=lambda: concept(losses=dict(embedding=dict(type='mmkd3d.CosineLoss'))),
+    class_token=lambda: concept(backbone=dict(with_cls_token=True)),
+    pyramid=lambda: concept(new_backbone=student()),
+    pyramid_dropped=lambda: concept(new_backbone=student(), **DROP),
+    recon=lambda: concept(
+        new_backbone={k: v for k, v in BACKBONE.items() if k != 'with_cls_token'}
+        | dict(type='mmkd3d.ReConTransformer')
+    ),
 )
+
+
+def check_step(model, points, samples=None):
+    """Losses and gradients are finite, and every parameter has a gradient."""
+    losses = model(dict(points=points), samples, mode='loss')
+    assert all(v.isfinite() for v in losses.values()), losses
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+    return losses
+
+
+@pytest.mark.parametrize('make', SETUPS.values(), ids=SETUPS)
+def test_every_setup_trains_all_its_parameters_and_no_teacher(make):
+    model = make()
+    check_step(model, shapes(3, 128))
+    teacher = model.target.teacher.net
+    assert not any(p.requires_grad or p.grad is not None for p in teacher.parameters())
+    assert not any(k.startswith('target') for k in model.state_dict())
+
+
+@pytest.mark.parametrize('B, N, c, M, V', [(1, 512, 0, 1, 1), (3, 1024, 3, 16, 4)])
 def test_shapes_are_those_of_the_paper_s_notation(B, N, c, M, V):
-    model = concept(extractor=dict(num_concepts=M), targets=with_targets(num_views=V))
+    model = concept(extractor=dict(num_concepts=M), target=dict(num_views=V))
     points = shapes(B, N, 3 + c)
     out = model(dict(points=points))
     assert out['tokens'].shape == (B, 8, 24)
@@ -89,12 +139,10 @@ def test_shapes_are_those_of_the_paper_s_notation(B, N, c, M, V):
     assert out['embedding'].shape == (B, 5)
     seen = look(model, points)
     assert seen.shape == (B, V, 4, 5)
-    assert model.choose(seen).shape == (B, V * 4, 5)
     torch.testing.assert_close(seen.norm(dim=-1), torch.ones(B, V, 4))
     losses = model(dict(points=points), mode='loss')
     assert all(v.ndim == 0 and v.isfinite() for v in losses.values())
-    said = model.conceive(model.encode(points)).said
-    assert said.shape == (B, M, 5)
+    assert model.head_concept(out['concepts']).shape == (B, M, 5)
 
 
 def test_the_order_of_the_points_does_not_matter():
@@ -107,55 +155,49 @@ def test_the_order_of_the_points_does_not_matter():
     torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize(
-    'change',
-    [dict(), REBUILD, dict(masker=dict(type='mmkd3d.RandomMasker', ratio=0.3)), dict(head_dims=12)],
-    ids=['default', 'rebuild', 'drop', 'mlp'],
-)
-def test_every_parameter_is_trained_and_nothing_of_the_teacher(change):
-    model = concept(**change)
-    total, _ = model.parse_losses(model(dict(points=shapes(4)), None, mode='loss'))
-    total.backward()
-    lacking = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not lacking
-    teacher = model.target.teacher.net
-    assert not any(p.requires_grad or p.grad is not None for p in teacher.parameters())
-    assert not any(k.startswith('targets') for k in model.state_dict())
-
-
-def test_a_stopped_gradient_needs_something_else_to_learn_from():
-    with pytest.raises(ValueError, match='as random as it is'):
+def test_a_stopped_gradient_needs_another_loss():
+    with pytest.raises(ValueError, match='no loss trains the student'):
         concept(extractor=dict(detach_tokens=True))
     model = concept(extractor=dict(detach_tokens=True), **REBUILD)
     losses = model(dict(points=shapes(4)), None, mode='loss')
-    (losses['loss_global'] + losses['loss_concept']).backward(retain_graph=True)
+    (losses['loss_embedding'] + losses['loss_concept']).backward(retain_graph=True)
     assert all(p.grad is None for p in model.backbone.parameters())
     losses['loss_chamfer'].backward()
     assert any(p.grad is not None for p in model.backbone.parameters())
 
 
 @pytest.mark.parametrize(
-    'change, message',
+    'change, error, message',
     [
-        (dict(targets=dict(images=TARGETS)), "'concepts', got"),
-        (dict(slots='parts'), "slots is one of .*got 'parts'"),
-        (dict(slots='regions', targets=with_targets(num_regions=0)), 'num_regions > 0'),
-        (dict(standardize=True), "standardize is one of .*'kind'.*got True"),
-        (dict(loss_global=None, loss_concept=None), 'Nothing to learn'),
-        (dict(reconstruct=REBUILD['reconstruct']), 'give a masker'),
-        (dict(REBUILD, decoder=None), 'give a masker and a decoder'),
-        (dict(REBUILD, masker=dict(type='mmkd3d.RandomMasker', ratio=0.1)), 'masks none of 8'),
+        (dict(slots='parts'), ValueError, "slots is one of .*got 'parts'"),
+        (dict(slots='regions', target=dict(num_regions=0)), ValueError, 'num_regions > 0'),
+        (dict(standardize=True), ValueError, "standardize is one of .*'kind'.*got True"),
+        (dict(losses=dict(embedding=None, concept=None)), ValueError, 'Nothing to learn'),
+        (dict(losses=REBUILD['losses']), ValueError, 'give a decoder and a masker'),
+        (dict(REBUILD, new_backbone=student()), ValueError, 'PointM2AE is hierarchical'),
         (
-            dict(loss_concept=dict(type='mmkd3d.CosineLoss')),
-            "type='MatchedConceptLoss', loss=.*got CosineLoss",
+            dict(REBUILD, masker=dict(type='mmkd3d.RandomMasker', ratio=0.1)),
+            ValueError,
+            'for 8 patches: .* higher ratio',
         ),
-        (dict(extractor=dict(embed_dims=12)), 'width 24.*embed_dims=12'),
-        (dict(targets=with_targets(num_views=5)), 'num_views=5 of 4'),
+        (
+            dict(losses=dict(concept=dict(type='mmkd3d.CosineLoss'))),
+            ValueError,
+            'MatchedConceptLoss.*got CosineLoss',
+        ),
+        (dict(extractor=dict(embed_dims=12)), ValueError, 'width 24.*embed_dims=12'),
+        (dict(target=dict(num_views=5)), ValueError, 'num_views=5 of 4'),
+        (dict(target=dict(num_regions=-1)), ValueError, 'num_regions is 0 or more.*got -1'),
+        (
+            dict(target=dict(teacher=dict(type='mmkd3d.StubTextTeacher')), fit=True),
+            NotImplementedError,
+            'StubTextTeacher can ?not',
+        ),
     ],
 )
-def test_parts_that_do_not_fit_are_named(change, message):
-    with pytest.raises(ValueError, match=message):
-        concept(fit=False, **change)
+def test_parts_that_do_not_fit_are_named(change, error, message):
+    with pytest.raises(error, match=message):
+        concept(**{'fit': False, **change})
 
 
 def test_regions_need_a_teacher_whose_tokens_lie_beside_its_global_feature(monkeypatch):
@@ -174,38 +216,44 @@ def test_training_is_refused_without_statistics():
     model = concept(fit=False)
     with pytest.raises(RuntimeError, match='FitTargetsHook'):
         model(dict(points=shapes(2)), None, mode='loss')
-    assert len(model.to_fit()) == 2
-    assert not concept(fit=False, standardize=None).to_fit()
+    assert len(unfitted(model)) == 2
+    assert not unfitted(concept(fit=False, standardize=None))
 
 
 def test_statistics_are_of_each_kind_or_of_all():
     feats = torch.randn(50, 4, 5) + torch.tensor([9.0, 0, 0, 0])[:, None]
     by_kind, of_all = concept(fit=False), concept(fit=False, standardize='all')
     for model in (by_kind, of_all):
-        model.fit_targets(feats)
+        fit_targets(model, feats)
     pictures, regions = by_kind.standardizers.values()
     torch.testing.assert_close(pictures.mean, feats[:, 0].mean(0))
     torch.testing.assert_close(regions.mean, feats[:, 1:].mean((0, 1)))
     torch.testing.assert_close(of_all.standardizers['all'].mean, feats.mean((0, 1)))
     # with one mean for all, pictures stay in a cone
     cone = [
-        F.cosine_similarity(*model.normalize(feats)[:2, 0], dim=-1) for model in (of_all, by_kind)
+        F.cosine_similarity(*model.standardizers(feats)[:2, 0], dim=-1)
+        for model in (of_all, by_kind)
     ]
     assert cone[0] > 0.9 > cone[1]
     other = concept(fit=False)
     other.load_state_dict(by_kind.state_dict())
-    assert not other.to_fit()
-    assert torch.equal(other.normalize(feats), by_kind.normalize(feats))
+    assert not unfitted(other)
+    assert torch.equal(other.standardizers(feats), by_kind.standardizers(feats))
+    other = concept(fit=False, standardize='all')
+    other.load_state_dict(by_kind.state_dict(), strict=False)
+    assert len(unfitted(other)) == 1
 
 
-def test_slots_are_pictures_regions_or_both():
-    seen = torch.arange(2 * 3 * 4.0).view(2, 3, 4)[..., None]
-    for slots, size in (('both', 12), ('global', 3), ('regions', 9)):
-        chosen = concept(slots=slots).choose(seen)
-        assert chosen.shape == (2, size, 1)
-        whole = seen[:, :, 0].flatten(1)
-        kept = [v in chosen[0].flatten() for v in whole[0]]
-        assert all(kept) if slots != 'regions' else not any(kept)
+@pytest.mark.parametrize('slots, size', [('both', 16), ('global', 4), ('regions', 12)])
+def test_slots_are_pictures_regions_or_both(slots, size, monkeypatch):
+    model, found = concept(slots=slots), []
+    monkeypatch.setattr(
+        model.extractor, 'forward', lambda *args: found.append(args[2]) or torch.zeros(2, 16, 24)
+    )
+    model.loss(shapes(2), None)
+    target = look(model, shapes(2))  # (B, 4 views, 1 + 3, D)
+    kept = dict(both=target, regions=target[:, :, 1:]).get(slots, target[:, :, :1])
+    assert found[0].shape == (2, size, 5) and torch.equal(found[0], kept.flatten(1, 2))
 
 
 def test_predictions_are_in_the_space_of_the_teacher():
@@ -226,13 +274,14 @@ def test_monitors_against_loops():
     for i in range(9):
         cos = [F.cosine_similarity(embedding[i], p, dim=0) for p in pictures]
         hits += int(max(range(9), key=lambda j: cos[j]) == i)
-    assert retrieval(embedding, pictures) == pytest.approx(hits / 9)
+    assert retrieval_accuracy(embedding, pictures) == pytest.approx(hits / 9)
     # each concept evenly with every slot; always the same; one not at all
     concepts = torch.arange(3).expand(3, 3)
     slots = (torch.arange(3) + torch.arange(3)[:, None]) % 3
-    assert usage(concepts, slots, 3, 3) == pytest.approx(1)
-    assert usage(concepts, slots[:1].expand(3, 3), 3, 3) == 0
-    assert usage(concepts, slots, 6, 3) == pytest.approx(0.5)
+    even, same = (Matched(None, None, concepts, s) for s in (slots, slots[:1].expand(3, 3)))
+    assert concept_usage(even, 3, 3) == pytest.approx(1)
+    assert concept_usage(same, 3, 3) == 0
+    assert concept_usage(even, 6, 3) == pytest.approx(0.5)
 
 
 def test_the_teacher_may_ask_the_questions():
@@ -250,16 +299,16 @@ def test_the_teacher_may_ask_the_questions():
 
 def test_samples_bring_pictures():
     views = dict(type='mmkd3d.RenderedViews', num_views=2)
-    model = concept(targets=with_targets(views=views), fit=False)
+    model = concept(target=dict(views=views), fit=False)
 
     def picture(i):
         generator = torch.Generator().manual_seed(i)
         return torch.rand(2, 4, 24, 24, generator=generator)
 
     samples = make_samples(6, image=picture)
-    model.fit_targets(model.target(shapes(6), samples).flatten(0, 1))
+    fit_targets(model, model.target(shapes(6), samples).flatten(0, 1))
     losses = model(dict(points=shapes(6)), samples, mode='loss')
-    assert losses['loss_global'].isfinite()
+    assert losses['loss_embedding'].isfinite()
     with pytest.raises(ValueError, match='carry no image'):
         model(dict(points=shapes(2)), make_samples(2, view_points=cloud), mode='loss')
 
@@ -268,13 +317,13 @@ def test_depth_projection_needs_nothing_but_the_cloud():
     views = dict(
         type='mmkd3d.DepthProjection', projector=dict(type='mmkd3d.AxisProjector', size=48)
     )
-    model = concept(targets=with_targets(views=views))
+    model = concept(target=dict(views=views))
     points = shapes(3)
     assert look(model, points).shape == (3, 3, 4, 5)
     turned = points[..., [1, 0, 2]]
     assert not torch.equal(look(model, turned), look(model, points))
     with pytest.raises(ValueError, match='DepthProjection draws random views'):
-        concept(targets=with_targets(views=views, cache='nowhere'))
+        concept(target=dict(views=views, cache='nowhere'))
 
 
 def test_autocast_changes_little():
@@ -283,6 +332,118 @@ def test_autocast_changes_little():
     exact = model(dict(points=points), None, mode='loss')
     with torch.autocast('cpu', torch.bfloat16):
         half = model(dict(points=points), None, mode='loss')
-    for name in ('loss_global', 'loss_concept'):
+    for name in ('loss_embedding', 'loss_concept'):
         assert half[name].dtype == torch.float32
         torch.testing.assert_close(half[name], exact[name], atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    'points',
+    [shapes(1, 128), shapes(3, 8), shapes(3, 128) * 0, shapes(3, 128) + 1e4],
+    ids=['one cloud', 'a patch', 'origin', 'far'],
+)
+def test_odd_clouds_train(points):
+    check_step(concept(), points)
+
+
+def test_points_that_are_not_finite_are_an_error():
+    points = shapes(3, 128)
+    points[1, 40, 0] = torch.nan
+    with pytest.raises(ValueError, match='Cloud 1 .* not finite'):
+        concept()(dict(points=points), None, mode='loss')
+
+
+def test_a_masked_pyramid_gives_the_visible_tokens_with_their_centres():
+    model = concept(new_backbone=student(), **DROP).eval()
+    points = shapes(3, 128)
+    pyramid = model.group(points)
+    mask = model.draw_mask(points, pyramid)
+    feats = model.forward_encoder(pyramid, mask)
+    whole = model.backbone.encode(pyramid, mask)['levels'][-1]
+    for i, hidden in enumerate(mask):
+        assert hidden.sum() == 2  # 0.3 of 8
+        torch.testing.assert_close(feats['tokens'][i], whole[i, ~hidden])
+        torch.testing.assert_close(feats['centers'][i], pyramid[-1].centers[i, ~hidden])
+    assert model(dict(points=points))['tokens'].shape == (3, 8, 24)
+
+
+def test_without_its_loss_there_is_no_embedding():
+    model = concept(**only('concept')).eval()
+    assert not any('head_global' in key for key in model.state_dict())
+    points = dict(points=shapes(2, 128))
+    assert model(points)['embedding'] is None
+    rows = model(points, make_samples(2), mode='predict')
+    assert [set(row) for row in rows] == [{'input'}] * 2
+
+
+@pytest.mark.parametrize(
+    'loss',
+    [
+        dict(type='mmkd3d.SmoothL1Loss'),
+        PROTOTYPES,
+        dict(type='mmkd3d.ContrastiveAlignLoss', mode='soft'),
+    ],
+    ids=lambda loss: loss['type'],
+)
+def test_other_losses_of_the_embedding(loss):
+    cfg = copy.deepcopy(CONFIG)
+    cfg['losses']['embedding'] = loss
+    model = MODELS.build(cfg)
+    fit_targets(model, model.target(shapes(16), None).flatten(0, 1))
+    losses = check_step(model, shapes(3, 128))
+    assert ('scale' in losses) == ('Align' in loss['type'])
+
+
+def test_the_target_of_the_embedding_is_the_direction_of_the_mean_picture():
+    model = concept(losses=dict(embedding=dict(type='mmkd3d.L2Loss'))).eval()
+    points = shapes(3, 128)
+    z, target = model(dict(points=points))['embedding'], look(model, points)
+    expected = 0.0
+    for i in range(3):
+        mean = sum(target[i, v, 0] for v in range(4)) / 4
+        expected += (z[i] - mean / mean.norm()).square().mean() / 3
+    losses = model(dict(points=points), None, mode='loss')
+    torch.testing.assert_close(losses['loss_embedding'], expected)
+
+
+GIVEN = dict(pairs=dict(type='mmkd3d.RenderedViews', num_views=2))
+
+
+def pictures(i, size=24, views=2, alpha=None):
+    generator = torch.Generator().manual_seed(i)
+    images = torch.rand(views, 3, size, size, generator=generator)
+    if alpha is None:
+        return images
+    return torch.cat([images, torch.full((views, 1, size, size), float(alpha))], 1)
+
+
+@pytest.mark.parametrize('standardize', ['kind', 'all', None])
+def test_missing_regions_are_counted(standardize):
+    """Pictures that are transparent everywhere have none."""
+    model = concept(fit=False, standardize=standardize, target=GIVEN)
+    samples = make_samples(8, image=lambda i: pictures(i, alpha=i % 4 > 0))
+    points = shapes(8, 128)
+    fit_targets(model, model.target(points, samples).flatten(0, 1))
+    losses = check_step(model, points, samples)
+    assert losses['regions_found'] == 3 * 6 / 8
+
+
+@pytest.mark.parametrize(
+    'image, message',
+    [
+        (lambda i: pictures(i, size=24 + i), r'\(2, 3, 24, 24\) for s0 .*\(2, 3, 25, 25\) for s1'),
+        (lambda i: pictures(i, views=4), r'num_views=2.*got \(4, 3, 24, 24\)'),
+        (lambda i: pictures(i) if i else None, '1 of 3 samples have no image: s0'),
+    ],
+)
+def test_pictures_that_do_not_fit_are_named(image, message):
+    model = concept(fit=False, target=GIVEN)
+    with pytest.raises(ValueError, match=message):
+        model(dict(points=shapes(3, 128)), make_samples(3, image=image), mode='loss')
+
+
+def test_a_teacher_without_maps_teaches_whole_pictures():
+    model = concept(target=dict(num_regions=0, teacher=dict(type='mmkd3d.StubImageTeacher')))
+    losses = check_step(model, shapes(3, 128))
+    assert 'regions_found' not in losses
+    assert list(model.standardizers) == ['pictures']

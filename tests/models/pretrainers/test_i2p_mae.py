@@ -1,26 +1,34 @@
-"""I2P-MAE: what is compared with what."""
+"""Point-M2AE and I2P-MAE: what is compared with what, odd clouds and settings."""
 
 import pytest
 import torch
+from mmengine.optim import build_optim_wrapper
 
-from mmkd3d.models.layers.pyramid import VisibleTokens
 from mmkd3d.ops import gather
+from tests.models.small_m2ae import build, clouds, decoder, i2p_mae, m2ae, student
+from tests.models.stub_teachers import DENSE
+from tests.models.teachers.test_dense_teachers import clip_vit, mobilenet, timm_vit
 
-from ..small_m2ae import build, clouds, i2p_mae
+
+def encode(model, points):
+    """Patches, maps of the teacher, decoded tokens and which patches are masked."""
+    patches, maps = model.group(points), model.forward_teacher(points)
+    mask = model.draw_mask(points, patches, maps)
+    feats = model.forward_encoder(patches, mask)
+    tokens = model.forward_decoder(feats, patches, mask)
+    return patches, maps, tokens, feats['masks'][model.level]
 
 
 def test_targets_are_the_features_at_the_points_of_visible_patches():
     model, points = build(i2p_mae()), clouds()
-    patches = model.backbone.group(points)
-    seen = model.see(points)
-    out = model.decode(patches, model.guided_mask(seen, patches))
-    targets = model.targets(seen, points, patches, VisibleTokens.of(out.mask))
+    patches, maps, _, masked = encode(model, points)
+    targets = model.forward_semantic(points, patches, masked, maps)
     expected = []
-    for b, visible in enumerate((~out.mask).tolist()):
+    for b, visible in enumerate((~masked).tolist()):
         for g in (g for g, v in enumerate(visible) if v):
             own = patches[1].point_idx[b, g]
             positions = patches[0].centers[b, own]  # not the shifted patch
-            feats = model.target.features_at(seen, positions.expand(len(points), -1, -1))
+            feats = model.target.features_at(maps, positions.expand(len(points), -1, -1))
             expected.append(feats[b])
     torch.testing.assert_close(targets, torch.stack(expected))
     assert not targets.requires_grad
@@ -28,48 +36,34 @@ def test_targets_are_the_features_at_the_points_of_visible_patches():
 
 def test_at_the_finest_level_targets_are_those_of_the_points():
     model, points = build(i2p_mae(2, 2)), clouds()
-    patches = model.backbone.group(points)
-    seen = model.see(points)
-    mask = torch.zeros(patches[0].centers.shape[:2], dtype=torch.bool)
-    targets = model.targets(seen, points, patches, VisibleTokens.of(mask))
+    patches, maps = model.group(points), model.forward_teacher(points)
+    visible = torch.zeros(patches[0].centers.shape[:2], dtype=torch.bool)
+    targets = model.forward_semantic(points, patches, visible, maps)
     positions = gather(points, patches[0].point_idx.flatten(1))
-    expected = model.target.features_at(seen, positions)
+    expected = model.target.features_at(maps, positions)
     torch.testing.assert_close(targets.flatten(), expected.flatten())
 
 
 def test_standardised_maps_have_mean_0_and_variance_1():
     model, points = build(i2p_mae(standardize=True)), clouds()
-    plain = model.target.forward_views(points)
-    seen = model.see(points)
-    feats = seen.feats.transpose(0, 2).flatten(1)  # a row for each channel
+    plain, maps = model.target.forward_views(points), model.forward_teacher(points)
+    feats = maps.feats.transpose(0, 2).flatten(1)  # a row for each channel
     torch.testing.assert_close(feats.mean(1), torch.zeros(len(feats)), atol=1e-4, rtol=0)
-    raw = plain.feats.transpose(0, 2).flatten(1)
-    moving = raw.var(1) > 1e-3
+    moving = plain.feats.transpose(0, 2).flatten(1).var(1) > 1e-3
     assert moving.any()
     torch.testing.assert_close(
         feats.var(1, correction=0)[moving], torch.ones(int(moving.sum())), atol=2e-2, rtol=0
     )
-    assert torch.equal(seen.saliency, plain.saliency)
+    assert torch.equal(maps.saliency, plain.saliency)
     model.eval()
-    assert not torch.allclose(model.see(points).feats, seen.feats)
-
-
-@pytest.mark.parametrize(
-    'options, names',
-    [(dict(semantic_loss=None), {'loss_chamfer'}), (dict(), {'loss_chamfer', 'loss_semantic'})],
-)
-def test_losses(options, names):
-    model = build(i2p_mae(**options))
-    losses = model.loss(clouds(), None)
-    assert losses.keys() == names
-    assert all(torch.isfinite(v) and v > 0 for v in losses.values())
+    assert not torch.allclose(model.forward_teacher(points).feats, maps.feats)
 
 
 @pytest.mark.parametrize(
     'name, own, other',
     [('loss_chamfer', 'to_points', 'to_feats'), ('loss_semantic', 'to_feats', 'to_points')],
 )
-def test_each_loss_teaches_the_student_through_its_own_head(name, own, other):
+def test_each_loss_trains_the_student_through_its_own_head(name, own, other):
     model = build(i2p_mae())
     model.loss(clouds(), None)[name].backward()
     reached = {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
@@ -81,18 +75,18 @@ def test_each_loss_teaches_the_student_through_its_own_head(name, own, other):
 @torch.no_grad()
 def test_losses_are_those_of_loops_over_tokens():
     model, points = build(i2p_mae()), clouds()
-    patches, seen = model.backbone.group(points), model.see(points)
-    out = model.decode(patches, model.guided_mask(seen, patches))
-    targets = model.targets(seen, points, patches, VisibleTokens.of(out.mask))
-    losses = model.losses(out) | model.semantic_losses(out, targets)
+    torch.manual_seed(3)
+    losses = model.loss(points, None)
+    torch.manual_seed(3)
+    patches, maps, tokens, mask = encode(model, points)
+    targets = model.forward_semantic(points, patches, mask, maps)
     forth, back, squares, visible = [], [], [], 0
-    for b, row in enumerate(out.mask.tolist()):
+    for b, row in enumerate(mask.tolist()):
         for g, masked in enumerate(row):
-            token = out.tokens[b, g]
+            token = tokens[b, g]
             if masked:
-                gaps = torch.cdist(
-                    model.to_points(token).view(-1, 3), out.patches.points[b, g]
-                ).square()
+                truth = patches[model.level].points[b, g]
+                gaps = torch.cdist(model.to_points(token)[0], truth).square()
                 forth += gaps.amin(1).tolist()
                 back += gaps.amin(0).tolist()
             else:
@@ -116,29 +110,239 @@ def test_the_teacher_sees_each_cloud_once_in_a_step(monkeypatch):
     assert calls == [12]
 
 
-def test_pictures_in_parts_give_the_same_maps():
-    model, points = build(i2p_mae()), clouds(4)
-    whole = model.see(points)
-    model.target.images_at_once = 5
-    parts = model.see(points)
-    for a, b in zip(whole[:2], parts[:2]):
-        torch.testing.assert_close(a, b)
+SHAPES = dict(
+    fewer_than_groups=clouds(2, 20),  # 32 groups of 8
+    as_many_as_a_patch=clouds(2, 8),
+    around_the_origin=clouds(2) * 1e-3,  # FPS takes none of them
+    all_points_equal=clouds(2) * 0 + 0.7,
+    line=clouds(2) * torch.tensor([1.0, 0.0, 0.0]),
+    far=clouds(2) + 1e4,
+    extra_features=torch.cat([clouds(2), clouds(2, seed=2)], dim=2),
+    one_cloud=clouds(1),
+)
+
+
+def losses_of(net, points):
+    return net(dict(points=points), None, mode='loss')
+
+
+def check_step(net, points):
+    """Losses are finite, and so is a gradient of every parameter."""
+    losses = losses_of(net.train(), points)
+    assert losses and all(torch.isfinite(v) for v in losses.values())
+    sum(losses.values()).backward()
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+    return losses
+
+
+@pytest.mark.parametrize('points', SHAPES.values(), ids=SHAPES)
+def test_odd_clouds_train_and_give_features_and_pictures(points):
+    check_step(build(i2p_mae(backbone=student(radii=(0.3, 0.6, 1.2)))), points)
+    net, B = build(i2p_mae()).eval(), len(points)
+    with torch.no_grad():
+        feats = net(dict(points=points))
+        assert feats.shape == (B, 24) and feats.isfinite().all()
+        assert net.extract_feat(points, 'point').isfinite().all()
+        mask = net.draw_mask(points, net.group(points))
+    assert mask.shape == (B, 8) and (mask.sum(1) == 4).all()
+    drawn = net(dict(points=points), mode='predict')
+    assert len(drawn) == B
+    assert all(part.isfinite().all() for out in drawn for part in out.values())
+
+
+@pytest.mark.parametrize('kind', ['RandomMasker', 'SaliencyMasker'])
+def test_points_that_are_not_finite_never_train_a_weight(kind):
+    """Either the masker refuses them, or the loss stops the run (FiniteLossHook)."""
+    points = clouds()
+    points[1, 40, 0] = torch.nan
+    net = build(i2p_mae(masker=dict(type=f'mmkd3d.{kind}', ratio=0.6)))
+    if kind == 'SaliencyMasker':
+        with pytest.raises(ValueError, match=r'clouds \[1\] of the batch is not finite'):
+            losses_of(net, points)
+    else:
+        assert not sum(losses_of(net, points).values()).isfinite()
+
+
+def test_training_under_autocast():
+    net = build(i2p_mae(backbone=student(radii=(0.5, 1.0, 2.0), embed_masked=False)))
+    torch.manual_seed(1)
+    exact = losses_of(net, clouds())
+    torch.manual_seed(1)
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = check_step(net, clouds())
+    for name, value in losses.items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, exact[name], rtol=0.05, atol=0)
 
 
 @pytest.mark.parametrize(
-    'cfg, message',
+    'make, num_levels, num_stages',
     [
+        (i2p_mae, 1, 1),
+        (m2ae, 2, 1),
+        (i2p_mae, 3, 1),
+        (lambda *args: i2p_mae(*args, semantic=False), 3, 2),
+        (i2p_mae, 4, 4),
+    ],
+)
+def test_any_number_of_levels_trains_without_an_idle_parameter(make, num_levels, num_stages):
+    net = build(make(num_levels, num_stages))
+    losses = check_step(net, clouds())
+    heads = {n.split('.')[0] for n, _ in net.named_parameters()}
+    assert ('loss_semantic' in losses) == ('to_feats' in heads)
+    idle = [name for name, p in net.named_parameters() if p.requires_grad and not p.grad.any()]
+    assert not idle
+    frozen = {n for n, p in net.named_parameters() if not p.requires_grad}
+    assert frozen == {
+        f'backbone.norms.{i}.{name}'
+        for i in range(num_levels - num_stages)
+        for name in ('weight', 'bias')
+    }
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(norm_levels=()),
+        dict(embed_masked=False),
+        dict(index_zero_visible=True),
+        dict(pos_scale='scene'),
+        dict(fps_rule='mmcv'),
+    ],
+    ids=str,
+)
+def test_options_of_the_student_leave_no_parameter_idle(options):
+    check_step(build(i2p_mae(backbone=student(**options))), clouds())
+
+
+def test_teachers_are_in_no_state_dict_optimizer_or_parameter():
+    net = build(i2p_mae(masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.6, target=DENSE)))
+    parts = {'backbone', 'decoder', 'to_points', 'to_feats'}
+    assert {key.split('.')[0] for key in net.state_dict()} == parts
+    assert {n.split('.')[0] for n, _ in net.named_parameters()} == parts
+    wrapper = build_optim_wrapper(
+        net, dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1.0))
+    )
+    teachers = [net.target.teacher.net, net.masker.target.teacher.net]
+    hidden = {id(p) for teacher in teachers for p in teacher.parameters()}
+    assert hidden and not hidden & {
+        id(p) for group in wrapper.param_groups for p in group['params']
+    }
+
+
+# With attention, without a class token, convolutions.
+TEACHERS = dict(
+    vit=timm_vit,
+    clip=clip_vit,
+    no_class_token=lambda: timm_vit(class_token=False, global_pool='avg'),
+    mobilenet=mobilenet,
+)
+
+
+@pytest.mark.parametrize('make', TEACHERS.values(), ids=TEACHERS)
+def test_any_image_teacher_guides_and_teaches(make):
+    net = build(i2p_mae(target=dict(DENSE, teacher=dict(type=make))))
+    net.target.projector.size = max(net.target.teacher.size)
+    check_step(net, clouds())
+
+
+def test_a_masker_without_scores_says_what_it_needs():
+    saliency = dict(type='mmkd3d.SaliencyMasker', ratio=0.6)
+    with pytest.raises(ValueError, match='or a target.*target=dict'):
+        losses_of(build(m2ae(masker=saliency)), clouds())
+    check_step(build(m2ae(masker=dict(saliency, target=DENSE))), clouds())
+
+
+def test_nothing_masked_is_an_error():
+    with pytest.raises(ValueError, match='0.1 masks none of 8 tokens'):
+        build(i2p_mae(masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.1)))
+
+
+def test_nothing_masked_below_by_chance_costs_nothing():
+    masker = dict(type='mmkd3d.RandomMasker', ratio=0.125)
+    # the patches of all others contain the tokens of the one that is masked
+    net = build(i2p_mae(masker=masker, backbone=student(group_sizes=(8, 4, 16))))
+    losses = check_step(net, clouds())
+    assert losses['loss_chamfer'] == 0 and losses['loss_semantic'] > 0
+    drawn = net.eval()(dict(points=clouds()), mode='predict')
+    assert all(out['pred'].shape == (0, 3) for out in drawn)
+
+
+@pytest.mark.parametrize('ratio', [0.125, 0.99])
+def test_one_masked_or_one_visible_token_is_enough(ratio):
+    masker = dict(type='mmkd3d.SaliencyMasker', ratio=ratio)
+    check_step(build(i2p_mae(masker=masker)), clouds())
+
+
+@pytest.mark.parametrize(
+    'cfg, text',
+    [
+        (student(depths=(1, 1)), 'one number for each level'),
+        (student(norm_levels=(1, 3)), r'norm_levels .* 0\.\.2, got \(1, 3\)'),
+        (student(radii=(0.3, -0.6, 1.2)), r'radii.*got \(0\.3, -0\.6, 1\.2\)'),
+        (student(group_sizes=(8, 4, 17)), r'\(8, 4, 17\) for num_groups=\(32, 16'),
+        (m2ae(decoder=decoder(stage_dims=(24, 12))), r'\(24, 12\) for .*\(12, 18, 24\)'),
+        (m2ae(decoder=decoder(4)), r'\(24, 18, 12, 6\) for .*\(12, 18, 24\)'),
+        (m2ae(decoder=decoder(depths=(1,))), r'got \(24, 18\), \(1,\) and \(1,\)'),
         (
-            dict(type='mmkd3d.M2AE', backbone=dict(type='mmkd3d.PointTransformer')),
-            'M2AE is for students with levels, .* got PointTransformer',
+            m2ae(backbone=dict(type='mmkd3d.PointTransformer')),
+            'M2AE is for hierarchical students, got PointTransformer',
         ),
         (
-            dict(type='mmkd3d.PointMAE', backbone=i2p_mae()['backbone']),
-            'PointMAE is for students without levels, got PointM2AE',
+            dict(
+                type='mmkd3d.PointMAE',
+                loss=dict(type='mmkd3d.ChamferLoss'),
+                **{k: m2ae()[k] for k in ('backbone', 'decoder', 'masker')},
+            ),
+            'PointMAE is for plain students, got PointM2AE',
         ),
     ],
 )
-def test_methods_say_which_students_they_are_for(cfg, message):
-    parts = {k: i2p_mae()[k] for k in ('decoder', 'masker', 'loss')}
-    with pytest.raises(ValueError, match=message):
-        build(dict(parts, **cfg))
+def test_settings_that_do_not_fit_are_an_error(cfg, text):
+    with pytest.raises(ValueError, match=text):
+        build(cfg)
+
+
+@pytest.fixture(scope='module')
+def pretrained(tmp_path_factory):
+    """A checkpoint as a run writes it, and the model."""
+    path = tmp_path_factory.mktemp('pretrained') / 'epoch_1.pth'
+    net = build(i2p_mae())
+    for tensor in [*net.parameters(), *net.buffers()]:
+        tensor.data += 1 if tensor.dtype == torch.long else 0.01
+    torch.save(dict(meta=dict(epoch=1), state_dict=net.state_dict()), path)
+    return path, net
+
+
+def load(path, cfg):
+    cfg = dict(cfg, init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    backbone = build(cfg)
+    backbone.init_weights()
+    return backbone
+
+
+@pytest.mark.parametrize('norm_levels', [None, (), (0, 2)])
+def test_a_pretrained_student_is_filled_whole(pretrained, norm_levels):
+    path, net = pretrained
+    backbone = load(path, student(norm_levels=norm_levels, radii=(1, 2, 3)))
+    expected = net.backbone.state_dict()
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, expected.pop(key)), key
+    assert len(expected) == 2 * (3 - len(backbone.norms))
+
+
+@pytest.mark.parametrize(
+    'cfg, text',
+    [
+        (student(4), r'missing: blocks\.3\.'),
+        (student(2), r'unexpected: blocks\.2\.'),
+        (student(level_dims=(12, 18, 30)), r'file \(24,\), module \(30,\)'),
+        (student(depths=(1, 2, 1)), r'missing: blocks\.1\.1\.'),
+    ],
+)
+def test_a_checkpoint_of_another_pyramid_is_an_error(pretrained, cfg, text):
+    with pytest.raises(ValueError, match=text):
+        load(pretrained[0], cfg)

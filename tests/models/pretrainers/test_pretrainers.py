@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from mmkd3d.models.layers.patch_descriptor import FourierDescriptor
 from mmkd3d.models.layers.transformer import split_by_mask
+from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.registry import MODELS
 
@@ -115,16 +116,17 @@ def test_point_mae_loss_is_zero_for_a_perfect_prediction():
     model = point_mae()
     patches = model.backbone.group(cloud())
     target = patches.points.flatten(0, 1)
-    assert model.chamfer(target, target.flip(1)) < 1e-10
+    assert model.loss_fn(target, target.flip(1)) < 1e-10
 
 
 def test_distillation_targets_have_no_common_part():
     model = distillation()
-    patches = model.backbone.group(cloud(8))
-    target, cone = model.target(patches)
+    patches = model.group(cloud(8))
+    outputs = model.forward_teacher(patches)
+    target = model.forward_target(outputs, torch.ones(8, 16, dtype=torch.bool))
     assert target.mean(dim=(0, 1)).abs().max() < 1e-4
-    mean_cosine = F.normalize(target, dim=-1).mean((0, 1)).square().sum()
-    assert mean_cosine < min(float(cone), 0.05)
+    cone, mean = (F.normalize(x, dim=-1).mean((0, 1)).square().sum() for x in (outputs, target))
+    assert mean < min(float(cone), 0.05)
 
 
 def test_distillation_leaves_the_teacher_alone():
@@ -168,3 +170,10 @@ def test_descriptor_distance_is_a_kernel_distance():
     fx, fy = (torch.cos(p @ descriptor.patch_freq + descriptor.patch_phase) for p in (x, y))
     kernel = 2 * (fx * fy).mean()
     assert abs(kernel - torch.exp(-(x - y).square().sum() / 0.02)) < 0.03
+
+
+def test_a_student_without_features_to_probe_is_an_error():
+    model = BasePretrainer()
+    model.backbone = nn.Identity()
+    with pytest.raises(ValueError, match='Identity has no extract_feat'):
+        model.extract_feat(cloud())

@@ -6,10 +6,15 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 
+from mmkd3d.evaluation.accuracy import Accuracy
 from mmkd3d.models.losses.modal_contrast import supervised_contrast
 from mmkd3d.registry import MODELS
+from tests.helpers import REPO
+from tests.models.pretrainers.test_act_autoencoder import odd_clouds
 
 
 @MODELS.register_module()
@@ -25,6 +30,8 @@ class ConstantTarget(nn.Module):
         return self.feature.expand(len(points), -1)
 
 
+TARGETS = dict(img=dict(type='ConstantTarget', dims=6), text=dict(type='ConstantTarget', dims=5))
+NO_CONTRAST = dict(contrast=None)
 SIZES = dict(
     embed_dims=32,
     depth=3,
@@ -37,7 +44,7 @@ SIZES = dict(
 
 
 def recon(tokens=('cls', 'img', 'text'), stop_gradient=True, **kwargs):
-    """A small model; tests change one thing."""
+    """A small model; tests change one thing; ``losses`` are merged."""
     torch.manual_seed(0)
     cfg = dict(
         type='mmkd3d.ReCon',
@@ -47,16 +54,18 @@ def recon(tokens=('cls', 'img', 'text'), stop_gradient=True, **kwargs):
             stop_gradient=stop_gradient,
             **SIZES,
         ),
-        targets=dict(
-            img=dict(type='ConstantTarget', dims=6), text=dict(type='ConstantTarget', dims=5)
-        ),
+        targets=TARGETS,
         masker=dict(type='mmkd3d.RandomMasker', ratio=0.5),
-        cross_modal=dict(type='mmkd3d.SmoothL1Loss'),
         decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=32, depth=1, num_heads=2),
-        reconstruct=dict(type='mmkd3d.ChamferLoss'),
+    )
+    losses = dict(
+        chamfer=dict(type='mmkd3d.ChamferLoss'),
+        img=dict(type='mmkd3d.SmoothL1Loss'),
+        text=dict(type='mmkd3d.SmoothL1Loss'),
         contrast=dict(type='mmkd3d.SingleModalContrast', embed_dims=32),
     )
-    return MODELS.build({**cfg, **kwargs}).train()
+    cfg = {**cfg, **kwargs, 'losses': {**losses, **(kwargs.get('losses') or {})}}
+    return MODELS.build(cfg).train()
 
 
 def cloud(batch=4, points=128):
@@ -120,35 +129,22 @@ def test_global_tokens_do_not_see_each_other():
     assert not torch.allclose(after['img'], before['img'])
 
 
-@pytest.mark.parametrize(
-    'left_out, lost',
-    [
-        (dict(targets=dict(text=None)), {'loss_text'}),
-        (dict(targets=dict(img=None)), {'loss_img'}),
-        (dict(reconstruct=None), {'loss_chamfer'}),
-        (dict(contrast=None), {'loss_contrast'}),
-    ],
-)
-def test_any_branch_can_be_switched_off(left_out, lost):
-    whole = recon()
-    if 'targets' in left_out:
-        both = dict(
-            img=dict(type='ConstantTarget', dims=6), text=dict(type='ConstantTarget', dims=5)
-        )
-        left_out = dict(targets={**both, **left_out['targets']})
-    model = recon(**left_out)
-    losses = model.loss(cloud(), KINDS)
-    assert set(whole.loss(cloud(), KINDS)) - set(losses) == lost
-    sum(losses.values()).backward()
-    unused = {n for n, p in model.named_parameters() if p.grad is None}
-    name = lost.pop().removeprefix('loss_')
-    assert unused <= {f'backbone.global_token.{name}', f'backbone.global_pos.{name}'}
+@pytest.mark.parametrize('name', ['chamfer', 'img', 'text', 'contrast'])
+def test_any_loss_can_be_switched_off(name):
+    losses = recon(losses={name: None}).loss(cloud(), KINDS)
+    names = {'loss_chamfer', 'loss_img', 'loss_text', 'loss_contrast'}
+    assert set(losses) == names - {f'loss_{name}'}
+
+
+def test_a_target_that_is_none_switches_its_branch_off():
+    model = recon(targets=dict(TARGETS, text=None))
+    assert 'loss_text' not in model.loss(cloud(), KINDS) and 'text' not in model.proj
 
 
 @pytest.mark.parametrize('tokens', [('img',), ('text', 'img'), ()])
 def test_the_list_of_global_tokens_is_free(tokens):
-    targets = {n: dict(type='ConstantTarget', dims=4) for n in tokens}
-    model = recon(tokens, targets=targets, contrast=None)
+    targets = dict.fromkeys(TARGETS) | {n: TARGETS[n] for n in tokens}
+    model = recon(tokens, targets=targets, losses=NO_CONTRAST)
     losses = model.loss(cloud(), None)
     assert set(losses) == {'loss_chamfer', *(f'loss_{n}' for n in tokens)}
     assert model.backbone.extract_feat(cloud()).shape == (4, 64)
@@ -156,28 +152,18 @@ def test_the_list_of_global_tokens_is_free(tokens):
 
 
 def test_a_third_teacher_is_one_more_entry():
-    targets = {n: dict(type='ConstantTarget', dims=4) for n in ('img', 'text', 'depth')}
-    model = recon(('cls', 'img', 'text', 'depth'), targets=targets)
-    assert 'loss_depth' in model.loss(cloud(), KINDS)
-    assert 'backbone.global_token.depth' in trained(model, 'loss_depth')
-
-
-def test_weights_scale_their_loss():
-    targets = dict(
-        img=dict(type='ConstantTarget', dims=6), text=dict(type='ConstantTarget', dims=5)
+    model = recon(
+        ('cls', 'img', 'text', 'depth'),
+        targets=dict(TARGETS, depth=TARGETS['img']),
+        losses=dict(depth=dict(type='mmkd3d.SmoothL1Loss', loss_weight=3.0)),
     )
-    plain = recon(targets=targets).eval()
-    heavy = recon(targets=targets, weights=dict(text=3.0)).eval()
-    heavy.load_state_dict(plain.state_dict())
-    for name, target in heavy.targets.items():
-        target.feature = plain.targets[name].feature
-    mask = torch.arange(16).expand(4, -1) < 8
-    losses = []
-    for model in (plain, heavy):
-        said = {n: t(cloud(), None) for n, t in model.targets.items()}
-        losses.append(model.losses(model.encode(cloud(), mask), said, [s.category for s in KINDS]))
-    torch.testing.assert_close(losses[1]['loss_text'], 3 * losses[0]['loss_text'])
-    torch.testing.assert_close(losses[1]['loss_img'], losses[0]['loss_img'])
+    losses = model.loss(cloud(), KINDS)
+    assert 'backbone.global_token.depth' in trained(model, 'loss_depth')
+    pred, target = torch.randn(2, 4, 6)
+    torch.testing.assert_close(
+        model.loss_fns['depth'](pred, target), 3 * model.loss_fns['img'](pred, target)
+    )
+    assert list(losses) == ['loss_chamfer', 'loss_img', 'loss_text', 'loss_depth', 'loss_contrast']
 
 
 def naive_contrast(z, categories, temperature):
@@ -236,20 +222,20 @@ TOWERS = dict(
 
 
 def test_two_towers_share_patches_and_nothing_else():
-    model = recon(backbone=TOWERS, contrast=None)
+    model = recon(backbone=TOWERS, losses=NO_CONTRAST)
     local = trained(model, 'loss_chamfer')
     assert not any('contrast' in name for name in local)
     img = trained(model, 'loss_img')
     assert not any('.masked' in n or 'decoder' in n for n in img)
     mask = torch.arange(16).expand(4, -1) < 8
     model.eval()
-    out = model.encode(cloud(), mask)
-    other = model.encode(cloud(), ~mask)
-    assert torch.equal(out.global_tokens['img'], other.global_tokens['img'])
+    patches = model.group(cloud())
+    img = [model.forward_encoder(patches, m)['global_tokens']['img'] for m in (mask, ~mask)]
+    assert torch.equal(*img)
 
 
 def test_two_towers_are_cut_where_the_local_tokens_are():
-    student = recon(backbone=TOWERS, contrast=None).eval().backbone
+    student = recon(backbone=TOWERS, losses=NO_CONTRAST).eval().backbone
     student.masked.out_indices = (0,)
     (level,) = student(cloud())['levels']
     student.cut_after(0)
@@ -257,29 +243,164 @@ def test_two_towers_are_cut_where_the_local_tokens_are():
 
 
 @pytest.mark.parametrize(
-    'change, says',
+    'change, text',
     [
         (dict(tokens=('img',)), r"No global token for \['text', 'cls'\]"),
         (dict(tokens=('cls', 'img', 'img', 'text')), 'different names'),
-        (dict(weights=dict(txt=2.0)), r"Weights for \['txt'\]"),
-        (dict(masker=dict(type='mmkd3d.RandomMasker', ratio=0)), 'masked'),
-        (dict(targets={}, contrast=None, reconstruct=None), 'Nothing to learn'),
+        (dict(losses=dict(txt=dict(type='mmkd3d.L2Loss'))), r"only one of them for \['txt'\]"),
+        (dict(targets=dict(img=TARGETS['img'])), r"only one of them for \['text'\]"),
+        (dict(masker=dict(type='mmkd3d.RandomMasker', ratio=0)), 'higher ratio'),
+        (dict(decoder=None), 'give a decoder'),
+        (dict(losses=dict.fromkeys(('chamfer', 'img', 'text', 'contrast'))), 'Nothing to learn'),
+        (dict(backbone=TOWERS, losses=dict(chamfer=None, **NO_CONTRAST)), 'Each of two towers'),
+        (
+            dict(backbone=TOWERS, losses=dict.fromkeys(('img', 'text', 'contrast'))),
+            'Each of two towers',
+        ),
     ],
 )
-def test_parts_that_do_not_fit_are_named(change, says):
-    with pytest.raises(ValueError, match=says):
+def test_parts_that_do_not_fit_are_named(change, text):
+    with pytest.raises(ValueError, match=text):
         recon(**change)
 
 
-@pytest.mark.parametrize('idle', [dict(reconstruct=None), dict(targets={}, contrast=None)])
-def test_each_of_two_towers_needs_a_loss(idle):
-    with pytest.raises(ValueError, match='Each of two towers needs a loss'):
-        recon(backbone=TOWERS, **{'contrast': None, **idle})
-
-
-def test_what_is_not_rebuilt_can_not_be_drawn():
-    model = recon(reconstruct=None).eval()
-    with pytest.raises(ValueError, match='reconstruct=None'):
+def test_without_reconstruction_nothing_is_drawn():
+    model = recon(losses=dict(chamfer=None)).eval()
+    with pytest.raises(ValueError, match='nothing is reconstructed'):
         model.predict(cloud(), None)
     drawn = recon().eval().predict(cloud(2), None)
     assert drawn[0]['visible'].shape == drawn[0]['pred'].shape == (64, 3)
+
+
+def check_step(net, points, data_samples):
+    losses = net(dict(points=points), data_samples, mode='loss')
+    assert losses and all(torch.isfinite(v) for v in losses.values())
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+    return losses
+
+
+@pytest.mark.parametrize('stop_gradient', [True, False])
+@pytest.mark.parametrize('name', ['one', 'no_more_than_a_patch', 'origin', 'fewer_than_groups'])
+def test_odd_clouds_give_finite_losses_and_gradients(name, stop_gradient):
+    points = {**odd_clouds(), 'fewer_than_groups': cloud(2, 12)}[name]
+    losses = NO_CONTRAST if len(points) == 1 else {}
+    net = recon(stop_gradient=stop_gradient, losses=losses)
+    check_step(net, points, samples('chair', 'lamp')[: len(points)])
+
+
+def test_the_contrast_needs_two_shapes_to_train():
+    with pytest.raises(ValueError, match='batch of 1.*drop_last=True'):
+        recon().loss(cloud(1), samples('chair'))
+    assert recon().eval().loss(cloud(1), samples('chair'))['loss_contrast'] == 0
+
+
+def test_the_contrast_names_the_samples_without_a_category():
+    unnamed = [BaseDataElement(metainfo=dict(sample_id=f'shape {i}')) for i in range(2)]
+    with pytest.raises(
+        ValueError, match='2 of 4 samples have no category: shape 0, shape 1. .*contrast=None'
+    ):
+        recon().loss(cloud(), KINDS[:2] + unnamed)
+    check_step(recon(losses=NO_CONTRAST), cloud(), KINDS[:2] + unnamed)
+
+
+def classifier(num_classes, **kwargs):
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(
+            type='mmkd3d.PointClassifier',
+            backbone=dict(type='mmkd3d.ReConTransformer', **dict(SIZES, **kwargs)),
+            head=dict(
+                type='mmkd3d.ClsHead',
+                in_channels=32,
+                hidden_dims=(),
+                num_classes=num_classes,
+                pooling=('cls', 'img', 'text', 'max'),
+            ),
+        )
+    ).eval()
+
+
+@pytest.fixture(scope='module')
+def pretrained(tmp_path_factory):
+    """A checkpoint as a run writes it, and the model."""
+    path = tmp_path_factory.mktemp('pretrained') / 'epoch_1.pth'
+    net = recon()
+    for parameter in net.parameters():
+        parameter.data.add_(0.01)  # no start of another model
+    torch.save(dict(meta=dict(epoch=1), state_dict=net.state_dict()), path)
+    return path, net
+
+
+def start_from(path):
+    return dict(init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+
+
+def check_same(backbone, expected):
+    """All that ``backbone`` has is what the pretrained one has."""
+    found = expected.state_dict()
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, found[key]), key
+
+
+def test_a_pretrained_student_fills_a_classifier_whole(pretrained, tmp_path):
+    path, net = pretrained
+    filled = classifier(3, **start_from(path))
+    filled.init_weights()
+    assert filled.backbone.state_dict().keys() == net.backbone.state_dict().keys()
+    check_same(filled.backbone, net.backbone)
+    part = net.state_dict()
+    del part['backbone.global_token.img']
+    torch.save(dict(state_dict=part), tmp_path / 'part.pth')
+    with pytest.raises(ValueError, match='missing: global_token.img'):
+        classifier(3, **start_from(tmp_path / 'part.pth')).init_weights()
+    with pytest.raises(ValueError, match='unexpected: blocks.2.attn.proj'):
+        classifier(3, depth=2, **start_from(path)).init_weights()
+
+
+def test_a_pretrained_student_fills_a_detector_of_mmdet3d(pretrained, tmp_path):
+    registry = pytest.importorskip('mmdet3d.registry')
+    path, net = pretrained
+    cfg = Config.fromfile(
+        REPO / 'configs/recon/benchmarks/votenet_recon-base_8xb8-36e_scannet-3d.py'
+    ).model
+
+    def votenet(checkpoint, **kwargs):
+        detector = cfg.copy()
+        detector.backbone.update({**SIZES, **kwargs})
+        detector.backbone.init_cfg.checkpoint = str(checkpoint)
+        detector.neck.in_channels = SIZES['embed_dims']
+        with DefaultScope.overwrite_default_scope('mmdet3d'):
+            return registry.MODELS.build(detector)
+
+    detector = votenet(path)
+    detector.init_weights()
+    check_same(detector.backbone, net.backbone)
+    unused = net.backbone.state_dict().keys() - detector.backbone.state_dict().keys()
+    assert unused and all('global_' in key or '_contrast.' in key for key in unused)
+    with pytest.raises(ValueError, match='unexpected: blocks.2.attn.proj'):
+        votenet(path, depth=2).backbone.init_weights()
+
+
+def labelled(*labels):
+    return [
+        BaseDataElement(metainfo=dict(sample_id=f's{i}'), gt_label=torch.tensor([label]))
+        for i, label in enumerate(labels)
+    ]
+
+
+def test_a_label_of_no_class_is_an_error():
+    def evaluate(*labels):
+        metric = Accuracy()
+        out = classifier(3)(dict(points=cloud(len(labels))), labelled(*labels), 'predict')
+        metric.process({}, [sample.to_dict() for sample in out])
+        return metric.evaluate(len(labels))
+
+    assert set(evaluate(0, 2)) == {'acc/overall', 'acc/class_mean'}
+    for label in (3, -1):
+        with pytest.raises(
+            ValueError, match=f's1 is {label}, .* 3 classes.*num_classes.*class_names'
+        ):
+            evaluate(0, label)
+    with pytest.raises(ValueError, match=r'\[0, 7\], .*num_classes=3: set num_classes'):
+        classifier(3).train()(dict(points=cloud(2)), labelled(0, 7), mode='loss')

@@ -89,8 +89,11 @@ def visual_prompt_tuning(model, tokens, centers):
     return model.proj_post(net.norm(h)[:, P:])
 
 
-@pytest.mark.parametrize('deep', [True, False], ids=['deep', 'shallow'])
-@pytest.mark.parametrize('build', ATTENTION + MIXERS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize(
+    'build, deep',
+    [(build, True) for build in ATTENTION + MIXERS]
+    + [(build, False) for build in (vit, clip, MIXERS[0])],
+)
 def test_every_family_is_prompted_as_the_paper_does(build, deep):
     model = prompted(build, deep_prompts=deep).double()
     tokens, centers = (t.double() for t in patches(model))
@@ -118,9 +121,10 @@ def test_without_prompts_the_projections_learn_all_the_same(deep):
         assert grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize('build', [vit, beit, clip, bert, mixer])
 @pytest.mark.parametrize(
-    'options', [dict(), dict(deep_prompts=False), dict(precision='bf16')], ids=str
+    'build, options',
+    [(build, dict()) for build in (vit, beit, clip, bert, mixer)]
+    + [(vit, dict(deep_prompts=False)), (clip, dict(precision='bf16'))],
 )
 def test_gradients_reach_exactly_what_trains(build, options):
     model = prompted(build, **options).train()

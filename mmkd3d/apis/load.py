@@ -1,0 +1,192 @@
+"""Shipped configs by name, and models with their weights."""
+
+from difflib import get_close_matches
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+PACKAGE = Path(__file__).resolve().parents[1]
+ConfigLike: TypeAlias = Config | str | Path | None
+
+
+def config_root() -> Path:
+    """Folder of the shipped configs: the checkout's, or the wheel's.
+
+    Raises:
+        FileNotFoundError: The installation has no configs.
+    """
+    for folder in (PACKAGE.parent / 'configs', PACKAGE / '.mim' / 'configs'):
+        if (folder / '_base_' / 'default_runtime.py').is_file():
+            return folder
+    raise FileNotFoundError(
+        f'No configs beside {PACKAGE} nor in {PACKAGE / ".mim"}: the '
+        'installation is incomplete, install mmkd3d again.'
+    )
+
+
+def shipped_configs() -> list[Path]:
+    """Files of the shipped configs, without those to inherit from."""
+    return sorted(path for path in config_root().rglob('*.py') if '_base_' not in path.parts)
+
+
+def list_models(pattern: str = '*') -> list[str]:
+    """Names of the shipped configs.
+
+    Args:
+        pattern: Wildcards for the name: ``'point-mae*'``.
+    """
+    names = sorted(path.stem for path in shipped_configs())
+    return [name for name in names if fnmatch(name, pattern)]
+
+
+def config_path(name: str | Path) -> Path:
+    """Path of a config.
+
+    Args:
+        name: A file, or the name of a shipped config, with or without its
+            folder and ``.py``: ``'act_toy'``, ``'toy/act_toy.py'``.
+
+    Raises:
+        FileNotFoundError: There is no such file and no such config; the
+            message lists similar names.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    wanted = Path(name).as_posix().removesuffix('.py')
+    for path in shipped_configs():
+        if f'/{path.with_suffix("").as_posix()}'.endswith(f'/{wanted}'):
+            return path
+    similar = get_close_matches(wanted.split('/')[-1], list_models(), n=3, cutoff=0.5)
+    hint = f'Did you mean {", ".join(similar)}? ' if similar else ''
+    raise FileNotFoundError(
+        f'No file and no shipped config {str(name)!r}. {hint}mmkd3d.list_models() lists all names.'
+    )
+
+
+def get_config(name: str | Path) -> Config:
+    """Read a config and its bases.
+
+    Args:
+        name: See :func:`config_path`.
+    """
+    return Config.fromfile(config_path(name))
+
+
+def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
+    """Build the model of a config.
+
+    Args:
+        name: See :func:`get_config`.
+        checkpoint: Weights of the whole model, from our training.
+
+    Returns:
+        The model in eval mode, on the CPU.
+    """
+    from mmkd3d.checkpoints import load_pretrained
+    from mmkd3d.registry import MODELS
+
+    config = get_config(name)
+    init_default_scope(config.get('default_scope', 'mmkd3d'))
+    model = MODELS.build(config.model)
+    if checkpoint is not None:
+        load_pretrained(model, checkpoint, prefix='')
+    return model.eval()
+
+
+def load_student(
+    config: ConfigLike,
+    checkpoint: str | Path | dict | None = None,
+    *,
+    device: str | torch.device | None = None,
+    trust: bool = False,
+) -> nn.Module:
+    """Build a student and load its weights, without a Runner.
+
+    Only the student is built, so that no weights of a teacher are needed; the
+    whole model where the method has no student (ACT's stage I).
+
+    Args:
+        config: Of a pretraining or of a downstream task, whose
+            ``model.backbone`` is the student: a ``Config``, or see
+            :func:`get_config`; None: the config stored in the checkpoint.
+        checkpoint: One of ours, whole or exported, or a published one; or its
+            content as a dict. None: random weights.
+        device: None: the CPU.
+        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
+
+    Returns:
+        A model with ``extract_feat(points (B, N, 3+F), level)``, see
+        :class:`BasePretrainer`, in eval mode; its student is ``backbone``.
+
+    Raises:
+        FileNotFoundError: There is no such config or checkpoint.
+        ValueError: No config is known, it has no model, or the weights do not
+            fit.
+    """
+    from mmkd3d.checkpoints import load_pretrained, read_checkpoint
+
+    name = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
+    if isinstance(checkpoint, (str, Path)):
+        checkpoint = read_checkpoint(checkpoint, trust=trust)
+    cfg = find_config(config, checkpoint, name)
+    init_default_scope(cfg.get('default_scope', 'mmkd3d'))
+    model: Any = build_student(cfg.model)
+    if checkpoint is not None:
+        if hasattr(model, 'backbone'):
+            load_pretrained(model.backbone, checkpoint)
+        else:
+            load_pretrained(model, checkpoint, prefix='')
+    return model.to(device or 'cpu').eval()
+
+
+def find_config(
+    config: ConfigLike, checkpoint: dict | None = None, name: str | Path | None = None
+) -> Config:
+    """Read a config with a model, from its name or from a checkpoint.
+
+    Args:
+        config: See :func:`load_student`.
+        checkpoint: Content of a checkpoint, used where ``config`` is None.
+        name: Of the checkpoint, for errors.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: No config is known, or it has no model.
+    """
+    if config is None:
+        from mmkd3d.checkpoints import stored_config
+
+        cfg = stored_config(checkpoint) if checkpoint else None
+        if not cfg:
+            given = f'{name} carries no' if name else 'There is no'
+            raise ValueError(
+                f'{given} config: name the one that the student was trained '
+                'with, a file or one of mmkd3d.list_models().'
+            )
+    else:
+        cfg = config if isinstance(config, Config) else get_config(config)
+    if 'model' not in cfg:
+        raise ValueError(
+            f'The config {cfg.filename or name or ""} has no model, only '
+            f'{", ".join(cfg)}: give that of a pretraining or of a task.'
+        )
+    return cfg
+
+
+def build_student(cfg: dict) -> nn.Module:
+    """Build a plain pretrainer around the student of a model's config."""
+    from mmkd3d.models.pretrainers.base import BasePretrainer
+    from mmkd3d.registry import MODELS
+
+    if 'backbone' not in cfg:
+        return MODELS.build(cfg)
+    preprocessor = cfg.get('data_preprocessor')
+    # mmdetection3d's takes lists of scenes, a student takes stacked clouds
+    if preprocessor and preprocessor.get('type', '').endswith('Det3DDataPreprocessor'):
+        preprocessor = None
+    return BasePretrainer(cfg['backbone'], data_preprocessor=preprocessor)

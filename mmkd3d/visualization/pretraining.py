@@ -1,0 +1,92 @@
+"""Draw predictions of a pretrainer, and the views of an image teacher."""
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS
+from torchvision.utils import save_image
+
+from .inputs import load_model, read_config, spread
+from .panels import draw_clouds
+from .writers import write_ply
+
+
+def draw_pretraining(
+    config: str | Path | Config, checkpoint: str | Path, out: str | Path, *, num: int = 4
+) -> list[Path]:
+    """Draw predictions of a pretrainer for some clouds of its data.
+
+    Args:
+        config: Of a pretraining run.
+        checkpoint: Of that run.
+        out: Folder of the pictures.
+        num: Number of clouds.
+
+    Returns:
+        Paths of one PNG, and of a PLY for each part of the first cloud.
+    """
+    cfg = read_config(config)
+    model = load_model(cfg, checkpoint)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    torch.manual_seed(0)
+    drawn = []
+    for index in spread(len(dataset), num):
+        item = dataset[index]
+        data = dict(
+            inputs=dict(points=[item['inputs']['points']]), data_samples=[item['data_samples']]
+        )
+        data = model.data_preprocessor(data, training=False)
+        drawn += model(**data, mode='predict')
+    rows = [_panels(sample) for sample in drawn]
+    out = Path(out)
+    paths = [draw_clouds(out / 'pretraining.png', rows)]
+    for title, cell in rows[0].items():
+        points = cell[0] if isinstance(cell, tuple) else cell
+        paths.append(write_ply(out / f'pretraining_{title}.ply', points))
+    return paths
+
+
+def draw_views(config: str | Path | Config, out: str | Path, *, num: int = 4) -> list[Path]:
+    """Draw the views of training clouds that an image teacher gets.
+
+    The renderer is that of the config's image target; without one, four
+    shaded views.
+
+    Args:
+        config: Of a pretraining run, or of a data set alone.
+        out: Folder of the picture.
+        num: Number of clouds.
+
+    Returns:
+        Path of one PNG with a row for each cloud.
+    """
+    cfg = read_config(config)
+    target = (cfg.get('model', {}).get('targets') or {}).get('img') or {}
+    renderer = MODELS.build(target.get('renderer') or dict(type='mmkd3d.ViewRenderer', num_views=4))
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    torch.manual_seed(0)
+    rows = []
+    for index in spread(len(dataset), num):
+        item = dataset[index]
+        points = item['data_samples'].get('view_points')
+        if points is None:
+            points = item['inputs']['points'][:, :3]
+        rows.append(renderer(points[None])[0])  # (V, 3, H, W)
+    path = Path(out) / 'views.png'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_image(torch.cat(rows), path, nrow=len(rows[0]))
+    return [path]
+
+
+def _panels(sample: dict) -> dict:
+    """Parts of a prediction to draw, by title."""
+    panels = dict(input=sample['input'])
+    for name, title in (('visible', 'visible'), ('coarse', 'coarse'), ('pred', 'predicted')):
+        if name in sample:
+            panels[title] = sample[name]
+    if 'visible' in sample and 'pred' in sample:
+        panels['both'] = torch.cat([sample['visible'], sample['pred']])
+    if 'cosine' in sample:
+        panels['cosine'] = (sample['masked'], sample['cosine'])
+    return panels

@@ -1,0 +1,249 @@
+"""Boxes in scans: any form in, boxes and files out."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from matplotlib.image import imread
+
+import mmkd3d
+from mmkd3d.apis import detect
+from mmkd3d.datasets.scannet_layout import CLASSES
+from tests.detection_runs import small_detector, write_checkpoint
+from tests.ops.rooms import random_room
+from tools import infer
+
+pytest.importorskip('mmdet3d')
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    cfg = small_detector()
+    return write_checkpoint(
+        cfg,
+        tmp_path_factory.mktemp('weights') / 'votenet.pth',
+        cfg=cfg.pretty_text,
+        dataset_meta=dict(classes=CLASSES),
+    )
+
+
+@pytest.fixture(scope='module')
+def inferencer(checkpoint):
+    return mmkd3d.Det3DInferencer(None, checkpoint, 'cpu')
+
+
+@pytest.fixture(scope='module')
+def room():
+    return random_room(0, num_points=500)['points']
+
+
+def boxes(inferencer, scan, **kwargs):
+    (result,) = inferencer(scan, score_threshold=0.0, **kwargs)['predictions']
+    return result['boxes']
+
+
+def geometry(found):
+    return np.array([[*b['center'], *b['size'], b['yaw']] for b in found])
+
+
+def write_all(room, folder):
+    """The room in every format that can hold it."""
+    np.save(folder / 'a.npy', room)
+    np.savez(folder / 'b.npz', points=room)
+    room.tofile(folder / 'c.bin')
+    np.savetxt(folder / 'd.txt', room)
+    trimesh.PointCloud(room[:, :3]).export(folder / 'e.ply')
+    return sorted(folder.iterdir())
+
+
+def test_every_format_gives_the_boxes_of_the_array(inferencer, room, tmp_path):
+    wanted = geometry(boxes(inferencer, room))
+    assert len(wanted) >= 3
+    files = write_all(room, tmp_path)
+    results = inferencer(str(tmp_path), score_threshold=0.0)['predictions']
+    assert [r['name'] for r in results] == [p.as_posix() for p in files]
+    for result in results:
+        np.testing.assert_allclose(geometry(result['boxes']), wanted, atol=1e-4)
+    again = inferencer([str(p) for p in files], 3, score_threshold=0.0)
+    assert len(again['predictions']) == len(files)
+
+
+def test_boxes_are_those_of_the_model(inferencer, room):
+    """Gravity centres, one class each, best first, as mmdet3d has them."""
+    (sample,) = inferencer(room, return_datasamples=True)['predictions']
+    pred = sample.pred_instances_3d
+    found = boxes(inferencer, room)
+    scores = [b['score'] for b in found]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == pred.scores_3d.max()
+    best = pred.scores_3d.argmax()
+    np.testing.assert_allclose(found[0]['center'], pred.bboxes_3d.gravity_center[best])
+    np.testing.assert_allclose(found[0]['size'], pred.bboxes_3d.dims[best])
+    assert found[0]['class_name'] == CLASSES[pred.labels_3d[best]]
+    unique = pred.bboxes_3d.tensor.numpy().round(3)
+    assert len(found) == len(np.unique(unique, axis=0)) < len(unique)
+    thresholded = inferencer(room, score_threshold=scores[2])['predictions'][0]
+    assert thresholded['boxes'] == [b for b in found if b['score'] >= scores[2]]
+
+
+def test_data_samples_leave_the_device_with_their_boxes(inferencer, room, monkeypatch):
+    from mmdet3d.structures import DepthInstance3DBoxes
+
+    moved = []
+    monkeypatch.setattr(
+        DepthInstance3DBoxes, 'to', lambda boxes, device: moved.append(device) or boxes
+    )
+    inferencer(room, return_datasamples=True)
+    assert moved[-1:] == ['cpu']
+
+
+def test_boxes_of_a_scan_do_not_depend_on_other_draws(inferencer, room):
+    first = boxes(inferencer, room)
+    np.random.rand(3), torch.rand(3)
+    state = np.random.get_state()[1].copy()
+    assert boxes(inferencer, room) == first
+    assert (np.random.get_state()[1] == state).all()
+
+
+def test_other_axes_and_units_are_brought_to_metres(checkpoint, room):
+    """A scan in millimetres with y up has the boxes of the same in metres."""
+    wanted = geometry(boxes(mmkd3d.Det3DInferencer(None, checkpoint, 'cpu'), room))
+    y_up = np.concatenate([room[:, [1, 2, 0]] * 1000, room[:, 3:]], 1)
+    inferencer = mmkd3d.Det3DInferencer(None, checkpoint, 'cpu', up='y', unit=0.001)
+    np.testing.assert_allclose(geometry(boxes(inferencer, y_up)), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    'scale, words', [((1000, 1000, 1000), 'unit=0.001'), ((1, 1 / 3, 3), "up='y'")]
+)
+def test_what_is_no_room_in_metres_is_told_with_its_extent(inferencer, room, scale, words):
+    odd = room[:, :3] * scale
+    extent = f'{np.ptp(odd.astype("float32")[:, 0]):.4g} x'
+    with pytest.warns(UserWarning, match=f'{extent}.*{words}'):
+        inferencer(odd)
+
+
+def test_a_plain_room_is_not_doubted(inferencer, room, recwarn):
+    inferencer(room)
+    assert not [w for w in recwarn if 'extends' in str(w.message)]
+
+
+def test_files_of_a_scan(inferencer, room, tmp_path, monkeypatch):
+    monkeypatch.delenv('DISPLAY', raising=False)
+    np.savez(tmp_path / 'two.npz', points=np.stack([room, room]))
+    out = tmp_path / 'out'
+    results = inferencer(tmp_path / 'two.npz', score_threshold=0.0, out_dir=out)
+    ends = '.json', '.png', '.html', '_points.ply', '_found.ply'
+    assert results['visualization'] == [[out / f'two_{i}{end}' for end in ends] for i in range(2)]
+    written = json.loads((out / 'two_1.json').read_text())
+    assert written == results['predictions'][1]
+    assert imread(out / 'two_0.png').std() > 0
+    cloud = trimesh.load(out / 'two_0_points.ply')
+    np.testing.assert_allclose(cloud.vertices, room[:, :3])
+    bars = trimesh.load(out / 'two_0_found.ply', process=False)
+    found = written['boxes']
+    assert len(bars.vertices) == 96 * len(found)
+    low = min(b['center'][2] - b['size'][2] / 2 for b in found)
+    assert bars.bounds[0, 2] == pytest.approx(low - 0.01, abs=1e-4)
+    assert found[0]['class_name'] in (out / 'two_0.html').read_text()
+
+
+def test_names_of_files_are_never_shared(inferencer, room, tmp_path):
+    for folder in 'ab':
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / 'scan.npy', room)
+    paths = inferencer(tmp_path, out_dir=tmp_path / 'out', no_save_vis=True)['visualization']
+    assert [p.name for (p,) in paths] == ['scan.json', 'scan_2.json']
+
+
+def test_a_dense_mesh_is_its_vertices(tmp_path, monkeypatch, inferencer):
+    mesh = trimesh.creation.icosphere(subdivisions=3, radius=2.0)
+    mesh.export(tmp_path / 'scan.ply')
+    for number, wanted in ((600, 642), (700, 700)):  # it has 642 vertices
+        monkeypatch.setattr(detect, 'MESH_POINTS', number)
+        (scan,) = inferencer._read(tmp_path / 'scan.ply', load_dim=None)
+        assert len(scan.points) == wanted
+
+
+def test_config_by_name_and_by_file(checkpoint, tmp_path):
+    cfg = small_detector()
+    cfg.dump(tmp_path / 'mine.py')
+    by_file = mmkd3d.Det3DInferencer(str(tmp_path / 'mine.py'), checkpoint, 'cpu')
+    assert by_file.classes == CLASSES
+    with pytest.warns(UserWarning, match='randomly initialized'):
+        named = mmkd3d.Det3DInferencer('votenet_toy', device='cpu')
+    assert named.classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    'scan, words',
+    [
+        (np.zeros((0, 3)), 'empty'),
+        (np.full((40, 3), np.nan), 'NaN'),
+        (np.zeros((40, 2)), 'N, >=3'),
+        ('nowhere.ply', 'nowhere.ply'),
+        ([], 'no scan'),
+    ],
+)
+def test_bad_scans_are_named(inferencer, scan, words):
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        inferencer(scan)
+
+
+def test_missing_colors_are_an_error_or_zeros(room, tmp_path):
+    cfg = small_detector()
+    cfg.test_dataloader.dataset.pipeline[0].use_dim = [0, 1, 2, 3, 4, 5]
+    with pytest.warns(UserWarning, match='randomly'):
+        strict = mmkd3d.Det3DInferencer(cfg, device='cpu')
+    assert strict(room)['predictions']
+    with pytest.raises(ValueError, match="cloud 0: expected column 5.*missing='zero'"):
+        strict(room[:, :3])
+    with pytest.warns(UserWarning, match='randomly'):
+        filled = mmkd3d.Det3DInferencer(cfg, device='cpu', missing='zero')
+    assert filled(room[:, :3])['predictions']
+
+
+def test_classes_that_do_not_fit_the_head(checkpoint, tmp_path):
+    cfg = small_detector()
+    cfg.test_dataloader.dataset.metainfo.classes = [*CLASSES, 'piano']
+    with pytest.raises(ValueError, match='config names 19.*num_classes=18'):
+        mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')
+    other = write_checkpoint(
+        small_detector(), tmp_path / 'x.pth', dataset_meta=dict(classes=CLASSES[:10])
+    )
+    with pytest.raises(ValueError, match='checkpoint names 10'):
+        mmkd3d.Det3DInferencer(small_detector(), other, 'cpu')
+
+
+def test_a_config_that_is_no_detection(checkpoint):
+    cfg = small_detector()
+    cfg.test_dataloader.dataset.pipeline.pop(0)
+    with pytest.raises(ValueError, match='no LoadPointsFromFile'):
+        mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')
+    cfg.test_dataloader = None
+    with pytest.raises(ValueError, match='no test_dataloader'):
+        mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')
+
+
+def test_tool(checkpoint, room, tmp_path, capsys):
+    room.tofile(tmp_path / 'room.bin')
+    infer.main(
+        [
+            str(tmp_path / 'room.bin'),
+            '--checkpoint',
+            str(checkpoint),
+            '--score',
+            '0',
+            '--out',
+            str(tmp_path / 'out'),
+            '--device',
+            'cpu',
+        ]
+    )
+    said = capsys.readouterr().out
+    assert 'room.bin:' in said and ' at ' in said
+    assert str(tmp_path / 'out/room.png') in said
+    with pytest.raises(SystemExit, match='nothing.ply'):
+        infer.main(['nothing.ply', '--checkpoint', str(checkpoint)])
