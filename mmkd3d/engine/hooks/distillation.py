@@ -9,13 +9,13 @@ import torch
 import torch.nn as nn
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.utils import apply_to
 from torch import Tensor
 
 from mmkd3d.models.distillation import find_module, make_projector, not_called, saved_widths
 from mmkd3d.registry import HOOKS, MODELS
+from mmkd3d.utils.distributed import unwrap_model
 from mmkd3d.utils.rng import own_draws
 from mmkd3d.utils.samples import stack_padded
 
@@ -95,8 +95,7 @@ class DistillationHook(Hook):
                 'DistillationHook needs a run with one OptimWrapper or AmpOptimWrapper, got '
                 f'{type(wrapper).__name__}.'
             )
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         device = next(model.parameters()).device
         student = find_module(model, self.student)
         if self.frames is not None:
