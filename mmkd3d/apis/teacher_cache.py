@@ -86,7 +86,7 @@ def cache_targets(
     dataset, folders = None, {}
     for option, name, target_cfg, frames in choose_targets(cfg, only):
         target = MODELS.build({**target_cfg, 'cache': None}).to(device)
-        if isinstance(target, PointTarget):
+        if frames:
             rows = frame_rows(target, frames, batch_size, device)
         else:
             dataset = dataset or DATASETS.build(cfg.train_dataloader.dataset)
