@@ -16,7 +16,6 @@ val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.NpzPoints',
         file='{{$MMKD3D_DATA:data}}/psb_1809.npz',

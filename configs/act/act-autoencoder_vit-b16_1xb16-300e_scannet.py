@@ -14,7 +14,6 @@ val_dataloader = dict(
     num_workers=4,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmdet3d.ScanNetDataset',
         data_root=_base_.data_root,

@@ -35,7 +35,6 @@ train_dataloader = dict(
     persistent_workers=False,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.ToyRooms',
         data_root=data_root,

@@ -38,7 +38,7 @@ _ALLOWED = {
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str):
-        """Only what is allowed; everything else stops the reading."""
+        """Allow only the listed types; anything else is an error."""
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(
                 f'it contains {module}.{name}; only numpy arrays and plain containers are accepted'
@@ -51,7 +51,7 @@ def load_pickle(path: str | Path, purpose: str, way_out: str):
 
     Args:
         path: The file; python 2 pickles are read too.
-        purpose: What the file is for, for the error.
+        purpose: Use of the file, for the error.
         way_out: What to do where it is missing.
 
     Raises:

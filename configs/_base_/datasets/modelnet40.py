@@ -22,7 +22,6 @@ train_dataloader = dict(
     drop_last=True,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.ModelNet40', data_root=data_root, split='train', pipeline=train_pipeline
     ),
@@ -32,7 +31,6 @@ val_dataloader = dict(
     num_workers=4,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.ModelNet40', data_root=data_root, split='test', pipeline=test_pipeline
     ),

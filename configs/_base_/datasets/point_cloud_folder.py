@@ -12,6 +12,5 @@ train_dataloader = dict(
     drop_last=True,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(type='mmkd3d.PointCloudFolder', data_root='data/shapes', pipeline=pipeline),
 )

@@ -13,7 +13,6 @@ train_dataloader = dict(
     persistent_workers=False,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.NpzPoints',
         file='{{$MMKD3D_DATA:data}}/psb_1809.npz',

@@ -80,7 +80,6 @@ train_dataloader = dict(
     drop_last=True,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='RepeatDataset',
         times=2,
@@ -110,7 +109,6 @@ val_dataloader = dict(
     num_workers=1,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **dataset,
         ann_files='s3dis_infos_Area_5.pkl',

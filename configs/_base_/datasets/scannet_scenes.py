@@ -16,7 +16,6 @@ train_dataloader = dict(
     drop_last=True,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmdet3d.ScanNetDataset',
         data_root=data_root,

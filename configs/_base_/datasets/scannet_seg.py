@@ -103,7 +103,6 @@ train_dataloader = dict(
     drop_last=True,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **dataset,
         ann_file='scannet_infos_train.pkl',
@@ -117,7 +116,6 @@ val_dataloader = dict(
     num_workers=1,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         **dataset, ann_file='scannet_infos_val.pkl', pipeline=test_pipeline, test_mode=True
     ),

@@ -92,7 +92,6 @@ train_dataloader = dict(
     persistent_workers=False,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmdet3d.ScanNetDataset',
         data_root=data_root,
@@ -108,7 +107,6 @@ val_dataloader = dict(
     num_workers=1,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmdet3d.ScanNetDataset',
         data_root=data_root,

@@ -13,7 +13,6 @@ train_dataloader = dict(
     drop_last=True,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.ShapeNet55', data_root='data/ShapeNet55-34', split='train', pipeline=pipeline
     ),

@@ -6,7 +6,6 @@ train_dataloader = dict(
     persistent_workers=False,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='mmkd3d.ToyShapes', split='train', num_samples=1024, num_points=1024, pipeline=pipeline
     ),

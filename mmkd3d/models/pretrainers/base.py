@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS, TASK_UTILS
 
-from ..layers.patches import Patches
+from ..layers.patches import Patches, PointHead
 
 
 class BasePretrainer(BaseModel):
@@ -162,6 +162,49 @@ class BasePretrainer(BaseModel):
                 f'{type(self).__name__} is for {wanted} students, got '
                 f'{type(self.backbone).__name__}. Use another student, or {other}.'
             )
+
+
+class Reconstruction(BasePretrainer):
+    """Base of the methods that predict the points of masked patches, as Point-MAE does.
+
+    Args:
+        args, kwargs: Of :class:`BasePretrainer`.
+    """
+
+    def build_decoder(self, decoder: dict | None) -> None:
+        """Build ``decoder`` and the head ``to_points``.
+
+        Raises:
+            ValueError: There is no decoder, nothing is masked, or the student is hierarchical.
+        """
+        if self.num_levels:
+            raise ValueError(
+                f'Only patches of one size are reconstructed, and {type(self.backbone).__name__} '
+                'is hierarchical: use another student, or leave the Chamfer loss out.'
+            )
+        num_groups = self.backbone.group.num_groups
+        if not decoder or self.masker is None or not self.masker.num_masked(num_groups):
+            raise ValueError(
+                'Masked patches are reconstructed by a decoder, got '
+                f'decoder={decoder} and masker={self.masker} for {num_groups} patches: '
+                'give a decoder and a masker with a higher ratio, or leave the Chamfer loss out.'
+            )
+        self.decoder = MODELS.build(decoder)
+        self.to_points = PointHead(self.decoder.embed_dims, self.backbone.group.group_size)
+
+    def forward_target(self, patches: Patches, mask: Tensor) -> Tensor:
+        """Points (BM, K, 3) of the masked patches, relative to their centres."""
+        return patches.points[mask]
+
+    def predict(self, points: Tensor, data_samples: list | None) -> list:
+        """Return ``input``, ``visible`` and ``pred`` points of each cloud."""
+        if self.decoder is None:
+            raise ValueError('Without a Chamfer loss nothing is reconstructed.')
+        patches = self.group(points)
+        mask = self.draw_mask(points, patches)
+        feats = self.forward_encoder(patches, mask)
+        pred = self.to_points(self.forward_decoder(feats, patches, mask))
+        return show_reconstruction(points, patches, mask, pred)
 
 
 def coordinates(points: Tensor) -> Tensor:

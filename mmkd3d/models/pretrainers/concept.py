@@ -10,7 +10,7 @@ from ..layers.transformer import split_by_mask
 from ..losses.align import retrieval_accuracy
 from ..losses.matched import MatchedConceptLoss, concept_usage
 from ..targets.standardizer import Standardizers
-from .point_mae import Reconstruction
+from .base import Reconstruction
 
 # The teacher's features of a view that concepts are matched with: that of the picture is first.
 SLOTS = {'both': slice(None), 'global': slice(1), 'regions': slice(1, None)}

@@ -6,7 +6,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 from mmkd3d.utils.samples import metainfo
 
-from .point_mae import Reconstruction
+from .base import Reconstruction
 
 
 @MODELS.register_module()

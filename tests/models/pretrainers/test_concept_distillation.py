@@ -298,7 +298,7 @@ def test_the_teacher_may_ask_the_questions():
 
 
 def test_samples_bring_pictures():
-    pairs = dict(type='mmkd3d.RenderedViews', num_views=2)
+    views = dict(type='mmkd3d.RenderedViews', num_views=2)
     model = concept(target=dict(views=views), fit=False)
 
     def picture(i):
