@@ -103,7 +103,7 @@ class LoadPosedFrames:
         scene = Path(sample.lidar_path).stem
         frames = self._load(Path(self.root) / scene)
         if not frames:
-            self._pass_over(scene)
+            self._warn_once(scene)
             return packed
         image, depth, pose, intrinsic = map(np.stack, zip(*frames))
         undo = undo_augmentation(sample.metainfo, self.aligned)
@@ -119,7 +119,7 @@ class LoadPosedFrames:
         )
         return packed
 
-    def _pass_over(self, scene: str) -> None:
+    def _warn_once(self, scene: str) -> None:
         if not self.num_without:
             root = existing(
                 self.root,
