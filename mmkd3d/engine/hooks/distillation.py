@@ -16,7 +16,7 @@ from torch import Tensor
 from mmkd3d.models.distillation import find_module, make_projector, not_called, saved_widths
 from mmkd3d.registry import HOOKS, MODELS
 from mmkd3d.utils.distributed import unwrap_model
-from mmkd3d.utils.rng import own_draws
+from mmkd3d.utils.rng import isolate_torch_rng
 from mmkd3d.utils.samples import stack_padded
 
 
@@ -100,7 +100,7 @@ class DistillationHook(Hook):
         student = find_module(model, self.student)
         if self.frames is not None:
             self._load_frames(runner, model)
-        with own_draws(self._seed(runner, 0), device):
+        with isolate_torch_rng(self._seed(runner, 0), device):
             self.target = MODELS.build(self.target_cfg).to(device)
         if hasattr(self.target, 'set_classes'):
             metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
@@ -173,7 +173,7 @@ class DistillationHook(Hook):
         device = points.device
         with torch.autocast(device.type, enabled=False):
             xyz, feats = self.adapter(output, points)
-            with own_draws(self._seed(runner, runner.iter + 1), device):
+            with isolate_torch_rng(self._seed(runner, runner.iter + 1), device):
                 target, visible = self.target(points, data_samples, xyz)
             width = feats.shape[-1]
             if self.projector is None:
@@ -191,7 +191,7 @@ class DistillationHook(Hook):
 
     def _build_projector(self, runner, width: int, device: torch.device) -> None:
         """Build the projector and its optimizer."""
-        with own_draws(self._seed(runner, 0), device):
+        with isolate_torch_rng(self._seed(runner, 0), device):
             projector = make_projector((width, *self.hidden, self.target.dims))
         self.projector = projector.to(device)
         settings = base_settings(runner.optim_wrapper)
