@@ -12,9 +12,9 @@ import mmkd3d
 from mmkd3d.apis import detect
 from mmkd3d.datasets.scannet_layout import CLASSES
 from tests.detection_runs import small_detector, write_checkpoint
+from tests.helpers import rejects
 from tests.ops.rooms import random_room
 from tools import infer
-from tests.helpers import rejects
 
 pytest.importorskip('mmdet3d')
 
@@ -100,8 +100,6 @@ def test_data_samples_leave_the_device_with_their_boxes(inferencer, room, monkey
     assert moved[-1:] == ['cpu']
 
 
-
-
 def test_other_axes_and_units_are_brought_to_metres(checkpoint, room):
     """A scan in millimetres with y up has the boxes of the same in metres."""
     wanted = geometry(boxes(mmkd3d.Det3DInferencer(None, checkpoint, 'cpu'), room))
@@ -118,8 +116,6 @@ def test_what_is_no_room_in_metres_is_told_with_its_extent(inferencer, room, rec
         extent = f'{np.ptp(odd.astype("float32")[:, 0]):.4g} x'
         with pytest.warns(UserWarning, match=f'{extent}.*{words}'):
             inferencer(odd)
-
-
 
 
 def test_files_of_a_scan(inferencer, room, tmp_path, monkeypatch):
@@ -145,8 +141,6 @@ def test_files_of_a_scan(inferencer, room, tmp_path, monkeypatch):
         np.save(tmp_path / 'in' / folder / 'scan.npy', room)
     paths = inferencer(tmp_path / 'in', out_dir=tmp_path / 'b', no_save_vis=True)['visualization']
     assert [p.name for (p,) in paths] == ['scan.json', 'scan_2.json']
-
-
 
 
 def test_a_dense_mesh_is_its_vertices(tmp_path, monkeypatch, inferencer):
@@ -203,8 +197,6 @@ def test_configs_that_do_not_fit_are_refused(checkpoint, tmp_path):
     rejects('no LoadPointsFromFile', build, cfg, checkpoint, 'cpu')
     cfg.test_dataloader = None
     rejects('no test_dataloader', build, cfg, checkpoint, 'cpu')
-
-
 
 
 def test_tool(checkpoint, room, tmp_path, capsys):

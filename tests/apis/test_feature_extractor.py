@@ -13,10 +13,9 @@ from mmkd3d.datasets.transforms.geometry import SamplePoints
 from mmkd3d.registry import DATASETS, MODELS
 from tests.apis.student_files import STUDENTS, close, clouds, config_of, extractor, save
 from tests.apis.test_students import BACKBONE
-from tests.helpers import load_case, parity_cases, reference_state
+from tests.helpers import load_case, parity_cases, reference_state, rejects
 from tests.models.small_m2ae import student as pyramid
 from tests.parity.test_recon_downstream import student as recon_student
-from tests.helpers import rejects
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,9 @@ def test_global_features_are_those_of_a_probe(files):
 @pytest.mark.parametrize('layer', [0, 1, 2, -1, -3])
 def test_a_layer_is_what_the_backbone_gives_with_out_indices(layer, files):
     points = clouds()
-    backbone = MODELS.build(dict(BACKBONE, type='mmkd3d.PointTransformer', out_indices=(layer % 3,)))
+    backbone = MODELS.build(
+        dict(BACKBONE, type='mmkd3d.PointTransformer', out_indices=(layer % 3,))
+    )
     backbone.eval()
     mmkd3d.load_pretrained(backbone, files['plain'])
     with torch.no_grad():
@@ -80,10 +81,6 @@ def test_a_layer_is_what_the_backbone_gives_with_out_indices(layer, files):
         close(feats, extractor(files['plain'])(points))
     else:
         assert (feats - extractor(files['plain'])(points)).abs().max() > 0.1
-
-
-
-
 
 
 @pytest.mark.parametrize('level', ['global', 'token', 'point'])

@@ -60,8 +60,6 @@ def told(extract, points, **kwargs):
     return [str(w.message) for w in caught if w.category is UserWarning]
 
 
-
-
 def test_what_does_not_fit_is_told_once_with_both_values(files):
     for name, size in (('plain', 40), ('pyramid', 80)):  # these fit
         assert not told(extractor(files[name]), clouds(size=size))
@@ -145,5 +143,3 @@ def test_what_is_no_cloud_is_named(files, tmp_path):
     (tmp_path / 'a.npz').write_bytes(b'cut off')
     rejects('a.npz.*damaged', extract, tmp_path / 'a.npz')
     rejects('no file that matches', extract, [str(tmp_path / 'b' / '*')], **missing)
-
-

@@ -96,8 +96,6 @@ def test_few_labels_see_no_more_than_they_say():
         rejects('labels per class is from 1 to', few_label_accuracy, *train, *test, shots)
 
 
-
-
 def test_knn_chooses_k_on_the_training_split_alone():
     rng = np.random.default_rng(0)
     train, test = features(200, rng, 1), features(100, rng, 1)

@@ -123,10 +123,6 @@ def test_a_damaged_or_stale_cache_is_made_anew(model, tmp_path, warnings, damage
     assert len(warnings) == 2 and 'the code has changed' in warnings[1]
 
 
-
-
-
-
 def write_often(path):
     for _ in range(100):
         features.store_features(path, np.ones((4, 3)), np.arange(4))

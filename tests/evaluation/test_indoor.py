@@ -50,8 +50,6 @@ def test_where_all_classes_have_objects_it_is_the_stock_metric():
     assert np.isnan(scores(evaluation.IndoorMetric(), [5])['mAP_0.25'])  # an absent class
 
 
-
-
 def test_classes_without_objects_are_skipped_or_count_zero():
     skipped, zero = (scores(ours(absent=x), [5]) for x in ('skip', 'zero'))
     assert skipped['mAP_0.25'] == skipped['mAR_0.50'] == 1
@@ -79,8 +77,6 @@ def test_the_printed_table_has_the_same_means(monkeypatch):
     assert {row[0].strip() for row in rows[1:-1]} == {'c', 'd'}
 
 
-
-
 def test_metric_stands_the_floats_of_newer_numpy(monkeypatch):
     """numpy 2.4 lets only 0-dimensional arrays become floats."""
     module = importlib.import_module('mmdet3d.evaluation.functional.indoor_eval')
@@ -95,5 +91,3 @@ def test_metric_stands_the_floats_of_newer_numpy(monkeypatch):
     with pytest.raises(TypeError, match='0-dimensional'):
         scores(evaluation.IndoorMetric(), [2])
     assert scores(ours(), [5]) == expected
-
-

@@ -64,12 +64,6 @@ def test_means_are_those_of_a_naive_loop(num_points):
     assert got['instance'] != pytest.approx(got['category'])
 
 
-
-
-
-
-
-
 def test_parts_and_points_that_are_absent():
     for label, pred, instance in (
         ([3, 3], [4, 4], 0),  # predicted and absent: missed
@@ -86,5 +80,3 @@ def test_parts_and_points_that_are_absent():
     metric = PartIoU()
     metric.dataset_meta = dict(classes=('chair',))
     rejects('metainfo=dict', metric.process, {}, [known])
-
-

@@ -65,8 +65,6 @@ def test_probes_do_what_they_are_told(splits):
     assert ['1 classes have fewer' in r.protocol for r in few] == [False, True]
 
 
-
-
 def test_logistic_regression_is_that_of_standardised_features(splits):
     (train, labels), (test, test_labels) = splits
     mean, std = train.mean(0), train.std(0)
@@ -79,18 +77,6 @@ def test_logistic_regression_is_that_of_standardised_features(splits):
     scale = 10.0 ** np.arange(8)
     assert logistic_accuracy(train * scale, labels, test * scale, test_labels)[1] == chosen
     assert logistic_accuracy(train, labels, test, test_labels[::-1])[1] == chosen
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 @pytest.mark.filterwarnings('ignore:invalid value')
@@ -114,10 +100,6 @@ def test_broken_splits_are_refused(splits):
     four = train[:4], labels[:4], test, asked
     rejects('needs five training shapes, got 4', linear_svm, *four)
     assert linear_svm(*four, C=1.0)[1] == 1
-
-
-
-
 
 
 def test_splits_of_a_config_with_a_split_value(tmp_path):

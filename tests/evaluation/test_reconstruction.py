@@ -58,8 +58,6 @@ def test_f_score_and_metrics_of_the_same_and_of_a_far_cloud():
     assert got['f_score'] == 1
 
 
-
-
 def evaluate(rows, coarse=True, **kwargs):
     """Metrics of (category, target, pred, coarse), one batch each two."""
     metric = Reconstruction(**kwargs)
@@ -102,12 +100,8 @@ def test_means_are_over_the_shapes_of_a_category_then_over_categories():
     assert got == pytest.approx(evaluate(rows[::-1], threshold=0.2))
 
 
-
-
 @pytest.mark.parametrize('category', ['chair', None, 3])
 def test_one_or_no_category_is_the_mean_over_all(category):
     got = evaluate(shapes([category] * 3), coarse=False)
     assert got['cdl1'] == pytest.approx(got['cdl1_all'])
     assert not [name for name in got if name.endswith('coarse')]
-
-

@@ -40,8 +40,6 @@ def test_scores_are_loops_over_queries(at_once):
     assert found['recall@39'] == 100
 
 
-
-
 def test_a_shape_does_not_find_itself():
     features = np.array([[1.0, 0], [0, 1], [1, 0.1], [0.1, 1]])
     worst = retrieval_scores(features, np.array([0, 0, 1, 1]), (1, 2))
