@@ -1,1 +1,1 @@
-"""How fast mmkd3d is, against the straightforward and the published forms."""
+"""Speed and memory of mmkd3d, compared with naive code and the published code."""

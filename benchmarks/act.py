@@ -65,7 +65,7 @@ def build_model(stage: int, mode: Mode, *, quick: bool = False) -> nn.Module:
 
     Args:
         stage: 1: :class:`ACTAutoencoder`; 2: :class:`ACT`.
-        mode: How it computes.
+        mode: See :class:`Mode`.
         quick: A tiny model instead.
     """
     torch.manual_seed(0)

@@ -99,8 +99,8 @@ def build_model(mode: Mode, target: dict, *, quick: bool) -> I2PMAE:
     """I2P-MAE in train mode, at the published size.
 
     Args:
-        mode: How it computes.
-        target: Config of what the teacher says.
+        mode: See :class:`Mode`.
+        target: Config of the target.
         quick: A tiny model instead.
     """
     torch.manual_seed(0)
@@ -142,7 +142,7 @@ def build_model(mode: Mode, target: dict, *, quick: bool) -> I2PMAE:
 
 
 def clip_config(quick: bool, precision: str = 'fp32') -> dict:
-    """What CLIP's ViT-B/16 says, with random weights.
+    """Config of a target with CLIP's ViT-B/16 and random weights.
 
     Args:
         quick: A tiny one instead.
@@ -195,14 +195,14 @@ def target_rows(case: Case) -> list[list[str]]:
 
 
 def _ratio(reference: float | None, this: float | None) -> str:
-    """Empty where memory can not be told."""
+    """Empty if the memory is not known."""
     return f'{reference / this:.1f}x' if reference and this else ''
 
 
 def measure_targets(mode: Mode, case: Case) -> Measurement:
-    """Saliency and features of points, of what a thin teacher saw.
+    """Measure saliency and features of points from the maps of a thin teacher.
 
-    Its maps have the size of those of the one in its place.
+    Its maps are as large as those of the real one.
     """
     torch.set_num_threads(case.num_threads)
     target = clip_config(case.quick)
@@ -218,7 +218,7 @@ def measure_targets(mode: Mode, case: Case) -> Measurement:
 
 
 def make_targets(model: I2PMAE, points: Tensor) -> Callable[[], Tensor]:
-    """What constructs the targets of one mask of clouds (B, N, 3)."""
+    """A function that computes the targets of clouds (B, N, 3) for one mask."""
     patches = model.backbone.group(points)
     seen = model.target.forward_views(points)
     torch.manual_seed(0)

@@ -11,10 +11,10 @@ import torch
 
 
 class Measurement(NamedTuple):
-    """Best time of a call and what its first run needed on top of its input.
+    """Best time of a call, and the memory of its first run on top of its input.
 
     ``peak`` is in bytes: of the GPU, or the resident memory of the process;
-    None where neither can be told.
+    None if neither is known.
     """
 
     seconds: float
@@ -24,8 +24,8 @@ class Measurement(NamedTuple):
 def isolate(function: Callable, *args):
     """Run a module-level function in a fresh process.
 
-    Memory that an earlier call left behind then counts for nothing, and a
-    process that is killed for memory does not end the benchmark.
+    Memory left behind by earlier calls then does not count, and the benchmark
+    continues if the process is killed for its memory.
     """
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -61,7 +61,7 @@ def _time(function: Callable[[], object], on_gpu: bool) -> float:
 
 
 def reset_peak(on_gpu: bool) -> int | None:
-    """Set the peak to what is in use now, and return that."""
+    """Reset the peak to the memory in use now, and return it."""
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -73,7 +73,7 @@ def reset_peak(on_gpu: bool) -> int | None:
 
 
 def peak_memory(on_gpu: bool) -> int | None:
-    """Bytes at most since ``reset_peak``; None where that can't be told."""
+    """Peak in bytes since ``reset_peak``; None if it is not known."""
     if on_gpu:
         return torch.cuda.max_memory_allocated()
     try:

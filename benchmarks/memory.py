@@ -1,4 +1,4 @@
-"""What the training step of a detector keeps for its backward pass."""
+"""Memory that the training step of a detector keeps for its backward pass."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ STATE = 16  # bytes of a parameter: weight, gradient, two moments of AdamW
 
 
 class SavedTensors:
-    """Bytes that autograd keeps, by the part of the model that runs.
+    """Bytes that autograd keeps, for each part of the model.
 
-    Memory that is shared counts once; that of parameters not at all.
+    Shared memory counts once, parameters do not count.
     """
 
     def __init__(self, model: nn.Module):
@@ -28,7 +28,7 @@ class SavedTensors:
 
     @contextmanager
     def of(self, parts: dict[str, nn.Module]) -> Iterator[None]:
-        """Count what is saved inside, for parts that run one in another."""
+        """Count the bytes saved inside the context. Parts may be nested."""
         handles = []
         for name, part in parts.items():
             handles += [
@@ -61,7 +61,7 @@ def run(
     Args:
         model: A detector of mmdetection3d in train mode, on ``device``.
         num_points: Points of a scene.
-        batch_size: Scenes of the batch that is asked for.
+        batch_size: Scenes of the batch to estimate.
         device: 'cpu', 'cuda', ...
 
     Returns:

@@ -1,4 +1,4 @@
-"""Operators against their plain published form and compiled mmcv."""
+"""Operators compared with naive PyTorch and with compiled mmcv."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ HEADER = (
 
 
 class Size(NamedTuple):
-    """What an operator is run on; radius in the unit of the points."""
+    """Size of the input of an operator; radius in the unit of the points."""
 
     batch: int
     num_points: int
@@ -198,7 +198,7 @@ def _mmcv(name: str, *args):
 def run_case(
     operator: str, kind: str, implementation: str, device: str, quick: bool, num_threads: int
 ) -> Measurement | str:
-    """Measure one implementation; says why where it can't run."""
+    """Measure one implementation; returns the reason if it cannot run."""
     torch.set_num_threads(num_threads)
     if implementation == 'mmcv':
         os.environ['MMKD3D_OPS'] = 'mmcv'  # an error instead of our stand-in

@@ -1,8 +1,7 @@
-"""What published codes of masked pretraining have in common.
+"""Parts that the published code of several methods shares.
 
-For benchmarks and tests only. Each class is the published form of the part
-that it extends: it reads the same parameters and says the same, up to
-rounding.
+Each class computes its base class as the published code does: with the same
+parameters and the same result, up to rounding.
 """
 
 from collections.abc import Iterable, Iterator
@@ -62,10 +61,10 @@ class PublishedMasker(RandomMasker):
 
 
 def make_published(model: nn.Module, forms: Iterable[type]) -> None:
-    """Let the parts of ``model`` compute as in the published code.
+    """Make the parts of ``model`` compute as in the published code.
 
     Args:
-        model: Changed in place, the weights stay.
+        model: Changed in place; the weights stay.
         forms: Classes like those above.
     """
     published = {form.__base__: form for form in forms}
@@ -77,7 +76,7 @@ def make_published(model: nn.Module, forms: Iterable[type]) -> None:
 
 
 def parts_of(model: nn.Module) -> Iterator[nn.Module]:
-    """All modules, those of frozen networks too."""
+    """All modules, including those of frozen networks."""
     for module in model.modules():
         yield module
         if isinstance(module, BaseTeacher):

@@ -1,6 +1,6 @@
-"""ACT computed as in its published code: the same weights, more work.
+"""ACT computed as in its published code: same weights, more work.
 
-For benchmarks and tests only; see :mod:`.published`.
+See :mod:`.published`.
 """
 
 import torch

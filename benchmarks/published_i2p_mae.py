@@ -1,7 +1,4 @@
-"""I2P-MAE computed as in its published code: the same weights, more work.
-
-For benchmarks and tests only; see :mod:`.published`.
-"""
+"""I2P-MAE computed as in its published code, with the same weights. See :mod:`.published`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -38,7 +35,7 @@ class Padded(NamedTuple):
 
 
 class PublishedPointM2AE(PointM2AE):
-    """Loops over clouds, and a table of what each token must not see.
+    """Loops over clouds, and a table of the tokens that each token must not see.
 
     Token 0 of the first cloud is always visible below the top, as with
     ``index_zero_visible``. All patches are embedded.
@@ -70,7 +67,7 @@ def flat_ids(level: Patches, num_below: int) -> Tensor:
 
 
 def propagate_by_id(mask: Tensor, pyramid: Sequence[Patches]) -> list[Tensor]:
-    """Masks of all levels; what is in masked patches has the id 0."""
+    """Masks of all levels; tokens in masked patches have the id 0."""
     masks = [mask]
     for below, level in zip(pyramid[-2::-1], pyramid[:0:-1]):
         B, G, _ = below.centers.shape
@@ -154,7 +151,7 @@ class PublishedFeaturePropagation(FeaturePropagation):
 
 
 class PublishedI2PMAE(I2PMAE):
-    """Features of the points of all patches, of which some are used."""
+    """Features of the points of all patches, although only some are used."""
 
     def forward_semantic(self, points, patches, masked, maps):
         source = patches[self.level - 1].centers if self.level else points

@@ -1,6 +1,6 @@
-"""ReCon computed as in its published code: the same weights, more work.
+"""ReCon computed as in its published code: same weights, more work.
 
-For benchmarks and tests only; see :mod:`.published`.
+See :mod:`.published`.
 """
 
 import numpy as np

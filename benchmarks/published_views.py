@@ -1,6 +1,6 @@
 """Views, teacher and mask of I2P-MAE as its published code computes them.
 
-For benchmarks and tests only; see :mod:`.published`.
+See :mod:`.published`.
 """
 
 import torch

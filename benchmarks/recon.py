@@ -113,7 +113,7 @@ class ReConStep(Method):
 
 
 def make_samples(case: Case) -> list[BaseDataElement]:
-    """What is known of the shapes of a batch, two or more of a category."""
+    """Data samples of a batch, two or more of each category."""
     kinds = max(1, min(NUM_CATEGORIES, case.batch_size // 2))
     infos = (
         dict(sample_id=f'shape {i}', category=f'kind {i % kinds}') for i in range(case.batch_size)

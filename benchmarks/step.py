@@ -29,12 +29,12 @@ class Method:
     """A method of pretraining whose step is measured.
 
     Attributes:
-        title: What it is called.
-        note: What has to be known of the numbers.
+        title: Name of the method.
+        note: How to read the numbers.
         batch_size: As published.
-        modes: Name to how a step is computed. A mode has ``autocast``: bf16
+        modes: Name -> how a step is computed. A mode has ``autocast``: bf16
             for the whole step. The first is ``'reference'``.
-        parts: Part to the methods of the model that make it up, such as
+        parts: Part -> methods of the model that belong to it, such as
             ``'decoder.forward'``.
     """
 
@@ -49,16 +49,16 @@ class Method:
         raise NotImplementedError
 
     def losses(self, model: nn.Module, case: 'Case') -> Callable[[], dict]:
-        """What computes losses and monitors of the same batch each time."""
+        """A function that computes losses and monitors of the same batch each time."""
         raise NotImplementedError
 
     def default_batch_size(self, device: str) -> int:
-        """As published, or what a CPU can bear."""
+        """As published; 8 on a CPU."""
         return self.batch_size if device.startswith('cuda') else 8
 
 
 class Case(NamedTuple):
-    """Where a step is measured, and how large it is.
+    """Device and size of a measured step.
 
     Attributes:
         batch_size: Clouds.
@@ -133,7 +133,7 @@ class Stopwatch:
 
 
 def run_mode(method: Method, name: str, case: Case) -> Step | str:
-    """Measure one mode; says why where that can't be done."""
+    """Measure one mode; returns the reason if that is impossible."""
     torch.set_num_threads(case.num_threads)
     on_gpu = case.device.startswith('cuda')
     if on_gpu:
@@ -186,7 +186,7 @@ def train_step(
 
 
 def run(method: Method, case: Case) -> Iterator[tuple[str, Step | str]]:
-    """Measure every mode that makes sense, each in a process of its own."""
+    """Measure every mode that the device supports, each in its own process."""
     for name, mode in method.modes.items():
         if mode.autocast and not case.device.startswith('cuda'):
             continue

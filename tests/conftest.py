@@ -31,14 +31,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -slow[item.path])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Nightly tests are slow, too: ``-m 'not slow'`` leaves them out."""
-    for item in items:
-        if item.get_closest_marker('nightly'):
-            item.add_marker('slow')
-
-
 @pytest.fixture(autouse=True)
 def no_default_scope_is_left_behind():
     """Names without a scope mean the same whatever test ran before."""

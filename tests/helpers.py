@@ -45,6 +45,15 @@ def reference_tensor(key: str, shape):
     return reference_weights().make_tensor(key, shape)
 
 
+def gradient_atol(norms, atol: float = 0.0) -> float:
+    """Absolute tolerance for gradient norms.
+
+    The true gradient of some parameters is zero, for example of a bias before a batch norm, and
+    their norms are rounding errors: about 1e-8 of the largest norm.
+    """
+    return max(atol, 1e-6 * float(norms.max()))
+
+
 def thin(x, length: int):
     """Every s-th row of ``x`` (B, L, ...), with s so that ``length`` remain.
 

@@ -2,11 +2,13 @@
 
 import gc
 import io
+import os
 import random
 import tempfile
 import time
 import traceback
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -134,3 +136,18 @@ def train(model, batches):
     weights = [p.detach() for p in model.parameters()]
     moved = any(not torch.equal(a, b) for a, b in zip(weights, before))
     return sorted(names), moved, torch.cat([w.flatten() for w in weights])
+
+
+def train_config(rank, cfg, work_dir):
+    """Train a config on CPU, each process with its share of the data; returns the losses."""
+    from mmengine.config import Config
+
+    from mmkd3d.apis.cli import use_cpu_processes
+    from tests import runs
+
+    os.environ['LOCAL_RANK'] = str(rank)
+    cfg = Config(cfg)
+    use_cpu_processes(cfg)
+    curve = runs.Curve()
+    runs.train(cfg, Path(work_dir), curve, launcher='pytorch')
+    return curve.losses

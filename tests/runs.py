@@ -53,6 +53,11 @@ def train(cfg, work_dir, *hooks, **kwargs):
     return runner
 
 
+def log_of(work_dir) -> str:
+    """All that runs in a folder have logged."""
+    return ''.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
+
+
 def start_from(checkpoint):
     return dict(init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint)))
 

@@ -65,13 +65,12 @@ class Job:
     Attributes:
         step: Name of the step.
         seed: Of everything random in it.
-        kind: A key of ``STEP``.
+        kind: A key of ``STEP``, or ``'given'`` for an existing result.
         config: Path of the config.
         words: Arguments of the tool, with placeholders.
         needs: The jobs whose results replace the placeholders.
         settings: Checksum of everything above.
-        folder: Of logs and results.
-        given: An existing result, in place of a run.
+        folder: Of logs and results; or the existing result.
     """
 
     step: str
@@ -82,7 +81,6 @@ class Job:
     needs: dict[str, 'Job']
     settings: str
     folder: Path
-    given: Path | None
 
     @property
     def name(self) -> str:
@@ -91,17 +89,13 @@ class Job:
     @property
     def result(self) -> Path:
         """What a placeholder stands for."""
-        if self.given:
-            return self.given
-        if self.kind == 'train':
-            return Path(self.records()[0]['checkpoint'])
-        return self.folder
+        return Path(self.records()[0]['checkpoint']) if self.kind == 'train' else self.folder
 
     def is_done(self) -> bool:
-        return bool(self.given) or (self.folder / 'done').is_file()
+        return self.kind == 'given' or (self.folder / 'done').is_file()
 
     def records(self) -> list[dict]:
-        """Its results; empty for a cache."""
+        """Its results; empty for a cache or a given result."""
         file = self.folder / 'records.json'
         return json.loads(file.read_text()) if file.is_file() else []
 
@@ -174,9 +168,11 @@ def make_jobs(
     """
     given, jobs = given or {}, {}
     wanted = [name for name in study.steps if name.startswith(tuple(only) or '')]
-    for name in [*given, *only]:
-        if not any(step.startswith(name) for step in study.steps):
-            raise ValueError(f'No step starts with {name!r}; there are {[*study.steps]}.')
+    known = [name for name in study.steps if name.startswith((*only, *given))]
+    lost = [name for name in only if not any(step.startswith(name) for step in known)]
+    lost += [name for name in given if name not in known]
+    if lost:
+        raise ValueError(f'No step starts with {lost[0]!r}; there are {[*study.steps]}.')
 
     def add(name: str, seed: int, above: tuple[str, ...] = ()) -> Job:
         if name in above:
@@ -205,19 +201,18 @@ def make_jobs(
             words.append('--train-only')
         if step.get('options'):
             words += ['--cfg-options', *step.options]
-        result = None
         if name in given:
             result = Path(given[name].replace('{seed}', str(seed))).resolve()
             if not result.exists():
                 raise FileNotFoundError(f'--checkpoint {name}: {result} does not exist.')
-            return Job(name, seed, kind, path, words, {}, str(result), result, result)
+            return Job(name, seed, 'given', path, [], {}, str(result), result)
         needs = {need: add(need, seed, above) for need in PLACE.findall(' '.join(words))}
         settings = text_digest(
             [kind, str(seed), *words, json.dumps(cfg.to_dict(), default=str)]
             + [need.settings for need in needs.values()]
         )
         folder = out / name / f'seed_{seed}-{settings[:8]}'
-        return Job(name, seed, kind, path, words, needs, settings, folder, None)
+        return Job(name, seed, kind, path, words, needs, settings, folder)
 
     for seed in dict.fromkeys(s for n in wanted for s in study.steps[n].get('seeds', study.seeds)):
         for name in wanted:
@@ -318,24 +313,19 @@ def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
     matplotlib.use('Agg')
     from matplotlib import pyplot
 
-    metric, per_epoch = table['curve'], table.get('steps_per_epoch', 1)
-    scale = table.get('scale', 1.0)
+    metric, scale = table['curve'], table.get('scale', 1.0)
+    per_epoch = table.get('steps_per_epoch', 1)
     rows = summarize(records, by=lambda record: record['name'])
     figure, axes = pyplot.subplots(figsize=(6, 4))
     for label, step in table['rows'].items():
         points = sorted(
-            (epoch_of(name) * per_epoch, found)
+            (epoch_of(name) * per_epoch, scale * found['mean'], scale * found['std'], found['n'])
             for name, found in rows.get(step, {}).items()
             if name.startswith(f'{metric}@')
         )
         if points:
-            axes.errorbar(
-                [x for x, _ in points],
-                [scale * found['mean'] for _, found in points],
-                [scale * found['std'] for _, found in points],
-                capsize=3,
-                label=f'{label} ({points[0][1]["n"]})',
-            )
+            steps, means, errors, runs = zip(*points)
+            axes.errorbar(steps, means, errors, capsize=3, label=f'{label} ({runs[0]})')
     axes.set(
         xlabel='training steps' if per_epoch > 1 else 'epochs', ylabel=table.get('curve_is', metric)
     )
@@ -404,10 +394,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         raise SystemExit('Stopped. Run the same command again to continue.')
     records = [
-        dict(record, name=job.step)
-        for job in jobs
-        if not job.given and job.is_done()
-        for record in job.records()
+        dict(record, name=job.step) for job in jobs if job.is_done() for record in job.records()
     ]
     for number, table in enumerate(study.tables):
         if 'curve' in table:

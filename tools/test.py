@@ -1,7 +1,6 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint with the evaluators of its config."""
 
-from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -9,6 +8,7 @@ import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import common_parser, leave_processes, load_config
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.engine.hooks.classes import CheckClassesHook
+from mmkd3d.utils.distributed import unwrap_model
 
 
 def main(argv=None):
@@ -43,12 +43,7 @@ def main(argv=None):
         )
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     model = runner.model
-    load_pretrained(
-        model.module if is_model_wrapper(model) else model,
-        args.checkpoint,
-        prefix='',
-        trust=args.trust_checkpoint,
-    )
+    load_pretrained(unwrap_model(model), args.checkpoint, prefix='', trust=args.trust_checkpoint)
     for hook in runner.hooks:
         if isinstance(hook, CheckClassesHook):  # others act on the weights
             hook.after_load_checkpoint(

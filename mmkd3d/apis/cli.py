@@ -62,7 +62,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def use_cpu_processes(cfg: Config) -> None:
     """Let several processes train on CPU, where mmengine would ask CUDA."""
-    torch.distributed.init_process_group('gloo')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,

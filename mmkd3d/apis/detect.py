@@ -19,7 +19,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.datasets.readers import CloudInputs, is_dataset, read_clouds, select_channels
 from mmkd3d.utils.detections import Detections, found_boxes
-from mmkd3d.utils.rng import all_own_draws
+from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
 
 from .load import ConfigLike, find_config
@@ -202,7 +202,7 @@ class Det3DInferencer(BaseInferencer):
 
     def forward(self, inputs: dict, **kwargs) -> list:
         """Data samples with ``pred_instances_3d``, on the CPU."""
-        with all_own_draws(self.seed, next(self.model.parameters()).device):
+        with isolate_rng(self.seed, next(self.model.parameters()).device):
             # cpu() leaves boxes where they are
             return [x.to('cpu') for x in super().forward(inputs, **kwargs)]
 
@@ -319,7 +319,7 @@ class ScanPipeline:
 
         box_type, box_mode = get_box_type(self.coord_type)
         points = select_channels(scan.points, self.use_dim, scan.name, missing=self.missing)
-        with all_own_draws(self.seed, torch.device('cpu')):
+        with isolate_rng(self.seed, torch.device('cpu')):
             return self.steps(
                 dict(
                     points=points,

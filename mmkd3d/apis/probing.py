@@ -35,12 +35,12 @@ class StudentProbe:
         config: See :func:`load_student`; a zero-shot config for zero-shot.
         splits: Configs of the data sets ``'train'`` and ``'test'``; the
             latter suffices for zero-shot alone.
-        probes: What is asked of the features.
-        zero_shot: Ask by class names, too.
+        probes: Probes to run on the features.
+        zero_shot: Also classify by class names.
         pooling: See :func:`extract_features`.
         cache: Folder of features.
-        allow_shared_shapes: Go on, with a note in the protocol, where test
-            shapes were learned from.
+        allow_shared_shapes: Note in the protocol, instead of an error, that
+            test shapes were used in training.
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
 
     Raises:
@@ -64,9 +64,8 @@ class StudentProbe:
         init_default_scope(self.cfg.get('default_scope', 'mmkd3d'))
         if zero_shot and not is_zero_shot(self.cfg.model):
             raise ValueError(
-                f'{self.name} trains a student, and zero-shot needs a config '
-                'that asks it by class names, of the same size as the '
-                'student: one of your own, or of '
+                f'{self.name} trains a student, and zero-shot needs a config of a zero-shot '
+                'classifier with a student of the same size: your own, or one of '
                 f'{", ".join(list_models("*zeroshot_*"))}.'
             )
         self.probes, self.zero_shot = probes, zero_shot
@@ -74,9 +73,7 @@ class StudentProbe:
         needed = ('train', 'test') if probes else ('test',)
         if 'train' in needed and 'train' not in splits:
             raise ValueError(
-                'There is no training split to learn from. Name '
-                'other data (--data), or ask for zero-shot '
-                'alone.'
+                'There is no training split. Name other data (--data), or use zero-shot alone.'
             )
         self.datasets = {split: DATASETS.build(splits[split]) for split in needed}
         self._check_classes()
@@ -89,18 +86,18 @@ class StudentProbe:
     def records(
         self, checkpoint: str, seeds: Sequence[int], command: Sequence[str]
     ) -> Iterator[tuple[Result, dict]]:
-        """Every result with its record.
+        """Evaluate students; yields each result with its record.
 
         Args:
-            checkpoint: A file; with ``{seed}`` in it one for each seed;
+            checkpoint: A file; a pattern with ``{seed}`` for a file per seed;
                 or ``'none'`` for random weights of each seed.
-            seeds: Of these, and of what is drawn. For a single checkpoint,
-                what draws nothing is measured once.
-            command: That leads here.
+            seeds: Seeds of the students and of the random choices. Probes
+                without random choices run once for a single checkpoint.
+            command: The command to record.
 
         Raises:
             FileNotFoundError: A checkpoint is missing.
-            ValueError: Test shapes were learned from; or see
+            ValueError: Test shapes were used in training; or see
                 :func:`check_splits`.
         """
         for run, draws in students(checkpoint, seeds):
@@ -157,19 +154,20 @@ class StudentProbe:
         return Result('zero-shot', 'zero-shot', 'zero-shot by class names', dict(accuracy=accuracy))
 
     def _check_classes(self) -> None:
-        """``ValueError`` if labels mean other things in the other split."""
+        """``ValueError`` if the splits have different classes."""
         names = [d.metainfo.get('classes') for d in self.datasets.values()]
         if any(other != names[0] for other in names):
             raise ValueError(
-                f'The splits have other classes: {names[0]} to learn, '
-                f'{names[1]} to test. Keep those of both.'
+                f'The splits have different classes: {names[0]} for training, '
+                f'{names[1]} for testing. Keep those of both.'
             )
 
 
 def students(checkpoint: str, seeds: Sequence[int]) -> list[tuple[Run, Sequence[int]]]:
-    """Each student with the seeds of what is drawn for it.
+    """Each student with the seeds of its random choices.
 
-    ``FileNotFoundError`` if one is missing.
+    Raises:
+        FileNotFoundError: A checkpoint is missing.
     """
     if checkpoint == RANDOM:
         return [(Run(None, seed), [seed]) for seed in seeds]

@@ -87,7 +87,7 @@ def cache_targets(
     for option, name, target_cfg, frames in choose_targets(cfg, only):
         target = MODELS.build({**target_cfg, 'cache': None}).to(device)
         if isinstance(target, PointTarget):
-            rows = frame_rows(target, frames, batch_size, device)
+            rows = frame_rows(target, frames or {}, batch_size, device)
         else:
             dataset = dataset or DATASETS.build(cfg.train_dataloader.dataset)
             workers = cfg.train_dataloader.get('num_workers', 0)

@@ -1,11 +1,13 @@
-"""What the data sets of single objects have in common."""
+"""Base classes and helpers of the data sets of single objects."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mmkd3d.datasets.readers import read_arrays
 from mmkd3d.registry import TRANSFORMS
 
 META_DIR = Path(__file__).parent / 'meta'
@@ -16,14 +18,50 @@ def read_meta(name: str) -> dict | list:
     return json.loads((META_DIR / f'{name}.json').read_text())
 
 
+def verify_hint(name: str, root: str | Path) -> str:
+    """Where a published data set comes from, and how to check a folder."""
+    tool = 'python tools/prepare_data/dataset.py'
+    return (
+        f'Where to get it: {tool} info {name}; what else is missing: '
+        f'{tool} verify {name} --root {root}'
+    )
+
+
+def read_labelled_h5(path: Path, hint: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read clouds ``data`` and labels ``label`` of a published h5 file.
+
+    Args:
+        path: The file.
+        hint: Where to get it, for errors.
+
+    Returns:
+        (n, N, C) and (n,).
+
+    Raises:
+        ImportError: h5py is not installed.
+        ValueError: Another file, a truncated one, or the numbers of clouds
+            and labels differ.
+    """
+    try:
+        arrays = read_arrays(path, dict(clouds='data', labels='label'))
+    except ValueError as error:
+        raise ValueError(f'{error} {hint}') from error
+    clouds, labels = arrays['clouds'], arrays['labels'].reshape(-1)
+    if len(clouds) != len(labels):
+        raise ValueError(
+            f'{path}: {len(clouds)} clouds, {len(labels)} labels. Get the file again. {hint}'
+        )
+    return clouds, labels
+
+
 class PointDataset(BaseDataset):
     """Base of the data sets of single objects.
 
-    A subclass implements ``load_data_list``. What goes into the pipeline is a
-    dict with ``path`` (a file for ``LoadPoints``) or ``points`` (float32
-    (N, 3+F)), ``sample_id`` and, where known, ``category``, ``gt_label`` and
+    A subclass implements ``load_data_list``. The pipeline gets a dict with
+    ``path`` (a file for ``LoadPoints``) or ``points`` (float32 (N, 3+F)),
+    ``sample_id`` and, where known, ``category``, ``gt_label`` and
     ``gt_parts`` (N,). ``metainfo['classes']`` names the labels,
-    ``metainfo['up_axis']`` says which axis points up, where it is known.
+    ``metainfo['up_axis']`` is the axis that points up, where it is known.
 
     Args:
         data_root: Folder of the data.
@@ -44,10 +82,10 @@ class PointDataset(BaseDataset):
         super().__init__(data_root=str(data_root), data_prefix=dict(), pipeline=pipeline, **kwargs)
 
     def filter_data(self) -> list[dict]:
-        """Refuse what would fail later: nothing left, or files missing.
+        """Fail early if no shape is left, or if a transform lacks files.
 
-        A transform may have a method ``check_items(items)``, which gets all
-        items before the first is loaded.
+        A transform may have a method ``check_items(items)``, which is called
+        with all items before the first one is loaded.
         """
         if not self.data_list:
             raise ValueError(
@@ -61,16 +99,16 @@ class PointDataset(BaseDataset):
         return self.data_list
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels of a sample, as ``ClassBalancedDataset`` wants them."""
+        """Labels of a sample, for ``ClassBalancedDataset``."""
         return [self.get_data_info(idx)['gt_label']]
 
 
 class ArrayDataset(PointDataset):
-    """Base of the data sets whose clouds are held in memory.
+    """Base of the data sets that keep all clouds in memory.
 
-    A subclass' ``load_data_list`` fills ``self.clouds`` (and ``self.parts``,
-    where points have labels) with one array per shape and returns items with
-    their place in it, ``cloud``.
+    ``load_data_list`` of a subclass sets ``self.clouds`` (and ``self.parts``,
+    if points have labels) to one array per shape, and returns items with
+    their index, ``cloud``.
     """
 
     clouds: Sequence = ()
@@ -79,8 +117,8 @@ class ArrayDataset(PointDataset):
     def get_data_info(self, idx: int) -> dict:
         """The item with its points."""
         info = super().get_data_info(idx)
-        place = info.pop('cloud')
-        info['points'] = self.clouds[place].astype('float32')
+        index = info.pop('cloud')
+        info['points'] = self.clouds[index].astype('float32')
         if self.parts is not None:
-            info['gt_parts'] = self.parts[place].astype('int64')
+            info['gt_parts'] = self.parts[index].astype('int64')
         return info

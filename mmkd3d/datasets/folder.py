@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmkd3d.datasets.base import PointDataset
-from mmkd3d.datasets.readers import FORMATS, existing, files_in
+from mmkd3d.datasets.formats import FORMATS
+from mmkd3d.datasets.readers import existing, files_in
 from mmkd3d.registry import DATASETS
 
 

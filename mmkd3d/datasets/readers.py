@@ -1,13 +1,13 @@
 """Read point clouds: the one way in for data sets, tools and Python.
 
 :func:`read_clouds` takes arrays, files, folders, patterns, lists of these, and
-data sets. A format is a function in ``FORMATS``, chosen by the suffix of the
-file. Columns are x, y, z and then whatever the file holds, in its order.
+data sets; :mod:`~mmkd3d.datasets.formats` has a function for each format of
+files. Columns are x, y, z and then whatever the file holds, in its order.
 Surfaces (off, obj, stl, glb, and ply with faces) are sampled by area.
 """
 
 import glob
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mmkd3d.datasets.formats import FORMATS, open_arrays
+
 Cloud = np.ndarray | Tensor
 CloudInputs = Cloud | str | Path | Sequence | Dataset
-# Names of the array that holds the cloud in an npz or h5 file.
-ARRAY_NAMES = ('points', 'data', 'xyz', 'pcd')
 
 
 def read_clouds(inputs: CloudInputs, **options) -> Iterator[tuple[str, np.ndarray]]:
@@ -209,149 +209,6 @@ def read_points(
     return select_channels(points, channels, path, missing=missing)
 
 
-# Formats: (path, options of read_file) -> (N, C), or a list where many can be.
-
-
-def _read_npy(path: Path, **_) -> np.ndarray | list:
-    return _split(np.load(path, allow_pickle=False), None, path)
-
-
-def _read_archive(path: Path, *, key: str | None, **_) -> np.ndarray | list:
-    with open_arrays(path) as arrays:
-        key = key or next((name for name in ARRAY_NAMES if name in arrays), None)
-        if key is None:
-            clouds = [name for name, array in arrays.items() if len(array.shape) == 2]
-            if len(clouds) != 1:
-                raise ValueError(
-                    f"{path}: expected an array 'points', got "
-                    f'{ {name: array.shape for name, array in arrays.items()} }. '
-                    'Rename the one that holds the clouds.'
-                )
-            key = clouds[0]
-        elif key not in arrays:
-            raise ValueError(f'{path}: no array {key!r}, there are {list(arrays)}.')
-        return _split(arrays[key][:], arrays.get('offset'), path)
-
-
-def _split(array: np.ndarray, offset: np.ndarray | None, path: Path) -> np.ndarray | list:
-    """The clouds of an array, see :func:`read_file`."""
-    if array.ndim == 2:
-        if offset is None:
-            return array
-        offset = offset[:]
-        # anything else of this name, such as a translation, is no index
-        if offset.ndim != 1 or offset[0] != 0 or offset[-1] != len(array):
-            return array
-        return np.split(array, offset[1:-1])
-    if array.ndim == 3:
-        return list(array)
-    raise ValueError(
-        f'{path}: expected clouds as an (N, >=3) or (S, N, >=3) array, got shape {array.shape}.'
-    )
-
-
-def _read_text(path: Path, **_) -> np.ndarray:
-    with open(path) as file:
-        first = file.readline()
-    if not first.strip():
-        return np.zeros((0, 3))
-    delimiter = ',' if ',' in first else None
-    header = _is_header(first.split(delimiter))
-    return np.loadtxt(path, delimiter=delimiter, skiprows=int(header), ndmin=2)
-
-
-def _is_header(cells: list[str]) -> bool:
-    """Whether the first line holds names, or the number of points (pts)."""
-    try:
-        float(cells[0])
-    except ValueError:
-        return True
-    return len(cells) == 1
-
-
-def _read_bin(path: Path, *, load_dim: int | None, **_) -> np.ndarray:
-    values = np.fromfile(path, dtype=np.float32)
-    if load_dim is None or len(values) % load_dim:
-        raise ValueError(
-            f'{path}: {len(values)} float32 values in rows of load_dim={load_dim}. Set load_dim '
-            'to the columns of the file (6 for ScanNet in mmdet3d, 4 for KITTI).'
-        )
-    return values.reshape(-1, load_dim)
-
-
-def _read_pcd(path: Path, **_) -> np.ndarray:
-    try:
-        from pypcd4 import PointCloud
-    except ImportError as error:
-        raise ImportError(f'{path} needs pypcd4: pip install pypcd4') from error
-    cloud = PointCloud.from_path(path)
-    others = [field for field in cloud.fields if field not in ('x', 'y', 'z')]
-    return cloud.numpy(('x', 'y', 'z', *others))
-
-
-def _read_mesh(path: Path, *, num_mesh_points: int, dense_vertices: bool, seed: int, **_):
-    import trimesh
-
-    mesh: Any = trimesh.load(path, force='mesh', process=False)
-    dense = dense_vertices and len(mesh.vertices) >= num_mesh_points
-    if dense or not len(getattr(mesh, 'faces', ())):
-        return np.asarray(mesh.vertices)
-    points, _ = trimesh.sample.sample_surface(mesh, num_mesh_points, seed=seed)
-    return np.asarray(points)
-
-
-def _read_ply(path: Path, *, num_mesh_points: int, dense_vertices: bool, **options) -> np.ndarray:
-    from plyfile import PlyData
-
-    elements = {element.name: element for element in PlyData.read(path).elements}
-    vertex = elements['vertex']
-    dense = dense_vertices and vertex.count >= num_mesh_points
-    if not dense and 'face' in elements and elements['face'].count:
-        return _read_mesh(path, num_mesh_points=num_mesh_points, dense_vertices=False, **options)
-    # lists, which have a len_dtype, are no columns
-    names = [p.name for p in vertex.properties if not hasattr(p, 'len_dtype')]
-    names = ['x', 'y', 'z'] + [name for name in names if name not in ('x', 'y', 'z')]
-    return np.stack([vertex[name].astype(np.float64) for name in names], axis=1)
-
-
-FORMATS: dict[str, Callable] = {
-    '.npy': _read_npy,
-    '.npz': _read_archive,
-    '.h5': _read_archive,
-    '.hdf5': _read_archive,
-    '.txt': _read_text,
-    '.xyz': _read_text,
-    '.pts': _read_text,
-    '.csv': _read_text,
-    '.bin': _read_bin,
-    '.pcd': _read_pcd,
-    '.ply': _read_ply,
-    '.off': _read_mesh,
-    '.obj': _read_mesh,
-    '.stl': _read_mesh,
-    '.glb': _read_mesh,
-}
-
-
-@contextmanager
-def open_arrays(path: Path) -> Iterator[Mapping]:
-    """Open the named arrays of an npz or h5 file; ``[:]`` reads one.
-
-    Raises:
-        ImportError: h5py is not installed.
-    """
-    if path.suffix.lower() == '.npz':
-        with np.load(path, allow_pickle=False) as arrays:
-            yield arrays
-        return
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(f'{path} needs h5py: pip install h5py') from error
-    with h5py.File(path) as file:
-        yield {name: array for name, array in file.items() if isinstance(array, h5py.Dataset)}
-
-
 def read_arrays(path: str | Path, keys: Mapping[str, str | None]) -> dict[str, np.ndarray]:
     """Read named arrays of an npz or h5 file.
 
@@ -374,33 +231,6 @@ def read_arrays(path: str | Path, keys: Mapping[str, str | None]) -> dict[str, n
             if key is not None and key not in arrays:
                 raise ValueError(f'{path}: no array {key!r} ({role}), there are {list(arrays)}.')
         return {role: arrays[key][:] for role, key in keys.items() if key is not None}
-
-
-def read_labelled_h5(path: Path, hint: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read clouds ``data`` and labels ``label`` of a published h5 file.
-
-    Args:
-        path: The file.
-        hint: Where to get it, for errors.
-
-    Returns:
-        (n, N, C) and (n,).
-
-    Raises:
-        ImportError: h5py is not installed.
-        ValueError: Another file, a truncated one, or the numbers of clouds
-            and labels differ.
-    """
-    try:
-        arrays = read_arrays(path, dict(clouds='data', labels='label'))
-    except ValueError as error:
-        raise ValueError(f'{error} {hint}') from error
-    clouds, labels = arrays['clouds'], arrays['labels'].reshape(-1)
-    if len(clouds) != len(labels):
-        raise ValueError(
-            f'{path}: {len(clouds)} clouds, {len(labels)} labels. Get the file again. {hint}'
-        )
-    return clouds, labels
 
 
 @contextmanager
@@ -534,12 +364,3 @@ def existing(path: str | Path, purpose: str, hint: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f'{path} is missing: {purpose}. {hint}')
     return path
-
-
-def verify_hint(name: str, root: str | Path) -> str:
-    """Where a published data set comes from, and how to check a folder."""
-    tool = 'python tools/prepare_data/dataset.py'
-    return (
-        f'Where to get it: {tool} info {name}; what else is missing: '
-        f'{tool} verify {name} --root {root}'
-    )

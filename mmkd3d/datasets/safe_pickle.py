@@ -38,7 +38,7 @@ _ALLOWED = {
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str):
-        """Only what is allowed; everything else stops the reading."""
+        """Allow only the listed types; anything else is an error."""
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(
                 f'it contains {module}.{name}; only numpy arrays and plain containers are accepted'
@@ -46,19 +46,19 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def load_pickle(path: str | Path, purpose: str, way_out: str):
+def load_pickle(path: str | Path, purpose: str, hint: str):
     """Read a pickle of numpy arrays and plain containers.
 
     Args:
         path: The file; python 2 pickles are read too.
-        purpose: What the file is for, for the error.
-        way_out: What to do where it is missing.
+        purpose: Use of the file, for the error.
+        hint: How to get it, for the error.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: A truncated file, or one that contains anything else.
     """
-    path = existing(path, purpose, way_out)
+    path = existing(path, purpose, hint)
     with open(path, 'rb') as file:
         try:
             return _Unpickler(file, encoding='latin1').load()

@@ -1,4 +1,4 @@
-"""mmdetection3d's ScanNet folder: what is in it, and writing one.
+"""mmdetection3d's ScanNet folder: its content, and how to write one.
 
 points/SCENE.bin            float32 (N, 6): xyz in metres (raw frame), rgb
 semantic_mask/SCENE.bin     int64 (N,): nyu40 ids

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmkd3d.datasets.base import ArrayDataset, read_meta
-from mmkd3d.datasets.readers import check_labels, existing, read_labelled_h5, verify_hint
+from mmkd3d.datasets.base import ArrayDataset, read_labelled_h5, read_meta, verify_hint
+from mmkd3d.datasets.readers import check_labels, existing
 from mmkd3d.registry import DATASETS
 
 FILES = dict(

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmkd3d.datasets.base import PointDataset, read_meta
-from mmkd3d.datasets.readers import existing, verify_hint
+from mmkd3d.datasets.base import PointDataset, read_meta, verify_hint
+from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
 
 

@@ -69,7 +69,7 @@ def write_toy_rooms(
     )
     if _made.setdefault(out, wanted) != wanted:
         raise ValueError(
-            f'{out} is in use with {_made[out]}, now {wanted} is asked for. '
+            f'{out} is in use with {_made[out]}, now {wanted} is needed. '
             'Give every split of one folder the same parameters.'
         )
     if is_main_process():

@@ -90,7 +90,7 @@ class ToyShapes(PointDataset):
         self.categories = categories
 
     def load_data_list(self) -> list[dict]:
-        """One item per shape; points are made when they are asked for."""
+        """One item per shape; points are made on access."""
         return [
             dict(index=i, sample_id=f'toy_{self.split}_{self.seed}_{i:06d}')
             for i in range(self.num_samples)

@@ -1,4 +1,4 @@
-"""Is the folder of a published data set complete? One check per data set."""
+"""Check that the folder of a published data set is complete."""
 
 import hashlib
 import json
@@ -17,23 +17,23 @@ QUICK = dict(serialize_data=False)  # that is for the workers of a loader
 
 @dataclass
 class Report:
-    """What a check found: lines to print, and whether all is there."""
+    """Result of a check: lines to print, and whether the data set is complete."""
 
     lines: list[str] = field(default_factory=list)
     complete: bool = True
 
     def add(self, good: bool, text: str) -> None:
-        """One finding."""
+        """Add a finding."""
         self.lines.append(f'{"ok     " if good else "MISSING"} {text}')
         self.complete &= bool(good)
 
     def count(self, what: str, got: int, expected: int) -> None:
-        """A number that must be the published one."""
+        """Compare a number with the published one."""
         text = '' if got == expected else f', expected {expected:,}'
         self.add(got == expected, f'{what}: {got:,}{text}')
 
     def files(self, what: str, purpose: str, paths: Iterable) -> None:
-        """Files that must exist; each folder is listed once."""
+        """Check that files exist; each folder is listed once."""
         present: dict[str, set] = {}
         missing, total = [], 0
         for path in paths:
@@ -48,7 +48,7 @@ class Report:
         self.add(not missing, text)
 
     def load(self, what: str, build: Callable, *args, **kwargs):
-        """A data set (or file) that must load; returns it, or None."""
+        """Load a data set or a file; None and a finding if that fails."""
         try:
             return build(*args, **kwargs)
         except (OSError, ValueError, ImportError) as error:
@@ -61,7 +61,7 @@ def _paths(dataset) -> Iterable[str]:
 
 
 def check_shapenet55(root: Path) -> Report:
-    """Both lists, the points of all listed shapes, renderings if any."""
+    """Check both lists, the points of all shapes, and renderings if any."""
     report = Report()
     for split, expected in (('train', 41952), ('test', 10518)):
         data = report.load(split, shapenet55.ShapeNet55, root, split=split, **QUICK)
@@ -81,7 +81,7 @@ def check_shapenet55(root: Path) -> Report:
 
 
 def check_modelnet40(root: Path) -> Report:
-    """Counts of ModelNet40 and, where its lists are there, ModelNet10."""
+    """Check the counts of ModelNet40 and, if its lists exist, ModelNet10."""
     report = Report()
     for classes, sizes in ((40, (9843, 2468)), (10, (3991, 908))):
         for split, expected in zip(('train', 'test'), sizes):
@@ -101,7 +101,7 @@ def check_modelnet40(root: Path) -> Report:
 
 
 def check_modelnet_fewshot(root: Path) -> Report:
-    """Forty episodes with way x shot training and way x 20 test shapes."""
+    """Check forty episodes of way x shot training and way x 20 test shapes."""
     report = Report()
     for way in (5, 10):
         for shot in (10, 20):
@@ -125,7 +125,7 @@ def check_modelnet_fewshot(root: Path) -> Report:
 
 
 def check_scanobjectnn(root: Path) -> Report:
-    """Counts of the three variants."""
+    """Check the counts of the three variants."""
     report = Report()
     sizes = dict(obj_bg=(2309, 581), obj_only=(2309, 581), pb_t50_rs=(11416, 2882))
     for variant, counts in sizes.items():
@@ -144,7 +144,7 @@ def check_scanobjectnn(root: Path) -> Report:
 
 
 def check_shapenetpart(root: Path) -> Report:
-    """The three lists, and the points of all listed shapes."""
+    """Check the three lists, and the points of all shapes."""
     report = Report()
     for split, expected in (('train', 12137), ('val', 1870), ('test', 2874)):
         data = report.load(split, shapenetpart.ShapeNetPart, root, split=split, **QUICK)
@@ -155,7 +155,7 @@ def check_shapenetpart(root: Path) -> Report:
 
 
 def check_scannet(root: Path, *, partial: bool = False) -> Report:
-    """Scenes, files, boxes per class and axis alignment.
+    """Check scenes, files, boxes per class and axis alignment.
 
     Args:
         root: Folder in mmdetection3d's layout.

@@ -1,4 +1,4 @@
-"""``python -m mmkd3d.doctor``: what is installed, and what to do about it.
+"""``python -m mmkd3d.doctor``: check the installed packages and suggest repairs.
 
 Imports nothing beyond the standard library before it looks, so that it works
 where torch or mmcv do not.

@@ -215,7 +215,7 @@ RULES = (
     Rule(
         'warning',
         lambda env: within(env, 'numpy', least='2') and 'nuscenes-devkit' in env.versions,
-        'nuscenes-devkit, which mmdet3d asks for, declares numpy<2.',
+        'nuscenes-devkit, which mmdet3d requires, declares numpy<2.',
         'pip install "numpy<2" "opencv-python<4.12" "opencv-python-headless<4.12"',
     ),
     Rule(

@@ -46,7 +46,7 @@ def draw_episode(
     if way < 2 or shot < 1 or queries < 1:
         raise ValueError(
             'An episode has two classes at least and one shape at least to '
-            f'learn from and to ask for, got {way} way, {shot} shot, '
+            f'train and one to test, got {way} way, {shot} shot, '
             f'{queries} queries.'
         )
     splits = ((train_labels, shot), (test_labels, queries))
@@ -57,7 +57,7 @@ def draw_episode(
     ]
     if len(fitting) < way:
         raise ValueError(
-            f'{way} classes are asked for, and {len(fitting)} have {shot} '
+            f'Expected {way} classes, got {len(fitting)} with at least {shot} '
             f'training and {queries} test shapes. Ask for fewer classes, '
             'shots or queries.'
         )
@@ -100,7 +100,7 @@ def few_shot_accuracy(
         folds: Number of episodes.
         queries: Test shapes of each class.
         seed: Of the choice, the same for all students; fold i draws from
-            ``(seed, i)``, whatever the other folds draw.
+            ``(seed, i)``, independent of the other folds.
 
     Returns:
         Accuracy in percent: mean and standard deviation over the folds.

@@ -1,4 +1,4 @@
-"""What is measured on frozen features, by name."""
+"""Named evaluation protocols on frozen features."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,8 +49,8 @@ class Result(NamedTuple):
 
     Attributes:
         key: Short name: ``'svm'``, ``'5-label'``.
-        title: What it is.
-        protocol: What it is, and with which settings.
+        title: Name of the protocol.
+        protocol: Name with all settings.
         metrics: In percent; the first one is the main one.
         chosen: Settings that cross-validation chose or that were given.
     """
@@ -75,7 +75,7 @@ class Result(NamedTuple):
 
 @dataclass(kw_only=True)
 class Probes:
-    """What is asked of the features of a student.
+    """Probes to run on the features of a student.
 
     Args:
         methods: Of ``'svm'``, ``'logistic'``, ``'knn'`` and ``'retrieval'``.
@@ -106,17 +106,17 @@ class Probes:
             raise ValueError(f'Unknown methods {sorted(unknown)}, there are {METHODS}.')
 
     def __bool__(self) -> bool:
-        """Whether anything is asked."""
+        """Whether there is any probe."""
         return bool(self.methods or self.few_labels or self.few_shot)
 
     def fixed(self, train: Split, test: Split) -> Iterator[Result]:
-        """Results that draw nothing."""
+        """Results that need no random choice."""
         for name in METHODS:
             if name in self.methods:
                 yield getattr(self, f'_{name}')(train, test)
 
     def drawn(self, train: Split, test: Split, seed: int) -> Iterator[Result]:
-        """Results that depend on which labels are drawn."""
+        """Results that depend on randomly chosen labels."""
         for shots in self.few_labels:
             mean, std = few_label_accuracy(*train, *test, shots, seed=seed)
             counts = np.unique(train[1], return_counts=True)[1]
@@ -176,7 +176,7 @@ class Probes:
 
 
 def setting(name: str, value: float | None) -> str:
-    """How a number was chosen."""
+    """Text for a given or cross-validated value."""
     if value is None:
         return f'{name} by cross-validation'
     return f'{name}={value:g}'

@@ -1,4 +1,4 @@
-"""Shapes classified by the names of the classes alone."""
+"""Zero-shot classification of shapes by the names of the classes."""
 
 import numpy as np
 import torch
@@ -13,10 +13,10 @@ from mmkd3d.registry import MODELS
 
 @torch.no_grad()
 def zero_shot_accuracy(model: BaseZeroShot, dataset: Dataset, *, batch_size: int = 32) -> float:
-    """How often the name with the largest cosine is that of the class.
+    """Accuracy of the class name with the largest cosine.
 
     Args:
-        model: Asked for ``metainfo['classes']`` of the data set.
+        model: Gets ``metainfo['classes']`` of the data set as class names.
         dataset: Yields packed samples with ``gt_label``.
         batch_size: Clouds at a time.
 
@@ -45,6 +45,6 @@ def zero_shot_accuracy(model: BaseZeroShot, dataset: Dataset, *, batch_size: int
 
 
 def is_zero_shot(cfg: dict) -> bool:
-    """Whether a model's config is one that is asked by class names."""
+    """Whether a model's config is of a zero-shot classifier."""
     kind = MODELS.get(cfg['type'])
     return isinstance(kind, type) and issubclass(kind, BaseZeroShot)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch.nn as nn
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 from mmkd3d.checkpoints import read_checkpoint
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.distributed import unwrap_model
 from mmkd3d.utils.samples import stack_padded
 
 # Keys of positions and features of each kind of dictionary, and whether the
@@ -127,7 +127,7 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
     Raises:
         ValueError: No such module; suggests similar names.
     """
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrap_model(model)
     modules = dict(model.named_modules())
     if name in modules:
         return modules[name]

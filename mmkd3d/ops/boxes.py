@@ -216,7 +216,7 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _edge_crossings(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """(P, 4, 2) twice -> (P, 16, 2) places and (P, 16) whether they exist."""
+    """(P, 4, 2) twice -> (P, 16, 2) points and (P, 16) whether they exist."""
     edge_a = (a.roll(-1, 1) - a)[:, :, None]  # (P, 4, 1, 2)
     edge_b = (b.roll(-1, 1) - b)[:, None]  # (P, 1, 4, 2)
     apart = b[:, None] - a[:, :, None]  # (P, 4, 4, 2)
@@ -225,8 +225,8 @@ def _edge_crossings(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     det = det.masked_fill(parallel, 1)
     s, t = _cross(apart, edge_b) / det, _cross(apart, edge_a) / det
     on_both = (s > -1e-9) & (s < 1 + 1e-9) & (t > -1e-9) & (t < 1 + 1e-9)
-    places = a[:, :, None] + s[..., None] * edge_a
-    return places.flatten(1, 2), (on_both & ~parallel).flatten(1)
+    points = a[:, :, None] + s[..., None] * edge_a
+    return points.flatten(1, 2), (on_both & ~parallel).flatten(1)
 
 
 def _intersection_area(a: Tensor, b: Tensor, margin: float) -> Tensor:
@@ -240,16 +240,16 @@ def _intersection_area(a: Tensor, b: Tensor, margin: float) -> Tensor:
     a[:, :2] -= centre
     b[:, :2] -= centre
     corners_a, corners_b = _corners(a), _corners(b)
-    places, exist = _edge_crossings(corners_a, corners_b)
-    places = torch.cat([places, corners_a, corners_b], 1)  # (P, 24, 2)
+    points, exist = _edge_crossings(corners_a, corners_b)
+    points = torch.cat([points, corners_a, corners_b], 1)  # (P, 24, 2)
     exist = torch.cat([exist, _inside(corners_a, b, margin), _inside(corners_b, a, margin)], 1)
-    weight = exist.unsqueeze(-1).to(places)
-    mean = (places * weight).sum(1, True) / weight.sum(1, True).clamp(min=1)
-    places = places - mean
-    angle = torch.atan2(places[..., 1], places[..., 0])
+    weight = exist.unsqueeze(-1).to(points)
+    mean = (points * weight).sum(1, True) / weight.sum(1, True).clamp(min=1)
+    points = points - mean
+    angle = torch.atan2(points[..., 1], points[..., 0])
     order = angle.masked_fill(~exist, 4).argsort(1)  # 4 > pi: last
-    places = places.gather(1, order[..., None].expand(-1, -1, 2))
+    points = points.gather(1, order[..., None].expand(-1, -1, 2))
     exist = exist.gather(1, order)
-    first = places[:, :1]
-    spokes = torch.where(exist[..., None], places - first, 0)
+    first = points[:, :1]
+    spokes = torch.where(exist[..., None], points - first, 0)
     return _cross(spokes[:, :-1], spokes[:, 1:]).sum(1).abs() / 2

@@ -37,7 +37,7 @@ def mode() -> str:
 def require_compiled() -> ModuleNotFoundError:
     """The error for ``MMKD3D_OPS=mmcv`` without a compiled mmcv."""
     return ModuleNotFoundError(
-        'MMKD3D_OPS=mmcv asks for the compiled operators of mmcv, but '
+        'MMKD3D_OPS=mmcv needs the compiled operators of mmcv, but '
         "'mmcv._ext' is not installed. Unset MMKD3D_OPS, or "
         f'{HOW_TO_COMPILE}.'
     )

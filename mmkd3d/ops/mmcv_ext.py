@@ -3,10 +3,10 @@
 mmdet3d imports ``mmcv.ops``, which dies without ``mmcv._ext``. Two things
 make it work on any machine:
 
-- an :class:`~mmkd3d.ops.dispatch.Extension` takes the place of ``mmcv._ext``,
-  around the compiled one where there is one;
-- the few Python wrappers of mmcv that ask for a CUDA device, whatever the
-  tensors are on, are replaced.
+- an :class:`~mmkd3d.ops.dispatch.Extension` replaces ``mmcv._ext``, or
+  wraps the compiled one;
+- the few Python wrappers of mmcv that need a CUDA device, even for tensors on
+  the CPU, are replaced.
 
 Both happen while ``mmcv._ext`` is imported (:mod:`mmkd3d.import_hooks`), which is
 before anybody can have got a name from ``mmcv.ops``.

@@ -63,7 +63,7 @@ def ball_query_forward(
 def knn_forward(
     points: Tensor, centers: Tensor, idx: Tensor, dist: Tensor, b: int, n: int, m: int, nsample: int
 ) -> None:
-    k = min(nsample, n)  # what is missing stays index 0, as in mmcv
+    k = min(nsample, n)  # missing neighbours keep index 0, as in mmcv
     near = knn(centers, points, k)
     idx[..., :k].copy_(near.idx)
     dist[..., :k].copy_(near.dist)

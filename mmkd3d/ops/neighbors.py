@@ -12,8 +12,8 @@ from .pairwise import Distances, check_pair
 class Neighbors(NamedTuple):
     """Distances and indices of neighbours, both (B, M, k).
 
-    Whether ``dist`` is squared is said by the function that returns it. It
-    carries no gradient; indices are long.
+    The function that returns it tells whether ``dist`` is squared. ``dist``
+    has no gradient; indices are long.
     """
 
     dist: Tensor
@@ -25,7 +25,7 @@ def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     """Find the k nearest points of each query.
 
     Distances are float32 also under autocast and for float64 input. Memory
-    stays bounded whatever M and N are.
+    is bounded for any M and N.
 
     Args:
         query: (B, M, 3) coordinates.

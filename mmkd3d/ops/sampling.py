@@ -163,7 +163,7 @@ def _triton_sampler() -> Callable[[Tensor, Tensor, int], Tensor] | None:
 
         planes = torch.zeros(3, 1, 2, device='cuda')
         sample(planes, planes[0].clone(), 2)
-    except Exception as error:  # whatever it is, PyTorch does the same job
+    except Exception as error:  # any error of Triton: PyTorch gives the same result
         logging.getLogger(__name__).warning(
             'farthest_point_sample runs in PyTorch, slower than its Triton '
             'kernel, which needs triton and a C compiler: %s',

@@ -1,4 +1,4 @@
-"""Files that are either there as a whole or not at all."""
+"""Atomic writes."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ Data = bytes | memoryview
 
 
 def write_atomic(path: str | Path, data: Data) -> None:
-    """Write a file that appears under its name only when it is whole.
+    """Write a file that appears under its name only when it is complete.
 
-    A kill in the middle leaves what stood there before, and perhaps a hidden
+    A kill during the write keeps the previous file, and may leave a hidden
     ``.NAME.partial``, which the next write replaces.
     """
     path = Path(path)

@@ -20,7 +20,7 @@ class Detections(NamedTuple):
     scores: np.ndarray | None = None
 
     def take(self, rows) -> 'Detections':
-        """Those of some rows."""
+        """Select rows."""
         return Detections(*(x if x is None else x[rows] for x in self))
 
     def titles(self, classes) -> list[str]:
@@ -34,8 +34,8 @@ class Detections(NamedTuple):
 def found_boxes(pred, score: float | None = None) -> Detections:
     """The boxes of a prediction, best first.
 
-    A head may report a box once for each class, as the evaluation of VoteNet
-    and 3DETR wants it: here it has its best class alone.
+    A head may predict a box once for each class, for the evaluation of
+    VoteNet and 3DETR: here a box has only its best class.
 
     Args:
         pred: ``pred_instances_3d`` of a data sample: ``bboxes_3d``,

@@ -1,4 +1,4 @@
-"""Import the modules of a package, so that what they register is found."""
+"""Import all modules of a package, which register their classes."""
 
 import importlib
 import pkgutil

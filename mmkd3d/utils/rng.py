@@ -9,7 +9,7 @@ import torch
 
 
 @contextmanager
-def own_draws(seed: int, device: torch.device) -> Iterator[None]:
+def isolate_torch_rng(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generators of CPU and ``device``, and restore them on exit."""
     on_gpu = device.type == 'cuda'
     with torch.random.fork_rng(devices=[device] if on_gpu else []):
@@ -20,13 +20,13 @@ def own_draws(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def all_own_draws(seed: int, device: torch.device) -> Iterator[None]:
-    """``own_draws`` that also covers the generators of Python and NumPy."""
+def isolate_rng(seed: int, device: torch.device) -> Iterator[None]:
+    """Like :func:`isolate_torch_rng`, also for the generators of Python and NumPy."""
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
     try:
-        with own_draws(seed, device):
+        with isolate_torch_rng(seed, device):
             yield
     finally:
         random.setstate(states[0])

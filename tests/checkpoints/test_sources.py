@@ -1,5 +1,6 @@
 """Published keys to ours and back."""
 
+import itertools
 import json
 import random
 import zlib
@@ -29,10 +30,10 @@ def assert_same(got: dict, expected: dict) -> None:
         assert torch.equal(got[key], value), key
 
 
-@pytest.mark.parametrize('theirs, ours, source', NAMES)
-def test_names_are_those_agreed_on(theirs, ours, source):
-    assert our_name(theirs, source) == ours
-    assert published_name(ours, source) == theirs
+def test_names_are_those_agreed_on():
+    for theirs, ours, source in NAMES:
+        assert our_name(theirs, source) == ours
+        assert published_name(ours, source) == theirs
 
 
 @pytest.mark.parametrize('source', SOURCES)
@@ -50,6 +51,7 @@ def test_there_and_back_is_the_identity(source):
         other = ours[our_name(key, source)]
         assert other.flatten().equal(value.flatten()), key
         assert other.ndim < 3 or value.shape == other.shape
+    assert detect(ours) is None
 
 
 def case_name(case) -> str:
@@ -75,22 +77,15 @@ def test_the_published_models_come_back_key_by_key(case):
         assert_same(to_published(convert(theirs, source)[0], source), theirs)
 
 
-@pytest.mark.parametrize('source', SOURCES)
-def test_files_are_recognised_whatever_the_order(source, monkeypatch):
-    keys = list(PUBLISHED[source])
-    for seed in range(3):
+def test_files_are_recognised_whatever_the_order(monkeypatch):
+    for seed, (source, published) in enumerate(PUBLISHED.items()):
+        keys, shuffled = list(published), list(SOURCES.items())
         random.Random(seed).shuffle(keys)
-        shuffled = list(SOURCES.items())
         random.Random(seed).shuffle(shuffled)
         monkeypatch.setattr(sources, 'SOURCES', dict(shuffled))
         assert detect(dict.fromkeys(keys)) == source
-    parallel = {f'module.{k}': v for k, v in PUBLISHED[source].items()}
-    assert detect(state_dict_of(dict(base_model=parallel))) == source
-
-
-@pytest.mark.parametrize('source', SOURCES)
-def test_our_keys_are_no_published_file(source):
-    assert detect(convert(PUBLISHED[source], source)[0]) is None
+        parallel = {f'module.{k}': v for k, v in published.items()}
+        assert detect(state_dict_of(dict(base_model=parallel))) == source
 
 
 def test_parts_of_stage_files_are_recognised():
@@ -106,26 +101,27 @@ def test_parts_of_stage_files_are_recognised():
         assert 'transformer.fingerprint' not in convert(rest, 'act_autoencoder')[0]
 
 
-@pytest.mark.parametrize('source', SOURCES)
-def test_no_rule_hides_another(source):
-    for side in (0, 1):
-        prefixes = [r[side] for r in SOURCES[source].rules if r[side]]
-        assert len(set(prefixes)) == len(prefixes)
-        assert not [(a, b) for a in prefixes for b in prefixes if a != b and covers(a, b)]
+def test_no_rule_hides_another():
+    for source in SOURCES.values():
+        for side in (0, 1):
+            prefixes = [rule[side] for rule in source.rules if rule[side]]
+            assert len(set(prefixes)) == len(prefixes)
+            assert not [(a, b) for a in prefixes for b in prefixes if a != b and covers(a, b)]
 
 
-@pytest.mark.parametrize('source', [s for s in SOURCES if not SOURCES[s].partial])
-@pytest.mark.parametrize('key', ['surprise', 'norm', 'cls_token_2', 'encoder.third_conv.0.bias'])
-def test_unknown_keys_are_errors(source, key):
-    state = dict(PUBLISHED[source], **{key: torch.ones(1)})
-    with pytest.raises(ValueError, match=f'1 keys do not .*: {key}'):
-        convert(state, source)
-    ours = dict(convert(PUBLISHED[source], source)[0])
-    ours['head.surprise'] = torch.ones(1)
-    with pytest.raises(ValueError, match=f'{source} .*head.surprise'):
-        to_published(ours, source)
-    with pytest.raises(ValueError, match=key):
-        our_name(key, source)
+def test_unknown_keys_are_errors():
+    strange = itertools.cycle(['surprise', 'norm', 'cls_token_2', 'encoder.third_conv.0.bias'])
+    complete = [source for source in SOURCES if not SOURCES[source].partial]
+    for source, key in zip(complete, strange):
+        state = dict(PUBLISHED[source], **{key: torch.ones(1)})
+        with pytest.raises(ValueError, match=f'1 keys do not .*: {key}'):
+            convert(state, source)
+        ours = dict(convert(PUBLISHED[source], source)[0])
+        ours['head.surprise'] = torch.ones(1)
+        with pytest.raises(ValueError, match=f'{source} .*head.surprise'):
+            to_published(ours, source)
+        with pytest.raises(ValueError, match=key):
+            our_name(key, source)
 
 
 def test_what_is_not_known_of_a_partial_file_is_dropped_by_name():
@@ -191,13 +187,13 @@ def test_dropped_keys_are_named_and_ours_alone_are_not_published(monkeypatch):
     assert published_name('count', 'toy') is None
 
 
-@pytest.mark.parametrize('source', [s for s in SOURCES if 'act' in s])
+@pytest.mark.parametrize('source', ['act_bert', 'act_autoencoder', 'act_plain', 'act_semseg'])
 def test_frozen_weights_get_their_fingerprint(source):
     theirs = PUBLISHED[source]
     ours, _ = convert(theirs, source)
     found = [key for key in ours if key.endswith('fingerprint')]
     if not any('visual_embed' in key for key in theirs):
-        assert not found
+        assert not found and source in ('act_plain', 'act_semseg')
         return
     owner = '' if SOURCES[source].stage == 'teacher' else 'teacher.net.'
     assert found == [f'{owner}transformer.fingerprint']

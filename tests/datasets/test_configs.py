@@ -29,11 +29,9 @@ def test_loaders_follow_the_same_rules(path):
             continue
         assert loader.sampler.type == 'DefaultSampler'
         assert loader.sampler.shuffle == (split == 'train')
-        # bases of mmdetection3d name neither what is mmengine's default nor
-        # their scope
+        # bases of mmdetection3d leave out mmengine's defaults and their scope
         stock = loader.sampler.get('_scope_') == 'mmdet3d'
-        if not stock or 'collate_fn' in loader:
-            assert loader.collate_fn.type == 'pseudo_collate'
+        assert loader.get('collate_fn', dict(type='pseudo_collate'))['type'] == 'pseudo_collate'
         if not stock or 'persistent_workers' in loader:
             assert loader.persistent_workers is False
         if split == 'train' and loader.num_workers:

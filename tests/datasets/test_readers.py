@@ -4,14 +4,8 @@ import struct
 import numpy as np
 import pytest
 
-from mmkd3d.datasets.readers import (
-    FORMATS,
-    list_files,
-    read_clouds,
-    read_file,
-    read_points,
-    select_channels,
-)
+from mmkd3d.datasets.formats import FORMATS
+from mmkd3d.datasets.readers import list_files, read_clouds, read_file, read_points, select_channels
 
 rng = np.random.default_rng(0)
 CLOUD = rng.uniform(-1, 1, (50, 6)).astype(np.float32)

@@ -1,5 +1,7 @@
 """Clouds that make operators stumble, and distances as kernels compute them."""
 
+import random
+
 import numpy as np
 import torch
 
@@ -22,3 +24,16 @@ def squared_distance(a, b):
     """Of two float32 points, added in the order of the kernels."""
     dx, dy, dz = (np.float32(q) - np.float32(p) for p, q in zip(a, b))
     return (dx * dx + dy * dy) + dz * dz
+
+
+def sampled(number, *lists):
+    """``number`` cases of a product of lists, with every value of every list."""
+    rng = random.Random(0)
+    columns = []
+    for values in lists:
+        values = list(values)
+        assert number >= len(values)
+        column = [values[i % len(values)] for i in range(number)]
+        rng.shuffle(column)
+        columns.append(column)
+    return list(zip(*columns))

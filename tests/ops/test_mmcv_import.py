@@ -141,7 +141,7 @@ train_cfg = dict(max_epochs=1, val_interval=1)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @without_compiled
 def test_mmdet3d_tools_train_runs_stock_votenet(tmp_path):
     tools = Path(find_spec('mmdet3d').origin).parent / '.mim/tools'

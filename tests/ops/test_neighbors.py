@@ -6,7 +6,7 @@ import torch
 
 from mmkd3d.ops import ball_query, knn, neighbors, pairwise
 
-from .clouds import CLOUDS, random_cloud, squared_distance, tied_cloud
+from .clouds import CLOUDS, random_cloud, sampled, squared_distance, tied_cloud
 
 SIZES = [  # B, M, N, k
     (1, 1, 1, 1),
@@ -37,16 +37,14 @@ def naive_knn(query, points, k):
     return np.take_along_axis(table, idx, -1), idx
 
 
-@pytest.fixture(params=[1, 100, 1000, 2**19])
-def block_size(request, monkeypatch):
-    """Distances held at once, down to less than one query's."""
-    monkeypatch.setattr(pairwise, 'MAX_ENTRIES_CPU', request.param)
+# Distances held at once, down to less than one query's.
+BLOCK_SIZES = [1, 100, 1000, 2**19]
 
 
-@pytest.mark.usefixtures('block_size')
-@pytest.mark.parametrize('kind', CLOUDS)
-@pytest.mark.parametrize('B, M, N, k', SIZES)
-def test_knn_equals_a_loop_bit_by_bit(kind, B, M, N, k):
+@pytest.mark.parametrize('size, kind, block_size', sampled(14, SIZES, CLOUDS, BLOCK_SIZES))
+def test_knn_equals_a_loop_bit_by_bit(size, kind, block_size, monkeypatch):
+    monkeypatch.setattr(pairwise, 'MAX_ENTRIES_CPU', block_size)
+    B, M, N, k = size
     query, points = CLOUDS[kind](B, M, seed=1), CLOUDS[kind](B, N, seed=2)
     dist, idx = naive_knn(query, points, k)
     found = knn(query, points, k)
@@ -54,8 +52,7 @@ def test_knn_equals_a_loop_bit_by_bit(kind, B, M, N, k):
     np.testing.assert_array_equal(found.dist, dist)
 
 
-@pytest.mark.parametrize('rows', [1, 2, 3, 7, 25, 40])
-@pytest.mark.parametrize('k', [1, 5])
+@pytest.mark.parametrize('rows, k', sampled(6, [1, 2, 3, 7, 25, 40], [1, 5]))
 def test_knn_gives_the_same_in_any_layout(monkeypatch, rows, k):
     query, points = tied_cloud(2, 20, seed=1), tied_cloud(2, 200, seed=2)
     expected = knn(query, points, k)
@@ -124,11 +121,15 @@ def naive_ball_query(query, points, radius, num_samples, min_radius):
     return result
 
 
-@pytest.mark.usefixtures('block_size')
-@pytest.mark.parametrize('kind', CLOUDS)
-@pytest.mark.parametrize('B, M, N, S', SIZES)
-@pytest.mark.parametrize('radius, min_radius', [(0.25, 0.0), (0.5, 0.25), (9.0, 0.0), (0.01, 0.0)])
-def test_ball_query_equals_a_loop(kind, B, M, N, S, radius, min_radius):
+RADII = [(0.25, 0.0), (0.5, 0.25), (9.0, 0.0), (0.01, 0.0)]
+
+
+@pytest.mark.parametrize(
+    'size, kind, radii, block_size', sampled(28, SIZES, CLOUDS, RADII, BLOCK_SIZES)
+)
+def test_ball_query_equals_a_loop(size, kind, radii, block_size, monkeypatch):
+    monkeypatch.setattr(pairwise, 'MAX_ENTRIES_CPU', block_size)
+    (B, M, N, S), (radius, min_radius) = size, radii
     query, points = CLOUDS[kind](B, M, seed=1), CLOUDS[kind](B, N, seed=2)
     expected = naive_ball_query(query, points, radius, S, min_radius)
     found = ball_query(query, points, radius, S, min_radius=min_radius)

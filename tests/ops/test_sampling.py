@@ -6,7 +6,7 @@ import torch
 
 from mmkd3d.ops import farthest_point_sample, farthest_point_sample_with_dist, gather, sampling
 
-from .clouds import CLOUDS, random_cloud, squared_distance, tied_cloud
+from .clouds import CLOUDS, random_cloud, sampled, squared_distance, tied_cloud
 
 
 def reduce_block(values, ids):
@@ -55,22 +55,21 @@ def naive_fps(points, num_samples, rule):
     return torch.tensor(clouds)
 
 
-@pytest.mark.parametrize('rule', ['mmcv', 'pointnet2'])
-@pytest.mark.parametrize('kind', CLOUDS)
-@pytest.mark.parametrize(
-    'num_clouds, num_points, num_samples',
-    [
-        (1, 1, 1),
-        (2, 1, 4),
-        (1, 2, 2),
-        (3, 5, 5),
-        (2, 37, 37),
-        (1, 64, 9),
-        (2, 100, 120),
-        (1, 700, 6),
-    ],
-)
-def test_fps_equals_the_kernel_with_its_ties(rule, kind, num_clouds, num_points, num_samples):
+SIZES = [  # clouds, points, samples
+    (1, 1, 1),
+    (2, 1, 4),
+    (1, 2, 2),
+    (3, 5, 5),
+    (2, 37, 37),
+    (1, 64, 9),
+    (2, 100, 120),
+    (1, 700, 6),
+]
+
+
+@pytest.mark.parametrize('size, rule, kind', sampled(16, SIZES, ['mmcv', 'pointnet2'], CLOUDS))
+def test_fps_equals_the_kernel_with_its_ties(size, rule, kind):
+    num_clouds, num_points, num_samples = size
     points = CLOUDS[kind](num_clouds, num_points, seed=num_points)
     found = farthest_point_sample(points, num_samples, rule=rule)
     assert found.dtype == torch.long

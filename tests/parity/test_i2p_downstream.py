@@ -79,9 +79,9 @@ def grouping(patches: list) -> dict:
 
 def check(got: dict, arrays: dict, tolerance: dict) -> None:
     """Compare every array of a case but its inputs."""
-    assert set(got) == set(arrays) - {'points', 'label'}
-    for name, value in got.items():
-        expected, value = arrays[name], value.numpy()
+    assert set(got) >= set(arrays) - {'points', 'label'}
+    for name in got.keys() & arrays.keys():
+        expected, value = arrays[name], got[name].numpy()
         assert value.shape == expected.shape, name
         if np.issubdtype(expected.dtype, np.integer):
             assert (value == expected).all(), name
@@ -128,7 +128,7 @@ def test_classifier_gives_the_published_numbers(case):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('i2p_mae/part_segmentation'), ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('i2p_mae/part_segmentation*'), ids=lambda p: p.name)
 def test_part_segmentation_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, points = manifest['config'], torch.from_numpy(arrays['points'])

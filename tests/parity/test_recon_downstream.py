@@ -59,9 +59,9 @@ def stack(tokens: dict) -> torch.Tensor:
 
 def check(got: dict, arrays: dict, tolerance: dict) -> None:
     """Compare every array of a case but its inputs."""
-    assert set(got) == set(arrays) - {'points', 'onehot', 'is_centre', 'class_text_features'}
-    for name, value in got.items():
-        expected, value = arrays[name], value.numpy()
+    assert set(got) >= set(arrays) - {'points', 'onehot', 'is_centre', 'class_text_features'}
+    for name in got.keys() & arrays.keys():
+        expected, value = arrays[name], got[name].numpy()
         assert value.shape == expected.shape, name
         if name == 'neighborhood':
             check_sets(value, expected)
@@ -82,18 +82,13 @@ def check_sets(got: np.ndarray, expected: np.ndarray) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    'case', parity_cases('recon/classifier_scanobjectnn'), ids=lambda p: p.name
+    'case', parity_cases('recon/classifier_scanobjectnn*'), ids=lambda p: p.name
 )
 def test_classifier_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config = manifest['config']
     cfg = classifier(config, (*NAMES, 'max'), student(config))
     model = build(cfg, manifest)
-    linear = build(
-        classifier(config, (*NAMES, 'max'), student(config), hidden_dims=()),
-        manifest,
-        'state_dict_linear',
-    )
     backbone = model.backbone
     points = torch.from_numpy(arrays['points'])
     patches, outputs = backbone.group(points), []
@@ -101,22 +96,28 @@ def test_classifier_gives_the_published_numbers(case):
         block.register_forward_hook(lambda m, args, out: outputs.append(out))
     feats = backbone(points)
     layers = torch.stack(outputs)  # (depth, B, 3 + G, C)
-    stride = manifest['layer_stride']
+    local = layers[:, :, 3:].flatten(0, 1)
+    local = thin(local, arrays['local_per_layer_strided'].shape[2])
     tokens = backbone.patch_embed(patches.points)
     pos = backbone.pos_embed(patches.centers)
+    got = {}
+    if 'state_dict_linear' in manifest:
+        linear = classifier(config, (*NAMES, 'max'), student(config), hidden_dims=())
+        linear = build(linear, manifest, 'state_dict_linear')
+        got['logits_linear_head'] = linear(dict(points=points))
     check(
         dict(
+            got,
             fps_idx=patches.center_idx,
             center=patches.centers,
             neighborhood=patches.points,
-            tokens_strided=tokens[:, :: manifest['token_stride']],
+            tokens_strided=thin(tokens, arrays['tokens_strided'].shape[1]),
             pos_strided=thin(pos, arrays['pos_strided'].shape[1]),
             global_tokens_per_layer=layers[:, :, :3],
-            local_per_layer_strided=layers[:, :, 3::stride],
+            local_per_layer_strided=local.unflatten(0, layers.shape[:2]),
             global_tokens_final=stack(feats['global_tokens']),
             feature=model.head.pool(feats),
             logits=model(dict(points=points)),
-            logits_linear_head=linear(dict(points=points)),
         ),
         arrays,
         manifest['tolerance'],
@@ -124,7 +125,7 @@ def test_classifier_gives_the_published_numbers(case):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('recon/classifier_twotower'), ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/classifier_twotower*'), ids=lambda p: p.name)
 def test_classifier_of_two_towers_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, points = manifest['config'], torch.from_numpy(arrays['points'])
@@ -136,6 +137,8 @@ def test_classifier_of_two_towers_gives_the_published_numbers(case):
     got = {}
     for stream, pooling in STREAMS.items():
         suffix = '' if stream == 'ALL' else f'_{stream}'
+        if f'state_dict{suffix}' not in manifest:
+            continue
         model = build(
             classifier(config, pooling, towers, skip_tokens=2), manifest, f'state_dict{suffix}'
         )
@@ -218,7 +221,7 @@ def test_zero_shot_gives_the_published_numbers(case):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('case', parity_cases('recon/partseg'), ids=lambda p: p.name)
+@pytest.mark.parametrize('case', parity_cases('recon/partseg*'), ids=lambda p: p.name)
 def test_part_segmentation_gives_the_published_numbers(case):
     manifest, arrays = load_case(case)
     config, levels = manifest['config'], (3, 7, 11)
@@ -244,9 +247,12 @@ def test_part_segmentation_gives_the_published_numbers(case):
     raw = backbone.encode(patches, raw_indices=levels)['raw']
     up = head.propagate(points, patches.centers, head.concat(feats['levels']))
     logits = model(dict(points=points), samples).transpose(1, 2)  # (B, N, 50)
-    some = logits[:, :: manifest['point_stride']]
-    is_centre = (points[:, :, None] == patches.centers[:, None]).all(-1).any(2)
-    assert (is_centre.numpy() == arrays['is_centre']).all()
+    some = thin(logits, arrays['logits_strided'].shape[1])
+    if 'is_centre' in arrays:
+        # there from distances that were rounded
+        distances = (points[:, :, None] - patches.centers[:, None]).norm(dim=-1).amin(2)
+        differ = (distances == 0).numpy() != arrays['is_centre']
+        assert distances.numpy()[differ].max(initial=0) < 1e-3
     check(
         dict(
             center=patches.centers,

@@ -12,7 +12,7 @@ from mmkd3d.checkpoints.sources import our_name
 from mmkd3d.models.maskers.base import BlockMasker
 from mmkd3d.models.teachers.prompts import load_prompts
 from mmkd3d.registry import MODELS
-from tests.helpers import given, load_case, parity_cases, reference_state, thin
+from tests.helpers import given, gradient_atol, load_case, parity_cases, reference_state, thin
 
 CASES = [
     case
@@ -215,6 +215,8 @@ def test_recon_gives_the_published_losses(case):
 
 @pytest.mark.parametrize('kind', ['total', 'mdm', 'global'])
 def test_recon_gradients_go_where_the_published_ones_go(case, kind):
+    if 'grad_keys' not in case.manifest or f'grad_l2_{kind}' not in case.arrays:
+        pytest.skip('the case has no such gradients')
     losses = case.losses()
     chamfer = losses.pop('loss_chamfer')
     loss = dict(
@@ -230,7 +232,8 @@ def test_recon_gradients_go_where_the_published_ones_go(case, kind):
     norms = np.array([0.0 if grad is None else grad.norm().item() for grad in grads])
     assert (norms[expected == 0] == 0).all()
     tolerance = case.manifest['tolerance']
-    np.testing.assert_allclose(norms, expected, tolerance['grad_rtol'], tolerance['atol'])
+    atol = gradient_atol(expected, tolerance['atol'])
+    np.testing.assert_allclose(norms, expected, tolerance['grad_rtol'], atol)
 
 
 @pytest.mark.slow

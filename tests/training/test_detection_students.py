@@ -76,6 +76,7 @@ def scenes(shift=(0.0, 0.0, 0.0)):
     return batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'detector, student',
     [

@@ -44,7 +44,7 @@ PROMPTED = under(
 
 
 def frozen(**parts: str) -> tuple:
-    """Rules of the frozen transformer: our name and place of its parts."""
+    """Rules of the frozen transformer."""
     return under(
         'visual_embed.',
         'transformer.frozen.net.',

@@ -1,4 +1,4 @@
-"""Point-M2AE and I2P-MAE: pretraining, and what is made of the student.
+"""Point-M2AE and I2P-MAE: pretraining and finetuned models.
 
 Published are three levels, two stages of the decoder and one residual MLP
 between them. Files that the published codes write with other sizes are known

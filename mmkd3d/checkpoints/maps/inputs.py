@@ -1,4 +1,4 @@
-"""What the published files were trained on, as their codes load it."""
+"""Input specs of the published files, from the data loading of their code."""
 
 from ..input_spec import InputSpec
 

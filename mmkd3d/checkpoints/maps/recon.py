@@ -1,4 +1,4 @@
-"""ReCon: the student, and what is made of it downstream."""
+"""ReCon: the student and its downstream models."""
 
 from ..keymap import KeyMap, Rule, under
 from .downstream import segmentor_head

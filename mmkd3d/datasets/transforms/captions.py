@@ -1,4 +1,4 @@
-"""A sentence for each shape, or for each category, from a file."""
+"""Captions of shapes or of categories from a file."""
 
 import csv
 import json
@@ -26,12 +26,12 @@ class LoadCaptions:
         file: The file.
         key: Field or column of the ids.
         value: Field or column of the captions.
-        by: What the ids are: 'sample', the ``sample_id`` or its last part;
-            'category', the name of the category; 'synset', that of ShapeNet
-            in eight digits, with or without its leading 0, as in ReCon's
-            descriptions (``key='catalogue', value='describe'``).
-        missing: Of a sample without caption: 'error', or 'category' to take
-            the name of its category instead.
+        by: Kind of ids: 'sample', the ``sample_id`` or its last part;
+            'category', the name of the category; 'synset', ShapeNet's eight
+            digits, with or without leading 0, as in ReCon's descriptions
+            (``key='catalogue', value='describe'``).
+        missing: For a sample without caption: 'error', or 'category' to use
+            the name of its category.
 
     Raises:
         FileNotFoundError: No file.
@@ -58,7 +58,7 @@ class LoadCaptions:
         self.captions = self._collect()
 
     def check_items(self, items: Sequence[dict]) -> None:
-        """Refuse a data set of which captions are missing, all at once."""
+        """Fail early if samples have no caption."""
         if self.missing == 'category':
             return
         lacking = [
@@ -68,7 +68,7 @@ class LoadCaptions:
             raise ValueError(
                 f'{self.file}: no caption for {len(lacking)} of {len(items)} '
                 f'samples; the first: {", ".join(lacking[:3])}. '
-                f'{self._way_out()}'
+                f'{self._advice()}'
             )
 
     def __call__(self, results: dict) -> dict:
@@ -79,13 +79,13 @@ class LoadCaptions:
             raise ValueError(
                 f'{self.file}: no caption for '
                 f'{results.get("sample_id", "a sample")} (category '
-                f'{results.get("category")!r}). {self._way_out()}'
+                f'{results.get("category")!r}). {self._advice()}'
             )
         results['caption'] = caption
         return results
 
     def _known(self, results: dict) -> bool:
-        """Whether the sample has what it is looked up by."""
+        """Whether the sample has the id to look up."""
         return ('category' if self.by == 'category' else 'sample_id') in results
 
     def _find(self, results: dict) -> str | None:
@@ -96,11 +96,11 @@ class LoadCaptions:
             return self.captions.get(name.partition('-')[0])
         return self.captions.get(results['sample_id'], self.captions.get(name))
 
-    def _way_out(self) -> str:
+    def _advice(self) -> str:
         some = ', '.join(list(self.captions)[:3])
         return (
             f'It has {len(self.captions)} captions by {self.by} ({some}, '
-            "...). Add what is missing, set `by`, or missing='category'."
+            "...). Add the missing ones, set `by`, or missing='category'."
         )
 
     def _collect(self) -> dict[str, str]:
@@ -122,7 +122,7 @@ class LoadCaptions:
             if not isinstance(caption, str) or not caption.strip() or name in (None, ''):
                 raise ValueError(
                     f'{path}: {where} has the id {name!r} and the caption '
-                    f'{caption!r}; both must be there, the caption as text.'
+                    f'{caption!r}; expected both, the caption as text.'
                 )
             name = str(name).zfill(8) if self.by == 'synset' else str(name)
             caption = caption.strip()

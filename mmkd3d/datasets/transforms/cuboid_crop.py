@@ -12,18 +12,18 @@ from mmkd3d.registry import TRANSFORMS
 class RandomCuboidCrop:
     """Keep the points in a random cuboid, and the boxes with centres there.
 
-    First of the augmentations of 3DETR (spec 5), on the dense cloud: put it
-    before ``PointSample``. A try draws a fraction of the scene for each axis
-    and one point for the middle. If none of the tries succeeds the scene
-    stays as it is, as do those with fewer than ``min_points`` points. Of
-    boxes only ``gt_bboxes_3d`` and ``gt_labels_3d`` are cropped.
+    The first augmentation of 3DETR, on the dense cloud: put it before
+    ``PointSample``. A try draws a fraction of the scene for each axis and a
+    point as the centre. If no try succeeds, or if the scene has fewer than
+    ``min_points`` points, it is not cropped. Of the boxes only
+    ``gt_bboxes_3d`` and ``gt_labels_3d`` are cropped.
 
     Args:
-        min_points: Points that must be left.
+        min_points: Minimum number of points in the crop.
         crop_range: Smallest and largest fraction; SUN RGB-D (0.75, 1).
-        aspect: For some two axes the smaller fraction must be this part of
-            the larger one, at least; SUN RGB-D 0.75.
-        num_tries: Tries.
+        aspect: Minimum ratio of the smaller to the larger fraction for at
+            least one pair of axes; SUN RGB-D 0.75.
+        num_tries: Maximum number of tries.
 
     Raises:
         ValueError: Fractions out of order or not in (0, 1].
@@ -44,12 +44,12 @@ class RandomCuboidCrop:
             )
 
     def __call__(self, results: dict) -> dict:
-        """Crop ``points`` and what belongs to them.
+        """Crop the scene.
 
         Args:
             results: ``points`` of mmdetection3d; ``gt_bboxes_3d`` with
                 ``gt_labels_3d``, ``pts_instance_mask`` and
-                ``pts_semantic_mask`` where there are any.
+                ``pts_semantic_mask`` if present.
         """
         if len(results['points']) < self.min_points:
             return results
@@ -67,7 +67,7 @@ class RandomCuboidCrop:
     def _try(
         self, xyz: np.ndarray, extent: np.ndarray, centers: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Which of points (3, N) and boxes (M, 3) stay; None if it fails."""
+        """Masks of the points (3, N) and boxes (M, 3) to keep; None if it fails."""
         fractions = np.random.uniform(*self.crop_range, size=3)
         # Neighbours in size have the largest ratio.
         ordered = np.sort(fractions)
@@ -75,8 +75,8 @@ class RandomCuboidCrop:
             return None
         middle = xyz[:, np.random.randint(xyz.shape[1])]
         inside = True
-        for x, place, half in zip(xyz, middle, extent * fractions / 2):
-            inside = inside & (np.abs(x - place) <= half)
+        for x, center, half in zip(xyz, middle, extent * fractions / 2):
+            inside = inside & (np.abs(x - center) <= half)
             if np.count_nonzero(inside) < self.min_points:
                 return None
         left = xyz[:, inside]

@@ -1,4 +1,4 @@
-"""Posed frames of a scan, in the coordinates in which a model gets it."""
+"""Posed frames of a scan, in the coordinates of the augmented points."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from mmkd3d.datasets.readers import existing
 from mmkd3d.ops import sight
 from mmkd3d.registry import TRANSFORMS
 
-# What undoes the augmentation; Pack3DDetInputs hands all of it on by default.
+# Needed to undo the augmentation; Pack3DDetInputs packs all of it by default.
 META_KEYS = (
     'lidar_path',
     'axis_align_matrix',
@@ -32,9 +32,9 @@ META_KEYS = (
 @TRANSFORMS.register_module()
 @dataclass
 class LoadPosedFrames:
-    """Put frames of a scan beside it, as the field ``frames`` of the sample.
+    """Add posed frames of a scan, as the field ``frames`` of the sample.
 
-    Stands last, behind ``Pack3DDetInputs``. The folder is that of
+    Put it last, after ``Pack3DDetInputs``. The folder is that of
     :mod:`mmkd3d.datasets.scannet_layout`: ``ROOT/SCENE/NNNNN.jpg``,
     ``NNNNN.png`` (depth in mm, 0 = not measured) and ``cameras.npz`` with
     ``frame`` (F,), ``cam2world`` (F, 4, 4) in the raw frame of the scan and
@@ -44,37 +44,36 @@ class LoadPosedFrames:
     ``frames`` is an ``InstanceData`` of F frames: ``image`` (F, 3, H, W)
     uint8; ``depth`` (F, h, w) float32 in metres; ``extrinsic`` (F, 4, 4)
     float32 from the points as the model gets them to the camera; ``intrinsic``
-    (F, 3, 3) float32 for pixels of ``image``. Its metainfo ``scale`` says by
-    how much the augmentation has scaled the cloud; camera coordinates and
+    (F, 3, 3) float32 for pixels of ``image``. Its metainfo ``scale`` is the
+    factor by which the augmentation scaled the cloud; camera coordinates and
     depths are scaled with it.
 
-    The augmentation is undone by what mmdet3d has recorded of it: flips,
-    rotation, scaling, translation. :func:`add_to_datasets` checks that nothing
-    else in the pipeline moves the cloud.
+    The augmentation is undone with mmdet3d's record of flips, rotation,
+    scaling and translation. :func:`add_to_datasets` checks that nothing else
+    in the pipeline moves the cloud.
 
-    What is passed over: a pose with an infinite value or NaN; by default, a
-    frame without a depth. Samples of scans with no folder, or with no frame
-    left, pass through as they are; the first is told of in the log, and
-    ``num_without`` counts them.
+    Poses with an infinite value or NaN are skipped and, by default, frames
+    without a depth. Samples of scans without a folder or without frames are
+    returned unchanged; the first one is logged, and ``num_without`` counts
+    them.
 
     Args:
         root: Folder of the folders of the scans.
-        num_frames: Frames of a sample, where there are as many; None: all.
+        num_frames: Frames per sample, if there are so many; None: all.
         size: H and W of the images.
-        choose: 'random', or 'even' for frames that are spread evenly. Random
-            choices leave numpy's global generator alone: the augmentation is
-            the same with frames and without.
-        aligned: Whether ``GlobalAlignment`` is in the pipeline, which does
-            not record what it does.
+        choose: 'random', or 'even' for evenly spread frames. Random choices
+            do not use numpy's global generator: the augmentation is the same
+            with and without frames.
+        aligned: Whether ``GlobalAlignment``, which leaves no record, is in the
+            pipeline.
         without_depth: 'skip' frames whose depth is missing or has no
-            measurement; 'keep' takes them with a depth of zeros, by which
-            :class:`PosedFrames` makes no test.
+            measurement; 'keep' them with a depth of zeros, for which
+            :class:`PosedFrames` makes no visibility test.
 
     Raises:
-        FileNotFoundError: No root; a folder without its cameras; an image that
-            is not there.
-        ValueError: A file that can't be read, no intrinsics for the size of
-            the images, metainfo that does not suffice, or unknown options.
+        FileNotFoundError: No root, no cameras in a folder, or a missing image.
+        ValueError: An unreadable file, no intrinsics for the size of the
+            images, insufficient metainfo, or unknown options.
     """
 
     root: str | Path
@@ -98,13 +97,13 @@ class LoadPosedFrames:
         if 'lidar_path' not in sample:
             raise ValueError(
                 'LoadPosedFrames needs lidar_path in the metainfo, got '
-                f'{sorted(sample.metainfo_keys())}. Put it behind '
+                f'{sorted(sample.metainfo_keys())}. Put it after '
                 'Pack3DDetInputs, with lidar_path in its meta_keys.'
             )
         scene = Path(sample.lidar_path).stem
         frames = self._load(Path(self.root) / scene)
         if not frames:
-            self._pass_over(scene)
+            self._warn_once(scene)
             return packed
         image, depth, pose, intrinsic = map(np.stack, zip(*frames))
         undo = undo_augmentation(sample.metainfo, self.aligned)
@@ -120,7 +119,7 @@ class LoadPosedFrames:
         )
         return packed
 
-    def _pass_over(self, scene: str) -> None:
+    def _warn_once(self, scene: str) -> None:
         if not self.num_without:
             root = existing(
                 self.root,
@@ -159,7 +158,7 @@ class LoadPosedFrames:
         return [(image, blank if depth is None else depth, *rest) for image, depth, *rest in frames]
 
     def _order(self, usable: np.ndarray, want: int) -> np.ndarray:
-        """In which order frames are tried, until enough are loaded."""
+        """Order in which frames are tried until enough are loaded."""
         if self.choose == 'random':
             return self._random().permutation(usable)
         first = np.linspace(0, len(usable) - 1, min(want, len(usable)))
@@ -167,7 +166,7 @@ class LoadPosedFrames:
         return np.concatenate([first, np.setdiff1d(usable, first)])
 
     def _random(self) -> np.random.Generator:
-        """A generator that is another one in each worker and each epoch."""
+        """A generator with a different seed in each worker and epoch."""
         worker = get_worker_info()
         seed = torch.initial_seed() if worker is None else worker.seed
         if seed != self._seed:
@@ -180,17 +179,17 @@ class LoadPosedFrames:
 class VisibleInFrame:
     """Keep the part of a cloud that its first frame shows.
 
-    For pretraining on scenes, behind :class:`LoadPosedFrames`: points that the
-    measured depth hides, or that lie outside of the picture, are dropped, and
-    of the rest ``num_points`` are drawn with numpy's global generator; where
-    there are fewer, all are kept and some repeated. Labels of points go with
-    them. A sample without frames, or of which too little is seen, becomes
-    None, at which mmdet3d's data sets draw another one in training.
+    For pretraining on scenes, after :class:`LoadPosedFrames`: drops points
+    that are hidden in the measured depth or outside of the image, and samples
+    ``num_points`` of the rest with numpy's global generator; fewer are all
+    kept and some repeated. Point labels are sampled too. A sample without
+    frames, or with too few visible points, becomes None, for which mmdet3d's
+    data sets draw another one in training.
 
     Args:
         num_points: N of the result.
         tolerance: See :class:`PosedFrames`.
-        min_points: Points that must be seen.
+        min_points: Minimum number of visible points.
     """
 
     num_points: int
@@ -228,7 +227,7 @@ class VisibleInFrame:
 
 
 def undo_augmentation(metainfo: dict, aligned: bool) -> np.ndarray:
-    """What maps the points of a sample back to the raw frame of its scan.
+    """Matrix from the points of a sample to the raw coordinates of its scan.
 
     Args:
         metainfo: Of the packed sample.
@@ -238,7 +237,7 @@ def undo_augmentation(metainfo: dict, aligned: bool) -> np.ndarray:
         (4, 4), affine.
 
     Raises:
-        ValueError: It can not be told.
+        ValueError: The record of the augmentation is insufficient.
     """
     from mmdet3d.models.layers.fusion_layers import apply_3d_transformation
 
@@ -274,8 +273,8 @@ def add_to_datasets(dataset, transform_cfg: dict) -> list:
     """Append a :class:`LoadPosedFrames` to the pipeline of every data set.
 
     Args:
-        dataset: Of mmdet3d, or wrappers around such, however deep.
-        transform_cfg: Of the transform; ``aligned`` is set here, by what is in
+        dataset: Of mmdet3d, in any number of wrappers.
+        transform_cfg: Of the transform; ``aligned`` is set here, according to
             the pipeline.
 
     Returns:
@@ -283,8 +282,7 @@ def add_to_datasets(dataset, transform_cfg: dict) -> list:
 
     Raises:
         ValueError: A pipeline that moves the cloud in a way that can not be
-            undone, or does not pack what is needed for it; something that is
-            no data set with a pipeline.
+            undone, or that does not pack the metainfo for it; or no pipeline.
     """
     added = []
     for inner in _inner(dataset):
@@ -326,7 +324,7 @@ def _aligns(transforms: list) -> bool:
         if missing:
             raise ValueError(
                 f'{type(step).__name__} drops {", ".join(sorted(missing))}, '
-                'by which clouds are projected into frames. Add them to its '
+                'which are needed to project clouds into frames. Add them to its '
                 'meta_keys, or leave meta_keys at the default.'
             )
     if 'GlobalAlignment' not in names:

@@ -17,7 +17,7 @@ MODES = ('unit_sphere', 'unit_cube', 'center')
 
 
 def _take(results: dict, index: np.ndarray) -> dict:
-    """Choose points, with all that belongs to them."""
+    """Select points and their labels."""
     for key in ('points', 'gt_parts'):
         if key in results:
             results[key] = results[key][index]
@@ -42,8 +42,8 @@ class SamplePoints:
         num_points: N of the result.
         method: 'random'; 'fps' (farthest points, from the first one on); or
             'first', which keeps the order and is deterministic.
-        replace: Draw with replacement even where points suffice, as the
-            published part segmentation does ('random' only).
+        replace: Always sample with replacement, as the published part
+            segmentation does ('random' only).
 
     A cloud with fewer points keeps all of them and repeats some.
 
@@ -100,7 +100,7 @@ class ShufflePoints:
 
 
 def center_and_scale(xyz: Tensor, mode: str) -> tuple[Tensor, Tensor]:
-    """What :class:`NormalizePoints` subtracts from and divides a cloud by.
+    """Offset and scale of a cloud for :class:`NormalizePoints`.
 
     Args:
         xyz: (..., N, 3).
@@ -165,12 +165,12 @@ class NormalizePoints:
 @TRANSFORMS.register_module()
 @dataclass
 class KeepViewPoints:
-    """Copy the present xyz to ``view_points`` (M, 3), to draw views from.
+    """Copy the current xyz to ``view_points`` (M, 3), from which views are drawn.
 
-    Stands before the sampling of the points that the model gets, so that the
-    pictures are of the dense cloud. Where clouds have different sizes, bring
-    them to one first, with ``SamplePoints``; a random choice there makes
-    other pictures in each epoch, ``method='fps'`` the same ones.
+    Put it before the points of the model are sampled, so that views show the
+    dense cloud. Bring clouds of different sizes to one size first, with
+    ``SamplePoints``; random sampling there makes other views in each epoch,
+    ``method='fps'`` always the same ones.
 
     Raises:
         ValueError: No points.

@@ -14,32 +14,32 @@ from mmkd3d.registry import TRANSFORMS
 
 from .rand_augment import rand_augment
 
-WAY_OUT = (
-    'Render the shapes that lack an image, take them out of the list, '
-    'or let the model draw views (KeepViewPoints and ViewRenderer).'
+ADVICE = (
+    'Render the missing images, remove the shapes from the list, or let the model '
+    'draw views (KeepViewPoints and ViewRenderer).'
 )
 
 
 @TRANSFORMS.register_module()
 @dataclass
 class LoadRendering:
-    """Read the picture of a shape, ``ROOT/STEM.png``, as ``image``.
+    """Read the rendering of a shape, ``ROOT/STEM.png``, as ``image``.
 
-    STEM is the name of the shape's own file, else the last part of its
-    ``sample_id``; for ShapeNet it is SYNSET-MODEL. What is transparent
-    becomes white. The image is a PIL image until :class:`AugmentRendering`,
-    or with ``views`` a list of them.
+    STEM is the stem of the shape's file, else the last part of its
+    ``sample_id``; for ShapeNet it is SYNSET-MODEL. Transparent pixels become
+    white. The image is a PIL image, or with ``views`` a list of them, until
+    :class:`AugmentRendering`.
 
     Args:
         root: Folder of the pictures.
         suffix: End of their names.
-        views: What follows STEM in the names of several pictures of a shape:
-            ``('_001', '_002')``. Empty: there is one.
-        keep_alpha: Keep the alpha channel as a fourth one, which says where
-            the shape is. A picture without is the shape everywhere.
+        views: Suffixes of STEM for several images of a shape:
+            ``('_001', '_002')``. Empty: there is one image.
+        keep_alpha: Keep the alpha channel, the mask of the shape, as a fourth
+            one. Without alpha the shape covers the whole image.
         channel_order: 'rgb', or 'bgr' to swap red and blue, as all published
-            code does from here on (it reads with OpenCV and takes the result
-            for RGB; spec: ReCon, section 4).
+            code does (it reads with OpenCV and treats the result as RGB;
+            ReCon, section 4).
 
     Raises:
         FileNotFoundError: No folder or no picture.
@@ -59,7 +59,7 @@ class LoadRendering:
             )
 
     def check_items(self, items: Sequence[dict]) -> None:
-        """Refuse a data set of which pictures are missing, all at once."""
+        """Fail early if shapes have no image."""
         root = existing(
             self.root, 'LoadRendering reads pictures there', 'Set root to their folder.'
         )
@@ -71,7 +71,7 @@ class LoadRendering:
         if missing:
             raise FileNotFoundError(
                 f'{root}: no picture of {len(missing)} of {len(items)} '
-                f'shapes; the first: {", ".join(missing[:3])}. {WAY_OUT}'
+                f'shapes; the first: {", ".join(missing[:3])}. {ADVICE}'
             )
 
     def __call__(self, results: dict) -> dict:
@@ -86,7 +86,7 @@ class LoadRendering:
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{path} is missing: LoadRendering needs the picture of '
-                f'{results.get("sample_id", "the shape")}. {WAY_OUT}'
+                f'{results.get("sample_id", "the shape")}. {ADVICE}'
             ) from None
         # decoders raise many kinds, down to SyntaxError
         except Exception as error:
@@ -124,7 +124,7 @@ def _on_white(image: Image.Image, keep_alpha: bool) -> Image.Image:
 @TRANSFORMS.register_module()
 @dataclass(kw_only=True)
 class AugmentRendering:
-    """From a PIL image to a float32 (3, size, size) tensor in [0, 1].
+    """Turn a PIL image into a float32 (3, size, size) tensor in [0, 1].
 
     A list of V images becomes (V, 3, size, size); those with alpha have four
     channels.

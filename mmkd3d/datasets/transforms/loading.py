@@ -1,4 +1,4 @@
-"""Points from a file, and points to the packed item."""
+"""Load points, and pack the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mmkd3d.registry import TRANSFORMS
 class LoadPoints:
     """Read ``results['path']``, or check the points that are already there.
 
-    One pipeline so serves data sets of files and of arrays.
+    The same pipeline works for data sets of files and of arrays.
 
     Args:
         channels: Number of columns to keep, x, y, z first, or their indices;
@@ -72,12 +72,12 @@ class LoadPoints:
 @TRANSFORMS.register_module()
 @dataclass(kw_only=True)
 class SceneToCloud:
-    """Make a scan that mmdetection3d's transforms loaded one of our clouds.
+    """Convert a scan loaded by mmdetection3d's transforms to one of our clouds.
 
-    Stands after ``mmdet3d.LoadPointsFromFile`` and, for ScanNet,
-    ``mmdet3d.GlobalAlignment``; our transforms follow. The origin moves to
-    the middle of the floor, metres stay: pretraining then sees what
-    detection will see.
+    Put it after ``mmdet3d.LoadPointsFromFile`` and, for ScanNet,
+    ``mmdet3d.GlobalAlignment``, before our transforms. The origin moves to
+    the centre of the floor and units stay metres, so that pretraining and
+    detection have the same input.
 
     Raises:
         ValueError: No points that mmdetection3d loaded.
@@ -108,7 +108,7 @@ class PackPoints:
     them, ``views`` (V, H, W) float. ``data_samples``: an element with the
     metainfo ``sample_id``, ``category`` and ``caption`` and the fields
     ``gt_label`` (long scalar), ``gt_parts`` (N,) long, ``image`` (3, H, W)
-    float in [0, 1] and ``view_points`` (M, 3) float, each where known.
+    float in [0, 1] and ``view_points`` (M, 3) float, if present.
 
     Raises:
         ValueError: Points that are no usable cloud, or an image that is not

@@ -18,7 +18,7 @@ GRAY = (127, 127, 127)
 class Operation:
     """``apply(image, magnitude)``; magnitude = level * span / 10 + bias.
 
-    Where ``signed``, it is negative in half of the cases.
+    If ``signed``, it is negative with a probability of 0.5.
     """
 
     apply: Callable[[Image.Image, float], Image.Image]
@@ -34,12 +34,12 @@ class Operation:
 
 
 def _enhance(kind: type) -> Operation:
-    """A factor below 1, which takes contrast, colour or the like away."""
+    """Enhance by a factor below 1, which reduces contrast, colour, ..."""
     return Operation(lambda i, m: kind(i).enhance(m), 0.9, 0.05)
 
 
 def _affine(image: Image.Image, *matrix: float) -> Image.Image:
-    """Black comes in from outside; nearest pixels, as published."""
+    """Fill with black, sample the nearest pixels, as published."""
     return image.transform(image.size, Image.Transform.AFFINE, matrix)
 
 
@@ -67,9 +67,8 @@ def rand_augment(image: Image.Image, num_ops: int = 2, cutout: int = 16) -> Imag
     Args:
         image: RGB.
         num_ops: Operations to draw.
-        cutout: Side of the grey square that always covers a part; its centre
-            is anywhere in the image, and what sticks out at the left or the
-            top moves in.
+        cutout: Side of the grey square; its centre is anywhere in the image,
+            and a square beyond the left or top border is moved inside.
 
     Returns:
         A new image of the same size.

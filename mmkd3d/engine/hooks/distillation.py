@@ -9,14 +9,14 @@ import torch
 import torch.nn as nn
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.utils import apply_to
 from torch import Tensor
 
 from mmkd3d.models.distillation import find_module, make_projector, not_called, saved_widths
 from mmkd3d.registry import HOOKS, MODELS
-from mmkd3d.utils.rng import own_draws
+from mmkd3d.utils.distributed import unwrap_model
+from mmkd3d.utils.rng import isolate_torch_rng
 from mmkd3d.utils.samples import stack_padded
 
 
@@ -95,13 +95,12 @@ class DistillationHook(Hook):
                 'DistillationHook needs a run with one OptimWrapper or AmpOptimWrapper, got '
                 f'{type(wrapper).__name__}.'
             )
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         device = next(model.parameters()).device
         student = find_module(model, self.student)
         if self.frames is not None:
             self._load_frames(runner, model)
-        with own_draws(self._seed(runner, 0), device):
+        with isolate_torch_rng(self._seed(runner, 0), device):
             self.target = MODELS.build(self.target_cfg).to(device)
         if hasattr(self.target, 'set_classes'):
             metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
@@ -174,7 +173,7 @@ class DistillationHook(Hook):
         device = points.device
         with torch.autocast(device.type, enabled=False):
             xyz, feats = self.adapter(output, points)
-            with own_draws(self._seed(runner, runner.iter + 1), device):
+            with isolate_torch_rng(self._seed(runner, runner.iter + 1), device):
                 target, visible = self.target(points, data_samples, xyz)
             width = feats.shape[-1]
             if self.projector is None:
@@ -192,7 +191,7 @@ class DistillationHook(Hook):
 
     def _build_projector(self, runner, width: int, device: torch.device) -> None:
         """Build the projector and its optimizer."""
-        with own_draws(self._seed(runner, 0), device):
+        with isolate_torch_rng(self._seed(runner, 0), device):
             projector = make_projector((width, *self.hidden, self.target.dims))
         self.projector = projector.to(device)
         settings = base_settings(runner.optim_wrapper)

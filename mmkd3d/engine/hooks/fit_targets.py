@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from mmkd3d.models.targets.standardizer import fit_targets, unfitted
 from mmkd3d.registry import HOOKS
+from mmkd3d.utils.distributed import unwrap_model
 
 
 @HOOKS.register_module()
@@ -34,8 +34,7 @@ class FitTargetsHook(Hook):
         self.batch_size = batch_size
 
     def before_train(self, runner) -> None:
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         if not hasattr(model, 'standardizers'):
             raise AttributeError(
                 'FitTargetsHook is for ConceptDistillation, but '

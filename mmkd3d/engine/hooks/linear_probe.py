@@ -13,7 +13,7 @@ from mmkd3d.evaluation.protocols import Probes
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import DATASETS, HOOKS
 from mmkd3d.utils.distributed import unwrap_model
-from mmkd3d.utils.rng import all_own_draws
+from mmkd3d.utils.rng import isolate_rng
 
 
 @HOOKS.register_module()
@@ -82,7 +82,7 @@ class LinearProbeHook(Hook):
             )
         if runner.rank:
             return
-        with all_own_draws(0, _device(model)):
+        with isolate_rng(0, _device(model)):
             self.datasets = [DATASETS.build(cfg) for cfg in self.configs]
             if not self.allow_shared_shapes:
                 self._check_held_out(runner.train_dataloader.dataset)
@@ -98,7 +98,7 @@ class LinearProbeHook(Hook):
         """Return the results; restore training modes and random states afterwards."""
         modes = {module: module.training for module in model.modules()}
         try:
-            with all_own_draws(0, _device(model)):
+            with isolate_rng(0, _device(model)):
                 train, test = (
                     extract_features(
                         model,

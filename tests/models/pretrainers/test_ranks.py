@@ -13,7 +13,7 @@ from tests.models import stub_teachers
 from tests.models.pretrainers.test_concept_distillation import SETUPS, shapes
 from tests.models.pretrainers.test_recon import NO_CONTRAST, TOWERS, recon
 from tests.models.small_m2ae import build, clouds, i2p_mae, m2ae, student
-from tests.models.two_ranks import on_two_ranks, train
+from tests.ranks import train
 
 TARGETS = dict(
     img=dict(type='mmkd3d.ImageTarget', teacher=dict(type='mmkd3d.StubImageTeacher')),
@@ -113,24 +113,16 @@ def concept_steps(rank, name):
     return names, moved, torch.cat([weights.double(), buffers])
 
 
-def steps(rank, case):
-    kind, value = case
-    return dict(recon=recon_steps, m2ae=m2ae_steps, concept=concept_steps)[kind](rank, value)
-
-
-@pytest.fixture(scope='module')
-def ranks(tmp_path_factory):
-    cases = {name: ('recon', kwargs) for name, (kwargs, _) in RECON.items()}
-    cases |= {name: ('m2ae', cfg) for name, (cfg, _) in M2AE.items()}
-    cases |= {name: ('concept', name) for name in CONCEPT}
-    return on_two_ranks(tmp_path_factory.mktemp('ranks'), steps, cases)
-
-
 @pytest.mark.slow
+@pytest.mark.xdist_group('ranks')
 @pytest.mark.parametrize('name', [*RECON, *M2AE, *CONCEPT])
 def test_two_processes_train_alike(ranks, name):
-    results = [rank[name] for rank in ranks]
-    assert not any(isinstance(result, str) for result in results), results
+    if name in RECON:
+        results = ranks(recon_steps, RECON[name][0])
+    elif name in M2AE:
+        results = ranks(m2ae_steps, M2AE[name][0])
+    else:
+        results = ranks(concept_steps, name)
     (names, moved, weights), (_, _, others) = results
     losses = {n for n in names if n.startswith('loss_')}
     if name in RECON:
