@@ -209,7 +209,7 @@ class ThreeDETREncoder(BasePointBackbone):
             return None
         return self.pos_embed(self.pos_embed.place(centers, cloud))
 
-    def cut_after(self, layer: int) -> None:
+    def truncate(self, layer: int) -> None:
         """Let the student end with one of its blocks, see the base."""
         last = find_layer(layer, len(self.blocks), 'blocks')
         del self.blocks[last + 1 :]

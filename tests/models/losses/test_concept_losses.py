@@ -134,7 +134,7 @@ def test_bad_contrasts_are_refused():
     for bad, said in (
         (dict(mode='softer'), "hard.*soft.*'softer'"),
         (dict(init_temperature=0.0), 'init_temperature=0.0'),
-        (dict(soft_temperature=-1.0), 'above 0'),
+        (dict(soft_temperature=-1.0), 'must be positive'),
         (dict(max_scale=0), 'max_scale=0'),
     ):
         with pytest.raises(ValueError, match=said):

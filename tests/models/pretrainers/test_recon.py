@@ -238,7 +238,7 @@ def test_two_towers_are_cut_where_the_local_tokens_are():
     student = recon(backbone=TOWERS, losses=NO_CONTRAST).eval().backbone
     student.masked.out_indices = (0,)
     (level,) = student(cloud())['levels']
-    student.cut_after(0)
+    student.truncate(0)
     assert torch.equal(student.extract_feat(cloud(), 'token'), level)
 
 
