@@ -144,7 +144,7 @@ def test_bad_contrasts_are_refused():
         (feats(4, 8), feats(4, 6)),
         (feats(2, 3, 8), feats(2, 3, 8)),
     ):
-        with pytest.raises(ValueError, match=r'features \(B, D\)'):
+        with pytest.raises(ValueError, match=r'must be \(B, D\)'):
             ContrastiveAlignLoss()(z, g)
 
 
@@ -189,7 +189,7 @@ def test_ranks_can_contrast_on_their_own(ranks):
 
 
 def refused(rank):
-    with pytest.raises(ValueError, match=r'have \[2, 4\] features: set drop_last=True'):
+    with pytest.raises(ValueError, match=r'same batch size, got \[2, 4\]: set drop_last=True'):
         contrast_of_a_rank(rank, 'hard', sizes=(2, 4))
 
 

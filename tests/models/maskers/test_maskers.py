@@ -225,5 +225,5 @@ def test_scores_of_another_shape_are_an_error():
 
 @pytest.mark.parametrize('temperature', [0.0, -1.0, float('nan')])
 def test_a_temperature_must_be_above_zero(temperature):
-    with pytest.raises(ValueError, match='above 0'):
+    with pytest.raises(ValueError, match='must be positive'):
         build('SaliencyMasker', temperature=temperature)
