@@ -9,7 +9,7 @@ from torch import Tensor
 from .patches import PatchEmbed
 
 
-class SideBranch(nn.Module):
+class SideTuning(nn.Module):
     """Side tuning of a student (ACT, section 7).
 
     The tokens of the student are blended with those of a light network that sees the same
