@@ -159,7 +159,7 @@ def train_on_colour(name, in_channels, point_channels, per_point):
         )
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(40):
+    for _ in range(60):
         points, samples = scene_batch(per_point)
         losses = model(dict(points=points), samples, mode='loss')
         optimizer.zero_grad()
