@@ -167,7 +167,7 @@ def train_on_colour(name, in_channels, point_channels, per_point):
         optimizer.step()
     accuracy = []
     with torch.no_grad():
-        for _ in range(10):  # batches as in training: norms over 8 clouds
+        for _ in range(5):  # batches as in training: norms over 8 clouds
             points, samples = scene_batch(per_point)
             losses = model(dict(points=points), samples, mode='loss')
             accuracy.append(losses['accuracy'])
