@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmkd3d.datasets.procedural.solids import rotation
-from mmkd3d.models.views.view_renderer import ViewRenderer
+from mmkd3d.models.views.rendered_views import ViewRenderer
 from mmkd3d.ops import visible
 from mmkd3d.registry import MODELS
 
