@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..layers.patches import Patches
-from .references import reference_image
 from .saliency import choose_saliency
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
@@ -304,3 +303,10 @@ def weights_error(source: str | None, model_name: str, error: Exception) -> File
         'checkpoint=FILE of exactly this model; for a control, '
         'random_weights=True.'
     )
+
+
+def reference_image(size: Sequence[int]) -> Tensor:
+    """An image (1, 3, height, width) in [0, 1]: two ramps, a pattern."""
+    y, x = torch.meshgrid(*((torch.arange(n) + 0.5) / n for n in size), indexing='ij')
+    waves = (6 * torch.pi * x).sin() * (4 * torch.pi * y).cos()
+    return torch.stack([x, y, 0.5 + 0.5 * waves])[None]

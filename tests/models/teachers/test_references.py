@@ -7,13 +7,13 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmkd3d.models.teachers import text_teacher
+from mmkd3d.models.teachers.base import reference_image
 from mmkd3d.models.teachers.references import (
     NUM_VALUES,
     SHIPPED,
     TOLERANCE,
     check_reference,
     read_references,
-    reference_image,
 )
 from mmkd3d.registry import MODELS
 from tools import teacher_reference
