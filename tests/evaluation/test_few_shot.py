@@ -43,7 +43,7 @@ def test_classes_with_too_few_shapes_are_not_drawn():
         episode = draw_episode(train, test, 2, 5, 5, np.random.default_rng(seed))
         assert set(train[episode.train]) == {0, 2}
     with pytest.raises(
-        ValueError, match='3 classes are asked for, and 2 have 5 training and 5 test shapes'
+        ValueError, match='Expected 3 classes, got 2 with at least 5 training and 5 test'
     ):
         draw_episode(train, test, 3, 5, 5, np.random.default_rng(0))
 
@@ -54,9 +54,9 @@ def test_classes_with_too_few_shapes_are_not_drawn():
         (1, 1, 1, 'got 1 way'),
         (2, 0, 1, '0 shot'),
         (2, 1, 0, '0 queries'),
-        (7, 1, 1, '7 classes are asked for, and 6'),
-        (2, 9, 1, '2 classes are asked for, and 0 have 9 training'),
-        (2, 1, 13, 'and 0 have 1 training and 13 test'),
+        (7, 1, 1, '7 classes, got 6'),
+        (2, 9, 1, '2 classes, got 0 with at least 9 training'),
+        (2, 1, 13, 'got 0 with at least 1 training and 13 test'),
     ],
 )
 def test_episodes_that_can_not_be_are_refused(splits, way, shot, queries, message):

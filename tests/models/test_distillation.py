@@ -160,7 +160,7 @@ def test_levels_become_tokens():
     points = torch.randn(2, 16, 4)
     for level in ('sa', 'fp'):
         adapter = MODELS.build(
-            dict(type='mmkd3d.LevelTokens', in_channels=6, embed_dims=10, level=level)
+            dict(type='mmkd3d.SeedsToTokens', in_channels=6, embed_dims=10, level=level)
         )
         tokens, centers = adapter(output, points)
         assert torch.equal(centers, output[f'{level}_xyz'][-1])
@@ -169,4 +169,4 @@ def test_levels_become_tokens():
     with pytest.raises(ValueError, match="kind='fp'. found no point features"):
         adapter(dict(tokens=points, centers=points), points)
     with pytest.raises(ValueError, match="level must be one of .*got 'up'"):
-        MODELS.build(dict(type='mmkd3d.LevelTokens', level='up'))
+        MODELS.build(dict(type='mmkd3d.SeedsToTokens', level='up'))

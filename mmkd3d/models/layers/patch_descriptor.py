@@ -1,4 +1,4 @@
-"""Fixed descriptors of patches: words for a transformer that knows none."""
+"""Fixed descriptors of patches."""
 
 import math
 
@@ -8,21 +8,19 @@ from torch import Tensor
 
 
 class FourierDescriptor(nn.Module):
-    """Random Fourier features of a patch and of its place; nothing trains.
+    """Random Fourier features of a patch and of its centre; nothing is trained.
 
-    A patch is a set of points; the mean of random Fourier features over it is
-    a kernel mean embedding: two patches have near descriptors if and only if
-    their points are distributed alike (Rahimi and Recht 2007; Smola et al.
-    2007). The place of the patch is written in the same alphabet and added,
-    both standardised over the batch (running statistics in eval mode): else
-    the place, which varies more, would drown the shape.
+    The mean of random Fourier features over the points of a patch is a kernel mean embedding: two
+    descriptors are similar if and only if the points are distributed similarly (Rahimi and Recht
+    2007; Smola et al. 2007). Features of the centre are added. Both are standardised over the
+    batch (running statistics in eval mode), since those of the centre vary more.
 
     Args:
         embed_dims: Length of the descriptor.
-        patch_scale: Length within a patch, in units of the cloud, over which
-            the features of a point decorrelate.
+        patch_scale: Length within a patch, in units of the cloud, over which the features of a
+            point decorrelate.
         place_scale: The same for the centres.
-        seed: Of the random frequencies; they are not stored in checkpoints.
+        seed: Seed of the random frequencies, which are not in checkpoints.
     """
 
     def __init__(

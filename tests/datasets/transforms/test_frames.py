@@ -25,7 +25,7 @@ from mmkd3d.datasets.transforms.frames import (  # noqa: E402
     undo_augmentation,
 )
 from mmkd3d.models.views.posed_frames import PosedFrames
-from mmkd3d.ops import sight  # noqa: E402
+from mmkd3d.ops import frame_visibility  # noqa: E402
 from mmkd3d.registry import DATASETS, TRANSFORMS  # noqa: E402
 
 ALIGN = dict(type='mmdet3d.GlobalAlignment', rotation_axis=2)
@@ -215,7 +215,7 @@ def test_a_wrong_pose_fails_the_depth_test(scans):
     item = dataset[0]
     points, frames = item['inputs']['points'], item['data_samples'].frames
     right, wrong = (
-        sight(
+        frame_visibility(
             x.expand(15, -1, -1), frames.extrinsic, frames.intrinsic, frames.depth, (240, 320), 0.05
         )
         .seen.float()

@@ -60,11 +60,11 @@ def test_a_student_that_was_cut_gives_what_its_block_gave(layer):
     whole = PointTransformer(**SMALL, out_indices=(layer % 3,)).eval()
     cut = PointTransformer(**SMALL, out_indices=(2,)).eval()
     cut.load_state_dict(whole.state_dict())
-    cut.cut_after(layer)
+    cut.truncate(layer)
     (level,) = whole(points)['levels']
     assert torch.equal(cut.extract_feat(points, 'token'), level)
     with pytest.raises(ValueError, match='no layer 7: .* has [123] blocks'):
-        cut.cut_after(7)
+        cut.truncate(7)
 
 
 def test_features_of_points_are_given_anywhere():

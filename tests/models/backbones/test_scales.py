@@ -159,5 +159,5 @@ def test_ball_queries_at_every_level_stay_within_their_radii():
         distance = (near - level.centers[:, :, None]).norm(dim=-1)
         assert distance.max() < radius
         source = level.centers
-    with pytest.raises(ValueError, match='radii for each level'):
+    with pytest.raises(ValueError, match='radii must have one value for each level'):
         MODELS.build(student(group_radii=radii[:2]))

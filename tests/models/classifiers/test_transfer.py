@@ -5,7 +5,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.classifiers.point_classifier import TRANSFER_TYPES
-from mmkd3d.models.layers.side_tuning import SideBranch
+from mmkd3d.models.layers.side_tuning import SideTuning
 from mmkd3d.registry import MODELS
 
 SMALL = dict(embed_dims=24, depth=2, num_heads=3, num_groups=16, group_size=8, patch_dims=(8, 16))
@@ -191,7 +191,7 @@ def test_side_tokens_are_blended_before_the_maximum():
 
 
 def test_side_branch_starts_in_the_middle():
-    branch = SideBranch(24)
+    branch = SideTuning(24)
     assert branch.proj.bias is None and branch.alpha.shape == ()
     torch.manual_seed(0)
     tokens, patches = torch.randn(2, 5, 24), torch.randn(2, 5, 8, 3)

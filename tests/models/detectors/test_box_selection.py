@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mmkd3d.models.detectors.box_decoding import DecodedBoxes
+from mmkd3d.models.detectors.box_coding import DecodedBoxes
 from mmkd3d.models.detectors.box_selection import count_points, nonempty, select_boxes
 from tests.models.detection_scenes import CLASSES, random_boxes
 

@@ -10,8 +10,8 @@ from mmengine.structures import InstanceData
 
 from mmkd3d import get_config
 from mmkd3d.checkpoints import load_pretrained, to_published
-from mmkd3d.models.detectors.box_decoding import decode_boxes
-from mmkd3d.models.detectors.three_detr_decoder import FourierPositions
+from mmkd3d.models.detectors.box_coding import decode_boxes
+from mmkd3d.models.detectors.detr_layers import FourierPositions
 from mmkd3d.models.detectors.three_detr_head import extrema
 from mmkd3d.registry import MODELS
 
@@ -121,8 +121,10 @@ def train_step(model, data):
     return {name: float(value.detach()) for name, value in log.items()}
 
 
-@pytest.mark.parametrize('name, count', [('3detr', 7_305_691), ('3detr-m', 7_438_555)])
-@pytest.mark.parametrize('scope', ['mmdet3d', 'mmkd3d', None])
+@pytest.mark.parametrize(
+    'name, count, scope',
+    [('3detr', 7_305_691, 'mmdet3d'), ('3detr', 7_305_691, None), ('3detr-m', 7_438_555, 'mmkd3d')],
+)
 def test_the_published_configs_have_the_published_sizes(name, count, scope):
     if scope:
         init_default_scope(scope)
@@ -358,8 +360,7 @@ def test_scenes_of_different_sizes():
         model(dict(points=[rooms()[0], rooms(N=190)[0]]), mode='tensor')
 
 
-@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize('mode', ['loss', 'predict'])
+@pytest.mark.parametrize('value, mode', [(math.nan, 'loss'), (math.inf, 'predict')])
 def test_points_that_are_not_finite(value, mode):
     points = rooms()
     points[1, 7, 2] = value

@@ -59,9 +59,10 @@ def visible_sets(mask, levels, quirk=False):
     return found
 
 
-@pytest.mark.parametrize('quirk', [False, True])
-@pytest.mark.parametrize('num_levels', [1, 2, 3, 4])
-@pytest.mark.parametrize('masked', [0, 5, 7])
+@pytest.mark.parametrize(
+    'num_levels, quirk, masked',
+    [(1, False, 5), (2, True, 5), (3, False, 0), (3, True, 7), (4, False, 7), (4, True, 5)],
+)
 def test_what_lies_in_a_visible_patch_is_visible(num_levels, quirk, masked):
     levels = pyramid(num_levels)
     shown = 0
@@ -140,7 +141,7 @@ def test_indices_of_points_may_be_any():
         assert torch.equal(row[valid], expected)
 
 
-@pytest.mark.parametrize('group_sizes', [(8, 4), (8, 33, 4), (8, 4, 17)])
+@pytest.mark.parametrize('group_sizes', [(8, 4), (8, 4, 17)])
 def test_sizes_that_do_not_fit_are_an_error(group_sizes):
     with pytest.raises(ValueError, match=r'num_groups'):
         PyramidGroup((32, 16, 8), group_sizes)

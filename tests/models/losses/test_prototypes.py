@@ -94,7 +94,7 @@ def test_pairs_are_compared_by_prototypes():
 
 
 def test_bad_prototypes_are_refused():
-    with pytest.raises(ValueError, match='temperature is above 0, got 0'):
+    with pytest.raises(ValueError, match='temperature must be positive, got 0'):
         PrototypeKLLoss(8, temperature=0)
     for bad, said in (
         (feats(3, 8), 'at least 4 features, got 3'),

@@ -180,7 +180,7 @@ def test_points_loaded_without_colour_are_refused(rooms, tmp_path):
     cfg = small(COLOR, rooms, tmp_path)
     plain = small(XYZ, rooms, tmp_path)
     cfg.train_dataloader.dataset.pipeline = plain.train_dataloader.dataset.pipeline
-    with pytest.raises(ValueError, match='Points of 3 channels'):
+    with pytest.raises(ValueError, match='got points of 3 channels'):
         Runner.from_cfg(cfg).train()
 
 

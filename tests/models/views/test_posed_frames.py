@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement, InstanceData
 
-from mmkd3d.ops import sight
+from mmkd3d.ops import frame_visibility
 from mmkd3d.registry import MODELS
 from tests.ops.test_projection import camera
 
@@ -64,7 +64,7 @@ def test_frames_are_the_views_of_their_own_sample():
             torch.testing.assert_close(views.images[b, v], own.image[0].float() / 255)
             wanted = (own.depth[0] > 0).repeat_interleave(2, 0).repeat_interleave(2, 1)
             assert torch.equal(views.foreground[b, v], wanted)
-            uv, seen = sight(
+            uv, seen = frame_visibility(
                 points[b : b + 1, :50], own.extrinsic, own.intrinsic, own.depth, SIZE, 0.15
             )
             assert torch.equal(views.uv[b, v], uv[0])
