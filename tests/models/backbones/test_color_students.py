@@ -8,57 +8,43 @@ from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.models.layers.patches import PatchEmbed, PatchGroup
 from mmkd3d.registry import MODELS
 from tests.models import small_m2ae
+from tests.models.pretrainers.test_pretrainers import point_mae
 from tests.models.segmentors.test_segmentors import BACKBONE, RECON
 
 STUDENTS = dict(
     plain=BACKBONE,
-    cls=dict(BACKBONE, with_cls_token=True),
     recon=RECON,
     m2ae=small_m2ae.student(fps_rule='mmcv'),
     towers=dict(type='mmkd3d.TwoTower', masked=BACKBONE, contrast=dict(RECON, plain_blocks=True)),
 )
 ADDED = dict(
     plain=['patch_embed.features.'],
-    cls=['patch_embed.features.'],
     recon=['patch_embed.features.'],
     m2ae=['embeds.0.features.'],
     towers=['masked.patch_embed.features.', 'contrast.patch_embed.features.'],
 )
-HEADS = dict(
-    plain=dict(
-        type='mmkd3d.PointSegHead',
-        in_channels=24,
-        num_levels=2,
-        propagation_dims=(40, 32),
-        hidden_dims=(20, 12),
-    ),
-    m2ae=dict(
-        type='mmkd3d.PyramidSegHead',
-        in_channels=small_m2ae.DIMS[-3:],
-        propagation_dims=(40, 32),
-        hidden_dims=(20, 12),
-    ),
-)
-HEADS['recon'] = dict(HEADS['plain'], with_global=True)
+SIZES = dict(propagation_dims=(40, 32), hidden_dims=(20, 12))
+PLAIN_HEAD = dict(type='mmkd3d.PointSegHead', in_channels=24, num_levels=2, **SIZES)
+PYRAMID_HEAD = dict(type='mmkd3d.PyramidSegHead', in_channels=small_m2ae.DIMS[-3:], **SIZES)
+HEADS = dict(plain=PLAIN_HEAD, recon=dict(PLAIN_HEAD, with_global=True), m2ae=PYRAMID_HEAD)
 each = pytest.mark.parametrize('name', STUDENTS)
 
 
 def student(name, in_channels):
-    cfg = STUDENTS[name]
+    cfg = dict(STUDENTS[name])
     if name == 'towers':
-        cfg = dict(
-            cfg,
-            **{
-                tower: dict(cfg[tower], in_channels=in_channels) for tower in ('masked', 'contrast')
-            },
-        )
+        cfg.update({n: dict(cfg[n], in_channels=in_channels) for n in ('masked', 'contrast')})
     else:
-        cfg = dict(cfg, in_channels=in_channels)
+        cfg['in_channels'] = in_channels
     return MODELS.build(cfg)
 
 
 def clouds(B=2, N=96):
     return torch.cat([torch.randn(B, N, 3), torch.rand(B, N, 3)], dim=2)
+
+
+def recolored(points):
+    return torch.cat([points[..., :3], 1 - points[..., 3:]], dim=2)
 
 
 def same(one, two):
@@ -102,15 +88,25 @@ def test_the_colour_is_learned(name):
     assert not weight.any() and weight.grad.abs().max() > 0
     torch.nn.init.normal_(weight)
     net.eval()
-    other = points.clone()
-    other[..., 3:] = 1 - other[..., 3:]
-    assert not torch.allclose(net(points)['tokens'], net(other)['tokens'])
+    assert not torch.allclose(net(points)['tokens'], net(recolored(points))['tokens'])
+    plain = student(name, 3).eval()
+    assert same(plain(points), plain(points[..., :3]))
 
 
-@each
-def test_a_student_of_coordinates_does_not_read_colour(name):
-    net, points = student(name, 3).eval(), clouds()
-    assert same(net(points), net(points[..., :3]))
+@pytest.mark.parametrize('name', HEADS)
+def test_a_head_reads_colour_itself_or_from_the_student(name):
+    points, net = clouds(), student(name, 6).eval()
+
+    def colour_matters(channels):
+        cfg = dict(HEADS[name], num_classes=2, dropout=0.0, point_channels=channels)
+        head = MODELS.build(cfg).eval()
+        return not torch.allclose(head(net(points)), head(net(recolored(points))))
+
+    assert colour_matters(6) and not colour_matters(3)  # the student's weights are 0
+    for key, parameter in net.named_parameters():
+        if 'features' in key:
+            torch.nn.init.normal_(parameter)
+    assert colour_matters(3)
 
 
 @pytest.mark.parametrize('radius', [None, 0.7])
@@ -139,90 +135,54 @@ def test_the_first_layer_is_that_of_six_channels():
     torch.testing.assert_close(embed(patches), whole(patches))
 
 
-def scene_batch(per_point):
-    """Clouds of one place; labels are told by the red of points or clouds."""
+def scene_batch():
+    """Clouds of one place, whose labels are told by the red of the points."""
     points = clouds(8, 64)
     points[..., :3] = points[:1, :, :3]
-    if not per_point:
-        points[..., 3:] = points[:, :1, 3:]
-    labels = (points[..., 3] > 0.5).long()
-    return points, [BaseDataElement(gt_parts=label) for label in labels]
+    return points, [BaseDataElement(gt_parts=label) for label in (points[..., 3] > 0.5).long()]
 
 
-def train_on_colour(name, in_channels, point_channels, per_point):
+def train_on_colour(channels):
     torch.manual_seed(0)
-    model = MODELS.build(
-        dict(
-            type='mmkd3d.PointSegmentor',
-            backbone=dict(STUDENTS[name], in_channels=in_channels),
-            head=dict(HEADS[name], num_classes=2, dropout=0.0, point_channels=point_channels),
-        )
-    )
+    head = dict(PLAIN_HEAD, num_classes=2, dropout=0.0, point_channels=channels)
+    backbone = dict(BACKBONE, in_channels=channels)
+    model = MODELS.build(dict(type='mmkd3d.PointSegmentor', backbone=backbone, head=head))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(60):
-        points, samples = scene_batch(per_point)
+    accuracy = []
+    for _ in range(40):  # each is a new batch
+        points, samples = scene_batch()
         losses = model(dict(points=points), samples, mode='loss')
         optimizer.zero_grad()
         losses['loss_seg'].backward()
         optimizer.step()
-    accuracy = []
-    with torch.no_grad():
-        for _ in range(10):  # batches as in training: norms over 8 clouds
-            points, samples = scene_batch(per_point)
-            losses = model(dict(points=points), samples, mode='loss')
-            accuracy.append(losses['accuracy'])
-    return torch.stack(accuracy).mean()
+        accuracy.append(losses['accuracy'])
+    return torch.stack(accuracy[-10:]).mean()
 
 
-@pytest.mark.parametrize('name', HEADS)
-def test_labels_of_points_that_only_colour_tells(name):
-    """The head's own input tells them apart, coordinates can not."""
-    assert train_on_colour(name, 6, 6, per_point=True) > 0.9
-    assert train_on_colour(name, 3, 3, per_point=True) < 0.6
-
-
-@pytest.mark.parametrize('name', HEADS)
-def test_labels_of_clouds_that_only_colour_tells(name):
-    """The student tells the head, which sees coordinates alone."""
-    assert train_on_colour(name, 6, 3, per_point=False) > 0.8
+def test_labels_of_points_that_only_colour_tells_are_learned_from_colour():
+    assert train_on_colour(6) > 0.9
+    assert train_on_colour(3) < 0.6
 
 
 @each
-def test_points_without_colour_are_refused(name):
-    with pytest.raises(ValueError, match='Points of 3 channels .*with in_channels=6.*use_dim'):
-        student(name, 6)(clouds()[..., :3])
-
-
-@each
-def test_colours_up_to_255_are_refused(name):
+def test_points_without_colour_or_up_to_255_are_refused(name):
     points = clouds()
+    with pytest.raises(ValueError, match='Points of 3 channels .*with in_channels=6.*use_dim'):
+        student(name, 6)(points[..., :3])
     points[..., 3:] *= 255
     with pytest.raises(ValueError, match='reach 25.*divide colours by 255'):
         student(name, 6)(points)
     student(name, 3)(points)  # does not read them
 
 
-def test_a_head_of_colours_needs_a_student_of_colours():
-    head = MODELS.build(dict(HEADS['plain'], num_classes=2, point_channels=6))
+def test_parts_that_do_not_fit_are_named():
+    head = MODELS.build(dict(PLAIN_HEAD, num_classes=2, point_channels=6))
     with pytest.raises(ValueError, match='point_channels=6, the backbone in_channels=3'):
         head(student('plain', 3)(clouds()))
-
-
-def test_coloured_students_are_not_pretrained():
-    model = MODELS.build(
-        dict(
-            type='mmkd3d.PointMAE',
-            backbone=dict(BACKBONE, in_channels=6),
-            decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=24, depth=1, num_heads=3),
-            masker=dict(type='mmkd3d.RandomMasker', ratio=0.5),
-            loss=dict(type='mmkd3d.ChamferLoss'),
-        )
-    )
+    towers = STUDENTS['towers']
+    with pytest.raises(ValueError, match='in_channels=6 and 3'):
+        MODELS.build(dict(towers, masked=dict(towers['masked'], in_channels=6)))
+    model = point_mae()
+    model.backbone = student('plain', 6)
     with pytest.raises(ValueError, match='Pretraining uses coordinates only'):
         model(dict(points=clouds()), mode='loss')
-
-
-def test_towers_read_the_same():
-    cfg = STUDENTS['towers']
-    with pytest.raises(ValueError, match='in_channels=6 and 3'):
-        MODELS.build(dict(cfg, masked=dict(cfg['masked'], in_channels=6)))
