@@ -94,11 +94,7 @@ def test_positions_steer_and_are_not_content():
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
-    'train, num_layers, scale', [(True, 1, 1.0), (True, 4, 1e3), (False, 1, 1e3), (False, 2, 1.0)]
-=======
     'num_layers, train, scale', [(1, True, 1.0), (1, False, 1e3), (2, True, 1e3), (4, False, 1.0)]
->>>>>>> t1
 )
 def test_the_question_does_not_leak_into_the_answer(num_layers, train, scale):
     """T5: without a cloud the concepts know nothing of the teacher."""
@@ -148,12 +144,12 @@ def test_the_question_is_heard_through_the_attention_alone():
 def test_some_questions_are_left_out_in_training(share):
     model = teacher_extractor(num_concepts=50, drop_queries=share)
     seen = questions(M=50)
-    asked = model.make_queries(3, seen)
+    asked = model.ask(3, seen)
     learned = (asked == model.queries).all(2)
     given = (asked == model.to_queries(seen)).all(2)
     assert (learned ^ given).all()
     assert abs(learned.float().mean() - share) < 0.15 * (0 < share < 1) + 1e-9
-    assert torch.equal(model.eval().make_queries(3, seen), model.to_queries(seen))
+    assert torch.equal(model.eval().ask(3, seen), model.to_queries(seen))
     assert torch.equal(model(*clouds()), model(*clouds(), None))  # Learned ones ask.
 
 
@@ -201,33 +197,9 @@ def test_bad_options_are_refused(options, message):
         extractor(**options)
 
 
-<<<<<<< HEAD
-def test_under_autocast_the_question_does_not_leak_either():
-    model = teacher_extractor().train()
-    tokens, centers = clouds()
-    with torch.autocast('cpu', torch.bfloat16):
-        one, other = (
-            model(torch.zeros_like(tokens), centers, questions(seed=seed)) for seed in (2, 3)
-        )
-    torch.testing.assert_close(one.float(), other.float(), rtol=0, atol=0.05)
-
-
-def test_bad_options_and_features_are_refused():
-    with pytest.raises(ValueError, match="learned.*teacher.*'student'"):
-        extractor(query_source='student')
-    with pytest.raises(ValueError, match='needs teacher_dims'):
-        teacher_extractor(teacher_dims=None)
-    with pytest.raises(ValueError, match='at least 1.*got 0'):
-        extractor(num_layers=0)
-    with pytest.raises(ValueError, match='at least 1.*got 2 and 0'):
-        extractor(num_concepts=0)
-    with pytest.raises(ValueError, match='drop_queries must be.*got 2'):
-        teacher_extractor(drop_queries=2.0)
-=======
 def test_questions_of_another_shape_are_refused():
->>>>>>> t1
     model = teacher_extractor()
     for seen in (questions(M=4), questions(B=2), questions()[..., :3]):
         for train in (True, False):
-            with pytest.raises(ValueError, match=r'\(3, 5, 10\), got'):
+            with pytest.raises(ValueError, match=r'\(3, 5, 10\); got'):
                 model.train(train)(*clouds(), seen)

@@ -59,11 +59,7 @@ def visible_sets(mask, levels, quirk=False):
 
 @pytest.mark.parametrize(
     'num_levels, quirk, masked',
-<<<<<<< HEAD
-    [(1, False, 5), (2, True, 5), (3, False, 0), (3, True, 7), (4, False, 7), (4, True, 5)],
-=======
     [(1, True, 5), (2, False, 7), (2, True, 5), (3, False, 5), (3, True, 0), (4, True, 7)],
->>>>>>> t1
 )
 def test_what_lies_in_a_visible_patch_is_visible(num_levels, quirk, masked):
     levels = pyramid(num_levels)
@@ -135,20 +131,7 @@ def test_visible_tokens_are_taken_in_order_and_put_back(mask):
     assert torch.equal(x.grad, 2.0 * (~mask)[..., None].expand_as(x))
 
 
-<<<<<<< HEAD
-def test_indices_of_points_may_be_any():
-    visible = VisibleTokens.of(MASKS['uneven'])
-    idx = torch.arange(4 * 5 * 3).view(4, 5, 3)
-    taken = visible.take(idx)
-    assert taken.dtype == torch.long
-    for row, valid, expected in zip(taken, visible.valid, rows(MASKS['uneven'], idx)):
-        assert torch.equal(row[valid], expected)
-
-
-@pytest.mark.parametrize('group_sizes', [(8, 4), (8, 4, 17)])
-=======
 @pytest.mark.parametrize('group_sizes', [(8, 4), (8, 33, 4), (8, 4, 17)])
->>>>>>> t1
 def test_sizes_that_do_not_fit_are_an_error(group_sizes):
     with pytest.raises(ValueError, match=r'num_groups'):
         PyramidGroup((32, 16, 8), group_sizes)
