@@ -4,9 +4,8 @@ import math
 
 import pytest
 import torch
-from mmkd3d.models.detectors.box_decoding import decode_boxes
-from mmkd3d.models.detectors.box_targets import encode_targets, pad_targets
 
+from mmkd3d.models.detectors.box_coding import decode_boxes, encode_targets, pad_targets
 from tests.models.detection_scenes import annotations, extrema, random_raw
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mmkd3d.models.detectors.box_targets import pad_targets
 
+from mmkd3d.models.detectors.box_coding import pad_targets
 from mmkd3d.models.detectors.box_matcher import BoxMatcher, assign
 from mmkd3d.models.detectors.giou_3d import giou_3d, rotated_giou_3d
 from mmkd3d.models.detectors.three_detr_criterion import ThreeDETRCriterion

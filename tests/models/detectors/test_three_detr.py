@@ -7,11 +7,11 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmkd3d.models.detectors.box_decoding import decode_boxes
-from mmkd3d.models.detectors.three_detr_decoder import FourierPositions
 
 from mmkd3d import get_config
 from mmkd3d.checkpoints import load_pretrained, to_published
+from mmkd3d.models.detectors.box_coding import decode_boxes
+from mmkd3d.models.detectors.detr_layers import FourierPositions
 from mmkd3d.models.detectors.three_detr_head import extrema
 from mmkd3d.registry import MODELS
 
