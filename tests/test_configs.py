@@ -336,8 +336,11 @@ def build(cfg: Config):
 
 
 @pytest.mark.parametrize('name, options', STEPS, ids=[' '.join(step).strip() for step in STEPS])
-def test_a_small_model_of_the_config_takes_a_training_step(name, options):
-    cfg = mmkd3d.get_config(name)
+def test_a_small_model_of_the_config_takes_a_training_step(name, options, tmp_path):
+    """Of a user's config that inherits it, where mmengine adds scopes."""
+    path = mmkd3d.config_path(name).relative_to(REPO / 'configs')
+    (tmp_path / 'child.py').write_text(f"_base_ = 'mmkd3d::{path}'")
+    cfg = Config.fromfile(tmp_path / 'child.py')
     pairs = (option.split('=', 1) for option in options.split())
     cfg.merge_from_dict({key: DictAction._parse_iterable(value) for key, value in pairs})
     model = build(cfg).train()

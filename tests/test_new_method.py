@@ -13,7 +13,12 @@ SMALL = dict(
     model=dict(
         backbone=dict(embed_dims=48, depth=2, num_heads=3, num_groups=16, group_size=16),
         decoder=dict(embed_dims=48, depth=1, num_heads=3),
-        target=dict(projector=dict(size=32)),
+        target=dict(
+            projector=dict(size=32),
+            teacher=dict(
+                model_name='vit_tiny_patch16_224', model_kwargs=dict(img_size=32, depth=1)
+            ),
+        ),
     ),
     train_dataloader=dict(batch_size=8, dataset=dict(num_samples=32, num_points=256)),
     optim_wrapper=dict(optimizer=dict(lr=2e-3)),

@@ -32,7 +32,7 @@ model = dict(
         norm_cfg=dict(type='BN2d'),
         sa_cfg=dict(type='PointSAModule', pool_mod='max', use_xyz=True, normalize_xyz=True),
     ),
-    adapter=dict(type='LevelTokens', in_channels=256, embed_dims=128),
+    adapter=dict(type='SeedsToTokens', in_channels=256, embed_dims=128),
 )
 train_dataloader = dict(dataset=dict(pipeline=pipeline))
 param_scheduler = dict(period=10, warmup=1)

@@ -20,7 +20,7 @@ model = dict(
         norm_cfg=dict(type='BN2d'),
         sa_cfg=dict(type='PointSAModule', pool_mod='max', use_xyz=True, normalize_xyz=True),
     ),
-    adapter=dict(type='LevelTokens', in_channels=256, embed_dims=384),
+    adapter=dict(type='SeedsToTokens', in_channels=256, embed_dims=384),
 )
 pipeline = [
     dict(type='mmkd3d.LoadPoints'),

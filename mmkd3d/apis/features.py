@@ -202,7 +202,7 @@ class FeatureExtractor:
                 "of points: take level='global' or 'token'."
             )
         if layer is not None:
-            student.cut_after(layer)
+            student.truncate(layer)
         if getattr(student, 'index_zero_visible', False):
             # features must not depend on the position of a cloud in its batch
             student.index_zero_visible = False

@@ -12,12 +12,12 @@ from mmkd3d.registry import DATASETS
 
 @DATASETS.register_module()
 class NpzPoints(ArrayDataset):
-    """Shapes stacked in an npz file, with labels in arrays beside them.
+    """Shapes stacked in an npz or h5 file, with labels in arrays beside them.
 
     All but the first two arguments name arrays of the file.
 
     Args:
-        file: The npz file; relative to ``data_root``.
+        file: The npz or h5 file; relative to ``data_root``.
         points: (S, N, C) clouds; or (sum N, C) with ``offset``.
         label: (S,) class ids.
         names: Names of the classes; else their numbers are the names.

@@ -6,7 +6,6 @@ picked or computed with them do.
 """
 
 from .chamfer import chamfer_distance
-from .frames import Sight, sight
 from .gather import gather, group
 from .interpolation import three_interpolate, three_nn
 from .neighbors import Neighbors, ball_query, knn
@@ -24,13 +23,14 @@ from .projection import (
 from .resized import sample_resized
 from .sampling import farthest_point_sample, farthest_point_sample_with_dist
 from .views import gray_depth, shade, surface_depth, turntable
+from .visibility import FrameVisibility, frame_visibility
 
 __all__ = [
     'AXIS_VIEWS',
     'Neighbors',
     'Pixels',
     'Samples',
-    'Sight',
+    'FrameVisibility',
     'ball_query',
     'chamfer_distance',
     'farthest_point_sample',
@@ -45,7 +45,7 @@ __all__ = [
     'sample_pixels',
     'sample_resized',
     'shade',
-    'sight',
+    'frame_visibility',
     'splat_depth',
     'surface_depth',
     'three_interpolate',

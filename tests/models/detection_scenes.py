@@ -5,7 +5,7 @@ import math
 import torch
 from mmengine.structures import InstanceData
 
-from mmkd3d.models.detectors.box_decoding import RawBoxes, decode_boxes
+from mmkd3d.models.detectors.box_coding import RawBoxes, decode_boxes
 
 CLASSES = 5
 

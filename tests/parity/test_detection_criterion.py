@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from mmkd3d.models.detectors.box_decoding import RawBoxes, decode_boxes
+from mmkd3d.models.detectors.box_coding import RawBoxes, decode_boxes, encode_targets
 from mmkd3d.models.detectors.box_matcher import pairwise_giou
-from mmkd3d.models.detectors.box_targets import encode_targets
 from mmkd3d.models.detectors.three_detr_criterion import ThreeDETRCriterion
 from tests.helpers import load_case, parity_cases
 from tests.parity.box_corners import box_corners

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmkd3d.checkpoints import load_pretrained
-from mmkd3d.models.detectors.box_decoding import decode_boxes
+from mmkd3d.models.detectors.box_coding import decode_boxes
 from mmkd3d.models.detectors.three_detr_head import extrema
 from mmkd3d.registry import MODELS
 from tests.helpers import load_case, parity_cases, reference_state

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmkd3d.models.detectors.box_decoding import DecodedBoxes
+from mmkd3d.models.detectors.box_coding import DecodedBoxes
 from mmkd3d.models.detectors.box_selection import count_points, nonempty, select_boxes, suppress
 from tests.helpers import load_case, parity_cases
 from tests.parity.detections import average_precision

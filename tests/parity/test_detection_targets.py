@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from mmkd3d.models.detectors.box_targets import pad_targets
+from mmkd3d.models.detectors.box_coding import pad_targets
 from tests.helpers import load_case, parity_cases
 from tests.parity.box_corners import box_corners
 from tests.parity.detections import depth_boxes

@@ -200,10 +200,12 @@ def test_steps_of_the_augmentation_are_in_the_published_order():
         cfg = Config.fromfile(CONFIGS / f'3detr/3detr_1xb8-1080e_{data}-3d.py')
         train, test = pipelines(cfg)
         names[data] = [step.type.split('.')[-1] for step in train]
-        draws = [step for step in test if step.type == 'PointSample']
+        draws = [step for step in test if step.type == 'mmdet3d.PointSample']
         assert len(draws) == 1
         # nothing else is drawn in the test
-        assert not {'RandomFlip3D', 'GlobalRotScaleTrans'} & {step.type for step in test}
+        assert not {'mmdet3d.RandomFlip3D', 'mmdet3d.GlobalRotScaleTrans'} & {
+            step.type for step in test
+        }
     assert names['scannet'][2:-1] == [
         'GlobalAlignment',
         'RandomCuboidCrop',

@@ -268,7 +268,7 @@ def test_workers_that_are_already_at_work_are_told_of(root, tmp_path):
     assert watch['distill_visible'][2] is not None
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_by_the_command_line(root, tmp_path):
     from tests.training.test_training import curve, run
 

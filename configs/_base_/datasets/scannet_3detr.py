@@ -5,35 +5,43 @@ _base_ = 'mmdet3d::_base_/datasets/scannet-3d.py'
 
 num_points = 40000
 load_points = dict(
-    type='LoadPointsFromFile', coord_type='DEPTH', shift_height=False, load_dim=6, use_dim=[0, 1, 2]
+    type='mmdet3d.LoadPointsFromFile',
+    coord_type='DEPTH',
+    shift_height=False,
+    load_dim=6,
+    use_dim=[0, 1, 2],
 )
 train_pipeline = [
     load_points,
-    dict(type='LoadAnnotations3D'),
-    dict(type='GlobalAlignment', rotation_axis=2),
+    dict(type='mmdet3d.LoadAnnotations3D'),
+    dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
     dict(type='mmkd3d.RandomCuboidCrop', crop_range=(0.5, 1.0), aspect=0.8, min_points=30000),
-    dict(type='PointSample', num_points=num_points),
+    dict(type='mmdet3d.PointSample', num_points=num_points),
     dict(
-        type='RandomFlip3D',
+        type='mmdet3d.RandomFlip3D',
         sync_2d=False,
         flip_ratio_bev_horizontal=0.5,
         flip_ratio_bev_vertical=0.5,
     ),
-    dict(type='GlobalRotScaleTrans', rot_range=[-0.087266, 0.087266], scale_ratio_range=[1.0, 1.0]),
-    dict(type='Pack3DDetInputs', keys=['points', 'gt_bboxes_3d', 'gt_labels_3d']),
+    dict(
+        type='mmdet3d.GlobalRotScaleTrans',
+        rot_range=[-0.087266, 0.087266],
+        scale_ratio_range=[1.0, 1.0],
+    ),
+    dict(type='mmdet3d.Pack3DDetInputs', keys=['points', 'gt_bboxes_3d', 'gt_labels_3d']),
 ]
 test_pipeline = [
     load_points,
-    dict(type='GlobalAlignment', rotation_axis=2),
-    dict(type='PointSample', num_points=num_points),
-    dict(type='Pack3DDetInputs', keys=['points']),
+    dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
+    dict(type='mmdet3d.PointSample', num_points=num_points),
+    dict(type='mmdet3d.Pack3DDetInputs', keys=['points']),
 ]
 train_dataloader = dict(
     batch_size=8,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
     dataset=dict(
         _delete_=True,
-        type='ScanNetDataset',
+        type='mmdet3d.ScanNetDataset',
         data_root='data/scannet/',
         ann_file='scannet_infos_train.pkl',
         pipeline=train_pipeline,

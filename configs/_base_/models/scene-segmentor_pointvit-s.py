@@ -1,8 +1,8 @@
 # mmdetection3d's EncoderDecoder3D on three levels of PointTransformer (ViT-S's
 # sizes), for blocks of 2,048 points of S3DIS.
 model = dict(
-    type='EncoderDecoder3D',
-    data_preprocessor=dict(type='Det3DDataPreprocessor'),
+    type='mmdet3d.EncoderDecoder3D',
+    data_preprocessor=dict(type='mmdet3d.Det3DDataPreprocessor'),
     backbone=dict(
         type='mmkd3d.PointTransformer',
         embed_dims=384,

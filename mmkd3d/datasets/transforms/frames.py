@@ -13,7 +13,7 @@ from torch.utils.data import get_worker_info
 
 from mmkd3d.datasets.posed_images import read_cameras, read_depth, read_image
 from mmkd3d.datasets.readers import existing
-from mmkd3d.ops import sight
+from mmkd3d.ops import frame_visibility
 from mmkd3d.registry import TRANSFORMS
 
 # Needed to undo the augmentation; Pack3DDetInputs packs all of it by default.
@@ -202,7 +202,7 @@ class VisibleInFrame:
         if frames is None:
             return None
         first = frames[:1]
-        _, seen = sight(
+        _, seen = frame_visibility(
             points[None, :, :3],
             first.extrinsic,
             first.intrinsic,

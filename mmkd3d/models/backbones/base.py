@@ -1,4 +1,4 @@
-"""What every student has in common."""
+"""Base class of the students."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ from ..layers.patches import Patches
 from ..layers.strict_init import StrictInitModule
 
 LEVELS = ('global', 'token', 'point')
-MAX_FEATURE = 10.0  # of a point; colours from 0 to 255 are far beyond
+MAX_FEATURE = 10.0  # of a point; colours from 0 to 255 exceed it
 
 
 class BasePointBackbone(StrictInitModule):
-    """A point-cloud student: tokens out, no mask, no loss, no teacher.
+    """Base of the students, which map a point cloud to tokens.
 
-    Subclasses set ``embed_dims`` and ``group``, a :class:`PatchGroup`, and
-    write ``encode`` and ``random_init``; also ``get_layer_depth`` if they are
-    not a stack of ``blocks`` before a ``norm``.
+    Subclasses set ``embed_dims`` and ``group``, a :class:`PatchGroup`, and implement ``encode``,
+    ``random_init`` and ``truncate``; also ``get_layer_depth`` if they are not a stack of
+    ``blocks`` before a ``norm``.
 
     Attributes:
         in_channels: Channels that are read of a point: xyz, then features.
         num_levels: Levels of a hierarchical student, whose ``group`` returns a list of patches;
             0 if patches have one size.
-        num_towers: Networks side by side, each of which needs a loss of its own.
+        num_towers: Number of networks that are trained by different losses.
     """
 
     prefix = 'backbone.'
@@ -40,16 +40,16 @@ class BasePointBackbone(StrictInitModule):
         super().__init__(init_cfg)
 
     def random_init(self) -> None:
-        """Initialise as the published students are."""
+        """Initialise as in the published code."""
         raise NotImplementedError
 
     def encode(
         self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
     ) -> dict:
-        """Run on the visible patches, see :class:`PointTransformer`.
+        """Encode the visible patches, see :class:`PointTransformer`.
 
-        Tokens that do not stand for the patches come with ``centers`` and
-        ``center_idx`` of their own.
+        If the tokens are not those of the patches, the result has their ``centers`` and
+        ``center_idx``, too.
         """
         raise NotImplementedError
 
@@ -57,65 +57,59 @@ class BasePointBackbone(StrictInitModule):
         """Encode whole clouds.
 
         Args:
-            points: (B, N, in_channels or more), coordinates first; what
-                follows ``in_channels`` is not read.
+            points: (B, N, in_channels or more), coordinates first; further channels are ignored.
 
         Returns:
-            dict: What ``encode`` returns, with ``tokens`` (B, G, C) and
-            ``cls_token`` (B, C) or None at least; and ``centers`` (B, G, 3)
-            in the coordinates of the input, ``center_idx`` (B, G), ``points``
-            (B, N, 3) and ``features`` (B, N, F), F = ``in_channels`` - 3.
+            dict: The result of ``encode``, with at least ``tokens`` (B, G, C) and ``cls_token``
+            (B, C) or None; also ``centers`` (B, G, 3) in the coordinates of the input,
+            ``center_idx`` (B, G), ``points`` (B, N, 3) and ``features`` (B, N, F), F =
+            ``in_channels`` - 3.
         """
         points = self.read(points)
         patches = self.group(points)
-        places = dict(centers=patches.centers, center_idx=patches.center_idx)
+        centers = dict(centers=patches.centers, center_idx=patches.center_idx)
         return dict(
-            places | self.encode(patches),
+            centers | self.encode(patches),
             points=points[..., :3].contiguous(),
             features=points[..., 3:],
         )
 
     def read(self, points: Tensor) -> Tensor:
-        """What the student reads of points: (B, N, in_channels).
+        """Check points and select the channels of the student, (B, N, in_channels).
 
         Raises:
-            ValueError: The points have less, are not finite, or have features
-                of another scale.
+            ValueError: The points have too few channels, are not finite, or have features of
+                another scale.
         """
         channels = points.shape[2]
         if channels < self.in_channels:
             raise ValueError(
-                f'Points of {channels} channels were given to a '
-                f'{type(self).__name__} with in_channels={self.in_channels}: '
-                'load their colours (use_dim=[0, 1, 2, 3, 4, 5]), or set '
-                'in_channels=3 for a student of coordinates alone.'
+                f'{type(self).__name__} has in_channels={self.in_channels}, got points of '
+                f'{channels} channels: load their colours (use_dim=[0, 1, 2, 3, 4, 5]), or set '
+                'in_channels=3.'
             )
         points = points[..., : self.in_channels].contiguous()
         finite = points.sum(dim=(1, 2)).isfinite()
         if not finite.all():
             raise ValueError(
                 f'Cloud {int(finite.logical_not().nonzero()[0])} of the batch '
-                'has points that are not finite (NaN): repair its file, or '
-                'drop them in the pipeline.'
+                'has points that are not finite: repair its file, or drop them in the pipeline.'
             )
         features = points[..., 3:]
         if features.numel() and features.abs().max() > MAX_FEATURE:
             raise ValueError(
-                f'Features of points reach {features.abs().max():.4g}, about '
-                '[0, 1] was expected: divide colours by 255 '
-                "(dict(type='NormalizePointsColor', color_mean=None)) in "
-                'training and in the test.'
+                f'Features of points should be in about [0, 1], got {features.abs().max():.4g}: '
+                "divide colours by 255 (dict(type='NormalizePointsColor', color_mean=None)) in "
+                'training and test.'
             )
         return points
 
-    def cut_after(self, layer: int) -> None:
-        """Let the student end with one of its layers, in place.
-
-        What it gives then is what this layer gives, after the final norm.
+    def truncate(self, layer: int) -> None:
+        """Remove the layers after ``layer``, in place; the final norm stays.
 
         Args:
-            layer: A block, from 0, or from the last one if negative; of a
-                :class:`PointM2AE`, a level.
+            layer: Index of a block, for :class:`PointM2AE` of a level; from the last one if
+                negative.
 
         Raises:
             ValueError: There is no such layer.
@@ -127,10 +121,10 @@ class BasePointBackbone(StrictInitModule):
 
         Args:
             name: Full name of the parameter.
-            prefix: What stands before our own names, e.g. ``'backbone.'``.
+            prefix: Prefix of the names of this module, e.g. ``'backbone.'``.
 
         Returns:
-            Its layer, 0 for the embeddings, and the number of layers.
+            The layer of the parameter, 0 for the embeddings, and the number of layers.
         """
         num_layers = len(self.blocks) + 2
         name = name.removeprefix(prefix)
@@ -143,16 +137,14 @@ class BasePointBackbone(StrictInitModule):
     def extract_feat(
         self, points: Tensor, level: str = 'global', at: Tensor | None = None
     ) -> Tensor:
-        """Features for probes and retrieval.
+        """Extract features for probes and retrieval.
 
         Args:
             points: (B, N, 3+F).
-            level: ``'global'``: (B, 2C), class token (or mean token, where
-                there is none) and maximum over tokens. ``'token'``:
-                (B, G, C). ``'point'``: (B, N, C), interpolated from the three
-                nearest centres by inverse squared distance.
-            at: (B, M, 3), where the features of level ``'point'`` are wanted
-                instead: (B, M, C).
+            level: ``'global'``: (B, 2C), class token (mean token if there is none) and maximum
+                over tokens. ``'token'``: (B, G, C). ``'point'``: (B, N, C), interpolated from the
+                three nearest centres by inverse squared distance.
+            at: (B, M, 3), positions for level ``'point'`` other than the points: (B, M, C).
         """
         if level not in LEVELS:
             raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
@@ -169,7 +161,7 @@ class BasePointBackbone(StrictInitModule):
 
 
 def find_layer(layer: int, count: int, what: str) -> int:
-    """Index from 0 of a layer that may be counted from the last one."""
+    """Convert a layer index that may be negative; ``ValueError`` if it is out of range."""
     if not -count <= layer < count:
         raise ValueError(
             f'There is no layer {layer}: the student has {count} '

@@ -19,43 +19,38 @@ from .base import LEVELS, BasePointBackbone, find_layer
 class PointM2AE(BasePointBackbone):
     """Transformer over a pyramid of patches (Point-M2AE, section 3).
 
-    The tokens of a level are made of those of the level below, and run
-    through blocks of their own. All that is given for each level starts with
-    the finest.
+    The tokens of a level are embedded patches of tokens of the level below, and go through blocks
+    of their own. Arguments with a value per level start with the finest.
 
-    Differs from the published code: masks are boolean and leave no token
-    without another to attend to.
+    Differs from the published code: attention masks are boolean, and every token can attend to at
+    least itself.
 
     Args:
         level_dims: Widths of the tokens, C_i.
-        in_channels: See :class:`PointTransformer`; what may be missing is
-            ``'embeds.0.features.'``.
-        depths: Numbers of blocks.
-        num_heads: Attention heads, of all levels.
-        num_groups: Tokens, G_i.
+        in_channels: See :class:`PointTransformer`; ``allow_missing=['embeds.0.features.']``.
+        depths: Number of blocks of each level.
+        num_heads: Attention heads of all levels.
+        num_groups: Number of tokens of each level, G_i.
         group_sizes: Points per patch, K_0, and tokens of the level below, K_i.
-        radii: How far a token sees; 0 or None: everywhere. In the published
-            code they are without effect while patches are masked; here they
-            never are.
+        radii: Radius of the attention of each level; 0 or None: global attention. In the published
+            code they have no effect while patches are masked; here they always have.
         patch_dims: Widths of the first MLP of the finest :class:`PatchEmbed`.
-        drop_path_rate: Stochastic depth of the last block of all.
-        norm_levels: Levels whose tokens are normed at the end; default all.
-            The published classifier norms none (its head does).
-        embed_masked: Embed masked patches too, so that they count in the
-            statistics of the norms, as published. Without, training is
-            faster, and the same in eval mode.
+        drop_path_rate: Stochastic depth of the last block of the last level.
+        norm_levels: Levels with a final norm; default all. The published classifier has none (its
+            head has one).
+        embed_masked: Embed masked patches, too, which then count in the batch statistics, as
+            published. False is faster in training, and equal in eval mode.
         fps_rule: See :class:`PatchGroup`.
         group_radii: Radius of the ball query of each level, see
             :class:`PatchGroup`; default: nearest neighbours.
-        pos_scale: See :class:`PositionEmbed`; a scene is measured by the
-            centres of the finest level.
-        group_scale: See :class:`PointTransformer`; of the finest level.
-        index_zero_visible: See :func:`propagate_mask`; True is as published.
+        pos_scale: See :class:`PositionEmbed`; the centres of the finest level define the extent of
+            a scene.
+        group_scale: See :class:`PointTransformer`, for the finest level.
+        index_zero_visible: See :func:`propagate_mask`; True as published.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
 
     Raises:
-        ValueError: Settings of different numbers of levels, or a radius below
-            0.
+        ValueError: Arguments differ in their number of levels, or a radius is negative.
     """
 
     def __init__(
@@ -109,7 +104,7 @@ class PointM2AE(BasePointBackbone):
             level_dims, depths, num_heads=num_heads, drop_path_rate=drop_path_rate, block=LocalBlock
         )
         self.norms = nn.ModuleDict({str(i): nn.LayerNorm(level_dims[i]) for i in norm_levels})
-        # What a file may have beyond this model.
+        # Keys that checkpoints may have in addition.
         self.skipped_keys = tuple(f'norms.{i}.' for i in range(num_levels) if i not in norm_levels)
         self.random_init()
 
@@ -128,10 +123,9 @@ class PointM2AE(BasePointBackbone):
 
         Args:
             patches: From ``group``.
-            mask: (B, G) bool of the top level, True = masked, equally many
-                in every cloud, V = G - M. Below, what lies in the patch of a
-                visible token is visible; the blocks see nothing else. None:
-                nothing is masked on any level, V = G.
+            mask: (B, G) bool of the top level, True = masked, equally many in every cloud, V = G -
+                M. In the levels below, the tokens in the patches of visible tokens are visible;
+                the blocks read no others. None: nothing is masked, V = G.
 
         Returns:
             dict: ``tokens`` (B, V, C) of the top level; ``cls_token`` None;
@@ -162,7 +156,7 @@ class PointM2AE(BasePointBackbone):
     def embed(self, level: int, patches: Tensor, mask: Tensor | None) -> Tensor:
         """Tokens (B, G, C) of patches (B, G, K, D).
 
-        Masked ones are 0 if they need not be embedded.
+        Masked ones are 0 if ``embed_masked`` is False.
         """
         embed = self.embeds[level]
         if mask is None or self.embed_masked:
@@ -174,14 +168,14 @@ class PointM2AE(BasePointBackbone):
     def run_blocks(
         self, level: int, x: Tensor, centers: Tensor, positions: Tensor, valid: Tensor | None = None
     ) -> Tensor:
-        """Blocks of a level over tokens (B, L, C).
+        """Run the blocks of a level.
 
         Args:
-            level: Which.
-            x: The tokens.
+            level: Index of the level.
+            x: (B, L, C) tokens.
             centers: (B, L, 3), for the radius.
-            positions: (B, L, 3), what the position embedding reads.
-            valid: (B, L) bool, tokens that may be seen; None: all.
+            positions: (B, L, 3), input of the position embedding.
+            valid: (B, L) bool, False for padding; None: all are valid.
         """
         allowed = None if valid is None else valid[:, None]  # (B, 1, L)
         radius = self.radii[level]
@@ -189,7 +183,7 @@ class PointM2AE(BasePointBackbone):
             near = (
                 torch.cdist(centers, centers, compute_mode='donot_use_mm_for_euclid_dist') < radius
             )
-            # a token sees itself, even one that is of no meaning
+            # every token attends to itself, padding, too
             itself = torch.eye(len(near[0]), dtype=bool, device=near.device)
             allowed = near if valid is None else near & allowed | itself
         if allowed is not None:
@@ -198,12 +192,12 @@ class PointM2AE(BasePointBackbone):
         return x
 
     def norm(self, level: int, x: Tensor) -> Tensor:
-        """Norm of a level, where it has one."""
+        """Apply the final norm of a level if it has one."""
         key = str(level)
         return self.norms[key](x) if key in self.norms else x
 
     def freeze_norms(self, below: int) -> None:
-        """Leave out of training the norms of levels that nothing reads."""
+        """Freeze the final norms of the levels below ``below``, which a method does not use."""
         for level, norm in self.norms.items():
             if int(level) < below:
                 norm.requires_grad_(False)
@@ -212,12 +206,12 @@ class PointM2AE(BasePointBackbone):
         """Encode whole clouds.
 
         Args:
-            points: See :meth:`BasePointBackbone.forward`.
+            points: (B, N, in_channels or more).
 
         Returns:
-            dict: As :meth:`BasePointBackbone.forward`, of the top level, with
-            ``levels`` and for each of them ``level_centers`` (B, G_i, 3) and
-            ``level_center_idx`` (B, G_i), indices into the cloud.
+            dict: As in :meth:`BasePointBackbone.forward`, for the top level; also ``levels``, and
+            for each level ``level_centers`` (B, G_i, 3) and ``level_center_idx`` (B, G_i), indices
+            into the cloud.
         """
         points = self.read(points)
         patches = self.group(points)
@@ -233,8 +227,8 @@ class PointM2AE(BasePointBackbone):
             features=points[..., 3:],
         )
 
-    def cut_after(self, layer: int) -> None:
-        """Let the student end with one of its levels, see the base."""
+    def truncate(self, layer: int) -> None:
+        """Remove the levels after ``layer``, see :class:`BasePointBackbone`."""
         keep = find_layer(layer, len(self.blocks), 'levels') + 1
         for part in (self.group.levels, self.embeds, self.pos_embeds, self.blocks):
             del part[keep:]
@@ -249,10 +243,9 @@ class PointM2AE(BasePointBackbone):
     ) -> Tensor:
         """Features for probes, see :class:`BasePointBackbone`.
 
-        ``'global'``: (B, C), the maximum over the tokens of the top level
-        (I2P-MAE's linear SVM). As published, what is in no patch of the
-        level above takes no part in it. ``'point'``: (B, N, sum of C_i), all
-        levels.
+        ``'global'``: (B, C), the maximum over the tokens of the top level (I2P-MAE's linear SVM).
+        As published, tokens in no patch of the level above are left out. ``'point'``: (B, N, sum
+        of C_i), all levels.
         """
         if level not in LEVELS:
             raise ValueError(f'level is one of {LEVELS}, got {level!r}.')
@@ -283,13 +276,13 @@ class PointM2AE(BasePointBackbone):
         below = sum(self.depths[: int(level)])
         if part == 'blocks':
             return below + int(rest.split('.')[0]) + 1, num_layers
-        # an embedding goes with the block below it
+        # an embedding has the depth of the block before it
         return below, num_layers
 
     def _check(
         self, num_groups: Sequence[int], group_sizes: Sequence[int], norm_levels: Sequence[int]
     ) -> None:
-        """``ValueError`` if there is not one setting for each level."""
+        """Raise ``ValueError`` if the arguments do not fit together."""
         given = dict(
             level_dims=self.level_dims,
             depths=self.depths,
@@ -298,12 +291,12 @@ class PointM2AE(BasePointBackbone):
             radii=self.radii,
         )
         if len({len(v) for v in given.values()}) > 1 or not self.depths:
-            raise ValueError(f'PointM2AE needs one number for each level, got {given}.')
+            raise ValueError(f'Arguments must have one number for each level, got {given}.')
         if min(self.radii) < 0:
             raise ValueError(
-                f'radii are 0, where a token sees all others, or above, got {self.radii}.'
+                f'radii must be positive, or 0 for global attention, got {self.radii}.'
             )
         if not set(norm_levels) <= set(range(len(self.depths))):
             raise ValueError(
-                f'norm_levels lie in 0..{len(self.depths) - 1}, got {tuple(norm_levels)}.'
+                f'norm_levels must be in 0..{len(self.depths) - 1}, got {tuple(norm_levels)}.'
             )

@@ -20,25 +20,22 @@ class PointTransformer(BasePointBackbone):
 
     Args:
         embed_dims: Width of the tokens, C.
-        in_channels: What is read of a point: 3, coordinates alone as
-            published, or 6 with colours (see :class:`PatchEmbed`). A student
-            of coordinates is loaded with
-            ``allow_missing=['patch_embed.features.']``.
+        in_channels: Channels of a point: 3, coordinates, as published, or 6 with colours (see
+            :class:`PatchEmbed`). Use ``allow_missing=['patch_embed.features.']`` to load a
+            student with 3 into one with 6.
         depth: Number of blocks.
         num_heads: Attention heads.
         num_groups: Patches per cloud, G.
         group_size: Points per patch, K.
         patch_dims: Widths of the first MLP of :class:`PatchEmbed`.
         drop_path_rate: Stochastic depth of the last block.
-        with_cls_token: Whether a class token stands before the patches.
-        out_indices: Blocks, from 0, whose normed patch tokens are returned as
-            ``levels`` too (for segmentation and detection).
+        with_cls_token: Whether there is a class token.
+        out_indices: Blocks, from 0, whose normed patch tokens are returned as ``levels`` (for
+            segmentation and detection).
         fps_rule, radius: See :class:`PatchGroup`.
-        pos_scale: How the position embedding reads the centres, 'metric',
-            'scene' or None: see :class:`PositionEmbed`.
-        group_scale: Factor on the coordinates of points relative to the
-            centre of their patch, as the student reads them; targets of a
-            pretraining stay as they are.
+        pos_scale: ``'metric'``, ``'scene'`` or None, see :class:`PositionEmbed`.
+        group_scale: Factor on the coordinates of points relative to the centre of their patch. It
+            does not change the targets of a pretraining.
         block: See :class:`PointBlocks`.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
     """
@@ -93,18 +90,17 @@ class PointTransformer(BasePointBackbone):
     def encode(
         self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
     ) -> dict:
-        """Embed all patches and run the blocks on those that are visible.
+        """Embed all patches and run the blocks on the visible ones.
 
         Args:
             patches: From ``group``.
-            mask: (B, G) bool, True = masked, equally many in every cloud, so
-                that V = G - M remain; None: V = G.
-            raw_indices: Blocks, from 0, whose patch tokens are wanted as they
-                are, in rising order.
+            mask: (B, G) bool, True = masked, equally many in every cloud, V = G - M; None: V = G.
+            raw_indices: Blocks, from 0, in ascending order, whose patch tokens are returned as
+                ``raw``.
 
         Returns:
             dict: ``tokens`` (B, V, C), ``cls_token`` (B, C) or None and
-            ``levels``, all after the final norm; ``raw``, list of (B, V, C)
+            ``levels``, a list of (B, V, C), after the final norm; ``raw``, a list of (B, V, C),
             before it.
         """
         tokens, pos = self.embed(patches, mask)
@@ -123,14 +119,14 @@ class PointTransformer(BasePointBackbone):
         )
 
     def embed(self, patches: Patches, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Tokens (B, V, C) of the visible patches and of their positions."""
+        """Tokens (B, V, C) of the visible patches, and their position embedding."""
         tokens = self.patch_embed(patches.points, mask)
-        places = self.pos_embed.place(patches.centers)
+        positions = self.pos_embed.place(patches.centers)
         if mask is not None:
-            places, _ = split_by_mask(places, mask)
-        return tokens, self.pos_embed(places)
+            positions, _ = split_by_mask(positions, mask)
+        return tokens, self.pos_embed(positions)
 
-    def cut_after(self, layer: int) -> None:
-        """Let the student end with one of its blocks, see the base."""
+    def truncate(self, layer: int) -> None:
+        """Remove the blocks after ``layer``, see :class:`BasePointBackbone`."""
         del self.blocks[find_layer(layer, len(self.blocks), 'blocks') + 1 :]
         self.out_indices = ()

@@ -1,4 +1,4 @@
-"""The student of ReCon: local tokens, and global ones that read them."""
+"""The student of ReCon, with local and global tokens."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,7 +17,7 @@ from .point_transformer import PointTransformer
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of queries to other tokens.
+    """Multi-head cross-attention.
 
     Args:
         dim: Width of both, C.
@@ -32,7 +32,7 @@ class CrossAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
-        """Read ``tokens`` (B, L, C) by ``queries`` (B, n, C) -> (B, n, C)."""
+        """Attend from ``queries`` (B, n, C) to ``tokens`` (B, L, C) -> (B, n, C)."""
         q = self._split_heads(self.q(queries))
         k, v = map(self._split_heads, self.kv(tokens).chunk(2, dim=-1))
         x = F.scaled_dot_product_attention(q, k, v)
@@ -43,12 +43,11 @@ class CrossAttention(nn.Module):
 
 
 class ReConBlock(nn.Module):
-    """Two streams that share a depth and nothing else (ReCon, section 3.2).
+    """Block with a local and a global stream (ReCon, section 3.2).
 
-    The local stream is a transformer of its own. The global queries, which
-    stand before it in the sequence, attend to the local tokens as they enter
-    the block and neither to each other nor are they seen. As published, the
-    residual branch of both is the *normalised* stream.
+    The local stream is a ViT block. The global queries, which are first in the sequence, attend
+    to the normed local tokens at the input of the block, not to each other, and no token attends
+    to them. As published, the residual branch of both streams is the *normalised* input.
 
     Args:
         dim: Width, C.
@@ -56,8 +55,8 @@ class ReConBlock(nn.Module):
         mlp_ratio: Width of the MLPs over C.
         drop_path: Rate of the stochastic depth of each of the four branches.
         norm_layer: Builds a norm of width C.
-        num_globals: Global queries, n; with 0 there is only the local stream.
-        stop_gradient: Whether the queries' losses end at the local tokens.
+        num_globals: Number of global queries, n; with 0 there is only the local stream.
+        stop_gradient: Stop the gradient of the queries at the local tokens.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class ReConBlock(nn.Module):
         return torch.cat([queries, tokens], dim=1)
 
     def read(self, queries: Tensor, tokens: Tensor) -> Tensor:
-        """The stream of the queries (B, n, C), by normed tokens (B, L, C)."""
+        """Update queries (B, n, C) from normed tokens (B, L, C)."""
         if self.stop_gradient:
             tokens = tokens.detach()
         queries = self.norm1_contrast(queries)
@@ -112,13 +111,12 @@ class ReConTransformer(PointTransformer):
     """Point transformer with global tokens, one for each teacher (ReCon).
 
     Args:
-        global_tokens: Their names, in the order of the sequence. ``'cls'``
-            is the class token; the others answer to a teacher.
-        stop_gradient: Losses of the global tokens end at the local tokens, as
-            in the published pretraining. Afterwards they pass (False).
-        plain_blocks: ViT blocks, in which all tokens see each other, instead
-            of ReCon-blocks: the contrastive tower of :class:`TwoTower`.
-        kwargs: Of :class:`PointTransformer`, but for ``with_cls_token``.
+        global_tokens: Their names, in the order of the sequence. ``'cls'`` is the class token.
+        stop_gradient: Stop the gradient of the global tokens at the local ones, as in the
+            published pretraining; False for finetuning.
+        plain_blocks: Use ViT blocks with attention between all tokens instead of
+            :class:`ReConBlock`, for the contrastive tower of :class:`TwoTower`.
+        kwargs: Of :class:`PointTransformer`, except for ``with_cls_token``.
     """
 
     def __init__(
@@ -132,7 +130,7 @@ class ReConTransformer(PointTransformer):
     ):
         names = tuple(global_tokens)
         if len(set(names)) < len(names):
-            raise ValueError(f'Global tokens need different names, got {names}.')
+            raise ValueError(f'Global tokens must have different names, got {names}.')
         if plain_blocks and stop_gradient:
             raise ValueError('Plain blocks have no gradient to stop: set stop_gradient=False.')
         block = (
@@ -141,7 +139,7 @@ class ReConTransformer(PointTransformer):
             else partial(ReConBlock, num_globals=len(names), stop_gradient=stop_gradient)
         )
         super().__init__(embed_dims=embed_dims, with_cls_token=False, block=block, **kwargs)
-        # From pairs: of a plain dict, torch would sort the names.
+        # Built from pairs, since torch sorts the keys of a dict.
         self.global_token, self.global_pos = (
             nn.ParameterDict((name, nn.Parameter(torch.empty(1, 1, embed_dims))) for name in names)
             for _ in range(2)
@@ -156,7 +154,7 @@ class ReConTransformer(PointTransformer):
     def encode(
         self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
     ) -> dict:
-        """Embed all patches and run the blocks on those that are visible.
+        """Embed all patches and run the blocks on the visible ones.
 
         Args:
             patches: From ``group``.
@@ -164,8 +162,8 @@ class ReConTransformer(PointTransformer):
             raw_indices: See :meth:`PointTransformer.encode`.
 
         Returns:
-            dict: As of :class:`PointTransformer`, and ``global_tokens``, name
-            to (B, C), after the final norm; ``raw_global_tokens`` before it.
+            dict: As :class:`PointTransformer`; also ``global_tokens``, a dict of (B, C) by name,
+            after the final norm, and ``raw_global_tokens``, before it.
         """
         tokens, pos = self.embed(patches, mask)
         B, names = len(tokens), self.global_names
@@ -192,8 +190,8 @@ class ReConTransformer(PointTransformer):
     ) -> Tensor:
         """Features for probes, see :class:`BasePointBackbone`.
 
-        ``'global'``: (B, 2C), the maximum over the global tokens, then
-        maximum plus mean over the local ones (ReCon, section 5).
+        ``'global'``: (B, 2C), maximum over the global tokens, and maximum plus mean over the
+        local ones (ReCon, section 5).
         """
         if level != 'global' or not self.global_token:
             return super().extract_feat(points, level, at)

@@ -1,4 +1,4 @@
-"""Two students side by side: ReCon's ablation without a shared depth."""
+"""Two students for ReCon's ablation without shared blocks."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from .base import BasePointBackbone
 class TwoTower(BasePointBackbone):
     """A tower for local tokens and one for global tokens (ReCon, section 3).
 
-    Both see the same patches; in pretraining only the first is masked.
+    Both read the same patches; in pretraining only the first has a mask.
 
     Args:
         masked: Config of the tower whose local tokens are used, a
@@ -34,7 +34,7 @@ class TwoTower(BasePointBackbone):
             of_both = getattr(self.masked, name), getattr(self.contrast, name)
             if of_both[0] != of_both[1]:
                 raise ValueError(
-                    f'Both towers need the same width, got {name}={of_both[0]} and {of_both[1]}.'
+                    f'Both towers must have the same {name}, got {of_both[0]} and {of_both[1]}.'
                 )
         self.embed_dims = self.masked.embed_dims
         self.in_channels = self.masked.in_channels
@@ -46,7 +46,7 @@ class TwoTower(BasePointBackbone):
         return self.contrast.global_names
 
     def random_init(self) -> None:
-        """Both towers as by themselves."""
+        """Initialise both towers."""
         self.masked.random_init()
         self.contrast.random_init()
 
@@ -61,11 +61,11 @@ class TwoTower(BasePointBackbone):
             raw_global_tokens=of_all['raw_global_tokens'],
         )
 
-    def cut_after(self, layer: int) -> None:
-        """Let the tower of local tokens end with one of its blocks."""
-        self.masked.cut_after(layer)
+    def truncate(self, layer: int) -> None:
+        """Remove the blocks after ``layer`` of the tower of local tokens."""
+        self.masked.truncate(layer)
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
-        """See the base."""
+        """Depth of a parameter, see :class:`BasePointBackbone`."""
         tower, _, name = name.removeprefix(prefix).partition('.')
         return getattr(self, tower).get_layer_depth(name)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from ..layers.side_tuning import SideBranch
+from ..layers.side_tuning import SideTuning
 
 _HEAD = r'head\.|backbone\.(.*\.)?(cls_(token|pos)|global_(token|pos)\.cls)$'
 TRANSFER_TYPES = {
@@ -36,7 +36,7 @@ class PointClassifier(BaseModel):
         transfer_type: Which parameters are trained (ACT, section 7).
             ``'full'``: all; ``'mlp-3'``: head and class token; ``'linear'``:
             the same with a linear head; ``'side'``: additionally a
-            :class:`~mmkd3d.models.layers.side_tuning.SideBranch`;
+            :class:`~mmkd3d.models.layers.side_tuning.SideTuning`;
             ``'bit-fit'``: additionally all biases; ``'probe'``: only the
             head, on fixed features.
         extractor: Config of a ``ConceptExtractor``, whose mean concept is
@@ -89,7 +89,7 @@ class PointClassifier(BaseModel):
                     f"got a {type(self.backbone).__name__}: use 'full', 'bit-fit' or another "
                     'backbone.'
                 )
-            self.side = SideBranch(self.backbone.embed_dims)
+            self.side = SideTuning(self.backbone.embed_dims)
         self.frozen_eval = frozen_eval or transfer_type == 'probe'
         freeze(self, transfer_type)
 

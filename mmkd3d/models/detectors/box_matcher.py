@@ -1,4 +1,4 @@
-"""One-to-one matching of 3DETR's queries with the boxes of their scenes."""
+"""One-to-one matching of queries with boxes for 3DETR."""
 
 from typing import NamedTuple
 
@@ -7,8 +7,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from mmkd3d.models.detectors.box_decoding import DecodedBoxes
-from mmkd3d.models.detectors.box_targets import BoxTargets
+from mmkd3d.models.detectors.box_coding import BoxTargets, DecodedBoxes
 from mmkd3d.models.detectors.giou_3d import giou_3d, rotated_giou_3d
 
 
@@ -19,7 +18,7 @@ class Pairs(NamedTuple):
         layer: (P,) long.
         scene: (P,) long.
         query: (P,) long.
-        box: (P,) long, a column of the targets.
+        box: (P,) long, index into the targets.
     """
 
     layer: Tensor
@@ -31,15 +30,14 @@ class Pairs(NamedTuple):
 class BoxMatcher:
     """Hungarian matching with the costs of 3DETR (spec 4.1).
 
-    The costs of all layers and scenes are computed at once and go to the CPU
-    once. mmdet's ``HungarianAssigner`` takes one layer of one scene: 64 calls
-    for 8 layers and 8 scenes, with a transfer each.
+    The costs of all layers and scenes are computed together and copied to the CPU once. mmdet's
+    ``HungarianAssigner`` would need a call and a copy for each layer of each scene.
 
     Args:
-        cls: Weight of minus the probability of the box's class.
-        objectness: Weight of minus the probability of any object.
-        center: Weight of the L1 distance of normalised centres.
-        giou: Weight of minus the GIoU.
+        cls: Weight of the negative probability of the box's class.
+        objectness: Weight of the negative probability of any object.
+        center: Weight of the L1 distance between normalised centres.
+        giou: Weight of the negative GIoU.
     """
 
     def __init__(
@@ -52,11 +50,10 @@ class BoxMatcher:
 
     @torch.no_grad()
     def __call__(self, boxes: DecodedBoxes, targets: BoxTargets) -> Pairs:
-        """Match; a scene of n boxes has min(Q, n) pairs in each layer.
+        """Match the boxes; a scene with n boxes has min(Q, n) pairs in each layer.
 
         Raises:
-            ValueError: A label of no class of the model, or costs that are
-                not finite.
+            ValueError: A label is not a class of the model, or costs are not finite.
         """
         cost = self.cost(boxes, targets)
         host = [x.cpu().numpy() for x in (cost, targets.present, targets.labels)]
@@ -65,24 +62,24 @@ class BoxMatcher:
         return Pairs(*torch.from_numpy(pairs).to(cost.device))
 
     def cost(self, boxes: DecodedBoxes, targets: BoxTargets) -> Tensor:
-        """(L, B, Q, M); columns without a box mean nothing."""
+        """Costs (L, B, Q, M); columns of padding are arbitrary."""
         probs = boxes.class_probs
         labels = targets.labels.clamp(0, probs.shape[-1] - 1)[:, None]
         labels = labels.expand(*probs.shape[:-1], -1)  # (L, B, Q, M)
-        apart = torch.cdist(boxes.center_normalized, targets.center_normalized, p=1)
+        distance = torch.cdist(boxes.center_normalized, targets.center_normalized, p=1)
         return (
             -self.cls * probs.gather(-1, labels)
             - self.objectness * boxes.objectness[..., None]
-            + self.center * apart
+            + self.center * distance
             - self.giou * pairwise_giou(boxes, targets)
         )
 
 
 def pairwise_giou(boxes: DecodedBoxes, targets: BoxTargets) -> Tensor:
-    """(L, B, Q, M) GIoU of queries and boxes.
+    """GIoU (L, B, Q, M) of queries and boxes.
 
-    As in 3DETR areas on the ground are exact only where a heading of the
-    batch is above 0.
+    As in 3DETR, the intersection on the ground is exact only if a heading of the batch is
+    positive.
     """
     a, b = boxes.tensor[..., None, :], targets.tensor[:, None]
     if boxes.angle_cls.shape[-1] == 1:
@@ -91,7 +88,7 @@ def pairwise_giou(boxes: DecodedBoxes, targets: BoxTargets) -> Tensor:
 
 
 def assign(cost: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Pairs of the smallest sum of costs, in each layer of each scene.
+    """Find the pairs with the smallest sum of costs, in each layer of each scene.
 
     Args:
         cost: (L, B, Q, M).
@@ -101,7 +98,7 @@ def assign(cost: np.ndarray, present: np.ndarray) -> np.ndarray:
         (4, P): layer, scene, query, column.
 
     Raises:
-        ValueError: Costs that are not finite.
+        ValueError: Costs are not finite.
     """
     pairs = [np.empty((4, 0), np.int64)]
     for layer, scene in np.ndindex(cost.shape[:2]):
@@ -109,12 +106,10 @@ def assign(cost: np.ndarray, present: np.ndarray) -> np.ndarray:
         chosen = cost[layer, scene][:, columns]
         if not np.isfinite(chosen).all():
             raise ValueError(
-                f'The boxes that decoder layer {layer} predicts for scene '
-                f'{scene} of the batch can not be matched: some of them, or '
-                'of the annotated ones, are NaN or infinite. Lower the '
-                'learning rate or clip gradients if the loss rose before; '
-                'else look for NaN in points, weights and annotations, and '
-                'for a scene without extent along an axis.'
+                f'Predicted or annotated boxes of scene {scene} of the batch are NaN or infinite '
+                f'in decoder layer {layer}. Lower the learning rate or clip gradients if the loss '
+                'rose before; else check points, weights and annotations for NaN, and for a scene '
+                'without extent along an axis.'
             )
         query, box = linear_sum_assignment(chosen)
         at = np.full((2, len(query)), [[layer], [scene]])
@@ -127,7 +122,6 @@ def _check_labels(present: np.ndarray, labels: np.ndarray, num_classes: int) -> 
     bad = labels[(labels < 0) | (labels >= num_classes)]
     if len(bad):
         raise ValueError(
-            f'A box has the label {bad[0]}, and the model has '
-            f'num_classes={num_classes}: give the head as many classes as '
-            "the data set's metainfo has, or shorten that list."
+            f'A box has the label {bad[0]}, but the model has num_classes={num_classes}: set '
+            "num_classes of the head to the number of classes in the data set's metainfo."
         )

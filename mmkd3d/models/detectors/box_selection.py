@@ -1,4 +1,4 @@
-"""Which of 3DETR's boxes are reported, with which classes and scores."""
+"""Post-processing of 3DETR's boxes."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmkd3d.models.detectors.box_decoding import DecodedBoxes
+from mmkd3d.models.detectors.box_coding import DecodedBoxes
 from mmkd3d.models.detectors.giou_3d import upright_hull
 from mmkd3d.ops.boxes import greedy_nms, points_in_boxes
 
@@ -15,7 +15,7 @@ class Selected(NamedTuple):
     """Detections of one scene.
 
     Attributes:
-        query: (n,) long, whose box each is; a box may be in several.
+        query: (n,) long, the query of each detection; several may share one.
         scores: (n,).
         labels: (n,) long.
     """
@@ -37,25 +37,25 @@ def select_boxes(
     score_threshold: float = 0.05,
     all_classes: bool = True,
 ) -> list[Selected]:
-    """Post-processing of 3DETR, as published (spec 6).
+    """Select the boxes to report, as published (spec 6).
 
-    Empty boxes go first, then those suppressed by a better one, then those
-    that are hardly objects. Each that is left is reported for all classes,
-    with score ``probability of the class * objectness``.
+    Removes empty boxes, then those suppressed by NMS, then those of low objectness. Each
+    remaining box is reported for all classes, with the score ``class probability *
+    objectness``.
 
     Args:
         boxes: Of one decoder layer, (B, Q, ...).
-        points: (B, N, 3+F), those that the model got.
-        min_points: A box with fewer is empty; 0 keeps all.
-        use_nms: Suppress boxes at all.
-        nms_iou: A box is suppressed by one of more objectness where the IoU
-            of the upright boxes around them is larger.
-        per_class_nms: Only by one whose most probable class is the same.
-        score_threshold: Objectness must be larger.
+        points: (B, N, 3+F), the model's input.
+        min_points: A box with fewer points is empty; 0 keeps all.
+        use_nms: Whether NMS is applied.
+        nms_iou: A box is suppressed by a box of higher objectness if the IoU of their upright
+            hulls is larger than this.
+        per_class_nms: Only boxes with the same most probable class suppress each other.
+        score_threshold: Minimum objectness.
         all_classes: False reports a box for its most probable class only.
 
     Returns:
-        Detections of each scene; of a box for all classes one after another.
+        Detections of each scene, ordered by query, then by class.
     """
     probs, objectness = boxes.class_probs, boxes.objectness
     keep = nonempty(count_points(boxes, points), objectness, min_points)
@@ -76,7 +76,7 @@ def select_boxes(
 
 
 def count_points(boxes: DecodedBoxes, points: Tensor) -> Tensor:
-    """(B, Q) points in each box; its faces belong to it."""
+    """Number of points in each box, faces included, (B, Q)."""
     center, size, heading = boxes.tensor.split([3, 3, 1], -1)
     bottom = center - size * size.new_tensor([0, 0, 0.5])
     return points_in_boxes(
@@ -85,7 +85,7 @@ def count_points(boxes: DecodedBoxes, points: Tensor) -> Tensor:
 
 
 def nonempty(counts: Tensor, objectness: Tensor, min_points: int) -> Tensor:
-    """(B, Q) bool; of a scene with empty boxes only, the likeliest is kept."""
+    """Which boxes are not empty, (B, Q) bool; the best one is kept if all of a scene are."""
     keep = counts >= min_points
     best = F.one_hot(objectness.argmax(-1), keep.shape[-1]).bool()
     return keep | (best & ~keep.any(-1, keepdim=True))
@@ -94,14 +94,13 @@ def nonempty(counts: Tensor, objectness: Tensor, min_points: int) -> Tensor:
 def suppress(
     keep: Tensor, boxes: Tensor, objectness: Tensor, kind: Tensor | None, nms_iou: float
 ) -> Tensor:
-    """(B, Q) bool, what non-maximum suppression leaves of those kept.
+    """Which boxes are left by non-maximum suppression, (B, Q) bool.
 
     Args:
-        keep: (B, Q) bool.
+        keep: (B, Q) bool, candidates.
         boxes: (B, Q, 7) with headings.
         objectness: (B, Q).
-        kind: (B, Q) long; boxes of different kinds don't suppress each
-            other, None is all of one kind.
+        kind: (B, Q) long; boxes of different kinds don't suppress each other. None: one kind.
         nms_iou: See :func:`select_boxes`.
     """
     from mmdet3d.structures.ops import axis_aligned_bbox_overlaps_3d

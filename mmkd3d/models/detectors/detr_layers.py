@@ -1,9 +1,13 @@
-"""Pre-norm layers whose attention sees positions in queries and keys only."""
+"""Transformer layers of 3DETR, pre-norm, with position embeddings in queries and keys only."""
+
+import math
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
+
+from .box_coding import normalize
 
 
 def attend(
@@ -13,17 +17,17 @@ def attend(
     value: Tensor,
     allowed: Tensor | None = None,
 ) -> Tensor:
-    """Run torch's attention with one mask for all its heads.
+    """Run torch's attention with one mask for all heads.
 
-    Its own forward wants a copy of the mask for every head, in numbers.
+    Its own forward would need a float copy of the mask for every head.
 
     Args:
-        attention: With biases, dropout on the weights.
+        attention: With biases.
         query: (B, Q, C).
         key: (B, T, C).
         value: (B, T, C).
-        allowed: (B, Q, T) bool, True where a query may see a key; at least
-            one each. None: all.
+        allowed: (B, Q, T) bool, True where a query may attend to a key; at least one key per
+            query. None: all.
 
     Returns:
         (B, Q, C).
@@ -34,12 +38,12 @@ def attend(
             (query, key, value), attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
         )
     ]  # 3 x (B, H, Q or T, C / H)
-    read = F.scaled_dot_product_attention(
+    out = F.scaled_dot_product_attention(
         *heads,
         attn_mask=None if allowed is None else allowed[:, None],
         dropout_p=attention.dropout if attention.training else 0.0,
     )
-    return attention.out_proj(read.transpose(1, 2).flatten(2))
+    return attention.out_proj(out.transpose(1, 2).flatten(2))
 
 
 class EncoderLayer(nn.TransformerEncoderLayer):
@@ -49,7 +53,7 @@ class EncoderLayer(nn.TransformerEncoderLayer):
         embed_dims: Width, C.
         num_heads: Attention heads.
         ffn_dims: Width of the feed-forward network.
-        dropout: Of attention weights, and of what the branches give.
+        dropout: Rate for attention weights and outputs of the branches.
     """
 
     def __init__(self, embed_dims: int, num_heads: int, ffn_dims: int, dropout: float):
@@ -91,9 +95,9 @@ class DecoderLayer(nn.TransformerDecoderLayer):
 
         Args:
             x: The queries.
-            query_pos: (B, Q, C), added wherever they ask or are asked.
-            key: (B, T, C), the memory with its positions.
-            memory: (B, T, C), which is not normed.
+            query_pos: (B, Q, C), added to queries and keys.
+            key: (B, T, C), the memory with its position embedding.
+            memory: (B, T, C), not normed.
         """
         value = self.norm1(x)
         own = value + query_pos
@@ -105,8 +109,72 @@ class DecoderLayer(nn.TransformerDecoderLayer):
 
 
 def xavier_init(layers: nn.Module) -> None:
-    """Xavier uniform for every matrix (detection, section 1.9)."""
+    """Initialise every matrix by Xavier uniform (detection, section 1.9)."""
     with torch.no_grad():
         for parameter in layers.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
+
+
+class FourierPositions(nn.Module):
+    """Sine and cosine of random projections of a position (detection, 1.4).
+
+    The projections are a buffer in checkpoints.
+
+    Args:
+        embed_dims: Width, C, even.
+    """
+
+    def __init__(self, embed_dims: int):
+        super().__init__()
+        self.register_buffer('gauss_B', torch.randn(3, embed_dims // 2))
+
+    @torch.no_grad()
+    def forward(self, points: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """Embed points, always in float32.
+
+        Args:
+            points: (B, N, 3).
+            low, high: (B, 3) extrema of the scene.
+
+        Returns:
+            (B, N, C), all sines before all cosines.
+        """
+        with torch.autocast(points.device.type, enabled=False):
+            positions = normalize(points.float(), low, high)
+            angles = 2 * math.pi * positions @ self.gauss_B.float()
+            return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class ThreeDETRDecoder(nn.Module):
+    """Pre-norm decoder; all layers share the final norm (1.5).
+
+    Args:
+        embed_dims: Width, C.
+        depth: Number of layers, L.
+        num_heads, ffn_dims, dropout: See :class:`EncoderLayer`.
+    """
+
+    def __init__(self, embed_dims: int, depth: int, **kwargs):
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(embed_dims, **kwargs) for _ in range(depth))
+        self.norm = nn.LayerNorm(embed_dims)
+        xavier_init(self.layers)
+
+    def forward(self, memory: Tensor, memory_pos: Tensor, query_pos: Tensor) -> Tensor:
+        """Update queries, initially 0, from the memory.
+
+        Args:
+            memory: (B, T, C).
+            memory_pos: (B, T, C).
+            query_pos: (B, Q, C).
+
+        Returns:
+            (L, B, Q, C), normed outputs of all layers.
+        """
+        key = memory + memory_pos
+        x, outputs = torch.zeros_like(query_pos), []
+        for layer in self.layers:
+            x = layer(x, query_pos, key, memory)
+            outputs.append(x)
+        return self.norm(torch.stack(outputs))

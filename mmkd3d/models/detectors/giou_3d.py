@@ -1,7 +1,7 @@
-"""Generalised IoU of 3D boxes, as 3DETR takes it (spec 4.2).
+"""Generalised IoU of 3D boxes as in 3DETR (spec 4.2).
 
 A box is ``(x, y, z, dx, dy, dz)``, gravity centre and full extents, or has a
-heading behind them: clockwise seen from above, in radians. ``a`` and ``b``
+heading in addition: clockwise seen from above, in radians. ``a`` and ``b``
 broadcast against each other.
 """
 
@@ -16,7 +16,7 @@ MIN_EDGE = 1e-3  # metres
 def giou_3d(a: Tensor, b: Tensor) -> Tensor:
     """GIoU of upright boxes, with gradient.
 
-    On boxes thicker than a millimetre equal to mmdetection3d's
+    For boxes thicker than a millimetre, equal to mmdetection3d's
     ``axis_aligned_bbox_overlaps_3d(..., mode='giou')``.
 
     Args:
@@ -30,18 +30,17 @@ def giou_3d(a: Tensor, b: Tensor) -> Tensor:
 
 
 def rotated_giou_3d(a: Tensor, b: Tensor, *, exact: bool = True) -> Tensor:
-    """GIoU of boxes with headings as the code of 3DETR has it; no gradient.
+    """GIoU of boxes with headings as in the code of 3DETR; no gradient.
 
-    The box around both is upright. The area that both share on the ground is
-    exact, but counts only where the upright rectangles overlap that the
-    turned corners (-dx, -dy) / 2 and (dx, dy) / 2 of each span. Pairs with
-    large headings then mostly share nothing (which spec 4.2 does not say,
-    and its case ``criterion_sunrgbd`` has).
+    The enclosing box is upright. The intersection on the ground is exact, but counts only if the
+    upright rectangles overlap that are spanned by the rotated corners (-dx, -dy) / 2 and (dx, dy)
+    / 2 of each box. Pairs with large headings then mostly have no intersection (case
+    ``criterion_sunrgbd``; not in spec 4.2).
 
     Args:
         a: (..., 7).
         b: (..., 7).
-        exact: False takes the area that those upright rectangles share.
+        exact: False: the intersection of those upright rectangles.
 
     Returns:
         (...) in [-1, 1].
@@ -57,7 +56,7 @@ def rotated_giou_3d(a: Tensor, b: Tensor, *, exact: bool = True) -> Tensor:
 
 
 def upright_hull(boxes: Tensor) -> Tensor:
-    """The upright box around each with a heading, (..., 7) -> (..., 6)."""
+    """Upright box around each box with a heading, (..., 7) -> (..., 6)."""
     center, size, heading = boxes.split([3, 3, 1], -1)
     cos, sin = heading.cos().abs(), heading.sin().abs()
     dx, dy, dz = size.split(1, -1)
@@ -78,20 +77,20 @@ def _faces(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _overlap(a: Tensor, b: Tensor) -> Tensor:
-    """(..., 3) length that upright boxes share along each axis."""
+    """Length (..., 3) of the intersection of upright boxes along each axis."""
     (low_a, high_a), (low_b, high_b) = _faces(a), _faces(b)
     shared = torch.minimum(high_a, high_b) - torch.maximum(low_a, low_b)
     return shared.clamp(min=0)
 
 
 def _hull(a: Tensor, b: Tensor) -> Tensor:
-    """(...) volume of the upright box around two upright ones."""
+    """Volume (...) of the box around two upright boxes."""
     (low_a, high_a), (low_b, high_b) = _faces(a), _faces(b)
     return (torch.maximum(high_a, high_b) - torch.minimum(low_a, low_b)).prod(-1)
 
 
 def _rectangle(boxes: Tensor) -> Tensor:
-    """(..., 7) -> (..., 5) on the ground, with a counter-clockwise yaw."""
+    """Rectangle on the ground with a counter-clockwise yaw, (..., 7) -> (..., 5)."""
     return torch.cat([boxes[..., [0, 1, 3, 4]], -boxes[..., 6:]], -1)
 
 

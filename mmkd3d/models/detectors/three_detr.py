@@ -1,4 +1,4 @@
-"""3DETR in mmdetection3d, around any student."""
+"""3DETR as a detector of mmdetection3d, with any student."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,29 @@ from .three_detr_head import extrema
 
 
 class ThreeDETR(SingleStage3DDetector):
-    """A student, a neck or none, and a :class:`ThreeDETRHead`.
+    """Detector with a student, an optional neck and a :class:`ThreeDETRHead`.
 
-    With a :class:`ThreeDETREncoder` this is 3DETR (detection, section 1), or
-    3DETR-m where that is masked.
+    With a :class:`ThreeDETREncoder` it is 3DETR (detection, section 1) or 3DETR-m.
 
     Args:
         backbone: Config of the student.
-        neck: Config of what turns its dict into another with ``tokens`` and
+        neck: Config of a module that maps the student's dict to one with ``tokens`` and
             ``centers``, or None.
         bbox_head: Config of the head.
-        train_cfg: Not read.
-        test_cfg: Of the head: which boxes are kept, see
-            :func:`select_boxes`.
+        train_cfg: Ignored.
+        test_cfg: Arguments of :func:`select_boxes`.
         data_preprocessor: ``dict(type='mmdet3d.Det3DDataPreprocessor')``.
         init_cfg: As in mmengine.
     """
 
     def loss(self, batch_inputs_dict: dict, batch_data_samples: list, **kwargs) -> dict:
-        """Losses of ``points`` [(N, 3+F)], see the head."""
+        """Compute the losses, see the head."""
         return self.bbox_head.loss(
             *self.read(batch_inputs_dict, batch_data_samples), batch_data_samples
         )
 
     def predict(self, batch_inputs_dict: dict, batch_data_samples: list, **kwargs) -> list:
-        """The samples with ``pred_instances_3d``, see the head."""
+        """Return the samples with ``pred_instances_3d``, see the head."""
         found = self.bbox_head.predict(
             *self.read(batch_inputs_dict, batch_data_samples), batch_data_samples
         )
@@ -43,14 +41,14 @@ class ThreeDETR(SingleStage3DDetector):
     def _forward(
         self, batch_inputs_dict: dict, data_samples: list | None = None, **kwargs
     ) -> tuple:
-        """Raw boxes and queries (``mode='tensor'``), see the head."""
+        """Return raw boxes and queries (``mode='tensor'``), see the head."""
         points, feats = self.read(batch_inputs_dict, data_samples)
         return self.bbox_head(feats, *extrema(points))
 
     def read(
         self, batch_inputs_dict: dict, data_samples: list | None = None
     ) -> tuple[Tensor, dict]:
-        """The scenes as one tensor (B, N, 3+F), and what is made of them."""
+        """Return the scenes (B, N, 3+F) and the features of student and neck."""
         points = stack_scenes(batch_inputs_dict['points'], data_samples)
         feats = self.backbone(points)
         return points, self.neck(feats) if self.with_neck else feats
@@ -60,17 +58,17 @@ def stack_scenes(scenes: Sequence[Tensor], samples: Sequence | None = None) -> T
     """Stack B scenes (N, C) to (B, N, C).
 
     Args:
-        scenes: Of one size.
-        samples: Data samples, to tell which scene an error is about.
+        scenes: Point clouds of the same size.
+        samples: Data samples, for error messages.
 
     Raises:
-        ValueError: Another size, or a number that is not finite.
+        ValueError: Sizes differ, or points are not finite.
     """
     sizes = [len(points) for points in scenes]
     if len(set(sizes)) > 1:
         raise ValueError(
-            f'Scenes of a batch must have one number of points, got {sizes}. '
-            "Put dict(type='PointSample', num_points=...) in the pipeline."
+            f'Scenes of a batch must have the same number of points, got {sizes}: add '
+            "dict(type='PointSample', num_points=...) to the pipeline."
         )
     points = torch.stack(list(scenes))
     finite = points.sum(dim=(1, 2)).isfinite()

@@ -1,4 +1,4 @@
-"""Set losses of 3DETR: match queries with boxes, compare the pairs."""
+"""Set losses of 3DETR between queries and matched boxes."""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce
 from torch import Tensor
 
-from mmkd3d.models.detectors.box_decoding import DecodedBoxes
+from mmkd3d.models.detectors.box_coding import BoxTargets, DecodedBoxes, pad_targets
 from mmkd3d.models.detectors.box_matcher import BoxMatcher, Pairs
-from mmkd3d.models.detectors.box_targets import BoxTargets, pad_targets
 from mmkd3d.models.detectors.giou_3d import giou_3d
 from mmkd3d.registry import MODELS
 
@@ -22,26 +21,24 @@ LOSS_WEIGHTS = dict(cls=1.0, center=5.0, size=1.0, angle_cls=0.1, angle_reg=0.5,
 class ThreeDETRCriterion(nn.Module):
     """Losses of 3DETR (Misra et al. 2021, section 3.3; spec 4).
 
-    Every decoder layer is matched and compared by itself, and all count the
-    same. The class loss is over all queries, and divided by the sum of their
-    weights; the others are sums over the matched ones, divided by the mean
-    number of boxes in the batches of all workers. Never computed in half
-    precision. Defaults are those published for ScanNet; SUN RGB-D takes
+    Every decoder layer is matched on its own, with equal weight. The class loss is a weighted
+    mean over all queries; the others are sums over the matched queries, divided by the mean
+    number of boxes in the batches of all processes. Never computed in half precision. Defaults
+    are those published for ScanNet; SUN RGB-D has
     ``cost_weights=dict(giou=3, center=5, objectness=5)``,
     ``loss_weights=dict(giou=0)``, with ``cls=0.8`` for 3DETR-m, and
     ``no_object_weight=0.1``.
 
     Args:
-        cost_weights: Of the matching: ``cls``, ``objectness``, ``center``,
-            ``giou``, as :class:`BoxMatcher` takes them.
-        loss_weights: ``cls``, ``center``, ``size`` (L1 of normalised
-            boxes), ``angle_cls``, ``angle_reg``, ``giou``; those not named
-            stay as published for ScanNet. A weight of 0 leaves the loss out.
-        no_object_weight: Of queries without a box in the class loss.
+        cost_weights: Arguments of :class:`BoxMatcher`.
+        loss_weights: ``cls``, ``center``, ``size`` (L1 of normalised boxes), ``angle_cls``,
+            ``angle_reg``, ``giou``; default as published for ScanNet. A weight of 0 leaves the
+            loss out.
+        no_object_weight: Weight of queries without a box in the class loss.
 
     Raises:
-        ValueError: An unknown loss weight.
-        TypeError: An unknown weight of the matching.
+        ValueError: A loss weight is unknown.
+        TypeError: A weight of the matching is unknown.
     """
 
     def __init__(
@@ -56,8 +53,8 @@ class ThreeDETRCriterion(nn.Module):
         unknown = set(loss_weights) - set(LOSS_WEIGHTS)
         if unknown:
             raise ValueError(
-                f'loss_weights are of {", ".join(LOSS_WEIGHTS)}, got also '
-                f'{", ".join(sorted(unknown))}.'
+                f'loss_weights has unknown names {", ".join(sorted(unknown))}, known are '
+                f'{", ".join(LOSS_WEIGHTS)}.'
             )
         self.matcher = BoxMatcher(**(cost_weights or {}))
         self.loss_weights = {**LOSS_WEIGHTS, **loss_weights}
@@ -69,20 +66,20 @@ class ThreeDETRCriterion(nn.Module):
         """Losses of L decoder layers.
 
         Args:
-            boxes: Those of all layers.
-            gt: For each scene an ``InstanceData`` with ``bboxes_3d`` and
-                ``labels_3d``; either may be empty.
-            low: (B, 3) smallest coordinates of the points the model got.
-            high: (B, 3) largest ones.
+            boxes: Predictions of all layers.
+            gt: For each scene an ``InstanceData`` with ``bboxes_3d`` and ``labels_3d``, which may
+                be empty.
+            low: (B, 3), smallest coordinates of the model's input points.
+            high: (B, 3), largest coordinates.
 
         Returns:
-            ``loss_*`` of the last layer, ``d0.loss_*`` to ``d{L-2}.loss_*``
-            of those before, and ``cardinality``: by how many the queries
-            that the last layer calls objects differ from the boxes.
+            ``loss_*`` of the last layer, ``d0.loss_*`` to ``d{L-2}.loss_*`` of the others, and
+            ``cardinality``, the difference between the number of predicted objects in the last
+            layer and the number of boxes.
 
         Raises:
-            ValueError: A label of no class of the model, predictions that
-                are not finite, or a GIoU loss of boxes with headings.
+            ValueError: A label is not a class of the model, predictions are not finite, or there
+                is a GIoU loss for boxes with headings.
         """
         targets = pad_targets(gt, low, high, boxes.angle_cls.shape[-1])
         layers = self.layer_losses(boxes, targets)
@@ -94,19 +91,18 @@ class ThreeDETRCriterion(nn.Module):
         return losses
 
     def layer_losses(self, boxes: DecodedBoxes, targets: BoxTargets) -> dict[str, Tensor]:
-        """Each weighted loss of each layer, (L,), and ``cardinality``."""
+        """Weighted losses and ``cardinality`` of each layer, (L,) each."""
         if boxes.angle_cls.shape[-1] > 1 and self.loss_weights['giou']:
             raise ValueError(
-                'The GIoU loss is of boxes without heading, and the model '
-                f'has {boxes.angle_cls.shape[-1]} angle bins: set '
-                'loss_weights=dict(giou=0) as for SUN RGB-D, or '
-                'num_angle_bins=1.'
+                'The GIoU loss needs boxes without headings, got '
+                f'{boxes.angle_cls.shape[-1]} angle bins: set loss_weights=dict(giou=0) as for SUN '
+                'RGB-D, or num_angle_bins=1.'
             )
         pairs = self.matcher(boxes, targets)
         per_pair = self._compare(boxes, targets, pairs)
         count = _mean_count(targets.present)
         losses = dict(cls=self._class_loss(boxes.cls, targets, pairs))
-        # Every layer has as many pairs.
+        # All layers have the same number of pairs.
         losses.update(
             (name, values.view(len(boxes.cls), -1).sum(1) / count)
             for name, values in per_pair.items()
@@ -119,7 +115,7 @@ class ThreeDETRCriterion(nn.Module):
         return dict(losses, cardinality=_cardinality(boxes.cls, targets))
 
     def _class_loss(self, logits: Tensor, targets: BoxTargets, pairs: Pairs) -> Tensor:
-        """(L, B, Q, K + 1) -> (L,), unweighted."""
+        """Unweighted class loss, (L, B, Q, K + 1) -> (L,)."""
         nothing = logits.shape[-1] - 1
         wanted = logits.new_full(logits.shape[:-1], nothing, dtype=torch.long)  # (L, B, Q)
         wanted[pairs.layer, pairs.scene, pairs.query] = targets.labels[pairs.scene, pairs.box]
@@ -130,7 +126,7 @@ class ThreeDETRCriterion(nn.Module):
         return loss.view_as(wanted).sum((1, 2)) / total
 
     def _compare(self, boxes: DecodedBoxes, targets: BoxTargets, pairs: Pairs) -> dict[str, Tensor]:
-        """Losses (P,) of the matched queries of all layers."""
+        """Losses (P,) of the P pairs of all layers."""
         at = pairs.layer, pairs.scene, pairs.query
         pred = DecodedBoxes(*(x[at] for x in boxes))
         true = BoxTargets(*(x[pairs.scene, pairs.box] for x in targets))
@@ -148,13 +144,13 @@ class ThreeDETRCriterion(nn.Module):
 
 
 def _mean_count(present: Tensor) -> Tensor:
-    """Number of boxes in a batch, averaged over workers, at least 1."""
+    """Number of boxes in a batch, averaged over processes, at least 1."""
     count = present.sum().float()
     all_reduce(count, op='mean')
     return count.clamp(min=1)
 
 
 def _cardinality(logits: Tensor, targets: BoxTargets) -> Tensor:
-    """(L,) difference between objects found and there, a mean of scenes."""
+    """Difference between the numbers of predicted objects and boxes, mean of scenes, (L,)."""
     found = (logits.argmax(-1) < logits.shape[-1] - 1).sum(-1)  # (L, B)
     return (found - targets.present.sum(1)).abs().float().mean(1)

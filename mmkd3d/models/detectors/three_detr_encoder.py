@@ -1,4 +1,4 @@
-"""The student of MaskPoint, and the encoder of the detector 3DETR."""
+"""Encoder of 3DETR, and student of MaskPoint."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ class PatchPointNet(nn.Module):
         self.random_init()
 
     def random_init(self) -> None:
-        """Kaiming normal (detection, section 1.9)."""
+        """Initialise by Kaiming normal (detection, section 1.9)."""
         for layer in self.mlp[::3]:
             nn.init.kaiming_normal_(layer.weight)
 
@@ -59,39 +59,35 @@ class PatchPointNet(nn.Module):
 class ThreeDETREncoder(BasePointBackbone):
     """Set abstraction and transformer of 3DETR (detection, sections 1, 2).
 
-    As published it knows positions from its patches alone, and norms nothing
-    at the end. MaskPoint (section 8.1) pretrains it with both, and drops them
-    when it is finetuned: load such a file with
+    As published it has no position embedding and no final norm. MaskPoint (section 8.1) pretrains
+    it with both, and drops them for finetuning: load such a file with
     ``allow_unexpected=['pos_embed.', 'norm.']``.
 
-    The masked encoder, that of 3DETR-m, lets a token see those near to it,
-    and goes on with half of the tokens after its first block. It can not be
-    pretrained with masked patches.
+    The encoder of 3DETR-m has local attention, and continues with half of the tokens after its
+    first block. It can not be pretrained with masked patches.
 
     Args:
         embed_dims: Width of the tokens, C.
-        in_channels: What is read of a point: 3, or 6 with colours, which
-            3DETR wants as (rgb - (109.8, 97.2, 83.8)) / 256 in ScanNet.
+        in_channels: Channels of a point: 3, or 6 with colours, in 3DETR (rgb - (109.8, 97.2,
+            83.8)) / 256 for ScanNet.
         depth: Number of blocks.
         num_heads: Attention heads.
         ffn_dims: Width of the feed-forward networks.
         dropout: 0.1; 0.3 in 3DETR-m.
         num_groups: Tokens per cloud, T.
-        group_size: Points of a patch, at most.
-        radius: Of a patch, in the unit of the coordinates; metres in 3DETR,
-            of the unit sphere in MaskPoint.
-        mask_radii: For each block, tokens see what is less far away; empty:
-            everything. 3DETR-m takes (0.16, 0.64, 1.44), which are meant as
-            squares but compared with distances: at 0.16 m a token sees
-            hardly more than itself.
+        group_size: Maximum number of points of a patch.
+        radius: Radius of a patch, in metres for 3DETR, in units of the unit sphere for MaskPoint.
+        mask_radii: Radius of the attention of each block; empty: global attention. 3DETR-m has
+            (0.16, 0.64, 1.44), which are squares but compared with distances: within 0.16 m there
+            is hardly another token.
         with_pos: Add an embedding of the centres to queries and keys.
-        with_norm: Norm the tokens at the end.
+        with_norm: Whether there is a final norm.
         pos_scale: See :class:`PositionEmbed`.
         fps_rule: See :class:`PatchGroup`.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
 
     Raises:
-        ValueError: ``mask_radii`` are not as many as blocks.
+        ValueError: ``mask_radii`` has not one value for each block.
     """
 
     cls_token = None
@@ -121,8 +117,8 @@ class ThreeDETREncoder(BasePointBackbone):
         self.mask_radii = tuple(mask_radii or ())
         if len(self.mask_radii) not in (0, depth):
             raise ValueError(
-                f'mask_radii are one for each of depth={depth} '
-                f'blocks, or none, got {self.mask_radii}.'
+                f'mask_radii must have one value for each of depth={depth} blocks, or none, got '
+                f'{self.mask_radii}.'
             )
         self.group = PatchGroup(num_groups, group_size, fps_rule=fps_rule, radius=radius)
         self.pre_encoder = PatchPointNet(
@@ -145,7 +141,7 @@ class ThreeDETREncoder(BasePointBackbone):
         self.random_init()
 
     def random_init(self) -> None:
-        """Kaiming for the set abstraction, Xavier for the blocks."""
+        """Initialise the set abstraction by Kaiming, the blocks by Xavier."""
         for pointnet in (self.pre_encoder, self.downsample):
             if pointnet is not None:
                 pointnet.random_init()
@@ -154,29 +150,27 @@ class ThreeDETREncoder(BasePointBackbone):
     def encode(
         self, patches: Patches, mask: Tensor | None = None, raw_indices: Sequence[int] = ()
     ) -> dict:
-        """Embed all patches and run the blocks on those that are visible.
+        """Embed all patches and run the blocks on the visible ones.
 
         Args:
             patches: From ``group``.
             mask, raw_indices: See :class:`PointTransformer`.
 
         Returns:
-            dict: ``tokens`` (B, V, C), after the final norm if there is one;
-            ``centers`` (B, V, 3) and ``center_idx`` (B, V), which of the
-            points they stand for; ``cls_token`` None, ``levels`` empty, and
-            ``raw``, a list of what blocks gave. V = T / 2 in 3DETR-m.
+            dict: ``tokens`` (B, V, C), after the final norm if there is one; ``centers`` (B, V,
+            3) and ``center_idx`` (B, V), their indices in the cloud; ``cls_token`` None;
+            ``levels`` empty; ``raw``, a list of outputs of blocks. V = T / 2 in 3DETR-m.
 
         Raises:
-            ValueError: Patches are masked in 3DETR-m.
+            ValueError: There is a mask for 3DETR-m.
         """
         x = self.pre_encoder(patches.points)  # (B, G, C)
         centers, index = patches.centers, patches.center_idx
         if mask is not None:
             if self.mask_radii:
                 raise ValueError(
-                    'A masked encoder (3DETR-m) can not be pretrained with '
-                    'masked patches, since it makes tokens of its tokens: '
-                    'pretrain one with mask_radii=().'
+                    '3DETR-m can not be pretrained with masked patches, since it samples its '
+                    'tokens again: set mask_radii=().'
                 )
             x, centers, index = (split_by_mask(part, mask)[0] for part in (x, centers, index))
         pos = self.positions(centers, patches.centers)
@@ -204,13 +198,13 @@ class ThreeDETREncoder(BasePointBackbone):
         )
 
     def positions(self, centers: Tensor, cloud: Tensor) -> Tensor | None:
-        """Embedding (B, T, C) of centres (B, T, 3), or None."""
+        """Position embedding (B, T, C) of centres (B, T, 3), or None."""
         if not self.with_pos:
             return None
         return self.pos_embed(self.pos_embed.place(centers, cloud))
 
-    def cut_after(self, layer: int) -> None:
-        """Let the student end with one of its blocks, see the base."""
+    def truncate(self, layer: int) -> None:
+        """Remove the blocks after ``layer``, see :class:`BasePointBackbone`."""
         last = find_layer(layer, len(self.blocks), 'blocks')
         del self.blocks[last + 1 :]
         self.mask_radii = self.mask_radii[: last + 1]
@@ -218,9 +212,9 @@ class ThreeDETREncoder(BasePointBackbone):
             self.regroup = self.downsample = None
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
-        """Depth of a parameter, see the base.
+        """Depth of a parameter, see :class:`BasePointBackbone`.
 
-        That of the second set abstraction is that of the block before it.
+        The second set abstraction has the depth of the block before it.
         """
         name = name.removeprefix(prefix)
         if name.startswith('downsample.'):
@@ -229,6 +223,6 @@ class ThreeDETREncoder(BasePointBackbone):
 
 
 def distances(centers: Tensor) -> Tensor:
-    """Between centres (B, T, 3), (B, T, T), from their differences."""
+    """Distances (B, T, T) between centres (B, T, 3), computed from differences."""
     centers = centers.float()
     return torch.cdist(centers, centers, compute_mode='donot_use_mm_for_euclid_dist')

@@ -1,4 +1,4 @@
-"""The head of 3DETR: from the tokens of any student to boxes."""
+"""Head of 3DETR, from the tokens of a student to boxes."""
 
 import torch
 import torch.nn as nn
@@ -11,34 +11,32 @@ from mmkd3d.registry import MODELS
 
 from ..layers.patches import RowBatchNorm
 from ..layers.point_mlp import on_rows, shared_mlp
-from .box_decoding import MIN_EXTENT, RawBoxes, decode_boxes
+from .box_coding import MIN_EXTENT, RawBoxes, decode_boxes
 from .box_selection import select_boxes
-from .three_detr_decoder import FourierPositions, ThreeDETRDecoder
+from .detr_layers import FourierPositions, ThreeDETRDecoder
 
 
 @MODELS.register_module()
 class ThreeDETRHead(BaseModule):
-    """Queries among the tokens, a decoder, and five MLPs (detection, 1.3-1.6).
+    """Query sampling, decoder and five MLPs (detection, 1.3-1.6).
 
-    Of a student it reads ``tokens`` (B, T, C) and ``centers`` (B, T, 3), so
-    that any student takes the place of 3DETR's encoder (section 8.4).
+    It reads ``tokens`` (B, T, C) and ``centers`` (B, T, 3) of any student (section 8.4).
 
     Args:
         num_classes: Number of classes, K.
         in_channels: Width of the student's tokens, C.
-        num_queries: Boxes per scene, Q: 256, or 128 in SUN RGB-D.
-        num_angle_bins: Of the heading, A: 12 in SUN RGB-D; with 1, boxes are
-            aligned with the axes.
+        num_queries: Boxes per scene, Q: 256, or 128 for SUN RGB-D.
+        num_angle_bins: Bins of the heading, A: 12 for SUN RGB-D; 1: boxes are axis-aligned.
         embed_dims: Width of the decoder.
-        num_proj_layers: Of the MLP before it: 3; 2 in 3DETR-m.
+        num_proj_layers: Layers of the MLP before the decoder: 3, or 2 in 3DETR-m.
         depth: Layers of the decoder, L.
         num_heads, ffn_dims, dropout: See :class:`EncoderLayer`.
-        mlp_dropout: Of the MLPs of the boxes.
-        fps_rule: How queries are sampled, see :func:`farthest_point_sample`.
+        mlp_dropout: Dropout rate of the MLPs of the boxes.
+        fps_rule: Rule of the query sampling, see :func:`farthest_point_sample`.
         criterion: Config of the loss, ``dict(type='ThreeDETRCriterion')``.
-        train_cfg: Not read; mmdetection3d gives one to every head.
+        train_cfg: Ignored; mmdetection3d passes one to every head.
         test_cfg: Arguments of :func:`select_boxes`.
-        init_cfg: As in mmengine.
+        init_cfg: See mmengine.
     """
 
     def __init__(
@@ -94,15 +92,14 @@ class ThreeDETRHead(BaseModule):
         self.criterion = MODELS.build(criterion)
 
     def forward(self, feats: dict, low: Tensor, high: Tensor) -> tuple[RawBoxes, Tensor]:
-        """Say boxes, in every layer of the decoder.
+        """Predict boxes with every layer of the decoder.
 
         Args:
             feats: ``tokens`` (B, T, C), ``centers`` (B, T, 3) in metres.
             low, high: (B, 3) extrema of the points.
 
         Returns:
-            What the MLPs give, (L, B, Q, .) each; and where the queries
-            stand, (B, Q, 3).
+            Outputs of the MLPs, (L, B, Q, .) each, and positions of the queries, (B, Q, 3).
         """
         tokens, centers = feats['tokens'], feats['centers']
         self._check(tokens)
@@ -110,24 +107,23 @@ class ThreeDETRHead(BaseModule):
         query_xyz = self.sample_queries(centers)
         query_pos = self.query_projection(self.positions(query_xyz, low, high))  # (B, Q, D)
         x = self.decoder(memory, self.positions(centers, low, high), query_pos)
-        rows = x.flatten(0, 2)  # (LBQ, D), so that norms mix the layers
+        rows = x.flatten(0, 2)  # (LBQ, D): the norms have the statistics of all layers
         return RawBoxes(
             **{name: mlp(rows).view(*x.shape[:3], -1) for name, mlp in self.mlps.items()}
         ), query_xyz
 
     def sample_queries(self, centers: Tensor) -> Tensor:
-        """Centres (B, Q, 3) that are far from each other."""
+        """Sample query positions (B, Q, 3) from centres by farthest point sampling."""
         centers = centers.contiguous()
         return gather(centers, farthest_point_sample(centers, self.num_queries, rule=self.fps_rule))
 
     def loss(self, points: Tensor, feats: dict, data_samples: list) -> dict:
-        """Losses of all layers, see :class:`ThreeDETRCriterion`.
+        """Compute the losses of all layers, see :class:`ThreeDETRCriterion`.
 
         Args:
-            points: (B, N, 3+F), as given to the student.
-            feats: Of the student, see ``forward``.
-            data_samples: With ``gt_instances_3d``: ``bboxes_3d``,
-                ``labels_3d``.
+            points: (B, N, 3+F), input of the student.
+            feats: Features of the student, see ``forward``.
+            data_samples: With ``gt_instances_3d``: ``bboxes_3d``, ``labels_3d``.
         """
         low, high = extrema(points)
         boxes = decode_boxes(*self(feats, low, high), low, high)
@@ -135,21 +131,20 @@ class ThreeDETRHead(BaseModule):
         return self.criterion(boxes, gt, low, high)
 
     def predict(self, points: Tensor, feats: dict, data_samples: list) -> list:
-        """Boxes of the last layer that are kept.
+        """Predict boxes with the last layer.
 
         Args:
-            points, feats, data_samples: See ``loss``; of the samples,
-                ``box_type_3d`` is read.
+            points, feats: See ``loss``.
+            data_samples: With ``box_type_3d``.
 
         Returns:
-            For every scene InstanceData of ``bboxes_3d``, ``scores_3d`` and
-            ``labels_3d``.
+            For every scene InstanceData of ``bboxes_3d``, ``scores_3d`` and ``labels_3d``.
         """
         low, high = extrema(points)
         raw, query_xyz = self(feats, low, high)
         boxes = decode_boxes(raw, query_xyz, low, high).layer(-1)
         selected = select_boxes(boxes, points, **self.test_cfg)
-        # mmdetection3d turns boxes the other way.
+        # The headings of mmdetection3d have the opposite sign.
         found = torch.cat([boxes.center, boxes.size, -boxes.angle[..., None]], dim=-1)  # (B, Q, 7)
         return [
             InstanceData(
@@ -163,7 +158,7 @@ class ThreeDETRHead(BaseModule):
         ]
 
     def _check(self, tokens: Tensor) -> None:
-        """``ValueError`` if the tokens of a student do not fit."""
+        """Raise ``ValueError`` if the tokens of the student do not fit."""
         _, T, C = tokens.shape
         if C != self.in_channels:
             raise ValueError(
@@ -172,8 +167,7 @@ class ThreeDETRHead(BaseModule):
             )
         if T < self.num_queries:
             raise ValueError(
-                f'The head samples num_queries={self.num_queries} among the '
-                f'{T} tokens of the student, which are fewer: raise '
+                f'num_queries={self.num_queries} exceeds the {T} tokens of the student: raise '
                 'num_groups of the student, or lower num_queries.'
             )
 
@@ -194,7 +188,7 @@ def box_mlp(width: int, out: int, dropout: float) -> nn.Sequential:
 def extrema(points: Tensor) -> tuple[Tensor, Tensor]:
     """Lowest and highest coordinates, (B, 3) each, of points (B, N, 3+F).
 
-    Places are divided by what lies between: in flat scenes that is a little.
+    They differ by at least ``MIN_EXTENT``, since positions are divided by the difference.
     """
     low, high = points[..., :3].aminmax(dim=1)
     return low, high.maximum(low + MIN_EXTENT)

@@ -1,4 +1,4 @@
-"""Concepts out of a cloud, by cross-attention."""
+"""Extract concepts from a point cloud by cross-attention."""
 
 import torch
 import torch.nn as nn
@@ -14,13 +14,13 @@ QUERY_SOURCES = ('learned', 'teacher')
 
 
 class ConceptLayer(nn.Module):
-    """Decoder layer, pre-norm, whose values know nothing of positions.
+    """Pre-norm decoder layer whose values have no position embedding.
 
     Args:
         embed_dims: Width, C.
         num_heads: Attention heads.
-        residual: Keep the queries beside what they find. Without, what comes
-            out is made of values alone.
+        residual: Add the queries to the output of the cross-attention; without it, the output
+            depends on the values alone.
     """
 
     def __init__(self, embed_dims: int, num_heads: int, residual: bool = True):
@@ -35,7 +35,7 @@ class ConceptLayer(nn.Module):
         self.mlp = Mlp(embed_dims, 4 * embed_dims)
 
     def forward(self, queries: Tensor, tokens: Tensor, pos: Tensor) -> Tensor:
-        """Queries (B, M, C) read tokens (B, G, C) at positions (B, G, C)."""
+        """Update queries (B, M, C) from tokens and their position embedding (B, G, C)."""
         x = self.norm1(queries)
         queries = queries + self.self_attn(x, x, x, need_weights=False)[0]
         values = self.norm_tokens(tokens)
@@ -46,33 +46,28 @@ class ConceptLayer(nn.Module):
 
 @MODELS.register_module()
 class ConceptExtractor(StrictInitModule):
-    """Queries that take concept features out of a point cloud (DC-3).
+    """Queries that extract concept features from a point cloud (DC-3).
 
-    The paper (arXiv 2212.08974) says that cross-attention does it; all else
-    is ours: the number of queries, what they are, where they attend. Queries
-    attend to each other, then to the tokens: the keys are told the positions,
-    the values are not.
+    The abstract of the paper (arXiv 2212.08974) names cross-attention; the rest is our choice.
+    Queries attend to each other, then to the tokens. Keys have a position embedding, values do
+    not.
 
     Args:
         embed_dims: Width of the tokens, C.
         num_concepts: Number of queries, M.
         num_layers: Number of layers.
         num_heads: Attention heads.
-        query_source: ``'learned'``: M vectors, the same for all clouds.
-            ``'teacher'``: what the teacher says of the images of the cloud.
-            Then there is no residual around the first cross-attention, or the
-            answer would be in the question: the queries only weigh what is
-            taken from the cloud. Without images, and in place of some of the
-            teacher's, the learned vectors ask.
+        query_source: ``'learned'``: M vectors, the same for all clouds. ``'teacher'``: projected
+            features of the teacher for the images of the cloud. Then the first cross-attention
+            has no residual: the queries would carry the target to the output. The learned vectors
+            replace some of the teacher's queries in training, and all of them without images.
         teacher_dims: Width of the teacher's features, D.
-        drop_queries: Share of the teacher's queries that are replaced in
-            training.
-        detach_tokens: Do not train the student through the concepts.
+        drop_queries: Share of the teacher's queries that are replaced in training.
+        detach_tokens: Stop the gradient of the concepts at the tokens.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` or None.
 
     Raises:
-        ValueError: An unknown source, no width for the teacher's queries, no
-            layer, no concept, or a share that is none.
+        ValueError: An argument is out of its range, or ``teacher_dims`` is missing.
     """
 
     prefix = 'extractor.'
@@ -99,12 +94,11 @@ class ConceptExtractor(StrictInitModule):
             )
         if num_layers < 1 or num_concepts < 1:
             raise ValueError(
-                'num_layers is at least 1, or the concepts know '
-                'nothing of the cloud, and so is num_concepts; '
-                f'got {num_layers} and {num_concepts}.'
+                f'num_layers and num_concepts must be at least 1, got {num_layers} and '
+                f'{num_concepts}.'
             )
         if not 0 <= drop_queries <= 1:
-            raise ValueError(f'drop_queries is a share, in [0, 1], got {drop_queries}.')
+            raise ValueError(f'drop_queries must be in [0, 1], got {drop_queries}.')
         self.embed_dims, self.num_concepts = embed_dims, num_concepts
         self.query_source = query_source
         self.drop_queries, self.detach_tokens = drop_queries, detach_tokens
@@ -120,55 +114,54 @@ class ConceptExtractor(StrictInitModule):
         self.random_init()
 
     def random_init(self) -> None:
-        """Truncated normal, std 0.02; biases 0."""
+        """Initialise weights by a truncated normal, std 0.02, and biases by 0."""
         init_transformer(self)
         nn.init.trunc_normal_(self.queries, std=0.02)
 
-    def forward(self, tokens: Tensor, centers: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Concepts (B, M, C) of clouds.
+    def forward(self, tokens: Tensor, centers: Tensor, target: Tensor | None = None) -> Tensor:
+        """Extract concepts.
 
         Args:
             tokens: (B, G, C) of the student.
             centers: (B, G, 3) of their patches.
-            seen: (B, M, D), what the teacher says. Only the teacher's queries
-                read it; None: the learned ones ask.
+            target: (B, M, D), features of the teacher, which are used as queries if
+                ``query_source='teacher'``; None: the learned queries are used.
+
+        Returns:
+            (B, M, C).
 
         Raises:
-            ValueError: ``seen`` has another shape.
+            ValueError: ``target`` has another shape.
         """
         if self.detach_tokens:
             tokens = tokens.detach()
         pos = self.pos_embed(centers)
-        x = self.ask(len(tokens), seen)
+        x = self.make_queries(len(tokens), target)
         for layer in self.layers:
             x = layer(x, tokens, pos)
         return self.norm(x)
 
-    def ask(self, batch_size: int, seen: Tensor | None) -> Tensor:
-        """The queries (B, M, C); ``seen`` is (B, M, D) or None."""
+    def make_queries(self, batch_size: int, target: Tensor | None) -> Tensor:
+        """Queries (B, M, C), from ``target`` (B, M, D) if that is given."""
         learned = self.queries.expand(batch_size, -1, -1)
-        if self.to_queries is None or seen is None:
+        if self.to_queries is None or target is None:
             return learned
         expected = (*learned.shape[:2], self.to_queries.in_features)
-        if seen.shape != expected:
+        if target.shape != expected:
             raise ValueError(
-                f"With query_source='teacher' every concept of {batch_size} "
-                f'clouds asks with a feature of the teacher, {expected}; got '
-                f'{tuple(seen.shape)}. Set num_concepts to the number of '
-                'features of each cloud, teacher_dims to their width.'
+                f"With query_source='teacher', target must be {expected}, got "
+                f'{tuple(target.shape)}: set num_concepts to the number of features of each '
+                'cloud, teacher_dims to their width.'
             )
-        given = self.to_queries(seen)
+        queries = self.to_queries(target)
         if not self.training:
-            return given
-        dropped = torch.rand(given.shape[:2], device=given.device)
-        return learned.where(dropped[..., None] < self.drop_queries, given)
+            return queries
+        dropped = torch.rand(queries.shape[:2], device=queries.device)
+        return learned.where(dropped[..., None] < self.drop_queries, queries)
 
 
 def make_head(width: int, dims: int, hidden: int | None) -> nn.Module:
-    """What leads concepts to the teacher: linear, or with a hidden layer.
-
-    DC-3.
-    """
+    """Head from concepts to the space of the teacher, linear or with a hidden layer (DC-3)."""
     if hidden is None:
         return nn.Linear(width, dims)
     return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dims))

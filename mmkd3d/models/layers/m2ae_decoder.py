@@ -1,4 +1,4 @@
-"""The decoder of Point-M2AE: from coarse to fine."""
+"""Decoder of Point-M2AE, from coarse to fine."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from .transformer import block_stacks, init_transformer, position_mlp
 
 
 def linear_norm(in_dims: int, out_dims: int) -> nn.Sequential:
-    """A layer with its norm, over rows of tokens."""
+    """Linear layer and norm over rows of tokens."""
     return nn.Sequential(nn.Linear(in_dims, out_dims), RowBatchNorm(out_dims))
 
 
 class ResidualMLP(nn.Module):
-    """Two layers with norms around a shortcut, over rows (L, C)."""
+    """Two linear layers with norms and a shortcut, over rows (L, C)."""
 
     def __init__(self, dims: int):
         super().__init__()
@@ -37,7 +37,7 @@ class FeaturePropagation(nn.Module):
     Args:
         fine_dims: Width of the finer tokens and of the result, C.
         coarse_dims: Width of the coarser tokens, D.
-        depth: Residual MLPs after the two were fused.
+        depth: Number of residual MLPs after the fusion.
     """
 
     def __init__(self, fine_dims: int, coarse_dims: int, depth: int = 1):
@@ -48,7 +48,7 @@ class FeaturePropagation(nn.Module):
     def forward(
         self, fine_centers: Tensor, coarse_centers: Tensor, fine: Tensor, coarse: Tensor
     ) -> Tensor:
-        """Bring ``coarse`` to the finer centres and mix it in.
+        """Interpolate coarse tokens at the finer centres and fuse them with the fine ones.
 
         Args:
             fine_centers: (B, n, 3).
@@ -68,18 +68,17 @@ class FeaturePropagation(nn.Module):
 class M2AEDecoder(nn.Module):
     """Fill in the masked tokens, level by level (Point-M2AE, section 3.3).
 
-    At the top a learned token stands for every masked one. On each finer
-    level the tokens of the coarser one are carried to its centres and mixed
-    with what the student found out about its visible tokens. All that is
-    given for each stage starts with the coarsest.
+    At the top level, masked tokens are replaced by a learned token. On each finer level, the
+    decoded tokens of the coarser level are interpolated at its centres and fused with the tokens
+    of the student. Arguments with a value per stage start with the coarsest.
 
     Args:
-        stage_dims: Widths, those of the student's levels from the top down;
-            their number says how far down it goes.
-        depths: Numbers of blocks of each stage.
-        num_heads: Attention heads, of all stages.
-        propagation_depths: Residual MLPs between two stages; default 1 each.
-        drop_path_rate: Stochastic depth of the last block of all.
+        stage_dims: Widths of the stages: those of the student's levels from the top down, as many
+            as are decoded.
+        depths: Number of blocks of each stage.
+        num_heads: Attention heads of all stages.
+        propagation_depths: Number of residual MLPs between two stages.
+        drop_path_rate: Stochastic depth of the last block of the last stage.
     """
 
     def __init__(
@@ -94,10 +93,8 @@ class M2AEDecoder(nn.Module):
         super().__init__()
         if not (len(stage_dims) == len(depths) == len(propagation_depths) + 1):
             raise ValueError(
-                'M2AEDecoder needs one of stage_dims and depths for each '
-                'stage and one of propagation_depths between two, got '
-                f'{tuple(stage_dims)}, {tuple(depths)} and '
-                f'{tuple(propagation_depths)}.'
+                'stage_dims and depths must have one value for each stage, propagation_depths one '
+                f'less, got {tuple(stage_dims)}, {tuple(depths)} and {tuple(propagation_depths)}.'
             )
         self.stage_dims = tuple(stage_dims)
         self.embed_dims = stage_dims[-1]
@@ -114,12 +111,12 @@ class M2AEDecoder(nn.Module):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Xavier for the blocks; all else keeps torch's default."""
+        """Initialise the blocks by Xavier; the rest has torch's defaults."""
         init_transformer(self.stages, nn.init.xavier_uniform_)
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def forward(self, levels: Sequence[Tensor], centers: Sequence[Tensor], mask: Tensor) -> Tensor:
-        """Predict all tokens of the finest level that has a stage.
+        """Predict all tokens of the level of the last stage.
 
         Args:
             levels: For each level of the student, finest first, its tokens

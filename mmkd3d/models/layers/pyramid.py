@@ -1,4 +1,4 @@
-"""Clouds as pyramids of patches, and which of their tokens are seen."""
+"""Pyramids of patches, and their visible tokens."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from .patches import Patches, PatchGroup
 class PyramidGroup(nn.Module):
     """Patches of patches (Point-M2AE, section 3.1).
 
-    Level 0 is cut out of the cloud, every other level out of the centres of
-    the level below it.
+    The patches of level 0 are cut from the cloud, those of every other level from the centres of
+    the level below.
 
     Args:
         num_groups: Patches of each level, finest first.
@@ -26,8 +26,8 @@ class PyramidGroup(nn.Module):
         kwargs: Of :class:`PatchGroup`, for all levels.
 
     Raises:
-        ValueError: Not one size for each level, or a patch of more centres
-            than the level below has.
+        ValueError: The arguments differ in their number of levels, or a patch has more centres
+            than the level below.
     """
 
     def __init__(
@@ -42,15 +42,13 @@ class PyramidGroup(nn.Module):
         radii = radii or [None] * len(num_groups)
         if not len(num_groups) == len(group_sizes) == len(radii) > 0:
             raise ValueError(
-                'A pyramid needs num_groups, group_sizes and radii for each '
-                f'level, got {tuple(num_groups)}, {tuple(group_sizes)} and '
-                f'{tuple(radii)}.'
+                'num_groups, group_sizes and radii must have one value for each level, got '
+                f'{tuple(num_groups)}, {tuple(group_sizes)} and {tuple(radii)}.'
             )
         if any(size > below for size, below in zip(group_sizes[1:], num_groups)):
             raise ValueError(
-                'A patch is made of centres of the level below, which must be '
-                f'enough: got group_sizes={tuple(group_sizes)} for '
-                f'num_groups={tuple(num_groups)}.'
+                'A patch can not have more centres than the level below has, got '
+                f'group_sizes={tuple(group_sizes)} for num_groups={tuple(num_groups)}.'
             )
         self.levels = nn.ModuleList(
             PatchGroup(number, size, radius=radius, **kwargs)
@@ -71,7 +69,7 @@ class PyramidGroup(nn.Module):
 
 
 def point_indices(pyramid: Sequence[Patches]) -> list[Tensor]:
-    """The centres of each level, (B, G), as indices into the cloud."""
+    """Indices (B, G) of the centres of each level in the cloud."""
     indices = []
     for level in pyramid:
         idx = level.center_idx
@@ -82,16 +80,15 @@ def point_indices(pyramid: Sequence[Patches]) -> list[Tensor]:
 def propagate_mask(
     mask: Tensor, pyramid: Sequence[Patches], index_zero_visible: bool = False
 ) -> list[Tensor]:
-    """Masks of all levels that belong to one of the top (Point-M2AE, 3.2).
+    """Masks of all levels from that of the top level (Point-M2AE, section 3.2).
 
-    What lies in the patch of a visible token is visible.
+    A token is visible if it is in the patch of a visible token.
 
     Args:
         mask: (B, G) bool of the top level, True = masked.
         pyramid: From :class:`PyramidGroup`.
-        index_zero_visible: The published code shows token 0 of the first
-            cloud of a batch wherever something is masked one level above,
-            by a slip.
+        index_zero_visible: Reproduce a bug of the published code: token 0 of the first cloud of
+            the batch is visible if any token of its patch is masked one level above.
 
     Returns:
         (B, G) bool of each level, finest first.
@@ -108,13 +105,13 @@ def propagate_mask(
 
 
 class VisibleTokens(NamedTuple):
-    """Where the visible tokens of a level are, in rows of one length.
+    """Indices of the visible tokens of a level, padded to the same number in each cloud.
 
     Attributes:
         mask: (B, G) bool, True = masked.
-        idx: (B, V) long, the visible tokens in order, V of the cloud that has
-            the most; what follows in shorter rows is of no meaning.
-        valid: (B, V) bool, which of ``idx`` are visible tokens.
+        idx: (B, V) long, the visible tokens in order; V is the largest number in a cloud, the
+            rest is padding.
+        valid: (B, V) bool, False for padding.
     """
 
     mask: Tensor
@@ -123,17 +120,17 @@ class VisibleTokens(NamedTuple):
 
     @classmethod
     def of(cls, mask: Tensor) -> 'VisibleTokens':
-        """Find them in a mask (B, G)."""
+        """From a mask (B, G), True = masked."""
         count = (~mask).sum(dim=1, keepdim=True)
         idx = mask.byte().argsort(dim=1, stable=True)[:, : int(count.max())]
-        place = torch.arange(idx.shape[1], device=mask.device)
-        return cls(mask, idx, place < count)
+        rank = torch.arange(idx.shape[1], device=mask.device)
+        return cls(mask, idx, rank < count)
 
     def take(self, x: Tensor) -> Tensor:
-        """(B, G, C) -> (B, V, C)."""
+        """Gather the visible tokens, (B, G, C) -> (B, V, C)."""
         return gather(x, self.idx)
 
     def put(self, x: Tensor, elsewhere: Tensor | float) -> Tensor:
-        """(B, V, C) -> (B, G, C), with other values at masked tokens."""
+        """Scatter the visible tokens, (B, V, C) -> (B, G, C); masked ones become ``elsewhere``."""
         rank = (~self.mask).cumsum(dim=1).sub(1).clamp(min=0)
         return gather(x, rank).where(~self.mask[..., None], elsewhere)

@@ -1,4 +1,4 @@
-"""A discrete code for every patch, chosen with Gumbel noise."""
+"""Discrete codes of patches, chosen with Gumbel noise."""
 
 import math
 
@@ -11,8 +11,7 @@ from torch import Tensor
 def gumbel_noise(like: Tensor) -> Tensor:
     """Standard Gumbel noise, float32, shaped ``like``.
 
-    From uniform numbers: on a CPU, ``-log(Exp(1))`` takes 5 times as long,
-    which was a fifteenth of a teacher's pass.
+    Computed from uniform numbers, which is 5 times as fast on a CPU as ``-log(Exp(1))``.
     """
     noise = torch.rand_like(like, dtype=torch.float32)
     noise.clamp_(min=torch.finfo(noise.dtype).tiny)  # log 0
@@ -20,10 +19,10 @@ def gumbel_noise(like: Tensor) -> Tensor:
 
 
 class GumbelQuantizer(nn.Module):
-    """Codebook that is read by a Gumbel softmax (Jang et al. 2017).
+    """Codebook with a Gumbel softmax (Jang et al. 2017).
 
-    ``temperature`` is an ordinary attribute; :class:`AnnealHook` moves it.
-    ``usage`` counts codes between two looks of :class:`CodebookUsageHook`.
+    ``temperature`` is a plain attribute, which :class:`AnnealHook` sets. ``usage`` counts the
+    codes for :class:`CodebookUsageHook`, which resets it.
 
     Args:
         num_codes: Size of the codebook.
@@ -45,10 +44,10 @@ class GumbelQuantizer(nn.Module):
 
         Args:
             logits: (B, G, num_codes).
-            hard: One code for each patch, at temperature 1; gradients pass
-                straight through. Else a mixture, at ``self.temperature``.
-            noise: Gumbel noise shaped as ``logits``; None draws it, in eval
-                mode too, as published. Zeros make the choice deterministic.
+            hard: True: one code for each patch, at temperature 1, with the straight-through
+                gradient. False: a mixture, at ``self.temperature``.
+            noise: Gumbel noise of the shape of ``logits``; None draws it, as published in eval
+                mode, too. Zeros make the choice deterministic.
 
         Returns:
             (B, G, C), float32 also under autocast.
@@ -81,7 +80,7 @@ class GumbelQuantizer(nn.Module):
 
 
 def perplexity(counts: Tensor) -> Tensor:
-    """``exp`` of the entropy of ``counts`` (n,): codes used, effectively."""
+    """``exp`` of the entropy of ``counts`` (n,), the effective number of codes used."""
     share = counts / counts.sum().clamp(min=1)
     return torch.special.entr(share).sum().exp()
 
@@ -89,9 +88,8 @@ def perplexity(counts: Tensor) -> Tensor:
 def uniform_kl(logits: Tensor) -> Tensor:
     """KL from the mean code distribution of a cloud to the uniform one.
 
-    ``mean_b sum_n 1/N (log 1/N - log q_bn)`` with q the mean over patches of
-    the softmax (ACT, section 3.2). In log space, so that a code of no
-    probability is no ``log 0``.
+    ``mean_b sum_n 1/N (log 1/N - log q_bn)`` with q the mean over patches of the softmax (ACT,
+    section 3.2), computed in log space.
 
     Args:
         logits: (B, G, N).

@@ -1,4 +1,4 @@
-"""A second, trained patch embedding beside a frozen student."""
+"""A trained patch embedding beside a frozen student."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,11 @@ from torch import Tensor
 from .patches import PatchEmbed
 
 
-class SideBranch(nn.Module):
+class SideTuning(nn.Module):
     """Side tuning of a student (ACT, section 7).
 
-    The tokens of the student are blended with those of a light network that
-    sees the same patches; the share of the student, ``sigmoid(alpha)``, is
-    learned and starts at one half.
+    The tokens of the student are blended with those of a light network that sees the same
+    patches. The weight of the student, ``sigmoid(alpha)``, is learned and starts at 0.5.
 
     Args:
         embed_dims: Width of the tokens, C.

@@ -1,4 +1,4 @@
-"""Modules whose ``init_cfg`` accounts for every key."""
+"""Modules whose ``init_cfg`` loads checkpoints strictly."""
 
 import copy
 
@@ -6,14 +6,14 @@ from mmengine.model import BaseModule
 
 
 class StrictInitModule(BaseModule):
-    """A module that starts at random or from a checkpoint, strictly.
+    """A module that is initialised at random or from a checkpoint.
 
-    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` is read as everywhere
-    in OpenMMLab, but the file is loaded by :func:`mmkd3d.load_pretrained`: a
-    key that is missing, unknown or of another shape is an error.
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` has the meaning that it has in OpenMMLab,
+    but :func:`mmkd3d.load_pretrained` loads the file: a key that is missing, unknown or of
+    another shape is an error.
 
     Attributes:
-        prefix: Where the module stands in a file of a whole model.
+        prefix: Prefix of the module's keys in a checkpoint of a whole model.
     """
 
     prefix: str
@@ -31,9 +31,8 @@ class StrictInitModule(BaseModule):
             cfg = copy.deepcopy(dict(self.init_cfg))
             if cfg.pop('type') != 'Pretrained':
                 raise ValueError(
-                    f'{type(self).__name__} knows one init_cfg, '
-                    "dict(type='Pretrained', checkpoint=...), got "
-                    f'{self.init_cfg}.'
+                    f'init_cfg of {type(self).__name__} must be '
+                    f"dict(type='Pretrained', checkpoint=...), got {self.init_cfg}."
                 )
             # Only here: a backbone does not need the maps of published checkpoints.
             from mmkd3d.checkpoints import load_pretrained

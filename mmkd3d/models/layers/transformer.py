@@ -1,4 +1,4 @@
-"""Transformer over patch tokens: position embedding, blocks, and the decoder of masked patches."""
+"""Transformer over patch tokens: position embedding, blocks and decoder."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -31,10 +31,9 @@ def position_mlp(embed_dims: int, hidden_dims: int = 128) -> nn.Sequential:
 
 
 class LocalBlock(Block):
-    """timm's block, in which tokens may attend to some others only.
+    """timm's block with an attention mask.
 
-    As :class:`PointBlocks` builds it: without layer scales, and without norms
-    of queries and keys.
+    Layer scales and norms of queries and keys are not supported.
     """
 
     def forward(self, x: Tensor, allowed: Tensor | None = None) -> Tensor:
@@ -42,24 +41,24 @@ class LocalBlock(Block):
 
         Args:
             x: The tokens.
-            allowed: (B, 1, 1 or L, L) bool, which keys (last axis) a query
-                may see; at least one each. None: all.
+            allowed: (B, 1, 1 or L, L) bool, True where a query may attend to a key (last axis);
+                at least one key per query. None: all.
         """
         if allowed is None:
             return super().forward(x)
         attn = self.attn
         qkv = attn.qkv(self.norm1(x)).unflatten(2, (3, attn.num_heads, -1))
-        read = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), attn_mask=allowed)
-        x = x + self.drop_path1(attn.proj(read.transpose(1, 2).flatten(2)))
+        out = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), attn_mask=allowed)
+        x = x + self.drop_path1(attn.proj(out.transpose(1, 2).flatten(2)))
         return x + self.drop_path2(self.mlp(self.norm2(x)))
 
 
 class PointBlocks(nn.ModuleList):
-    """A stack of pre-norm ViT blocks that all see the position embedding.
+    """A stack of pre-norm ViT blocks with a position embedding.
 
-    The position is added to the stream before *every* block, so that it also
-    accumulates along the residual path, as in Point-BERT and what descends
-    from it. The blocks are timm's, with LayerNorm eps 1e-5 and no qkv bias.
+    The position embedding is added to the tokens before *every* block, and thus also accumulates
+    along the residual path, as in Point-BERT and its successors. The blocks are timm's, with
+    LayerNorm eps 1e-5 and no qkv bias.
 
     Args:
         embed_dims: Width, C.
@@ -96,31 +95,30 @@ class PointBlocks(nn.ModuleList):
         Args:
             x: (B, L, C) tokens.
             pos: (B, L, C) position embedding of the tokens.
-            out_indices: Blocks whose output is wanted too, counted from 0.
-            kwargs: Given to every block.
+            out_indices: Blocks, from 0, whose output is returned too.
+            kwargs: Passed to every block.
 
         Returns:
-            The output of the last block, and index to output of those asked
-            for.
+            The output of the last block, and a dict of the outputs of ``out_indices``.
         """
-        wanted = {}
+        outputs = {}
         for index, block in enumerate(self):
             x = block(x + pos, **kwargs)
             if index in out_indices:
-                wanted[index] = x
-        return x, wanted
+                outputs[index] = x
+        return x, outputs
 
 
 def block_stacks(
     dims: Sequence[int], depths: Sequence[int], *, drop_path_rate: float, **kwargs
 ) -> nn.ModuleList:
-    """A stack of blocks for each of several levels.
+    """A stack of blocks for each level.
 
     Args:
         dims: Widths.
         depths: Numbers of blocks.
-        drop_path_rate: Stochastic depth of the last block of all, rising
-            linearly from 0 in the first.
+        drop_path_rate: Stochastic depth of the last block of the last level, rising linearly
+            from 0 in the first block.
         kwargs: Of :class:`PointBlocks`.
     """
     rates = torch.linspace(0, drop_path_rate, sum(depths)).split(list(depths))
@@ -134,8 +132,8 @@ def init_transformer(module: nn.Module, weight_init: Callable | None = None) -> 
     """Initialise every Linear of ``module``; biases become 0.
 
     Args:
-        module: What is initialised, in place.
-        weight_init: Of the weights; default truncated normal, std 0.02.
+        module: Initialised in place.
+        weight_init: Initialises a weight; default truncated normal, std 0.02.
     """
     for m in module.modules():
         if isinstance(m, nn.Linear):
@@ -151,32 +149,31 @@ POS_SCALES = ('scene', 'metric', None)
 
 
 class PositionEmbed(nn.Sequential):
-    """MLP over the centres of patches, which says how it reads them.
+    """MLP over the centres of patches, with a choice of their scale.
 
-    Objects lie in the unit sphere; the centres of a room range over several
-    metres, which the MLP of a student of objects has never seen. The choices
-    for scenes, in the order in which to try them (detection, section 8.3):
+    Objects are in the unit sphere; the centres of a room extend over several metres, which is
+    outside of the range that an MLP pretrained on objects has seen. Options for scenes, in the
+    order in which to try them (detection, section 8.3):
 
-    1. ``'scene'``: centres are shifted to the middle of the scene and divided
-       by half its largest extent: the range of the pretraining.
-    2. ``'metric'``: centres as they are, as published for objects. In scenes,
-       give the MLP a larger learning rate than the rest of the student
+    1. ``'scene'``: centres are shifted to the middle of the scene and divided by half its largest
+       extent, which gives the range of the pretraining.
+    2. ``'metric'``: centres as they are, as published for objects. For scenes, use a larger
+       learning rate for the MLP than for the rest of the student
        (``paramwise_cfg=dict(custom_keys={'backbone.pos_embed': ...})``).
     3. None: no position and no parameters, as in 3DETR's encoder. A student
        that had one is loaded with ``allow_unexpected=['pos_embed']``.
 
-    This is about where patches are. How large their points look to the
-    student is another question, that of ``group_scale``: a group of 32 of
-    40,000 points has the extent in metres that one of an object has in units
-    of the sphere, so that factor stays 1 where this is ``'scene'``.
+    The scale of the points within a patch is set by ``group_scale`` of the student. It can stay
+    1: a patch of 32 of 40,000 points of a room has the same extent in metres as a patch of an
+    object in units of the sphere.
 
     Args:
         embed_dims: Width of the tokens, C.
         hidden_dims: Width of the hidden layer.
-        scale: One of the above.
+        scale: ``'scene'``, ``'metric'`` or None.
 
     Raises:
-        ValueError: Another ``scale``.
+        ValueError: The scale is unknown.
     """
 
     def __init__(self, embed_dims: int, hidden_dims: int = 128, *, scale: str | None = 'metric'):
@@ -187,29 +184,31 @@ class PositionEmbed(nn.Sequential):
         self.scale = scale
 
     def place(self, centers: Tensor, cloud: Tensor | None = None) -> Tensor:
-        """What is read of centres (B, G, 3) of a cloud: (B, G, 3).
+        """Scale centres for :meth:`forward`.
 
         Args:
-            centers: In the coordinates of the input.
-            cloud: (B, N, 3), by which a scene is measured; default the
-                centres.
+            centers: (B, G, 3), in the coordinates of the input.
+            cloud: (B, N, 3), points that define the extent of the scene; default the centres.
+
+        Returns:
+            (B, G, 3).
         """
         return to_unit_cube(centers, cloud) if self.scale == 'scene' else centers
 
-    def forward(self, places: Tensor) -> Tensor:
-        """Embed what ``place`` gave, (B, G, 3) -> (B, G, C)."""
+    def forward(self, positions: Tensor) -> Tensor:
+        """Embed scaled centres, (B, G, 3) -> (B, G, C)."""
         if self.scale is None:
-            return places.new_zeros(*places.shape[:2], self.embed_dims)
-        return super().forward(places)
+            return positions.new_zeros(*positions.shape[:2], self.embed_dims)
+        return super().forward(positions)
 
     def extra_repr(self) -> str:
         return f'scale={self.scale!r}'
 
 
 def to_unit_cube(centers: Tensor, cloud: Tensor | None = None) -> Tensor:
-    """Centres (B, G, 3) as seen from the middle of a cloud (B, N, 3).
+    """Shift and scale centres (B, G, 3) such that a cloud (B, N, 3) is within [-1, 1].
 
-    The cloud, by default the centres themselves, lies within [-1, 1].
+    The cloud defaults to the centres themselves.
     """
     cloud = centers if cloud is None else cloud
     low = cloud.amin(dim=1, keepdim=True)
@@ -222,8 +221,8 @@ def to_unit_cube(centers: Tensor, cloud: Tensor | None = None) -> Tensor:
 class MaskedDecoder(nn.Module):
     """Transformer that predicts the tokens of the masked patches (MAE).
 
-    A learned mask token stands for every masked patch; its position
-    embedding, which is not shared with the encoder, says which one it is.
+    Masked patches are represented by a learned mask token and their position embedding, which is
+    not shared with the encoder.
 
     Args:
         embed_dims: Width, C; that of the encoder.
@@ -266,8 +265,8 @@ class MaskedDecoder(nn.Module):
             visible: (B, V, C) encoded tokens of the visible patches.
             centers: (B, G, 3) of all patches.
             mask: (B, G) bool, True = masked; M = G - V in every row.
-            first: Tokens (B, L, C) that are put before all others, and their
-                position embedding (1 or B, L, C).
+            first: Additional tokens (B, L, C), first in the sequence, and their position
+                embedding (1 or B, L, C).
 
         Returns:
             (B, M, C), the masked patches in the order of ``centers``.

@@ -1,4 +1,4 @@
-"""Contrast between two modalities."""
+"""Contrastive loss between two modalities."""
 
 import math
 
@@ -18,27 +18,25 @@ MODES = ('hard', 'soft')
 class ContrastiveAlignLoss(nn.Module):
     """Symmetric InfoNCE with a learned scale, as in CLIP (DC-8).
 
-    With unit vectors z_i of clouds and g_i of what a teacher says of them,
-    over the batch of all processes::
+    With unit vectors z_i of clouds and g_i of their teacher features, over the batch of all
+    processes::
 
         1/2 [CE(s Z G^T, P) + CE(s G Z^T, P)]
 
     Never computed in half precision.
 
     Args:
-        mode: ``'hard'``: P is the identity. ``'soft'``: P is the softmax of
-            ``G G^T / soft_temperature`` over its rows, without gradient, for
-            batches with near-duplicates that should not be pushed apart.
-        init_temperature: 1 / s at the start.
-        max_scale: s never exceeds it.
-        learn_scale: Train s; else it stays as it is.
+        mode: ``'hard'``: P is the identity. ``'soft'``: P is the softmax of the rows of
+            ``G G^T / soft_temperature``, without gradient, for batches with near-duplicates.
+        init_temperature: Initial 1 / s.
+        max_scale: Upper limit of s.
+        learn_scale: Whether s is trained.
         soft_temperature: See ``mode``.
-        gather: Contrast with the samples of all processes, which then must
-            have as many each.
+        gather: Contrast with the samples of all processes, whose batches must have the same size.
         loss_weight: Factor of the loss.
 
     Raises:
-        ValueError: An unknown mode, or a number that is not above 0.
+        ValueError: The mode is unknown, or a number is not positive.
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class ContrastiveAlignLoss(nn.Module):
             raise ValueError(f'mode is one of {MODES}, got {mode!r}.')
         if min(init_temperature, max_scale, soft_temperature) <= 0:
             raise ValueError(
-                'Temperatures and max_scale are above 0, got '
+                'Temperatures and max_scale must be positive, got '
                 f'init_temperature={init_temperature}, max_scale={max_scale} '
                 f'and soft_temperature={soft_temperature}.'
             )
@@ -72,25 +70,24 @@ class ContrastiveAlignLoss(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """s, not above its limit."""
+        """The scale s, clamped to its limit."""
         return self.log_scale.clamp(max=self.max_log_scale).exp()
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Contrast ``pred`` (B, D) with ``target`` (B, D).
 
-        Every process returns the loss of its own rows; their mean over the
-        processes, as DDP takes it of gradients, is that of the joined batch.
+        Every process returns the loss of its own rows. Their mean over the processes, which DDP
+        computes of the gradients, is the loss of the joined batch.
 
         Raises:
-            ValueError: Other shapes, or batches of several sizes to gather.
+            ValueError: The shapes differ, or processes have batches of different sizes.
         """
         if pred.ndim != 2 or pred.shape != target.shape:
             raise ValueError(
-                'The contrast is between features (B, D) of two kinds, got '
+                'pred and target must be (B, D), got '
                 f'{tuple(pred.shape)} and {tuple(target.shape)}.'
             )
-        # Of what is above its limit, the clamp in ``scale`` lets no gradient
-        # through that could lower it again.
+        # Above the limit, the clamp in ``scale`` has no gradient.
         self.log_scale.data.clamp_(max=self.max_log_scale)
         with torch.autocast(pred.device.type, enabled=False):
             exact = torch.promote_types(pred.dtype, torch.float32)
@@ -112,14 +109,13 @@ class ContrastiveAlignLoss(nn.Module):
 
 
 def check_same_size(feats: Tensor) -> None:
-    """``ValueError``, on all processes, if they have not as many features."""
+    """Raise ``ValueError`` on all processes if their batch sizes differ."""
     sizes = all_gather(torch.tensor([len(feats)], device=feats.device))
     sizes = torch.cat(sizes).tolist()
     if len(set(sizes)) > 1:
         raise ValueError(
-            'The contrast gathers batches of one size, and the processes have '
-            f'{sizes} features: set drop_last=True in the train_dataloader, '
-            'or gather=False.'
+            f'All processes must have the same batch size, got {sizes}: set drop_last=True in the '
+            'train_dataloader, or gather=False.'
         )
 
 

@@ -1,4 +1,4 @@
-"""Losses that compare a prediction with its target."""
+"""Losses between a prediction and its target."""
 
 import torch.nn as nn
 import torch.nn.functional as F
@@ -10,11 +10,11 @@ from mmkd3d.registry import MODELS
 
 @MODELS.register_module()
 class ChamferLoss(nn.Module):
-    """Chamfer distance between clouds, in float32 also under autocast.
+    """Chamfer distance between point clouds, in float32 also under autocast.
 
     Args:
-        norm: ``'l2'``: mean of squared nearest distances, both directions
-            added. ``'l1'``: mean of distances, both directions averaged.
+        norm: ``'l2'``: mean squared distance to the nearest point, sum of both directions.
+            ``'l1'``: mean distance, mean of both directions.
         loss_weight: Factor of the loss.
     """
 
@@ -49,10 +49,10 @@ class L2Loss(nn.Module):
 
 @MODELS.register_module()
 class SmoothL1Loss(nn.Module):
-    """Squared difference near 0, absolute difference beyond ``beta``.
+    """Squared difference below ``beta``, absolute difference above.
 
     Args:
-        beta: Where the one becomes the other.
+        beta: Threshold.
         loss_weight: Factor of the loss.
     """
 

@@ -43,7 +43,7 @@ class MatchedConceptLoss(nn.Module):
             :func:`mmkd3d.ops.matching.match`.
 
     Raises:
-        ValueError: An unknown matcher.
+        ValueError: The matcher is unknown.
     """
 
     def __init__(self, loss: dict | None = None, *, matcher: str = 'exact'):
@@ -57,7 +57,7 @@ class MatchedConceptLoss(nn.Module):
         """Compare ``pred`` (B, M, D) with ``target`` (B, S, D).
 
         Raises:
-            ValueError: Other shapes, or cosines that are not finite.
+            ValueError: The shapes do not fit, or cosines are not finite.
         """
         if pred.ndim != 3 or pred.shape[::2] != target.shape[::2]:
             raise ValueError(

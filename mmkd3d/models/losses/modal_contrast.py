@@ -1,4 +1,4 @@
-"""Contrast of shapes within one modality, by their categories."""
+"""Supervised contrastive loss between shapes."""
 
 import zlib
 from collections.abc import Sequence
@@ -17,11 +17,10 @@ from mmkd3d.registry import MODELS
 class SingleModalContrast(nn.Module):
     """Pull shapes of one category together (ReCon, ``self_contrastive``).
 
-    With the cosines S of projected features, for every shape i: the mean of
-    S over its category, itself included, against S to all other shapes, as a
-    cross entropy at temperature t::
+    With the cosines S of projected features, and p_i the mean of S_ij over the category of shape
+    i, itself included, the loss of shape i at temperature t is::
 
-        -p_i / t + log(exp(p_i / t) + sum_j exp(S_ij / t)),  j not of i's kind
+        -p_i / t + log(exp(p_i / t) + sum_j exp(S_ij / t)),  j of other categories
 
     A batch of one category has loss 0. Never computed in half precision.
 
@@ -29,7 +28,7 @@ class SingleModalContrast(nn.Module):
         embed_dims: Width of the features, C.
         proj_dims: Width of the projection.
         temperature: t.
-        gather: Compare with the shapes of all ranks; as published, False.
+        gather: Compare with the shapes of all processes; False as published.
         loss_weight: Factor of the loss.
     """
 
@@ -55,38 +54,37 @@ class SingleModalContrast(nn.Module):
         )
 
     def forward(self, feats: Tensor, categories: Sequence[str]) -> Tensor:
-        """Loss of ``feats`` (B, C) of shapes with these B categories.
+        """Loss of features (B, C) of B shapes with these categories.
 
-        ``ValueError`` for one shape in training: it has no statistics.
+        Raises:
+            ValueError: There is one shape in training, which has no batch statistics.
         """
         if len(feats) == 1 and self.training and isinstance(self.proj[1], nn.BatchNorm1d):
             raise ValueError(
-                'The contrast compares shapes and can not be trained on a '
-                'batch of 1: raise batch_size of the train_dataloader, set '
-                'drop_last=True if it is the last batch of an epoch, or set '
-                'contrast=None.'
+                'The contrast can not be trained on a batch of 1: raise batch_size of the '
+                'train_dataloader, set drop_last=True if it is the last batch of an epoch, or '
+                'set losses.contrast=None.'
             )
-        # At first shapes differ by less than bf16 tells apart, and the norms
-        # would enlarge what it rounds.
+        # At first, shapes differ by less than the precision of bf16.
         with torch.autocast(feats.device.type, enabled=False):
             exact = torch.promote_types(feats.dtype, torch.float32)
             z = F.normalize(self.proj(feats.to(exact)), dim=-1)
             return self.loss_weight * self.compare(z, categories)
 
     def compare(self, z: Tensor, categories: Sequence[str]) -> Tensor:
-        """The loss of unit vectors (B, D), without a weight."""
-        # The same number on every rank, whatever categories it has seen.
+        """Unweighted loss of unit vectors (B, D)."""
+        # A checksum is the same number on every process.
         kind = torch.tensor([zlib.crc32(c.encode()) for c in categories], device=z.device)
         kinds, z_all = kind, z
         if self.gather and get_world_size() > 1:
             z_all = torch.cat(dist_nn.all_gather(z))
             kinds = torch.cat(all_gather(kind))
-        cosine = z @ z_all.T  # (B, B or that of all ranks)
+        cosine = z @ z_all.T  # (B, B of all processes)
         return supervised_contrast(cosine, kind[:, None] == kinds, self.temperature)
 
 
 def supervised_contrast(cosine: Tensor, same: Tensor, temperature: float) -> Tensor:
-    """The loss above from S (B, A) and who is of one kind, (B, A) bool."""
+    """Loss from cosines S (B, A) and which pairs have the same category, (B, A) bool."""
     logits = cosine / temperature
     positive = (logits * same).sum(dim=1) / same.sum(dim=1)
     negatives = logits.masked_fill(same, -torch.inf)

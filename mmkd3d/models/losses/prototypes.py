@@ -1,4 +1,4 @@
-"""Compare what prototypes say of predictions and targets."""
+"""Loss between soft assignments to prototypes."""
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,9 @@ from ..targets.standardizer import FittedModule
 
 @MODELS.register_module()
 class PrototypeKLLoss(FittedModule):
-    """Divergence of the soft assignments to prototypes.
+    """KL divergence between the soft assignments of targets and predictions to prototypes.
 
-    With P prototypes, centres of K-means on the directions of the targets::
+    With P prototypes, the K-means centres of the normalised targets::
 
         q(x) = softmax(cos(x, prototypes) / temperature)
         loss = KL(q(target) || q(pred)),  averaged over all tokens
@@ -23,8 +23,8 @@ class PrototypeKLLoss(FittedModule):
     Args:
         dims: Width of predictions and targets, D.
         num_prototypes: P.
-        temperature: Of the softmax.
-        seed: Of K-means.
+        temperature: Temperature of the softmax.
+        seed: Seed of K-means.
         loss_weight: Factor of the loss.
 
     Attributes:
@@ -42,7 +42,7 @@ class PrototypeKLLoss(FittedModule):
     ):
         super().__init__(dims, min_count=num_prototypes)
         if temperature <= 0:
-            raise ValueError(f'temperature is above 0, got {temperature}.')
+            raise ValueError(f'temperature must be positive, got {temperature}.')
         self.temperature = temperature
         self.seed = seed
         self.loss_weight = loss_weight
@@ -61,7 +61,7 @@ class PrototypeKLLoss(FittedModule):
         """Compare ``pred`` (..., D) with ``target`` (..., D).
 
         Raises:
-            RuntimeError: Not fitted yet.
+            RuntimeError: It is not fitted.
         """
         self.require_fit()
         with torch.autocast(pred.device.type, enabled=False):

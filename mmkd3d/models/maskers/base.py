@@ -1,4 +1,4 @@
-"""Maskers: which patches are hidden from the student."""
+"""Maskers choose the patches that are hidden from the student."""
 
 import torch
 import torch.nn as nn
@@ -8,25 +8,25 @@ from mmkd3d.registry import TASK_UTILS
 
 
 class BaseMasker(nn.Module):
-    """Choose exactly :meth:`num_masked` patches of every cloud.
+    """Base of the maskers, which mask :meth:`num_masked` patches of every cloud.
 
-    Nothing of a masker is in a state dict, but one that asks a teacher takes
-    it from device to device.
+    A masker has no parameters and nothing in the state dict. It is a module since it may move a
+    teacher from device to device.
 
     Args:
-        ratio: Share of patches that is masked, 0 <= ratio < 1.
+        ratio: Share of masked patches, 0 <= ratio < 1.
     """
 
     def __init__(self, ratio: float):
         super().__init__()
         if not 0 <= ratio < 1:
             raise ValueError(
-                f'A mask ratio lies in [0, 1), got {ratio}: at least one patch must stay visible.'
+                f'ratio must be in [0, 1), got {ratio}: at least one patch must stay visible.'
             )
         self.ratio = ratio
 
     def num_masked(self, num_groups: int) -> int:
-        """How many of G patches are masked."""
+        """Number of masked patches out of ``num_groups``."""
         return int(self.ratio * num_groups)
 
     def order(
@@ -36,7 +36,7 @@ class BaseMasker(nn.Module):
         scores: Tensor | None,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """(B, G) numbers; the patches with the smallest are masked."""
+        """Return numbers (B, G); the patches with the smallest are masked."""
         raise NotImplementedError
 
     def forward(
@@ -51,9 +51,9 @@ class BaseMasker(nn.Module):
 
         Args:
             centers: (B, G, 3) of the patches.
-            points: (B, N, 3) of the clouds, for maskers that look at them.
-            scores: (B, G), for maskers that are guided; instead of a look.
-            generator: Of the random numbers, on the device of ``centers``.
+            points: (B, N, 3), the clouds, for maskers with a teacher.
+            scores: (B, G), for guided maskers; replaces the teacher's.
+            generator: Random number generator on the device of ``centers``.
 
         Returns:
             (B, G) bool, True = masked.
@@ -78,7 +78,7 @@ class RandomMasker(BaseMasker):
 
 @TASK_UTILS.register_module()
 class BlockMasker(BaseMasker):
-    """Mask a random patch and those nearest to it (Point-BERT)."""
+    """Mask a random patch and its nearest patches (Point-BERT)."""
 
     def order(self, centers, points, scores, generator):
         B, G, _ = centers.shape

@@ -1,4 +1,4 @@
-"""Keep visible what an image teacher looks at."""
+"""Masker guided by the saliency of an image teacher."""
 
 import torch
 from torch import Tensor
@@ -12,26 +12,24 @@ from .base import BaseMasker
 class SaliencyMasker(BaseMasker):
     """Draw the visible patches by their scores (I2P-MAE, section 3.2; spec 7).
 
-    The visible patches are drawn one after the other, without replacement,
-    with the probabilities ``softmax(scores / temperature)``. The scores are
-    given, or they are what the teacher of ``target`` looks at.
+    The visible patches are drawn one after the other, without replacement, with the probabilities
+    ``softmax(scores / temperature)``. The scores are given, or are the saliency of the patches
+    for the teacher of ``target``.
 
-    As published (temperature 1, scores as they are) the attention of a
-    teacher guides hardly: its values over a picture sum to 1 at most, so that
-    the most and the least salient patch are nearly as probable. With
-    ``standardize=True``, which is ours, a patch whose score is one deviation
+    As published (temperature 1, no standardisation), the guidance is weak: the attention of a
+    teacher sums to at most 1 over a picture, so all patches are almost equally probable. With
+    ``standardize=True``, which is not published, a patch whose score is one standard deviation
     higher is e times as probable.
 
     Args:
-        ratio: Share of patches that is masked, 0 <= ratio < 1.
-        target: Config of a :class:`DenseTarget`; not needed where the scores
-            are always given.
-        temperature: Above 0; the smaller, the surer the patches with the
-            highest scores stay visible.
-        standardize: Bring the scores of each cloud to mean 0 and deviation 1.
+        ratio: Share of masked patches, 0 <= ratio < 1.
+        target: Config of a :class:`DenseTarget`; not needed if scores are always given.
+        temperature: Positive; the smaller, the more likely the patches with the highest scores
+            stay visible.
+        standardize: Standardise the scores of each cloud.
 
     Raises:
-        ValueError: A temperature that is not above 0.
+        ValueError: The temperature is not positive.
     """
 
     def __init__(
@@ -44,38 +42,37 @@ class SaliencyMasker(BaseMasker):
     ):
         super().__init__(ratio)
         if not temperature > 0:
-            raise ValueError(f'SaliencyMasker: temperature must be above 0, got {temperature}.')
+            raise ValueError(f'temperature must be positive, got {temperature}.')
         self.target = MODELS.build(target) if target else None
         self.temperature, self.standardize = temperature, standardize
 
     def order(self, centers, points, scores, generator):
         if scores is None:
-            scores = self.look(centers, points)
+            scores = self.saliency(centers, points)
         check_scores(scores, centers)
         noise = torch.empty(centers.shape[:2], device=centers.device).exponential_(
             generator=generator
         )
         return self.rank(scores, noise)
 
-    def look(self, centers: Tensor, points: Tensor | None) -> Tensor:
-        """Saliency (B, G) of the patches, by the own target."""
+    def saliency(self, centers: Tensor, points: Tensor | None) -> Tensor:
+        """Saliency (B, G) of the patches for the teacher of ``target``."""
         if self.target is None or points is None:
             raise ValueError(
-                'SaliencyMasker needs the scores of the patches, or a target '
-                "and the points that it looks at: give target=dict(type='"
-                "DenseTarget', teacher=...)."
+                'SaliencyMasker needs scores of the patches, or a target and the points: give '
+                "target=dict(type='DenseTarget', teacher=...)."
             )
         return self.target.saliency_at(self.target.forward_views(points), centers)
 
     def rank(self, scores: Tensor, noise: Tensor) -> Tensor:
-        """(B, G) numbers; the patches with the largest stay visible.
+        """Return numbers (B, G); the patches with the largest stay visible.
 
-        The logarithm of p / e, where p is the probability of a patch and e
-        its noise: its order is a draw without replacement if e ~ Exp(1).
+        They are log(p / e), with the probability p of a patch and its noise e. If e ~ Exp(1),
+        their order is a draw without replacement.
 
         Args:
             scores: (B, G).
-            noise: (B, G), above 0.
+            noise: (B, G), positive.
         """
         scores = scores.float()
         scores = scores - scores.mean(1, keepdim=True)
@@ -92,17 +89,16 @@ class SaliencyMasker(BaseMasker):
 
 
 def check_scores(scores: Tensor, centers: Tensor) -> None:
-    """``ValueError`` unless there is a finite score for every patch."""
+    """Raise ``ValueError`` unless there is a finite score for every patch."""
     if scores.shape != centers.shape[:2]:
         raise ValueError(
-            f'SaliencyMasker needs scores {tuple(centers.shape[:2])}, one for '
-            f'each patch, got {tuple(scores.shape)}.'
+            f'scores must be {tuple(centers.shape[:2])}, one for each patch, got '
+            f'{tuple(scores.shape)}.'
         )
     finite = scores.isfinite().all(1)
     if not finite.all():
         odd = (~finite).nonzero().flatten().tolist()
         raise ValueError(
-            f'The saliency of the clouds {odd} of the batch is not finite. '
-            'Look for points that are not finite, or for a teacher that '
-            "overflows in half precision (precision='bf16' or 'fp32')."
+            f'The saliency of the clouds {odd} of the batch is not finite: check for points that '
+            "are not finite, or set precision='bf16' or 'fp32' for the teacher."
         )

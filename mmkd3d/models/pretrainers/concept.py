@@ -38,7 +38,7 @@ class ConceptDistillation(Reconstruction):
             :class:`MatchedConceptLoss`; ``chamfer``, a loss between point clouds for the masked
             patches as in :class:`PointMAE`, not for hierarchical students. None switches a loss
             off; without ``embedding`` clouds have none.
-        adapter: Config of a :class:`LevelTokens`, for a student that returns no ``tokens`` and
+        adapter: Config of a :class:`SeedsToTokens`, for a student that returns no ``tokens`` and
             ``centers``.
         standardize: See :class:`Standardizers`.
         slots: What concepts are matched with: ``'both'`` pictures and regions, ``'global'``
@@ -210,5 +210,5 @@ class ConceptDistillation(Reconstruction):
             raise ValueError(
                 f'The student returns tokens of width {width}, the extractor has '
                 f'embed_dims={self.extractor.embed_dims}.'
-                + ('' if width else ' Give an adapter, such as LevelTokens.')
+                + ('' if width else ' Give an adapter, such as SeedsToTokens.')
             )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmkd3d.ops import sight
+from mmkd3d.ops import frame_visibility
 from mmkd3d.registry import MODELS
 
 from .base import BaseViews, Views, take_views
@@ -67,7 +67,7 @@ class PosedFrames(BaseViews):
             images[frames.slot] = frames.image.float() / 255
             foreground[frames.slot] = self._measured(frames.depth)
             if at is not None:
-                uv[frames.slot], visible[frames.slot] = sight(
+                uv[frames.slot], visible[frames.slot] = frame_visibility(
                     at[frames.slot // self.num_views],
                     frames.extrinsic,
                     frames.intrinsic,

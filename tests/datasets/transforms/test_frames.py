@@ -22,7 +22,7 @@ from mmkd3d.datasets.transforms.frames import (  # noqa: E402
     undo_augmentation,
 )
 from mmkd3d.models.views.posed_frames import PosedFrames
-from mmkd3d.ops import sight  # noqa: E402
+from mmkd3d.ops import frame_visibility  # noqa: E402
 from mmkd3d.registry import TRANSFORMS  # noqa: E402
 from tests.datasets.scans import detection, make_scannet, segmentation
 from tests.helpers import rejects
@@ -137,7 +137,9 @@ def test_half_of_the_points_in_real_frames_pass_the_depth_test(scans):
     item = with_frames(detection(scans, [ALIGN]), scans, choose='even')[0][0]
     points, f = item['inputs']['points'], item['data_samples'].frames
     right, wrong = (
-        sight(x.expand(15, -1, -1), f.extrinsic, f.intrinsic, f.depth, (240, 320), 0.05).seen
+        frame_visibility(
+            x.expand(15, -1, -1), f.extrinsic, f.intrinsic, f.depth, (240, 320), 0.05
+        ).seen
         for x in (points, points * torch.tensor([-1.0, 1, 1]))
     )
     assert wrong.sum() < right.sum() / 3

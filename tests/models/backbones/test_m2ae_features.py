@@ -43,7 +43,7 @@ def test_a_student_that_was_cut_ends_with_a_level(layer):
     out = net(points)
     whole = net.extract_feat(points, 'point')
     top = net.extract_feat(points)
-    net.cut_after(layer)
+    net.truncate(layer)
     last = layer % 3
     assert net.embed_dims == (12, 18, 24)[last]
     assert torch.equal(net.extract_feat(points, 'token'), out['levels'][last])
@@ -53,7 +53,7 @@ def test_a_student_that_was_cut_ends_with_a_level(layer):
     assert got.shape == (len(points), net.embed_dims)
     assert layer != -1 or torch.equal(got, top)
     with pytest.raises(ValueError, match='no layer 5: .* has [123] levels'):
-        net.cut_after(5)
+        net.truncate(5)
 
 
 @torch.no_grad()

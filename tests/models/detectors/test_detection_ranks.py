@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmkd3d.models.detectors.box_targets import encode_targets
+from mmkd3d.models.detectors.box_coding import encode_targets
 from mmkd3d.models.detectors.three_detr_criterion import ThreeDETRCriterion
 from tests.models.detection_scenes import extrema, random_boxes
 

@@ -80,12 +80,8 @@ def test_checkpoints_have_the_prototypes():
 
 def test_pairs_are_compared_by_prototypes():
     pred, target = sets()
-    loss = MODELS.build(
-        dict(
-            type='mmkd3d.MatchedConceptLoss',
-            loss=dict(type='mmkd3d.PrototypeKLLoss', dims=8, num_prototypes=4),
-        )
-    )
+    of_pair = dict(type='mmkd3d.PrototypeKLLoss', dims=8, num_prototypes=4)
+    loss = MODELS.build(dict(type='mmkd3d.MatchedConceptLoss', loss=of_pair))
     loss.loss.fit(kinds()[0])
     out = loss(pred, target)
     batch = torch.arange(3)[:, None]
@@ -94,7 +90,7 @@ def test_pairs_are_compared_by_prototypes():
 
 
 def test_bad_prototypes_are_refused():
-    with pytest.raises(ValueError, match='temperature is above 0, got 0'):
+    with pytest.raises(ValueError, match='temperature must be positive, got 0'):
         PrototypeKLLoss(8, temperature=0)
     for bad, said in (
         (feats(3, 8), 'at least 4 features, got 3'),

@@ -1,4 +1,7 @@
-"""ACT's second stage: the student and its teacher."""
+"""ACT's second stage: the student and its teacher.
+
+Predictions, targets, losses and gradients are compared with the published ones in tests/parity.
+"""
 
 import copy
 
@@ -10,19 +13,12 @@ from mmkd3d.checkpoints import to_published
 from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
 from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.registry import MODELS
-from tests.checkpoints.test_stages import autoencoder, same_weights
+from tests.checkpoints.test_stages import autoencoder
 from tests.helpers import given
-from tests.models.pretrainers.test_act_autoencoder import (
-    Clouds,
-    cloud,
-    lent,
-    odd_clouds,
-    runner,
-    stage_one,
-    total,
-)
+from tests.models.pretrainers.test_act_autoencoder import Clouds, check_resumed, runner, stage_one
 from tests.models.pretrainers.test_pretrainers import PARTS, STUDENT
-from tests.models.teachers.test_token_transformer import bert, mixer
+from tests.models.steps import check_step, cloud, losses_of, odd_clouds
+from tests.models.teachers.nets import bert, lent, mixer
 
 
 def teacher(checkpoint=None, *, of=None, **kwargs) -> dict:
@@ -35,23 +31,11 @@ def teacher(checkpoint=None, *, of=None, **kwargs) -> dict:
     )
 
 
-def config(**kwargs) -> dict:
-    return dict(
-        dict(
-            type='mmkd3d.ACT',
-            backbone=dict(STUDENT, with_cls_token=True),
-            decoder=PARTS['decoder'],
-            masker=PARTS['masker'],
-            loss=dict(type='mmkd3d.CosineLoss'),
-            teacher=teacher(),
-        ),
-        **kwargs,
-    )
-
-
 def act(**kwargs):
     torch.manual_seed(0)
-    return MODELS.build(config(**kwargs))
+    cfg = dict(PARTS, type='mmkd3d.ACT', backbone=dict(STUDENT, with_cls_token=True))
+    cfg.update(loss=dict(type='mmkd3d.CosineLoss'), teacher=teacher())
+    return MODELS.build(dict(cfg, **kwargs))
 
 
 GLOBAL = dict(shallow_layer=0)
@@ -61,21 +45,12 @@ PLAIN = dict(
     teacher=teacher(of=dict(autoencoder(), transformer=None, decoder_dims=20)),
     loss=dict(type='mmkd3d.SmoothL1Loss'),
 )
+SETUPS = {'local': {}, 'global': GLOBAL, 'no mask': NO_MASK, 'language': LANGUAGE, 'plain': PLAIN}
 
 
-@pytest.fixture(
-    params=[{}, GLOBAL, NO_MASK, LANGUAGE, PLAIN],
-    ids=['local', 'global', 'no_mask', 'language', 'plain'],
-)
+@pytest.fixture(params=SETUPS)
 def model(request):
-    return act(**request.param)
-
-
-def step(model, points, seed=0):
-    torch.manual_seed(seed)
-    losses = model(dict(points=points), mode='loss')
-    total(losses).backward()
-    return losses
+    return act(**SETUPS[request.param])
 
 
 def mask_and_noise(B=3):
@@ -87,7 +62,7 @@ def mask_and_noise(B=3):
 
 
 def predictions(model, patches, mask):
-    """Of the local and, where there is one, of the global branch."""
+    """Of the local and, if there is one, of the global branch."""
     feats = model.forward_encoder(patches, mask)
     preds = [model.proj(model.forward_decoder(feats, patches, mask))]
     if model.shallow_layer is not None:
@@ -95,41 +70,18 @@ def predictions(model, patches, mask):
     return preds
 
 
-def test_every_parameter_gets_a_gradient(model):
-    losses = step(model, cloud())
+def test_every_parameter_is_trained_and_none_of_the_teacher(model):
+    losses = check_step(model, cloud(), all_reached=True)
     assert ('loss_global' in losses) == (model.shallow_layer is not None)
-    idle = [
-        name for name, p in model.named_parameters() if p.grad is None or p.grad.abs().sum() == 0
-    ]
-    assert not idle
     assert all(p.grad is None for p in model.teacher.net.parameters())
+    assert not any(key.startswith('teacher') for key in model.state_dict())
 
 
-def test_only_the_published_heads_are_idle():
-    model = act(untrained_heads=True, **GLOBAL)
-    step(model, cloud())
-    idle = {n for n, p in model.named_parameters() if p.grad is None}
-    assert idle == {
-        f'{name}.{kind}'
-        for kind in ('weight', 'bias')
-        for name in ('lm_head', 'cls_head.0', 'cls_head.2')
-    }
-    assert model.lm_head.out_features == 20  # codes of the teacher
-
-
-def test_losses_are_loops_over_clouds_and_patches():
-    model, (mask, noise) = act(**GLOBAL).eval(), mask_and_noise()
-    patches = model.group(cloud())
-    target = model.forward_target(patches, mask, noise)
+def test_target_cone_is_the_mean_cosine_of_all_pairs_of_targets():
+    model, (mask, noise) = act().eval(), mask_and_noise()
+    target = model.forward_target(model.group(cloud()), mask, noise)
     with given(model, draw_mask=mask, forward_target=target):
-        losses = model(dict(points=cloud()), mode='loss')
-    names = ('loss_distill', 'loss_global')
-    for name, pred in zip(names, predictions(model, patches, mask)):
-        of_clouds = []
-        for a, b in zip(pred, target):
-            cosines = [x @ y / x.norm() / y.norm() for x, y in zip(a, b)]
-            of_clouds.append(1 - sum(cosines) / len(cosines))
-        torch.testing.assert_close(losses[name], sum(of_clouds) / 3)
+        losses = losses_of(model, cloud())
     units = [t / t.norm() for t in target.flatten(0, 1)]
     mean = sum(a @ b for a in units for b in units) / len(units) ** 2
     torch.testing.assert_close(losses['target_cone'], mean)
@@ -143,7 +95,7 @@ def test_no_weight_of_the_teacher_changes_and_statistics_only_in_train_mode(trai
     assert net.patch_embed.first[1].training == train_mode
     assert not any(m.training for m in net.transformer.frozen.net.modules())
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    step(model, cloud())
+    check_step(model, cloud())
     optimizer.step()
     moved = {key for key, value in net.state_dict().items() if not torch.equal(value, before[key])}
     statistics = {
@@ -155,58 +107,17 @@ def test_no_weight_of_the_teacher_changes_and_statistics_only_in_train_mode(trai
     assert not any(m.training for m in model.eval().teacher.net.modules())
 
 
-@pytest.mark.parametrize('kwargs', [{}, GLOBAL])
-def test_the_student_holds_no_teacher(kwargs):
-    model = act(**kwargs)
-    names = {'backbone', 'decoder', 'proj', *(['cls_pos'] if kwargs else [])}
-    assert {key.split('.')[0] for key in model.state_dict()} == names
-    kept = act(teacher=teacher(keep_weights=True)).state_dict()
-    assert {key for key in kept if key.startswith('teacher.')} == {
-        f'teacher.net.{key}' for key in stage_one().state_dict()
-    }
-
-
-def test_targets_are_the_features_of_the_masked_patches():
-    model, (mask, noise) = act().eval(), mask_and_noise()
-    patches = model.group(cloud())
-    target = model.forward_target(patches, mask, noise)
-    feats = model.teacher.net.forward_encoder(patches, hard=True, noise=noise)['feats']
-    torch.testing.assert_close(target, split_by_mask(feats, mask)[1], rtol=1e-4, atol=1e-5)
-    assert torch.equal(model.forward_target(patches, mask, noise), target)
-    assert not torch.equal(model.forward_target(patches, mask), target)
-
-
-def test_the_global_branch_reads_a_late_class_token_and_shallow_patches():
-    model, (mask, _) = act(**GLOBAL).eval(), mask_and_noise()
-    patches, student = model.group(cloud()), model.backbone
-    centers = patches.centers
-    tokens, _ = split_by_mask(student.patch_embed(patches.points), mask)
-    x = torch.cat([student.cls_token.expand(3, -1, -1), tokens], dim=1)
-    pos = student.pos_embed(split_by_mask(centers, mask)[0])
-    pos = torch.cat([student.cls_pos.expand(3, -1, -1), pos], dim=1)
-    shallow = student.blocks[0](x + pos)
-    last = student.norm(student.blocks[1](shallow + pos))
-    decoder = model.decoder
-    x = torch.cat([last[:, :1], shallow[:, 1:], decoder.mask_token.expand(3, 9, -1)], 1)
-    pos = torch.cat(
-        [
-            model.cls_pos.expand(3, -1, -1),
-            *(decoder.pos_embed(c) for c in split_by_mask(centers, mask)),
-        ],
-        1,
-    )
-    masked = decoder.norm(decoder.blocks[0](x + pos))[:, -9:]
-    torch.testing.assert_close(predictions(model, patches, mask)[1], model.proj(masked))
-
-
-def test_masked_points_do_not_reach_the_prediction():
+def test_masked_points_reach_the_target_and_not_the_prediction():
     model, (mask, noise) = act(**GLOBAL).eval(), mask_and_noise()
     patches = model.group(cloud())
     moved = patches._replace(points=patches.points + 3 * mask[:, :, None, None])
     for a, b in zip(*(predictions(model, p, mask) for p in (patches, moved))):
         torch.testing.assert_close(a, b)
-    targets = [model.forward_target(p, mask, noise) for p in (patches, moved)]
-    assert not torch.allclose(*targets)
+    target = model.forward_target(patches, mask, noise)
+    assert not torch.allclose(model.forward_target(moved, mask, noise), target)
+    # which is random but for given noise
+    assert torch.equal(model.forward_target(patches, mask, noise), target)
+    assert not torch.equal(model.forward_target(patches, mask), target)
 
 
 def test_without_a_mask_every_patch_is_predicted():
@@ -226,15 +137,13 @@ def test_modes_return_what_they_promise(model):
     points = cloud(channels=5)
     assert model(dict(points=points)).shape == (3, 48)
     drawn = model(dict(points=points), mode='predict')
-    masked = 9 if model.decoder is not None else 16
+    num = (9 if model.decoder is not None else 16) * 8
     assert len(drawn) == 3
     for out, xyz in zip(drawn, points[..., :3]):
         assert torch.equal(out['input'], xyz)
-        assert out['masked'].shape == (masked * 8, 3)
-        assert out['cosine'].shape == (masked * 8,)
+        assert out['masked'].shape == (num, 3) and out['cosine'].shape == (num,)
         assert out['cosine'].abs().max() <= 1 + 1e-5
-        gaps = torch.cdist(out['masked'], xyz).amin(1)
-        assert gaps.max() < 1e-2  # they are points of the cloud
+        assert torch.cdist(out['masked'], xyz).amin(1).max() < 1e-2  # they are points of the cloud
 
 
 def trained_stage_one(**kwargs):
@@ -275,25 +184,14 @@ def test_a_stage_one_file_is_the_teacher_it_was(form, tmp_path):
     assert torch.equal(model.forward_target(patches, mask, noise), target)
 
 
-@pytest.mark.parametrize(
-    'options', [dict(), dict(train_mode=True), dict(keep_weights=True)], ids=str
-)
+@pytest.mark.parametrize('options', [dict(train_mode=True), dict(keep_weights=True)], ids=str)
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(options, tmp_path):
     torch.save(trained_stage_one().state_dict(), tmp_path / 'stage1.pth')
     of_file = teacher(tmp_path / 'stage1.pth', **options)
-    whole = runner(tmp_path / 'whole', act(teacher=of_file, **GLOBAL))
-    whole.train()
-    rest = runner(
-        tmp_path / 'rest',
-        act(teacher=of_file, **GLOBAL),
-        load_from=str(tmp_path / 'whole' / 'epoch_1.pth'),
-        resume=True,
-    )
-    rest.train()
-    assert rest.iter == 4 and same_weights(rest.model, whole.model)
-    saved = torch.load(tmp_path / 'rest' / 'epoch_2.pth', weights_only=True)
-    held = any(key.startswith('teacher.') for key in saved['state_dict'])
-    assert held == ('keep_weights' in options)
+    saved = check_resumed(tmp_path, *(act(teacher=of_file, **GLOBAL) for _ in range(2)))
+    held = {key for key in saved if key.startswith('teacher.')}
+    kept = {f'teacher.net.{key}' for key in stage_one().state_dict()}
+    assert held == (kept if 'keep_weights' in options else set())
 
 
 @pytest.mark.parametrize('build', [stage_one, act])
@@ -332,63 +230,43 @@ def test_standardised_targets_have_no_common_part():
     assert cones[0] < cones[1]
 
 
-@pytest.mark.parametrize('name', odd_clouds())
+@pytest.mark.parametrize('name', ['one', 'origin', 'line', 'no_more_than_a_patch'])
 def test_odd_clouds_give_finite_losses_and_gradients(name):
     model, points = act(**GLOBAL), odd_clouds()[name]
-    losses = step(model, points)
-    assert torch.isfinite(total(losses))
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    check_step(model, points)
     drawn = model.eval()(dict(points=points), mode='predict')
     assert all(torch.isfinite(out['cosine']).all() for out in drawn)
 
 
+def test_equal_widths_need_no_projection():
+    model = act(projection=False, teacher=teacher(of=dict(autoencoder(), decoder_dims=24)))
+    assert not [key for key in model.state_dict() if key.startswith('proj')]
+    check_step(model, cloud())
+
+
+MIXED = dict(autoencoder(), transformer=lent(mixer) | dict(num_prompts=10))
+
+
 @pytest.mark.parametrize(
-    'options, error, text',
+    'options, text',
     [
-        (dict(projection=False), ValueError, 'width 24, the target 12: set projection=True'),
-        (dict(shallow_layer=2), ValueError, r'in \[0, 2\), got 2'),
-        (dict(GLOBAL, backbone=STUDENT), ValueError, 'with_cls_token=True'),
-        (dict(decoder=None), ValueError, 'need a decoder'),
-        (dict(teacher=teacher('no/where.pth')), FileNotFoundError, 'no/where.pth'),
+        (dict(projection=False), 'width 24, the target 12: set projection=True'),
+        (dict(shallow_layer=2), r'in \[0, 2\), got 2'),
+        (dict(GLOBAL, backbone=STUDENT), 'with_cls_token=True'),
+        (dict(decoder=None), 'need a decoder'),
+        (dict(teacher=teacher('no/where.pth')), 'no/where.pth'),
         (
             dict(teacher=dict(teacher(), random_weights=False)),
-            ValueError,
             'needs the checkpoint of a stage I run',
         ),
+        (dict(backbone=dict(STUDENT, num_groups=3)), 'at least 4 patches, got 3'),
+        (dict(teacher=teacher(of=MIXED)), 'got 10 prompts and 16 patches: set num_prompts=180'),
+        (dict(teacher=lent(bert)['teacher']), 'can not read patches|cannot'),
     ],
 )
-def test_a_wrong_config_is_an_error(options, error, text):
-    with pytest.raises(error, match=text):
-        act(**options)
-
-
-def test_equal_widths_need_no_projection():
-    of = dict(autoencoder(), decoder_dims=24)
-    model = act(projection=False, teacher=teacher(of=of))
-    assert not [key for key in model.state_dict() if key.startswith('proj')]
-    assert torch.isfinite(total(step(model, cloud())))
-
-
-@pytest.mark.parametrize(
-    'options, error, text',
-    [
-        (dict(backbone=dict(STUDENT, num_groups=3)), ValueError, 'at least 4 patches, got 3'),
-        (
-            dict(
-                teacher=teacher(
-                    of=dict(autoencoder(), transformer=lent(mixer) | dict(num_prompts=10))
-                )
-            ),
-            ValueError,
-            'got 10 prompts and 16 patches: set num_prompts=180',
-        ),
-        (dict(teacher=lent(bert)['teacher']), NotImplementedError, 'can not read patches|cannot'),
-    ],
-)
-def test_a_teacher_that_does_not_fit_is_an_error(options, error, text):
-    model = act(**options)
-    with pytest.raises(error, match=text):
-        model(dict(points=cloud()), mode='loss')
+def test_parts_that_do_not_fit_are_an_error(options, text):
+    with pytest.raises((ValueError, FileNotFoundError, NotImplementedError), match=text):
+        losses_of(act(**options), cloud())
 
 
 @pytest.mark.parametrize(

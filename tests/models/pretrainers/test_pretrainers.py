@@ -5,11 +5,13 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from mmkd3d.models.layers.patch_descriptor import FourierDescriptor
 from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.models.pretrainers.base import BasePretrainer
+from mmkd3d.models.pretrainers.masked_distillation import FourierDescriptor
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.registry import MODELS
+from tests.helpers import given
+from tests.models.steps import check_step, cloud, fall_of_loss, losses_of
 
 STUDENT = dict(
     type='mmkd3d.PointTransformer',
@@ -44,24 +46,14 @@ def point_mae():
 
 
 def distillation():
-    return MODELS.build(
-        dict(
-            type='mmkd3d.MaskedDistillation',
-            teacher=dict(type='mmkd3d_test_teacher'),
-            loss=dict(type='mmkd3d.CosineLoss'),
-            **PARTS,
-        )
-    )
+    parts = dict(teacher=dict(type='mmkd3d_test_teacher'), loss=dict(type='mmkd3d.CosineLoss'))
+    return MODELS.build(dict(type='mmkd3d.MaskedDistillation', **parts, **PARTS))
 
 
 @pytest.fixture(params=[point_mae, distillation])
 def model(request):
     torch.manual_seed(0)
     return request.param()
-
-
-def cloud(B=3, N=96):
-    return torch.randn(B, N, 3, generator=torch.Generator().manual_seed(1))
 
 
 def test_split_by_mask_is_a_loop_over_rows():
@@ -74,25 +66,9 @@ def test_split_by_mask_is_a_loop_over_rows():
         assert torch.equal(masked[b], x[b][mask[b]])
 
 
-def test_every_parameter_of_the_loss_gets_a_gradient(model):
-    losses = model(dict(points=cloud()), mode='loss')
-    sum(v for k, v in losses.items() if k.startswith('loss_')).backward()
-    idle = [n for n, p in model.named_parameters() if p.grad is None]
-    assert not idle
-
-
-def test_a_few_steps_lower_the_loss(model):
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    points, history = cloud(8), []
-    for step in range(60):
-        torch.manual_seed(step)
-        losses = model(dict(points=points), mode='loss')
-        loss = sum(v for k, v in losses.items() if k.startswith('loss_'))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        history.append(float(loss.detach()))
-    assert sum(history[-10:]) < 0.9 * sum(history[:10])
+def test_every_parameter_is_trained_and_a_few_steps_lower_the_loss(model):
+    check_step(model, cloud())
+    assert fall_of_loss(model, cloud(4), steps=25, lr=5e-3) < 0.9
 
 
 def test_modes_return_what_they_promise(model):
@@ -102,21 +78,19 @@ def test_modes_return_what_they_promise(model):
     drawn = model(dict(points=points), mode='predict')
     assert len(drawn) == 3
     assert all(torch.equal(d['input'], p) for d, p in zip(drawn, points))
+    if 'pred' in drawn[0]:  # int(0.6 * 16) = 9 patches are masked
+        assert drawn[0]['visible'].shape == (7 * 8, 3) and drawn[0]['pred'].shape == (9 * 8, 3)
     with pytest.raises(ValueError, match="'train'"):
         model(dict(points=points), mode='train')
 
 
-def test_prediction_and_visible_points_make_up_the_cloud():
-    drawn = point_mae().eval()(dict(points=cloud()), mode='predict')[0]
-    assert drawn['visible'].shape == (7 * 8, 3)  # int(0.6 * 16) = 9 masked
-    assert drawn['pred'].shape == (9 * 8, 3)
-
-
-def test_point_mae_loss_is_zero_for_a_perfect_prediction():
+def test_point_mae_compares_with_the_points_of_the_masked_patches():
     model = point_mae()
-    patches = model.backbone.group(cloud())
-    target = patches.points.flatten(0, 1)
-    assert model.loss_fn(target, target.flip(1)) < 1e-10
+    patches, mask = model.group(cloud()), (torch.arange(16) % 3 > 0).expand(3, -1)
+    perfect = model.forward_target(patches, mask).flip(1)
+    model.to_points = nn.Identity()
+    with given(model, draw_mask=mask, forward_decoder=perfect):
+        assert losses_of(model, cloud())['loss_chamfer'] < 1e-10
 
 
 def test_distillation_targets_have_no_common_part():
@@ -133,7 +107,7 @@ def test_distillation_leaves_the_teacher_alone():
     model = distillation()
     before = {k: v.clone() for k, v in model.teacher.net.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    model(dict(points=cloud()), mode='loss')['loss_distill'].backward()
+    losses_of(model, cloud())['loss_distill'].backward()
     optimizer.step()
     for key, value in model.teacher.net.state_dict().items():
         assert torch.equal(value, before[key]), key
@@ -151,14 +125,13 @@ def test_descriptor_depends_on_the_set_and_not_on_its_order():
         assert (other - same).abs().mean() > 0.05
 
 
-def test_shape_and_place_have_equal_weight():
+def test_descriptor_gives_shape_and_place_equal_weight():
     descriptor = FourierDescriptor(64)
     patches, centers = torch.randn(8, 16, 9, 3) / 10, torch.randn(8, 16, 3)
     words = descriptor(patches, centers)
-    for fixed in (
-        descriptor(patches[:1, :1].expand_as(patches), centers),
-        descriptor(patches, centers[:1, :1].expand_as(centers)),
-    ):
+    of_place = descriptor(patches[:1, :1].expand_as(patches), centers)
+    of_shape = descriptor(patches, centers[:1, :1].expand_as(centers))
+    for fixed in (of_place, of_shape):
         assert abs(fixed.flatten(0, 1).std(0).mean() - 1) < 0.02
     assert abs(words.flatten(0, 1).std(0).mean() - 2**0.5) < 0.1
 

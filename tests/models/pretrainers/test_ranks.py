@@ -11,7 +11,7 @@ from mmkd3d.engine.hooks.fit_targets import FitTargetsHook
 from mmkd3d.models.targets.standardizer import FittedModule, unfitted
 from tests.models import stub_teachers
 from tests.models.pretrainers.test_concept_distillation import SETUPS, shapes
-from tests.models.pretrainers.test_recon import NO_CONTRAST, TOWERS, recon
+from tests.models.pretrainers.test_recon import CONTRAST, GLOBAL_LOSSES, NO_CONTRAST, TOWERS, recon
 from tests.models.small_m2ae import build, clouds, i2p_mae, m2ae, student
 from tests.ranks import train
 
@@ -29,18 +29,8 @@ RECON = {
     'no stop': (dict(stop_gradient=False), ()),
     'no text, no stop': (dict(stop_gradient=False, losses=dict(text=None)), ('text',)),
     'no reconstruction': (dict(losses=dict(chamfer=None)), ('chamfer',)),
-    'no global loss': (
-        dict(losses=dict.fromkeys(('img', 'text', 'contrast'))),
-        ('img', 'text', 'contrast'),
-    ),
-    'gathered': (
-        dict(
-            losses=dict(
-                contrast=dict(type='mmkd3d.SingleModalContrast', embed_dims=32, gather=True)
-            )
-        ),
-        (),
-    ),
+    'no global loss': (dict(losses=dict.fromkeys(GLOBAL_LOSSES)), GLOBAL_LOSSES),
+    'gathered': (dict(losses=dict(contrast=dict(CONTRAST, gather=True))), ()),
     'towers': (dict(backbone=TOWERS, losses=NO_CONTRAST), ('contrast',)),
 }
 BOTH = {'loss_chamfer', 'loss_semantic'}

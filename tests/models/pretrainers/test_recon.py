@@ -1,4 +1,7 @@
-"""ReCon: what teaches what, and what can be left out."""
+"""ReCon: what teaches what, and what can be left out.
+
+Features, losses and gradients are compared with the published ones in tests/parity.
+"""
 
 import math
 
@@ -6,15 +9,15 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 
+import mmkd3d
 from mmkd3d.evaluation.accuracy import Accuracy
 from mmkd3d.models.losses.modal_contrast import supervised_contrast
 from mmkd3d.registry import MODELS
-from tests.helpers import REPO
-from tests.models.pretrainers.test_act_autoencoder import odd_clouds
+from tests.models import steps
+from tests.models.steps import check_step, losses_of, odd_clouds
 
 
 @MODELS.register_module()
@@ -32,6 +35,9 @@ class ConstantTarget(nn.Module):
 
 TARGETS = dict(img=dict(type='ConstantTarget', dims=6), text=dict(type='ConstantTarget', dims=5))
 NO_CONTRAST = dict(contrast=None)
+CONTRAST = dict(type='mmkd3d.SingleModalContrast', embed_dims=32)
+SMOOTH = dict(type='mmkd3d.SmoothL1Loss')
+LOSSES = dict(chamfer=dict(type='mmkd3d.ChamferLoss'), img=SMOOTH, text=SMOOTH, contrast=CONTRAST)
 SIZES = dict(
     embed_dims=32,
     depth=3,
@@ -43,33 +49,23 @@ SIZES = dict(
 )
 
 
-def recon(tokens=('cls', 'img', 'text'), stop_gradient=True, **kwargs):
+def recon(tokens=('cls', 'img', 'text'), stop_gradient=True, losses=(), **kwargs):
     """A small model; tests change one thing; ``losses`` are merged."""
     torch.manual_seed(0)
+    options = dict(global_tokens=tokens, stop_gradient=stop_gradient)
     cfg = dict(
         type='mmkd3d.ReCon',
-        backbone=dict(
-            type='mmkd3d.ReConTransformer',
-            global_tokens=tokens,
-            stop_gradient=stop_gradient,
-            **SIZES,
-        ),
+        backbone=dict(type='mmkd3d.ReConTransformer', **options, **SIZES),
         targets=TARGETS,
         masker=dict(type='mmkd3d.RandomMasker', ratio=0.5),
         decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=32, depth=1, num_heads=2),
+        losses={**LOSSES, **dict(losses)},
     )
-    losses = dict(
-        chamfer=dict(type='mmkd3d.ChamferLoss'),
-        img=dict(type='mmkd3d.SmoothL1Loss'),
-        text=dict(type='mmkd3d.SmoothL1Loss'),
-        contrast=dict(type='mmkd3d.SingleModalContrast', embed_dims=32),
-    )
-    cfg = {**cfg, **kwargs, 'losses': {**losses, **(kwargs.get('losses') or {})}}
-    return MODELS.build(cfg).train()
+    return MODELS.build({**cfg, **kwargs}).train()
 
 
 def cloud(batch=4, points=128):
-    return torch.randn(batch, points, 3, generator=torch.Generator().manual_seed(1))
+    return steps.cloud(batch, points)
 
 
 def samples(*categories):
@@ -79,20 +75,16 @@ def samples(*categories):
 KINDS = samples('chair', 'lamp', 'chair', 'sofa')
 
 
-def trained(model, *names):
-    """Names of the parameters that losses of these names reach."""
+def trained(model, name):
+    """Names of the parameters that a loss reaches."""
     torch.manual_seed(0)
     losses = model.loss(cloud(), KINDS)
     model.zero_grad()
-    sum(losses[name] for name in names).backward()
-    return {
-        name
-        for name, p in model.named_parameters()
-        if p.grad is not None and p.grad.abs().sum() > 0
-    }
+    losses[name].backward()
+    return steps.reached(model)
 
 
-def test_every_loss_stays_in_its_stream():
+def test_every_loss_stays_in_its_stream_unless_the_gradient_is_not_stopped():
     model = recon()
     local = trained(model, 'loss_chamfer')
     assert not any('global_' in n or 'contrast' in n or n.startswith('proj') for n in local)
@@ -105,38 +97,26 @@ def test_every_loss_stays_in_its_stream():
     kind = trained(model, 'loss_contrast')
     assert 'backbone.global_token.cls' in kind
     assert not any('.img' in n or '.text' in n for n in kind)
+    free = trained(recon(stop_gradient=False), 'loss_text')
+    assert 'backbone.patch_embed.first.0.weight' in free
 
 
-def test_without_the_stop_gradient_teachers_reach_the_embedding():
-    model = recon(stop_gradient=False)
-    assert 'backbone.patch_embed.first.0.weight' in trained(model, 'loss_text')
+def test_global_tokens_are_seen_by_no_local_token_and_by_no_other_global_one():
+    net = recon().eval().backbone
+    before = net(cloud())
+    net.global_token['img'].data.normal_()
+    after = net(cloud())
+    assert torch.equal(after['tokens'], before['tokens'])
+    for name, same in dict(img=False, text=True, cls=True).items():
+        tokens = (out['global_tokens'][name] for out in (before, after))
+        assert torch.equal(*tokens) == same
 
 
-def test_a_local_token_does_not_see_the_global_ones():
-    model = recon().eval()
-    before = model.backbone(cloud())['tokens']
-    for value in model.backbone.global_token.values():
-        value.data.normal_()
-    assert torch.equal(model.backbone(cloud())['tokens'], before)
-
-
-def test_global_tokens_do_not_see_each_other():
-    model = recon().eval()
-    before = model.backbone(cloud())['global_tokens']
-    model.backbone.global_token['img'].data.normal_()
-    after = model.backbone(cloud())['global_tokens']
-    assert torch.equal(after['text'], before['text'])
-    assert not torch.allclose(after['img'], before['img'])
-
-
-@pytest.mark.parametrize('name', ['chamfer', 'img', 'text', 'contrast'])
-def test_any_loss_can_be_switched_off(name):
-    losses = recon(losses={name: None}).loss(cloud(), KINDS)
+def test_any_loss_or_target_can_be_switched_off():
     names = {'loss_chamfer', 'loss_img', 'loss_text', 'loss_contrast'}
-    assert set(losses) == names - {f'loss_{name}'}
-
-
-def test_a_target_that_is_none_switches_its_branch_off():
+    for name in LOSSES:
+        losses = recon(losses={name: None}).loss(cloud(), KINDS)
+        assert set(losses) == names - {f'loss_{name}'}
     model = recon(targets=dict(TARGETS, text=None))
     assert 'loss_text' not in model.loss(cloud(), KINDS) and 'text' not in model.proj
 
@@ -152,18 +132,15 @@ def test_the_list_of_global_tokens_is_free(tokens):
 
 
 def test_a_third_teacher_is_one_more_entry():
-    model = recon(
-        ('cls', 'img', 'text', 'depth'),
-        targets=dict(TARGETS, depth=TARGETS['img']),
-        losses=dict(depth=dict(type='mmkd3d.SmoothL1Loss', loss_weight=3.0)),
-    )
-    losses = model.loss(cloud(), KINDS)
+    targets, depth = dict(TARGETS, depth=TARGETS['img']), dict(SMOOTH, loss_weight=3.0)
+    model = recon(('cls', 'img', 'text', 'depth'), targets=targets, losses=dict(depth=depth))
     assert 'backbone.global_token.depth' in trained(model, 'loss_depth')
     pred, target = torch.randn(2, 4, 6)
     torch.testing.assert_close(
         model.loss_fns['depth'](pred, target), 3 * model.loss_fns['img'](pred, target)
     )
-    assert list(losses) == ['loss_chamfer', 'loss_img', 'loss_text', 'loss_depth', 'loss_contrast']
+    names = ['loss_chamfer', 'loss_img', 'loss_text', 'loss_depth', 'loss_contrast']
+    assert list(model.loss(cloud(), KINDS)) == names
 
 
 def naive_contrast(z, categories, temperature):
@@ -185,10 +162,14 @@ def test_contrast_is_that_of_a_loop():
     cosine = F.normalize(z, dim=-1) @ F.normalize(z, dim=-1).T
     got = supervised_contrast(cosine, same, 0.1)
     assert float(got) == pytest.approx(naive_contrast(z, kinds, 0.1), rel=1e-5)
-    loss = recon().contrast
-    feats, names = torch.randn(7, 32), [str(kind) for kind in kinds]
+    loss = MODELS.build(CONTRAST)
+    feats, names = torch.randn(7, 32, requires_grad=True), [str(kind) for kind in kinds]
     once, loss.loss_weight = loss(feats, names), 3.0
     torch.testing.assert_close(loss(feats, names), 3 * once)
+    value = loss(feats, ['chair'] * 7)
+    value.backward()
+    assert value.item() == pytest.approx(0, abs=1e-6)
+    assert feats.grad.isfinite().all()
 
 
 def test_autocast_does_not_change_the_contrast_of_shapes_that_are_alike():
@@ -203,15 +184,6 @@ def test_autocast_does_not_change_the_contrast_of_shapes_that_are_alike():
     torch.testing.assert_close(*(torch.autograd.grad(value, feats) for value in (rounded, exact)))
 
 
-def test_contrast_of_one_category_is_zero_and_finite_in_its_gradient():
-    loss = MODELS.build(dict(type='mmkd3d.SingleModalContrast', embed_dims=32))
-    feats = torch.randn(4, 32, requires_grad=True)
-    value = loss(feats, ['chair'] * 4)
-    value.backward()
-    assert value.item() == pytest.approx(0, abs=1e-6)
-    assert feats.grad.isfinite().all()
-
-
 TOWERS = dict(
     type='mmkd3d.TwoTower',
     masked=dict(type='mmkd3d.PointTransformer', with_cls_token=False, **SIZES),
@@ -223,23 +195,21 @@ TOWERS = dict(
 
 def test_two_towers_share_patches_and_nothing_else():
     model = recon(backbone=TOWERS, losses=NO_CONTRAST)
-    local = trained(model, 'loss_chamfer')
-    assert not any('contrast' in name for name in local)
-    img = trained(model, 'loss_img')
-    assert not any('.masked' in n or 'decoder' in n for n in img)
+    assert not any('contrast' in name for name in trained(model, 'loss_chamfer'))
+    assert not any('.masked' in n or 'decoder' in n for n in trained(model, 'loss_img'))
     mask = torch.arange(16).expand(4, -1) < 8
     model.eval()
     patches = model.group(cloud())
     img = [model.forward_encoder(patches, m)['global_tokens']['img'] for m in (mask, ~mask)]
     assert torch.equal(*img)
-
-
-def test_two_towers_are_cut_where_the_local_tokens_are():
-    student = recon(backbone=TOWERS, losses=NO_CONTRAST).eval().backbone
+    student = model.backbone
     student.masked.out_indices = (0,)
     (level,) = student(cloud())['levels']
-    student.cut_after(0)
+    student.truncate(0)
     assert torch.equal(student.extract_feat(cloud(), 'token'), level)
+
+
+GLOBAL_LOSSES = ('img', 'text', 'contrast')
 
 
 @pytest.mark.parametrize(
@@ -251,12 +221,9 @@ def test_two_towers_are_cut_where_the_local_tokens_are():
         (dict(targets=dict(img=TARGETS['img'])), r"only one of them for \['text'\]"),
         (dict(masker=dict(type='mmkd3d.RandomMasker', ratio=0)), 'higher ratio'),
         (dict(decoder=None), 'give a decoder'),
-        (dict(losses=dict.fromkeys(('chamfer', 'img', 'text', 'contrast'))), 'Nothing to learn'),
+        (dict(losses=dict.fromkeys(LOSSES)), 'Nothing to learn'),
         (dict(backbone=TOWERS, losses=dict(chamfer=None, **NO_CONTRAST)), 'Each of two towers'),
-        (
-            dict(backbone=TOWERS, losses=dict.fromkeys(('img', 'text', 'contrast'))),
-            'Each of two towers',
-        ),
+        (dict(backbone=TOWERS, losses=dict.fromkeys(GLOBAL_LOSSES)), 'Each of two towers'),
     ],
 )
 def test_parts_that_do_not_fit_are_named(change, text):
@@ -265,60 +232,53 @@ def test_parts_that_do_not_fit_are_named(change, text):
 
 
 def test_without_reconstruction_nothing_is_drawn():
-    model = recon(losses=dict(chamfer=None)).eval()
     with pytest.raises(ValueError, match='nothing is reconstructed'):
-        model.predict(cloud(), None)
+        recon(losses=dict(chamfer=None)).eval().predict(cloud(), None)
     drawn = recon().eval().predict(cloud(2), None)
     assert drawn[0]['visible'].shape == drawn[0]['pred'].shape == (64, 3)
 
 
-def check_step(net, points, data_samples):
-    losses = net(dict(points=points), data_samples, mode='loss')
-    assert losses and all(torch.isfinite(v) for v in losses.values())
-    sum(losses.values()).backward()
-    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
-    return losses
+ODD = {**odd_clouds(), 'fewer_than_groups': cloud(2, 12)}
 
 
-@pytest.mark.parametrize('stop_gradient', [True, False])
-@pytest.mark.parametrize('name', ['one', 'no_more_than_a_patch', 'origin', 'fewer_than_groups'])
+@pytest.mark.parametrize(
+    'name, stop_gradient',
+    [
+        ('one', True),
+        ('no_more_than_a_patch', False),
+        ('origin', True),
+        ('fewer_than_groups', False),
+        ('duplicated', True),
+    ],
+)
 def test_odd_clouds_give_finite_losses_and_gradients(name, stop_gradient):
-    points = {**odd_clouds(), 'fewer_than_groups': cloud(2, 12)}[name]
-    losses = NO_CONTRAST if len(points) == 1 else {}
+    losses = NO_CONTRAST if name == 'one' else {}
     net = recon(stop_gradient=stop_gradient, losses=losses)
-    check_step(net, points, samples('chair', 'lamp')[: len(points)])
+    check_step(net, ODD[name], samples('chair', 'lamp')[: len(ODD[name])])
 
 
-def test_the_contrast_needs_two_shapes_to_train():
+def test_the_contrast_needs_two_shapes_and_their_categories_to_train():
     with pytest.raises(ValueError, match='batch of 1.*drop_last=True'):
         recon().loss(cloud(1), samples('chair'))
     assert recon().eval().loss(cloud(1), samples('chair'))['loss_contrast'] == 0
-
-
-def test_the_contrast_names_the_samples_without_a_category():
     unnamed = [BaseDataElement(metainfo=dict(sample_id=f'shape {i}')) for i in range(2)]
-    with pytest.raises(
-        ValueError, match='2 of 4 samples have no category: shape 0, shape 1. .*contrast=None'
-    ):
+    text = '2 of 4 samples have no category: shape 0, shape 1. .*contrast=None'
+    with pytest.raises(ValueError, match=text):
         recon().loss(cloud(), KINDS[:2] + unnamed)
     check_step(recon(losses=NO_CONTRAST), cloud(), KINDS[:2] + unnamed)
 
 
 def classifier(num_classes, **kwargs):
     torch.manual_seed(0)
-    return MODELS.build(
-        dict(
-            type='mmkd3d.PointClassifier',
-            backbone=dict(type='mmkd3d.ReConTransformer', **dict(SIZES, **kwargs)),
-            head=dict(
-                type='mmkd3d.ClsHead',
-                in_channels=32,
-                hidden_dims=(),
-                num_classes=num_classes,
-                pooling=('cls', 'img', 'text', 'max'),
-            ),
-        )
-    ).eval()
+    head = dict(
+        type='mmkd3d.ClsHead',
+        in_channels=32,
+        hidden_dims=(),
+        num_classes=num_classes,
+        pooling=('cls', 'img', 'text', 'max'),
+    )
+    backbone = dict(type='mmkd3d.ReConTransformer', **dict(SIZES, **kwargs))
+    return MODELS.build(dict(type='mmkd3d.PointClassifier', backbone=backbone, head=head)).eval()
 
 
 @pytest.fixture(scope='module')
@@ -358,28 +318,26 @@ def test_a_pretrained_student_fills_a_classifier_whole(pretrained, tmp_path):
         classifier(3, depth=2, **start_from(path)).init_weights()
 
 
-def test_a_pretrained_student_fills_a_detector_of_mmdet3d(pretrained, tmp_path):
+def test_a_pretrained_student_fills_a_detector_of_mmdet3d(pretrained):
     registry = pytest.importorskip('mmdet3d.registry')
     path, net = pretrained
-    cfg = Config.fromfile(
-        REPO / 'configs/recon/benchmarks/votenet_recon-base_8xb8-36e_scannet-3d.py'
-    ).model
+    cfg = mmkd3d.get_config('votenet_recon-b_8xb8-36e_scannet-3d').model
 
-    def votenet(checkpoint, **kwargs):
+    def votenet(**kwargs):
         detector = cfg.copy()
         detector.backbone.update({**SIZES, **kwargs})
-        detector.backbone.init_cfg.checkpoint = str(checkpoint)
+        detector.backbone.init_cfg.checkpoint = str(path)
         detector.neck.in_channels = SIZES['embed_dims']
         with DefaultScope.overwrite_default_scope('mmdet3d'):
             return registry.MODELS.build(detector)
 
-    detector = votenet(path)
+    detector = votenet()
     detector.init_weights()
     check_same(detector.backbone, net.backbone)
     unused = net.backbone.state_dict().keys() - detector.backbone.state_dict().keys()
     assert unused and all('global_' in key or '_contrast.' in key for key in unused)
     with pytest.raises(ValueError, match='unexpected: blocks.2.attn.proj'):
-        votenet(path, depth=2).backbone.init_weights()
+        votenet(depth=2).backbone.init_weights()
 
 
 def labelled(*labels):
@@ -398,9 +356,8 @@ def test_a_label_of_no_class_is_an_error():
 
     assert set(evaluate(0, 2)) == {'acc/overall', 'acc/class_mean'}
     for label in (3, -1):
-        with pytest.raises(
-            ValueError, match=f's1 is {label}, .* 3 classes.*num_classes.*class_names'
-        ):
+        text = f's1 is {label}, .* 3 classes.*num_classes.*class_names'
+        with pytest.raises(ValueError, match=text):
             evaluate(0, label)
     with pytest.raises(ValueError, match=r'\[0, 7\], .*num_classes=3: set num_classes'):
-        classifier(3).train()(dict(points=cloud(2)), labelled(0, 7), mode='loss')
+        losses_of(classifier(3).train(), cloud(2), labelled(0, 7))

@@ -11,108 +11,51 @@ from mmkd3d.models.targets.base import describe
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.models.teachers.saliency import activation_energy
 from mmkd3d.registry import MODELS
-
-SIZE = (32, 48)  # 2 rows, 3 columns of patches
-TEXT_CFG = dict(context_length=8, vocab_size=16, width=16, heads=2, layers=1)
-
-
-def build(kind, name, seed=0, **kwargs):
-    """A teacher with weights that are large enough for places to differ."""
-    kwargs = dict(dict(random_weights=True), **kwargs)
-    teacher = MODELS.build(dict(dict(type=f'mmkd3d.{kind}', model_name=name), **kwargs))
-    generator = torch.Generator().manual_seed(seed)
-    for name, p in teacher.net.named_parameters():
-        if p.ndim > 1:
-            fan = p[0].numel() if p.ndim > 2 or 'embed' not in name else 1
-            p.data = torch.randn(p.shape, generator=generator) / fan**0.5
-        else:
-            p.data = p + 0.3 * torch.randn(p.shape, generator=generator)
-    return teacher
-
-
-def timm_vit(name='vit_tiny_patch16_224', saliency='auto', **kwargs):
-    return build(
-        'TimmTeacher', name, saliency=saliency, model_kwargs=dict(img_size=SIZE, depth=2) | kwargs
-    )
-
-
-def clip(vision_cfg, name, **kwargs):
-    pytest.importorskip('open_clip')
-    return build(
-        'OpenClipTeacher',
-        name,
-        model_kwargs=dict(embed_dim=24, vision_cfg=vision_cfg, text_cfg=TEXT_CFG),
-        **kwargs,
-    )
-
-
-def clip_vit(tower=(), **kwargs):
-    return clip(
-        dict(
-            dict(image_size=list(SIZE), patch_size=16, width=64, layers=2, head_width=16),
-            **dict(tower),
-        ),
-        'ViT-B-16-quickgelu',
-        **kwargs,
-    )
-
-
-def clip_resnet(**kwargs):
-    return clip(
-        dict(layers=(1, 1, 1, 1), width=8, image_size=96, head_width=32), 'RN50-quickgelu', **kwargs
-    )
-
-
-def small_cnn(name='resnet18', **kwargs):
-    return build(
-        'TimmTeacher',
-        name,
-        model_kwargs=dict(pretrained_cfg_overlay=dict(input_size=(3, 64, 96)), **kwargs),
-    )
-
-
-def mobilenet():
-    return small_cnn('mobilenetv2_100', pad_type='same')
+from tests.models.teachers.nets import (
+    SIZE,
+    PublishedClip,
+    clip_maps,
+    clip_resnet,
+    clip_towers,
+    mobilenet,
+    small_cnn,
+    varied_teacher,
+    vit_maps,
+)
 
 
 def dino(**kwargs):
     """As DINOv2 with registers: layer scale, a plain class token first."""
-    return timm_vit(init_values=0.1, reg_tokens=4, no_embed_class=True, **kwargs)
+    return vit_maps(init_values=0.1, reg_tokens=4, no_embed_class=True, **kwargs)
 
 
 ATTENTION = dict(
-    vit=timm_vit,
-    distilled=lambda **kw: timm_vit('deit_tiny_distilled_patch16_224', **kw),
+    vit=vit_maps,
+    distilled=lambda **kw: vit_maps('deit_tiny_distilled_patch16_224', **kw),
     dino=dino,
-    hybrid=lambda **kw: timm_vit('vit_tiny_r_s16_p8_224', img_size=(64, 96), **kw),
-    all_norms=lambda **kw: timm_vit(qk_norm=True, scale_attn_norm=True, pre_norm=True, **kw),
+    hybrid=lambda **kw: vit_maps('vit_tiny_r_s16_p8_224', img_size=(64, 96), **kw),
+    all_norms=lambda **kw: vit_maps(qk_norm=True, scale_attn_norm=True, pre_norm=True, **kw),
 )
+
+
+def no_class_token(**kwargs):
+    return vit_maps(class_token=False, global_pool='avg', reg_tokens=2, **kwargs)
+
 
 # Networks with no attention that could be read, and why.
 OTHERS = dict(
     beit=(
-        lambda **kw: timm_vit('beit_base_patch16_224', embed_dim=64, num_heads=4, **kw),
+        lambda **kw: vit_maps('beit_base_patch16_224', embed_dim=64, num_heads=4, **kw),
         'relative position biases',
     ),
-    eva=(lambda **kw: timm_vit('eva02_tiny_patch14_224', img_size=28, **kw), 'EvaBlock'),
-    registers=(
-        lambda **kw: timm_vit(class_token=False, global_pool='avg', reg_tokens=2, **kw),
-        'no class token',
-    ),
-    mixer=(lambda **kw: build('TimmTeacher', 'mixer_s32_224', **kw), 'no class token'),
-    cnn=(lambda **kw: build('TimmTeacher', 'resnet10t', **kw), 'no class token'),
+    eva=(lambda **kw: vit_maps('eva02_tiny_patch14_224', img_size=28, **kw), 'EvaBlock'),
+    registers=(no_class_token, 'no class token'),
+    mixer=(lambda **kw: varied_teacher('TimmTeacher', 'mixer_s32_224', **kw), 'no class token'),
+    cnn=(lambda **kw: varied_teacher('TimmTeacher', 'resnet10t', **kw), 'no class token'),
 )
-
-ALL = dict(
-    dict(
-        ATTENTION,
-        clip_vit=clip_vit,
-        clip_resnet=clip_resnet,
-        mobilenet=mobilenet,
-        small_cnn=small_cnn,
-    ),
-    **{name: make for name, (make, _) in OTHERS.items()},
-)
+ALL = dict(ATTENTION, clip_vit=clip_maps, clip_resnet=clip_resnet)
+ALL.update(mobilenet=mobilenet, small_cnn=small_cnn)
+ALL.update({name: make for name, (make, _) in OTHERS.items()})
 
 
 def images_of(teacher, batch=2):
@@ -126,6 +69,29 @@ def varied(saliency):
     return saliency
 
 
+def check_global(teacher, images):
+    """Maps come with the feature of the whole image, that of ``forward``."""
+    exact, got = (f(images)['global'] for f in (teacher, teacher.forward_dense))
+    assert got.shape == (2, teacher.global_dims) and not got.requires_grad
+    torch.testing.assert_close(got, exact, rtol=1e-5, atol=1e-5)
+    assert (exact[0] - exact[1]).norm() > 1e-3 * exact[0].norm()
+    with torch.autocast('cpu', torch.bfloat16):
+        got, half = (f(images)['global'] for f in (teacher.forward_dense, teacher))
+    assert got.dtype == half.dtype
+    assert (got - half).norm() < 2**-7 * half.norm()  # as bf16 rounds
+
+
+def test_maps_of_other_outputs_come_with_the_feature_of_the_whole_image():
+    sizes = dict(img_size=SIZE, depth=2)
+    for teacher in (
+        varied_teacher('TimmTeacher', 'vit_tiny_patch16_224', pre_logits=True, model_kwargs=sizes),
+        clip_maps(projection=True),
+        clip_resnet(projection=True),
+        clip_maps(saliency='activation'),
+    ):
+        check_global(teacher, images_of(teacher))
+
+
 @pytest.mark.parametrize('make', ALL.values(), ids=ALL)
 def test_maps_are_the_tokens_in_raster_order_of_one_pass(make):
     teacher = make()
@@ -136,14 +102,11 @@ def test_maps_are_the_tokens_in_raster_order_of_one_pass(make):
     out = teacher.forward_dense(images)
     assert len(passes) == 1
     (h, w), dims = plain['grid_size'], teacher.dense_dims
-    assert out['feats'].shape == (2, dims, h, w)
-    assert out['saliency'].shape == (2, h, w)
-    assert dims == teacher.embed_dims
+    assert dims == teacher.embed_dims and not out['feats'].requires_grad
+    assert out['feats'].shape == (2, dims, h, w) and out['saliency'].shape == (2, h, w)
     for row, column in ((0, w - 1), (h - 1, 0)):
-        torch.testing.assert_close(
-            out['feats'][:, :, row, column], plain['tokens'][:, row * w + column]
-        )
-    assert not out['feats'].requires_grad
+        token = plain['tokens'][:, row * w + column]
+        torch.testing.assert_close(out['feats'][:, :, row, column], token)
     assert varied(out['saliency']).min() >= 0
     assert out['saliency'].sum((1, 2)).max() <= 1 + 1e-6
     with torch.autocast('cpu', torch.bfloat16):
@@ -152,6 +115,7 @@ def test_maps_are_the_tokens_in_raster_order_of_one_pass(make):
         assert low[name].dtype == torch.float32
         error = (low[name] - out[name]).norm() / out[name].norm()
         assert 0 < error < 0.3
+    check_global(teacher, images)
 
 
 @pytest.mark.parametrize('make', ATTENTION.values(), ids=ATTENTION)
@@ -195,8 +159,8 @@ def test_without_attention_saliency_is_the_energy(make, reason):
 @pytest.mark.parametrize(
     'make, normed',
     [
-        (timm_vit, lambda teacher: teacher.net),
-        (clip_vit, lambda teacher: teacher.tower.transformer),
+        (vit_maps, lambda teacher: teacher.net),
+        (clip_maps, lambda teacher: teacher.tower.transformer),
         (clip_resnet, None),
     ],
 )
@@ -215,24 +179,24 @@ def test_energy_is_a_distribution_also_where_nothing_is_active():
     feature_map[1, 2, 1, 0] = -1e4
     expected = torch.full((2, 2, 3), 1 / 6)
     expected[1] = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    torch.testing.assert_close(activation_energy(feature_map), expected)
-    half = activation_energy(feature_map.half())
-    torch.testing.assert_close(half, expected)
+    for x in (feature_map, feature_map.half()):
+        torch.testing.assert_close(activation_energy(x), expected)
 
 
 def test_attention_of_clip_is_that_of_its_own_module():
-    teacher = clip_vit(dict(ls_init_value=0.1))
+    teacher = clip_maps(dict(ls_init_value=0.1))
     block, seen = teacher.net.transformer.resblocks[-1], []
     handle = block.ln_1.register_forward_hook(lambda _, x, y: seen.append(y))
-    images = images_of(teacher)
-    saliency = varied(teacher.forward_dense(images)['saliency'])
+    saliency = varied(teacher.forward_dense(images_of(teacher))['saliency'])
     handle.remove()
     _, weights = block.attn(seen[0], seen[0], seen[0], need_weights=True)
     torch.testing.assert_close(saliency.flatten(1), weights[:, 0, 1:])
+    with pytest.raises(ValueError, match='CustomResidualAttentionBlock'):
+        clip_maps(dict(block_type='custom', qk_norm=True))
 
 
 def test_maps_of_clip_in_the_joint_space():
-    plain, teacher = (clip_vit(projection=p) for p in (False, True))
+    plain, teacher = (clip_maps(projection=p) for p in (False, True))
     images = images_of(teacher)
     out, tokens = teacher.forward_dense(images), plain(images)['tokens']
     expected = (tokens @ teacher.net.proj).transpose(1, 2).view(2, 24, 2, 3)
@@ -241,36 +205,17 @@ def test_maps_of_clip_in_the_joint_space():
     assert torch.equal(out['saliency'], plain.forward_dense(images)['saliency'])
 
 
-def test_clip_with_another_attention_is_not_known():
-    with pytest.raises(ValueError, match='CustomResidualAttentionBlock'):
-        clip_vit(dict(block_type='custom', qk_norm=True))
-
-
 def pooled(pool, feature_map):
-    """Output and attention of CLIP's pool, by torch's own function."""
+    """Output and attention of CLIP's pool, by torch's own module."""
     x = feature_map.flatten(2).permute(2, 0, 1)
     x = torch.cat([x.mean(0, keepdim=True), x])
     x = x + pool.positional_embedding[:, None]
     layers = (pool.q_proj, pool.k_proj, pool.v_proj)
-    out, weights = F.multi_head_attention_forward(
-        x,
-        x,
-        x,
-        x.shape[2],
-        pool.num_heads,
-        None,
-        torch.cat([layer.bias for layer in layers]),
-        None,
-        None,
-        False,
-        0.0,
-        pool.c_proj.weight,
-        pool.c_proj.bias,
-        training=False,
-        need_weights=True,
-        use_separate_proj_weight=True,
-        **{f'{n}_proj_weight': x.weight for n, x in zip('qkv', layers)},
-    )
+    attention = nn.MultiheadAttention(x.shape[2], pool.num_heads)
+    attention.in_proj_weight.data = torch.cat([layer.weight for layer in layers])
+    attention.in_proj_bias.data = torch.cat([layer.bias for layer in layers])
+    attention.out_proj = pool.c_proj
+    out, weights = attention(x, x, x)
     return out[0], weights[:, 0, 1:]
 
 
@@ -300,6 +245,11 @@ def test_projected_pixels_of_a_resnet_lie_where_its_pool_leads():
     for layer in (pool.v_proj, pool.c_proj):
         raw = F.conv2d(raw, layer.weight[..., None, None], layer.bias)
     torch.testing.assert_close(feats, raw)
+    # a copy reads its own weights
+    other = copy.deepcopy(teacher)
+    other.net.attnpool.c_proj.weight.data.zero_()
+    assert torch.equal(teacher.forward_dense(images)['feats'], feats)
+    assert other.forward_dense(images)['feats'].std((0, 2, 3)).max() < 1e-6
     # Of a map of one value the pool gives what each of its pixels gives.
     pool.positional_embedding.data.zero_()
     flat = torch.randn(2, 256, 1, 1).expand(-1, -1, 3, 3)
@@ -309,35 +259,16 @@ def test_projected_pixels_of_a_resnet_lie_where_its_pool_leads():
 @pytest.mark.parametrize('scripted', [False, True])
 def test_a_resnet_is_read_from_a_file_of_both_towers(scripted, tmp_path):
     open_clip = pytest.importorskip('open_clip')
-    tower = dict(layers=(1, 1, 1, 1), width=8, image_size=32, head_width=32)
-    sizes = dict(embed_dim=24, vision_cfg=tower, text_cfg=TEXT_CFG)
+    sizes = clip_towers(dict(layers=(1, 1, 1, 1), width=8, image_size=32, head_width=32))
     model = open_clip.create_model('RN50-quickgelu', None, **sizes).eval()
     model.visual.bn1.running_mean += 1
     path = str(tmp_path / 'RN50.pt')
     if scripted:
-
-        class Published(nn.Module):  # As OpenAI's: with three more entries.
-            def __init__(self):
-                super().__init__()
-                self.__dict__['_modules'] = model._modules
-                self.__dict__['_parameters'] = model._parameters
-                for name in ('input_resolution', 'context_length', 'vocab_size'):
-                    self.register_buffer(name, torch.tensor(1))
-
-            def forward(self, x):
-                return x
-
-        torch.jit.trace(Published(), torch.ones(1)).save(path)
+        PublishedClip(model).save_archive(path)
     else:
         torch.save(model.state_dict(), path)
-    teacher = MODELS.build(
-        dict(
-            type='mmkd3d.OpenClipTeacher',
-            model_name='RN50-quickgelu',
-            checkpoint=path,
-            model_kwargs=sizes,
-        )
-    )
+    cfg = dict(type='mmkd3d.OpenClipTeacher', model_name='RN50-quickgelu')
+    teacher = MODELS.build(dict(cfg, checkpoint=path, model_kwargs=sizes))
     images = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         expected = model.encode_image(teacher.prepare(images))
@@ -361,18 +292,8 @@ def test_batch_norm_keeps_its_statistics_while_the_owner_trains(make):
     assert set(owner.state_dict()) == {'student.weight', 'student.bias'}
 
 
-def test_a_copy_reads_its_own_weights():
-    teacher = clip_resnet(projection=True)
-    images = images_of(teacher)
-    expected = teacher.forward_dense(images)
-    other = copy.deepcopy(teacher)
-    other.net.attnpool.c_proj.weight.data.zero_()
-    assert torch.equal(teacher.forward_dense(images)['feats'], expected['feats'])
-    assert other.forward_dense(images)['feats'].std((0, 2, 3)).max() < 1e-6
-
-
 def test_hooks_are_gone_after_a_failure():
-    teacher = timm_vit()
+    teacher = vit_maps()
     with pytest.raises(RuntimeError):
         teacher.forward_dense_pixels(torch.rand(1, 4, *SIZE))
     assert not any(m._forward_pre_hooks for m in teacher.net.modules())
@@ -380,11 +301,9 @@ def test_hooks_are_gone_after_a_failure():
 
 def test_bad_options_and_networks_are_refused():
     with pytest.raises(ValueError, match='auto, attention, activation, got'):
-        timm_vit(saliency='gradient')
+        vit_maps(saliency='gradient')
     with pytest.raises(ValueError, match=r'xcit.*\(1, 197, 128\)'):
-        MODELS.build(
-            dict(type='mmkd3d.TimmTeacher', model_name='xcit_nano_12_p16_224', random_weights=True)
-        )
+        varied_teacher('TimmTeacher', 'xcit_nano_12_p16_224')
     with pytest.raises(NotImplementedError, match='can not make maps'):
         BaseTeacher(nn.Linear(2, 2), 2).forward_dense(torch.rand(1, 3, 2, 2))
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mmkd3d.ops import sight
+from mmkd3d.ops import frame_visibility
 
 from .test_projection import camera
 
@@ -42,7 +42,7 @@ def test_it_equals_a_loop(depth_size):
     points, extrinsic, intrinsic, depth = scene(depth_size)
     depth[2] = 0
     size, tolerance = (24, 32), torch.tensor([0.4, 0.8, 0.4])
-    uv, seen = sight(points, extrinsic, intrinsic, depth, size, tolerance)
+    uv, seen = frame_visibility(points, extrinsic, intrinsic, depth, size, tolerance)
     assert uv.shape == (3, 200, 2) and seen.shape == (3, 200)
     for b in range(3):
         for n in range(200):
@@ -60,5 +60,5 @@ def test_depths_before_and_behind_are_refused_alike():
     points = torch.zeros(1, 5, 3)
     points[0, :, 2] = torch.tensor([-0.11, -0.09, 0.0, 0.09, 0.11])
     depth = torch.full((1, 24, 32), 3.0)
-    seen = sight(points, extrinsic, intrinsic, depth, (24, 32), 0.1).seen
+    seen = frame_visibility(points, extrinsic, intrinsic, depth, (24, 32), 0.1).seen
     assert seen[0].tolist() == [False, True, True, True, False]

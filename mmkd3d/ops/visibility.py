@@ -1,4 +1,4 @@
-"""Points in posed frames of a depth camera."""
+"""Visibility of points in the posed frames of a depth camera."""
 
 from typing import NamedTuple
 
@@ -7,43 +7,42 @@ from torch import Tensor
 from .projection import project, sample_pixels
 
 
-class Sight(NamedTuple):
-    """Where points are in images, uv (B, N, 2), and seen (B, N) bool."""
+class FrameVisibility(NamedTuple):
+    """Pixels uv (B, N, 2) of points, and whether they are seen (B, N), bool."""
 
     uv: Tensor
     seen: Tensor
 
 
-def sight(
+def frame_visibility(
     points: Tensor,
     extrinsic: Tensor,
     intrinsic: Tensor,
     depth_image: Tensor,
     size: tuple[int, int],
     tolerance: Tensor | float,
-) -> Sight:
-    """Find points in images, and test by the measured depth if they are seen.
+) -> FrameVisibility:
+    """Project points into images and test their visibility against measured depth.
 
-    A point is seen where the depth that was measured at its pixel agrees with
-    its own. Where nothing was measured nothing is seen; but an image without
-    any depth hides nothing that lies inside of it.
+    A point is visible if its depth agrees with the depth measured at its pixel. Points at pixels
+    without a measurement are not visible. An image without any depth occludes nothing: all
+    points inside it are visible.
 
     Args:
         points: (B, N, 3) coordinates.
-        extrinsic: (B, 4, 4) from there to the camera.
+        extrinsic: (B, 4, 4) from these coordinates to the camera.
         intrinsic: (B, 3, 3), for pixels of the image.
-        depth_image: (B, h, w) in the unit of the points, 0 = not measured; it
-            covers what the image covers.
+        depth_image: (B, h, w) in the unit of the points, 0 = not measured. It covers the same
+            view as the image.
         size: H and W of the image.
-        tolerance: How far a point may be before or behind what was measured,
-            one number or (B,).
+        tolerance: Largest difference of the two depths, one number or (B,).
 
     Returns:
         uv: (B, N, 2) pixels of the image, ``-inf`` behind the camera.
         seen: (B, N) bool.
 
     Raises:
-        ValueError: On shapes that don't fit.
+        ValueError: The shapes do not fit.
     """
     uv, depth = project(points, extrinsic, intrinsic)
     scale = uv.new_tensor(depth_image.shape[:0:-1]) / uv.new_tensor(size[::-1])
@@ -53,4 +52,4 @@ def sight(
         tolerance = tolerance[:, None]
     agrees = (measured > 0) & ((depth - measured).abs() <= tolerance)
     untested = ~(depth_image > 0).flatten(1).any(1, keepdim=True)
-    return Sight(uv, inside & (agrees | untested))
+    return FrameVisibility(uv, inside & (agrees | untested))

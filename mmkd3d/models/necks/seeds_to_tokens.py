@@ -11,7 +11,7 @@ LEVELS = ('sa', 'fp')
 
 
 @MODELS.register_module()
-class LevelTokens(nn.Module):
+class SeedsToTokens(nn.Module):
     """Use a level of PointNet++ as tokens (concept distillation, DC-2).
 
     Reads the output of mmdetection3d's ``PointNet2SASSG``: either its last set
