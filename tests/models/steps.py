@@ -2,6 +2,9 @@
 
 import torch
 
+# Sizes of a plain student; 8 x 3 channels.
+SMALL = dict(embed_dims=24, depth=2, num_heads=3, num_groups=16, group_size=8, patch_dims=(8, 16))
+
 
 def cloud(B=3, N=96, channels=3, seed=1):
     generator = torch.Generator().manual_seed(seed)

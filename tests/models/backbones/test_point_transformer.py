@@ -5,16 +5,9 @@ import torch
 
 from mmkd3d.models.backbones.point_transformer import PointTransformer
 from mmkd3d.models.layers.transformer import to_unit_cube
+from tests.models.steps import SMALL
 
-SMALL = dict(
-    embed_dims=24,
-    depth=3,
-    num_heads=3,
-    num_groups=8,
-    group_size=4,
-    patch_dims=(8, 16),
-    drop_path_rate=0.0,
-)
+PLAIN = dict(SMALL, depth=3, num_groups=8, group_size=4, drop_path_rate=0.0)
 
 
 def cloud(B=2, N=64, seed=0):
@@ -23,7 +16,7 @@ def cloud(B=2, N=64, seed=0):
 
 def test_the_output_does_not_depend_on_the_order_of_later_points():
     # The first point is the start of the sampling; the others may move.
-    model = PointTransformer(**SMALL).eval()
+    model = PointTransformer(**PLAIN).eval()
     points = cloud()
     order = torch.cat([torch.zeros(1).long(), 1 + torch.randperm(63)])
     a, b = model(points)['tokens'], model(points[:, order])['tokens']
@@ -31,7 +24,7 @@ def test_the_output_does_not_depend_on_the_order_of_later_points():
 
 
 def test_masked_patches_do_not_reach_the_visible_tokens():
-    model = PointTransformer(**SMALL).eval()
+    model = PointTransformer(**PLAIN).eval()
     patches = model.group(cloud())
     mask = torch.zeros(2, 8, dtype=torch.bool)
     mask[:, ::2] = True
@@ -45,7 +38,7 @@ def test_masked_patches_do_not_reach_the_visible_tokens():
 
 
 def test_features_of_all_levels_have_their_documented_shapes():
-    model = PointTransformer(**SMALL).eval()
+    model = PointTransformer(**PLAIN).eval()
     points = torch.cat([cloud(), torch.rand(2, 64, 3)], dim=-1)
     assert model.extract_feat(points, 'global').shape == (2, 48)
     assert model.extract_feat(points, 'token').shape == (2, 8, 24)
@@ -57,8 +50,8 @@ def test_features_of_all_levels_have_their_documented_shapes():
 @pytest.mark.parametrize('layer', [0, 1, 2, -3])
 def test_a_student_that_was_cut_gives_what_its_block_gave(layer):
     points = cloud()
-    whole = PointTransformer(**SMALL, out_indices=(layer % 3,)).eval()
-    cut = PointTransformer(**SMALL, out_indices=(2,)).eval()
+    whole = PointTransformer(**PLAIN, out_indices=(layer % 3,)).eval()
+    cut = PointTransformer(**PLAIN, out_indices=(2,)).eval()
     cut.load_state_dict(whole.state_dict())
     cut.truncate(layer)
     (level,) = whole(points)['levels']
@@ -68,7 +61,7 @@ def test_a_student_that_was_cut_gives_what_its_block_gave(layer):
 
 
 def test_features_of_points_are_given_anywhere():
-    model = PointTransformer(**SMALL).eval()
+    model = PointTransformer(**PLAIN).eval()
     points, places = cloud(), cloud(N=5, seed=1)
 
     def feats(at=None):
@@ -81,7 +74,7 @@ def test_features_of_points_are_given_anywhere():
 
 
 def test_centers_are_points_of_the_input_that_scene_positions_do_not_show():
-    model = PointTransformer(**SMALL, fps_rule='mmcv', pos_scale='scene').eval()
+    model = PointTransformer(**PLAIN, fps_rule='mmcv', pos_scale='scene').eval()
     points = cloud()
     a, b = model(points), model(points + 3)
     torch.testing.assert_close(a['tokens'], b['tokens'], atol=1e-4, rtol=0)
@@ -91,7 +84,7 @@ def test_centers_are_points_of_the_input_that_scene_positions_do_not_show():
 
 
 def test_layer_depth_grows_from_the_embedding_to_the_norm():
-    model = PointTransformer(**SMALL)
+    model = PointTransformer(**PLAIN)
     depth = {n: model.get_layer_depth(n)[0] for n, _ in model.named_parameters()}
     assert depth['patch_embed.first.0.weight'] == depth['cls_token'] == 0
     assert [depth[f'blocks.{i}.attn.qkv.weight'] for i in range(3)] == [1, 2, 3]
@@ -99,14 +92,14 @@ def test_layer_depth_grows_from_the_embedding_to_the_norm():
 
 
 def test_pretrained_init_cfg_is_strict(tmp_path):
-    source = PointTransformer(**SMALL)
+    source = PointTransformer(**PLAIN)
     path = tmp_path / 'student.pth'
     state = {f'backbone.{k}': v for k, v in source.state_dict().items()}
     torch.save(dict(state_dict=state), path)
     init = dict(init_cfg=dict(type='Pretrained', checkpoint=str(path)))
-    model = PointTransformer(**SMALL, **init)
+    model = PointTransformer(**PLAIN, **init)
     model.init_weights()
     for key, value in model.state_dict().items():
         assert torch.equal(value, source.state_dict()[key]), key
     with pytest.raises(ValueError, match='cls_token 1'):
-        PointTransformer(**dict(SMALL, embed_dims=48), **init).init_weights()
+        PointTransformer(**dict(PLAIN, embed_dims=48), **init).init_weights()

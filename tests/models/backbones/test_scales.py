@@ -4,19 +4,11 @@ import pytest
 import torch
 
 from mmkd3d.registry import MODELS
+from tests.models.steps import SMALL
 
 from ..small_m2ae import clouds, student
 
-PLAIN = dict(
-    embed_dims=24,
-    depth=2,
-    num_heads=3,
-    num_groups=8,
-    group_size=4,
-    patch_dims=(8, 16),
-    drop_path_rate=0.0,
-    fps_rule='mmcv',
-)
+PLAIN = dict(SMALL, num_groups=8, group_size=4, drop_path_rate=0.0, fps_rule='mmcv')
 TOWER = dict(PLAIN, type='mmkd3d.ReConTransformer')
 
 
@@ -112,17 +104,6 @@ def test_group_scale_leaves_colours_alone():
     factor = torch.tensor([4.0, 4, 4, 1, 1, 1])
     patches = patches._replace(points=patches.points * factor)
     assert torch.equal(found, net.encode(patches)['tokens'])
-
-
-@torch.no_grad()
-def test_a_shared_scale_of_both_is_not_what_the_scene_option_does(build):
-    # Dividing the whole cloud shrinks its patches too: another student.
-    points = clouds()
-    net = build(pos_scale='scene')
-    a, b = net(points)['tokens'], net(points / 16)['tokens']
-    assert (a - b).abs().max() > 1e-3
-    c = build(pos_scale='scene', group_scale=16.0)(points / 16)['tokens']
-    torch.testing.assert_close(c, a, atol=1e-4, rtol=1e-4)
 
 
 def test_another_scale_is_an_error(build):

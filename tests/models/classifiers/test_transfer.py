@@ -7,8 +7,7 @@ from mmengine.structures import BaseDataElement
 from mmkd3d.models.classifiers.point_classifier import TRANSFER_TYPES
 from mmkd3d.models.layers.side_tuning import SideTuning
 from mmkd3d.registry import MODELS
-
-SMALL = dict(embed_dims=24, depth=2, num_heads=3, num_groups=16, group_size=8, patch_dims=(8, 16))
+from tests.models.steps import SMALL
 
 
 def classifier(transfer_type, *, num_classes=3, small=True, backbone=None, pooling=None, **kwargs):

@@ -8,20 +8,13 @@ from mmengine.structures import BaseDataElement
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.engine.hooks.classes import ClassNamesHook
 from mmkd3d.registry import MODELS
+from tests.models.steps import SMALL
 from tests.models.stub_teachers import TEXT, StubTextTeacher
 from tools import test as test_tool
 
 NAMES = ('chair', 'night_stand', 'toilet')
 P, D = 4, 6
-STUDENT = dict(
-    type='mmkd3d.ReConTransformer',
-    embed_dims=24,
-    depth=1,
-    num_heads=3,
-    num_groups=8,
-    group_size=8,
-    patch_dims=(8, 16),
-)
+STUDENT = dict(SMALL, type='mmkd3d.ReConTransformer', depth=1, num_groups=8)
 
 
 @MODELS.register_module()

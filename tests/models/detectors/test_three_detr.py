@@ -14,6 +14,7 @@ from mmkd3d.models.detectors.box_coding import decode_boxes
 from mmkd3d.models.detectors.detr_layers import FourierPositions
 from mmkd3d.models.detectors.three_detr_head import extrema
 from mmkd3d.registry import MODELS
+from tests.models.steps import SMALL
 
 ENCODER = dict(
     type='mmkd3d.ThreeDETREncoder',
@@ -25,13 +26,11 @@ ENCODER = dict(
     radius=0.3,
 )
 TRANSFORMER = dict(
+    SMALL,
     type='mmkd3d.PointTransformer',
     embed_dims=16,
-    depth=2,
     num_heads=2,
     num_groups=24,
-    group_size=8,
-    patch_dims=(8, 16),
     fps_rule='mmcv',
 )
 PYRAMID = dict(

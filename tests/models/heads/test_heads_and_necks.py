@@ -7,17 +7,9 @@ from mmkd3d.models.backbones.point_transformer import PointTransformer
 from mmkd3d.models.backbones.recon_transformer import ReConTransformer
 from mmkd3d.models.heads.classification import ClsHead
 from mmkd3d.models.necks.tokens_to_seeds import TokensToSeeds
+from tests.models.steps import SMALL
 
-STUDENT = dict(
-    embed_dims=24,
-    depth=4,
-    num_heads=3,
-    num_groups=16,
-    group_size=8,
-    patch_dims=(8, 16),
-    fps_rule='mmcv',
-    out_indices=(1, 3),
-)
+STUDENT = dict(SMALL, depth=4, fps_rule='mmcv', out_indices=(1, 3))
 
 
 @pytest.fixture(scope='module')

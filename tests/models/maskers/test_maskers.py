@@ -88,19 +88,6 @@ def test_the_first_patch_is_drawn_by_the_softmax(temperature, standardize):
     assert torch.equal(visible.sort().indices[[0, -1]], scores.sort().indices[[0, -1]])
 
 
-def test_the_second_patch_is_drawn_from_what_is_left():
-    scores = torch.tensor([0.0, 0.5, 1.0, 1.5])
-    p = scores.softmax(0)
-    noise = torch.empty(20000, 4).exponential_(generator=seeded(1))
-    rank = build('SaliencyMasker').rank(scores.expand(20000, 4), noise)
-    drawn = rank.argsort(1, descending=True)[:, :2]
-    counts = (drawn[:, 0] * 4 + drawn[:, 1]).bincount(minlength=16).view(4, 4)
-    expected = p[:, None] * p / (1 - p[:, None])
-    off = ~torch.eye(4, dtype=torch.bool)
-    assert not counts[~off].any()
-    assert_frequencies(counts[off], expected[off])
-
-
 def test_the_rank_is_that_of_probability_over_noise():
     scores, noise = torch.rand(5, 30), torch.rand(5, 30) + 0.01
     rank = build('SaliencyMasker').rank(scores, noise)

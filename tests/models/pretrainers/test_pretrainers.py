@@ -11,18 +11,9 @@ from mmkd3d.models.pretrainers.masked_distillation import FourierDescriptor
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.registry import MODELS
 from tests.helpers import given
-from tests.models.steps import check_step, cloud, fall_of_loss, losses_of
+from tests.models.steps import SMALL, check_step, cloud, fall_of_loss, losses_of
 
-STUDENT = dict(
-    type='mmkd3d.PointTransformer',
-    embed_dims=24,
-    depth=2,
-    num_heads=3,
-    num_groups=16,
-    group_size=8,
-    patch_dims=(8, 16),
-    with_cls_token=False,
-)
+STUDENT = dict(SMALL, type='mmkd3d.PointTransformer', with_cls_token=False)
 PARTS = dict(
     backbone=STUDENT,
     decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=24, depth=1, num_heads=3),

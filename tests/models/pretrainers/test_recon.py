@@ -17,7 +17,7 @@ from mmkd3d.evaluation.accuracy import Accuracy
 from mmkd3d.models.losses.modal_contrast import supervised_contrast
 from mmkd3d.registry import MODELS
 from tests.models import steps
-from tests.models.steps import check_step, losses_of, odd_clouds
+from tests.models.steps import SMALL, check_step, losses_of, odd_clouds
 
 
 @MODELS.register_module()
@@ -38,15 +38,7 @@ NO_CONTRAST = dict(contrast=None)
 CONTRAST = dict(type='mmkd3d.SingleModalContrast', embed_dims=32)
 SMOOTH = dict(type='mmkd3d.SmoothL1Loss')
 LOSSES = dict(chamfer=dict(type='mmkd3d.ChamferLoss'), img=SMOOTH, text=SMOOTH, contrast=CONTRAST)
-SIZES = dict(
-    embed_dims=32,
-    depth=3,
-    num_heads=2,
-    drop_path_rate=0.0,
-    num_groups=16,
-    group_size=8,
-    patch_dims=(8, 16),
-)
+SIZES = dict(SMALL, embed_dims=32, depth=3, num_heads=2, drop_path_rate=0.0)
 
 
 def recon(tokens=('cls', 'img', 'text'), stop_gradient=True, losses=(), **kwargs):

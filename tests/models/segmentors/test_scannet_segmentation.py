@@ -17,18 +17,11 @@ from mmkd3d.datasets.toy_rooms import write_toy_rooms
 from mmkd3d.engine.hooks.class_weight import class_weights, count_labels
 from tests.helpers import REPO
 from tests.models import small_m2ae
+from tests.models.steps import SMALL
 
 pytest.importorskip('mmdet3d')
 BLOCKS = dict(num_points=256, block_size=1.5)
-BACKBONE = dict(
-    embed_dims=24,
-    depth=2,
-    num_heads=3,
-    num_groups=32,
-    group_size=8,
-    patch_dims=(8, 16),
-    out_indices=(0, 1),
-)
+BACKBONE = dict(SMALL, num_groups=32, out_indices=(0, 1))
 HEAD = dict(in_channels=24, num_levels=2, propagation_dims=(24, 24), hidden_dims=(24, 16))
 PYRAMID_HEAD = dict(
     type='mmkd3d.PyramidSegHead',

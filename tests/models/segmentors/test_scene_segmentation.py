@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmkd3d.engine.hooks.class_weight import class_weights, count_labels
 from mmkd3d.registry import MODELS
 from tests.helpers import REPO
+from tests.models.steps import SMALL
 
 pytest.importorskip('mmdet3d')
 CONFIG = REPO / 'configs/act/benchmarks/semseg_act-pointvit-s_1xb32-60e_s3dis.py'
@@ -54,8 +55,8 @@ def setup(tmp_path_factory):
     cfg.train_dataloader.update(batch_size=4, num_workers=0)
     cfg.val_dataloader.update(num_workers=0)
     cfg.model.backbone.pop('init_cfg')
-    sizes = dict(embed_dims=24, depth=2, num_heads=3, num_groups=32, patch_dims=(8, 16))
-    cfg.model.backbone.update(sizes, drop_path_rate=0.0, out_indices=(0, 1))
+    sizes = {k: v for k, v in SMALL.items() if k != 'group_size'}
+    cfg.model.backbone.update(sizes, num_groups=32, drop_path_rate=0.0, out_indices=(0, 1))
     sizes = dict(in_channels=24, num_levels=2, propagation_dims=(32, 32), hidden_dims=(32, 16))
     cfg.model.decode_head.update(sizes, dropout=0.0)
     torch.manual_seed(0)

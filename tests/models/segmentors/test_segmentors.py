@@ -7,26 +7,16 @@ from mmengine.structures import BaseDataElement
 from mmkd3d.models.heads.point_segmentation import PointSegHead
 from mmkd3d.ops import three_nn
 from mmkd3d.registry import MODELS
+from tests.models.steps import SMALL
 
-BACKBONE = dict(
-    type='mmkd3d.PointTransformer',
-    embed_dims=24,
-    depth=2,
-    num_heads=3,
-    num_groups=16,
-    group_size=8,
-    patch_dims=(8, 16),
-    drop_path_rate=0.0,
-    with_cls_token=False,
-    out_indices=(0, 1),
+STUDENT = dict(SMALL, drop_path_rate=0.0, out_indices=(0, 1))
+BACKBONE = dict(STUDENT, type='mmkd3d.PointTransformer', with_cls_token=False)
+RECON = dict(STUDENT, type='mmkd3d.ReConTransformer')
+HEAD_SIZES = dict(num_levels=2, propagation_dims=(40, 32), hidden_dims=(20, 12))
+HEAD = dict(
+    type='mmkd3d.PointSegHead', in_channels=24, num_classes=5, num_categories=2, **HEAD_SIZES
 )
-SMALL = dict(num_levels=2, propagation_dims=(40, 32), hidden_dims=(20, 12))
-HEAD = dict(type='mmkd3d.PointSegHead', in_channels=24, num_classes=5, num_categories=2, **SMALL)
 PARTS = ((0, 1), (2, 3, 4))
-
-
-RECON = {k: v for k, v in BACKBONE.items() if k != 'with_cls_token'}
-RECON['type'] = 'mmkd3d.ReConTransformer'
 
 
 def segmentor(*, category_parts=PARTS, backbone=BACKBONE, **head):
@@ -186,7 +176,7 @@ def test_parts_that_do_not_fit_are_an_error():
             segmentor(category_parts=parts)
     with pytest.raises(ValueError, match='ReConTransformer'):
         segmentor(with_global=True)(*batch())
-    scenes = PointSegHead(24, 5, **SMALL)
+    scenes = PointSegHead(24, 5, **HEAD_SIZES)
     assert scenes.label is None
     feats = MODELS.build(BACKBONE)(batch()[0]['points'])
     with pytest.raises(ValueError, match='num_categories=0'):
