@@ -23,14 +23,8 @@ def small_detector(name: str = 'votenet', data_root=None) -> Config:
     """
     folder = REPO / 'configs/scannet_small'
     cfg = Config.fromfile(folder / f'{name}_pointvit-mini_1xb2-60e_scannet-small.py')
-    cfg.merge_from_dict(
-        dict(
-            model=dict(
-                backbone=dict(depth=1, num_groups=32, group_size=8, init_cfg=None),
-                bbox_head=HEADS[name],
-            )
-        )
-    )
+    student = dict(depth=1, num_groups=32, group_size=8, init_cfg=None)
+    cfg.merge_from_dict(dict(model=dict(backbone=student, bbox_head=HEADS[name])))
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 REPO = Path(__file__).resolve().parents[1]
 PARITY_ROOT = Path(os.environ.get('MMKD3D_PARITY', REPO.parent / 'shared' / 'parity'))
@@ -73,3 +74,9 @@ def given(model, **results):
     yield
     for name in results:
         delattr(model, name)
+
+
+def rejects(message, call, *args, error=ValueError, **kwargs):
+    """The call fails with an error whose text matches ``message``."""
+    with pytest.raises(error, match=message):
+        call(*args, **kwargs)

@@ -8,18 +8,7 @@ import numpy as np
 from mmkd3d.datasets.toy_rooms import write_toy_rooms
 from tests.ops.rooms import random_room
 
-SUNRGBD = (
-    'bed',
-    'table',
-    'sofa',
-    'chair',
-    'toilet',
-    'desk',
-    'dresser',
-    'night_stand',
-    'bookshelf',
-    'bathtub',
-)
+SUNRGBD = 'bed table sofa chair toilet desk dresser night_stand bookshelf bathtub'.split()
 
 
 def write_scannet(root: Path) -> None:
@@ -46,16 +35,12 @@ def write_sunrgbd(root: Path) -> None:
             yaws = np.random.default_rng(seed).uniform(-np.pi, np.pi, (len(room['boxes']), 1))
             boxes = np.concatenate([room['boxes'][:, :6], yaws], 1)
             camera = dict(img_path='none.jpg', depth2img=np.eye(3).tolist())
-            infos.append(
-                dict(
-                    lidar_points=dict(num_pts_feats=6, lidar_path=name),
-                    images=dict(CAM0=camera),
-                    instances=[
-                        dict(bbox_3d=box.tolist(), bbox_label_3d=int(label) % len(SUNRGBD))
-                        for box, label in zip(boxes, room['labels'])
-                    ],
-                )
-            )
+            instances = [
+                dict(bbox_3d=box.tolist(), bbox_label_3d=int(label) % len(SUNRGBD))
+                for box, label in zip(boxes, room['labels'])
+            ]
+            points = dict(num_pts_feats=6, lidar_path=name)
+            infos.append(dict(lidar_points=points, images=dict(CAM0=camera), instances=instances))
         write_infos(out / f'sunrgbd_infos_{split}.pkl', 'sunrgbd', SUNRGBD, infos)
 
 
@@ -73,19 +58,10 @@ def write_s3dis(root: Path) -> None:
         for folder in ('instance_mask', 'semantic_mask'):
             labels.astype(np.int64).tofile(out / folder / name)
         np.save(out / f'seg_info/Area_{area}_resampled_scene_idxs.npy', np.zeros(1, np.int32))
-        write_infos(
-            out / f's3dis_infos_Area_{area}.pkl',
-            's3dis',
-            [],
-            [
-                dict(
-                    lidar_points=dict(num_pts_feats=6, lidar_path=name),
-                    pts_semantic_mask_path=name,
-                    pts_instance_mask_path=name,
-                    instances=[],
-                )
-            ],
-        )
+        masks = dict(pts_semantic_mask_path=name, pts_instance_mask_path=name)
+        points = dict(num_pts_feats=6, lidar_path=name)
+        info = dict(masks, lidar_points=points, instances=[])
+        write_infos(out / f's3dis_infos_Area_{area}.pkl', 's3dis', [], [info])
 
 
 def write_infos(path: Path, name: str, classes, infos: list) -> None:

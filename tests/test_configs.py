@@ -15,7 +15,7 @@ from mmengine.structures import BaseDataElement
 
 import mmkd3d
 from mmkd3d.models.targets.standardizer import fit_targets
-from tests.helpers import REPO
+from tests.helpers import REPO, rejects
 
 FILES = sorted((REPO / 'configs').rglob('*.py'))
 CONFIGS = [path for path in FILES if '_base_' not in path.parts]
@@ -159,12 +159,11 @@ def test_names_are_unique_and_found(monkeypatch, tmp_path):
     assert mmkd3d.config_path('act_toy.py') == Path('act_toy.py')
 
 
-@pytest.mark.parametrize('name', ['point-mae_toys', 'elsewhere/point-mae_toy.py'])
-def test_an_unknown_name_lists_similar_ones(name):
-    with pytest.raises(FileNotFoundError, match=f"'{name}'. Did you mean point-mae_toy, "):
-        mmkd3d.config_path(name)
-    with pytest.raises(FileNotFoundError, match="'0'. mmkd3d.list_models"):
-        mmkd3d.config_path('0')
+def test_an_unknown_name_lists_similar_ones():
+    missing = dict(error=FileNotFoundError)
+    for name in ('point-mae_toys', 'elsewhere/point-mae_toy.py'):
+        rejects(f"'{name}'. Did you mean point-mae_toy, ", mmkd3d.config_path, name, **missing)
+    rejects("'0'. mmkd3d.list_models", mmkd3d.config_path, '0', **missing)
 
 
 def test_names_follow_the_rule():
@@ -384,13 +383,10 @@ def test_a_small_model_of_the_config_names_classes(name):
     assert cfg.custom_hooks[-1].type == 'mmkd3d.ClassNamesHook'
 
 
-def test_get_model_builds_a_shipped_model():
+def test_get_model_builds_shipped_models():
     model = mmkd3d.get_model('point-mae_toy')
     assert not model.training
     assert model(dict(points=torch.randn(1, 256, 3))).shape == (1, 256)
-
-
-def test_get_model_builds_a_detector_of_mmdet3d():
     pytest.importorskip('mmdet3d')
     detector = mmkd3d.get_model('votenet_toy')
     assert type(detector).__name__ == 'VoteNet'

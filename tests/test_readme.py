@@ -14,39 +14,25 @@ from tests.helpers import REPO
 README = (REPO / 'README.md').read_text()
 
 
-@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md'])
-def test_named_files_of_the_repository_exist(name):
-    text = (REPO / name).read_text()
-    named = re.findall(
-        r'(?<![\w/])(?:mmkd3d|configs|tools|tests|requirements)/'
-        r'[\w./-]*[\w/](?![\w./<-])',
-        text,
-    )
-    assert len(named) > 5
-    assert [path for path in named if not (REPO / path).exists()] == []
-
-
-DOCS = [
-    REPO / 'README.md',
-    REPO / 'CONTRIBUTING.md',
-    REPO / 'CHANGELOG.md',
-    *(REPO / 'docs').glob('*.md'),
-    *(REPO / 'configs').rglob('README.md'),
-]
-
-
-@pytest.mark.parametrize('path', DOCS, ids=lambda path: str(path.relative_to(REPO)))
-def test_links_lead_somewhere(path):
-    links = re.findall(r'\]\(([^)#\s]+)', path.read_text())
-    local = [link for link in links if '://' not in link]
-    assert [link for link in local if not (path.parent / link).exists()] == []
-
-
-def test_named_models_are_shipped():
+def test_named_files_and_models_exist():
     import mmkd3d
 
+    folders = '(?:mmkd3d|configs|tools|tests|requirements)'
+    for name in ('README.md', 'CONTRIBUTING.md'):
+        text = (REPO / name).read_text()
+        named = re.findall(rf'(?<![\w/]){folders}/[\w./-]*[\w/](?![\w./<-])', text)
+        assert len(named) > 5
+        assert [path for path in named if not (REPO / path).exists()] == []
     for name in re.findall(r"get_(?:model|config)\('(.+?)'\)", README):
         assert name in mmkd3d.list_models()
+
+
+def test_links_lead_somewhere():
+    pages = [REPO / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
+    for path in [*pages, *REPO.glob('docs/*.md'), *REPO.glob('configs/**/README.md')]:
+        links = re.findall(r'\]\(([^)#\s]+)', path.read_text())
+        local = [link for link in links if '://' not in link]
+        assert [link for link in local if not (path.parent / link).exists()] == [], path
 
 
 def test_config_for_mmdet3d_builds(tmp_path):

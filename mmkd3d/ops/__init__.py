@@ -1,8 +1,8 @@
-"""Operators on batches of clouds in plain PyTorch, nothing to compile.
+"""Point cloud operators in plain PyTorch; nothing to compile.
 
-Searches run in float32 also under autocast, in bounded memory, and give the
-same indices on every device. Their chosen indices carry no gradient; values
-picked or computed with them do.
+Searches run in float32 (even under autocast) with bounded memory, and return
+the same indices on every device. Indices carry no gradient; values gathered or
+computed with them do.
 """
 
 from .chamfer import chamfer_distance

@@ -10,8 +10,8 @@ from torch import Tensor
 
 IOU3D_MARGIN = 0.01  # metres; of mmcv's iou3d kernels
 
-# Pairs and point-box combinations handled at once: bounds the memory, and
-# keeps the temporaries of the second in the cache of a processor.
+# Box pairs and point-box pairs per chunk: bounds the memory, and keeps the
+# temporaries of the second in the CPU cache.
 _PAIRS = 2**16
 _COMBINATIONS = 2**20
 
@@ -19,12 +19,12 @@ _COMBINATIONS = 2**20
 def points_in_boxes(points: Tensor, boxes: Tensor, *, sides: bool = False) -> Tensor:
     """Find which boxes contain which points.
 
-    The faces across z belong to the box, the side faces don't, as in mmcv.
+    The top and bottom faces count as inside, the side faces do not, as in mmcv.
 
     Args:
         points: (B, N, 3) coordinates.
         boxes: (B, T, 7); z is the *bottom* of the box.
-        sides: The side faces belong to the box too.
+        sides: Count the side faces as inside, too.
 
     Returns:
         (B, N, T) bool.
@@ -48,15 +48,15 @@ def points_in_boxes(points: Tensor, boxes: Tensor, *, sides: bool = False) -> Te
 def rectangle_overlap(
     a: Tensor, b: Tensor, *, margin: float = 0.0, aligned: bool = False
 ) -> Tensor:
-    """Area that rotated rectangles share.
+    """Intersection area of rotated rectangles.
 
     Args:
         a: (M, 5) rectangles.
         b: (N, 5) rectangles; N = M where ``aligned``.
-        margin: A corner counts as inside another rectangle up to this far
-            outside of it, and then belongs to the shared polygon. With
-            ``IOU3D_MARGIN`` areas come out a few 1e-3 m^2 too large where
-            corners touch, as those of mmcv's iou3d kernels do.
+        margin: Distance up to which a corner outside a rectangle still
+            counts as inside, and is added to the intersection polygon. With
+            ``IOU3D_MARGIN``, areas are a few 1e-3 m^2 too large where corners
+            touch, as in mmcv's iou3d kernels.
         aligned: Compare ``a[i]`` with ``b[i]`` only.
 
     Returns:
@@ -72,7 +72,7 @@ def rectangle_overlap(
 def rectangle_iou(
     a: Tensor, b: Tensor, *, mode: str = 'iou', margin: float = 0.0, aligned: bool = False
 ) -> Tensor:
-    """Overlap of rotated rectangles relative to their union.
+    """IoU or IoF of rotated rectangles.
 
     Args:
         a: (M, 5) rectangles.
@@ -99,7 +99,7 @@ def rectangle_iou(
 
 
 def upright_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Bird-eye IoU as if every yaw were 0.
+    """Bird-eye IoU, ignoring yaw.
 
     Args:
         a: (M, 5) rectangles.
@@ -119,16 +119,16 @@ def upright_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def greedy_nms(overlap: Tensor, threshold: float) -> Tensor:
-    """Keep each box that no better kept box overlaps by more than a threshold.
+    """Greedy non-maximum suppression, given the overlaps.
 
     Args:
-        overlap: (N, N) ratios between boxes in order of falling score.
+        overlap: (N, N) ratios between boxes sorted by descending score.
         threshold: Suppress where the ratio is larger than this.
 
     Returns:
-        (K,) long, the kept positions, ascending.
+        (K,) long, indices of the kept boxes, ascending.
     """
-    # On the host: the loop is short, and a device would wait at every step.
+    # On the CPU: the loop is short, and a GPU would synchronize at every step.
     suppresses = (overlap > threshold).cpu().numpy()
     alive = torch.ones(len(overlap), dtype=torch.bool).numpy()
     keep, position = [], 0
@@ -150,14 +150,14 @@ def nms3d(boxes: Tensor, scores: Tensor, threshold: float, *, rotated: bool = Tr
         rotated: Whether yaw counts.
 
     Returns:
-        (K,) long, indices of the kept boxes by falling score.
+        (K,) long, indices of the kept boxes by descending score.
     """
     order = scores.argsort(descending=True)
     return order[greedy_nms(bird_eye_iou(boxes[order], rotated=rotated), threshold)]
 
 
 def bird_eye_iou(boxes: Tensor, *, rotated: bool = True) -> Tensor:
-    """Bird-eye IoU among 3D boxes with the margin of mmcv's iou3d kernels.
+    """Pairwise bird-eye IoU of 3D boxes, with the margin of mmcv's iou3d kernels.
 
     Args:
         boxes: (N, 7).
@@ -173,7 +173,7 @@ def bird_eye_iou(boxes: Tensor, *, rotated: bool = True) -> Tensor:
 
 
 def _overlap(a: Tensor, b: Tensor, margin: float) -> Tensor:
-    """Shared areas of (..., 5) that broadcast; only neighbours are computed."""
+    """Intersection areas of broadcastable (..., 5); only computes nearby pairs."""
     near = _may_touch(a, b, margin)
     pairs = (x.expand(*near.shape, 5)[near].split(_PAIRS) for x in (a, b))
     area = a.new_zeros(near.shape)
@@ -182,7 +182,7 @@ def _overlap(a: Tensor, b: Tensor, margin: float) -> Tensor:
 
 
 def _may_touch(a: Tensor, b: Tensor, margin: float) -> Tensor:
-    """Whether the axis-aligned hulls of rectangles come close."""
+    """Whether the axis-aligned bounding boxes of rectangles are close."""
     gap = (a[..., :2] - b[..., :2]).abs()
     for box in (a, b):
         half = box[..., 2:4] / 2
@@ -192,7 +192,7 @@ def _may_touch(a: Tensor, b: Tensor, margin: float) -> Tensor:
 
 
 def _corners(box: Tensor) -> Tensor:
-    """(P, 5) -> (P, 4, 2) corners in turn."""
+    """(P, 5) -> (P, 4, 2) corners in cyclic order."""
     sign = box.new_tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
     local = sign * box[:, None, 2:4]
     cos, sin = box[:, 4:5].cos(), box[:, 4:5].sin()
@@ -216,7 +216,7 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _edge_crossings(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """(P, 4, 2) twice -> (P, 16, 2) points and (P, 16) whether they exist."""
+    """Edge crossings of (P, 4, 2) pairs: points (P, 16, 2), and whether they exist (P, 16)."""
     edge_a = (a.roll(-1, 1) - a)[:, :, None]  # (P, 4, 1, 2)
     edge_b = (b.roll(-1, 1) - b)[:, None]  # (P, 1, 4, 2)
     apart = b[:, None] - a[:, :, None]  # (P, 4, 4, 2)
@@ -230,10 +230,10 @@ def _edge_crossings(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _intersection_area(a: Tensor, b: Tensor, margin: float) -> Tensor:
-    """(P, 5) twice -> (P,) area of the polygon that each pair shares.
+    """Intersection area (P,) of pairs of rectangles (P, 5).
 
-    Its vertices are edge crossings and corners inside the other rectangle;
-    sorted by angle around their mean they make a convex polygon.
+    The vertices are the edge crossings and the corners inside the other
+    rectangle. Sorted by angle around their mean, they form a convex polygon.
     """
     a, b = a.clone(), b.clone()
     centre = (a[:, :2] + b[:, :2]) / 2

@@ -16,8 +16,8 @@ def chamfer_distance(
     With ``d1`` the squared distance of each predicted point to the nearest
     target and ``d2`` the reverse: ``(mean sqrt d1 + mean sqrt d2) / 2`` for
     'l1' and ``mean d1 + mean d2`` for 'l2', as ACT, Point-MAE, I2P-MAE and
-    ReCon define them. Gradients flow through the nearest pairs only; where a
-    pair coincides, that of the root is 0. Nothing of size N x M is kept.
+    ReCon define them. Gradients flow through the nearest pairs only; the
+    square root has gradient 0 at distance 0. No N x M matrix is stored.
 
     Args:
         pred: (B, N, 3) coordinates.
@@ -27,11 +27,11 @@ def chamfer_distance(
             cloud.
 
     Returns:
-        Scalar or (B,), float32; float64 input keeps its precision, but the
-        pairs are those nearest in float32.
+        Scalar or (B,), float32. Float64 input keeps its precision, but the
+        nearest points are searched in float32.
 
     Raises:
-        ValueError: On clouds that don't fit or an unknown option.
+        ValueError: Mismatched clouds or an unknown option.
     """
     check_pair('pred', pred, 'target', target)
     if norm not in ('l1', 'l2') or reduction not in ('mean', 'none'):
@@ -57,6 +57,6 @@ def _to_nearest(query: Tensor, points: Tensor) -> Tensor:
 
 
 def _sqrt(x: Tensor) -> Tensor:
-    """Root with gradient 0 at 0, where that of ``torch.sqrt`` is infinite."""
+    """Square root with gradient 0 at 0, where ``torch.sqrt`` has infinity."""
     zero = x == 0
     return x.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)

@@ -1,11 +1,11 @@
-"""Which implementation of an mmcv operator runs: the compiled one or ours.
+"""Choose the implementation of an mmcv operator: compiled or ours.
 
-The environment variable ``MMKD3D_OPS`` decides:
+Set by the environment variable ``MMKD3D_OPS``:
 
-- ``auto`` (default): the compiled one where mmcv has it for the device of
-  the tensors, ours otherwise;
-- ``torch``: ours, even where a compiled one exists;
-- ``mmcv``: the compiled one, and an error where there is none.
+- ``auto`` (default): compiled if mmcv supports the device of the tensors,
+  else ours;
+- ``torch``: always ours;
+- ``mmcv``: always compiled; an error if there is none.
 """
 
 import functools
@@ -44,7 +44,7 @@ def require_compiled() -> ModuleNotFoundError:
 
 
 class Extension(ModuleType):
-    """Stands where mmcv expects its compiled extension ``mmcv._ext``.
+    """Replacement for mmcv's compiled extension ``mmcv._ext``.
 
     Args:
         kernels: Our implementations, by their names in the extension.
@@ -66,7 +66,7 @@ class Extension(ModuleType):
             return _Operator(self._kernels[name], compiled)
         if compiled is not None:
             return compiled
-        if name.startswith('_'):  # asked by tools that inspect modules
+        if name.startswith('_'):  # looked up by tools that inspect modules
             raise AttributeError(name)
         return functools.partial(_raise_missing, name)
 
@@ -88,8 +88,8 @@ class _Operator:
         try:
             return self.compiled(*args, **kwargs)
         except RuntimeError as error:
-            # mmcv looks the device up before it computes anything, so that
-            # asking is safe, and true for every version of mmcv.
+            # mmcv looks up the device before it computes anything, so it is
+            # safe to try, with any version of mmcv.
             no_kernel = 'implementation for device' in str(error)
             if chosen == 'mmcv' or not no_kernel:
                 raise
@@ -98,8 +98,8 @@ class _Operator:
 
 def _raise_missing(name: str, *args, **kwargs):
     raise ImportError(
-        f"mmcv's operator '{name}' is not among those that mmkd3d provides in "
-        'plain PyTorch (those of indoor detection and segmentation), and the '
+        f"mmkd3d does not implement mmcv's operator '{name}' in plain PyTorch "
+        '(only those for indoor detection and segmentation), and the '
         f"compiled 'mmcv._ext' is not installed. To get it: {HOW_TO_COMPILE}."
     )
 
@@ -120,7 +120,7 @@ def describe(chosen: str, is_compiled: bool) -> str:
 
 @functools.cache
 def _announce(chosen: str, is_compiled: bool) -> None:
-    """Log the back-end, the first time that an operator runs."""
+    """Log the backend the first time an operator runs."""
     from mmengine.logging import print_log
 
     print_log(f'mmkd3d: {describe(chosen, is_compiled)}.', logger='current', level=logging.INFO)

@@ -1,6 +1,6 @@
 """Farthest point sampling on a GPU, compiled by Triton when first used.
 
-Imported only by ``sampling``, which does without where Triton is absent.
+Imported only by ``sampling``, which falls back to PyTorch without Triton.
 """
 
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor
 
 @triton.jit(do_not_specialize=['num_samples'])
 def fps_kernel(planes, running, picked, num_points, plane_stride, num_samples, BLOCK: tl.constexpr):
-    """One program per cloud: picked (B, M) from planes (3, B, N).
+    """One program per cloud: sampled indices (B, M) from planes (3, B, N).
 
-    Each lane keeps its best value and the first position of it, so that the
-    lowest position among equals wins as in PyTorch.
+    Each lane keeps its maximum and the first index of it, so ties go to the
+    lowest index as in PyTorch.
     """
     cloud = tl.program_id(0).to(tl.int64)
     x_ptr = planes + cloud * num_points
@@ -52,22 +52,22 @@ def fps_kernel(planes, running, picked, num_points, plane_stride, num_samples, B
 
 
 def sample(planes: Tensor, running: Tensor, num_samples: int) -> Tensor:
-    """Positions of the farthest points.
+    """Indices of the farthest points.
 
     Args:
         planes: (3, B, N) float32 coordinates, contiguous.
-        running: (B, N) float32 start of the minimum distances, contiguous,
+        running: (B, N) float32 initial minimum distances, contiguous;
             overwritten.
         num_samples: Points ``M`` to take.
 
     Returns:
-        (B, M) long; the first is 0, the lowest of equals wins.
+        (B, M) long; the first is 0, ties go to the lowest index.
     """
     B, N = running.shape
     picked = torch.zeros(B, num_samples, dtype=torch.int32, device=planes.device)
     block = min(4096, max(128, triton.next_power_of_2(N)))
     with torch.cuda.device_of(planes):
-        # without fusion a product and a sum round as they do in PyTorch
+        # without fused multiply-add, rounding is the same as in PyTorch
         fps_kernel[(B,)](
             planes,
             running,

@@ -1,16 +1,16 @@
-"""Picking points and features by index."""
+"""Gather points and features by index."""
 
 import torch
 from torch import Tensor
 
 
 def gather(x: Tensor, idx: Tensor) -> Tensor:
-    """Pick rows of each sample.
+    """Gather rows of each sample.
 
     Args:
         x: (B, N, C) features or coordinates; differentiable.
         idx: (B, ...) int32 or int64, indices into N. The range is checked on
-            the CPU only; on a GPU the check would wait for the device.
+            the CPU only; on a GPU the check would synchronize.
 
     Returns:
         (B, ..., C).
@@ -35,7 +35,7 @@ def gather(x: Tensor, idx: Tensor) -> Tensor:
 
 
 def group(points: Tensor, centers: Tensor, idx: Tensor) -> Tensor:
-    """Cut patches out of clouds, relative to their centres.
+    """Gather patches of clouds, in coordinates relative to their centres.
 
     Args:
         points: (B, N, 3) coordinates.

@@ -1,4 +1,4 @@
-"""Features of points from the three nearest points that have features."""
+"""Interpolate features from the three nearest points."""
 
 import torch
 from torch import Tensor
@@ -16,8 +16,8 @@ def three_nn(target: Tensor, source: Tensor) -> Neighbors:
         source: (B, m, 3) coordinates.
 
     Returns:
-        dist: (B, n, 3) distances, **not** squared, ascending; infinite where
-            m < 3 leaves nothing.
+        dist: (B, n, 3) distances, **not** squared, ascending; infinite for
+            missing neighbours (m < 3).
         idx: (B, n, 3) indices into m; ties by lower index, 0 where infinite.
     """
     dist, idx = _three_nn_squared(target, source)
@@ -33,7 +33,7 @@ def _three_nn_squared(target: Tensor, source: Tensor) -> Neighbors:
 def three_interpolate(
     target: Tensor, source: Tensor, feats: Tensor, *, squared: bool = False
 ) -> Tensor:
-    """Carry features from source points to target points.
+    """Interpolate features of source points at target points.
 
     The weights are inverse distances (mmdet3d, PointNet++), or inverse
     squared distances (ACT, Point-MAE, I2P-MAE segmentation), normalised.
@@ -41,15 +41,15 @@ def three_interpolate(
     Args:
         target: (B, n, 3) coordinates.
         source: (B, m, 3) coordinates.
-        feats: (B, m, C) features of the source points; the only input that
-            gets a gradient.
+        feats: (B, m, C) features of the source points; the only differentiable
+            input.
         squared: Weights ``1 / (d**2 + 1e-8)`` instead of ``1 / (d + 1e-8)``.
 
     Returns:
         (B, n, C) in float32, or float64 if ``feats`` are.
 
     Raises:
-        ValueError: On shapes that don't fit.
+        ValueError: Mismatched shapes.
     """
     if feats.ndim != 3 or feats.shape[:2] != source.shape[:2]:
         raise ValueError(
@@ -61,7 +61,7 @@ def three_interpolate(
     weight = weight / weight.sum(-1, keepdim=True)
     if feats.dtype != torch.float64:
         feats = feats.float()
-    # one neighbour at a time: (B, n, 3, C) would be three times the result
+    # one neighbour at a time: (B, n, 3, C) would take three times the memory
     out = gather(feats, idx[..., 0]) * weight[..., :1]
     for i in (1, 2):
         out = torch.addcmul(out, gather(feats, idx[..., i]), weight[..., i : i + 1])

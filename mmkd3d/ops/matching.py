@@ -1,4 +1,4 @@
-"""One-to-one matching of two small sets, for a batch of them."""
+"""Batched one-to-one matching of two small sets."""
 
 import numpy as np
 import torch
@@ -7,31 +7,31 @@ from torch import Tensor
 
 
 def match(similarity: Tensor, how: str = 'exact') -> tuple[Tensor, Tensor]:
-    """Match rows with columns so that their similarities are large.
+    """Match rows with columns to maximize their similarity.
 
     Args:
         similarity: (B, M, S); no gradient passes.
-        how: ``'exact'``: the largest sum (Hungarian method, scipy, on the
-            CPU). ``'greedy'``: the largest of all, then the largest of what
-            its row and its column leave, and so on; on the device. Of equal
-            ones the first in raster order.
+        how: ``'exact'`` maximizes the sum (Hungarian method, scipy, on the
+            CPU). ``'greedy'`` takes the largest entry, removes its row and
+            column, and repeats, on the device of the input. Ties go to the
+            first in raster order.
 
     Returns:
         Rows and columns of the P = min(M, S) pairs, (B, P) long each. Exact
-        pairs come with rising rows, greedy ones with falling similarities.
+        pairs are sorted by row, greedy pairs by descending similarity.
 
     Raises:
-        ValueError: Another way, or similarities that are not finite.
+        ValueError: Unknown ``how``, or similarities that are not finite.
     """
     if how not in MATCHERS:
-        raise ValueError(f'how is one of {", ".join(MATCHERS)}, got {how!r}.')
+        raise ValueError(f'how must be one of {", ".join(MATCHERS)}, got {how!r}.')
     similarity = similarity.detach().float()
     finite = similarity.isfinite().flatten(1).all(1)
     if not finite.all():
         bad = (~finite).nonzero()[:, 0].tolist()
         raise ValueError(
             'Only finite similarities can be matched, got NaN or inf in '
-            f'samples {bad[:5]} of a batch of {len(finite)}: look at the '
+            f'samples {bad[:5]} of a batch of {len(finite)}: check the '
             'predictions and the targets of these samples.'
         )
     return MATCHERS[how](similarity)

@@ -1,15 +1,15 @@
-"""The stand-in for ``mmcv._ext``, the compiled half of mmcv.
+"""Replacement for ``mmcv._ext``, the compiled part of mmcv.
 
-mmdet3d imports ``mmcv.ops``, which dies without ``mmcv._ext``. Two things
+mmdet3d imports ``mmcv.ops``, which fails without ``mmcv._ext``. Two changes
 make it work on any machine:
 
 - an :class:`~mmkd3d.ops.dispatch.Extension` replaces ``mmcv._ext``, or
   wraps the compiled one;
-- the few Python wrappers of mmcv that need a CUDA device, even for tensors on
-  the CPU, are replaced.
+- the few Python wrappers of mmcv that require CUDA, even for CPU tensors, are
+  replaced.
 
-Both happen while ``mmcv._ext`` is imported (:mod:`mmkd3d.import_hooks`), which is
-before anybody can have got a name from ``mmcv.ops``.
+Both happen while ``mmcv._ext`` is imported (:mod:`mmkd3d.import_hooks`), before
+anything can import a name from ``mmcv.ops``.
 """
 
 import importlib
@@ -25,7 +25,7 @@ from .mmcv_kernels import KERNELS
 
 
 def make_stand_in() -> Extension:
-    """The module to import as ``mmcv._ext`` where there is no compiled one.
+    """Module to import as ``mmcv._ext`` if there is no compiled one.
 
     Raises:
         ImportError: If ``MMKD3D_OPS=mmcv`` forbids it.
@@ -33,7 +33,7 @@ def make_stand_in() -> Extension:
     if mode() == 'mmcv':
         raise require_compiled()
     stand_in = Extension(KERNELS)
-    # mmengine's and mmcv's environment reports ask for these two.
+    # Needed by the environment reports of mmengine and mmcv.
     stand_in.get_compiler_version = _no_compiler
     stand_in.get_compiling_cuda_version = _no_compiler
     return stand_in
@@ -44,10 +44,10 @@ def _no_compiler() -> str:
 
 
 def wrap_compiled(compiled: ModuleType) -> None:
-    """Let mmcv's operators use ours where a compiled one has no kernel.
+    """Use our operators where the compiled mmcv has no kernel.
 
     Args:
-        compiled: The compiled ``mmcv._ext``, imported just now or long ago.
+        compiled: The compiled ``mmcv._ext``, just imported or earlier.
     """
     extension = Extension(KERNELS, compiled)
     sys.modules['mmcv._ext'] = extension
@@ -56,7 +56,7 @@ def wrap_compiled(compiled: ModuleType) -> None:
 
 
 def replace_wrappers() -> None:
-    """Replace the wrappers of mmcv that only work where CUDA does."""
+    """Replace the wrappers of mmcv that only work with CUDA."""
     sample = importlib.import_module('mmcv.ops.furthest_point_sample')
     sample.FurthestPointSampling.forward = staticmethod(_sample(sample))
     knn = importlib.import_module('mmcv.ops.knn')
@@ -134,7 +134,7 @@ def _points_in_boxes(module: ModuleType, on_cuda: Callable) -> Callable:
 
 
 def _rebind(original: object, replacement: object) -> None:
-    """Replace an object under every name that a module bound it to."""
+    """Replace an object under all names that modules bind it to."""
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, '__dict__', {}).items()):
             if value is original and module is not replacement:

@@ -1,7 +1,7 @@
 """Our operators under the names and signatures of ``mmcv._ext``.
 
-Like compiled ones they write into tensors which mmcv's wrappers allocated:
-features ``(B, C, N)``, indices int32.
+Like the compiled operators, they write into tensors allocated by mmcv's
+wrappers: features ``(B, C, N)``, indices int32.
 """
 
 from collections.abc import Callable

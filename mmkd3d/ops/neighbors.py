@@ -12,7 +12,7 @@ from .pairwise import Distances, check_pair
 class Neighbors(NamedTuple):
     """Distances and indices of neighbours, both (B, M, k).
 
-    The function that returns it tells whether ``dist`` is squared. ``dist``
+    See the function that returns it for whether ``dist`` is squared. ``dist``
     has no gradient; indices are long.
     """
 
@@ -24,7 +24,7 @@ class Neighbors(NamedTuple):
 def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     """Find the k nearest points of each query.
 
-    Distances are float32 also under autocast and for float64 input. Memory
+    Distances are float32, even under autocast and for float64 input. Memory
     is bounded for any M and N.
 
     Args:
@@ -34,10 +34,10 @@ def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
 
     Returns:
         dist: (B, M, k) squared distances, ascending.
-        idx: (B, M, k) indices into N; among equals the lower index first.
+        idx: (B, M, k) indices into N; ties go to the lower index.
 
     Raises:
-        ValueError: On clouds that don't fit, or ``k`` outside 1..N.
+        ValueError: Mismatched clouds, or ``k`` outside 1..N.
     """
     check_pair('query', query, 'points', points)
     N = points.shape[1]
@@ -52,22 +52,22 @@ def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     idx = torch.empty_like(dist, dtype=torch.long)
     for clouds, queries, block in Distances(query, points, _num_rows(N, k)):
         dist[clouds, queries], idx[clouds, queries] = select(block, k)
-    # a NaN may choose a filler; stay in range, so that the NaN gets as far as
-    # a loss, where it is reported
+    # a NaN may select padding; stay in range, so that the NaN reaches the loss,
+    # where it is reported
     return Neighbors(dist, idx.clamp_(max=N - 1))
 
 
 def _num_rows(num_points: int, k: int) -> int:
-    """Rows that balance the two selections, of N / rows and of k * rows.
+    """Number of rows that balances the two selections, of N / rows and k * rows.
 
-    A power of two, since its rows stay aligned; the limits were measured.
+    A power of two keeps the rows aligned; the limits were measured.
     """
     rows = min(math.isqrt(num_points // k), num_points // 32, 16)
     return 2 ** max(0, rows.bit_length() - 1)
 
 
 def _nearest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The nearest of (b, m, A, C); ``argmin`` returns the first of equals."""
+    """The nearest of (b, m, A, C); ``argmin`` returns the first of ties."""
     rows = block.shape[2]
     if rows == 1:
         dist, idx = block.squeeze(2).min(-1, keepdim=True)
@@ -81,9 +81,9 @@ def _nearest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _nearest_k(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k nearest of (b, m, A, C).
 
-    They lie in the k columns with the smallest minima: an element of another
-    column has k column minima before it. That holds for ties, too, since
-    columns are in index order; so only these columns are looked into.
+    They lie in the k columns with the smallest minima: any element of another
+    column comes after k column minima. This also holds for ties, since columns
+    are in index order. So only these columns are searched.
     """
     rows, num_cols = block.shape[2:]
     ids = torch.arange(num_cols, device=block.device)
@@ -98,8 +98,8 @@ def _nearest_k(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _smallest(dist: Tensor, ids: Tensor, k: int, in_order: bool = True) -> tuple[Tensor, Tensor]:
     """k smallest pairs (dist, id) on the last axis; dist >= 0, ids < 2**31.
 
-    ``topk`` breaks ties as it likes, hence unique integer keys: the bits of
-    a non-negative float are ordered as the float is.
+    ``topk`` breaks ties arbitrarily, so use unique integer keys: the bits of
+    non-negative floats sort in the same order as the floats.
     """
     keys = dist.contiguous().view(torch.int32).long().bitwise_left_shift_(32)
     keys = keys.bitwise_or_(ids)
@@ -114,23 +114,23 @@ def ball_query(
 ) -> Tensor:
     """Find the first points, in index order, within a ball of each query.
 
-    The semantics of mmcv's ``ball_query``: a point counts if its squared
+    Same semantics as mmcv's ``ball_query``: a point counts if its squared
     distance is 0, or if ``min_radius**2 <= dist < radius**2`` in float32.
-    Missing slots repeat the first hit; without any hit all slots are 0.
+    Missing slots repeat the first hit; without hits all slots are 0.
 
     Args:
         query: (B, M, 3) ball centres.
         points: (B, N, 3) coordinates.
         radius: Radius, in the unit of the coordinates.
         num_samples: Slots ``S`` per query.
-        min_radius: Inner radius, itself inside.
+        min_radius: Inner radius, inclusive.
 
     Returns:
         (B, M, S) long, indices into N.
 
     Raises:
-        ValueError: On clouds that don't fit, ``num_samples < 1``, or radii
-            other than ``0 <= min_radius < radius``.
+        ValueError: Mismatched clouds, ``num_samples < 1``, or radii that
+            violate ``0 <= min_radius < radius``.
     """
     check_pair('query', query, 'points', points)
     if num_samples < 1 or not 0 <= min_radius < radius:
@@ -155,7 +155,7 @@ def _first_hits(block: Tensor, outer: float, num_samples: int) -> Tensor:
     b, m, rows, _ = block.shape
     block = block.flatten(0, 1)  # (q, A, C)
     # columns are in index order: the first S hits lie in the first S columns
-    # that have any
+    # with a hit
     query, col = (block.amin(1) < outer).nonzero(as_tuple=True)
     few = _rank(query, b * m) < num_samples
     query, col = query[few], col[few]
@@ -170,7 +170,7 @@ def _first_hits(block: Tensor, outer: float, num_samples: int) -> Tensor:
 
 
 def _rank(group: Tensor, num_groups: int) -> Tensor:
-    """Place of each entry in its group; ``group`` (P,) is ascending."""
+    """Rank of each entry in its group; ``group`` (P,) is ascending."""
     groups = torch.arange(num_groups, device=group.device)
     start = torch.searchsorted(group, groups)
     return torch.arange(len(group), device=group.device) - start[group]

@@ -1,7 +1,7 @@
-"""Exact squared distances between clouds, a bounded block at a time.
+"""Exact squared distances between clouds, in blocks of bounded size.
 
-Every search in this package goes through here, so that all of them share one
-rounding: float32, coordinate differences, ``(dx*dx + dy*dy) + dz*dz``. The
+All searches in this package use this module, so they round the same way:
+float32, coordinate differences, ``(dx*dx + dy*dy) + dz*dz``. The
 expanded form ``|a|^2 - 2ab + |b|^2`` would be faster but breaks zero
 distances, strict comparisons and ties.
 """
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Distances held at once. On a CPU two buffers of this size should stay in the
-# cache, though smaller ones wait for other threads more often; on a GPU larger
+# Distances per block. On a CPU, two buffers of this size should fit in the
+# cache, but smaller ones synchronize threads more often. On a GPU, larger
 # blocks save launches (64 MiB each).
 MAX_ENTRIES_CPU = 2**20
 MAX_ENTRIES_GPU = 2**24
@@ -35,7 +35,7 @@ def check_cloud(name: str, points: Tensor) -> None:
 
 
 def check_pair(first: str, a: Tensor, second: str, b: Tensor) -> None:
-    """Raise ``ValueError`` unless both are clouds of one batch and device."""
+    """Raise ``ValueError`` unless both clouds share batch size and device."""
     check_cloud(first, a)
     check_cloud(second, b)
     if a.shape[0] != b.shape[0] or a.device != b.device:
@@ -49,15 +49,14 @@ def check_pair(first: str, a: Tensor, second: str, b: Tensor) -> None:
 class Distances:
     """Iterate over blocks of the squared distances query x points.
 
-    The points are laid out in ``num_rows`` rows, point ``i`` at row
-    ``i % num_rows`` and column ``i // num_rows``: a column holds neighbours
-    in index order, so reducing over the rows (which is fast) keeps the lower
-    index first between columns. Missing points are at infinity.
+    Point ``i`` is stored at row ``i % num_rows`` and column
+    ``i // num_rows``. A column holds consecutive indices, so reducing over the
+    rows (which is fast) keeps columns in index order. Padding is at infinity.
 
     Args:
         query: (B, M, 3) coordinates.
         points: (B, N, 3) coordinates.
-        num_rows: Rows ``A`` of the layout; the ``N`` points take ``C``
+        num_rows: Rows ``A`` of the layout; the ``N`` points fill ``C``
             columns.
     """
 
@@ -75,7 +74,7 @@ class Distances:
     def __iter__(self) -> Iterator[tuple[slice, slice, Tensor]]:
         """Yield clouds, queries and their distances (b, m, A, C).
 
-        The next block overwrites the distances of the last one.
+        The next block overwrites these distances.
         """
         B, M, _ = self.query.shape
         limit = MAX_ENTRIES_GPU if self.query.is_cuda else MAX_ENTRIES_CPU
@@ -96,7 +95,7 @@ class Distances:
         dist, square = (buffer[:total].view(shape) for buffer in buffers)
         torch.sub(query[0], planes[0], out=dist).mul_(dist)
         for axis in (1, 2):
-            # not addcmul, which rounds once where the sum here rounds twice
+            # not addcmul, which rounds once instead of twice
             torch.sub(query[axis], planes[axis], out=square).mul_(square)
             dist.add_(square)
         return dist.view(*shape[:2], *self.shape)

@@ -1,10 +1,10 @@
-"""From points to pixels and back.
+"""Project points to pixels, and read maps at points.
 
 Pixel coordinates are ``uv = (column, row)`` with the origin in the middle of
 the top left pixel: pixel (u, v) covers u - 0.5 <= x < u + 0.5. Cameras look
 along +z with x to the right and y down (OpenCV); depth is the distance along
-z. Everything is float32, under autocast too, and written in elementwise
-products since reduced-precision matrix products shift pixels.
+z. Everything is float32, even under autocast, and uses elementwise products,
+since reduced-precision matrix products shift pixels.
 """
 
 from typing import NamedTuple
@@ -26,14 +26,14 @@ AXIS_VIEWS = (
 
 
 class Pixels(NamedTuple):
-    """Where points are seen: uv (B, N, 2) in pixels, depth (B, N)."""
+    """Projected points: uv (B, N, 2) in pixels, depth (B, N)."""
 
     uv: Tensor
     depth: Tensor
 
 
 class Samples(NamedTuple):
-    """Values read from maps: feats (B, N, C), inside (B, N) bool."""
+    """Sampled maps: feats (B, N, C), inside (B, N) bool."""
 
     feats: Tensor
     inside: Tensor
@@ -48,8 +48,8 @@ def project(points: Tensor, extrinsic: Tensor, intrinsic: Tensor) -> Pixels:
         intrinsic: (B, 3, 3) focal lengths and centre in pixels.
 
     Returns:
-        uv: (B, N, 2), ``-inf`` for points that are not in front of the
-            camera, which is outside of every image.
+        uv: (B, N, 2), ``-inf`` (outside every image) for points that are not
+            in front of the camera.
         depth: (B, N), in the unit of the points.
 
     Raises:
@@ -80,27 +80,27 @@ def orthographic(
     margin: float = 1.0,
     depth_in_pixels: bool = False,
 ) -> Pixels:
-    """Project along one direction, scaled so that the cloud fills the image.
+    """Project along one direction, scaling the cloud to fill the image.
 
-    Both image axes share one scale, and the middle of the cloud's extent
-    lies in the middle of the image.
+    Both image axes share one scale. The centre of the cloud's extent projects
+    to the centre of the image.
 
     Args:
         points: (B, N, 3) coordinates; differentiable.
-        size: Height and width of the image, or both at once.
+        size: Height and width of the image, or one number for both.
         rotation: (3, 3) or (B, 3, 3) with rows right, down and forward; one
             of ``AXIS_VIEWS`` for a view along an axis.
-        margin: Pixels left free on each side.
-        depth_in_pixels: Scale the depth as the image axes, so that slopes
-            can be read from a depth image.
+        margin: Pixels left empty on each side.
+        depth_in_pixels: Scale the depth like the image axes, so that a depth
+            image has true slopes.
 
     Returns:
         uv: (B, N, 2).
-        depth: (B, N), the coordinate along forward, of either sign; in
-            pixels, 0 is the middle of the cloud's extent.
+        depth: (B, N), the signed coordinate along forward; in pixels, 0 is
+            the centre of the cloud's extent.
 
     Raises:
-        ValueError: On shapes that don't fit or a margin that leaves nothing.
+        ValueError: Mismatched shapes, or a margin that leaves no pixels.
     """
     check_cloud('points', points)
     rotation = torch.as_tensor(rotation, dtype=torch.float32, device=points.device)
@@ -111,10 +111,10 @@ def orthographic(
     height, width = height_width(size)
     last = points.new_tensor((width - 1, height - 1), dtype=torch.float32)
     if margin < 0 or 2 * margin >= min(height, width) - 1:
-        raise ValueError(f'a margin of {margin} leaves nothing of an image of {height}x{width}')
+        raise ValueError(f'a margin of {margin} leaves no pixels of an image of {height}x{width}')
     view = _rotate(points.float(), rotation.expand(len(points), 3, 3))
     low, high = view.amin(1), view.amax(1)  # (B, 3)
-    # a cloud without extent is a dot in the middle
+    # a cloud without extent is a dot in the centre
     extent = (high - low)[:, :2].clamp(min=1e-8)
     scale = ((last - 2 * margin) / extent).amin(1)[:, None, None]
     scaled = (view - ((low + high) / 2)[:, None]) * scale
@@ -125,25 +125,25 @@ def orthographic(
 def splat_depth(
     uv: Tensor, depth: Tensor, size: int | tuple[int, int], *, radius: int = 0
 ) -> Tensor:
-    """Draw points into depth images, the nearest one in front.
+    """Render points as depth images; the nearest point wins.
 
     Args:
         uv: (B, N, 2) pixel coordinates.
         depth: (B, N).
-        size: Height and width of the images, or both at once.
+        size: Height and width of the images, or one number for both.
         radius: A point covers ``2 * radius + 1`` pixels in each direction.
 
     Returns:
-        (B, H, W), ``inf`` where there is no point.
+        (B, H, W), ``inf`` for the background.
 
     Raises:
-        ValueError: On shapes that don't fit or a negative radius.
+        ValueError: Mismatched shapes or a negative radius.
     """
     _check_pixels(uv, depth)
     height, width = height_width(size)
     if radius < 0:
         raise ValueError(f'radius must not be negative, got {radius}')
-    # squares reach in from outside, so draw on a larger canvas
+    # squares outside may overlap the image, so draw on a larger canvas
     canvas = height + 2 * radius, width + 2 * radius
     index, inside = _pixel_index(uv + radius, canvas)
     near = depth.float().where(inside, torch.inf)
@@ -155,11 +155,11 @@ def splat_depth(
 
 
 def max_filter(images: Tensor, radius: int) -> Tensor:
-    """Largest value of the square of ``2 * radius + 1`` around each pixel.
+    """Maximum over the square of side ``2 * radius + 1`` around each pixel.
 
     Args:
         images: (B, H, W).
-        radius: Of the square; what is outside of the image is left out.
+        radius: Of the square; pixels outside the image are ignored.
 
     Returns:
         (B, H, W).
@@ -177,16 +177,17 @@ def max_filter(images: Tensor, radius: int) -> Tensor:
 
 
 def visible(uv: Tensor, depth: Tensor, depth_image: Tensor, *, tolerance: float) -> Tensor:
-    """Tell which points a depth image does not hide.
+    """Whether points are visible in a depth image.
 
     Args:
         uv: (B, N, 2) pixel coordinates.
         depth: (B, N).
-        depth_image: (B, H, W), ``inf`` where it shows nothing.
-        tolerance: How far behind the image a point may be, in its unit.
+        depth_image: (B, H, W), ``inf`` for the background.
+        tolerance: How far behind the depth image a point may be, in the unit
+            of depth.
 
     Returns:
-        (B, N) bool, False outside of the image.
+        (B, N) bool, False outside the image.
 
     Raises:
         ValueError: On shapes that don't fit.
@@ -203,21 +204,21 @@ def visible(uv: Tensor, depth: Tensor, depth_image: Tensor, *, tolerance: float)
 
 
 def sample_pixels(maps: Tensor, uv: Tensor, *, mode: str = 'bilinear') -> Samples:
-    """Read maps at pixel coordinates.
+    """Sample maps at pixel coordinates.
 
     Args:
         maps: (B, C, H, W); differentiable.
         uv: (B, N, 2) in pixels of the maps. For maps of another resolution
             than the image, ``(uv + 0.5) * scale - 0.5``.
         mode: 'nearest', 'bilinear' or 'bicubic' (as ``F.interpolate``, with
-            borders repeated).
+            replicated borders).
 
     Returns:
-        feats: (B, N, C) float32, 0 outside of the maps.
+        feats: (B, N, C) float32, 0 outside the maps.
         inside: (B, N) bool.
 
     Raises:
-        ValueError: On shapes that don't fit or an unknown mode.
+        ValueError: Mismatched shapes or an unknown mode.
     """
     _check_pixels(uv)
     if maps.ndim != 4 or len(maps) != len(uv):
@@ -249,7 +250,7 @@ def _rotate(points: Tensor, matrix: Tensor) -> Tensor:
 
 
 def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Of an image whose size is given by both or by one number."""
+    """Height and width from a pair or one number."""
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
@@ -258,7 +259,7 @@ def _check_pixels(uv: Tensor, depth: Tensor | None = None) -> None:
         raise ValueError(f'uv must have shape (B, N, 2), got {tuple(uv.shape)}')
     if depth is not None and depth.shape != uv.shape[:2]:
         raise ValueError(
-            f'depth must have shape {tuple(uv.shape[:2])} as uv has, got {tuple(depth.shape)}'
+            f'depth must have shape {tuple(uv.shape[:2])} like uv, got {tuple(depth.shape)}'
         )
 
 

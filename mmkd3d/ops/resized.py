@@ -1,4 +1,4 @@
-"""Reading enlarged maps without enlarging them."""
+"""Sample resized maps without resizing them."""
 
 import torch
 from torch import Tensor
@@ -6,26 +6,26 @@ from torch.nn import functional as F
 
 from .projection import height_width
 
-SHARPNESS = -0.75  # of the cubic kernel, as torch has it
+SHARPNESS = -0.75  # of the cubic kernel, as in torch
 
 
 def sample_resized(maps: Tensor, pixels: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """Read at whole pixels what maps would be if they were resized.
+    """Sample bicubically resized maps at integer pixels.
 
-    The same numbers as ``F.interpolate(maps, size, mode='bicubic')`` and
-    indexing, but only the 4 x 4 pixels of the maps around each are read.
+    Equals indexing ``F.interpolate(maps, size, mode='bicubic')``, but reads
+    only the 4 x 4 map pixels around each point.
 
     Args:
         maps: (B, V, C, h, w), V maps of each sample; differentiable.
         pixels: (B, V, M, 2) long, row and column of the resized maps. The
             range is checked on the CPU only, as in ``gather``.
-        size: Height and width of the resized maps, or both at once.
+        size: Height and width of the resized maps, or one number for both.
 
     Returns:
-        (B, M, V, C) float32, also under autocast.
+        (B, M, V, C) float32, even under autocast.
 
     Raises:
-        ValueError: On shapes that don't fit or pixels out of range.
+        ValueError: Mismatched shapes or pixels out of range.
     """
     if (
         maps.ndim != 5
@@ -41,7 +41,7 @@ def sample_resized(maps: Tensor, pixels: Tensor, size: int | tuple[int, int]) ->
     size = height_width(size)
     _check_range(pixels, size)
     B, V, C, *own_size = maps.shape
-    # one table of all pixels of all maps, of which 16 rows are summed up
+    # one table of all pixels of all maps; each result is a sum of 16 rows
     table = maps.float().permute(0, 1, 3, 4, 2).reshape(-1, C)
     row, column = pixels.transpose(1, 2).unbind(-1)  # (B, M, V)
     (row, row_weight), (column, column_weight) = (
@@ -58,11 +58,10 @@ def sample_resized(maps: Tensor, pixels: Tensor, size: int | tuple[int, int]) ->
 
 
 def _taps(index: Tensor, new: int, old: int) -> tuple[Tensor, Tensor]:
-    """The 4 of ``old`` pixels that make pixel ``index`` (...) of ``new``.
+    """The 4 of ``old`` pixels that contribute to pixel ``index`` (...) of ``new``.
 
     Returns:
-        Their indices and weights (..., 4); pixels beyond the border are those
-        on it.
+        Their indices and weights (..., 4); indices are clamped to the border.
     """
     place = (index + 0.5) * (old / new) - 0.5
     before = place.floor()

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .pairwise import check_cloud
 
-# rule -> threads of a block in the published CUDA kernel, which decide ties
+# rule -> threads per block of the published CUDA kernel, which decide ties
 MAX_THREADS = dict(mmcv=1024, pointnet2=512)
-# pointnet2 takes points closer than this to the origin for padding
+# pointnet2 treats points closer than this to the origin as padding
 PADDING_SQUARED_NORM = 1e-3
 
 
@@ -20,10 +20,10 @@ PADDING_SQUARED_NORM = 1e-3
 def farthest_point_sample(points: Tensor, num_samples: int, *, rule: str = 'mmcv') -> Tensor:
     """Sample points that are far from each other, starting at index 0.
 
-    Both rules give the indices of the CUDA kernels they are named after,
-    ties included: among equals the thread with the smallest bit-reversed
-    number wins, then the lower index. A cloud whose distinct points run out
-    repeats the winner among all, so ``num_samples > N`` is allowed.
+    Both rules return the same indices as the CUDA kernels they are named
+    after. Ties go to the thread with the smallest bit-reversed number, then to
+    the lower index. When a cloud runs out of distinct points, the winner of the
+    tie among all points repeats, so ``num_samples > N`` is allowed.
 
     Args:
         points: (B, N, 3) finite coordinates; computed in float32.
@@ -36,7 +36,7 @@ def farthest_point_sample(points: Tensor, num_samples: int, *, rule: str = 'mmcv
         (B, M) long, indices into N.
 
     Raises:
-        ValueError: On an unknown rule, no samples or a malformed cloud.
+        ValueError: Unknown rule, ``num_samples < 1`` or a malformed cloud.
     """
     check_cloud('points', points)
     order = _tie_order(points.shape[1], num_samples, rule, points.device)
@@ -61,20 +61,20 @@ def farthest_point_sample(points: Tensor, num_samples: int, *, rule: str = 'mmcv
 def farthest_point_sample_with_dist(
     dist: Tensor, num_samples: int, *, rule: str = 'mmcv'
 ) -> Tensor:
-    """Farthest point sampling by given distances.
+    """Farthest point sampling from given distances.
 
     Args:
-        dist: (B, N, N) distances, used as they are; row i holds those of
-            point i to all others, so the matrix need not be symmetric.
+        dist: (B, N, N) distances; row i holds those from point i to all
+            others. The matrix need not be symmetric.
         num_samples: Points ``M`` to take.
-        rule: Whose tie rule, as in :func:`farthest_point_sample`. Nothing is
-            known about the origin here.
+        rule: Tie rule, as in :func:`farthest_point_sample`. Points near the
+            origin are not excluded.
 
     Returns:
         (B, M) long, indices into N.
 
     Raises:
-        ValueError: On an unknown rule, no samples or a malformed matrix.
+        ValueError: Unknown rule, ``num_samples < 1`` or a malformed matrix.
     """
     if dist.ndim != 3 or dist.shape[1] != dist.shape[2] or not dist.shape[1]:
         raise ValueError(f'dist must have shape (B, N, N) with N > 0, got {tuple(dist.shape)}')
@@ -94,7 +94,7 @@ def farthest_point_sample_with_dist(
 
 
 def _tie_order(num_points: int, num_samples: int, rule: str, device: torch.device) -> Tensor:
-    """Indices (N,) such that among equals the first one is the winner."""
+    """Indices (N,), sorted so that the first of ties wins."""
     if rule not in MAX_THREADS:
         raise ValueError(f'rule must be one of {sorted(MAX_THREADS)}, got {rule!r}')
     if num_samples < 1:
@@ -108,14 +108,14 @@ def _tie_order(num_points: int, num_samples: int, rule: str, device: torch.devic
 
 
 def _num_rows(num_points: int) -> int:
-    """A power of two, whose rows stay aligned; more than 32 don't pay."""
+    """A power of two keeps the rows aligned; more than 32 bring no speed-up."""
     return 2 ** min(5, math.isqrt(num_points).bit_length() - 1)
 
 
 def _in_rows(order: Tensor, rows: int) -> Tensor:
     """Layout (A * C,) that puts item i at row ``i % A``, column ``i // A``.
 
-    Repeats the last item to fill up; a repetition never wins against it.
+    Pads by repeating the last item; a copy never wins a tie against it.
     """
     item = torch.arange(rows * -(-len(order) // rows), device=order.device)
     item = item.view(-1, rows).t().flatten()
@@ -125,8 +125,8 @@ def _in_rows(order: Tensor, rows: int) -> Tensor:
 def _farthest(running: Tensor, rows: int) -> Tensor:
     """First arg-max (B, 1) of (B, A * C), columns first.
 
-    ``argmax`` returns the first of equals but is ten times slower than
-    ``amax`` on a CPU, so it only sees C and then A of the values.
+    ``argmax`` returns the first of ties but is ten times slower than ``amax``
+    on a CPU, so it is applied to only C and then A values.
     """
     grid = running.unflatten(1, (rows, -1))  # (B, A, C)
     col = grid.amax(1).argmax(1)[:, None, None]
@@ -135,10 +135,10 @@ def _farthest(running: Tensor, rows: int) -> Tensor:
 
 
 def _sample(planes: Tensor, running: Tensor, num_samples: int, rows: int) -> Tensor:
-    """Positions (B, M) in planes (3, B, P); overwrites ``running`` (B, P).
+    """Sampled indices (B, M) into planes (3, B, P); overwrites ``running`` (B, P).
 
-    A loop over clouds would keep one cloud in the cache but was measured
-    slower, for 40,000 points too. The loop never waits for a GPU.
+    A loop over clouds would keep one cloud in the cache but measured slower,
+    even for 40,000 points. The loop never synchronizes with a GPU.
     """
     picked = torch.zeros(running.shape[0], num_samples, dtype=torch.long, device=planes.device)
     x, y, z = planes
@@ -157,13 +157,15 @@ def _sample(planes: Tensor, running: Tensor, num_samples: int, rows: int) -> Ten
 
 @functools.lru_cache
 def _triton_sampler() -> Callable[[Tensor, Tensor, int], Tensor] | None:
-    """The kernel, or None where it can't be compiled and run."""
+    """The kernel, or None if it can't be compiled and run."""
     try:
         from .fps_triton import sample
 
         planes = torch.zeros(3, 1, 2, device='cuda')
         sample(planes, planes[0].clone(), 2)
-    except Exception as error:  # any error of Triton: PyTorch gives the same result
+    except (
+        Exception
+    ) as error:  # on any Triton error, fall back to PyTorch, which gives the same result
         logging.getLogger(__name__).warning(
             'farthest_point_sample runs in PyTorch, slower than its Triton '
             'kernel, which needs triton and a C compiler: %s',

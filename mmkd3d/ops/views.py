@@ -1,7 +1,7 @@
-"""Grey pictures of clouds: cameras around them, closed surfaces, one light.
+"""Render grey images of clouds: cameras, surface closing and shading.
 
-Made of depth images (see :mod:`mmkd3d.ops.projection`), in float32 also under
-autocast, and the same on every run: nothing is summed in random order.
+Works on depth images (see :mod:`mmkd3d.ops.projection`), in float32 even under
+autocast. Results are deterministic: nothing is summed in random order.
 """
 
 import math
@@ -19,8 +19,8 @@ AMBIENT, DIFFUSE = 0.25, 0.7
 def turntable(azimuth: Tensor, elevation: float) -> Tensor:
     """Cameras around the +y axis, as rotations for ``orthographic``.
 
-    A view at azimuth a shows what the view at 0, which looks along -z, shows
-    of the cloud turned by a about +y (right-handed).
+    The view at azimuth 0 looks along -z. The view at azimuth a equals the view
+    at 0 of the cloud rotated by a about +y (right-handed).
 
     Args:
         azimuth: (...) radians.
@@ -40,25 +40,25 @@ def turntable(azimuth: Tensor, elevation: float) -> Tensor:
 def surface_depth(
     uv: Tensor, depth: Tensor, size: int | tuple[int, int], *, radius: int, fill: int
 ) -> Tensor:
-    """Depth image of the surface that the points are samples of.
+    """Depth image of the surface sampled by the points.
 
-    Squares around the points are drawn and grown, and what was grown is
-    taken off again (a morphological closing), which covers gaps but keeps
-    outlines. The depth there is the mean of the visible points around, by
-    normalised convolution (Knutsson and Westin 1993).
+    Draws a square at each point, then applies a morphological closing (dilation
+    and erosion), which fills gaps but keeps outlines. The depth is the mean of
+    the visible points nearby, by normalised convolution (Knutsson and Westin
+    1993).
 
     Args:
         uv: (B, N, 2) pixel coordinates.
-        depth: (B, N) in pixels too.
-        size: Height and width of the image, or both at once.
-        radius: A point alone covers ``2 * radius + 1`` pixels.
-        fill: Gaps of about twice as many pixels are closed, and the depth
-            is smoothed over as many.
+        depth: (B, N) in pixels.
+        size: Height and width of the image, or one number for both.
+        radius: A single point covers ``2 * radius + 1`` pixels.
+        fill: Closes gaps of up to about twice this many pixels, and smooths
+            the depth over the same distance.
 
     Returns:
         (B, H, W), ``inf`` where there is no surface.
     """
-    # on a larger canvas, since what is taken off comes in from outside
+    # on a larger canvas, since the erosion reads pixels outside the image
     height, width = (size, size) if isinstance(size, int) else size
     uv, canvas = uv + fill, (height + 2 * fill, width + 2 * fill)
     closed = max_filter(splat_depth(uv, depth, canvas, radius=radius + fill), fill)
@@ -66,18 +66,18 @@ def surface_depth(
     samples = splat_depth(uv, depth.where(seen, torch.inf), canvas)
     known = samples.isfinite()
     total, weight = _smooth(torch.cat([samples.where(known, 0), known.float()]), fill).chunk(2)
-    # where no visible point is near, the depth stays as drawn
+    # without a visible point nearby, keep the depth as drawn
     smooth = (total / weight).where(closed.isfinite() & (weight > 0), closed)
     return smooth[:, fill : fill + height, fill : fill + width]
 
 
 def gray_depth(image: Tensor, depth: Tensor) -> Tensor:
-    """Depth as grey: 1 nearest, 0.1 farthest, 0 where there is nothing.
+    """Depth as grey: 1 nearest, 0.1 farthest, 0 background.
 
     Args:
-        image: (S, ..., H, W), ``inf`` where there is nothing.
-        depth: (S, ...) depths of the points drawn; each of the S has its own
-            scale of grey, from its nearest to its farthest point.
+        image: (S, ..., H, W), ``inf`` for the background.
+        depth: (S, ...) depths of the points; grey is scaled separately for
+            each of the S, from its nearest to its farthest point.
 
     Returns:
         Like ``image``.
@@ -90,13 +90,13 @@ def gray_depth(image: Tensor, depth: Tensor) -> Tensor:
 
 
 def shade(image: Tensor) -> Tensor:
-    """Light a surface: Lambert's law for one distant light, and some more.
+    """Shade a surface: Lambert's law for one distant light, plus ambient light.
 
     Args:
-        image: (B, H, W) depth in pixels, ``inf`` where there is nothing.
+        image: (B, H, W) depth in pixels, ``inf`` for the background.
 
     Returns:
-        (B, H, W) in [0.25, 0.95]; 0 where there is nothing.
+        (B, H, W) in [0.25, 0.95]; 0 for the background.
     """
     right, down = _slope(image, -1), _slope(image, -2)
     # the normal towards the camera is (right, down, -1) / length
@@ -108,7 +108,7 @@ def shade(image: Tensor) -> Tensor:
 
 
 def _slope(image: Tensor, dim: int) -> Tensor:
-    """Mean of the steps to both neighbours, over those that exist."""
+    """Mean difference to the two neighbours, over those that exist."""
     step = image.diff(dim=dim)
     exists = step.isfinite()
     steps = torch.stack([step.where(exists, 0), exists.float()])

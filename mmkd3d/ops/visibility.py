@@ -42,7 +42,7 @@ def frame_visibility(
         seen: (B, N) bool.
 
     Raises:
-        ValueError: The shapes do not fit.
+        ValueError: Mismatched shapes.
     """
     uv, depth = project(points, extrinsic, intrinsic)
     scale = uv.new_tensor(depth_image.shape[:0:-1]) / uv.new_tensor(size[::-1])

@@ -12,6 +12,7 @@ import mmkd3d
 from mmkd3d.apis import detect
 from mmkd3d.datasets.scannet_layout import CLASSES
 from tests.detection_runs import small_detector, write_checkpoint
+from tests.helpers import rejects
 from tests.ops.rooms import random_room
 from tools import infer
 
@@ -20,13 +21,9 @@ pytest.importorskip('mmdet3d')
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    cfg = small_detector()
-    return write_checkpoint(
-        cfg,
-        tmp_path_factory.mktemp('weights') / 'votenet.pth',
-        cfg=cfg.pretty_text,
-        dataset_meta=dict(classes=CLASSES),
-    )
+    cfg, path = small_detector(), tmp_path_factory.mktemp('weights') / 'votenet.pth'
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=CLASSES))
+    return write_checkpoint(cfg, path, **meta)
 
 
 @pytest.fixture(scope='module')
@@ -68,6 +65,10 @@ def test_every_format_gives_the_boxes_of_the_array(inferencer, room, tmp_path):
         np.testing.assert_allclose(geometry(result['boxes']), wanted, atol=1e-4)
     again = inferencer([str(p) for p in files], 3, score_threshold=0.0)
     assert len(again['predictions']) == len(files)
+    np.random.rand(3), torch.rand(3)  # other draws do not matter, nor are disturbed
+    state = np.random.get_state()[1].copy()
+    np.testing.assert_array_equal(geometry(boxes(inferencer, room)), wanted)
+    assert (np.random.get_state()[1] == state).all()
 
 
 def test_boxes_are_those_of_the_model(inferencer, room):
@@ -99,14 +100,6 @@ def test_data_samples_leave_the_device_with_their_boxes(inferencer, room, monkey
     assert moved[-1:] == ['cpu']
 
 
-def test_boxes_of_a_scan_do_not_depend_on_other_draws(inferencer, room):
-    first = boxes(inferencer, room)
-    np.random.rand(3), torch.rand(3)
-    state = np.random.get_state()[1].copy()
-    assert boxes(inferencer, room) == first
-    assert (np.random.get_state()[1] == state).all()
-
-
 def test_other_axes_and_units_are_brought_to_metres(checkpoint, room):
     """A scan in millimetres with y up has the boxes of the same in metres."""
     wanted = geometry(boxes(mmkd3d.Det3DInferencer(None, checkpoint, 'cpu'), room))
@@ -115,19 +108,14 @@ def test_other_axes_and_units_are_brought_to_metres(checkpoint, room):
     np.testing.assert_allclose(geometry(boxes(inferencer, y_up)), wanted, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    'scale, words', [((1000, 1000, 1000), 'unit=0.001'), ((1, 1 / 3, 3), "up='y'")]
-)
-def test_what_is_no_room_in_metres_is_told_with_its_extent(inferencer, room, scale, words):
-    odd = room[:, :3] * scale
-    extent = f'{np.ptp(odd.astype("float32")[:, 0]):.4g} x'
-    with pytest.warns(UserWarning, match=f'{extent}.*{words}'):
-        inferencer(odd)
-
-
-def test_a_plain_room_is_not_doubted(inferencer, room, recwarn):
+def test_what_is_no_room_in_metres_is_told_with_its_extent(inferencer, room, recwarn):
     inferencer(room)
     assert not [w for w in recwarn if 'extends' in str(w.message)]
+    for scale, words in (((1000, 1000, 1000), 'unit=0.001'), ((1, 1 / 3, 3), "up='y'")):
+        odd = room[:, :3] * scale
+        extent = f'{np.ptp(odd.astype("float32")[:, 0]):.4g} x'
+        with pytest.warns(UserWarning, match=f'{extent}.*{words}'):
+            inferencer(odd)
 
 
 def test_files_of_a_scan(inferencer, room, tmp_path, monkeypatch):
@@ -148,13 +136,10 @@ def test_files_of_a_scan(inferencer, room, tmp_path, monkeypatch):
     low = min(b['center'][2] - b['size'][2] / 2 for b in found)
     assert bars.bounds[0, 2] == pytest.approx(low - 0.01, abs=1e-4)
     assert found[0]['class_name'] in (out / 'two_0.html').read_text()
-
-
-def test_names_of_files_are_never_shared(inferencer, room, tmp_path):
-    for folder in 'ab':
-        (tmp_path / folder).mkdir()
-        np.save(tmp_path / folder / 'scan.npy', room)
-    paths = inferencer(tmp_path, out_dir=tmp_path / 'out', no_save_vis=True)['visualization']
+    for folder in 'ab':  # names of files are never shared
+        (tmp_path / 'in' / folder).mkdir(parents=True)
+        np.save(tmp_path / 'in' / folder / 'scan.npy', room)
+    paths = inferencer(tmp_path / 'in', out_dir=tmp_path / 'b', no_save_vis=True)['visualization']
     assert [p.name for (p,) in paths] == ['scan.json', 'scan_2.json']
 
 
@@ -177,19 +162,15 @@ def test_config_by_name_and_by_file(checkpoint, tmp_path):
     assert named.classes == CLASSES
 
 
-@pytest.mark.parametrize(
-    'scan, words',
-    [
+def test_bad_scans_are_named(inferencer):
+    for scan, words in (
         (np.zeros((0, 3)), 'empty'),
         (np.full((40, 3), np.nan), 'NaN'),
         (np.zeros((40, 2)), 'N, >=3'),
         ('nowhere.ply', 'nowhere.ply'),
         ([], 'no scan'),
-    ],
-)
-def test_bad_scans_are_named(inferencer, scan, words):
-    with pytest.raises((ValueError, FileNotFoundError), match=words):
-        inferencer(scan)
+    ):
+        rejects(words, inferencer, scan, error=(ValueError, FileNotFoundError))
 
 
 def test_missing_colors_are_an_error_or_zeros(room, tmp_path):
@@ -198,52 +179,32 @@ def test_missing_colors_are_an_error_or_zeros(room, tmp_path):
     with pytest.warns(UserWarning, match='randomly'):
         strict = mmkd3d.Det3DInferencer(cfg, device='cpu')
     assert strict(room)['predictions']
-    with pytest.raises(ValueError, match="cloud 0: expected column 5.*missing='zero'"):
-        strict(room[:, :3])
+    rejects("cloud 0: expected column 5.*missing='zero'", strict, room[:, :3])
     with pytest.warns(UserWarning, match='randomly'):
         filled = mmkd3d.Det3DInferencer(cfg, device='cpu', missing='zero')
     assert filled(room[:, :3])['predictions']
 
 
-def test_classes_that_do_not_fit_the_head(checkpoint, tmp_path):
+def test_configs_that_do_not_fit_are_refused(checkpoint, tmp_path):
+    build = mmkd3d.Det3DInferencer
     cfg = small_detector()
     cfg.test_dataloader.dataset.metainfo.classes = [*CLASSES, 'piano']
-    with pytest.raises(ValueError, match='config names 19.*num_classes=18'):
-        mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')
-    other = write_checkpoint(
-        small_detector(), tmp_path / 'x.pth', dataset_meta=dict(classes=CLASSES[:10])
-    )
-    with pytest.raises(ValueError, match='checkpoint names 10'):
-        mmkd3d.Det3DInferencer(small_detector(), other, 'cpu')
-
-
-def test_a_config_that_is_no_detection(checkpoint):
-    cfg = small_detector()
+    rejects('config names 19.*num_classes=18', build, cfg, checkpoint, 'cpu')
+    cfg, meta = small_detector(), dict(classes=CLASSES[:10])
+    other = write_checkpoint(cfg, tmp_path / 'x.pth', dataset_meta=meta)
+    rejects('checkpoint names 10', build, cfg, other, 'cpu')
     cfg.test_dataloader.dataset.pipeline.pop(0)
-    with pytest.raises(ValueError, match='no LoadPointsFromFile'):
-        mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')
+    rejects('no LoadPointsFromFile', build, cfg, checkpoint, 'cpu')
     cfg.test_dataloader = None
-    with pytest.raises(ValueError, match='no test_dataloader'):
-        mmkd3d.Det3DInferencer(cfg, checkpoint, 'cpu')
+    rejects('no test_dataloader', build, cfg, checkpoint, 'cpu')
 
 
 def test_tool(checkpoint, room, tmp_path, capsys):
     room.tofile(tmp_path / 'room.bin')
-    infer.main(
-        [
-            str(tmp_path / 'room.bin'),
-            '--checkpoint',
-            str(checkpoint),
-            '--score',
-            '0',
-            '--out',
-            str(tmp_path / 'out'),
-            '--device',
-            'cpu',
-        ]
-    )
+    options = f'--checkpoint {checkpoint} --score 0 --out {tmp_path}/out --device cpu'
+    infer.main([str(tmp_path / 'room.bin'), *options.split()])
     said = capsys.readouterr().out
     assert 'room.bin:' in said and ' at ' in said
     assert str(tmp_path / 'out/room.png') in said
-    with pytest.raises(SystemExit, match='nothing.ply'):
-        infer.main(['nothing.ply', '--checkpoint', str(checkpoint)])
+    options = ['nothing.ply', '--checkpoint', str(checkpoint)]
+    rejects('nothing.ply', infer.main, options, error=SystemExit)

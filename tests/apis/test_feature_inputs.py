@@ -9,6 +9,7 @@ import torch
 from tests.apis.student_files import close, clouds, config_of, extractor, save
 from tests.apis.test_students import BACKBONE
 from tests.datasets.test_readers import CLOUD, write
+from tests.helpers import rejects
 
 
 # tests/datasets/test_readers.py has all formats
@@ -28,16 +29,12 @@ def test_files_give_the_features_of_the_array(suffix, files, tmp_path):
 
 
 def test_a_mesh_is_sampled(files, tmp_path):
-    pytest.importorskip('trimesh')
-    from tests.datasets.test_readers import write_off
-
-    write_off(tmp_path / 'cube.off')
-    with pytest.warns(UserWarning) as told:
-        feats = extractor(files['plain'])(tmp_path / 'cube.off')
-    assert feats.shape == (48,)
-    texts = [str(w.message) for w in told]
+    trimesh = pytest.importorskip('trimesh')
+    trimesh.creation.box(bounds=[[0, 0, 0], [1, 1, 1]]).export(tmp_path / 'cube.off')
+    texts = told(extract := extractor(files['plain']), tmp_path / 'cube.off')
     assert any('8192 points' in text for text in texts)
     assert any('centre 0.8' in text for text in texts)
+    assert extract(tmp_path / 'cube.off').shape == (48,)
 
 
 def test_arrays_of_many_clouds_in_files(files, tmp_path):
@@ -50,8 +47,7 @@ def test_arrays_of_many_clouds_in_files(files, tmp_path):
     for name in ('a.npz', 'b.npy', 'c.npz'):
         close(extract(tmp_path / name), expected)
     close(extract(tmp_path / 'a.npz', key='others'), extract(points[:2] * 0.99))
-    with pytest.raises(ValueError, match=r"a.npz: no array 'cloud'.*others"):
-        extract(tmp_path / 'a.npz', key='cloud')
+    rejects(r"a.npz: no array 'cloud'.*others", extract, tmp_path / 'a.npz', key='cloud')
     per_point = extractor(files['plain'], level='point')(tmp_path / 'a.npz')
     assert [tuple(x.shape) for x in per_point] == [(40, 24)] * 4
 
@@ -64,12 +60,9 @@ def told(extract, points, **kwargs):
     return [str(w.message) for w in caught if w.category is UserWarning]
 
 
-def test_what_fits_is_no_warning(files):
-    for name, size in (('plain', 40), ('pyramid', 80)):
-        assert not told(extractor(files[name]), clouds(size=size))
-
-
 def test_what_does_not_fit_is_told_once_with_both_values(files):
+    for name, size in (('plain', 40), ('pyramid', 80)):  # these fit
+        assert not told(extractor(files[name]), clouds(size=size))
     extract = extractor(files['plain'], up='z')
     points = clouds(3, 60) * 7 + 50
     texts = told(extract, points)
@@ -128,9 +121,10 @@ def bad(row=3, value=np.nan):
     return points
 
 
-@pytest.mark.parametrize(
-    'inputs, says',
-    [
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_what_is_no_cloud_is_named(files, tmp_path):
+    extract = extractor(files['plain'])
+    for inputs, says in (
         (bad(), r'cloud 1: 1 of 40 points have a NaN.*row 3'),
         (bad(value=np.inf), 'cloud 1: .*infinite'),
         ([clouds(1)[0], clouds(1, 7)[0]], 'cloud 1: a cloud of 7 points.*of 8'),
@@ -140,23 +134,12 @@ def bad(row=3, value=np.nan):
         ([], 'no cloud in the inputs'),
         (3, 'got a int'),
         (torch.utils.data.TensorDataset(torch.ones(4, 3)), 'Sample 0 of Tensor'),
-    ],
-)
-@pytest.mark.filterwarnings('ignore::UserWarning')
-def test_what_is_no_cloud_is_named(inputs, says, files):
-    with pytest.raises(ValueError, match=says):
-        extractor(files['plain'])(inputs)
-
-
-def test_missing_files_are_named(files, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
-        extractor(tmp_path / 'nowhere.pth')
-    extract = extractor(files['plain'])
+    ):
+        rejects(says, extract, inputs)
+    missing = dict(error=FileNotFoundError)
+    rejects('nowhere.pth', extractor, tmp_path / 'nowhere.pth', **missing)
     for name in ('nowhere.ply', '*.ply'):
-        with pytest.raises(FileNotFoundError, match='no such file'):
-            extract(str(tmp_path / name))
+        rejects('no such file', extract, str(tmp_path / name), **missing)
     (tmp_path / 'a.npz').write_bytes(b'cut off')
-    with pytest.raises(ValueError, match='a.npz.*damaged'):
-        extract(tmp_path / 'a.npz')
-    with pytest.raises(FileNotFoundError, match='no file that matches'):
-        extract([str(tmp_path / 'b' / '*')])
+    rejects('a.npz.*damaged', extract, tmp_path / 'a.npz')
+    rejects('no file that matches', extract, [str(tmp_path / 'b' / '*')], **missing)

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from mmkd3d.apis.jobs import lock_folder, run_tool
+from tests.helpers import rejects
 
 
 def test_a_folder_stays_locked_as_long_as_a_subprocess_of_its_owner_runs(tmp_path):
@@ -23,6 +24,6 @@ def test_a_folder_stays_locked_as_long_as_a_subprocess_of_its_owner_runs(tmp_pat
 
 def test_a_failed_tool_is_an_error_with_its_last_line(tmp_path):
     log = tmp_path / 'run' / 'log.txt'
-    with pytest.raises(RuntimeError, match=r'No such file.*\(log: .*log.txt\)'):
-        run_tool('nothing.py', log=log)
+    says = r'No such file.*\(log: .*log.txt\)'
+    rejects(says, run_tool, 'nothing.py', log=log, error=RuntimeError)
     assert 'nothing.py' in log.read_text()

@@ -24,3 +24,20 @@ def with_published(model, forms):
     published = copy.deepcopy(model)
     make_published(published, forms)
     return model, published
+
+
+def gradients_of(model):
+    """Gradients by name."""
+    found = {name: p.grad for name, p in model.named_parameters()}
+    return {name: grad for name, grad in found.items() if grad is not None}
+
+
+def check_gradients(ours, published, at_least, tolerance, smallest=0.0):
+    """The largest difference in each parameter, as a share of its largest gradient.
+
+    Before a norm over the batch, a bias has only rounding for gradient: ``smallest``.
+    """
+    assert ours.keys() == published.keys() and len(ours) > at_least
+    for name, gradient in ours.items():
+        scale = gradient.abs().max().clamp(min=smallest)
+        assert (gradient - published[name]).abs().max() <= tolerance * scale, name

@@ -10,6 +10,8 @@ from benchmarks.published import PublishedMasker, make_published, parts_of
 from benchmarks.published_act import FORMS
 from mmkd3d.models.layers.quantizer import gumbel_noise
 
+from .forms import check_gradients, gradients_of
+
 
 def pair(stage):
     """A tiny model with norms that do something, and its published form."""
@@ -54,19 +56,9 @@ def test_the_reference_has_our_loss_and_gradients(stage, loss_of):
         loss = loss_of(model.double(), noise)
         loss.backward()
         losses.append(loss.detach())
-        gradients.append(
-            {
-                name: parameter.grad
-                for name, parameter in model.named_parameters()
-                if parameter.grad is not None
-            }
-        )
+        gradients.append(gradients_of(model))
     torch.testing.assert_close(*losses, rtol=1e-5, atol=0, check_dtype=False)
-    ours, published = gradients
-    assert ours.keys() == published.keys() and len(ours) > 40
-    for name, gradient in ours.items():
-        scale = gradient.abs().max()
-        assert (gradient - published[name]).abs().max() <= 1e-4 * scale, name
+    check_gradients(*gradients, at_least=40, tolerance=1e-4)
 
 
 def test_the_reference_teacher_says_the_same_in_train_mode():

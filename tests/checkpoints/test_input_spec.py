@@ -15,10 +15,12 @@ from mmkd3d.checkpoints import (
     stored_spec,
 )
 from tests.checkpoints.published import PUBLISHED
+from tests.helpers import rejects
 from tests.runs import train
 from tools import convert_checkpoint
 
 OBJECTS = InputSpec(1024, 3, 'unit_sphere', None, 'y')
+QUIET = dict(visualizer=dict(vis_backends=[]), log_level='ERROR')
 
 
 def config_of(*pipeline, dataset='PointCloudFolder', **kwargs):
@@ -26,72 +28,45 @@ def config_of(*pipeline, dataset='PointCloudFolder', **kwargs):
     return dict(train_dataloader=dict(dataset=dataset))
 
 
-@pytest.mark.parametrize(
-    'name, expected',
-    [
-        ('point-mae_pointvit-s_1xb128-300e_shapenet55', OBJECTS),
-        ('i2p-mae-b_1xb64-300e_shapenet55', OBJECTS._replace(points=2048)),
-        ('point-mae_toy', OBJECTS),
-        ('cls_act-pointvit-s_1xb32-300e_modelnet40', OBJECTS),
-        (
-            'cls_act-pointvit-s_1xb32-300e_scanobjectnn-hardest',
-            InputSpec(2048, 3, 'none', None, 'y'),
-        ),
-        ('partseg_act-pointvit-s_1xb16-300e_shapenetpart', OBJECTS._replace(points=2048)),
-        ('semseg_act-pointvit-s_1xb32-60e_s3dis', InputSpec(2048, 3, 'none', 'm', 'z')),
-        ('votenet_pointvit-mini_1xb2-60e_scannet-small', InputSpec(20000, 3, 'none', 'm', 'z')),
-        ('zeroshot_recon-b_modelnet40', OBJECTS),
-    ],
-)
-def test_shipped_configs_say_it_by_their_pipelines(name, expected):
-    assert spec_of_config(mmkd3d.get_config(name)) == expected
+def test_shipped_configs_say_it_by_their_pipelines():
+    metres = InputSpec(2048, 3, 'none', 'm', 'z')
+    for name, expected in {
+        'point-mae_pointvit-s_1xb128-300e_shapenet55': OBJECTS,
+        'i2p-mae-b_1xb64-300e_shapenet55': OBJECTS._replace(points=2048),
+        'point-mae_toy': OBJECTS,
+        'cls_act-pointvit-s_1xb32-300e_modelnet40': OBJECTS,
+        'cls_act-pointvit-s_1xb32-300e_scanobjectnn-hardest': metres._replace(unit=None, up='y'),
+        'partseg_act-pointvit-s_1xb16-300e_shapenetpart': OBJECTS._replace(points=2048),
+        'semseg_act-pointvit-s_1xb32-60e_s3dis': metres,
+        'votenet_pointvit-mini_1xb2-60e_scannet-small': metres._replace(points=20000),
+        'zeroshot_recon-b_modelnet40': OBJECTS,
+    }.items():
+        assert spec_of_config(mmkd3d.get_config(name)) == expected, name
 
 
-@pytest.mark.parametrize(
-    'pipeline, expected',
-    [
+def test_steps_of_a_pipeline():
+    load, sample = 'mmdet3d.LoadPointsFromFile', dict(type='mmdet3d.PointSample', num_points=99)
+    depth = dict(type=load, coord_type='DEPTH', shift_height=True, use_dim=[0, 1, 2])
+    patch = dict(type='mmdet3d.IndoorPatchPointSample', num_points=5, use_normalized_coord=True)
+    center = dict(type='NormalizePoints', mode='center')
+    for pipeline, expected in (
+        ([dict(type='LoadPoints', channels=6), center], (None, 6, 'center')),
+        ([dict(type='LoadPoints', channels=[0, 2, 1])], (None, 3, 'none')),
         (
-            [dict(type='LoadPoints', channels=6), dict(type='NormalizePoints', mode='center')],
-            InputSpec(None, 6, 'center'),
+            [depth, dict(type='mmdet3d.MultiScaleFlipAug3D', transforms=[sample])],
+            (99, 4, 'none', 'm', 'z'),
         ),
-        ([dict(type='LoadPoints', channels=[0, 2, 1])], InputSpec(None, 3, 'none')),
-        (
-            [
-                dict(
-                    type='mmdet3d.LoadPointsFromFile',
-                    coord_type='DEPTH',
-                    shift_height=True,
-                    use_dim=[0, 1, 2],
-                ),
-                dict(
-                    type='mmdet3d.MultiScaleFlipAug3D',
-                    transforms=[dict(type='mmdet3d.PointSample', num_points=99)],
-                ),
-            ],
-            InputSpec(99, 4, 'none', 'm', 'z'),
-        ),
-        (
-            [dict(type='mmdet3d.LoadPointsFromFile', coord_type='CAMERA', use_dim=4)],
-            InputSpec(None, 4, 'none'),
-        ),
-        (
-            [dict(type='SamplePoints', num_points=7), dict(type='SamplePoints', num_points=5)],
-            InputSpec(5, 3, 'none'),
-        ),
+        ([dict(type=load, coord_type='CAMERA', use_dim=4)], (None, 4, 'none')),
+        ([dict(type='SamplePoints', num_points=n) for n in (7, 5)], (5, 3, 'none')),
         (
             [dict(type='mmkd3d.LoadPoints'), dict(type='ToDepthCoordinates')],
-            InputSpec(None, 4, 'none', 'm', 'z'),
+            (None, 4, 'none', 'm', 'z'),
         ),
-        ([dict(type='ToDepthCoordinates', height=False)], InputSpec(None, 3, 'none', 'm', 'z')),
-        (
-            [dict(type='mmdet3d.IndoorPatchPointSample', num_points=5, use_normalized_coord=True)],
-            InputSpec(5, 6, 'none'),
-        ),
-        ([], InputSpec(None, 3, 'none')),
-    ],
-)
-def test_steps_of_a_pipeline(pipeline, expected):
-    assert spec_of_config(config_of(*pipeline)) == expected
+        ([dict(type='ToDepthCoordinates', height=False)], (None, 3, 'none', 'm', 'z')),
+        ([patch], (5, 6, 'none')),
+        ([], (None, 3, 'none')),
+    ):
+        assert spec_of_config(config_of(*pipeline)) == InputSpec(*expected)
 
 
 def test_a_transform_of_a_user_tells_its_own_effect(monkeypatch):
@@ -118,10 +93,9 @@ def test_wrappers_metainfo_and_what_is_stated():
     assert spec_of_config(stated) == expected._replace(unit='m', points=8)
     assert spec_of_config(dict(input_spec=dict(up='z'))).up == 'z'
     assert spec_of_config({}) == InputSpec()
-    with pytest.raises(ValueError, match='has no colour: its fields are points,'):
-        spec_of_config(dict(input_spec=dict(colour=1)))
-    with pytest.raises(ValueError, match="up is one of x, y, z.*got 'w'"):
-        spec_of_config(dict(input_spec=dict(up='w')))
+    colour, up = (dict(input_spec=x) for x in (dict(colour=1), dict(up='w')))
+    rejects('has no colour: its fields are points,', spec_of_config, colour)
+    rejects("up is one of x, y, z.*got 'w'", spec_of_config, up)
 
 
 @pytest.fixture(scope='module')
@@ -129,23 +103,15 @@ def run(tmp_path_factory):
     """Folder of a training that was resumed, and its config."""
     folder = tmp_path_factory.mktemp('spec')
     cfg = mmkd3d.get_config('point-mae_toy')
+    small = dict(embed_dims=12, depth=1, num_heads=2)
+    backbone = dict(small, num_groups=8, group_size=4, patch_dims=(4, 8))
+    dataset = dict(num_samples=4, num_points=64)
     cfg.merge_from_dict(
         dict(
-            train_dataloader=dict(batch_size=4, dataset=dict(num_samples=4, num_points=64)),
-            model=dict(
-                backbone=dict(
-                    embed_dims=12,
-                    depth=1,
-                    num_heads=2,
-                    num_groups=8,
-                    group_size=4,
-                    patch_dims=(4, 8),
-                ),
-                decoder=dict(embed_dims=12, depth=1, num_heads=2),
-            ),
+            train_dataloader=dict(batch_size=4, dataset=dataset),
+            model=dict(backbone=backbone, decoder=small),
             train_cfg=dict(max_epochs=1),
-            visualizer=dict(vis_backends=[]),
-            log_level='ERROR',
+            **QUIET,
         )
     )
     train(cfg, folder)
@@ -162,26 +128,27 @@ def test_a_training_writes_it_and_a_resumed_one_too(run):
         content = torch.load(run / f'epoch_{epoch}.pth', weights_only=False)
         assert content['meta']['input_spec'] == TOY._asdict()
         assert stored_spec(content) == TOY
-
-
-def test_older_files_say_it_by_their_config(run):
-    content = read_checkpoint(run / 'epoch_2.pth')
-    del content['meta']['input_spec']
+    del content['meta']['input_spec']  # older files say it by their config
     assert stored_spec(content) == TOY
     content['meta']['cfg'] = 'import os'
     assert stored_spec(content) == InputSpec()
-    config = Config(dict(input_spec=dict(up='z')))
-    assert stored_spec(content, config).up == 'z'
+    assert stored_spec(content, Config(dict(input_spec=dict(up='z')))).up == 'z'
     assert stored_spec(dict(weight=torch.ones(1))) == InputSpec()
 
 
-def test_it_survives_the_export_with_the_config_of_the_student(run, tmp_path):
+def test_it_survives_exports_and_conversions(run, tmp_path):
     out = export_backbone(run / 'epoch_2.pth', tmp_path / 'student.pth')
-    content = torch.load(out, weights_only=True)
-    assert stored_spec(content) == TOY
+    assert stored_spec(torch.load(out, weights_only=True)) == TOY
     alone, whole = (mmkd3d.load_student(None, path) for path in (out, run / 'epoch_2.pth'))
     points = torch.rand(2, 64, 3)
     assert torch.equal(alone.extract_feat(points), whole.extract_feat(points))
+    torch.save(dict(base_model=PUBLISHED['act']), tmp_path / 'theirs.pth')
+    paths = [str(tmp_path / name) for name in ('theirs.pth', 'ours.pth', 'other.pth', 'bare.pth')]
+    convert_checkpoint.main(paths[:2])
+    convert_checkpoint.main([*paths[1:3], '--without-teacher'])
+    convert_checkpoint.main([*paths[2:4], '--backbone-only'])
+    for path in paths:
+        assert stored_spec(read_checkpoint(path)) == OBJECTS
 
 
 def test_every_published_file_has_one():
@@ -198,26 +165,9 @@ def test_every_published_file_has_one():
         assert filled.channels == 3 and filled.points == (spec.points or 77)
 
 
-def test_what_is_taken_out_of_a_file_keeps_it(tmp_path):
-    torch.save(dict(base_model=PUBLISHED['act']), tmp_path / 'theirs.pth')
-    paths = [str(tmp_path / name) for name in ('theirs.pth', 'ours.pth', 'student.pth', 'bare.pth')]
-    convert_checkpoint.main(paths[:2])
-    convert_checkpoint.main([paths[1], paths[2], '--without-teacher'])
-    convert_checkpoint.main([paths[2], paths[3], '--backbone-only'])
-    for path in paths:
-        assert stored_spec(read_checkpoint(path)) == OBJECTS
-
-
 def test_a_wrong_one_is_refused_before_training(tmp_path):
     cfg = mmkd3d.get_config('point-mae_toy')
-    cfg.merge_from_dict(
-        dict(
-            input_spec=dict(normalize='sphere'),
-            train_dataloader=dict(dataset=dict(num_samples=32)),
-            visualizer=dict(vis_backends=[]),
-            log_level='ERROR',
-        )
-    )
-    with pytest.raises(ValueError, match="unit_cube.*got 'sphere'"):
-        train(cfg, tmp_path / 'run')
+    cfg.merge_from_dict(dict(input_spec=dict(normalize='sphere'), **QUIET))
+    cfg.train_dataloader.dataset.num_samples = 32
+    rejects("unit_cube.*got 'sphere'", train, cfg, tmp_path / 'run')
     assert not list((tmp_path / 'run').glob('*.pth'))

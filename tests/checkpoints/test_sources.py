@@ -21,7 +21,7 @@ from mmkd3d.checkpoints import (
 from mmkd3d.checkpoints.keymap import KeyMap, Rule, covers
 from tests.checkpoints.names import CASES, NAMES
 from tests.checkpoints.published import PUBLISHED
-from tests.helpers import parity_cases
+from tests.helpers import parity_cases, rejects
 
 
 def assert_same(got: dict, expected: dict) -> None:
@@ -40,12 +40,9 @@ def test_names_are_those_agreed_on():
 def test_there_and_back_is_the_identity(source):
     theirs = PUBLISHED[source]
     ours, meta = convert(theirs, source)
-    assert meta == dict(
-        source=source,
-        stage=SOURCES[source].stage,
-        dropped=[],
-        input_spec=SOURCES[source].input_spec._asdict(),
-    )
+    spec = SOURCES[source].input_spec._asdict()
+    stage = SOURCES[source].stage
+    assert meta == dict(source=source, stage=stage, dropped=[], input_spec=spec)
     assert_same(to_published(ours, source), theirs)
     for key, value in theirs.items():
         other = ours[our_name(key, source)]
@@ -114,14 +111,15 @@ def test_unknown_keys_are_errors():
     complete = [source for source in SOURCES if not SOURCES[source].partial]
     for source, key in zip(complete, strange):
         state = dict(PUBLISHED[source], **{key: torch.ones(1)})
-        with pytest.raises(ValueError, match=f'1 keys do not .*: {key}'):
-            convert(state, source)
+        rejects(f'1 keys do not .*: {key}', convert, state, source)
         ours = dict(convert(PUBLISHED[source], source)[0])
         ours['head.surprise'] = torch.ones(1)
-        with pytest.raises(ValueError, match=f'{source} .*head.surprise'):
-            to_published(ours, source)
-        with pytest.raises(ValueError, match=key):
-            our_name(key, source)
+        rejects(f'{source} .*head.surprise', to_published, ours, source)
+        rejects(key, our_name, key, source)
+    for source in ('act', 'act_clip', 'act_bert'):
+        rejects('not belong .* source act_plain', convert, PUBLISHED[source], 'act_plain')
+    rejects('Unknown source .act_v9', to_published, {}, 'act_v9')
+    rejects('act_v9', convert, PUBLISHED['act'], 'act_v9')
 
 
 def test_what_is_not_known_of_a_partial_file_is_dropped_by_name():
@@ -131,54 +129,28 @@ def test_what_is_not_known_of_a_partial_file_is_dropped_by_name():
     ours, meta = convert(state, 'maskpoint')
     assert meta['dropped'] == ['transformer_q.norm.weight']
     assert_same(to_published(ours, 'maskpoint'), own)
-    with pytest.raises(ValueError, match='maskpoint .*head.surprise'):
-        to_published({'head.surprise': torch.ones(1)}, 'maskpoint')
+    rejects(
+        'maskpoint .*head.surprise', to_published, {'head.surprise': torch.ones(1)}, 'maskpoint'
+    )
 
 
-def test_kinds_of_files_are_not_mistaken_for_each_other():
-    for source in ('act', 'act_clip', 'act_bert'):
-        with pytest.raises(ValueError, match='not belong .* source act_plain'):
-            convert(PUBLISHED[source], 'act_plain')
-    with pytest.raises(ValueError, match='Unknown source .act_v9'):
-        to_published({}, 'act_v9')
-
-
-@pytest.mark.parametrize(
-    'source, key, shape',
-    [
+def test_other_layers_in_place_of_1x1_convolutions_are_errors():
+    for source, key, shape in (
         ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3, 3)),
         ('act', 'ACT_encoder.encoder.first_conv.0.weight', (4, 3)),
         ('act', 'dvae_tokenizer.dgcnn_1.layer1.0.weight', (4, 8, 1)),
         ('act_semseg', 'convs3_cls.weight', (5, 6, 1, 1)),
-    ],
-)
-def test_other_layers_in_place_of_1x1_convolutions_are_errors(source, key, shape):
-    state = dict(PUBLISHED[source], **{key: torch.ones(shape)})
-    with pytest.raises(ValueError, match=f'{key} has shape .*out, in, 1'):
-        convert(state, source)
-
-
-def test_a_convolution_is_not_published_as_linear_of_a_convolution():
+    ):
+        state = dict(PUBLISHED[source], **{key: torch.ones(shape)})
+        rejects(f'{key} has shape .*out, in, 1', convert, state, source)
     ours, _ = convert(PUBLISHED['act_semseg'], 'act_semseg')
     ours['head.mlp.7.weight'] = ours['head.mlp.7.weight'][..., None]
-    with pytest.raises(ValueError, match=r'head.mlp.7.weight .*\(out, in\)'):
-        to_published(ours, 'act_semseg')
-
-
-def test_both_class_positions_survive():
-    theirs = PUBLISHED['act']
-    ours, _ = convert(theirs, 'act')
-    assert not torch.equal(theirs['cls_pos'], theirs['ACT_encoder.cls_pos'])
-    assert ours['cls_pos'] is theirs['cls_pos']
-    assert ours['backbone.cls_pos'] is theirs['ACT_encoder.cls_pos']
+    rejects(r'head.mlp.7.weight .*\(out, in\)', to_published, ours, 'act_semseg')
 
 
 def test_dropped_keys_are_named_and_ours_alone_are_not_published(monkeypatch):
-    monkeypatch.setitem(
-        SOURCES,
-        'toy',
-        KeyMap('pretrain', ('a.',), (Rule('a.', 'b.'), Rule('queue', None), Rule(None, 'count'))),
-    )
+    rules = (Rule('a.', 'b.'), Rule('queue', None), Rule(None, 'count'))
+    monkeypatch.setitem(SOURCES, 'toy', KeyMap('pretrain', ('a.',), rules))
     x = torch.ones(2)
     ours, meta = convert({'a.weight': x, 'queue': x}, 'toy')
     assert list(ours) == ['b.weight'] and meta['dropped'] == ['queue']

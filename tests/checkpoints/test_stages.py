@@ -7,12 +7,19 @@ import torch
 
 from mmkd3d.checkpoints import convert, load_pretrained, split_teacher, stage_of, to_published
 from mmkd3d.registry import MODELS
+from tests.helpers import rejects
 from tests.models.pretrainers.test_pretrainers import PARTS, STUDENT, point_mae
 
 FROZEN = 'teacher.net.transformer.frozen.net.'
 
 
 def autoencoder(*, keep_teacher: bool = False) -> dict:
+    frozen = dict(
+        type='mmkd3d.TimmTeacher',
+        model_name='vit_tiny_patch16_224',
+        random_weights=True,
+        model_kwargs=dict(embed_dim=12, depth=2, num_heads=2),
+    )
     return dict(
         type='mmkd3d.ACTAutoencoder',
         num_groups=16,
@@ -23,20 +30,16 @@ def autoencoder(*, keep_teacher: bool = False) -> dict:
         decoder_dims=12,
         num_codes=20,
         edge_dims=(8, 8, 8, 8, 8),
-        transformer=dict(
-            num_prompts=4,
-            keep_teacher=keep_teacher,
-            teacher=dict(
-                type='mmkd3d.TimmTeacher',
-                model_name='vit_tiny_patch16_224',
-                random_weights=True,
-                model_kwargs=dict(embed_dim=12, depth=2, num_heads=2),
-            ),
-        ),
+        transformer=dict(num_prompts=4, keep_teacher=keep_teacher, teacher=frozen),
     )
 
 
-def act(**kwargs) -> torch.nn.Module:
+def act_teacher(keep_teacher=False, **kwargs) -> dict:
+    net = autoencoder(keep_teacher=keep_teacher)
+    return dict(type='mmkd3d.ACTTeacher', autoencoder=net, random_weights=True, **kwargs)
+
+
+def act(teacher=None, **kwargs) -> torch.nn.Module:
     return MODELS.build(
         dict(
             type='mmkd3d.ACT',
@@ -44,14 +47,8 @@ def act(**kwargs) -> torch.nn.Module:
             decoder=PARTS['decoder'],
             masker=PARTS['masker'],
             loss=dict(type='mmkd3d.CosineLoss'),
-            **dict(
-                dict(
-                    teacher=dict(
-                        type='mmkd3d.ACTTeacher', autoencoder=autoencoder(), random_weights=True
-                    )
-                ),
-                **kwargs,
-            ),
+            teacher=teacher or act_teacher(),
+            **kwargs,
         )
     )
 
@@ -59,17 +56,10 @@ def act(**kwargs) -> torch.nn.Module:
 @pytest.fixture(scope='module')
 def stage_two():
     """A published stage II file with everything in it, and other weights."""
-    teacher = dict(
-        type='mmkd3d.ACTTeacher',
-        autoencoder=autoencoder(keep_teacher=True),
-        random_weights=True,
-        keep_weights=True,
-    )
-    state = act(teacher=teacher, untrained_heads=True).state_dict()
-    return to_published(
-        {key: value + 0.5 if value.is_floating_point() else value for key, value in state.items()},
-        'act',
-    )
+    teacher = act_teacher(keep_teacher=True, keep_weights=True)
+    state = act(teacher, untrained_heads=True).state_dict()
+    other = {k: v + 0.5 if v.is_floating_point() else v for k, v in state.items()}
+    return to_published(other, 'act')
 
 
 def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -85,68 +75,35 @@ def test_a_stage_two_file_fills_student_teacher_and_its_transformer(stage_two):
     assert {key.split('.')[0] for key in report.left_out} == {'lm_head', 'cls_head'}
     net = model.teacher.net
     assert net.quantizer.codebook.equal(stage_two['dvae_tokenizer.codebook'])
-    assert net.transformer.frozen.net.norm.weight.equal(
-        stage_two['dvae_tokenizer.visual_embed.1.weight']
-    )
+    norm = net.transformer.frozen.net.norm.weight
+    assert norm.equal(stage_two['dvae_tokenizer.visual_embed.1.weight'])
     assert f'{FROZEN}norm.weight' in report.loaded
 
 
-@pytest.mark.parametrize('keep_weights', [False, True])
-def test_a_file_without_the_teacher_leaves_it_alone(keep_weights):
-    model = act(
-        teacher=dict(
-            type='mmkd3d.ACTTeacher',
-            autoencoder=autoencoder(),
-            random_weights=True,
-            keep_weights=keep_weights,
-        )
-    )
+@pytest.mark.parametrize('keep', [False, True])
+def test_a_file_may_lack_the_teacher_or_its_frozen_transformer(keep):
+    model = act(act_teacher(keep_weights=keep))
     before = copy.deepcopy(model.teacher.net)
     report = load_pretrained(model, act().state_dict(), prefix='')
     assert not report.missing
     assert {k.split('.')[0] for k in report.loaded} == {'backbone', 'decoder', 'proj'}
     assert same_weights(model.teacher.net, before)
-
-
-@pytest.mark.parametrize('keep_teacher', [False, True])
-def test_a_teacher_may_come_without_its_frozen_transformer(keep_teacher):
-    state = act(
-        teacher=dict(
-            type='mmkd3d.ACTTeacher',
-            autoencoder=autoencoder(),
-            random_weights=True,
-            keep_weights=True,
-        )
-    ).state_dict()
+    state = act(act_teacher(keep_weights=True)).state_dict()
     assert not any(key.startswith(FROZEN) for key in state)
-    model = act(
-        teacher=dict(
-            type='mmkd3d.ACTTeacher',
-            autoencoder=autoencoder(keep_teacher=keep_teacher),
-            random_weights=True,
-        )
-    )
+    model = act(act_teacher(keep_teacher=keep))
     load_pretrained(model, state, prefix='')
     assert model.teacher.net.quantizer.codebook.equal(state['teacher.net.quantizer.codebook'])
 
 
-@pytest.mark.parametrize(
-    'part', ['dvae_tokenizer.proj_post.bias', 'dvae_tokenizer.visual_embed.0.1.norm1.bias']
-)
-def test_half_a_teacher_is_an_error(stage_two, part):
-    state = {key: value for key, value in stage_two.items() if key != part}
-    with pytest.raises(ValueError, match=r'missing: teacher\.net\.'):
-        load_pretrained(act(), state, prefix='')
-
-
-def test_a_teacher_of_another_kind_is_an_error(stage_two):
+def test_half_a_teacher_or_one_of_another_kind_is_an_error(stage_two):
+    for part in ('proj_post.bias', 'visual_embed.0.1.norm1.bias'):
+        state = {k: v for k, v in stage_two.items() if k != f'dvae_tokenizer.{part}'}
+        rejects(r'missing: teacher\.net\.', load_pretrained, act(), state, prefix='')
     state = dict(stage_two)
     state['dvae_tokenizer.visual_embed.0.2.norm1.bias'] = torch.ones(12)
-    with pytest.raises(ValueError, match='unexpected: .*blocks.2.norm1.bias'):
-        load_pretrained(act(), state, prefix='')
+    rejects('unexpected: .*blocks.2.norm1.bias', load_pretrained, act(), state, prefix='')
     beside = dict(point_mae().state_dict(), **{'teacher.net.a': torch.ones(1)})
-    with pytest.raises(ValueError, match='unexpected: teacher.net.a'):
-        load_pretrained(point_mae(), beside, prefix='')
+    rejects('unexpected: teacher.net.a', load_pretrained, point_mae(), beside, prefix='')
     assert 'teacher.net.a' in load_pretrained(MODELS.build(STUDENT), beside).left_out
 
 
@@ -154,14 +111,12 @@ def test_untrained_heads_are_left_out_only_where_they_were_published(stage_two):
     ours, meta = convert(stage_two, 'act')
     report = load_pretrained(act(), dict(state_dict=ours, meta=meta), prefix='')
     assert 'lm_head.weight' in report.left_out
-    with pytest.raises(ValueError, match='unexpected: cls_head.0.bias'):
-        load_pretrained(act(), ours, prefix='')
+    rejects('unexpected: cls_head.0.bias', load_pretrained, act(), ours, prefix='')
     model = act(untrained_heads=True)
     report = load_pretrained(model, stage_two, prefix='')
     assert not report.left_out and 'lm_head.weight' in report.loaded
     without = {k: v for k, v in stage_two.items() if 'lm_head' not in k}
-    with pytest.raises(ValueError, match='missing: lm_head.bias'):
-        load_pretrained(model, without, prefix='')
+    rejects('missing: lm_head.bias', load_pretrained, model, without, prefix='')
 
 
 def test_a_stage_two_file_serves_student_and_teacher_alone(stage_two):
@@ -171,75 +126,45 @@ def test_a_stage_two_file_serves_student_and_teacher_alone(stage_two):
     # The encoder's position of the class token, not the decoder's.
     assert backbone.cls_pos.equal(stage_two['ACT_encoder.cls_pos'])
     plain = MODELS.build(STUDENT)
-    with pytest.raises(ValueError, match='unexpected: cls_pos'):
-        load_pretrained(plain, stage_two)
+    rejects('unexpected: cls_pos', load_pretrained, plain, stage_two)
     load_pretrained(plain, stage_two, allow_unexpected=['cls_'])
     teacher = MODELS.build(autoencoder())
     load_pretrained(teacher, stage_two, prefix='teacher.net.')
     assert teacher.quantizer.codebook.equal(stage_two['dvae_tokenizer.codebook'])
-
-
-def test_a_stage_one_file_serves_the_teacher(stage_two):
     stage_one = to_published(split_teacher(convert(stage_two, 'act')[0])[1], 'act_autoencoder')
-    teacher = MODELS.build(autoencoder())
-    load_pretrained(teacher, stage_one, prefix='teacher.net.')
     again = MODELS.build(autoencoder())
-    load_pretrained(again, stage_two, prefix='teacher.net.')
+    load_pretrained(again, stage_one, prefix='teacher.net.')
     assert same_weights(teacher, again)
 
 
 def classifier() -> torch.nn.Module:
-    return MODELS.build(
-        dict(
-            type='mmkd3d.PointClassifier',
-            backbone=dict(STUDENT, with_cls_token=True),
-            head=dict(type='mmkd3d.ClsHead', in_channels=24, num_classes=3),
-        )
-    )
+    backbone = dict(STUDENT, with_cls_token=True)
+    head = dict(type='mmkd3d.ClsHead', in_channels=24, num_classes=3)
+    return MODELS.build(dict(type='mmkd3d.PointClassifier', backbone=backbone, head=head))
 
 
-def test_a_file_of_the_wrong_stage_is_called_by_its_stage(stage_two):
+def test_a_file_of_the_wrong_stage_is_called_by_its_stage(stage_two, tmp_path):
     student, teacher = split_teacher(convert(stage_two, 'act')[0])
     student = {k: v for k, v in student.items() if 'head' not in k}
     one, two = 'stage I file.*', 'pretraining .stage II. file.*'
+    stage_one, tuned = MODELS.build(autoencoder()), classifier().state_dict()
+    inner = "with prefix='teacher.net.'"
     for module, file, prefix, text in (
         (act().backbone, teacher, 'backbone.', one + "'backbone.': of a pretraining .stage II. or"),
         (act(), teacher, '', one + two),
         (classifier(), teacher, '', one + 'of a finetuned model.$'),
-        (
-            MODELS.build(autoencoder()),
-            student,
-            'teacher.net.',
-            two + "stage I file.*with prefix='teacher.net.'",
-        ),
-        (MODELS.build(autoencoder()), stage_two, '', two + "with prefix='teacher.net.'"),
-        (
-            MODELS.build(autoencoder()),
-            classifier().state_dict(),
-            '',
-            'a finetuned model.*stage I file',
-        ),
+        (stage_one, student, 'teacher.net.', two + 'stage I file.*' + inner),
+        (stage_one, stage_two, '', two + inner),
+        (stage_one, tuned, '', 'a finetuned model.*stage I file'),
         (classifier(), student, '', two + "a finetuned model.*with prefix='backbone.'"),
-        (
-            act(),
-            classifier().state_dict(),
-            '',
-            'a finetuned model.*' + two + "with prefix='backbone.'",
-        ),
+        (act(), tuned, '', 'a finetuned model.*' + two + "with prefix='backbone.'"),
     ):
-        with pytest.raises(ValueError, match=f'This is .*{text}'):
-            load_pretrained(module, file, prefix=prefix)
-    with pytest.raises(ValueError, match='Build the module with the sizes'):
-        load_pretrained(act(), dict(student, **{'proj.bias': torch.ones(3)}), prefix='')
+        rejects(f'This is .*{text}', load_pretrained, module, file, prefix=prefix)
+    wrong = dict(student, **{'proj.bias': torch.ones(3)})
+    rejects('Build the module with the sizes', load_pretrained, act(), wrong, prefix='')
     assert stage_of(act().backbone.state_dict()) is None
     assert stage_of(point_mae().state_dict()) == 'pretrain'
-
-
-def test_init_cfg_of_a_backbone_names_the_stage(stage_two, tmp_path):
-    _, teacher = split_teacher(convert(stage_two, 'act')[0])
-    torch.save(dict(state_dict=teacher), tmp_path / 'stage1.pth')
-    backbone = MODELS.build(
-        dict(STUDENT, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'stage1.pth')))
-    )
-    with pytest.raises(ValueError, match='stage1.pth(.|\n)*a stage I file'):
-        backbone.init_weights()
+    path = tmp_path / 'stage1.pth'
+    torch.save(dict(state_dict=teacher), path)
+    backbone = MODELS.build(dict(STUDENT, init_cfg=dict(type='Pretrained', checkpoint=str(path))))
+    rejects('stage1.pth(.|\n)*a stage I file', backbone.init_weights)

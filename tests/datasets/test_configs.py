@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
@@ -58,33 +59,31 @@ def first_batch(loader):
     return next(iter(Runner.build_dataloader(loader, seed=0)))
 
 
-def test_toy_shapes_load(scope):
-    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/toy_shapes_cls.py')
+def config(name):
+    return Config.fromfile(REPO / f'configs/_base_/datasets/{name}.py')
+
+
+def save_clouds(folder, *sizes, name='{}.npy'):
+    folder.mkdir(exist_ok=True)
+    for k, size in enumerate(sizes):
+        np.save(folder / name.format(k), np.random.default_rng(k).normal(size=(size, 3)))
+
+
+def test_shapes_load_with_a_dense_cloud_for_views(scope, data_root, monkeypatch):
+    cfg = config('toy_shapes_cls')
     for split in ('train', 'val', 'test'):
         batch = first_batch(cfg[f'{split}_dataloader'])
         assert [p.shape for p in batch['inputs']['points']] == [(1024, 3)] * 2
         assert all(hasattr(s, 'gt_label') for s in batch['data_samples'])
-
-
-def test_toy_shapes_keep_a_dense_cloud_for_views(scope):
-    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/toy_shapes_views.py')
-    batch = first_batch(cfg.train_dataloader)
-    for points, sample in zip(batch['inputs']['points'], batch['data_samples']):
-        assert points.shape == (1024, 3)
-        assert sample.view_points.shape == (2048, 3)
-
-
-def test_psb_keeps_a_dense_cloud_for_views(scope, data_root, monkeypatch):
     monkeypatch.setenv('MMKD3D_DATA', str(data_root))
-    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/psb_views.py')
-    batch = first_batch(cfg.train_dataloader)
-    assert batch['inputs']['points'][0].shape == (1024, 3)
-    assert batch['data_samples'][0].view_points.shape == (2048, 3)
-    assert batch['data_samples'][0].category
+    for name in ('toy_shapes_views', 'psb_views'):
+        batch = first_batch(config(name).train_dataloader)
+        for points, sample in zip(batch['inputs']['points'], batch['data_samples']):
+            assert points.shape == (1024, 3)
+            assert sample.view_points.shape == (2048, 3) and sample.category
 
 
 def test_shapenet_loads_renderings(scope, tmp_path):
-    import numpy as np
     from PIL import Image
 
     cfg = Config.fromfile(REPO / 'configs/recon/recon-b_1xb128-300e_shapenet55.py')
@@ -92,15 +91,10 @@ def test_shapenet_loads_renderings(scope, tmp_path):
     dataset.data_root = str(tmp_path)
     loading = dataset.pipeline[3]
     assert loading.root == 'data/ShapeNet55-34/shapenet_images'
-    loading.root = str(tmp_path / 'shapenet_images')
-    for folder in ('shapenet_pc', 'shapenet_images'):
-        (tmp_path / folder).mkdir()
+    loading.root = str(tmp_path)
+    save_clouds(tmp_path / 'shapenet_pc', 2000, 2000, name='02691156-{}.npy')
     for k in range(2):
-        np.save(
-            tmp_path / 'shapenet_pc' / f'02691156-{k}.npy',
-            np.random.default_rng(k).normal(size=(2000, 3)),
-        )
-        Image.new('RGBA', (60, 50)).save(tmp_path / 'shapenet_images' / f'02691156-{k}.png')
+        Image.new('RGBA', (60, 50)).save(tmp_path / f'02691156-{k}.png')
     batch = first_batch(cfg.train_dataloader)
     assert batch['inputs']['points'][0].shape == (1024, 3)
     for sample in batch['data_samples']:
@@ -129,30 +123,17 @@ def test_pictures_and_view_points_are_loaded_where_they_are_read(path):
     assert ('mmkd3d.LoadPosedFrames' in steps) == (kind == 'PosedFrames')
 
 
-def test_clouds_of_a_folder_keep_view_points_of_one_size(scope, tmp_path):
-    import numpy as np
-
-    for k, size in enumerate((1500, 5000)):
-        np.save(tmp_path / f'{k}.npy', np.random.default_rng(k).normal(size=(size, 3)))
-    cfg = Config.fromfile(REPO / 'configs/_base_/datasets/point_cloud_folder_views.py')
-    loader = cfg.train_dataloader
+def test_clouds_of_a_folder_load_and_keep_view_points_of_one_size(scope, tmp_path):
+    save_clouds(tmp_path, 1500, 5000, 50)
+    loader = config('point_cloud_folder_views').train_dataloader
     loader.dataset.data_root = str(tmp_path)
     dataset = DATASETS.build(loader.dataset)
     for i in range(2):
         first, again = (dataset[i]['data_samples'].view_points for _ in range(2))
         assert first.shape == (2048, 3) and (first == again).all()
-
-
-def test_a_folder_loads(scope, tmp_path):
-    import numpy as np
-
-    for k in range(3):
-        np.save(tmp_path / f'{k}.npy', np.random.default_rng(k).normal(size=(50, 3)))
-    path = REPO / 'configs/_base_/datasets/point_cloud_folder.py'
-    cfg = Config.fromfile(path)
-    cfg.train_dataloader.dataset.data_root = str(tmp_path)
-    batch = first_batch(cfg.train_dataloader)
-    assert batch['inputs']['points'][0].shape == (1024, 3)
+    loader = config('point_cloud_folder').train_dataloader
+    loader.dataset.data_root = str(tmp_path)
+    assert first_batch(loader)['inputs']['points'][0].shape == (1024, 3)
 
 
 def test_toy_rooms_load(scope, tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkd3d.registry import DATASETS
+from tests.helpers import rejects
 
 PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
 
@@ -40,8 +41,8 @@ def test_sub_folders_are_classes_in_alphabetical_order(root):
 def test_classes_of_the_config_set_the_order(root):
     data = build(root, metainfo=dict(classes=('cup', 'plate', 'bowl')))
     assert [data.get_cat_ids(k) for k in range(4)] == [[2], [2], [0], [0]]
-    with pytest.raises(ValueError, match="d.npy: class 'bowl' is not one of"):
-        build(root, metainfo=dict(classes=('cup',)))
+    says = "d.npy: class 'bowl' is not one of"
+    rejects(says, build, root, metainfo=dict(classes=('cup',)))
 
 
 def test_a_flat_folder_has_no_labels(root):
@@ -49,32 +50,23 @@ def test_a_flat_folder_has_no_labels(root):
     data = build(root, pipeline=PIPELINE)
     assert len(data) == 5 and 'e' in ids(data)
     assert not hasattr(data[0]['data_samples'], 'gt_label')
-    with pytest.raises(ValueError, match='e.npy: class'):
-        build(root, classes=True)
-
-
-def test_extensions_filter(root):
-    assert ids(build(root, extensions=['.TXT'])) == ['bowl/deep/c']
+    rejects('e.npy: class', build, root, classes=True)
 
 
 def test_a_list_sets_shapes_and_order(root):
+    assert ids(build(root, extensions=['.TXT'])) == ['bowl/deep/c']
     (root / 'list.txt').write_text('cup/b.npy\nbowl/d.npy\n\n')
     data = build(root, file_list=root / 'list.txt')
     assert ids(data) == ['cup/b', 'bowl/d']
     (root / 'list.txt').write_text('cup/z.npy\n')
-    with pytest.raises(FileNotFoundError, match='z.npy is missing.*list.txt'):
-        build(root, file_list=root / 'list.txt')
+    says = 'z.npy is missing.*list.txt'
+    rejects(says, build, root, file_list=root / 'list.txt', error=FileNotFoundError)
 
 
-def test_missing_and_empty_folders_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere'):
-        build(tmp_path / 'nowhere')
-    with pytest.raises(ValueError, match='no file with one of .*npy'):
-        build(tmp_path)
-
-
-def test_a_bad_file_is_named_when_it_is_read(root):
-    np.save(root / 'cup' / 'a.npy', np.full((3, 3), np.nan))
-    data = build(root, pipeline=PIPELINE)
-    with pytest.raises(ValueError, match='cup/a.npy: 3 of 3 points'):
-        data[2]
+def test_missing_empty_and_bad_files_are_named(tmp_path):
+    rejects('nowhere', build, tmp_path / 'nowhere', error=FileNotFoundError)
+    rejects('no file with one of .*npy', build, tmp_path)
+    (tmp_path / 'cup').mkdir()
+    np.save(tmp_path / 'cup/a.npy', np.full((3, 3), np.nan))
+    data = build(tmp_path, pipeline=PIPELINE)
+    rejects('cup/a.npy: 3 of 3 points', data.__getitem__, 0)

@@ -11,17 +11,10 @@ from mmkd3d.datasets.identity import identify
 from mmkd3d.datasets.npz import NpzPoints
 from mmkd3d.datasets.toy_shapes import ToyShapes
 from mmkd3d.evaluation.held_out import HeldOut
+from tests.helpers import rejects
 
 LOAD = dict(type='LoadPoints')
 SAMPLE = [LOAD, dict(type='SamplePoints', num_points=8), dict(type='NormalizePoints')]
-
-
-def shape_digests(dataset):
-    return identify(dataset).digests
-
-
-def data_hash(dataset):
-    return identify(dataset).hash
 
 
 def shared(train, test):
@@ -81,20 +74,20 @@ def test_wrappers_hold_what_they_wrap():
         shape_digests(TensorDataset())
 
 
-def test_shared_shapes_are_named():
+def test_shared_shapes_are_named(data_root):
     train = ToyShapes('train', 20, num_points=32)
     test = ToyShapes('test', 10, num_points=32)
     assert not shared(train, test)
     leaked = ConcatDataset([Subset(test, [1, 7]), Subset(train, range(5))])
     assert shared(leaked, test) == '2 test shapes are in the training data'
-    held_out = HeldOut(identify(test))
-    with pytest.raises(
-        ValueError,
-        match=r'2 of 10 test shapes \(toy_test_0_000001, toy_test_0_000007\) are in the train',
-    ):
-        held_out.compare(identify(leaked), 'the training data')
-    with pytest.raises(ValueError, match=r'10 of 10 .*4, \.\.\.\) are in'):
-        held_out.compare(identify(test), 'the training data')
+    compare = HeldOut(identify(test)).compare
+    says = r'2 of 10 test shapes \(toy_test_0_000001, toy_test_0_000007\) are in the train'
+    rejects(says, compare, identify(leaked), 'the training data')
+    rejects(r'10 of 10 .*4, \.\.\.\) are in', compare, identify(test), 'the training data')
+    psb = dict(file=data_root / 'psb_1809.npz', split='is_test')
+    half = [NpzPoints(**psb, split_value=v) for v in (False, True)]
+    assert [len(set(shape_digests(h).tolist())) for h in half] == [904, 905]
+    assert not shared(*half)
 
 
 def test_scans_are_their_files_and_annotations(tmp_path):
@@ -104,13 +97,8 @@ def test_scans_are_their_files_and_annotations(tmp_path):
     rooms = dict(num_train=2, num_val=1, num_points=2000)
 
     def split(name):
-        return toy_rooms(
-            tmp_path,
-            ann_file=f'scannet_infos_{name}.pkl',
-            rooms=rooms,
-            data_prefix=dict(pts='points'),
-            pipeline=[],
-        )
+        cfg = dict(ann_file=f'scannet_infos_{name}.pkl', data_prefix=dict(pts='points'))
+        return toy_rooms(tmp_path, rooms=rooms, pipeline=[], **cfg)
 
     train, val = split('train'), split('val')
     assert len(set(shape_digests(train)) | set(shape_digests(val))) == 3
@@ -121,13 +109,12 @@ def test_scans_are_their_files_and_annotations(tmp_path):
     scan.write_bytes(scan.read_bytes()[:-24])
     assert data_hash(train) != expected
     scan.unlink()
-    with pytest.raises(FileNotFoundError, match='the data set lists it'):
-        data_hash(train)
+    rejects('the data set lists it', data_hash, train, error=FileNotFoundError)
 
 
-def test_the_halves_of_the_benchmark_share_no_shape(data_root):
-    half = [
-        NpzPoints(data_root / 'psb_1809.npz', split='is_test', split_value=v) for v in (False, True)
-    ]
-    assert [len(set(shape_digests(h).tolist())) for h in half] == [904, 905]
-    assert not shared(*half)
+def shape_digests(dataset):
+    return identify(dataset).digests
+
+
+def data_hash(dataset):
+    return identify(dataset).hash

@@ -5,6 +5,7 @@ import pytest
 
 from mmkd3d.registry import DATASETS
 from tests.datasets import official
+from tests.helpers import rejects
 
 SIX = [dict(type='LoadPoints', channels=6), dict(type='PackPoints')]
 XYZ = [dict(type='LoadPoints'), dict(type='PackPoints')]
@@ -26,22 +27,17 @@ def build(root, **cfg):
     return DATASETS.build(dict(type='ModelNet40', data_root=root, **cfg))
 
 
-def test_names_are_the_official_ones(arrays, root):
-    assert build(root).metainfo['classes'] == tuple(arrays['names'].tolist())
-
-
 @pytest.mark.parametrize('split, number', [('train', 0), ('test', 1)])
 def test_text_files_are_read_as_published(arrays, root, split, number):
     data = build(root, split=split, pipeline=SIX)
+    assert data.metainfo['classes'] == tuple(arrays['names'].tolist())
     mine = np.flatnonzero(arrays['split'] == number)
     assert len(data) == len(mine)
     for k in (0, len(mine) // 2, len(mine) - 1):
-        item = data[k]
-        assert item['data_samples'].sample_id == arrays['model'][mine[k]]
-        assert item['data_samples'].gt_label == arrays['label'][mine[k]]
-        np.testing.assert_allclose(
-            item['inputs']['points'].numpy(), arrays['points'][mine[k]][:64], atol=1e-5
-        )
+        points, sample = data[k]['inputs']['points'], data[k]['data_samples']
+        assert sample.sample_id == arrays['model'][mine[k]]
+        assert sample.gt_label == arrays['label'][mine[k]]
+        np.testing.assert_allclose(points.numpy(), arrays['points'][mine[k]][:64], atol=1e-5)
 
 
 def test_the_cached_file_is_preferred_and_equal(arrays, tmp_path):
@@ -66,41 +62,43 @@ def test_modelnet10_is_numbered_by_its_own_list(arrays, tmp_path):
 
 
 def test_errors_name_the_file(arrays, tmp_path):
-    with pytest.raises(FileNotFoundError, match='modelnet40_train.txt.*dataset.py info'):
-        build(tmp_path)
-    with pytest.raises(FileNotFoundError, match='8192pts_fps.dat is missing'):
-        build(tmp_path, source='dat')
-    with pytest.raises(ValueError, match='expected 40 or 10'):
-        build(tmp_path, num_classes=41)
+    missing = dict(error=FileNotFoundError)
+    rejects('modelnet40_train.txt.*dataset.py info', build, tmp_path, **missing)
+    rejects('8192pts_fps.dat is missing', build, tmp_path, source='dat', **missing)
+    rejects('no ply_data_train.*h5 of', build, tmp_path, source='h5', **missing)
+    rejects('expected 40 or 10', build, tmp_path, num_classes=41)
     (tmp_path / 'modelnet40_train.txt').write_text('unicorn_0001')
-    with pytest.raises(ValueError, match="'unicorn_0001' is of none of the"):
-        build(tmp_path)
+    rejects("'unicorn_0001' is of none of the", build, tmp_path)
     (tmp_path / 'modelnet40_train.txt').write_text('bed_0001')
     data = build(tmp_path, pipeline=XYZ)
-    with pytest.raises(FileNotFoundError, match='bed_0001.txt'):
-        data[0]
+    rejects('bed_0001.txt', data.__getitem__, 0, **missing)
     (tmp_path / 'bed').mkdir()
     for text, message in (('0,0,0\n1,', 'damaged'), ('', 'empty'), ('nan,0,0', '1 of 1 points')):
         (tmp_path / 'bed' / 'bed_0001.txt').write_text(text)
-        with pytest.raises(ValueError, match=f'bed_0001.txt.*{message}'):
-            data[0]
-
-
-@pytest.mark.parametrize(
-    'content, message',
-    [
-        ([[np.zeros((4, 6))], [np.array([40])]], 'label 40 is out of range'),
-        ([[np.zeros((4, 6))], []], 'two lists of one length'),
-    ],
-)
-def test_a_wrong_cache_is_named(tmp_path, content, message):
+        rejects(f'bed_0001.txt.*{message}', data.__getitem__, 0)
+    write_h5(tmp_path, arrays, 'train', 0)
+    rejects('h5 of modelnet10', build, tmp_path, num_classes=10, source='h5', **missing)
     path = tmp_path / 'modelnet40_train_8192pts_fps.dat'
-    path.write_bytes(pickle.dumps(content))
-    with pytest.raises(ValueError, match=f'8192pts_fps.dat: .*{message}'):
-        build(tmp_path)
+    for labels, message in (
+        ([np.array([40])], 'label 40 is out of range'),
+        ([], 'two lists of one length'),
+    ):
+        path.write_bytes(pickle.dumps([[np.zeros((4, 6))], labels]))
+        rejects(f'8192pts_fps.dat: .*{message}', build, tmp_path, source='dat')
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match='fps.dat: not read'):
-        build(tmp_path)
+    rejects('fps.dat: not read', build, tmp_path, source='dat')
+    rejects('5way_1shot/3.pkl', episode, tmp_path, **missing)
+    path = tmp_path / '5way_1shot' / '3.pkl'
+    path.parent.mkdir()
+    cloud = np.zeros((4, 3))
+    for content, message in (
+        (dict(train=[(cloud, 5, 0)]), 'label 5 is out of range'),
+        (dict(train=[(cloud, 0, 40)]), 'label 40 is out of range'),
+        (dict(test=[(cloud, 0, 0)]), "a list 'train'"),
+        ([1, 2], "a list 'train'"),
+    ):
+        path.write_bytes(pickle.dumps(content))
+        rejects(f'3.pkl: .*{message}', episode, tmp_path)
 
 
 def write_h5(root, arrays, split, number):
@@ -126,18 +124,9 @@ def test_h5_files_are_read_in_their_order(arrays, tmp_path, source):
         np.testing.assert_array_equal(item['inputs']['points'], arrays['points'][mine[k], :, :3])
 
 
-def test_h5_files_that_are_not_there_are_named(arrays, tmp_path):
-    with pytest.raises(FileNotFoundError, match='no ply_data_train.*h5 of'):
-        build(tmp_path, source='h5')
-    write_h5(tmp_path, arrays, 'train', 0)
-    with pytest.raises(FileNotFoundError, match='h5 of modelnet10'):
-        build(tmp_path, num_classes=10, source='h5')
-
-
 def episode(root, **cfg):
-    return DATASETS.build(
-        dict(type='ModelNetFewShot', data_root=root, way=5, shot=1, fold=3, **cfg)
-    )
+    cfg = dict(cfg, way=5, shot=1, fold=3)
+    return DATASETS.build(dict(type='ModelNetFewShot', data_root=root, **cfg))
 
 
 @pytest.mark.parametrize('folder', ['5way_1shot', '5way1shot'])
@@ -154,20 +143,3 @@ def test_few_shot_episodes(arrays, tmp_path, folder):
             cloud = data[k]['inputs']['points'].numpy()
             same = (arrays['points'][:, :, :3] == cloud).all((1, 2))
             assert arrays['label'][same].tolist() == [label]
-
-
-def test_few_shot_errors_name_the_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match='5way_1shot/3.pkl'):
-        episode(tmp_path)
-    path = tmp_path / '5way_1shot' / '3.pkl'
-    path.parent.mkdir()
-    cloud = np.zeros((4, 3))
-    for content, message in (
-        (dict(train=[(cloud, 5, 0)]), 'label 5 is out of range'),
-        (dict(train=[(cloud, 0, 40)]), 'label 40 is out of range'),
-        (dict(test=[(cloud, 0, 0)]), "a list 'train'"),
-        ([1, 2], "a list 'train'"),
-    ):
-        path.write_bytes(pickle.dumps(content))
-        with pytest.raises(ValueError, match=f'3.pkl: .*{message}'):
-            episode(tmp_path)

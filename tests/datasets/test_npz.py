@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkd3d.registry import DATASETS
+from tests.helpers import REPO, rejects
 
 PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
 rng = np.random.default_rng(0)
@@ -27,13 +28,6 @@ def build(file, **cfg):
     return DATASETS.build(dict(type='NpzPoints', file=file, **cfg))
 
 
-def test_points_alone_are_enough(file):
-    data = build(file, pipeline=PIPELINE)
-    assert len(data) == 8
-    points = data[3]['inputs']['points'].numpy()
-    assert (points == ARRAYS['points'][3].astype(np.float32)).all()
-
-
 def test_split_labels_ids_and_parts_go_together(file):
     data = build(file, **LABELS, **TEST, ids='model_id', parts='part', pipeline=PIPELINE)
     rows = np.flatnonzero(ARRAYS['is_test'])
@@ -48,21 +42,17 @@ def test_split_labels_ids_and_parts_go_together(file):
         assert (item['inputs']['points'].numpy() == ARRAYS['points'][row]).all()
 
 
-def test_classes_in_both_splits_are_numbered_anew(file):
-    both = dict(subset_of_classes='in_both_splits')
-    train = build(file, **LABELS, split='is_test', split_value=False, **both)
-    test = build(file, **LABELS, **TEST, **both)
+def test_classes_of_both_splits_or_of_one_alone_are_numbered_anew(file):
+    def halves(subset):
+        cfg = dict(LABELS, split='is_test', subset_of_classes=subset)
+        return (build(file, split_value=value, **cfg) for value in (False, True))
+
+    train, test = halves('in_both_splits')
     assert train.metainfo['classes'] == test.metainfo['classes'] == ('a', 'c')
     assert [train.get_cat_ids(k)[0] for k in range(len(train))] == [0, 1]
     assert [test.get_cat_ids(k)[0] for k in range(len(test))] == [0, 1, 1]
-
-
-def test_classes_of_one_split_alone_were_never_trained_on(file):
-    only = dict(subset_of_classes='in_this_split_only')
-    train = build(file, **LABELS, split='is_test', split_value=False, **only)
-    test = build(file, **LABELS, **TEST, **only)
-    assert train.metainfo['classes'] == ('b',)
-    assert test.metainfo['classes'] == ('d',)
+    train, test = halves('in_this_split_only')
+    assert train.metainfo['classes'] == ('b',) and test.metainfo['classes'] == ('d',)
 
 
 def test_small_classes_and_named_classes(file):
@@ -70,8 +60,6 @@ def test_small_classes_and_named_classes(file):
     assert data.metainfo['classes'] == ('c',) and len(data) == 3
     data = build(file, **LABELS, subset_of_classes=['d', 'b'])
     assert data.metainfo['classes'] == ('b', 'd') and len(data) == 3
-    with pytest.raises(ValueError, match=r"no class \['z'\]"):
-        build(file, **LABELS, subset_of_classes=['z'])
 
 
 def test_clouds_of_any_size_by_offset(tmp_path):
@@ -94,14 +82,8 @@ def test_parts_of_a_class_are_those_of_both_splits(tmp_path):
     file = tmp_path / 'shapes.npz'
     np.savez(file, **dict(ARRAYS, part=part, start=np.arange(0, 10, 2)))
     for split in (False, True):
-        data = build(
-            file,
-            **LABELS,
-            parts='part',
-            split='is_test',
-            split_value=split,
-            subset_of_classes='in_both_splits',
-        )
+        cfg = dict(LABELS, parts='part', split='is_test', subset_of_classes='in_both_splits')
+        data = build(file, split_value=split, **cfg)
         assert data.metainfo['parts'] == dict(a=(0, 1), c=(4, 5))
         assert set(data.metainfo['parts']) == set(data.metainfo['classes'])
     part[ARRAYS['fine'] == 0] = 0
@@ -121,58 +103,38 @@ def test_shapes_without_a_label_are_of_one_class(tmp_path):
     assert data[7]['data_samples'].gt_label == 0
 
 
-@pytest.mark.parametrize(
-    'arrays, message',
-    [
+def test_errors_name_the_file_and_the_fix(file, tmp_path):
+    rejects('none.npz', build, tmp_path / 'none.npz', error=FileNotFoundError)
+    rejects("shapes.npz: no array 'lable'.*fine", build, file, label='lable')
+    rejects('different length.*fine_names|label', build, file, label='fine_names')
+    rejects('no shape is left', build, file, split='is_test', split_value=7)
+    rejects(r"no class \['z'\]", build, file, **LABELS, subset_of_classes=['z'])
+    np.savez(file, **dict(ARRAYS, fine=ARRAYS['fine'] + 1))
+    rejects('shapes.npz: label 4 is out of range, expected 0..3', build, file, **LABELS)
+    parts = dict(LABELS, parts='part', part_offset='start')
+    for arrays, message in (
         (dict(start=np.arange(0, 8, 2)), "'start' must hold.*4 classes"),
         (dict(start=np.array([0, 2, 2, 4, 6])), r'rising, got \[0, 2, 2, 4'),
         (dict(part=PARTS[::-1]), r'class 0: part label 4 .* \[0, 1\]'),
         (dict(part=PARTS + 0.5), 'part label 0.5 is out of range'),
         (dict(part=PARTS[:, :9]), r'shape 0 has 30 points and part .*\(9,\)'),
-    ],
-)
-def test_parts_of_no_class_are_an_error(file, arrays, message):
-    np.savez(file, **dict(ARRAYS, part=PARTS, start=np.arange(0, 10, 2)) | arrays)
-    with pytest.raises(ValueError, match=f'shapes.npz.*{message}'):
-        build(file, **LABELS, parts='part', part_offset='start')
-
-
-def test_errors_name_the_file_and_the_way_out(file, tmp_path):
-    with pytest.raises(FileNotFoundError, match='none.npz'):
-        build(tmp_path / 'none.npz')
-    with pytest.raises(ValueError, match="shapes.npz: no array 'lable'.*fine"):
-        build(file, label='lable')
-    with pytest.raises(ValueError, match='different length.*fine_names|label'):
-        build(file, label='fine_names')
-    with pytest.raises(ValueError, match='no shape is left'):
-        build(file, split='is_test', split_value=7)
-    np.savez(file, **dict(ARRAYS, fine=ARRAYS['fine'] + 1))
-    with pytest.raises(ValueError, match='shapes.npz: label 4 is out of range, expected 0..3'):
-        build(file, **LABELS)
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match='shapes.npz: cannot be read.*trunc'):
-        build(file)
-
-
-@pytest.mark.parametrize(
-    'bad, message',
-    [
+    ):
+        np.savez(file, **dict(ARRAYS, part=PARTS, start=np.arange(0, 10, 2)) | arrays)
+        rejects(f'shapes.npz.*{message}', build, file, **parts)
+    for bad, message in (
         (np.full((8, 30, 3), np.nan), 'shapes_2: 30 of 30 points'),
         (np.zeros((8, 0, 3)), 'shapes_2: the cloud is empty'),
         (np.zeros((8, 30, 2)), r'shapes_2: expected points.*\(30, 2\)'),
-    ],
-)
-def test_bad_clouds_are_named(file, bad, message):
-    np.savez(file, **dict(ARRAYS, points=bad))
-    with pytest.raises(ValueError, match=message):
-        build(file, pipeline=PIPELINE)[2]
+    ):
+        np.savez(file, **dict(ARRAYS, points=bad))
+        rejects(message, build(file, pipeline=PIPELINE).__getitem__, 2)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    rejects('shapes.npz: cannot be read.*trunc', build, file)
 
 
 def test_the_21_class_protocol_of_the_real_shapes(data_root):
     from mmengine.config import Config
-
-    from tests.helpers import REPO
 
     cfg = Config.fromfile(REPO / 'configs/_base_/datasets/psb_21.py')
     sizes = {}

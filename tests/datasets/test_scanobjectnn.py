@@ -3,6 +3,7 @@ import pytest
 
 from mmkd3d.datasets.scanobjectnn import FILES
 from mmkd3d.registry import DATASETS
+from tests.helpers import rejects
 
 h5py = pytest.importorskip('h5py')
 PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
@@ -35,27 +36,20 @@ def test_the_three_variants_are_read_as_stored(tmp_path, variant, inner):
 
 
 def test_errors_name_the_file(tmp_path):
-    with pytest.raises(ValueError, match="one of .*'pb_t50_rs'"):
-        build(tmp_path, variant='hardest')
-    with pytest.raises(FileNotFoundError, match='scale75.h5 is missing.*dataset.py info'):
-        build(tmp_path)
+    rejects("one of .*'pb_t50_rs'", build, tmp_path, variant='hardest')
+    says = 'scale75.h5 is missing.*dataset.py info'
+    rejects(says, build, tmp_path, error=FileNotFoundError)
     path = tmp_path / FILES['obj_bg'].format('training')
     write(path, np.zeros((2, 4, 3)), [0, 15])
-    with pytest.raises(ValueError, match='objectdataset.h5: label 15 is out'):
-        build(tmp_path, variant='obj_bg')
+    rejects('objectdataset.h5: label 15 is out', build, tmp_path, variant='obj_bg')
     write(path, np.zeros((2, 4, 3)), [0])
-    with pytest.raises(ValueError, match='2 clouds, 1 labels'):
-        build(tmp_path, variant='obj_bg')
+    rejects('2 clouds, 1 labels', build, tmp_path, variant='obj_bg')
+    for bad, message in (
+        (np.full((2, 4, 3), np.nan), '4 of 4 points'),
+        (np.zeros((2, 0, 3)), 'empty'),
+    ):
+        write(path, bad, [0, 1])
+        data = build(tmp_path, variant='obj_bg', pipeline=PIPELINE)
+        rejects(f'obj_bg_train_00001: .*{message}', data.__getitem__, 1)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match='objectdataset.h5: cannot be read'):
-        build(tmp_path, variant='obj_bg')
-
-
-@pytest.mark.parametrize(
-    'bad, message', [(np.full((2, 4, 3), np.nan), '4 of 4 points'), (np.zeros((2, 0, 3)), 'empty')]
-)
-def test_bad_clouds_are_named(tmp_path, bad, message):
-    write(tmp_path / FILES['obj_bg'].format('test'), bad, [0, 1])
-    data = build(tmp_path, variant='obj_bg', split='test', pipeline=PIPELINE)
-    with pytest.raises(ValueError, match=f'obj_bg_test_00001: .*{message}'):
-        data[1]
+    rejects('objectdataset.h5: cannot be read', build, tmp_path, variant='obj_bg')

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkd3d.registry import DATASETS
+from tests.helpers import rejects
 
 PIPELINE = [dict(type='LoadPoints'), dict(type='PackPoints')]
 
@@ -44,24 +45,22 @@ def test_whole_takes_both_splits_and_needs_no_lists(root):
 
 
 def test_errors_name_the_file(root):
-    np.save(root / 'shapenet_pc' / '02691156-1a.npy', np.zeros((0, 3)))
-    with pytest.raises(ValueError, match='02691156-1a.npy: the cloud is empt'):
-        build(root)[0]
-    np.save(root / 'shapenet_pc' / '02691156-1a.npy', np.full((2, 3), np.nan))
-    with pytest.raises(ValueError, match='02691156-1a.npy: 2 of 2'):
-        build(root)[0]
-    (root / 'shapenet_pc' / '02691156-1a.npy').write_bytes(b'\x93NUMPY')
-    with pytest.raises(ValueError, match='02691156-1a.npy: .*truncated'):
-        build(root)[0]
-    (root / 'shapenet_pc' / '02691156-1a.npy').unlink()
-    with pytest.raises(FileNotFoundError, match='02691156-1a.npy'):
-        build(root)[0]
+    missing = dict(error=FileNotFoundError)
+    path = root / 'shapenet_pc' / '02691156-1a.npy'
+    data = build(root)
+    for points, message in (
+        (np.zeros((0, 3)), 'the cloud is empt'),
+        (np.full((2, 3), np.nan), '2 of 2'),
+    ):
+        np.save(path, points)
+        rejects(f'02691156-1a.npy: {message}', data.__getitem__, 0)
+    path.write_bytes(b'\x93NUMPY')
+    rejects('02691156-1a.npy: .*truncated', data.__getitem__, 0)
+    path.unlink()
+    rejects('02691156-1a.npy', data.__getitem__, 0, **missing)
     listed = root / 'ShapeNet-55' / 'train.txt'
     listed.write_text('12345678-a.npy')
-    with pytest.raises(ValueError, match='train.txt: .*55 synsets'):
-        build(root)
+    rejects('train.txt: .*55 synsets', build, root)
     listed.unlink()
-    with pytest.raises(FileNotFoundError, match='41,952 lines.*whole=True.*info shapenet55'):
-        build(root)
-    with pytest.raises(FileNotFoundError, match='nowhere/shapenet_pc'):
-        build(root / 'nowhere')
+    rejects('41,952 lines.*whole=True.*info shapenet55', build, root, **missing)
+    rejects('nowhere/shapenet_pc', build, root / 'nowhere', **missing)

@@ -8,7 +8,8 @@ import pytest
 
 from mmkd3d.datasets import scannet_layout, toy_rooms
 from mmkd3d.datasets.toy_rooms import write_toy_rooms
-from mmkd3d.registry import DATASETS
+from tests.datasets.scans import detection, make_scannet, segmentation
+from tests.helpers import rejects
 
 ROOMS = dict(num_train=2, num_val=1, num_points=4000, seed=5, frames=2)
 
@@ -38,9 +39,7 @@ def scene(root, info):
 
 
 def test_layout_is_that_of_the_real_scans(root, data_root, tmp_path):
-    subprocess.run(
-        [sys.executable, data_root / 'make_scannet.py', tmp_path], check=True, capture_output=True
-    )
+    make_scannet(data_root, tmp_path)
     for split in ('train', 'val'):
         ours, real = infos(root, split), infos(tmp_path, split)
         assert ours['metainfo'] == real['metainfo']
@@ -56,16 +55,11 @@ def test_layout_is_that_of_the_real_scans(root, data_root, tmp_path):
         for key in ours:
             assert ours[key].dtype == real[key].dtype
             assert ours[key].shape[1:] == real[key].shape[1:]
-    assert {p.name for p in (root / frames).parent.iterdir()} == {
-        '00000.jpg',
-        '00000.png',
-        '00020.jpg',
-        '00020.png',
-        'cameras.npz',
-    }
+    files = sorted(p.name for p in (root / frames).parent.iterdir())
+    assert files == ['00000.jpg', '00000.png', '00020.jpg', '00020.png', 'cameras.npz']
 
 
-def test_boxes_are_tight_in_the_aligned_frame(root):
+def test_rooms_are_upright_metric_and_square_with_tight_boxes(root):
     for info in infos(root)['data_list']:
         points, semantic, instance = scene(root, info)
         assert len(points) == len(semantic) == len(instance) == 4000
@@ -83,12 +77,6 @@ def test_boxes_are_tight_in_the_aligned_frame(root):
                 box = np.round([*(low + high) / 2, *(high - low)], 6)
                 found[tuple(box)] = scannet_layout.CLASS_IDS.index(semantic[mine][0])
         assert found == boxes and len(boxes) >= 5
-
-
-def test_the_aligned_room_is_upright_metric_and_square(root):
-    for info in infos(root)['data_list']:
-        points, semantic, _ = scene(root, info)
-        aligned = scannet_layout.align(points[:, :3], np.array(info['axis_align_matrix']))
         assert abs(aligned[semantic == 2, 2]).max() < 0.05
         assert 1.8 < aligned[:, 2].max() < 3.0
         size = np.ptp(aligned[:, :2], axis=0)
@@ -120,41 +108,28 @@ def test_frames_see_the_scan(root):
         assert np.median(tree.query(world)[0]) < 0.15
 
 
-def test_a_second_call_changes_nothing(root):
+def test_rooms_are_written_once_for_the_same_parameters(root, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in root.rglob('*')}
     write_toy_rooms(root, **ROOMS)
     assert before == {p: p.stat().st_mtime_ns for p in root.rglob('*')}
-
-
-def test_other_parameters_make_other_rooms(tmp_path):
     small = dict(num_train=1, num_val=1, num_points=500)
     out = write_toy_rooms(tmp_path / 'r', seed=0, **small)
-    one = (out / 'points' / 'scene0000_00.bin').read_bytes()
-    val = (out / 'points' / 'scene5000_00.bin').read_bytes()
-    assert one != val
-    with pytest.raises(ValueError, match='in use'):
-        write_toy_rooms(out, seed=1, **small)
+    scan = out / 'points' / 'scene0000_00.bin'
+    one = scan.read_bytes()
+    assert one != (out / 'points' / 'scene5000_00.bin').read_bytes()
+    rejects('in use', write_toy_rooms, out, seed=1, **small)
     toy_rooms._made.clear()  # as in a new process
     write_toy_rooms(out, seed=1, **small)
-    assert (out / 'points' / 'scene0000_00.bin').read_bytes() != one
-    again = write_toy_rooms(tmp_path / 's', seed=0, **small)
-    assert (again / 'points' / 'scene0000_00.bin').read_bytes() == one
-
-
-def test_a_killed_writing_is_made_again(tmp_path):
-    small = dict(num_train=1, num_val=0, num_points=300)
-    out = write_toy_rooms(tmp_path / 'r', **small)
-    stamp = out / toy_rooms.STAMP
+    assert scan.read_bytes() != one
+    toy_rooms._made.clear()
+    stamp = out / toy_rooms.STAMP  # killed while it wrote
     stamp.write_text(json.dumps(dict(json.loads(stamp.read_text()), complete=False)))
-    (out / 'points' / 'scene0000_00.bin').write_bytes(b'half')
-    write_toy_rooms(out, **small)
-    assert (out / 'points' / 'scene0000_00.bin').stat().st_size == 300 * 24
-
-
-def test_a_foreign_folder_is_left_alone(tmp_path):
+    scan.write_bytes(b'half')
+    write_toy_rooms(out, seed=0, **small)
+    assert scan.read_bytes() == one
     (tmp_path / 'thesis.txt').write_text('mine')
-    with pytest.raises(FileExistsError, match='not a folder of toy rooms'):
-        write_toy_rooms(tmp_path, num_train=1, num_val=0, num_points=100)
+    says = 'not a folder of toy rooms'
+    rejects(says, write_toy_rooms, tmp_path, error=FileExistsError, **small)
     assert (tmp_path / 'thesis.txt').read_text() == 'mine'
 
 
@@ -171,36 +146,12 @@ def test_the_module_needs_no_mmdet3d():
 
 def test_stock_data_sets_read_the_folder(root):
     pytest.importorskip('mmdet3d')
-    load = dict(
-        type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=[0, 1, 2]
-    )
-    pack = dict(
-        type='mmdet3d.Pack3DDetInputs',
-        keys=['points', 'gt_bboxes_3d', 'gt_labels_3d', 'pts_semantic_mask', 'pts_instance_mask'],
-    )
-    annotations = dict(
-        type='mmdet3d.LoadAnnotations3D',
-        with_bbox_3d=True,
-        with_label_3d=True,
-        with_mask_3d=True,
-        with_seg_3d=True,
-    )
-    pipeline = [
-        load,
-        annotations,
+    align = [
         dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
         dict(type='mmdet3d.PointSegClassMapping'),
-        pack,
     ]
-    data = DATASETS.build(
-        dict(
-            type='ToyRooms',
-            data_root=root,
-            rooms=ROOMS,
-            pipeline=pipeline,
-            metainfo=dict(classes=scannet_layout.CLASSES),
-        )
-    )
+
+    data = detection(root, align, type='ToyRooms', rooms=ROOMS)
     assert type(data).__name__ == 'ScanNetDataset' and len(data) == 2
     item = data[0]
     points, sample = item['inputs']['points'], item['data_samples']
@@ -209,43 +160,6 @@ def test_stock_data_sets_read_the_folder(root):
     for k, label in enumerate(sample.gt_instances_3d.labels_3d):
         mine = sample.gt_pts_seg.pts_semantic_mask[inside[:, k]]
         assert (mine == int(label)).sum() >= toy_rooms.MIN_POINTS
-
-
-def test_stock_segmentation_reads_the_folder(root):
-    pytest.importorskip('mmdet3d')
-    from mmdet3d.datasets import ScanNetSegDataset
-
-    pipeline = [
-        dict(
-            type='mmdet3d.LoadPointsFromFile',
-            coord_type='DEPTH',
-            load_dim=6,
-            use_dim=[0, 1, 2, 3, 4, 5],
-        ),
-        dict(
-            type='mmdet3d.LoadAnnotations3D',
-            with_bbox_3d=False,
-            with_label_3d=False,
-            with_mask_3d=False,
-            with_seg_3d=True,
-        ),
-        dict(type='mmdet3d.PointSegClassMapping'),
-        dict(type='mmdet3d.Pack3DDetInputs', keys=['points', 'pts_semantic_mask']),
-    ]
-    classes = ScanNetSegDataset.METAINFO['classes']
-    data = DATASETS.build(
-        dict(
-            type='ToyRoomsSeg',
-            data_root=root,
-            rooms=ROOMS,
-            ann_file='scannet_infos_train.pkl',
-            pipeline=pipeline,
-            data_prefix=dict(
-                pts='points', img='', pts_instance_mask='', pts_semantic_mask='semantic_mask'
-            ),
-            scene_idxs='seg_info/train_resampled_scene_idxs.npy',
-            metainfo=dict(classes=classes),
-        )
-    )
+    data = segmentation(root, type='ToyRoomsSeg', rooms=ROOMS, columns=6)
     mask = data[0]['data_samples'].gt_pts_seg.pts_semantic_mask
     assert {0, 1} <= set(mask.tolist()) <= set(range(21))

@@ -9,13 +9,9 @@ from tests.helpers import REPO
 
 
 def run(*arguments):
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=REPO,
-        env={**os.environ, 'PYTHONPATH': str(REPO)},
-        capture_output=True,
-        text=True,
-    )
+    env = {**os.environ, 'PYTHONPATH': str(REPO)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
 
 
 def test_json_holds_what_was_found_and_the_exit_code_agrees(capsys):
@@ -27,27 +23,20 @@ def test_json_holds_what_was_found_and_the_exit_code_agrees(capsys):
 
 
 def test_missing_torch_is_reported_not_raised():
-    done = run(
-        '-c',
-        'import runpy, sys; sys.modules["torch"] = None; '
-        'runpy.run_module("mmkd3d.doctor", run_name="__main__")',
-    )
+    start = 'runpy.run_module("mmkd3d.doctor", run_name="__main__")'
+    done = run('-c', f'import runpy, sys; sys.modules["torch"] = None; {start}')
     assert done.returncode == 1, done.stderr
     assert 'import fails: ModuleNotFoundError' in done.stdout
 
 
 def test_report_names_source_of_operators_and_every_repair():
-    env = Environment(
-        versions=dict(python='3.11', torch='2.11.0'), operators=dict(knn_forward='mmkd3d')
-    )
+    assert inspect().reads_checkpoints  # once mmkd3d is imported
+    versions = dict(python='3.11', torch='2.11.0')
+    env = Environment(versions=versions, operators=dict(knn_forward='mmkd3d'))
     findings = diagnose(env)
     text = report(env, findings)
     assert "mmcv's operators from mmkd3d:\n    knn_forward" in text
     assert all(finding.repair in text for finding in findings)
-
-
-def test_checkpoints_are_readable_once_mmkd3d_is_imported():
-    assert inspect().reads_checkpoints
 
 
 def test_startup_file_is_written_only_where_mmcv_has_no_operators(monkeypatch, tmp_path):

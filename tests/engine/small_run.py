@@ -127,20 +127,10 @@ class Watch(Hook):
 
 def make_runner(work_dir, *hooks, **config):
     """A runner with hooks given by configs."""
-    reseed = dict(type='mmkd3d.ReseedHook')
-    return Runner.from_cfg(
-        Config(
-            copy.deepcopy(
-                dict(
-                    CONFIG,
-                    work_dir=str(work_dir),
-                    experiment_name=str(work_dir),
-                    custom_hooks=[reseed, *hooks],
-                )
-                | config
-            )
-        )
-    )
+    names = dict(work_dir=str(work_dir), experiment_name=str(work_dir))
+    hooks = [dict(type='mmkd3d.ReseedHook'), *hooks]
+    cfg = dict(CONFIG, **names, custom_hooks=hooks) | config
+    return Runner.from_cfg(Config(copy.deepcopy(cfg)))
 
 
 def train(work_dir, *hooks, **config):

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from mmkd3d.engine.hooks.anneal import AnnealHook
 from mmkd3d.engine.hooks.codebook_usage import CodebookUsageHook
 from mmkd3d.models.layers.quantizer import GumbelQuantizer
+from tests.helpers import rejects
 
 TEMPERATURE = dict(
     type='mmkd3d.AnnealHook', target='quantizer.temperature', start=1.0, end=0.0625, length=8
@@ -87,84 +88,62 @@ def weight(n):
     return 0.1 + (0 - 0.1) * (1 + math.cos(math.pi * m / 1e5)) / 2
 
 
-@pytest.mark.parametrize(
-    'n', [0, 1, 9999, 10000, 10001, 50000, 60000, 99999, 100000, 100001, 109999, 110000, 197155]
-)
-def test_values_are_the_published_ones(n):
+def test_values_are_the_published_ones():
     temperature = AnnealHook('a', start=1.0, end=0.0625, length=100000)
     kl_weight = AnnealHook('a', start=0.0, end=0.1, begin=10000, length=100000)
-    assert temperature.value(n) == pytest.approx(tau(n), abs=1e-12)
-    assert kl_weight.value(n) == pytest.approx(weight(n), abs=1e-12)
+    for n in (0, 1, 9999, 10000, 10001, 50000, 99999, 100000, 100001, 109999, 110000, 197155):
+        assert temperature.value(n) == pytest.approx(tau(n), abs=1e-12)
+        assert kl_weight.value(n) == pytest.approx(weight(n), abs=1e-12)
 
 
 def expected(iterations):
-    hooks = [
-        AnnealHook(**{k: v for k, v in cfg.items() if k != 'type'})
-        for cfg in (TEMPERATURE, KL_WEIGHT)
-    ]
+    hooks = []
+    for cfg in (TEMPERATURE, KL_WEIGHT):
+        hooks.append(AnnealHook(**{k: v for k, v in cfg.items() if k != 'type'}))
     return [tuple(hook.value(i) for hook in hooks) for i in iterations]
 
 
-def test_the_first_iteration_has_the_first_value(tmp_path):
-    run = runner(tmp_path / 'a', [TEMPERATURE, KL_WEIGHT])
+def test_values_follow_the_iteration_also_in_a_resumed_run(tmp_path):
+    hooks, path = [TEMPERATURE, KL_WEIGHT], tmp_path / 'a' / 'epoch_2.pth'
+    run = runner(tmp_path / 'a', hooks)
     run.train()
     assert run.model.seen == expected(range(12))
     assert run.model.seen[0] == (1.0, 0.0) and run.model.seen[3][1] == 0.0
     assert run.model.seen[-1] == (0.0625, 0.1)
-
-
-def test_a_resumed_run_goes_on_where_it_stopped(tmp_path):
-    hooks = [TEMPERATURE, KL_WEIGHT]
-    runner(tmp_path / 'whole', hooks).train()
-    path = tmp_path / 'whole' / 'epoch_1.pth'
     run = runner(tmp_path / 'rest', hooks, load_from=str(path), resume=True)
     run.train()
-    assert run.model.seen == expected(range(4, 12))
-
-
-def test_a_checkpoint_holds_the_values_and_gives_them_back(tmp_path):
-    hooks = [TEMPERATURE, KL_WEIGHT]
-    runner(tmp_path / 'a', hooks).train()
-    path = str(tmp_path / 'a' / 'epoch_2.pth')
+    assert run.model.seen == expected(range(8, 12))
+    # a checkpoint holds the values and gives them back
     (values,) = expected([7])
     saved = torch.load(path, weights_only=True)
     assert saved['annealed'] == {'quantizer.temperature': values[0], 'kl_weight': values[1]}
-    run = runner(tmp_path / 'b', hooks, load_from=path)
+    run = runner(tmp_path / 'b', hooks, load_from=str(path))
     run.load_or_resume()
     assert (run.model.quantizer.temperature, run.model.kl_weight) == values
-
-
-def test_a_checkpoint_of_another_run_changes_nothing(tmp_path):
-    runner(tmp_path / 'a', []).train()
-    run = runner(tmp_path / 'b', [KL_WEIGHT], load_from=str(tmp_path / 'a' / 'epoch_1.pth'))
+    runner(tmp_path / 'c', []).train()  # one of a run without changes nothing
+    run = runner(tmp_path / 'd', [KL_WEIGHT], load_from=str(tmp_path / 'c' / 'epoch_1.pth'))
     run.load_or_resume()
     assert run.model.kl_weight == 7.0
 
 
-@pytest.mark.parametrize(
-    'target', ['quantizer.temprature', 'quantiser.temperature', 'kl', 'a.b.c', '']
-)
-def test_a_missing_target_is_an_error_before_training(target):
-    hook = AnnealHook(target, start=0.0, end=1.0, length=5)
-    with pytest.raises(AttributeError, match=f"AnnealHook.*'{target}'"):
-        hook.before_train(SimpleNamespace(model=Coder()))
-
-
-@pytest.mark.parametrize('wrong', [dict(length=0), dict(begin=-1)])
-def test_a_schedule_without_length_is_an_error(wrong):
-    with pytest.raises(ValueError, match='AnnealHook for kl_weight'):
-        AnnealHook('kl_weight', **dict(dict(start=0.0, end=1.0, length=5), **wrong))
+def test_a_missing_target_is_an_error_before_training():
+    values, missing = dict(start=0.0, end=1.0), dict(error=AttributeError)
+    for target in ('quantizer.temprature', 'quantiser.temperature', 'kl', 'a.b.c', ''):
+        hook = AnnealHook(target, **values, length=5)
+        run = SimpleNamespace(model=Coder())
+        rejects(f"AnnealHook.*'{target}'", hook.before_train, run, **missing)
+    for wrong in (dict(length=0), dict(length=5, begin=-1)):
+        rejects('AnnealHook for kl_weight', AnnealHook, 'kl_weight', **values, **wrong)
+    run, before = SimpleNamespace(model=nn.Linear(1, 1)), CodebookUsageHook().before_train_epoch
+    rejects('CodebookUsageHook.*quantizer.*Linear', before, run, **missing)
 
 
 USAGE = dict(type='mmkd3d.CodebookUsageHook')
 
 
 def logged(run) -> dict:
-    names = ('perplexity', 'dead_share')
-    return {
-        name: float(run.message_hub.get_scalar(f'train/codebook/{name}').current())
-        for name in names
-    }
+    scalar = lambda name: run.message_hub.get_scalar(f'train/codebook/{name}').current()
+    return {name: float(scalar(name)) for name in ('perplexity', 'dead_share')}
 
 
 def watch(monkeypatch, run, level):
@@ -205,8 +184,3 @@ def test_few_patches_are_no_collapse(tmp_path, monkeypatch):
     warned = watch(monkeypatch, run, 'warning')
     run.train()
     assert not [line for line in warned if 'Codebook' in line]
-
-
-def test_a_model_without_a_codebook_is_an_error():
-    with pytest.raises(AttributeError, match='CodebookUsageHook.*quantizer.*Linear'):
-        CodebookUsageHook().before_train_epoch(SimpleNamespace(model=nn.Linear(1, 1)))

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 from mmkd3d.models.distillation import load_projector
 from tests.engine.small_run import CONFIG, StubPoints, hook, make_runner, train, weights
+from tests.helpers import rejects
 
 NOISY = dict(type='mmkd3d.StubPoints', noise=0.1)
 WATCH = dict(type='mmkd3d.CosineLoss', loss_weight=0.0)
@@ -42,18 +43,19 @@ def projector_of(runner):
     return next(h for h in runner.hooks if type(h).__name__ == 'DistillationHook').projector
 
 
-def test_the_loss_is_logged_and_falls(whole):
-    _, watch, _ = whole
+def test_the_loss_is_part_of_what_is_trained_is_logged_and_falls(whole, plain):
+    folder, watch, trained = whole
     losses = watch['loss_distill']
     assert sorted(losses) == list(range(1, ITERS + 1))
     assert sum(losses[i] for i in (10, 11, 12)) < 0.8 * sum(losses[i] for i in (1, 2, 3))
     assert all(0 < share < 1 for share in watch['distill_visible'].values())
-
-
-def test_the_loss_is_part_of_what_is_trained(whole, plain):
-    _, watch, trained = whole
     assert not same(trained, plain[1])
-    assert watch['loss'][1] == pytest.approx(plain[0][1] + watch['loss_distill'][1])
+    assert watch['loss'][1] == pytest.approx(plain[0][1] + losses[1])
+    net = load_projector(folder / 'epoch_3.pth')
+    assert net(torch.rand(4, 6)).shape == (4, 5) and not net.training
+    says = r"no projector 'text', only \['dist"
+    rejects(says, load_projector, folder / 'epoch_3.pth', 'text')
+    rejects(r'only \[\]', load_projector, plain[2])
 
 
 def test_checkpoints_of_the_model_are_those_of_a_run_without(whole, plain):
@@ -81,9 +83,8 @@ def test_weight_0_leaves_the_model_bit_equal(tmp_path, plain, paramwise):
 
 
 def test_the_projector_learns_at_the_base_rate_of_the_schedule(tmp_path):
-    optim = dict(
-        CONFIG['optim_wrapper'], paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1)))
-    )
+    paramwise = dict(custom_keys=dict(backbone=dict(lr_mult=0.1)))
+    optim = dict(CONFIG['optim_wrapper'], paramwise_cfg=paramwise)
     runner = make_runner(tmp_path, hook(), optim_wrapper=optim)
     (own,) = (h for h in runner.hooks if type(h).__name__ == 'DistillationHook')
     rates, step = [], own._step
@@ -103,31 +104,26 @@ def test_the_projector_learns_at_the_base_rate_of_the_schedule(tmp_path):
 
 def test_a_resumed_run_goes_on_bit_by_bit(whole, tmp_path):
     folder, watch, trained = whole
-    runner, rest = train(
-        tmp_path, hook(target=NOISY), load_from=str(folder / 'epoch_1.pth'), resume=True
-    )
+    resume = dict(load_from=str(folder / 'epoch_1.pth'), resume=True)
+    runner, rest = train(tmp_path, hook(target=NOISY), **resume)
     assert rest.logs == {i: watch.logs[i] for i in range(5, ITERS + 1)}
     assert same(weights(runner), trained)
-    ours, theirs = (read(f / 'epoch_3.pth') for f in (tmp_path, folder))
-    assert same(
-        ours['distillation']['distill']['projector'], theirs['distillation']['distill']['projector']
-    )
-    states = [c['distillation']['distill']['optimizer']['state'] for c in (ours, theirs)]
+    kept = [read(f / 'epoch_3.pth')['distillation']['distill'] for f in (tmp_path, folder)]
+    assert same(*(k['projector'] for k in kept))
+    states = [k['optimizer']['state'] for k in kept]
     assert len(states[0]) == 2
     for a, b in zip(*(state.values() for state in states)):
         assert same(a, b) and a['step'] == ITERS
 
 
-def test_a_run_without_the_hook_resumes_from_one_with_it(whole, tmp_path):
-    runner, watch = train(tmp_path, load_from=str(whole[0] / 'epoch_1.pth'), resume=True)
+def test_runs_with_and_without_the_hook_resume_from_each_other(whole, plain, tmp_path):
+    begin = str(whole[0] / 'epoch_1.pth')
+    runner, watch = train(tmp_path / 'a', load_from=begin, resume=True)
     assert sorted(watch.logs) == list(range(5, ITERS + 1))
     assert 'loss_distill' not in watch.logs[5]
-    assert 'distillation' not in read(tmp_path / 'epoch_3.pth')
-
-
-def test_a_run_with_the_hook_resumes_from_one_without_it(plain, tmp_path):
-    start = str(plain[2].with_name('epoch_1.pth'))
-    _, watch = train(tmp_path, hook(), load_from=start, resume=True)
+    assert 'distillation' not in read(tmp_path / 'a/epoch_3.pth')
+    begin = str(plain[2].with_name('epoch_1.pth'))
+    _, watch = train(tmp_path / 'b', hook(), load_from=begin, resume=True)
     assert sorted(watch.logs) == list(range(5, ITERS + 1))
     assert watch['loss_distill'][12] < watch['loss_distill'][5]
 
@@ -137,42 +133,16 @@ def test_load_from_alone_starts_a_new_projector(whole, tmp_path):
     assert watch['loss_distill'][1] > 1.2 * whole[1]['loss_distill'][12]
 
 
-def test_a_projector_is_found_in_a_checkpoint(whole, plain):
-    net = load_projector(whole[0] / 'epoch_3.pth')
-    assert net(torch.rand(4, 6)).shape == (4, 5) and not net.training
-    with pytest.raises(ValueError, match=r"no projector 'text', only \['dist"):
-        load_projector(whole[0] / 'epoch_3.pth', 'text')
-    with pytest.raises(ValueError, match=r'only \[\]'):
-        load_projector(plain[2])
-
-
-@pytest.mark.parametrize(
-    'change, match',
-    [
-        (
-            dict(target=dict(type='mmkd3d.StubPoints', dims=7)),
-            r'maps width 6 to \[5\], expected \[7\]',
-        ),
-        (dict(projector=dict(hidden=(4,))), r'to \[5\], expected \[4, 5\]'),
-    ],
-)
-def test_another_width_on_resume_is_refused(whole, tmp_path, change, match):
-    with pytest.raises(ValueError, match=match):
-        train(tmp_path, hook(**change), resume=True, load_from=str(whole[0] / 'epoch_1.pth'))
-
-
 def test_hidden_layers_and_a_name_of_its_own(tmp_path):
     two = hook(projector=dict(hidden=(4,)), name='other')
     runner, watch = train(tmp_path / 'a', hook(), two)
     assert watch['loss_other'][12] < watch['loss_other'][1]
     net = load_projector(tmp_path / 'a/epoch_3.pth', 'other')
     assert [p.shape for p in net.parameters()] == [(4, 6), (4,), (5, 4), (5,)]
-    _, rest = train(
-        tmp_path / 'b', hook(), two, resume=True, load_from=str(tmp_path / 'a/epoch_2.pth')
-    )
+    resume = dict(resume=True, load_from=str(tmp_path / 'a/epoch_2.pth'))
+    _, rest = train(tmp_path / 'b', hook(), two, **resume)
     assert rest.logs == {i: watch.logs[i] for i in range(9, ITERS + 1)}
-    with pytest.raises(ValueError, match='already has'):
-        train(tmp_path / 'c', hook(), hook())
+    rejects('already has', train, tmp_path / 'c', hook(), hook())
 
 
 @pytest.mark.parametrize('by_epoch', [True, False])
@@ -184,9 +154,8 @@ def test_after_its_share_of_training_the_loss_is_gone(tmp_path, by_epoch):
     losses = watch['loss_distill']
     assert [i for i in losses if losses[i] is not None] == [1, 2, 3, 4, 5, 6]
     if by_epoch:  # resumed behind the end, the projector is still kept
-        train(
-            tmp_path / 'b', hook(until=0.5), resume=True, load_from=str(tmp_path / 'a/epoch_2.pth')
-        )
+        resume = dict(resume=True, load_from=str(tmp_path / 'a/epoch_2.pth'))
+        train(tmp_path / 'b', hook(until=0.5), **resume)
         kept = [read(tmp_path / f / 'epoch_3.pth')['distillation']['distill'] for f in 'ab']
         assert same(*(k['projector'] for k in kept))
 
@@ -218,71 +187,6 @@ def test_other_modes_in_training_get_no_loss(tmp_path):
     runner.train()
     assert len(outputs) == ITERS
     assert all(isinstance(x, torch.Tensor) for x in outputs)
-
-
-@pytest.mark.parametrize(
-    'name, match',
-    [
-        ('bakbone', "no module 'bakbone'. Did you mean backbone"),
-        ('zzz', 'mean data_preprocessor, backbone, head, unused'),
-    ],
-)
-def test_an_unknown_module_is_refused_with_near_names(tmp_path, name, match):
-    with pytest.raises(ValueError, match=match):
-        train(tmp_path, hook(student=name))
-
-
-def test_a_module_that_is_not_called_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="not call its module 'unused'"):
-        train(tmp_path, hook(student='unused'))
-
-
-def test_an_output_without_places_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r'tensor \(2, 16, 1\).*\(2, 16, 3'):
-        train(
-            tmp_path,
-            hook(student='head', adapter=dict(type='mmkd3d.StudentFeatures', kind='tokens')),
-        )
-
-
-@pytest.mark.parametrize('until', [0.0, 1.5])
-def test_until_is_a_share(until):
-    from mmkd3d.registry import HOOKS
-
-    with pytest.raises(ValueError, match=r'in \(0, 1\]'):
-        HOOKS.build(hook(until=until))
-
-
-def test_frames_of_clouds_that_the_model_augments_are_refused(tmp_path):
-    runner = make_runner(tmp_path, hook(frames=dict(root='frames')))
-    runner.model.data_preprocessor.augments.append(torch.nn.Identity())
-    with pytest.raises(ValueError, match='augment in the pipeline'):
-        runner.train()
-
-
-def test_several_optimizers_are_refused(tmp_path):
-    from mmengine.optim import OptimWrapperDict
-    from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-    class TwoOptimizers:
-        def __init__(self, optim_wrapper_cfg, paramwise_cfg=None):
-            pass
-
-        def __call__(self, model):
-            return OptimWrapperDict(
-                **{
-                    name: OptimWrapper(torch.optim.SGD(part.parameters(), lr=1.0))
-                    for name, part in model.named_children()
-                    if name in ('backbone', 'head')
-                }
-            )
-
-    OPTIM_WRAPPER_CONSTRUCTORS.register_module(
-        name='TwoOptimizers', module=TwoOptimizers, force=True
-    )
-    optim = dict(constructor='TwoOptimizers', a=dict(), b=dict())
-    with pytest.raises(ValueError, match='got OptimWrapperDict'):
-        train(tmp_path, hook(), optim_wrapper=optim, param_scheduler=None)
 
 
 def test_without_a_place_that_is_seen_the_loss_is_0(tmp_path, plain):
@@ -363,20 +267,15 @@ def test_loss_scaling_changes_nothing_and_overflows_are_skipped(tmp_path, whole)
 def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
     gradients = []
     for size, counts in ((4, 1), (2, 2)):
-        loader = dict(
-            CONFIG['train_dataloader'],
-            batch_size=size,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-        )
+        sampler = dict(type='DefaultSampler', shuffle=False)
+        optim = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1e-3))
         runner = make_runner(
             tmp_path / str(size),
             # every place is seen, so that means are over as many
             hook(target=dict(type='mmkd3d.StubAll')),
-            train_dataloader=loader,
+            train_dataloader=dict(CONFIG['train_dataloader'], batch_size=size, sampler=sampler),
             train_cfg=dict(by_epoch=False, max_iters=counts),
-            optim_wrapper=dict(
-                type='OptimWrapper', accumulative_counts=counts, optimizer=dict(type='SGD', lr=1e-3)
-            ),
+            optim_wrapper=dict(optim, accumulative_counts=counts),
             param_scheduler=None,
         )
         runner.model.backbone.training = False
@@ -395,3 +294,37 @@ def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
     for joined, summed in zip(*gradients):
         assert torch.allclose(joined, summed, atol=1e-7)
         assert joined.abs().max() > 1e-4
+
+
+class TwoOptimizers:
+    def __init__(self, optim_wrapper_cfg, paramwise_cfg=None):
+        pass
+
+    def __call__(self, model):
+        parts = {name: getattr(model, name) for name in ('backbone', 'head')}
+        sgd = lambda part: OptimWrapper(torch.optim.SGD(part.parameters(), lr=1.0))
+        return OptimWrapperDict(**{name: sgd(part) for name, part in parts.items()})
+
+
+def test_what_can_not_be_distilled_is_refused(whole, tmp_path):
+    resume = dict(resume=True, load_from=str(whole[0] / 'epoch_1.pth'))
+    wide = dict(target=dict(type='mmkd3d.StubPoints', dims=7))
+    tokens = dict(type='mmkd3d.StudentFeatures', kind='tokens')
+    OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=TwoOptimizers, force=True)
+    optim = dict(constructor='TwoOptimizers', a=dict(), b=dict())
+    several = dict(optim_wrapper=optim, param_scheduler=None)
+    for change, config, message in (
+        (wide, resume, r'maps width 6 to \[5\], expected \[7\]'),
+        (dict(projector=dict(hidden=(4,))), resume, r'to \[5\], expected \[4, 5\]'),
+        (dict(student='bakbone'), {}, "no module 'bakbone'. Did you mean backbone"),
+        (dict(student='zzz'), {}, 'mean data_preprocessor, backbone, head, unused'),
+        (dict(student='unused'), {}, "not call its module 'unused'"),
+        (dict(student='head', adapter=tokens), {}, r'tensor \(2, 16, 1\).*\(2, 16, 3'),
+        (dict(), several, 'got OptimWrapperDict'),
+        (dict(until=0.0), {}, r'in \(0, 1\]'),
+        (dict(until=1.5), {}, r'in \(0, 1\]'),
+    ):
+        rejects(message, train, tmp_path, hook(**change), **config)
+    runner = make_runner(tmp_path, hook(frames=dict(root='frames')))
+    runner.model.data_preprocessor.augments.append(torch.nn.Identity())
+    rejects('augment in the pipeline', runner.train)

@@ -9,6 +9,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 
 from mmkd3d.registry import MODELS
+from tests.helpers import rejects
 from tests.models.small_m2ae import student
 
 PLAIN = dict(embed_dims=24, depth=3, num_heads=3, patch_dims=(8, 16))
@@ -32,22 +33,19 @@ class Detector(nn.Module):
         self.bbox_head = nn.Sequential(nn.Linear(24, 8), nn.LayerNorm(8))
 
 
-def optimizer_of(model, **paramwise):
-    return build_optim_wrapper(
-        model,
-        dict(
-            constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-            optimizer=dict(type='AdamW', lr=LR, weight_decay=0.1),
-            paramwise_cfg=dict(layer_decay_rate=RATE, **paramwise),
-        ),
+def optimizer_of(model, optimizer='AdamW', rate=RATE, **paramwise):
+    cfg = dict(
+        constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
+        optimizer=dict(type=optimizer, lr=LR, weight_decay=0.1 if optimizer == 'AdamW' else 0.0),
+        paramwise_cfg=dict(layer_decay_rate=rate, **paramwise),
     )
+    return build_optim_wrapper(model, cfg)
 
 
 def settings(model, wrapper, key='lr'):
     names = {p: name for name, p in model.named_parameters()}
-    found = {
-        names[p]: group[key] for group in wrapper.optimizer.param_groups for p in group['params']
-    }
+    groups = wrapper.optimizer.param_groups
+    found = {names[p]: group[key] for group in groups for p in group['params']}
     assert set(found) == set(names.values())
     return found
 
@@ -103,35 +101,15 @@ def test_what_mmengine_does_with_other_keys_stays():
     assert decays['backbone.blocks.0.attn.qkv.weight'] == 0.1
 
 
-def test_a_rate_of_one_changes_nothing():
-    model = Detector(STUDENTS['PointTransformer'])
-    wrapper = build_optim_wrapper(
-        model,
-        dict(
-            constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=LR),
-            paramwise_cfg=dict(layer_decay_rate=1),
-        ),
-    )
-    assert set(settings(model, wrapper).values()) == {LR}
-
-
 def test_a_step_follows_the_rates():
     model = Detector(STUDENTS['PointTransformer'])
-    wrapper = build_optim_wrapper(
-        model,
-        dict(
-            constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=LR),
-            paramwise_cfg=dict(layer_decay_rate=RATE),
-        ),
-    )
+    wrapper = optimizer_of(model, 'SGD')
     before = {k: p.detach().clone() for k, p in model.named_parameters()}
     wrapper.update_params(sum(p.sum() for p in model.parameters()))
     for name, p in model.named_parameters():
-        torch.testing.assert_close(
-            before[name] - p, torch.full_like(p, naive(name)), atol=1e-6, rtol=0
-        )
+        expected = torch.full_like(p, naive(name))
+        torch.testing.assert_close(before[name] - p, expected, atol=1e-6, rtol=0)
+    assert set(settings(model, optimizer_of(model, rate=1)).values()) == {LR}
 
 
 def test_frozen_parameters_are_left_out_and_ranks_unwrapped(one_process):
@@ -148,28 +126,16 @@ def test_frozen_parameters_are_left_out_and_ranks_unwrapped(one_process):
 
 @pytest.fixture
 def one_process(tmp_path):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
-    )
+    store = f'file://{tmp_path}/store'
+    torch.distributed.init_process_group('gloo', init_method=store, rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
 
 
 def test_errors_say_what_to_do():
-    with pytest.raises(
-        ValueError, match="get_layer_depth.*got Linear in Detector.*custom_keys={'backbone'"
-    ):
-        optimizer_of(Detector(nn.Linear(2, 2)))
-    with pytest.raises(ValueError, match='got NoneType in Linear'):
-        optimizer_of(nn.Linear(2, 2))
+    says = "get_layer_depth.*got Linear in Detector.*custom_keys={'backbone'"
+    rejects(says, optimizer_of, Detector(nn.Linear(2, 2)))
+    rejects('got NoneType in Linear', optimizer_of, nn.Linear(2, 2))
     model = Detector(STUDENTS['PointTransformer'])
     for rate in (None, 0, 1.5, '0.65'):
-        with pytest.raises(ValueError, match='layer_decay_rate in'):
-            build_optim_wrapper(
-                model,
-                dict(
-                    constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-                    optimizer=dict(type='SGD', lr=LR),
-                    paramwise_cfg=dict(layer_decay_rate=rate),
-                ),
-            )
+        rejects('layer_decay_rate in', optimizer_of, model, rate=rate)

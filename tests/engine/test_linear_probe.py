@@ -16,19 +16,18 @@ from mmkd3d.evaluation.features import extract_features
 from mmkd3d.evaluation.probes import knn_accuracy, linear_svm
 from mmkd3d.registry import DATASETS
 from tests.engine import small_run  # noqa: F401  (registers SmallNet)
+from tests.helpers import rejects
 
 
 def shapes(split, num, **kwargs):
+    draw = dict(type='mmkd3d.SamplePoints', num_points=48)
     return dict(
         type='mmkd3d.ToyShapes',
         split=split,
         num_samples=num,
         num_points=64,
         categories=('table', 'mug', 'lamp'),
-        pipeline=[
-            dict(type='mmkd3d.SamplePoints', num_points=48),  # draws
-            dict(type='mmkd3d.PackPoints'),
-        ],
+        pipeline=[draw, dict(type='mmkd3d.PackPoints')],
         **kwargs,
     )
 
@@ -67,16 +66,8 @@ CONFIG = dict(
 
 
 def probe(**kwargs):
-    return (
-        dict(
-            type='mmkd3d.LinearProbeHook',
-            train_dataset=shapes('val', 12),
-            test_dataset=shapes('test', 9),
-            C=1.0,
-            k=1,
-        )
-        | kwargs
-    )
+    sets = dict(train_dataset=shapes('val', 12), test_dataset=shapes('test', 9))
+    return dict(type='mmkd3d.LinearProbeHook', **sets, C=1.0, k=1) | kwargs
 
 
 class Generators(Hook):
@@ -98,19 +89,9 @@ class Generators(Hook):
 
 
 def run(folder, *hooks, **config):
-    runner = Runner.from_cfg(
-        Config(
-            copy.deepcopy(
-                dict(
-                    CONFIG,
-                    work_dir=str(folder),
-                    custom_hooks=list(hooks),
-                    experiment_name=str(folder),
-                )
-                | config
-            )
-        )
-    )
+    names = dict(work_dir=str(folder), experiment_name=str(folder))
+    cfg = dict(CONFIG, **names, custom_hooks=list(hooks)) | config
+    runner = Runner.from_cfg(Config(copy.deepcopy(cfg)))
     runner.register_hook(watch := Generators(), priority='LOWEST')
     runner.train()
     return runner, watch
@@ -135,10 +116,8 @@ def test_values_are_those_of_a_probe_afterwards(tmp_path):
     runner, _ = run(tmp_path, probe(interval=2, methods=('svm', 'knn')))
     assert len(values(runner, 'svm')) == 2  # after epochs 2 and 3
     np.random.seed(0)
-    halves = [
-        extract_features(runner.model, DATASETS.build(shapes(*half)))
-        for half in (('val', 12), ('test', 9))
-    ]
+    data = [DATASETS.build(shapes(*half)) for half in (('val', 12), ('test', 9))]
+    halves = [extract_features(runner.model, half) for half in data]
     accuracy = linear_svm(*halves[0], *halves[1], C=1.0)[0]
     assert values(runner, 'svm')[-1] == pytest.approx(accuracy)
     accuracy = knn_accuracy(*halves[0], *halves[1], k=1)[0]
@@ -149,10 +128,9 @@ def test_values_are_those_of_a_probe_afterwards(tmp_path):
 
 def test_shapes_that_are_learned_from_are_refused(tmp_path):
     pretraining = probe(test_dataset=shapes('train', 9))
-    with pytest.raises(ValueError, match='8 of 9 .* the pretraining data'):
-        run(tmp_path, pretraining)
-    with pytest.raises(ValueError, match='12 of 12 .* split of the probe'):
-        run(tmp_path, probe(test_dataset=shapes('val', 12)))
+    rejects('8 of 9 .* the pretraining data', run, tmp_path, pretraining)
+    same = probe(test_dataset=shapes('val', 12))
+    rejects('12 of 12 .* split of the probe', run, tmp_path, same)
     one_epoch = dict(by_epoch=True, max_epochs=1)
     runner, _ = run(tmp_path, dict(pretraining, allow_shared_shapes=True), train_cfg=one_epoch)
     assert len(values(runner, 'svm')) == 1
@@ -160,12 +138,10 @@ def test_shapes_that_are_learned_from_are_refused(tmp_path):
 
 def test_bad_arguments(tmp_path):
     halves = shapes('val', 4), shapes('test', 4)
-    with pytest.raises(ValueError, match='at least 1 epoch, got 0'):
-        LinearProbeHook(*halves, interval=0)
-    with pytest.raises(ValueError, match=r"\['forest'\], there are"):
-        LinearProbeHook(*halves, methods=('svm', 'forest'))
-    with pytest.raises(ValueError, match='got a SmallNet: remove'):
-        run(tmp_path, probe(), model=dict(type='mmkd3d.SmallNet'))
+    rejects('at least 1 epoch, got 0', LinearProbeHook, *halves, interval=0)
+    rejects(r"\['forest'\], there are", LinearProbeHook, *halves, methods=('svm', 'forest'))
+    small = dict(type='mmkd3d.SmallNet')
+    rejects('got a SmallNet: remove', run, tmp_path, probe(), model=small)
 
 
 def one_run(rank, cfg):

@@ -11,6 +11,7 @@ from tests.detection_runs import small_detector, write_checkpoint
 from tests.ops.rooms import random_room, write_rooms
 
 pytest.importorskip('mmdet3d')
+from tests.helpers import rejects
 from tools import test as tool  # noqa: E402
 
 
@@ -24,9 +25,8 @@ def run(tmp_path_factory):
     cfg.dump(folder / 'small.py')
 
     def test(name, *options):
-        tool.main(
-            [str(folder / 'small.py'), str(checkpoint), '--show-dir', str(folder / name), *options]
-        )
+        files = [str(folder / 'small.py'), str(checkpoint)]
+        tool.main([*files, '--show-dir', str(folder / name), *options])
         return folder / name
 
     return test
@@ -36,9 +36,8 @@ def test_scenes_are_drawn_with_their_boxes(run, monkeypatch):
     monkeypatch.delenv('DISPLAY', raising=False)
     out = run('drawn', '--show-score', '0', '--show-num', '2')
     ends = ('.html', '.png', '_found.ply', '_points.ply', '_truth.ply')
-    assert sorted(p.name for p in out.iterdir()) == [
-        f'scene000{i}_00{end}' for i in range(2) for end in ends
-    ]
+    expected = [f'scene000{i}_00{end}' for i in range(2) for end in ends]
+    assert sorted(p.name for p in out.iterdir()) == expected
     bars = trimesh.load(out / 'scene0001_00_truth.ply', process=False)
     boxes = random_room(1)['boxes']  # (3, 6), gravity centres
     assert len(bars.vertices) == 96 * len(boxes)
@@ -47,27 +46,20 @@ def test_scenes_are_drawn_with_their_boxes(run, monkeypatch):
     assert high[2] == pytest.approx((boxes[:, 2] + boxes[:, 5] / 2).max() + 0.01, abs=1e-4)
     page = (out / 'scene0001_00.html').read_text()
     assert 'chair' in page and 'truth: 3' in page
-
-
-def test_no_box_is_good_enough(run):
-    out = run('none', '--show-score', '1')
+    out = run('none', '--show-score', '1')  # no box is good enough
     assert len(list(out.glob('*_truth.ply'))) == 3
     assert 'found: 0' in (out / 'scene0002_00.html').read_text()
     bars = trimesh.load(out / 'scene0002_00_found.ply')
     assert not len(getattr(bars, 'vertices', ()))
 
 
-@pytest.mark.parametrize(
-    'arguments, words',
-    [
+def test_what_can_not_be_drawn_is_told():
+    for arguments, words in (
         (dict(draw=True), 'show-dir'),
         (dict(draw=True, test_out_dir='x', show=True), 'not --show'),
         (dict(vis_task='mono_det'), 'lidar_det'),
-    ],
-)
-def test_what_can_not_be_drawn_is_told(arguments, words):
-    with pytest.raises(ValueError, match=words):
-        DetectionVisualizationHook(**arguments)
+    ):
+        rejects(words, DetectionVisualizationHook, **arguments)
 
 
 def test_augmented_points_and_absent_truth(tmp_path):

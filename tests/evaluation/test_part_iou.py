@@ -5,16 +5,14 @@ import pytest
 import torch
 
 from mmkd3d.evaluation.part_iou import PartIoU
+from tests.helpers import rejects
 
 PARTS = dict(chair=(0, 1, 2), mug=(3, 4), cap=(5, 6))
 
 
 def sample(category, label, pred):
-    return dict(
-        gt_label=torch.tensor(category),
-        gt_parts=torch.as_tensor(label),
-        pred_parts=torch.as_tensor(pred),
-    )
+    label, pred = torch.as_tensor(label), torch.as_tensor(pred)
+    return dict(gt_label=torch.tensor(category), gt_parts=label, pred_parts=pred)
 
 
 def evaluate(samples):
@@ -66,32 +64,19 @@ def test_means_are_those_of_a_naive_loop(num_points):
     assert got['instance'] != pytest.approx(got['category'])
 
 
-def test_a_part_absent_from_both_counts_as_found():
-    got = evaluate([sample(0, [0, 0, 1, 1], [0, 0, 1, 0])])
-    assert got['instance'] == pytest.approx(100 * (2 / 3 + 1 / 2 + 1) / 3)
-
-
-def test_a_part_that_is_predicted_and_absent_counts_as_missed():
-    got = evaluate([sample(1, [3, 3], [4, 4])])
-    assert got['instance'] == 0
-    got = evaluate([sample(1, [3, 3], [3, 4])])
-    assert got['instance'] == pytest.approx(100 * (1 / 2 + 0) / 2)
-
-
-def test_labels_of_other_categories_do_not_count_as_parts():
-    got = evaluate([sample(1, [3, 4], [3, 0])])
-    assert got['instance'] == pytest.approx(100 * (1 + 0) / 2)
-
-
-def test_points_without_a_label_do_not_count():
+def test_parts_and_points_that_are_absent():
+    for label, pred, instance in (
+        ([3, 3], [4, 4], 0),  # predicted and absent: missed
+        ([3, 3], [3, 4], (1 / 2 + 0) / 2),
+        ([3, 4], [3, 0], (1 + 0) / 2),  # a label of another category
+        ([3, 3], [3, 3], 1),  # absent from both: found
+    ):
+        got = evaluate([sample(1, label, pred)])
+        assert got['instance'] == pytest.approx(100 * instance)
     known = sample(0, [0, 1, 2], [0, 1, 1])
-    more = sample(0, [0, -1, 1, -1, 2], [0, 2, 1, 0, 1])
+    more = sample(0, [0, -1, 1, -1, 2], [0, 2, 1, 0, 1])  # -1: no label
     nowhere = sample(0, [-1, -1], [0, 1])
     assert evaluate([more, nowhere]) == evaluate([known])
-
-
-def test_a_data_set_without_parts_is_an_error():
     metric = PartIoU()
     metric.dataset_meta = dict(classes=('chair',))
-    with pytest.raises(ValueError, match='metainfo=dict'):
-        metric.process({}, [sample(0, [0], [0])])
+    rejects('metainfo=dict', metric.process, {}, [known])

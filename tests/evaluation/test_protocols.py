@@ -16,6 +16,7 @@ from mmkd3d.evaluation.probes import (
 )
 from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
 from mmkd3d.evaluation.splits import config_splits
+from tests.helpers import rejects
 
 
 @pytest.fixture
@@ -30,11 +31,9 @@ def splits():
 def test_published_protocols_are_sklearn_s(splits, name):
     found = PUBLISHED[name]
     (result,) = Probes(methods=('svm',), C=found.C, pairwise=found.pairwise).fixed(*splits)
-    svm = (
-        SVC(kernel='linear', C=found.C)
-        if name.startswith(('i2p', 'point-m2ae'))
-        else LinearSVC(C=0.075, random_state=0)
-    )
+    svm = LinearSVC(C=0.075, random_state=0)
+    if name.startswith(('i2p', 'point-m2ae')):
+        svm = SVC(kernel='linear', C=found.C)
     expected = 100 * svm.fit(*splits[0]).score(*splits[1])
     assert result.metrics == {'accuracy': pytest.approx(expected)}
     assert result.chosen == {'C': found.C}
@@ -59,11 +58,7 @@ def test_probes_do_what_they_are_told(splits):
     assert drawn[0][0].metrics['deviation'] > 0
     assert drawn[0][1].metrics['deviation'] == pytest.approx(0)  # all of them
     assert ' %' in str(drawn[0][0]) and ' +- ' in str(drawn[0][0])
-    with pytest.raises(ValueError, match=r"\['forest'\]"):
-        Probes(methods=('forest',))
-
-
-def test_a_protocol_says_which_classes_have_fewer_labels(splits):
+    rejects(r"\['forest'\]", Probes, methods=('forest',))
     (train, labels), test = splits
     some = np.r_[0, 1, 3:60]  # one class has 19
     few = Probes(few_labels=(19, 20)).drawn((train[some], labels[some]), test, 0)
@@ -73,11 +68,8 @@ def test_a_protocol_says_which_classes_have_fewer_labels(splits):
 def test_logistic_regression_is_that_of_standardised_features(splits):
     (train, labels), (test, test_labels) = splits
     mean, std = train.mean(0), train.std(0)
-    expected = (
-        LogisticRegression(C=0.1, max_iter=1000)
-        .fit((train - mean) / std, labels)
-        .score((test - mean) / std, test_labels)
-    )
+    probe = LogisticRegression(C=0.1, max_iter=1000).fit((train - mean) / std, labels)
+    expected = probe.score((test - mean) / std, test_labels)
     found = logistic_accuracy(train, labels, test, test_labels, 0.1)
     assert found == (pytest.approx(100 * expected), 0.1)
     chosen = logistic_accuracy(train, labels, test, test_labels)[1]
@@ -87,62 +79,27 @@ def test_logistic_regression_is_that_of_standardised_features(splits):
     assert logistic_accuracy(train, labels, test, test_labels[::-1])[1] == chosen
 
 
-def one_class(train, labels, test, test_labels):
-    return train, 0 * labels, test, test_labels
-
-
-def few_samples(train, labels, test, test_labels):
-    return train[:2], labels[:2], test, test_labels
-
-
-def unknown_class(train, labels, test, test_labels):
-    test_labels = test_labels.copy()
-    test_labels[7] = 12
-    return train, labels, test, test_labels
-
-
-def broken_train(train, labels, test, test_labels):
-    train = train.copy()
-    train[3, 2] = np.nan
-    return train, labels, test, test_labels
-
-
-def broken_test(train, labels, test, test_labels):
-    return train, labels, test * np.inf, test_labels
-
-
-def few_label(*splits):
-    return few_label_accuracy(*splits, 1)
-
-
-@pytest.mark.parametrize('probe', [linear_svm, logistic_accuracy, knn_accuracy, few_label])
-@pytest.mark.parametrize(
-    'change, message',
-    [
-        (one_class, 'at least two classes, got 1'),
-        (few_samples, 'each of the 3 classes, got 2 shapes'),
-        (unknown_class, r'1 of 4 test classes .* \(labels \[12\]\)'),
-        (broken_train, '1 of 60 shapes are NaN'),
-        (broken_test, '60 of 60 shapes are NaN'),
-    ],
-)
 @pytest.mark.filterwarnings('ignore:invalid value')
-def test_broken_splits_are_refused(splits, probe, change, message):
-    with pytest.raises(ValueError, match=message):
-        probe(*change(*splits[0], *splits[1]))
-
-
-@pytest.mark.parametrize('k', [0, 61])
-def test_neighbours_that_are_not_there_are_refused(splits, k):
-    with pytest.raises(ValueError, match=f'training shapes, 60, got {k}'):
-        knn_accuracy(*splits[0], *splits[1], k=k)
-
-
-def test_cross_validation_needs_five_shapes(splits):
-    four = [part[:4] for part in splits[0]]
-    with pytest.raises(ValueError, match='needs five training shapes, got 4'):
-        linear_svm(*four, *splits[1])
-    assert linear_svm(*four, *splits[1], C=1.0)[1] == 1
+def test_broken_splits_are_refused(splits):
+    (train, labels), (test, asked) = splits
+    broken, other = train.copy(), asked.copy()
+    broken[3, 2], other[7] = np.nan, 12
+    few_label = lambda *splits: few_label_accuracy(*splits, 1)
+    for probe in (linear_svm, logistic_accuracy, knn_accuracy, few_label):
+        for given, message in (
+            ((train, 0 * labels, test, asked), 'at least two classes, got 1'),
+            ((train[:2], labels[:2], test, asked), 'each of the 3 classes, got 2 shapes'),
+            ((train, labels, test, other), r'1 of 4 test classes .* \(labels \[12\]\)'),
+            ((broken, labels, test, asked), '1 of 60 shapes are NaN'),
+            ((train, labels, test * np.inf, asked), '60 of 60 shapes are NaN'),
+        ):
+            rejects(message, probe, *given)
+    for k in (0, 61):
+        says = f'training shapes, 60, got {k}'
+        rejects(says, knn_accuracy, train, labels, test, asked, k=k)
+    four = train[:4], labels[:4], test, asked
+    rejects('needs five training shapes, got 4', linear_svm, *four)
+    assert linear_svm(*four, C=1.0)[1] == 1
 
 
 def test_splits_of_a_config_with_a_split_value(tmp_path):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.teachers.base import BaseTeacher
-from mmkd3d.models.views.view_renderer import Projection
+from mmkd3d.models.views.rendered_views import Projection
 from mmkd3d.registry import MODELS
 
 

@@ -16,20 +16,15 @@ COARSE = torch.rand(B, 2, 3), torch.rand(B, C, 2)
 ALL = torch.rand(B, N, C)
 
 
+SA = dict(sa_xyz=[XYZ, COARSE[0]], sa_features=[FEATS.mT, COARSE[1]])
+FP = dict(fp_xyz=[COARSE[0], XYZ], fp_features=[COARSE[1], FEATS.mT])
+
+
 @pytest.mark.parametrize(
     'output, kind, level',
     [
-        (
-            dict(
-                fp_xyz=[COARSE[0], XYZ],
-                fp_features=[COARSE[1], FEATS.mT],
-                sa_xyz=[COARSE[0]],
-                sa_features=[COARSE[1]],
-            ),
-            'fp',
-            -1,
-        ),
-        (dict(sa_xyz=[XYZ, COARSE[0]], sa_features=[FEATS.mT, COARSE[1]]), 'sa', 0),
+        (dict(FP, sa_xyz=[COARSE[0]], sa_features=[COARSE[1]]), 'fp', -1),
+        (SA, 'sa', 0),
         (dict(tokens=FEATS, centers=XYZ, points=POINTS), 'tokens', -1),
         (ALL.mT, 'channels_first', -1),
         (ALL, 'channels_last', -1),
@@ -47,16 +42,9 @@ def test_the_outputs_of_pointnet2_and_our_students_are_known():
     pytest.importorskip('mmdet3d')
     from mmdet3d.models import PointNet2SASSG
 
-    from mmkd3d.registry import MODELS
-
-    net = PointNet2SASSG(
-        in_channels=3,
-        num_points=(8, 4),
-        radius=(0.5, 1.0),
-        num_samples=(4, 4),
-        sa_channels=((8, 8), (8, 8)),
-        fp_channels=((8, 6),),
-    )
+    sizes = dict(sa_channels=((8, 8), (8, 8)), fp_channels=((8, 6),))
+    balls = dict(num_points=(8, 4), radius=(0.5, 1.0), num_samples=(4, 4))
+    net = PointNet2SASSG(in_channels=3, **balls, **sizes)
     points = torch.rand(B, 32, 3)
     output = net(points)
     xyz, feats = StudentFeatures()(output, points)
@@ -66,11 +54,8 @@ def test_the_outputs_of_pointnet2_and_our_students_are_known():
     assert same.any(-1).all()
     coarse = StudentFeatures('sa')(output, points)
     assert coarse.xyz.shape == (B, 4, 3) and coarse.feats.shape == (B, 4, 8)
-    student = MODELS.build(
-        dict(
-            type='PointTransformer', embed_dims=12, depth=1, num_heads=2, num_groups=6, group_size=4
-        )
-    )
+    sizes = dict(embed_dims=12, depth=1, num_heads=2, num_groups=6, group_size=4)
+    student = MODELS.build(dict(type='PointTransformer', **sizes))
     tokens = StudentFeatures()(student(points), points)
     assert tokens.xyz.shape == (B, 6, 3) and tokens.feats.shape == (B, 6, 12)
 
@@ -99,9 +84,6 @@ def test_features_are_float32_with_a_gradient():
 def test_what_is_not_known_is_described(output, kind, match):
     with pytest.raises(ValueError, match=match):
         StudentFeatures(kind)(output, POINTS)
-
-
-def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="one of .*'fp'.*got 'voxels'"):
         StudentFeatures('voxels')
 

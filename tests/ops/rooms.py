@@ -5,25 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-CLASSES = (
-    'cabinet',
-    'bed',
-    'chair',
-    'sofa',
-    'table',
-    'door',
-    'window',
-    'bookshelf',
-    'picture',
-    'counter',
-    'desk',
-    'curtain',
-    'refrigerator',
-    'showercurtrain',
-    'toilet',
-    'sink',
-    'bathtub',
-    'garbagebin',
+CLASSES = tuple(
+    'cabinet bed chair sofa table door window bookshelf picture counter desk curtain '
+    'refrigerator showercurtrain toilet sink bathtub garbagebin'.split()
 )
 NYU_CHAIR = 5
 

@@ -4,11 +4,7 @@ import pytest
 import torch
 
 from mmkd3d.ops import boxes as ops
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
+from tests.helpers import rejects
 
 
 def random_boxes(n, seed=0, room=4.0):
@@ -46,14 +42,8 @@ def contains(box, point):
 
 def on_a_grid(n):
     """Rectangles that share corners and lines of edges, many of them twice."""
-    return torch.cat(
-        [
-            torch.randint(4, (n, 2)) / 2,
-            torch.randint(1, 4, (n, 2)) / 2,
-            torch.randint(8, (n, 1)) * math.pi / 4,
-        ],
-        1,
-    )
+    xy, sizes = torch.randint(4, (n, 2)) / 2, torch.randint(1, 4, (n, 2)) / 2
+    return torch.cat([xy, sizes, torch.randint(8, (n, 1)) * math.pi / 4], 1)
 
 
 RECTANGLES = dict(
@@ -107,35 +97,20 @@ def test_iou_does_not_depend_on_place_and_heading():
         cos, sin = math.cos(1.1), math.sin(1.1)
         turn = x.new_tensor([[cos, sin], [-sin, cos]])
         moved.append(torch.cat([x[:, :2] @ turn + 100, x[:, 2:4], x[:, 4:] + 1.1], 1))
-    torch.testing.assert_close(
-        ops.rectangle_iou(*moved), ops.rectangle_iou(a, b), atol=1e-5, rtol=1e-5
-    )
-
-
-def test_margin_only_adds_and_adds_little():
+    table = ops.rectangle_iou(a, b)
+    torch.testing.assert_close(ops.rectangle_iou(*moved), table, atol=1e-5, rtol=1e-5)
+    for mode in ('iou', 'iof'):  # aligned: the diagonal
+        table = ops.rectangle_iou(a[:8], b, mode=mode)
+        aligned = ops.rectangle_iou(a[:8], b, mode=mode, aligned=True)
+        torch.testing.assert_close(aligned, table.diagonal())
+    empty = torch.tensor([[0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0, 0.0]])
+    expected = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+    torch.testing.assert_close(ops.rectangle_iou(empty, empty), expected)
+    rejects('giou', ops.rectangle_iou, a, a, mode='giou')
+    # a margin only adds, and adds little
     a = rectangles(random_boxes(40, room=2.0))
-    exact = ops.rectangle_overlap(a, a)
-    more = ops.rectangle_overlap(a, a, margin=ops.IOU3D_MARGIN) - exact
-    assert more.min() > -1e-5
-    assert more.max() < 0.05
-
-
-def test_aligned_is_the_diagonal():
-    a, b = (rectangles(random_boxes(12, seed=i, room=1.0)) for i in (1, 2))
-    for mode in ('iou', 'iof'):
-        torch.testing.assert_close(
-            ops.rectangle_iou(a, b, mode=mode, aligned=True),
-            ops.rectangle_iou(a, b, mode=mode).diagonal(),
-        )
-
-
-def test_iou_of_an_empty_rectangle_is_zero():
-    a = torch.tensor([[0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0, 0.0]])
-    torch.testing.assert_close(ops.rectangle_iou(a, a), torch.tensor([[0.0, 0.0], [0.0, 1.0]]))
-
-
-def test_upright_iou_equals_rotated_iou_without_yaw():
-    a = rectangles(random_boxes(20, room=2.0))
+    more = ops.rectangle_overlap(a, a, margin=ops.IOU3D_MARGIN) - ops.rectangle_overlap(a, a)
+    assert more.min() > -1e-5 and more.max() < 0.05
     a[:, 4] = 0
     torch.testing.assert_close(ops.upright_iou(a, a), ops.rectangle_iou(a, a), atol=1e-5, rtol=1e-5)
 
@@ -147,12 +122,6 @@ def test_no_boxes_give_empty_results():
     assert ops.nms3d(torch.zeros(0, 7), torch.zeros(0), 0.5).shape == (0,)
     inside = ops.points_in_boxes(torch.rand(2, 5, 3), torch.zeros(2, 0, 7))
     assert inside.shape == (2, 5, 0)
-
-
-def test_mode_must_be_known():
-    a = rectangles(random_boxes(2))
-    with pytest.raises(ValueError, match='giou'):
-        ops.rectangle_iou(a, a, mode='giou')
 
 
 def test_points_in_boxes_equals_loop(monkeypatch):
@@ -179,7 +148,7 @@ def test_horizontal_faces_belong_to_the_box_and_side_faces_if_asked():
 
 
 @pytest.mark.parametrize('rotated', [True, False])
-def test_nms_equals_loop(rotated):
+def test_nms_equals_loop_and_ignores_heights(rotated):
     boxes, scores = random_boxes(60), torch.rand(60)
     overlap = ops.bird_eye_iou(boxes, rotated=rotated)
     expected = []
@@ -187,10 +156,6 @@ def test_nms_equals_loop(rotated):
         if all(overlap[j, i] <= 0.2 for j in expected):
             expected.append(i)
     assert 1 < len(expected) < 60
+    boxes[:, 2] += 9 * torch.rand(60)
     kept = ops.nms3d(boxes, scores, 0.2, rotated=rotated)
     assert kept.tolist() == expected
-
-
-def test_nms_ignores_heights():
-    boxes = torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 9.0, 1.0, 1.0, 1.0, 0.0]])
-    assert ops.nms3d(boxes, torch.tensor([0.5, 0.6]), 0.5).tolist() == [1]

@@ -3,6 +3,7 @@ from types import ModuleType
 import pytest
 
 from mmkd3d.ops import dispatch
+from tests.helpers import rejects
 
 
 @pytest.fixture
@@ -28,39 +29,26 @@ KERNELS = dict.fromkeys(('knn_forward', 'nms', 'broken'), lambda: 'torch')
 def test_auto_prefers_the_compiled_one_and_falls_back_without_a_kernel(compiled, monkeypatch):
     monkeypatch.delenv('MMKD3D_OPS', raising=False)
     extension = dispatch.Extension(KERNELS, compiled)
-    assert extension.nms() == 'compiled'
+    assert extension.nms() == extension.roi_align() == 'compiled'
     assert extension.knn_forward() == 'torch'
-    assert extension.roi_align() == 'compiled'
     assert dispatch.Extension(KERNELS).nms() == 'torch'
+    # other errors are not hidden
+    rejects('inconsistent device', extension.broken, error=RuntimeError)
+    assert not hasattr(extension, 'newer')
+    assert not hasattr(dispatch.Extension(KERNELS), '__path__')  # tools look for it
 
 
-def test_other_errors_of_a_compiled_operator_are_not_hidden(compiled, monkeypatch):
-    monkeypatch.delenv('MMKD3D_OPS', raising=False)
-    with pytest.raises(RuntimeError, match='inconsistent device'):
-        dispatch.Extension(KERNELS, compiled).broken()
-
-
-def test_torch_mode_takes_ours_where_we_have_one(compiled, monkeypatch):
+def test_modes_decide_which_operator_is_taken(compiled, monkeypatch):
     monkeypatch.setenv('MMKD3D_OPS', 'torch')
     extension = dispatch.Extension(KERNELS, compiled)
-    assert extension.nms() == 'torch'
-    assert extension.roi_align() == 'compiled'
-
-
-def test_mmcv_mode_never_takes_ours(compiled, monkeypatch):
+    assert extension.nms() == 'torch' and extension.roi_align() == 'compiled'
     monkeypatch.setenv('MMKD3D_OPS', 'mmcv')
     extension = dispatch.Extension(KERNELS, compiled)
     assert extension.nms() == 'compiled'
-    with pytest.raises(RuntimeError, match='implementation for device cpu'):
-        extension.knn_forward()
-    with pytest.raises(ImportError, match='MMKD3D_OPS=mmcv'):
-        dispatch.Extension(KERNELS).nms()
-
-
-def test_an_unknown_mode_is_an_error_that_lists_the_modes(monkeypatch):
+    rejects('implementation for device cpu', extension.knn_forward, error=RuntimeError)
+    rejects('MMKD3D_OPS=mmcv', lambda: dispatch.Extension(KERNELS).nms(), error=ImportError)
     monkeypatch.setenv('MMKD3D_OPS', 'cuda')
-    with pytest.raises(ValueError, match="auto, torch, mmcv, got 'cuda'"):
-        dispatch.Extension(KERNELS).nms()
+    rejects("auto, torch, mmcv, got 'cuda'", lambda: dispatch.Extension(KERNELS).nms())
 
 
 def test_a_missing_operator_says_its_name_and_where_to_get_it():
@@ -70,11 +58,3 @@ def test_a_missing_operator_says_its_name_and_where_to_get_it():
         extension.roi_align_forward(1, spatial_scale=2)
     for part in ('roi_align_forward', 'mim install', 'mmkd3d.doctor'):
         assert part in str(error.value)
-
-
-def test_names_that_tools_look_for_are_absent_without_a_compiled_mmcv():
-    assert not hasattr(dispatch.Extension(KERNELS), '__path__')
-
-
-def test_a_compiled_mmcv_without_some_operator_lacks_it_still(compiled):
-    assert not hasattr(dispatch.Extension(KERNELS, compiled), 'newer')

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmkd3d.ops.matching import match
+from tests.helpers import rejects
 
 SIZES = [(1, 1), (1, 4), (4, 1), (3, 3), (2, 6), (6, 2), (5, 6), (6, 5), (6, 6)]
 
@@ -42,44 +43,26 @@ def pairs_of(rows, columns):
 
 
 @pytest.mark.parametrize('size', SIZES)
-def test_exact_pairs_are_the_best_of_all(size):
-    similarity = random_similarity(*size)
-    got = pairs_of(*match(similarity))
-    for pairs, sample in zip(got, similarity.double().numpy()):
-        assert len(pairs) == min(size) and pairs == sorted(pairs)
-        assert set(pairs) == best_pairs(sample)
-
-
-@pytest.mark.parametrize('size', SIZES + [(20, 30)])
-def test_greedy_pairs_are_those_of_the_loop(size):
+def test_exact_pairs_are_the_best_of_all_and_greedy_pairs_those_of_a_loop(size):
     similarity = random_similarity(*size)
     before = similarity.clone()
+    for pairs, sample in zip(pairs_of(*match(similarity)), similarity.double().numpy()):
+        assert len(pairs) == min(size) and pairs == sorted(pairs)
+        assert set(pairs) == best_pairs(sample)
     got = pairs_of(*match(similarity, 'greedy'))
     assert got == [greedy_pairs(s) for s in similarity.numpy()]
     assert torch.equal(similarity, before)
 
 
-def test_of_equal_ones_greedy_takes_the_first():
-    similarity = torch.tensor(
-        [[[0.5, 0.5, 0.1], [0.5, 0.5, 0.5]], [[-1.0, -1.0, -1.0], [-1.0, -1.0, -1.0]]]
-    )
-    rows, columns = match(similarity, 'greedy')
+def test_of_equal_ones_greedy_takes_the_first_and_exact_the_largest_sum():
+    equal = torch.tensor([[[0.5, 0.5, 0.1], [0.5, 0.5, 0.5]], [[-1.0] * 3] * 2])
+    rows, columns = match(equal, 'greedy')
     assert rows.tolist() == columns.tolist() == [[0, 1], [0, 1]]
-    rounded = random_similarity(5, 6, B=40).mul(2).round()
-    assert pairs_of(*match(rounded, 'greedy')) == [greedy_pairs(s) for s in rounded.numpy()]
-
-
-def test_ties_leave_the_largest_sum():
     rounded = random_similarity(4, 5, B=40).mul(2).round()
+    assert pairs_of(*match(rounded, 'greedy')) == [greedy_pairs(s) for s in rounded.numpy()]
     for pairs, sample in zip(pairs_of(*match(rounded)), rounded.numpy()):
         best = sum(sample[p] for p in best_pairs(sample))
         assert sum(sample[p] for p in pairs) == best
-
-
-def test_greedy_can_miss_the_largest_sum():
-    similarity = torch.tensor([[[1.0, 0.9], [0.9, 0.0]]])
-    assert pairs_of(*match(similarity)) == [[(0, 1), (1, 0)]]
-    assert pairs_of(*match(similarity, 'greedy')) == [[(0, 0), (1, 1)]]
 
 
 @pytest.mark.parametrize('how', ['exact', 'greedy'])
@@ -93,22 +76,14 @@ def test_the_order_of_rows_and_columns_does_not_matter(how, size):
     assert [set(p) for p in pairs_of(row[rows], column[columns])] == expected
 
 
-def test_no_gradient_and_every_precision():
+def test_no_gradient_every_precision_and_errors():
     similarity = random_similarity(3, 4).requires_grad_()
     for dtype in (torch.float64, torch.bfloat16):
         rows, columns = match(similarity.to(dtype), 'exact')
         assert not rows.requires_grad and rows.shape == columns.shape == (5, 3)
-
-
-@pytest.mark.parametrize('how', ['exact', 'greedy'])
-@pytest.mark.parametrize('value', ['nan', 'inf', '-inf'])
-def test_what_is_not_finite_is_refused(how, value):
-    similarity = random_similarity(3, 4)
-    similarity[[1, 3], 2, 0] = float(value)
-    with pytest.raises(ValueError, match=r'samples \[1, 3\] of a batch of 5'):
-        match(similarity, how)
-
-
-def test_another_way_is_refused():
-    with pytest.raises(ValueError, match="exact, greedy, got 'best'"):
-        match(random_similarity(2, 2), 'best')
+    for value in ('nan', 'inf', '-inf'):
+        similarity = random_similarity(3, 4)
+        similarity[[1, 3], 2, 0] = float(value)
+        for how in ('exact', 'greedy'):
+            rejects(r'samples \[1, 3\] of a batch of 5', match, similarity, how)
+    rejects("exact, greedy, got 'best'", match, random_similarity(2, 2), 'best')

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mmkd3d.ops import ball_query, knn, neighbors, pairwise
+from tests.helpers import rejects
 
 from .clouds import CLOUDS, random_cloud, sampled, squared_distance, tied_cloud
 
@@ -62,26 +63,6 @@ def test_knn_gives_the_same_in_any_layout(monkeypatch, rows, k):
     assert torch.equal(found.dist, expected.dist)
 
 
-def test_knn_of_equal_points_counts_up():
-    found = knn(torch.zeros(1, 3, 3), torch.zeros(1, 500, 3), 40)
-    assert torch.equal(found.idx, torch.arange(40).expand(1, 3, -1))
-
-
-def test_knn_is_the_same_under_autocast_and_has_no_gradient():
-    query = random_cloud(2, 50).requires_grad_()
-    points = random_cloud(2, 400, seed=1)
-    expected = knn(query, points, 16)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        found = knn(query, points, 16)
-    assert torch.equal(found.idx, expected.idx)
-    assert found.dist.dtype == torch.float32 and not found.dist.requires_grad
-
-
-def test_knn_of_double_input_is_that_of_float32():
-    query, points = random_cloud(1, 50), random_cloud(1, 300, seed=1)
-    assert torch.equal(knn(query.double(), points.double(), 9).idx, knn(query, points, 9).idx)
-
-
 @pytest.mark.parametrize('nan', [float('nan'), -float('nan')])
 @pytest.mark.parametrize('k', [1, 4])
 def test_knn_stays_in_range_and_keeps_a_nan(nan, k):
@@ -93,29 +74,13 @@ def test_knn_stays_in_range_and_keeps_a_nan(nan, k):
     assert found.dist[0, ::2].isfinite().all()
 
 
-@pytest.mark.parametrize(
-    'query, points, k, message',
-    [
-        (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 5, 'k=5 .* N=4'),
-        (torch.rand(1, 2, 3), torch.rand(1, 4, 3), 0, 'k=0'),
-        (torch.rand(1, 2, 3), torch.rand(2, 4, 3), 2, 'share batch size'),
-        (torch.rand(2, 3), torch.rand(1, 4, 3), 2, 'query must have shape'),
-        (torch.rand(1, 2, 3), torch.rand(1, 0, 3), 1, 'points is an empty'),
-    ],
-)
-def test_knn_says_what_is_wrong(query, points, k, message):
-    with pytest.raises(ValueError, match=message):
-        knn(query, points, k)
-
-
 def naive_ball_query(query, points, radius, num_samples, min_radius):
     inner, outer = np.float32(min_radius) ** 2, np.float32(radius) ** 2
     table = distance_table(query, points)
     result = np.zeros((*table.shape[:2], num_samples), dtype=int)
     for place in np.ndindex(table.shape[:2]):
-        hits = [i for i, dist in enumerate(table[place]) if dist == 0 or inner <= dist < outer][
-            :num_samples
-        ]
+        near = [i for i, dist in enumerate(table[place]) if dist == 0 or inner <= dist < outer]
+        hits = near[:num_samples]
         if hits:
             result[place] = hits + hits[:1] * (num_samples - len(hits))
     return result
@@ -136,22 +101,32 @@ def test_ball_query_equals_a_loop(size, kind, radii, block_size, monkeypatch):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_ball_query_may_ask_for_more_samples_than_points():
+def test_searches_are_in_float32_and_have_no_gradient():
+    query = random_cloud(2, 50).requires_grad_()
+    points = random_cloud(2, 400, seed=1)
+    expected, hits = knn(query, points, 16), ball_query(query, points, 0.2, 8)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = knn(query, points, 16)
+        assert torch.equal(ball_query(query, points, 0.2, 8), hits)
+    assert torch.equal(found.idx, expected.idx)
+    assert found.dist.dtype == torch.float32 and not found.dist.requires_grad
+    assert torch.equal(knn(query.double(), points.double(), 16).idx, expected.idx)
+
+
+def test_ties_count_up_and_empty_places_are_zero():
+    found = knn(torch.zeros(1, 3, 3), torch.zeros(1, 500, 3), 40)
+    assert torch.equal(found.idx, torch.arange(40).expand(1, 3, -1))
     found = ball_query(torch.zeros(1, 1, 3), torch.zeros(1, 2, 3), 1.0, 5)
     assert found.tolist() == [[[0, 1, 0, 0, 0]]]
 
 
-def test_ball_query_is_the_same_under_autocast():
-    query, points = random_cloud(2, 50), random_cloud(2, 400, seed=1)
-    expected = ball_query(query, points, 0.2, 8)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert torch.equal(ball_query(query, points, 0.2, 8), expected)
-
-
-@pytest.mark.parametrize(
-    'radius, num_samples, min_radius', [(0.1, 0, 0.0), (0.1, 4, 0.1), (0.1, 4, -1.0)]
-)
-def test_ball_query_says_what_is_wrong(radius, num_samples, min_radius):
-    cloud = torch.rand(1, 4, 3)
-    with pytest.raises(ValueError, match='0 <= min_radius < radius'):
-        ball_query(cloud, cloud, radius, num_samples, min_radius=min_radius)
+def test_errors_say_what_is_wrong():
+    query, points = torch.rand(1, 2, 3), torch.rand(1, 4, 3)
+    rejects('k=5 .* N=4', knn, query, points, 5)
+    rejects('k=0', knn, query, points, 0)
+    rejects('share batch size', knn, query, torch.rand(2, 4, 3), 2)
+    rejects('query must have shape', knn, query[0], points, 2)
+    rejects('points is an empty', knn, query, points[:, :0], 1)
+    for num_samples, inner in ((0, 0.0), (4, 0.1), (4, -1.0)):
+        says = '0 <= min_radius < radius'
+        rejects(says, ball_query, query, points, 0.1, num_samples, min_radius=inner)

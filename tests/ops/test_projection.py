@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from mmkd3d.ops import AXIS_VIEWS, orthographic, project, sample_pixels, splat_depth, visible
+from tests.helpers import rejects
 
 from .clouds import random_cloud
 
@@ -46,14 +47,6 @@ def test_project_equals_homogeneous_matrices(B, N):
             torch.testing.assert_close(depth[b, n], place[2])
 
 
-def test_a_point_on_the_axis_is_in_the_middle_and_nearer_looks_larger():
-    points = torch.tensor([[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 2.0]]])
-    uv, depth = project(points, *camera(1))
-    assert uv[0, 0].tolist() == [15.5, 11.5]
-    assert depth[0].tolist() == [3.0, 3.0, 5.0]
-    assert uv[0, 1, 0] > uv[0, 2, 0] > uv[0, 0, 0]
-
-
 def test_points_behind_the_camera_are_nowhere():
     points = torch.tensor(
         [[[0.0, 0.0, -3.0], [0.1, 0.0, -4.0], [0.0, 0.0, 1.0]]], requires_grad=True
@@ -87,12 +80,11 @@ def test_projection_is_float32_under_autocast():
 
 
 @pytest.mark.parametrize('view, axes', zip(AXIS_VIEWS, ('yxz', 'xzy', 'zyx')))
-@pytest.mark.parametrize('size', [32, (20, 50)])
-@pytest.mark.parametrize('margin', [0.0, 2.5])
+@pytest.mark.parametrize('size, margin', [((32, 32), 2.5), ((20, 50), 0.0)])
 def test_orthographic_fills_the_image_up_to_the_margin(view, axes, size, margin):
     points = random_cloud(3, 100) + 5
     uv, depth = orthographic(points, size, rotation=view, margin=margin)
-    height, width = (size, size) if size == 32 else size
+    height, width = size
     right, down, forward = (points[..., 'xyz'.index(axis)] for axis in axes)
     assert torch.equal(depth, forward)
     last = torch.tensor([width - 1.0, height - 1.0])
@@ -105,20 +97,12 @@ def test_orthographic_fills_the_image_up_to_the_margin(view, axes, size, margin)
     for pixel, world in ((uv[..., 0], right), (uv[..., 1], down)):
         expected = scale * (world - world[:, :1])
         torch.testing.assert_close(pixel - pixel[:, :1], expected, rtol=0, atol=1e-3)
-
-
-def test_orthographic_takes_a_rotation_per_cloud():
-    points = random_cloud(2, 20)
-    uv, depth = orthographic(points, 16, rotation=torch.tensor([AXIS_VIEWS[1], AXIS_VIEWS[2]]))
-    for b, view in enumerate(AXIS_VIEWS[1:]):
-        alone = orthographic(points[b : b + 1], 16, rotation=view)
-        assert torch.equal(alone.uv[0], uv[b])
-        assert torch.equal(alone.depth[0], depth[b])
-
-
-def test_one_point_is_in_the_middle():
+    # a rotation per cloud
+    views = torch.tensor([AXIS_VIEWS[0], view, AXIS_VIEWS[2]])
+    each = orthographic(points, size, rotation=views, margin=margin)
+    assert torch.equal(each.uv[1], uv[1]) and torch.equal(each.depth[1], depth[1])
     uv, _ = orthographic(torch.full((1, 1, 3), 7.0), (9, 5))
-    assert uv.tolist() == [[[2.0, 4.0]]]
+    assert uv.tolist() == [[[2.0, 4.0]]]  # one point is in the middle
 
 
 def naive_splat(uv, depth, size, radius):
@@ -132,32 +116,28 @@ def naive_splat(uv, depth, size, radius):
     return image
 
 
-@pytest.mark.parametrize('radius', [0, 1, 3])
-@pytest.mark.parametrize('B, N, size', [(1, 1, (4, 4)), (2, 60, (7, 9)), (1, 30, (1, 12))])
+@pytest.mark.parametrize(
+    'radius, B, N, size',
+    [(0, 1, 1, (4, 4)), (1, 2, 60, (7, 9)), (3, 1, 30, (1, 12)), (0, 2, 60, (7, 9))],
+)
 def test_splat_depth_equals_a_loop(radius, B, N, size):
     generator = torch.Generator().manual_seed(N)
     span = torch.tensor([size[1], size[0]]) + 6.0
     uv = torch.rand(B, N, 2, generator=generator) * span - 3
     uv[:, ::3] = (uv[:, ::3] * 2).round() / 2  # on pixel borders
     depth = torch.randn(B, N, generator=generator)
-    np.testing.assert_array_equal(
-        splat_depth(uv, depth, size, radius=radius), naive_splat(uv, depth, size, radius)
-    )
+    found = splat_depth(uv, depth, size, radius=radius)
+    np.testing.assert_array_equal(found, naive_splat(uv, depth, size, radius))
 
 
 def test_the_front_of_a_cube_hides_its_back():
-    points = cube()
-    uv, depth = project(points, *camera(1, focal=20.0))
+    uv, depth = project(cube(), *camera(1, focal=20.0))
     image = splat_depth(uv, depth, (24, 32), radius=1)
     assert image.min() == 2.5
     seen = visible(uv, depth, image, tolerance=0.01)
     assert seen[0, :81].all() and not seen[0, 81:].any()
     assert visible(uv, depth, image, tolerance=1.01).all()
-
-
-def test_without_a_front_the_back_is_seen():
-    points = cube()[:, 81:]
-    uv, depth = project(points, *camera(1, focal=20.0))
+    uv, depth = uv[:, 81:], depth[:, 81:]  # without a front the back is seen
     image = splat_depth(uv, depth, (24, 32), radius=1)
     assert visible(uv, depth, image, tolerance=0.0).all()
 
@@ -201,15 +181,11 @@ def test_sampling_equals_reading_from_a_resized_map(mode):
 
 
 @pytest.mark.parametrize('mode', ['nearest', 'bilinear'])
-def test_sampling_outside_is_zero_and_said_so(mode):
+def test_sampling_outside_is_zero_and_gradients_reach_the_maps(mode):
     uv = torch.tensor([[[-0.5, 0.0], [-0.51, 0.0], [2.49, 0.0], [2.5, 0.0], [0.0, math.nan]]])
     feats, inside = sample_pixels(torch.ones(1, 4, 3, 3), uv, mode=mode)
     assert inside.tolist() == [[True, False, True, False, False]]
     assert torch.equal(feats, inside[..., None].float().expand(-1, -1, 4))
-
-
-@pytest.mark.parametrize('mode', ['nearest', 'bilinear'])
-def test_gradients_reach_the_maps(mode):
     maps = torch.zeros(1, 2, 3, 3, requires_grad=True)
     uv = torch.tensor([[[1.0, 1.0], [1.0, 1.0], [9.0, 9.0]]])
     sample_pixels(maps, uv, mode=mode).feats.sum().backward()
@@ -218,23 +194,15 @@ def test_gradients_reach_the_maps(mode):
     torch.testing.assert_close(maps.grad, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    'call, message',
-    [
-        (lambda: project(torch.rand(2, 4, 3), *camera(1)), 'extrinsic'),
-        (lambda: orthographic(torch.rand(1, 4, 3), 8, margin=3.5), 'leaves'),
-        (lambda: orthographic(torch.rand(1, 4, 3), 8, rotation=torch.eye(4)), 'rotation'),
-        (lambda: splat_depth(torch.rand(1, 4, 3), torch.rand(1, 4), 8), 'uv'),
-        (lambda: splat_depth(torch.rand(1, 4, 2), torch.rand(1, 5), 8), 'depth'),
-        (lambda: splat_depth(torch.rand(1, 4, 2), torch.rand(1, 4), 8, radius=-1), 'radius'),
-        (
-            lambda: visible(torch.rand(1, 4, 2), torch.rand(1, 4), torch.rand(8, 8), tolerance=0.0),
-            'depth_image',
-        ),
-        (lambda: sample_pixels(torch.rand(2, 3, 8, 8), torch.rand(1, 4, 2)), 'maps'),
-        (lambda: sample_pixels(torch.rand(1, 3, 8, 8), torch.rand(1, 4, 2), mode='area'), 'mode'),
-    ],
-)
-def test_projection_says_what_is_wrong(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def test_projection_says_what_is_wrong():
+    points, uv, depth = torch.rand(1, 4, 3), torch.rand(1, 4, 2), torch.rand(1, 4)
+    maps = torch.rand(2, 3, 8, 8)
+    rejects('extrinsic', project, torch.rand(2, 4, 3), *camera(1))
+    rejects('leaves', orthographic, points, 8, margin=3.5)
+    rejects('rotation', orthographic, points, 8, rotation=torch.eye(4))
+    rejects('uv', splat_depth, points, depth, 8)
+    rejects('depth', splat_depth, uv, torch.rand(1, 5), 8)
+    rejects('radius', splat_depth, uv, depth, 8, radius=-1)
+    rejects('depth_image', visible, uv, depth, torch.rand(8, 8), tolerance=0.0)
+    rejects('maps', sample_pixels, maps, uv)
+    rejects('mode', sample_pixels, maps[:1], uv, mode='area')

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmkd3d.ops import farthest_point_sample, farthest_point_sample_with_dist, gather, sampling
+from mmkd3d.ops import farthest_point_sample, farthest_point_sample_with_dist, gather
+from tests.helpers import rejects
 
 from .clouds import CLOUDS, random_cloud, sampled, squared_distance, tied_cloud
 
@@ -43,15 +44,9 @@ def naive_fps(points, num_samples, rule):
     clouds = []
     for cloud in points.numpy():
         skipped = [rule == 'pointnet2' and squared_distance((0, 0, 0), p) <= 1e-3 for p in cloud]
-        clouds.append(
-            kernel_fps(
-                len(cloud),
-                num_samples,
-                lambda i: [squared_distance(cloud[i], p) for p in cloud],
-                skipped,
-                dict(mmcv=1024, pointnet2=512)[rule],
-            )
-        )
+        row_of = lambda i: [squared_distance(cloud[i], p) for p in cloud]
+        threads = dict(mmcv=1024, pointnet2=512)[rule]
+        clouds.append(kernel_fps(len(cloud), num_samples, row_of, skipped, threads))
     return torch.tensor(clouds)
 
 
@@ -87,19 +82,11 @@ def test_pointnet2_rule_never_picks_points_near_the_origin_but_index_0():
     points[:, :50] *= 0.01  # index 0 among them
     picked = farthest_point_sample(points, 200, rule='pointnet2')
     assert (picked[:, 0] == 0).all() and (picked[:, 1:] >= 50).all()
-    assert (farthest_point_sample(points, 200) < 50).sum() == 2 * 50
-
-
-def test_pointnet2_rule_repeats_index_0_if_nothing_else_is_left():
-    points = random_cloud(2, 20) * 0.01
-    assert not farthest_point_sample(points, 7, rule='pointnet2').any()
-
-
-def test_all_points_are_taken_before_any_is_repeated():
-    picked = farthest_point_sample(random_cloud(2, 90), 100)
-    everything = torch.arange(90).expand(2, -1)
-    assert torch.equal(picked[:, :90].sort().values, everything)
-    assert not picked[:, 90:].any()
+    # the other rule takes all before it repeats any
+    picked = farthest_point_sample(points, 210)
+    assert torch.equal(picked[:, :200].sort().values, torch.arange(200).expand(2, -1))
+    assert not picked[:, 200:].any()
+    assert not farthest_point_sample(points[:, :50], 7, rule='pointnet2').any()
 
 
 @pytest.mark.parametrize('kind', CLOUDS)
@@ -115,56 +102,28 @@ def test_fps_with_dist_equals_the_kernel(kind, num_points, num_samples):
     assert torch.equal(found, torch.tensor(expected))
 
 
-def test_fps_with_dist_on_squared_distances_is_fps():
-    points = random_cloud(2, 80)
-    dist = (points[:, :, None] - points[:, None]).square().sum(-1)
-    assert torch.equal(farthest_point_sample_with_dist(dist, 30), farthest_point_sample(points, 30))
-
-
 def test_fps_ignores_autocast_half_copies_and_memory_layout():
-    points = random_cloud(2, 300)
+    points = random_cloud(2, 300).requires_grad_()
     expected = farthest_point_sample(points, 40)
+    gather(points, expected).sum().backward()
+    assert points.grad.sum() == 2 * 3 * 40
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert torch.equal(farthest_point_sample(points, 40), expected)
     strided = points.permute(2, 1, 0).contiguous().permute(2, 1, 0)
     assert torch.equal(farthest_point_sample(strided, 40), expected)
-    rounded = points.half()
-    assert torch.equal(
-        farthest_point_sample(rounded, 40), farthest_point_sample(rounded.float(), 40)
-    )
+    half, single = points.half(), points.half().float()
+    assert torch.equal(farthest_point_sample(half, 40), farthest_point_sample(single, 40))
 
 
-def test_fps_takes_part_in_a_graph_without_touching_it():
-    points = random_cloud(1, 30).requires_grad_()
-    gather(points, farthest_point_sample(points, 5)).sum().backward()
-    assert points.grad.sum() == 15
-
-
-def test_layout_in_rows_repeats_the_last_item_only():
-    for num_points in (1, 2, 3, 7, 50, 101):
-        rows = sampling._num_rows(num_points)
-        grid = sampling._in_rows(torch.arange(num_points), rows).view(rows, -1)
-        by_column = grid.t().flatten()
-        assert torch.equal(by_column[:num_points], torch.arange(num_points))
-        assert (by_column[num_points:] == num_points - 1).all()
-
-
-@pytest.mark.parametrize(
-    'points, num_samples, rule, message',
-    [
-        (torch.rand(4, 3), 2, 'mmcv', r'\(B, N, 3\)'),
-        (torch.rand(2, 4, 6), 2, 'mmcv', r'points\[\.\.\., :3\]'),
-        (torch.rand(2, 0, 3), 2, 'mmcv', 'empty cloud'),
-        (torch.ones(2, 4, 3, dtype=torch.long), 2, 'mmcv', 'floating point'),
-        (torch.rand(2, 4, 3), 0, 'mmcv', 'num_samples must be positive'),
-        (torch.rand(2, 4, 3), 2, 'pointnet', r"\['mmcv', 'pointnet2'\]"),
-    ],
-)
-def test_fps_says_what_is_wrong(points, num_samples, rule, message):
-    with pytest.raises(ValueError, match=message):
-        farthest_point_sample(points, num_samples, rule=rule)
-
-
-def test_fps_with_dist_wants_a_square_matrix():
-    with pytest.raises(ValueError, match=r'\(B, N, N\)'):
-        farthest_point_sample_with_dist(torch.rand(2, 4, 5), 2)
+def test_fps_says_what_is_wrong():
+    points = torch.rand(2, 4, 3)
+    for bad, message in (
+        (torch.rand(4, 3), r'\(B, N, 3\)'),
+        (torch.rand(2, 4, 6), r'points\[\.\.\., :3\]'),
+        (torch.rand(2, 0, 3), 'empty cloud'),
+        (points.long(), 'floating point'),
+    ):
+        rejects(message, farthest_point_sample, bad, 2)
+    rejects('num_samples must be positive', farthest_point_sample, points, 0)
+    rejects(r"\['mmcv', 'pointnet2'\]", farthest_point_sample, points, 2, rule='pointnet')
+    rejects(r'\(B, N, N\)', farthest_point_sample_with_dist, torch.rand(2, 4, 5), 2)

@@ -46,9 +46,8 @@ def test_it_equals_a_loop(depth_size):
     assert uv.shape == (3, 200, 2) and seen.shape == (3, 200)
     for b in range(3):
         for n in range(200):
-            pixel, wanted = look(
-                points[b, n], extrinsic[b], intrinsic[b], depth[b], size, tolerance[b].item()
-            )
+            camera_b = extrinsic[b], intrinsic[b], depth[b]
+            pixel, wanted = look(points[b, n], *camera_b, size, tolerance[b].item())
             assert seen[b, n] == wanted
             if pixel is not None:
                 assert uv[b, n].tolist() == pytest.approx(pixel, abs=1e-3)

@@ -14,6 +14,7 @@ from mmkd3d.apis.teacher_cache import cache_targets
 from mmkd3d.models.data_preprocessor import PointDataPreprocessor
 from mmkd3d.models.targets.cache import StaleCacheError
 from mmkd3d.registry import DATASETS, MODELS
+from tests.helpers import rejects
 from tests.models.stub_teachers import (
     IMAGE,
     PROMPTS,
@@ -55,9 +56,8 @@ class StubShapes(Dataset):
             return value + self.shift + self.jitter * torch.rand(())
 
         fields = {self.kind: field} if self.kind else {}
-        (sample,) = make_samples(
-            1, begin=i, **fields, caption=lambda i: f'shape {i % 4}' if i < self.captions else None
-        )
+        fields['caption'] = lambda i: f'shape {i % 4}' if i < self.captions else None
+        (sample,) = make_samples(1, begin=i, **fields)
         return dict(inputs=dict(points=torch.zeros(9, 3)), data_samples=sample)
 
 
@@ -77,18 +77,8 @@ def run(tmp_path):
             f'train_dataloader = {loader}\n'
         )
         run.targets = targets
-        return cache_teacher.main(
-            [
-                str(config),
-                '--out',
-                str(tmp_path / 'out'),
-                '--device',
-                'cpu',
-                '--batch-size',
-                '3',
-                *options,
-            ]
-        )
+        words = f'{config} --out {tmp_path / "out"} --device cpu --batch-size 3'.split()
+        return cache_teacher.main([*words, *options])
 
     return run
 
@@ -100,22 +90,22 @@ def build(run, name, **kwargs):
 IMG_CACHE, TEXT_CACHE = 'model.targets.img.cache', 'model.targets.text.cache'
 
 
-def test_both_caches_are_built_and_give_the_same_targets(run, capsys):
+def test_both_caches_are_built_once_and_give_the_same_targets(run, capsys):
     folders = run()
     printed = capsys.readouterr().out
-    assert (
-        f'--cfg-options {IMG_CACHE}={folders[IMG_CACHE]} {TEXT_CACHE}={folders[TEXT_CACHE]}'
-    ) in printed
+    options = ' '.join(f'{key}={folders[key]}' for key in (IMG_CACHE, TEXT_CACHE))
+    assert f'--cfg-options {options}' in printed
     assert '0 of 10 rows done, 0.0 MB' in printed
+    asked = StubImageTeacher.images, len(StubTextTeacher.sentences)
+    assert asked == (10 * 3, 3 * len(PROMPTS))
+    run()  # asks nothing
+    assert asked == (StubImageTeacher.images, len(StubTextTeacher.sentences))
     samples = make_samples(10, view_points=cloud)
     points = torch.zeros(10, 9, 3)
-    for name in ('img', 'text'):
-        asked, cached = (
-            build(run, name),
-            build(run, name, cache=folders[f'model.targets.{name}.cache']),
-        )
+    for name, folder in zip(('img', 'text'), (folders[IMG_CACHE], folders[TEXT_CACHE])):
+        plain, cached = build(run, name), build(run, name, cache=folder)
         torch.manual_seed(0)
-        expected = asked(points, samples)
+        expected = plain(points, samples)
         torch.manual_seed(0)
         torch.testing.assert_close(cached(points, samples), expected, rtol=1e-6, atol=1e-6)
         assert cached.teacher is None
@@ -123,109 +113,72 @@ def test_both_caches_are_built_and_give_the_same_targets(run, capsys):
     assert record['source']['dataset'] == 'StubShapes'
 
 
-def test_a_second_run_asks_nothing(run):
-    run()
-    images, sentences = StubImageTeacher.images, len(StubTextTeacher.sentences)
-    assert (images, sentences) == (10 * 3, 3 * len(PROMPTS))
-    run()
-    assert StubImageTeacher.images == images
-    assert len(StubTextTeacher.sentences) == sentences
-
-
 def test_an_interrupted_build_computes_only_the_rest(run, monkeypatch):
     read = StubImageTeacher.forward
 
     def interrupted(self, images):
-        if StubImageTeacher.images == 2 * 3 * 3:  # two batches of three
+        if StubImageTeacher.images == 3 * 3:  # a batch of three
             raise KeyboardInterrupt
         return read(self, images)
 
     monkeypatch.setattr(StubImageTeacher, 'forward', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run('--only', 'img')
+    rejects('', run, '--only', 'img', error=KeyboardInterrupt)
     monkeypatch.setattr(StubImageTeacher, 'forward', read)
-    StubImageTeacher.images = 0
+    rejects('sample 7 is damaged', run, '--only', 'img', damaged=7, error=OSError)
+    assert StubImageTeacher.images == 6 * 3
     folder = run('--only', 'img')[IMG_CACHE]
-    assert StubImageTeacher.images == 4 * 3
+    assert StubImageTeacher.images == 10 * 3
     points, samples = torch.zeros(10, 9, 3), make_samples(10, view_points=cloud)
     idx = torch.arange(10) % 3
-    torch.testing.assert_close(
-        build(run, 'img', cache=str(folder))(points, samples, idx),
-        build(run, 'img')(points, samples, idx),
-        rtol=1e-6,
-        atol=1e-6,
-    )
-
-
-def test_a_sample_that_can_not_be_loaded_loses_nothing(run):
-    with pytest.raises(OSError, match='sample 7 is damaged'):
-        run('--only', 'img', damaged=7)
-    assert StubImageTeacher.images == 6 * 3
-    run('--only', 'img')
-    assert StubImageTeacher.images == 10 * 3
+    found = build(run, 'img', cache=str(folder))(points, samples, idx)
+    expected = build(run, 'img')(points, samples, idx)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_images_of_the_samples_are_cached_without_a_renderer(run):
     folder = run('--only', 'img', kind='image', img=dict(renderer=None))[IMG_CACHE]
-    target = build(run, 'img', cache=str(folder))
+    target, points = build(run, 'img', cache=str(folder)), torch.zeros(10, 9, 3)
     samples = make_samples(10, image=picture)
-    torch.testing.assert_close(
-        target(torch.zeros(10, 9, 3), samples), build(run, 'img')(torch.zeros(10, 9, 3), samples)
-    )
-    with pytest.raises(ValueError, match='differ from those in the teacher cache'):
-        build(run, 'img', cache=str(folder))(
-            torch.zeros(10, 9, 3), make_samples(10, image=lambda i: picture(i).flip(-1))
-        )
+    torch.testing.assert_close(target(points, samples), build(run, 'img')(points, samples))
+    flipped = make_samples(10, image=lambda i: picture(i).flip(-1))
+    other = build(run, 'img', cache=str(folder))
+    rejects('differ from those in the teacher cache', other, points, flipped)
 
 
-def test_categories_are_cached_without_loading_a_sample(run):
-    folder = run('--only', 'text', damaged=0)[TEXT_CACHE]
-    keys = json.loads((folder / 'cache.json').read_text())['keys']
-    assert keys == ['class 0', 'class 1', 'class 2']
+def test_keys_of_texts_are_categories_or_captions(run):
+    def keys(**kwargs):
+        folder = run('--only', 'text', '--rebuild', **kwargs)[TEXT_CACHE]
+        return json.loads((folder / 'cache.json').read_text())['keys']
+
+    assert keys(damaged=0) == ['class 0', 'class 1', 'class 2']  # no sample is loaded
+    captions = dict(text=dict(source='caption'))
+    assert keys(**captions) == [f'shape {i}' for i in range(4)]
+    rejects('2 of 3 .*no caption: s7, s8', keys, captions=7, **captions, error=SystemExit)
 
 
-def test_captions_are_cached_and_those_that_lack_named(run):
-    folder = run('--only', 'text', text=dict(source='caption'))[TEXT_CACHE]
-    keys = json.loads((folder / 'cache.json').read_text())['keys']
-    assert keys == [f'shape {i}' for i in range(4)]
-    with pytest.raises(SystemExit, match='2 of 3 .*no caption: s7, s8'):
-        run('--only', 'text', text=dict(source='caption'), captions=7)
-
-
-@pytest.mark.parametrize(
-    'change, message',
-    [
+def test_what_no_cache_can_stand_for_is_refused(run):
+    images = dict(img=dict(renderer=None))
+    for change, message in (
         (dict(jitter=1.0), 'view points of sample 0 differ.*KeepViewPoints'),
-        (
-            dict(kind='image', jitter=1.0, img=dict(renderer=None)),
-            'images of sample 0 differ.*AugmentRendering',
-        ),
+        (dict(kind='image', jitter=1.0, **images), 'images of sample 0 differ.*AugmentRendering'),
         (dict(kind=None), "no view points to cache.*type='KeepViewPoints'"),
-        (dict(kind=None, img=dict(renderer=None)), "type='LoadRendering'"),
+        (dict(kind=None, **images), "type='LoadRendering'"),
         (dict(img=dict(renderer=dict(RENDERER, random=True))), 'StubRenderer gives random views'),
-    ],
-)
-def test_what_no_cache_can_stand_for_is_refused(run, change, message):
-    with pytest.raises(SystemExit, match=message):
-        run('--only', 'img', **change)
+    ):
+        rejects(message, run, '--only', 'img', '--rebuild', **change, error=SystemExit)
+    rejects(r"targets img, text, not \['image'", run, '--only', 'image', error=SystemExit)
+    says = 'has the targets none'
+    rejects(says, cache_teacher.main, ['point-mae_toy'], error=SystemExit)
 
 
 def test_a_stale_cache_is_refused_until_it_is_rebuilt(run):
     run()
-    teacher = dict(teacher=dict(IMAGE, seed=1))
-    with pytest.raises(SystemExit, match='teacher.checksum(.|\n)*--rebuild'):
-        run(img=teacher)
+    teacher, stop = dict(teacher=dict(IMAGE, seed=1)), dict(error=SystemExit)
+    rejects('teacher.checksum(.|\n)*--rebuild', run, img=teacher, **stop)
     folder = run('--only', 'img', '--rebuild', img=teacher)[IMG_CACHE]
     build(run, 'img', cache=str(folder))
-    with pytest.raises(SystemExit, match='started with other data.*row 0'):
-        run('--only', 'img', img=teacher, shift=1.0)
-
-
-def test_targets_that_are_not_there_are_named(run):
-    with pytest.raises(SystemExit, match=r"targets img, text, not \['image'"):
-        run('--only', 'image')
-    with pytest.raises(SystemExit, match='has the targets none'):
-        cache_teacher.main(['point-mae_toy'])
+    says = 'started with other data.*row 0'
+    rejects(says, run, '--only', 'img', img=teacher, shift=1.0, **stop)
 
 
 TOY = """
@@ -256,9 +209,8 @@ def test_views_of_toy_shapes_are_cached(tmp_path, monkeypatch):
     assert str(folders[IMG_CACHE]) == 'work_dirs/teacher_cache/recon_toy/img'
     cfg = Config.fromfile(config)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    data = PointDataPreprocessor([dict(type='RandomRotation')])(
-        pseudo_collate([dataset[i] for i in (7, 2, 5)]), training=True
-    )
+    turn = PointDataPreprocessor([dict(type='RandomRotation')])
+    data = turn(pseudo_collate([dataset[i] for i in (7, 2, 5)]), training=True)
     for name in ('img', 'text'):
         targets = [
             MODELS.build({**cfg.model.targets[name], 'cache': cache})
@@ -279,17 +231,12 @@ def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
 
     def toy(train):
         cfg = Config.fromfile(config)
-        cfg.merge_from_dict(
-            {
-                'model.targets.img.renderer': None,
-                'model.targets.text': None,
-                'train_dataloader.dataset.pipeline': [
-                    dict(type='LoadRendering', root=str(tmp_path)),
-                    dict(type='AugmentRendering', size=32, train=train),
-                    dict(type='PackPoints'),
-                ],
-            }
-        )
+        cfg.model.targets.img.renderer = cfg.model.targets.text = None
+        cfg.train_dataloader.dataset.pipeline = [
+            dict(type='LoadRendering', root=str(tmp_path)),
+            dict(type='AugmentRendering', size=32, train=train),
+            dict(type='PackPoints'),
+        ]
         return cfg
 
     config = tmp_path / 'recon_toy.py'
@@ -300,8 +247,8 @@ def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
         pixels = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype='uint8')
         sample = DATASETS.build(shapes).get_data_info(i)
         Image.fromarray(pixels).save(tmp_path / f'{sample["sample_id"]}.png')
-    with pytest.raises(ValueError, match='images of sample 0 .*train=False'):
-        cache_targets(augmented, tmp_path / 'out', device='cpu')
+    says = 'images of sample 0 .*train=False'
+    rejects(says, cache_targets, augmented, tmp_path / 'out', device='cpu')
     folders = cache_targets(plain, tmp_path / 'out', device='cpu')
     assert list(folders) == [IMG_CACHE]
     points = torch.zeros(2, 9, 3)
@@ -315,5 +262,5 @@ def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
         for cache in (None, folders[IMG_CACHE], folders[IMG_CACHE])
     )
     torch.testing.assert_close(cached(points, samples(plain)), asked(points, samples(plain)))
-    with pytest.raises(StaleCacheError, match=r'images (.|\n)*augmented'):
-        other(points, samples(augmented))
+    says = r'images (.|\n)*augmented'
+    rejects(says, other, points, samples(augmented), error=StaleCacheError)

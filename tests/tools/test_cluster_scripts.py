@@ -41,44 +41,17 @@ def srun(tmp_path):
 
 
 def test_slurm_train_asks_for_gpus_and_starts_the_tool(srun):
-    given = srun(
-        'slurm_train.sh',
-        'gpu',
-        'a job',
-        'c.py',
-        'out',
-        '--cfg-options',
-        'a=[1, 2]',
-        GPUS='16',
-        GPUS_PER_NODE='4',
-        CPUS_PER_TASK='3',
-        SRUN_ARGS='--quotatype=auto --exclude=n1',
-    )
+    env = dict(GPUS='16', GPUS_PER_NODE='4', CPUS_PER_TASK='3')
+    env['SRUN_ARGS'] = '--quotatype=auto --exclude=n1'
+    options = ['--cfg-options', 'a=[1, 2]']
+    given = srun('slurm_train.sh', 'gpu', 'a job', 'c.py', 'out', *options, **env)
     python = given.index('python')
     assert str(REPO) in {str(Path(p).resolve()) for p in given[0].split('=')[1].split(':')}
-    assert given[1:python] == [
-        '-p',
-        'gpu',
-        '--job-name=a job',
-        '--gres=gpu:4',
-        '--ntasks=16',
-        '--ntasks-per-node=4',
-        '--cpus-per-task=3',
-        '--kill-on-bad-exit=1',
-        '--quotatype=auto',
-        '--exclude=n1',
-    ]
-    assert given[python + 1 :] == [
-        '-u',
-        str(REPO / 'tools/train.py'),
-        'c.py',
-        '--work-dir',
-        'out',
-        '--launcher',
-        'slurm',
-        '--cfg-options',
-        'a=[1, 2]',
-    ]
+    asked = '--gres=gpu:4 --ntasks=16 --ntasks-per-node=4 --cpus-per-task=3 --kill-on-bad-exit=1'
+    expected = ['-p', 'gpu', '--job-name=a job', *asked.split(), *env['SRUN_ARGS'].split()]
+    assert given[1:python] == expected
+    tool = f'-u {REPO}/tools/train.py c.py --work-dir out --launcher slurm'.split()
+    assert given[python + 1 :] == [*tool, *options]
 
 
 @pytest.mark.parametrize('gpus, per_node', [('2', '2'), ('16', '8')])
@@ -86,16 +59,8 @@ def test_slurm_test_takes_no_more_of_a_machine_than_asked(srun, gpus, per_node):
     given = srun('slurm_test.sh', 'p', 'j', 'c.py', 'e.pth', '--show-dir', 'x', GPUS=gpus)
     assert f'--gres=gpu:{per_node}' in given
     assert f'--ntasks-per-node={per_node}' in given
-    assert given[given.index('python') + 1 :] == [
-        '-u',
-        str(REPO / 'tools/test.py'),
-        'c.py',
-        'e.pth',
-        '--launcher',
-        'slurm',
-        '--show-dir',
-        'x',
-    ]
+    tool = f'-u {REPO}/tools/test.py c.py e.pth --launcher slurm --show-dir x'
+    assert given[given.index('python') + 1 :] == tool.split()
 
 
 @pytest.mark.nightly
@@ -108,33 +73,19 @@ def test_two_processes_train_and_test_a_detector(tmp_path):
     cfg.dump(tmp_path / 'small.py')
 
     def run(script, *arguments):
-        done = subprocess.run(
-            ['bash', str(REPO / 'tools' / script), str(tmp_path / 'small.py'), *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={
-                **os.environ,
-                'OMP_NUM_THREADS': '1',
-                'PORT': '29517',
-                'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
-            },
-        )
+        path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+        env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PORT': '29517', 'PATH': path}
+        words = ['bash', str(REPO / 'tools' / script), str(tmp_path / 'small.py'), *arguments]
+        options = dict(capture_output=True, text=True, timeout=300)
+        done = subprocess.run(words, cwd=tmp_path, env=env, **options)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
     run('dist_train.sh', '2', '--work-dir', str(tmp_path / 'out'))
     (log,) = (tmp_path / 'out').glob('*/vis_data/scalars.json')
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [row['loss'] for row in rows if 'loss' in row]  # 4 rooms, 2 x 2
-    run(
-        'dist_test.sh',
-        str(tmp_path / 'out/epoch_1.pth'),
-        '2',
-        '--show-dir',
-        str(tmp_path / 'drawn'),
-    )
+    drawn = tmp_path / 'drawn'
+    run('dist_test.sh', str(tmp_path / 'out/epoch_1.pth'), '2', '--show-dir', str(drawn))
     # each process draws what it was given
-    assert sorted(p.name for p in (tmp_path / 'drawn').glob('*.png')) == [
-        f'scene000{i}_00.png' for i in range(4)
-    ]
+    names = [f'scene000{i}_00.png' for i in range(4)]
+    assert sorted(p.name for p in drawn.glob('*.png')) == names

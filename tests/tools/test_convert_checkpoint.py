@@ -7,6 +7,7 @@ import torch
 
 from mmkd3d.checkpoints import SOURCES, convert, detect
 from tests.checkpoints.published import PUBLISHED
+from tests.helpers import rejects
 from tools import convert_checkpoint
 
 
@@ -16,9 +17,8 @@ def run(tmp_path):
 
     def run(content: dict, *options: str) -> dict:
         torch.save(content, tmp_path / 'in.pth')
-        convert_checkpoint.main(
-            [str(tmp_path / 'in.pth'), str(tmp_path / 'new' / 'out.pth'), *options]
-        )
+        paths = [str(tmp_path / 'in.pth'), str(tmp_path / 'new' / 'out.pth')]
+        convert_checkpoint.main([*paths, *options])
         return torch.load(tmp_path / 'new' / 'out.pth', weights_only=True)
 
     return run
@@ -35,13 +35,8 @@ def assert_same(got: dict, expected: dict) -> None:
 )
 def test_published_to_ours_and_back(run, source, capsys):
     entry = SOURCES[source].entry
-    assert entry == (
-        'model_state_dict'
-        if 'seg' in source
-        else 'model'
-        if source.startswith('three_detr')
-        else 'base_model'
-    )
+    entries = dict(act_semseg='model_state_dict', three_detr='model')
+    assert entry == entries.get(source, 'base_model')
     ours = run({entry: PUBLISHED[source], 'epoch': 300})
     assert ours['meta']['source'] == source
     assert f'({source}, {SOURCES[source].stage}' in capsys.readouterr().out
@@ -62,17 +57,12 @@ def test_stage_two_files_are_taken_apart(run, family, ours_first):
     student = run(content, '--without-teacher')
     assert student['meta']['stage'] == 'pretrain'
     assert student['meta']['source'] == f'act{family}'
-    rest = {
-        k: v for k, v in PUBLISHED[f'act{family}'].items() if not k.startswith('dvae_tokenizer.')
-    }
+    start, whole = 'dvae_tokenizer.', PUBLISHED[f'act{family}']
+    rest = {k: v for k, v in whole.items() if not k.startswith(start)}
     assert_same(student['state_dict'], convert(rest, 'act_student')[0])
     teacher = run(content, '--teacher-only')
     assert teacher['meta']['stage'] == 'teacher'
-    stage_one = {
-        k.removeprefix('dvae_tokenizer.'): v
-        for k, v in PUBLISHED[f'act{family}'].items()
-        if k not in rest
-    }
+    stage_one = {k.removeprefix(start): v for k, v in whole.items() if k not in rest}
     source = f'act_autoencoder{family}'
     assert_same(teacher['state_dict'], convert(stage_one, source)[0])
     if ours_first:
@@ -88,26 +78,20 @@ def test_what_can_not_be_done_is_said(run, tmp_path, capsys):
     assert 'needs --source' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run(theirs, '--teacher-only', '--without-teacher')
+    one, two = (dict(base_model=PUBLISHED[k]) for k in ('act_autoencoder', 'act_student'))
+    unsafe, back = dict(theirs, args=argparse.Namespace(lr=1)), ('--to-published', '--source')
+    only = 'Only a pretraining file'
     for content, options, text in (
-        (theirs, ('--to-published', '--source', 'act'), 'published file already: act'),
+        (theirs, (*back, 'act'), 'published file already: act'),
         (ours, (), 'none of the published files'),
-        (ours, ('--to-published', '--source', 'point_mae'), 'source point_mae has no place'),
+        (ours, (*back, 'point_mae'), 'source point_mae has no place'),
         (theirs, ('--source', 'act_plain'), 'source act_plain'),
-        (
-            dict(base_model=PUBLISHED['act_autoencoder']),
-            ('--teacher-only',),
-            'Only a pretraining file',
-        ),
-        (
-            dict(base_model=PUBLISHED['act_student']),
-            ('--without-teacher',),
-            'Only a pretraining file.* leave out --without-teacher',
-        ),
-        (dict(theirs, args=argparse.Namespace(lr=1)), (), 'argparse.Namespace.*--trust-checkpoint'),
+        (one, ('--teacher-only',), only),
+        (two, ('--without-teacher',), f'{only}.* leave out --without-teacher'),
+        (unsafe, (), 'argparse.Namespace.*--trust-checkpoint'),
     ):
-        with pytest.raises(SystemExit, match=text):
-            run(content, *options)
-    assert 'state_dict' in run(dict(theirs, args=argparse.Namespace(lr=1)), '--trust-checkpoint')
+        rejects(text, run, content, *options, error=SystemExit)
+    assert 'state_dict' in run(unsafe, '--trust-checkpoint')
 
 
 def test_recon_teachers_can_be_left_out_but_not_taken_alone(tmp_path):
@@ -117,5 +101,5 @@ def test_recon_teachers_can_be_left_out_but_not_taken_alone(tmp_path):
     student = torch.load(out, weights_only=True)['state_dict']
     assert 'backbone.global_token.img' in student
     assert not any('teacher' in key for key in student)
-    with pytest.raises(SystemExit, match='no stage I file'):
-        convert_checkpoint.main([str(tmp_path / 'recon.pth'), str(out), '--teacher-only'])
+    words = [str(tmp_path / 'recon.pth'), str(out), '--teacher-only']
+    rejects('no stage I file', convert_checkpoint.main, words, error=SystemExit)

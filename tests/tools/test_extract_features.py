@@ -9,6 +9,7 @@ import torch
 from mmkd3d.utils.hashes import file_digest
 from tests.apis.student_files import clouds, config_of, extractor, save
 from tests.apis.test_students import BACKBONE
+from tests.helpers import rejects
 from tools import extract_features
 
 
@@ -30,7 +31,8 @@ def shapes(tmp_path):
 
 
 def run(*args):
-    extract_features.main([str(a) for a in args])
+    """Words with spaces between are several."""
+    extract_features.main(' '.join(str(a) for a in args).split())
 
 
 def test_features_and_where_they_come_from(checkpoint, shapes, tmp_path, capsys):
@@ -39,15 +41,10 @@ def test_features_and_where_they_come_from(checkpoint, shapes, tmp_path, capsys)
     found = np.load(out)
     expected = extractor(checkpoint)(clouds(4))
     np.testing.assert_allclose(found['features'], expected, atol=1e-4)
-    assert [name.split('/')[-1] for name in found['ids']] == [
-        'many.npz#0',
-        'many.npz#1',
-        'one.txt',
-        'scan.bin',
-    ]
-    assert json.loads(str(found['input_spec'])) == dict(
-        points=40, channels=3, normalize='unit_sphere', unit=None, up='y'
-    )
+    names = [name.split('/')[-1] for name in found['ids']]
+    assert names == ['many.npz#0', 'many.npz#1', 'one.txt', 'scan.bin']
+    spec = dict(points=40, channels=3, normalize='unit_sphere', unit=None, up='y')
+    assert json.loads(str(found['input_spec'])) == spec
     assert str(found['checkpoint_hash']) == file_digest(checkpoint)[:16]
     assert str(found['level']) == 'global' and found['layer'] == -1
     printed = capsys.readouterr()
@@ -60,16 +57,7 @@ def test_points_are_end_to_end_with_their_offset(checkpoint, tmp_path):
     sizes = (30, 55)
     for size in sizes:
         np.save(tmp_path / f'{size}.npy', clouds(1, size)[0])
-    run(
-        checkpoint,
-        tmp_path / '*.npy',
-        '--level',
-        'point',
-        '--layer',
-        1,
-        '--out',
-        tmp_path / 'points.npz',
-    )
+    run(checkpoint, tmp_path / '*.npy', '--level point --layer 1 --out', tmp_path / 'points.npz')
     found = np.load(tmp_path / 'points.npz')
     assert found['offset'].tolist() == [0, 30, 85] and found['layer'] == 1
     extract = extractor(checkpoint, level='point', layer=1)
@@ -78,57 +66,35 @@ def test_points_are_end_to_end_with_their_offset(checkpoint, tmp_path):
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
-def test_options_reach_the_extractor(checkpoint, shapes, tmp_path):
+def test_options_reach_the_extractor(checkpoint, shapes, tmp_path, capsys):
     out = tmp_path / 'tokens.npz'
-    run(
-        checkpoint,
-        shapes / 'many.npz',
-        '--level',
-        'token',
-        '--num-points',
-        'all',
-        '--normalize',
-        'none',
-        '--key',
-        'points',
-        '--out',
-        out,
-        '--device',
-        'cpu',
-        '--up',
-        'z',
-    )
+    options = '--level token --num-points all --normalize none --key points --device cpu --up z'
+    run(checkpoint, shapes / 'many.npz', options, '--out', out)
     assert np.load(out)['features'].shape == (2, 8, 24)
+    with pytest.raises(SystemExit):
+        run(checkpoint, shapes, '--out features.npy')
+    assert '--out is an npz file' in capsys.readouterr().err
 
 
 def test_bad_input_is_named_and_nothing_is_written(checkpoint, shapes, tmp_path):
     out = tmp_path / 'features.npz'
     out.write_bytes(b'older')
+
+    def stops(message, *args):
+        rejects(message, run, *args, '--out', out, error=SystemExit)
+
     (shapes / 'zz.ply').write_bytes(b'ply\nformat')
-    with pytest.raises(SystemExit, match='zz.ply'):
-        run(checkpoint, shapes, '--load-dim', 6, '--out', out)
+    stops('zz.ply', checkpoint, shapes, '--load-dim 6')
     (shapes / 'zz.ply').unlink()
     points = clouds(1)[0]
     points[5] = np.nan
     np.save(shapes / 'zz.npy', points)
-    with pytest.raises(SystemExit, match='zz.npy: 1 of 40 points have a NaN'):
-        run(checkpoint, shapes, '--load-dim', 6, '--out', out)
-    with pytest.raises(SystemExit, match='scan.bin.*load_dim'):
-        run(checkpoint, shapes, '--out', out)
-    with pytest.raises(SystemExit, match='nowhere: no such file'):
-        run(checkpoint, tmp_path / 'nowhere', '--out', out)
-    with pytest.raises(SystemExit, match='No checkpoint at .*none.pth'):
-        run(tmp_path / 'none.pth', shapes, '--out', out)
-    with pytest.raises(SystemExit, match='no layer 9'):
-        run(checkpoint, shapes, '--layer', 9, '--out', out)
+    stops('zz.npy: 1 of 40 points have a NaN', checkpoint, shapes, '--load-dim 6')
+    stops('scan.bin.*load_dim', checkpoint, shapes)
+    stops('nowhere: no such file', checkpoint, tmp_path / 'nowhere')
+    stops('No checkpoint at .*none.pth', tmp_path / 'none.pth', shapes)
+    stops('no layer 9', checkpoint, shapes, '--layer 9')
     torch.save(dict(a=torch.ones(1)), tmp_path / 'bare.pth')
-    with pytest.raises(SystemExit, match='bare.pth carries no config'):
-        run(tmp_path / 'bare.pth', shapes, '--out', out)
+    stops('bare.pth carries no config', tmp_path / 'bare.pth', shapes)
     assert out.read_bytes() == b'older'
     assert sorted(p.name for p in tmp_path.iterdir()) == ['bare.pth', 'features.npz', 'shapes']
-
-
-def test_what_is_written_must_be_an_npz(checkpoint, shapes, capsys):
-    with pytest.raises(SystemExit):
-        run(checkpoint, shapes, '--out', 'features.npy')
-    assert '--out is an npz file' in capsys.readouterr().err

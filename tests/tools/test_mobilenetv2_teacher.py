@@ -28,29 +28,15 @@ def test_the_teacher_recognises_a_toilet(tmp_path):
 
     out = tmp_path / 'mobilenetv2_100.safetensors'
     mobilenetv2_teacher.main([str(SOURCE), '--out', str(out)])
-    teacher = MODELS.build(
-        dict(
-            type='mmkd3d.TimmTeacher',
-            model_name='mobilenetv2_100',
-            checkpoint=str(out),
-            mean=(0.5, 0.5, 0.5),
-            std=(0.5, 0.5, 0.5),
-            model_kwargs=dict(pad_type='same'),
-        )
-    )
+    colors = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    net = dict(model_name='mobilenetv2_100', model_kwargs=dict(pad_type='same'))
+    teacher = MODELS.build(dict(net, type='mmkd3d.TimmTeacher', checkpoint=str(out), **colors))
     frame = DATA_ROOT / 'scannet/posed_images/scene0000_00/00080.jpg'
     if not frame.is_file():
         pytest.skip('needs the posed frames')
     image = torch.from_numpy(np.array(Image.open(frame).convert('RGB')))
     feature = teacher(image.permute(2, 0, 1)[None] / 255)['global']
     with np.load(SOURCE) as arrays:
-        logits = (
-            feature
-            @ torch.from_numpy(
-                (
-                    arrays['w52'] * arrays['s52'].reshape(-1, *[1] * (arrays['w52'].ndim - 1))
-                ).reshape(1000, -1)
-            ).T
-        )
-        logits = logits + torch.from_numpy(arrays['b52'])
+        weight = arrays['w52'].reshape(1000, -1) * arrays['s52'].reshape(-1, 1)
+        logits = feature @ torch.from_numpy(weight).T + torch.from_numpy(arrays['b52'])
     assert logits.argmax() == TOILET_SEAT

@@ -9,20 +9,14 @@ import torch
 from mmengine.config import Config
 
 from mmkd3d.utils.hashes import file_digest
+from tests.helpers import rejects
 from tools import multi_seed
 
-TINY = [
-    'train_dataloader.dataset.num_samples=64',
-    'val_dataloader.dataset.num_samples=32',
-    'test_dataloader.dataset.num_samples=32',
-    'train_dataloader.dataset.num_points=256',
-    'val_dataloader.dataset.num_points=256',
-    'test_dataloader.dataset.num_points=256',
-    'model.backbone.depth=1',
-    'model.backbone.num_groups=8',
-    'train_cfg.max_epochs=1',
-    'train_cfg.val_interval=1',
-]
+SPLITS = {'train': 64, 'val': 32, 'test': 32}
+TINY = [f'{k}_dataloader.dataset.num_samples={n}' for k, n in SPLITS.items()]
+TINY += [f'{k}_dataloader.dataset.num_points=256' for k in SPLITS]
+TINY += ['model.backbone.depth=1', 'model.backbone.num_groups=8']
+TINY += ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
 
 
 @pytest.fixture
@@ -87,18 +81,16 @@ def test_other_settings_are_other_runs(tools, tmp_path):
     assert records[2]['protocol'].startswith('classifier_toy, best epoch on the test set')
     assert Path(records[2]['checkpoint']).name == 'best_acc.pth'
     assert 'default_hooks.checkpoint.save_best=auto' in tools.calls[-2][1]
-
-
-def test_a_pretraining_is_not_tested(tools, tmp_path):
-    (record,) = run(tmp_path, '--seeds', '0', '--train-only', config='point-mae_toy')
+    tools.calls.clear()  # a pretraining is not tested
+    (record,) = run(tmp_path / 'p', '--seeds', '0', '--train-only', config='point-mae_toy')
     assert [tool for tool, _ in tools.calls] == ['train.py']
     assert Path(record['checkpoint']).name == 'epoch_1.pth' and record['metrics'] == {}
 
 
 def test_failed_runs_are_named_and_tried_again(tools, tmp_path):
     tools.broken = 'randomness.seed=1'
-    with pytest.raises(SystemExit, match='FAILED .*seed_1.*: out of memory'):
-        run(tmp_path, '--seeds', '0', '1', '2')
+    says = 'FAILED .*seed_1.*: out of memory'
+    rejects(says, run, tmp_path, '--seeds', '0', '1', '2', error=SystemExit)
     records = json.loads((tmp_path / 'records.json').read_text())
     assert [record['seed'] for record in records] == [0, 2]
     (damaged,) = tmp_path.glob('seed_2-*/record.json')
@@ -121,23 +113,18 @@ def test_few_shot_runs_every_fold_with_every_seed(tools, tmp_path):
                 assert f'{split}_dataloader.dataset.{key}={record[key]}' in words
 
 
-@pytest.mark.parametrize(
-    'arguments, message',
-    [
-        (['--seeds', '1', '1'], r'each once, got \[1, 1\]'),
-        (['--few-shot', '5', '10'], 'way, shot and fold.*has mmkd3d.ToyShapes'),
-        (['--few-shot', '5', '10', '--folds', '0'], '--folds must be 1 or more'),
-        (['--cfg-options', 'randomness.seed=3'], 'use --seeds'),
-        (['--cfg-options', 'test_dataloader=None'], 'no test_dataloader'),
-        (['--train-only', '--best-on-test'], '--train-only excludes'),
-        (['--jobs', '0'], '1 or more, got 0'),
-    ],
-)
-def test_wrong_arguments_are_errors_before_anything_runs(arguments, message, tmp_path):
-    with pytest.raises(SystemExit, match=message):
-        run(tmp_path / 'out', *arguments)
-    with pytest.raises(SystemExit, match='no shipped config'):
-        multi_seed.main(['classifier_tyo'])
+def test_wrong_arguments_are_errors_before_anything_runs(tmp_path):
+    for arguments, message in {
+        '--seeds 1 1': r'each once, got \[1, 1\]',
+        '--few-shot 5 10': 'way, shot and fold.*has mmkd3d.ToyShapes',
+        '--few-shot 5 10 --folds 0': '--folds must be 1 or more',
+        '--cfg-options randomness.seed=3': 'use --seeds',
+        '--cfg-options test_dataloader=None': 'no test_dataloader',
+        '--train-only --best-on-test': '--train-only excludes',
+        '--jobs 0': '1 or more, got 0',
+    }.items():
+        rejects(message, run, tmp_path / 'out', *arguments.split(), error=SystemExit)
+    rejects('no shipped config', multi_seed.main, ['classifier_tyo'], error=SystemExit)
     assert not (tmp_path / 'out').exists()
 
 
@@ -151,11 +138,7 @@ def test_a_curve_is_read_from_all_parts_of_a_resumed_training(tmp_path):
         path.write_text('\n'.join(map(json.dumps, lines)))
     found = multi_seed.read_curve(tmp_path, 'mAP')
     assert list(found.items()) == [('mAP@1', 0.1), ('mAP@2', 0.3), ('mAP@10', 0.5)]
-    with pytest.raises(RuntimeError, match='val_interval'):
-        multi_seed.read_curve(tmp_path, 'AP')
-
-
-def test_all_checkpoints_of_a_model_are_found():
+    rejects('val_interval', multi_seed.read_curve, tmp_path, 'AP', error=RuntimeError)
     part = dict(init_cfg=dict(checkpoint='b.pth'))
     heads = [dict(init_cfg=dict(checkpoint='c.pth')), part, dict(init_cfg=None)]
     cfg = Config(dict(load_from='a.pth', model=dict(backbone=part, heads=heads)))
@@ -194,8 +177,7 @@ def test_test_shapes_seen_in_pretraining_are_refused_and_those_in_training_noted
     assert found['notes'] == [] and len(found['data_hash']['test']) == 16
     some = npz('some.npz')
     assert examine(some, held_out)['notes'] == ['3 test shapes are in the training set']
-    with pytest.raises(ValueError, match='3 of 4 test shapes .*pretraining'):
-        examine(held_out, some)
+    rejects('3 of 4 test shapes .*pretraining', examine, held_out, some)
     allowed = examine(held_out, some, '--allow-shared-shapes')
     assert allowed['notes'] == ['3 test shapes are in the pretraining data']
 

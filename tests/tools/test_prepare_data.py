@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmkd3d.datasets.posed_images import read_cameras
 from mmkd3d.datasets.toy_rooms import write_toy_rooms
+from tests.helpers import rejects
 from tools.prepare_data import class_vectors, coseg, psb, scannet_small
 
 CLA = """PSB 1
@@ -32,18 +33,14 @@ def write_psb(root):
         mesh = trimesh.creation.box(extents=(1, 2, 3 + number))
         folder = root / 'benchmark' / 'db' / '0' / f'm{number}'
         folder.mkdir(parents=True)
-        text = '3 0 0\n0 0 0\n1 0 0\n0 1 0\n'
-        (folder / f'm{number}.off').write_text(
-            'OFF\n' + text if number == 2 else mesh.export(file_type='off')
-        )
+        text = mesh.export(file_type='off') if number != 2 else 'OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n'
+        (folder / f'm{number}.off').write_text(text)
     base = root / 'benchmark' / 'classification' / 'v1' / 'base'
     base.mkdir(parents=True)
     for half, cars, last in (('train', [4, 1, 2], 0), ('test', [5, 3], 6)):
-        (base / f'{half}.cla').write_text(
-            CLA.format(
-                count=len(cars) + 1, car=len(cars), cars='\n'.join(map(str, cars)), last=last
-            )
-        )
+        lines, count = '\n'.join(map(str, cars)), len(cars)
+        text = CLA.format(count=count + 1, car=count, cars=lines, last=last)
+        (base / f'{half}.cla').write_text(text)
 
 
 def read(path):
@@ -61,7 +58,7 @@ def same_form(ours, theirs):
 
 
 @pytest.mark.parametrize('packed', [False, True])
-def test_psb(tmp_path, packed, capsys):
+def test_psb(tmp_path, packed, capsys, data_root):
     write_psb(tmp_path / 'psb')
     archive = tmp_path / 'psb'
     if packed:
@@ -82,23 +79,20 @@ def test_psb(tmp_path, packed, capsys):
     np.testing.assert_allclose(np.linalg.norm(points, axis=2).max(1), 1, atol=1e-3)
     extents = np.ptp(points, axis=1)
     assert (extents[:, 2] > extents[:, 1]).all() and (extents[:, 1] > extents[:, 0]).all()
+    same_form(arrays, read(data_root / 'psb_1809.npz'))
 
 
-def test_psb_has_the_form_of_the_prepared_file(tmp_path, data_root):
+def test_what_is_missing_or_does_not_fit_is_named(tmp_path):
     write_psb(tmp_path / 'psb')
-    psb.main(['--archive', str(tmp_path / 'psb'), '--out', str(tmp_path / 'psb.npz')])
-    same_form(read(tmp_path / 'psb.npz'), read(data_root / 'psb_1809.npz'))
-
-
-def test_psb_names_what_is_missing(tmp_path):
-    write_psb(tmp_path / 'psb')
-    (tmp_path / 'psb' / 'benchmark' / 'db' / '0' / 'm6' / 'm6.off').unlink()
-    with pytest.raises(SystemExit, match='test.cla lists m6.off'):
-        psb.main(['--archive', str(tmp_path / 'psb'), '--out', str(tmp_path / 'psb.npz')])
-    with pytest.raises(SystemExit, match='No base/train.cla'):
-        psb.main(['--archive', str(tmp_path / 'psb' / 'benchmark' / 'db')])
-    with pytest.raises(FileNotFoundError, match='no archive'):
-        psb.main(['--archive', str(tmp_path / 'none.zip')])
+    (tmp_path / 'psb/benchmark/db/0/m6/m6.off').unlink()
+    archive = lambda path: ['--archive', str(tmp_path / path), '--out', str(tmp_path / 'out.npz')]
+    stop = dict(error=SystemExit)
+    rejects('test.cla lists m6.off', psb.main, archive('psb'), **stop)
+    rejects('No base/train.cla', psb.main, archive('psb/benchmark/db'), **stop)
+    rejects('no archive', psb.main, archive('none.zip'), error=FileNotFoundError)
+    write_coseg(tmp_path / 'coseg')
+    np.savetxt(tmp_path / 'coseg/coseg_vases/seg/3.eseg', [1, 2], fmt='%d')
+    rejects('288 edges.* has 2 labels', coseg.main, archive('coseg'), **stop)
 
 
 def write_coseg(root, per_face=False):
@@ -123,7 +117,7 @@ def write_coseg(root, per_face=False):
 
 
 @pytest.mark.parametrize('per_face', [False, True])
-def test_coseg(tmp_path, per_face):
+def test_coseg(tmp_path, per_face, data_root):
     write_coseg(tmp_path / 'coseg', per_face)
     archive = shutil.make_archive(tmp_path / 'coseg', 'gztar', tmp_path / 'coseg')
     coseg.main(['--archive', archive, '--out', str(tmp_path / 'coseg.npz')])
@@ -135,19 +129,7 @@ def test_coseg(tmp_path, per_face):
     for points, part, category in zip(arrays['points'], arrays['part'], arrays['category']):
         away = abs(points[:, 1]) > 0.15  # edges between the parts belong to one of them
         assert (part[away] == 2 * category + (points[away, 1] > 0)).all()
-
-
-def test_coseg_has_the_form_of_the_prepared_file(tmp_path, data_root):
-    write_coseg(tmp_path / 'coseg')
-    coseg.main(['--archive', str(tmp_path / 'coseg'), '--out', str(tmp_path / 'coseg.npz')])
-    same_form(read(tmp_path / 'coseg.npz'), read(data_root / 'partseg_coseg.npz'))
-
-
-def test_coseg_compares_labels_with_the_mesh(tmp_path):
-    write_coseg(tmp_path)
-    np.savetxt(tmp_path / 'coseg_vases' / 'seg' / '3.eseg', [1, 2], fmt='%d')
-    with pytest.raises(SystemExit, match='288 edges.* has 2 labels'):
-        coseg.main(['--archive', str(tmp_path)])
+    same_form(arrays, read(data_root / 'partseg_coseg.npz'))
 
 
 def test_a_few_rooms_of_scannet(tmp_path):
@@ -184,8 +166,8 @@ def test_a_few_rooms_of_scannet(tmp_path):
     ids, poses, cameras = read_cameras(out / 'posed_images' / 'scene0001_00')
     assert len(ids) == 15 and ids[0] == 0 and ids[-1] == 19
     assert poses[-1, 0, 0] == 20 and cameras['K_64x48'][0, 0] == 50
-    with pytest.raises(SystemExit, match='No scannet_infos_train.pkl'):
-        scannet_small.main(['--root', str(tmp_path)])
+    words = ['--root', str(tmp_path)]
+    rejects('No scannet_infos_train.pkl', scannet_small.main, words, error=SystemExit)
 
 
 def test_class_vectors_have_the_form_of_the_prepared_file(tmp_path, data_root):

@@ -10,6 +10,7 @@ from mmengine.config import Config
 import mmkd3d
 from mmkd3d.evaluation import features
 from mmkd3d.registry import MODELS
+from tests.helpers import rejects
 from tests.models import stub_teachers  # noqa: F401  (registers them)
 from tools import probe
 
@@ -63,18 +64,8 @@ def extracted(monkeypatch):
 
 
 def of(file):
-    return [
-        '--data',
-        str(file),
-        '--label',
-        'kind',
-        '--names',
-        'kind_names',
-        '--split',
-        'is_test',
-        '--num-points',
-        '256',
-    ]
+    options = '--label kind --names kind_names --split is_test --num-points 256'
+    return ['--data', str(file), *options.split()]
 
 
 def test_probes_tell_balls_from_sticks(student, shapes, capsys, extracted):
@@ -85,25 +76,8 @@ def test_probes_tell_balls_from_sticks(student, shapes, capsys, extracted):
     assert '20 test shapes, 2 classes' in printed
     assert 'linear SVM: 100.00 %' in printed and 'k-NN (cosine)' in printed
     argv = ['point-mae_toy', str(student), *of(shapes)]
-    again = probe.main(
-        [
-            *argv,
-            '--method',
-            'svm',
-            'logistic',
-            'retrieval',
-            '--few-labels',
-            '1',
-            '5',
-            '--few-shot',
-            '2',
-            '3',
-            '--queries',
-            '10',
-            '--folds',
-            '3',
-        ]
-    )
+    more = '--method svm logistic retrieval --few-labels 1 5 --few-shot 2 3 --queries 10 --folds 3'
+    again = probe.main([*argv, *more.split()])
     assert len(extracted) == 2  # and never again
     assert again['svm'] == 100
     assert set(again) == {'svm', 'logistic', 'retrieval', '1-label', '5-label', '2w3s'}
@@ -134,9 +108,8 @@ def test_the_probe_of_recon_is_the_published_one(shapes, tmp_path, capsys, extra
         out = model.backbone(clouds)
         top = torch.stack([*out['global_tokens'].values()]).amax(0)
         local = out['tokens']
-        np.testing.assert_allclose(
-            found, torch.cat([top, local.amax(1) + local.mean(1)], 1).detach(), atol=1e-5
-        )
+        expected = torch.cat([top, local.amax(1) + local.mean(1)], 1).detach()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
     assert len(extracted) == 2
 
 
@@ -144,16 +117,13 @@ def test_a_probe_needs_no_teacher(shapes, tmp_path):
     config = tmp_path / 'recon.py'
     config.write_text(RECON.replace("'StubTextTeacher'", "'TextTeacher', checkpoint='gone'"))
     cfg = Config.fromfile(config).model
-    with pytest.raises(FileNotFoundError, match='gone'):
-        MODELS.build(cfg)
+    rejects('gone', MODELS.build, cfg, error=FileNotFoundError)
     student = MODELS.build(cfg.backbone).state_dict()
     state = {f'backbone.{key}': value for key, value in student.items()}
     state['decoder.mask_token'] = torch.zeros(1, 1, 24)
     torch.save(dict(state_dict=state), tmp_path / 'epoch_1.pth')
-    accuracy = probe.main(
-        [str(config), str(tmp_path / 'epoch_1.pth'), *of(shapes), '--C', '1', '--pairwise']
-    )
-    assert accuracy['svm'] > 75
+    argv = [str(config), str(tmp_path / 'epoch_1.pth'), *of(shapes)]
+    assert probe.main([*argv, '--C', '1', '--pairwise'])['svm'] > 75
 
 
 TOY = """
@@ -171,8 +141,7 @@ def test_probe_of_a_data_set_by_its_config(student, tmp_path, extracted):
     assert probe.main([*argv, '--method', 'svm'])['svm'] > 50
     assert [(d.split, len(d)) for _, d, _ in extracted] == [('train', 20), ('test', 20)]
     config.write_text(TOY.format(''))
-    with pytest.raises(ValueError, match="no split='test'"):
-        probe.main(argv)
+    rejects("no split='test'", probe.main, argv)
 
 
 def test_probe_of_folders(student, tmp_path):
@@ -183,21 +152,13 @@ def test_probe_of_folders(student, tmp_path):
         folder = tmp_path / 'shapes' / half / name
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / f'{i}.npy', points)
-    argv = [
-        'point-mae_toy',
-        str(student),
-        '--data',
-        str(tmp_path / 'shapes'),
-        '--num-points',
-        '256',
-    ]
+    data = ['--data', str(tmp_path / 'shapes'), '--num-points', '256']
+    argv = ['point-mae_toy', str(student), *data]
     assert probe.main(argv)['svm'] == 100
     (tmp_path / 'shapes/train/ball').rename(tmp_path / 'balls')
-    with pytest.raises(ValueError, match='at least two classes, got 1'):
-        probe.main(argv)
+    rejects('at least two classes, got 1', probe.main, argv)
     (tmp_path / 'shapes/train').rename(tmp_path / 'sticks')
-    with pytest.raises(FileNotFoundError, match='holds the train shapes'):
-        probe.main(argv)
+    rejects('holds the train shapes', probe.main, argv, error=FileNotFoundError)
 
 
 def test_a_checkpoint_of_each_seed(student, shapes, tmp_path, capsys):
@@ -205,88 +166,46 @@ def test_a_checkpoint_of_each_seed(student, shapes, tmp_path, capsys):
     other = mmkd3d.get_model('point-mae_toy').state_dict()
     torch.save(dict(state_dict=other), tmp_path / 'epoch_1.pth')
     (tmp_path / 'epoch_0.pth').write_bytes(student.read_bytes())
-    argv = [
-        'point-mae_toy',
-        str(tmp_path / 'epoch_{seed}.pth'),
-        *of(shapes),
-        '--method',
-        'knn',
-        '--k',
-        '3',
-        '--few-labels',
-        '1',
-    ]
+    options = '--method knn --k 3 --few-labels 1'.split()
+    argv = ['point-mae_toy', str(tmp_path / 'epoch_{seed}.pth'), *of(shapes), *options]
     both = probe.main([*argv, '--seeds', '0', '1', '--out', 'out.json'])
     table = capsys.readouterr().out
     records = json.loads((tmp_path / 'out.json').read_text())
-    assert [(r['seed'], r['method']) for r in records] == [
-        (s, m) for s in (0, 1) for m in ('knn', '1-label')
-    ]
+    expected = [(s, m) for s in (0, 1) for m in ('knn', '1-label')]
+    assert [(r['seed'], r['method']) for r in records] == expected
     assert len({r['checkpoint_hash'] for r in records}) == 2
     assert records[0]['protocol'] == 'k-NN (cosine), k=3'
     assert set(records[0]['data_hash']) == {'train', 'test'}
     values = [r['metrics']['accuracy'] for r in records]
-    assert both == {
-        'knn': pytest.approx(np.mean(values[::2])),
-        '1-label': pytest.approx(np.mean(values[1::2])),
-    }
-    assert (
-        f'| k-NN (cosine), k=3 | accuracy | {np.mean(values[::2]):.2f} | '
-        f'{np.std(values[::2], ddof=1):.2f} |'
-    ) in table
+    knn, few = values[::2], values[1::2]
+    assert both == pytest.approx({'knn': np.mean(knn), '1-label': np.mean(few)})
+    cells = f'{np.mean(knn):.2f} | {np.std(knn, ddof=1):.2f}'
+    assert f'| k-NN (cosine), k=3 | accuracy | {cells} |' in table
     for seed in (0, 1):
-        one = probe.main(
-            [*argv[:1], str(tmp_path / f'epoch_{seed}.pth'), *argv[2:], '--seed', str(seed)]
-        )
+        path = str(tmp_path / f'epoch_{seed}.pth')
+        one = probe.main([argv[0], path, *argv[2:], '--seed', str(seed)])
         assert list(one.values()) == values[2 * seed : 2 * seed + 2]
-    with pytest.raises(FileNotFoundError, match='epoch_2.pth, .*epoch_3.pth'):
-        probe.main([*argv, '--seeds', '1', '2', '3'])
+    says = 'epoch_2.pth, .*epoch_3.pth'
+    rejects(says, probe.main, [*argv, '--seeds', '1', '2', '3'], error=FileNotFoundError)
 
 
-def test_what_draws_nothing_is_measured_once(student, shapes, tmp_path):
-    probe.main(
-        [
-            'point-mae_toy',
-            str(student),
-            *of(shapes),
-            '--few-labels',
-            '1',
-            '--seeds',
-            '3',
-            '4',
-            '--out',
-            'out.json',
-        ]
-    )
-    records = json.loads((tmp_path / 'out.json').read_text())
-    assert [(r['seed'], r['method']) for r in records] == [
-        (3, 'svm'),
-        (3, 'knn'),
-        (3, '1-label'),
-        (4, '1-label'),
-    ]
-    assert records[2]['metrics'] != records[3]['metrics']
+def test_random_weights_of_each_seed_and_draws_alone_of_one_student(
+    shapes, student, extracted, tmp_path
+):
+    def run(checkpoint, options):
+        words = [*of(shapes), *options.split(), '--out', 'out.json']
+        probe.main(['point-mae_toy', checkpoint, *words])
+        return json.loads((tmp_path / 'out.json').read_text())
 
-
-def test_random_weights_of_each_seed(shapes, extracted, tmp_path):
-    probe.main(
-        [
-            'point-mae_toy',
-            'none',
-            *of(shapes),
-            '--method',
-            'svm',
-            '--seeds',
-            '0',
-            '1',
-            '--out',
-            'out.json',
-        ]
-    )
+    records = run('none', '--method svm --seeds 0 1')
     trains = [found[0] for _, dataset, found in extracted if dataset.split_value is False]
     assert len(trains) == 2 and not np.allclose(*trains)
-    records = json.loads((tmp_path / 'out.json').read_text())
     assert [r['checkpoint'] for r in records] == [None, None]
+    # what draws nothing is measured once
+    records = run(str(student), '--few-labels 1 --seeds 3 4')
+    expected = [(3, 'svm'), (3, 'knn'), (3, '1-label'), (4, '1-label')]
+    assert [(r['seed'], r['method']) for r in records] == expected
+    assert records[2]['metrics'] != records[3]['metrics']
 
 
 @pytest.fixture
@@ -295,24 +214,17 @@ def trained(student, tmp_path):
 
     def write(**dataset):
         cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
-        torch.save(
-            dict(torch.load(student), meta=dict(cfg=cfg.pretty_text)), tmp_path / 'trained.pth'
-        )
+        content = dict(torch.load(student), meta=dict(cfg=cfg.pretty_text))
+        torch.save(content, tmp_path / 'trained.pth')
         return str(tmp_path / 'trained.pth')
 
     return write
 
 
 def npz(file, **kwargs):
-    return dict(
-        type='mmkd3d.NpzPoints',
-        file=str(file),
-        **kwargs,
-        pipeline=[
-            dict(type='mmkd3d.LoadRendering', folder='not there'),
-            dict(type='mmkd3d.LoadPoints'),
-        ],
-    )
+    absent = dict(type='mmkd3d.LoadRendering', folder='not there')
+    pipeline = [absent, dict(type='mmkd3d.LoadPoints')]
+    return dict(type='mmkd3d.NpzPoints', file=str(file), pipeline=pipeline, **kwargs)
 
 
 def test_test_shapes_of_the_pretraining_are_refused(shapes, trained, tmp_path, caplog):
@@ -322,12 +234,8 @@ def test_test_shapes_of_the_pretraining_are_refused(shapes, trained, tmp_path, c
     (record,) = json.loads((tmp_path / 'out.json').read_text())
     assert record['protocol'] == 'k-NN (cosine), k by cross-validation'
     all_shapes = trained(type='RepeatDataset', times=2, dataset=npz(shapes))
-    with pytest.raises(
-        ValueError,
-        match=r'20 of 20 test shapes \(shapes_1, '
-        r'shapes_3.*\) are in the pretraining.*--allow-shared',
-    ):
-        probe.main(['point-mae_toy', all_shapes, *argv])
+    says = r'20 of 20 test shapes \(shapes_1, shapes_3.*\) are in the pretraining.*--allow-shared'
+    rejects(says, probe.main, ['point-mae_toy', all_shapes, *argv])
     probe.main(['point-mae_toy', all_shapes, *argv, '--allow-shared-shapes'])
     (record,) = json.loads((tmp_path / 'out.json').read_text())
     assert record['protocol'].endswith('; 20 test shapes are in the pretraining data')
@@ -348,12 +256,7 @@ def test_test_shapes_of_the_training_half_are_refused(student, tmp_path):
     found['points'][2] = found['points'][1]  # 1 is for the test
     np.savez(tmp_path / 'leak.npz', **found)
     argv = ['point-mae_toy', str(student), *of(tmp_path / 'leak.npz')]
-    with pytest.raises(
-        ValueError,
-        match=r'1 of 20 test shapes \(leak_1\) are '
-        'in the training split',
-    ):
-        probe.main(argv)
+    rejects(r'1 of 20 test shapes \(leak_1\) are in the training split', probe.main, argv)
     probe.main([*argv, '--allow-shared-shapes', '--method', 'knn', '--out', 'out.json'])
     (record,) = json.loads((tmp_path / 'out.json').read_text())
     assert '; 1 test shapes are in the training split' in record['protocol']
@@ -375,31 +278,21 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
     assert both['zero-shot'] == accuracy['zero-shot'] and 'svm' in both
     no_names = [a for a in argv if a not in ('--names', 'kind_names')]
     assert probe.main(no_names)  # numbers are names, too
-    with pytest.raises(
-        ValueError,
-        match='point-mae_toy trains a student.*recon_zeroshot_toy.*zeroshot_recon-b_modelnet40',
-    ):
-        probe.main(['point-mae_toy', str(student), *of(shapes), '--method', 'zero-shot'])
+    argv = ['point-mae_toy', str(student), *of(shapes), '--method', 'zero-shot']
+    says = 'point-mae_toy trains a student.*recon_zeroshot_toy.*zeroshot_recon-b_modelnet40'
+    rejects(says, probe.main, argv)
 
 
-@pytest.mark.parametrize(
-    'arguments, message',
-    [
-        (['--data', 'shapes.npz'], '--label and --split'),
-        (['--seeds', '2', '2'], 'seeds, each once, got [2, 2]'),
-        (['--protocol', 'recon-modelnet40', '--C', '1'], '--protocol sets C'),
-    ],
-)
-def test_arguments_that_lack_or_contradict(capsys, arguments, message):
-    with pytest.raises(SystemExit):
-        probe.parse_args(['point-mae_toy', 'none', *arguments])
-    assert message in capsys.readouterr().err
-
-
-def test_probe_refuses_one_class_and_no_data(student, shapes):
-    with pytest.raises(ValueError, match='two classes'):
-        probe.main(['point-mae_toy', str(student), *of(shapes), '--classes', 'ball'])
-    with pytest.raises(ValueError, match='On which shapes'):
-        probe.main(['point-mae_toy', str(student)])
-    with pytest.raises(ValueError, match='no training split'):
-        probe.main(['classifier_toy', str(student)])
+def test_probe_refuses_arguments_that_lack_or_contradict(student, shapes, capsys):
+    argv = ['point-mae_toy', str(student)]
+    rejects('two classes', probe.main, [*argv, *of(shapes), '--classes', 'ball'])
+    rejects('On which shapes', probe.main, argv)
+    rejects('no training split', probe.main, ['classifier_toy', str(student)])
+    for arguments, message in {
+        '--data shapes.npz': '--label and --split',
+        '--seeds 2 2': 'seeds, each once, got [2, 2]',
+        '--protocol recon-modelnet40 --C 1': '--protocol sets C',
+    }.items():
+        with pytest.raises(SystemExit):
+            probe.parse_args(['point-mae_toy', 'none', *arguments.split()])
+        assert message in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from tests.helpers import REPO
+from tests.helpers import REPO, rejects
 from tests.tools.test_multi_seed import TINY
 from tools import study
 
@@ -116,11 +116,6 @@ def test_a_failure_stops_only_the_steps_that_need_it_and_is_retried(start, tools
     assert len(start()[0]) == 6
 
 
-def test_all_rows_with_the_first_seed_come_first(start):
-    calls, _ = start(steps={name: dict(train=FINETUNE) for name in 'ab'}, seeds=(3, 1), tables=())
-    assert [words[words.index('--seeds') + 1] for _, _, words in calls] == ['3', '3', '1', '1']
-
-
 def test_existing_results_stand_in_for_a_step(start, tmp_path):
     for seed in (0, 1):
         (tmp_path / f'epoch_{seed}.pth').write_text('weights')
@@ -128,6 +123,9 @@ def test_existing_results_stand_in_for_a_step(start, tmp_path):
     calls, _ = start('--only', 'fine', '--checkpoint', pattern)
     assert [config for _, config, _ in calls] == [FINETUNE, FINETUNE]
     assert START.format(pretrain=tmp_path / 'epoch_1.pth') in calls[1][2]
+    # all rows with the first seed come first
+    calls, _ = start(steps={name: dict(train=FINETUNE) for name in 'ab'}, seeds=(3, 1), tables=())
+    assert [words[words.index('--seeds') + 1] for _, _, words in calls] == ['3', '3', '1', '1']
 
 
 def test_runs_are_listed_without_running_them(capsys):
@@ -163,12 +161,13 @@ def one(**step):
     return dict(a=dict(train=FINETUNE, **step))
 
 
-@pytest.mark.parametrize(
-    'steps, message',
-    [
-        (one(options=['x={b}']), r'a needs \{b\}; there are'),
-        (one(options=['x={b}']) | dict(b=dict(train=FINETUNE, options=['x={a}'])), 'a -> b -> a'),
-        (one(options=['x={b}']) | dict(b=dict(train=FINETUNE, seeds=(7, 8))), 'b with seed 0'),
+def test_wrong_studies_are_errors_before_anything_runs(start, tools):
+    needs = one(options=['x={b}'])
+    circle = needs | dict(b=dict(train=FINETUNE, options=['x={a}']))
+    for steps, message in (
+        (needs, r'a needs \{b\}; there are'),
+        (circle, 'a -> b -> a'),
+        (needs | dict(b=dict(train=FINETUNE, seeds=(7, 8))), 'b with seed 0'),
         (one(probe=PRETRAIN), 'exactly one of'),
         (one(tset=True), r"'a' has unknown fields \['tset'\]"),
         (one(seeds=(1, 1)), 'each once'),
@@ -176,26 +175,17 @@ def one(**step):
         (dict(a=dict(train='classifier_tyo')), 'no shipped config'),
         (one(), "'T' names unknown steps"),
         ({}, 'has no steps'),
-    ],
-)
-def test_wrong_studies_are_errors_before_anything_runs(start, tools, steps, message):
-    table = TABLE if 'unknown steps' in message else dict(TABLE, rows=dict(row='a'))
-    with pytest.raises(SystemExit, match=message):
-        start(steps=steps, seeds=(0,), tables=[table])
-    assert tools.calls == []
-
-
-@pytest.mark.parametrize(
-    'argv, message',
-    [
-        (['--only', 'prob/act'], "No step starts with 'prob/act'"),
-        (['--checkpoint', 'act=gone_{seed}.pth'], 'gone_0.pth does not exist'),
-        (['--seeds', '0', '0'], 'each once'),
-    ],
-)
-def test_wrong_arguments_are_errors(argv, message):
-    with pytest.raises(SystemExit, match=message):
-        study.main(['tools/studies/psb.py', '--list', *argv])
+    ):
+        table = TABLE if 'unknown steps' in message else dict(TABLE, rows=dict(row='a'))
+        rejects(message, start, steps=steps, seeds=(0,), tables=[table], error=SystemExit)
+        assert tools.calls == []
+    for argv, message in {
+        '--only prob/act': "No step starts with 'prob/act'",
+        '--checkpoint act=gone_{seed}.pth': 'gone_0.pth does not exist',
+        '--seeds 0 0': 'each once',
+    }.items():
+        words = ['tools/studies/psb.py', '--list', *argv.split()]
+        rejects(message, study.main, words, error=SystemExit)
 
 
 CURVE = dict(
@@ -213,18 +203,15 @@ def test_a_curve_is_a_table_of_steps_and_a_picture(tmp_path):
     assert '| run | 100 steps | 500 steps | runs |' in text
     assert '| scratch | 15.0 ± 7.1 | 40.0 ± 14.1 | 2 |' in text
     assert '| rooms | not run | not run | 0 |' in text
-    for name, found in (('curve', records), ('same', records), ('none', [])):
-        study.draw_curve(CURVE, found, tmp_path / name)
-    assert (tmp_path / 'same').read_bytes() == (tmp_path / 'curve').read_bytes()
-    assert (tmp_path / 'none').stat().st_size < (tmp_path / 'curve').stat().st_size
-
-
-def test_a_misspelt_column_is_named():
-    table = dict(TABLE, columns=dict(ac='accuracy'))
+    table = dict(TABLE, columns=dict(ac='accuracy'))  # misspelt
     record = dict(name='finetune', seed=0, metrics=dict(acc=1.0))
     text = study.study_tables(Config(dict(tables=[table])), [record])
     assert "No run has the metrics ['ac']; there are ['acc']." in text
     assert 'No run' not in study.study_tables(Config(dict(tables=[table])), [])
+    for name, found in (('curve', records), ('same', records), ('none', [])):
+        study.draw_curve(CURVE, found, tmp_path / name)
+    assert (tmp_path / 'same').read_bytes() == (tmp_path / 'curve').read_bytes()
+    assert (tmp_path / 'none').stat().st_size < (tmp_path / 'curve').stat().st_size
 
 
 @pytest.mark.nightly

@@ -5,7 +5,7 @@ import torch
 from matplotlib.image import imread
 
 import mmkd3d
-from tests.helpers import REPO
+from tests.helpers import REPO, rejects
 from tools import test, train, visualize
 
 
@@ -19,23 +19,13 @@ def student(tmp_path_factory):
 
 
 def test_visualize_writes_what_it_says(student, tmp_path, capsys):
-    visualize.main(
-        [
-            'recon',
-            str(mmkd3d.config_path('point-mae_toy')),
-            str(student),
-            '--out',
-            str(tmp_path),
-            '--num',
-            '1',
-        ]
-    )
+    config = str(mmkd3d.config_path('point-mae_toy'))
+    visualize.main(['recon', config, str(student), '--out', str(tmp_path), '--num', '1'])
     paths = capsys.readouterr().out.split()
     written = {str(p) for p in tmp_path.iterdir()}
     assert written == {p for p in paths if p.startswith(str(tmp_path))}
-    assert {'pretraining.png', 'pretraining_predicted.ply'} <= {
-        p.rsplit('/', 1)[-1] for p in written
-    }
+    names = {p.rsplit('/', 1)[-1] for p in written}
+    assert {'pretraining.png', 'pretraining_predicted.ply'} <= names
 
 
 VIEWS = dict(
@@ -58,43 +48,18 @@ def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
     assert (cells[:, 0] == 1).all() and (cells.std((1, 3)) > 0.05).all()
 
 
-def test_visualize_says_which_needs_a_checkpoint(capsys):
-    for arguments, message in (
-        (['recon', 'point-mae_toy'], 'recon takes a checkpoint'),
-        (['views', 'recon_toy', 'x.pth'], 'views takes no checkpoint'),
-    ):
-        with pytest.raises(SystemExit):
-            visualize.main(arguments)
-        assert message in capsys.readouterr().err
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason='has a GPU')
 def test_amp_without_a_gpu_is_a_clear_error(tmp_path):
-    with pytest.raises(SystemExit, match='--amp needs a GPU'):
-        train.main([str(mmkd3d.config_path('point-mae_toy')), '--amp', '--work-dir', str(tmp_path)])
+    words = [str(mmkd3d.config_path('point-mae_toy')), '--amp', '--work-dir', str(tmp_path)]
+    rejects('--amp needs a GPU', train.main, words, error=SystemExit)
 
 
-def test_scaling_needs_the_batch_that_the_rate_is_for(tmp_path):
-    config = tmp_path / 'config.py'
-    config.write_text("optim_wrapper = dict(type='OptimWrapper')\n")
-    with pytest.raises(SystemExit, match='base_batch_size'):
-        train.main([str(config), '--auto-scale-lr'])
-
-
-def test_evaluation_without_a_checkpoint_is_a_clear_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match='none.pth'):
-        test.main(
-            [
-                str(mmkd3d.config_path('classifier_toy')),
-                str(tmp_path / 'none.pth'),
-                '--work-dir',
-                str(tmp_path),
-            ]
-        )
-
-
-def test_evaluation_of_a_checkpoint_that_does_not_fit_is_an_error(student, tmp_path):
-    with pytest.raises(ValueError, match='This is a pretraining'):
-        test.main(
-            [str(mmkd3d.config_path('classifier_toy')), str(student), '--work-dir', str(tmp_path)]
-        )
+def test_what_does_not_fit_is_a_clear_error(student, tmp_path):
+    evaluate = lambda file: test.main([config, str(file), '--work-dir', str(tmp_path)])
+    config = str(mmkd3d.config_path('classifier_toy'))
+    rejects('none.pth', evaluate, tmp_path / 'none.pth', error=FileNotFoundError)
+    rejects('This is a pretraining', evaluate, student)
+    # scaling needs the batch that the rate is for
+    (tmp_path / 'config.py').write_text("optim_wrapper = dict(type='OptimWrapper')\n")
+    words = [str(tmp_path / 'config.py'), '--auto-scale-lr']
+    rejects('base_batch_size', train.main, words, error=SystemExit)

@@ -7,6 +7,7 @@ pytest.importorskip('mmdet3d')
 
 from mmkd3d.datasets import toy_rooms  # noqa: E402
 from mmkd3d.datasets.scannet_layout import CLASSES  # noqa: E402
+from tests.helpers import rejects
 from tests.models import stub_teachers  # noqa: E402, F401
 from tools import visualize  # noqa: E402
 
@@ -67,10 +68,7 @@ def test_scans_are_drawn_with_what_the_teacher_says(config, tmp_path, capsys, mo
 def test_what_can_not_be_drawn_is_named(config, tmp_path):
     text = config.read_text()
     config.write_text(text + 'custom_hooks = []\n')
-    with pytest.raises(ValueError, match='no DistillationHook with frames'):
-        visualize.main(['frames', str(config)])
-    empty = tmp_path / 'empty'
-    empty.mkdir()
+    rejects('no DistillationHook with frames', visualize.main, ['frames', str(config)])
+    (tmp_path / 'empty').mkdir()
     config.write_text(text.replace('posed_images', '../empty'))
-    with pytest.raises(ValueError, match='None of the 2 scans has frames'):
-        visualize.main(['frames', str(config)])
+    rejects('None of the 2 scans has frames', visualize.main, ['frames', str(config)])

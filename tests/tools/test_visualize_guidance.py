@@ -71,15 +71,10 @@ def test_shapes_may_come_from_a_file(tmp_path, capsys):
         visualize.main([what, str(config), '--data', str(data), '--out', str(out), '--num', '1'])
         check_written(capsys.readouterr().out, out, what, 1)
         assert '"a_0"' in (out / f'{what}.html').read_text()
-
-
-def test_pictures_are_the_same_every_time(tmp_path):
-    config = write_config(tmp_path, i2p_mae())
-    pages = []
-    for name in 'ab':
-        torch.rand(len(pages) + 1)  # whatever was drawn before
-        visualize.main(['mask', str(config), '--out', str(tmp_path / name), '--num', '1'])
-        pages.append((tmp_path / name / 'mask.html').read_bytes())
+    torch.rand(1)  # whatever was drawn before, pictures are the same
+    words = ['--data', str(data), '--out', str(tmp_path / 'again'), '--num', '1']
+    visualize.main(['mask', str(config), *words])
+    pages = [(tmp_path / name / 'mask.html').read_bytes() for name in ('mask', 'again')]
     assert pages[0] == pages[1]
 
 
@@ -102,15 +97,14 @@ def test_without_a_checkpoint_no_other_teacher_is_looked_for(tmp_path):
         visualize.main(['mask', str(config), str(tmp_path / 'x.pth')])
 
 
-@pytest.mark.parametrize(
-    'arguments, message',
-    [
-        (['teacher', 'point-mae_toy', 'x.pth'], 'teacher takes no checkpoint'),
-        (['views', 'point-mae_toy', '--data', 'a.npz'], 'views draws the data of its'),
-        (['recon', 'point-mae_toy', 'x.pth', '--data', 'a.npz'], 'recon draws the data'),
-    ],
-)
-def test_what_does_not_go_together_is_said(arguments, message, capsys):
-    with pytest.raises(SystemExit):
-        visualize.main(arguments)
-    assert message in capsys.readouterr().err
+def test_what_does_not_go_together_is_said(capsys):
+    for arguments, message in {
+        'teacher point-mae_toy x.pth': 'teacher takes no checkpoint',
+        'views point-mae_toy --data a.npz': 'views draws the data of its',
+        'recon point-mae_toy x.pth --data a.npz': 'recon draws the data',
+        'recon point-mae_toy': 'recon takes a checkpoint',
+        'views recon_toy x.pth': 'views takes no checkpoint',
+    }.items():
+        with pytest.raises(SystemExit):
+            visualize.main(arguments.split())
+        assert message in capsys.readouterr().err

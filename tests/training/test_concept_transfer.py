@@ -44,7 +44,7 @@ def downstream(name, checkpoint, head, **model):
             model=dict(
                 backbone=dict(STUDENT, **start_from(checkpoint)), head=dict(HIDDEN, **head), **model
             ),
-            train_cfg=dict(max_epochs=25, val_interval=100),
+            train_cfg=dict(max_epochs=35, val_interval=100),
             param_scheduler=dict(warmup=0),
             optim_wrapper=dict(optimizer=dict(lr=2e-3)),
         )

@@ -13,19 +13,13 @@ from mmengine.structures import BaseDataElement
 
 from mmkd3d.models.layers.pyramid import propagate_mask
 from mmkd3d.registry import MODELS
+from mmkd3d.visualization import colors as palette
 from mmkd3d.visualization import masking
-from mmkd3d.visualization.colors import (
-    HEAT,
-    HEAT_END,
-    MASKED,
-    PREDICTED,
-    VISIBLE,
-    FeatureColors,
-    heat,
-)
+from mmkd3d.visualization.colors import HEAT, HEAT_END, MASKED, PREDICTED, VISIBLE
 from mmkd3d.visualization.inputs import data_config, load_shapes
 from mmkd3d.visualization.panels import Cloud, draw_sheet
 from mmkd3d.visualization.writers import write_page
+from tests.helpers import rejects
 from tests.models.maskers.test_guided_masks import METHODS, guided
 from tests.models.pretrainers.test_act import act
 from tests.models.pretrainers.test_pretrainers import distillation, point_mae
@@ -37,12 +31,9 @@ SURE = dict(type='mmkd3d.SaliencyMasker', ratio=0.6, temperature=1e-9)
 
 
 def batch(points):
-    return dict(
-        inputs=dict(points=points),
-        data_samples=[
-            BaseDataElement(metainfo=dict(sample_id=f'shape {i}')) for i in range(len(points))
-        ],
-    )
+    metas = [dict(sample_id=f'shape {i}') for i in range(len(points))]
+    samples = [BaseDataElement(metainfo=meta) for meta in metas]
+    return dict(inputs=dict(points=points), data_samples=samples)
 
 
 def sheets_of(model, points, predicts=True):
@@ -127,16 +118,15 @@ def test_what_is_predicted_are_the_patches_that_are_drawn_masked(make):
     for i, sheet in enumerate(sheets_of(model, points)):
         shown = is_color(list(sheet['masked'].values())[-2], VISIBLE)
         whole = patches.points[i] + patches.centers[i, :, None]
-        cells = sheet['predicted']
-        assert rows_of(cells['visible'].points) == rows_of(whole[shown].flatten(0, 1))
-        assert is_color(cells['visible'], VISIBLE).all()
-        pred = cells['predicted'].points.reshape(-1, model.group_size, 3)
-        assert len(pred) == (~shown).sum()
-        assert is_color(cells['predicted'], PREDICTED).all()
-        assert rows_of(cells['both'].points) == rows_of(cells['visible'].points) | rows_of(
-            cells['predicted'].points
-        )
+        visible, predicted, both = (sheet['predicted'][k] for k in ('visible', 'predicted', 'both'))
+        assert rows_of(visible.points) == rows_of(whole[shown].flatten(0, 1))
+        assert is_color(visible, VISIBLE).all() and is_color(predicted, PREDICTED).all()
+        assert len(predicted.points) == model.group_size * (~shown).sum()
+        assert rows_of(both.points) == rows_of(visible.points) | rows_of(predicted.points)
     assert not model.masker._forward_hooks
+    names = [n for n in masking.legend_of(sheet) if 'salient' not in n]
+    assert names == ['visible', 'masked', 'predicted']
+    assert ('most salient' in masking.legend_of(sheet)) == (make is i2p_mae)
 
 
 def test_predictions_are_those_of_the_model_behind_the_drawn_mask():
@@ -144,9 +134,8 @@ def test_predictions_are_those_of_the_model_behind_the_drawn_mask():
     with torch.no_grad():  # at this temperature the mask is no draw
         expected = model.predict(points, None)
     for sheet, sample in zip(sheets_of(model, points), expected):
-        np.testing.assert_allclose(
-            sheet['predicted']['predicted'].points, sample['pred'], atol=1e-5
-        )
+        drawn = sheet['predicted']['predicted'].points
+        np.testing.assert_allclose(drawn, sample['pred'], atol=1e-5)
 
 
 def test_the_slip_of_the_published_code_is_drawn_where_it_is_made():
@@ -187,6 +176,8 @@ def test_a_method_without_an_image_teacher_draws_the_rest(make, titles):
         hidden = is_color(tokens, MASKED).sum()
         assert hidden == int(model.masker.ratio * 16) == 16 - shown
         last = list(sheet['predicted'].values())[-1].points
+        names = ['visible', 'masked', 'predicted']
+        assert list(masking.legend_of(sheet)) == names[: 3 if 'predicted' in titles else 2]
         size = model.backbone.group.group_size
         assert len(last) == size * (16 if 'both' in titles else hidden)
 
@@ -205,11 +196,9 @@ def test_a_mask_that_a_teacher_guides_is_explained_in_any_method(method):
 
 def rich_maps(images):
     """Features in more than one direction."""
-    fields = torch.nn.functional.adaptive_avg_pool2d(images.mean(1), 6)
-    feats = torch.stack(
-        [fields, fields.roll(1, 1), fields.roll(1, 2), fields.square(), fields.roll(2, 1)], 1
-    )
-    return dict(feats=feats, saliency=fields)
+    x = torch.nn.functional.adaptive_avg_pool2d(images.mean(1), 6)
+    feats = torch.stack([x, x.roll(1, 1), x.roll(1, 2), x.square(), x.roll(2, 1)], 1)
+    return dict(feats=feats, saliency=x)
 
 
 def test_features_are_coloured_by_their_main_directions_together():
@@ -227,32 +216,23 @@ def test_features_are_coloured_by_their_main_directions_together():
         cloud = sheet['known']['features']
         np.testing.assert_array_equal(cloud.points, points[i])
         for c in range(3):  # a direction has no sign
-            one, other = (
-                np.abs(cloud.colors[:, c] - s).max()
-                for s in (share[i, :, c].numpy(), 1 - share[i, :, c].numpy())
-            )
-            assert min(one, other) < 0.02
+            s, found = share[i, :, c].numpy(), cloud.colors[:, c]
+            assert min(np.abs(found - s).max(), np.abs(found - 1 + s).max()) < 0.02
         assert all(sheet['known'][f'features {v}'].shape == (48, 48, 3) for v in (1, 2, 3))
-    np.testing.assert_allclose(
-        drawn[0]['known']['features'].colors, drawn[2]['known']['features'].colors
-    )
+    first, _, last = (sheet['known']['features'].colors for sheet in drawn)
+    np.testing.assert_allclose(first, last)
     ((_, alone),) = masking.teacher_sheets(target, batch(points[:1]))
-    assert (
-        np.abs(alone['known']['features'].colors - drawn[0]['known']['features'].colors).max()
-        > 0.02
-    )
-
-
-def test_a_direction_in_which_nothing_differs_is_dark():
-    feats = np.random.default_rng(0).random((50, 1)) * np.ones(5)
-    colors = FeatureColors(feats)(feats)
-    assert np.ptp(colors[:, 0]) == 1 and colors[:, 1:].max() < 1e-6
+    assert np.abs(alone['known']['features'].colors - first).max() > 0.02
 
 
 def test_numbers_that_are_all_alike_have_one_colour():
-    assert np.array_equal(heat(np.ones(3)), heat([0.0, 1.0])[[0] * 3])
-    colors = FeatureColors(np.ones((20, 4)))(np.ones((2, 5, 4)))
+    assert np.array_equal(palette.heat(np.ones(3)), palette.heat([0.0, 1.0])[[0] * 3])
+    colors = palette.FeatureColors(np.ones((20, 4)))(np.ones((2, 5, 4)))
     assert colors.shape == (2, 5, 3) and np.ptp(colors) == 0
+    # a direction in which nothing differs is dark
+    feats = np.random.default_rng(0).random((50, 1)) * np.ones(5)
+    colors = palette.FeatureColors(feats)(feats)
+    assert np.ptp(colors[:, 0]) == 1 and colors[:, 1:].max() < 1e-6
 
 
 def test_a_sheet_is_drawn_with_its_colours(tmp_path):
@@ -275,41 +255,26 @@ def test_a_sheet_is_drawn_with_its_colours(tmp_path):
     draw_sheet(tmp_path / 'e.png', dict(a=dict(a=green, b=empty)))
 
 
-def page_of(tmp_path, name):
-    model, points = build(i2p_mae()), clouds(1)
-    (sheet,) = sheets_of(model, points)
-    picture = draw_sheet(tmp_path / 'a.png', sheet)
-    page = write_page(tmp_path / 'a.html', [(name, sheet)], [picture], title='I2PMAE: <mask>')
-    return sheet, picture, page.read_text()
-
-
 def test_the_page_holds_all_clouds_and_asks_for_nothing_else(tmp_path):
     name = 'a <b> </script><script src="http://x.y">'
-    sheet, picture, page = page_of(tmp_path, name)
+    (sheet,) = sheets_of(build(i2p_mae()), clouds(1))
+    picture = draw_sheet(tmp_path / 'a.png', sheet)
+    out = write_page(tmp_path / 'a.html', [(name, sheet)], [picture], title='I2PMAE: <mask>')
+    page = out.read_text()
     assert page.count('<script') == page.count('</script>') == 1
     data = re.search(r'const shapes = (.*);\n', page)[1]
-    code = page.replace(data, '')
-    assert not re.search(
-        r'https?:|//\w|\bsrc=|href|@import|url\(|fetch|'
-        r'import\b',
-        code,
-    )
+    outside = r'https?:|//\w|\bsrc=|href|@import|url\(|fetch|import\b'
+    assert not re.search(outside, page.replace(data, ''))
     assert '<title>I2PMAE: &lt;mask&gt;</title>' in page
     (shape,) = json.loads(data)
     assert shape['name'] == name
     assert base64.b64decode(shape['picture']) == picture.read_bytes()
-    cells = [
-        (title, cell)
-        for row in sheet.values()
-        for title, cell in row.items()
-        if isinstance(cell, Cloud)
-    ]
+    cells = [item for row in sheet.values() for item in row.items() if isinstance(item[1], Cloud)]
     assert [cloud['title'] for cloud in shape['clouds']] == [title for title, _ in cells]
     for cloud, (_, cell) in zip(shape['clouds'], cells):
-        points, colors = (
-            np.frombuffer(base64.b64decode(cloud[key]), dtype).reshape(-1, 3)
-            for key, dtype in (('points', '<f4'), ('colors', 'u1'))
-        )
+        raw = {key: base64.b64decode(cloud[key]) for key in ('points', 'colors')}
+        points = np.frombuffer(raw['points'], '<f4').reshape(-1, 3)
+        colors = np.frombuffer(raw['colors'], 'u1').reshape(-1, 3)
         np.testing.assert_array_equal(points, cell.points.astype('f4'))
         assert np.abs(colors / 255 - cell.colors).max() <= 1 / 255
 
@@ -319,45 +284,21 @@ def test_shapes_of_one_name_are_all_drawn(tmp_path):
     for sample in samples['data_samples']:
         sample.set_metainfo(dict(sample_id='chair'))
     sheets = masking.mask_sheets(model, samples, predicts=False)
-    *pictures, page = masking.write_sheets(
-        'mask', sheets, tmp_path, Config(dict(model=dict(type='M2AE')))
-    )
+    cfg = Config(dict(model=dict(type='M2AE')))
+    *pictures, page = masking.write_sheets('mask', sheets, tmp_path, cfg)
     assert [path.name for path in pictures] == ['mask_0.png', 'mask_1.png']
     assert page.read_text().count('"name": "chair"') == 2
 
 
-def test_a_legend_names_the_colours_that_are_there():
-    model, points = build(i2p_mae()), clouds(1)
-    full = sheets_of(model, points)[0]
-    assert list(masking.legend_of(full)) == [
-        'least salient',
-        'most salient',
-        'visible',
-        'masked',
-        'predicted',
-    ]
-    assert list(masking.legend_of(sheets_of(act(), points)[0])) == ['visible', 'masked']
-
-
 def config(**kwargs):
-    return Config(
-        dict(
-            train_dataloader=dict(
-                dataset=dict(
-                    type='mmkd3d.ToyShapes',
-                    num_samples=9,
-                    num_points=64,
-                    pipeline=[
-                        dict(type='mmkd3d.SamplePoints', num_points=50),
-                        dict(type='NormalizePoints'),
-                        dict(type='mmkd3d.LoadCaptions', file='missing.json'),
-                        dict(type='mmkd3d.PackPoints'),
-                    ],
-                )
-            ),
-            **kwargs,
-        )
-    )
+    pipeline = [
+        dict(type='mmkd3d.SamplePoints', num_points=50),
+        dict(type='NormalizePoints'),
+        dict(type='mmkd3d.LoadCaptions', file='missing.json'),
+        dict(type='mmkd3d.PackPoints'),
+    ]
+    dataset = dict(type='mmkd3d.ToyShapes', num_samples=9, num_points=64, pipeline=pipeline)
+    return Config(dict(train_dataloader=dict(dataset=dataset), **kwargs))
 
 
 def test_shapes_of_a_file_are_sampled_and_normalised_as_by_the_config(tmp_path):
@@ -371,60 +312,35 @@ def test_shapes_of_a_file_are_sampled_and_normalised_as_by_the_config(tmp_path):
         assert cloud.norm(dim=1).max().item() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    'cfg, data, message',
-    [
-        (Config(dict(model={})), None, 'no train_dataloader with a data set'),
-        (config(), 'shapes.ply', 'npz file or a config .* got .*shapes.ply'),
-        (config(), 'EMPTY.npz', 'no shape is left'),
-        (config(), 'NAMELESS.npz', "no array 'points'"),
-        (config(), 'MODEL.py', 'MODEL.py has no train_dataloader'),
-    ],
-)
-def test_a_data_set_without_shapes_is_a_clear_error(cfg, data, message, tmp_path):
+def test_a_data_set_without_shapes_is_a_clear_error(tmp_path):
     np.savez(tmp_path / 'EMPTY.npz', points=np.empty((0, 64, 3)))
     np.savez(tmp_path / 'NAMELESS.npz', clouds=np.ones((2, 64, 3)))
     (tmp_path / 'MODEL.py').write_text('model = dict()\n')
-    if data is not None:
-        data = str(tmp_path / data)
-    with pytest.raises(ValueError, match=message):
-        load_shapes(cfg, data, 2)
+    rejects('no train_dataloader with a data set', load_shapes, Config(dict(model={})), None, 2)
+    for data, message in {
+        'shapes.ply': 'npz file or a config .* got .*shapes.ply',
+        'EMPTY.npz': 'no shape is left',
+        'NAMELESS.npz': "no array 'points'",
+        'MODEL.py': 'MODEL.py has no train_dataloader',
+    }.items():
+        rejects(message, load_shapes, config(), str(tmp_path / data), 2)
+    (tmp_path / 'shapes.py').write_text('train_dataloader = dict(dataset=dict(type="X"))\n')
+    assert data_config(config(), str(tmp_path / 'shapes.py')) == dict(type='X')
 
 
-def test_another_config_may_give_the_shapes(tmp_path):
-    path = tmp_path / 'shapes.py'
-    path.write_text('train_dataloader = dict(dataset=dict(type="X"))\n')
-    assert data_config(config(), str(path)) == dict(type='X')
-
-
-@pytest.mark.parametrize(
-    'model',
-    [
+def test_a_mask_needs_a_masker_and_a_teacher_a_target(tmp_path):
+    backbone = dict(type='X')
+    for model in (
         dict(),
         dict(type='mmkd3d.ACTAutoencoder'),
-        dict(type='mmkd3d.PointClassifier', backbone=dict(type='X')),
-    ],
-)
-def test_a_mask_needs_a_masker_and_a_teacher_a_target(model, tmp_path):
-    cfg = config(model=model)
-    for checkpoint in (None, 'x.pth'):
-        with pytest.raises(ValueError, match='no backbone and masker'):
-            masking.draw_masks(cfg, checkpoint, tmp_path)
-    with pytest.raises(ValueError, match='no teacher of places in images'):
-        masking.draw_teacher(cfg, tmp_path)
-
-
-def test_weights_of_a_teacher_that_are_missing_are_named(tmp_path):
-    target = dict(
-        type='mmkd3d.DenseTarget',
-        teacher=dict(
-            type='mmkd3d.TimmTeacher', model_name='resnet18', checkpoint='weights/none.safetensors'
-        ),
-    )
-    cfg = config(model=i2p_mae(target=target))
-    for draw in (
-        lambda: masking.draw_teacher(cfg, tmp_path),
-        lambda: masking.draw_masks(cfg, None, tmp_path),
+        dict(type='mmkd3d.PointClassifier', backbone=backbone),
     ):
-        with pytest.raises(FileNotFoundError, match='weights/none.safetens'):
-            draw()
+        cfg = config(model=model)
+        for checkpoint in (None, 'x.pth'):
+            rejects('no backbone and masker', masking.draw_masks, cfg, checkpoint, tmp_path)
+        rejects('no teacher of places in images', masking.draw_teacher, cfg, tmp_path)
+    teacher = dict(type='mmkd3d.TimmTeacher', model_name='resnet18', checkpoint='gone.safetensors')
+    cfg = config(model=i2p_mae(target=dict(type='mmkd3d.DenseTarget', teacher=teacher)))
+    missing = dict(error=FileNotFoundError)
+    rejects('gone.safetens', masking.draw_teacher, cfg, tmp_path, **missing)
+    rejects('gone.safetens', masking.draw_masks, cfg, None, tmp_path, **missing)

@@ -20,15 +20,13 @@ def test_ply_keeps_points_and_colors(tmp_path):
     np.testing.assert_array_equal(cloud.colors[:, :3], colors)
 
 
-def test_box_has_twelve_edges_of_its_extents():
+def test_box_has_twelve_edges_of_its_extents_and_turns_by_its_yaw():
     box = np.array([1.0, 2, 3, 4, 5, 6, 0.7])
     corners = box_corners(box)
     lengths = [np.linalg.norm(corners[a] - corners[b]) for a, b in EDGES]
     assert sorted(np.round(lengths, 6)) == [4] * 4 + [5] * 4 + [6] * 4
     np.testing.assert_allclose(corners.mean(0), box[:3])
-
-
-def test_yaw_turns_counter_clockwise_seen_from_above():
+    # counter-clockwise, seen from above
     front = box_corners(np.array([0.0, 0, 0, 2, 1, 1, np.pi / 2]))[[1, 3, 5, 7]]
     np.testing.assert_allclose(front.mean(0), [0, 1, 0], atol=1e-9)
 

@@ -1,6 +1,6 @@
-"""What only rooms have: doors, windows, curtains, kitchen and bath.
+"""Room fixtures: doors, windows, curtains, kitchen and bath.
 
-Same frame as the furniture; what hangs on a wall has its back at z = 0.
+Same axes as the furniture; wall-mounted objects have their back at z = 0.
 """
 
 import numpy as np
@@ -146,7 +146,7 @@ def wash_stand(rng) -> Solids:
 
 
 def inset_sink(rng) -> Solids:
-    """A sink to be let into a counter; its rim is at y = 0."""
+    """A sink built into a counter; its rim is at y = 0."""
     w, d = rng.uniform((0.4, 0.35), (0.6, 0.45))
     return basin('sink', (w, 0.17, d), (0, -0.06, 0), rim=0.02) + _tap(0, 0.02, -d * 0.45)
 

@@ -1,4 +1,4 @@
-"""Posed colour and depth images of a room, drawn from a dense cloud."""
+"""Render posed colour and depth images of a room from a dense cloud."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from mmkd3d.ops.projection import project, splat_depth
 
 from .scan import Cloud, Scene
 
-DENSE = 300_000  # points that a room is drawn from
+DENSE = 300_000  # points used to render a room
 COLOR_SIZE, DEPTH_SIZE = (484, 648), (240, 320)  # rows, columns
 FOCAL = 580.0  # pixels of the colour image
-# From so many metres on, a point covers so many pixels around its own.
+# (distance in metres, radius in pixels) of a rendered point.
 BANDS = ((0.0, 10), (0.6, 6), (1.2, 3), (2.0, 2))
 
 
 def intrinsics(size: tuple[int, int]) -> np.ndarray:
-    """(3, 3) of an image with so many rows and columns of the same camera."""
+    """Intrinsics (3, 3) of the camera for an image of this size."""
     rows, columns = (s / c for s, c in zip(size, COLOR_SIZE))
     return np.array(
         [[FOCAL * columns, 0, (size[1] - 1) / 2], [0, FOCAL * rows, (size[0] - 1) / 2], [0, 0, 1]]
@@ -38,11 +38,11 @@ def look_from(eye: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
 
 
 def render(cloud: Cloud, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a cloud.
+    """Render a cloud.
 
     Returns:
         colour (240, 320, 3) uint8 and depth (240, 320) float32 in metres,
-        0 where nothing is seen.
+        0 for the background.
     """
     ray = cloud.points - pose[:3, 3]
     front = ((cloud.normals * ray).sum(1) < 0) | cloud.two_sided
@@ -69,7 +69,7 @@ def render(cloud: Cloud, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw(uv: Tensor, depth: Tensor, colors: Tensor, radius: int) -> tuple:
-    """Colour (H, W, 3) and depth (H, W) of points of one size in pixels."""
+    """Colour (H, W, 3) and depth (H, W) of points drawn at one pixel size."""
     height, width = DEPTH_SIZE
     single = splat_depth(uv, depth, DEPTH_SIZE)
     u, v = (uv[0] + 0.5).floor().unbind(-1)
@@ -95,7 +95,7 @@ def write_frames(
     Args:
         folder: Folder of the scene.
         scene: The room.
-        eyes: (E, 3) places to look from, in turns.
+        eyes: (E, 3) camera positions, used in turn.
         count: Number of frames.
         rng: Source of randomness.
         to_raw: (4, 4) room to the raw frame of the scan.
@@ -107,11 +107,11 @@ def write_frames(
     poses = []
     for k in range(count):
         eye = eyes[k % len(eyes)]
-        # into the room: a wall close by shows nothing
+        # look into the room, not at a wall close by
         yaw = np.arctan2(-eye[0], -eye[2]) + rng.uniform(-1, 1)
         pose = look_from(eye, yaw, rng.uniform(0.15, 0.5))
         image, depth = render(cloud, pose)
-        # single points that show through a sparse surface
+        # remove single points visible through a sparse surface
         image, depth = cv2.medianBlur(image, 5), cv2.medianBlur(depth, 5)
         image = cv2.resize(image, COLOR_SIZE[::-1])
         cv2.imwrite(str(folder / f'{k * 20:05d}.jpg'), image[..., ::-1])

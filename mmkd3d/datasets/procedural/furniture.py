@@ -70,7 +70,7 @@ def _supports(rng, width, depth, height, kinds) -> Solids:
 
 
 def _back(rng, width, height, y, z) -> Solids:
-    """A back rest from height y: a board, slats or bars; maybe leaning."""
+    """A back rest from height y: a board, slats or bars, sometimes tilted."""
     t, lean = rng.uniform(0.02, 0.06), rng.uniform(-0.25, 0)
     kind = rng.integers(3)
     centre = height / 2
@@ -167,7 +167,7 @@ def table(rng) -> Solids:
 
 
 def desk(rng) -> Solids:
-    """A table with drawers at a side, maybe a panel or a hutch."""
+    """A table with drawers on one side, sometimes a panel or a hutch."""
     w, d, y = rng.uniform((1.0, 0.5, 0.70), (1.7, 0.8, 0.80))
     t, box_w = rng.uniform(0.02, 0.05), rng.uniform(0.32, 0.45)
     sides = ((-1,), (1,), (-1, 1))[rng.integers(3)]
@@ -303,7 +303,7 @@ def bookshelf(rng) -> Solids:
 
 
 def cabinet(rng) -> Solids:
-    """A closed body with doors or drawers, handles, maybe feet."""
+    """A closed body with doors or drawers, handles, sometimes feet."""
     w, h, d = rng.uniform((0.45, 0.6, 0.35), (1.4, 1.9, 0.65))
     foot = rng.choice([0, rng.uniform(0.05, 0.2)])
     body = h - foot

@@ -1,4 +1,4 @@
-"""Rooms: which furniture, and where it stands.
+"""Rooms: choose furniture and place it.
 
 y is up, the floor is y = 0, and x = z = 0 is the middle of the room.
 """
@@ -40,7 +40,7 @@ NYU40 = dict(
 )
 DETECTION_CLASSES = tuple(NYU40)[:18]
 
-# pieces that a kind of room has, and those that it may have
+# required and optional pieces of each kind of room
 KINDS = dict(
     bedroom=(('bed', 'cabinet'), ('desk', 'bookshelf', 'chair', 'cabinet', 'lamp', 'bin', 'sofa')),
     living=(('sofa', 'dining'), ('sofa', 'bookshelf', 'cabinet', 'chair', 'lamp', 'bin', 'chair')),
@@ -79,10 +79,10 @@ class Room:
     boxes: list[np.ndarray] = field(default_factory=list)
 
     def add(self, group: Sequence[Item], *, reach: float = 0.01, margin: float = 0.04) -> bool:
-        """Add items that belong together, if they are clear of the others.
+        """Add a group of items if it does not overlap the others.
 
-        ``reach`` is how far they may go into a wall, ``margin`` the distance
-        that they keep from others, both in metres.
+        ``reach`` is how far they may extend into a wall, ``margin`` the minimum
+        distance to other items, both in metres.
         """
         boxes = np.stack([item.bounds() for item in group])
         if (np.abs(boxes[:, :, [0, 2]]).max((0, 1)) > self.size[[0, 2]] / 2 + reach).any():
@@ -106,7 +106,7 @@ def _bounds(group: Sequence[Item]) -> np.ndarray:
 
 
 def _to_wall(group, room: Room, rng, *, gap=None, lift=0.0) -> list[Item]:
-    """Put the back of a group (its lowest z) at a random place on a wall."""
+    """Put the back of a group (its lowest z) at a random position on a wall."""
     side = int(rng.integers(4))
     width, _, depth = room.size if side % 2 == 0 else room.size[[2, 1, 0]]
     low, high = _bounds(group)
@@ -119,7 +119,7 @@ def _to_wall(group, room: Room, rng, *, gap=None, lift=0.0) -> list[Item]:
 
 
 def _hang(group, room: Room, rng, *, lift: float) -> list[Item]:
-    """Put z = 0 of a group on a wall, so that frames reach into it."""
+    """Put z = 0 of a group on a wall, so that frames extend into the wall."""
     return _to_wall(group, room, rng, gap=_bounds(group)[0, 2], lift=lift)
 
 
@@ -149,7 +149,7 @@ def _on_top(support: Item, rng) -> list[Item]:
 
 
 def _chair_at(edge: float, along: float, turn: np.ndarray, rng) -> Item:
-    """A chair that looks at the edge of a table, turned a little."""
+    """A chair facing the edge of a table, rotated slightly."""
     item = Item('chair', furniture.chair(rng)).moved(rotation(np.pi + rng.normal(0, 0.15)))
     z = edge - item.bounds()[0, 2] + rng.uniform(0.02, 0.15)
     return item.moved(turn, turn @ (along, 0, z))
@@ -185,7 +185,7 @@ def work_place(rng) -> list[Item]:
 
 
 def kitchen(rng) -> list[Item]:
-    """A counter with a sink, maybe with a wall cabinet above."""
+    """A counter with a sink, sometimes with a wall cabinet above."""
     unit = Item('counter', fixtures.counter(rng))
     top = unit.bounds()[1, 1]
     sink = Item('sink', fixtures.inset_sink(rng)).moved(
@@ -202,7 +202,7 @@ def kitchen(rng) -> list[Item]:
 
 
 def bath(rng) -> list[Item]:
-    """A bathtub, most often with a curtain along its front."""
+    """A bathtub, usually with a curtain along its front."""
     tub = Item('bathtub', fixtures.bathtub(rng))
     if rng.random() < 0.3:
         return [tub]
@@ -257,7 +257,7 @@ def _try(room: Room, place, build, rng, tries: int = 12, **kwargs) -> bool:
 
 
 def shell(size: np.ndarray) -> list[Item]:
-    """Floor and four walls that look inwards."""
+    """Floor and four walls facing inwards."""
     width, height, depth = size
     up = rotation(-np.pi / 2, 'x')
     floor = rectangle('floor', (width, depth), (0, 0, 0), up)

@@ -1,4 +1,4 @@
-"""A scan of a room: drawn points with colours, seen from inside."""
+"""A scan of a room: sampled points with colours, visible from inside."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ COLORS = dict(
     garbagebin=CLOTH + WHITE,
     otherprop=CLOTH + WHITE,
 )
-# what lets its wall, or the counter under it, be cut open
+# items that cut a hole into their wall, or the counter below
 OPENINGS = dict(wall=('door', 'window', 'picture'), counter=('sink',))
 PANORAMA = (160, 320)  # rows, columns of the visibility buffer
 
@@ -42,12 +42,12 @@ class Cloud(NamedTuple):
     two_sided: np.ndarray
 
     def take(self, index: np.ndarray) -> 'Cloud':
-        """The points that ``index`` chooses."""
+        """The points selected by ``index``."""
         return Cloud(*(x[index] for x in self))
 
 
 class Scene:
-    """A room whose surfaces are ready to be drawn from, with fixed colours."""
+    """A room with fixed colours, ready to sample surface points from."""
 
     def __init__(self, room: Room, rng: np.random.Generator):
         self.room = room
@@ -69,7 +69,7 @@ class Scene:
         return [i.bounds() for i in self.room.items if i.name in names]
 
     def draw(self, num_points: int, rng: np.random.Generator) -> Cloud:
-        """About ``num_points`` points on all surfaces, evenly by area."""
+        """Sample about ``num_points`` points on all surfaces, uniformly by area."""
         clouds = []
         for k, surface in enumerate(self.surfaces):
             count = int(np.ceil(num_points * surface.area / self.area))
@@ -91,7 +91,7 @@ class Scene:
 
 
 def stand_points(room: Room, count: int, rng) -> np.ndarray:
-    """Places at eye height that are not inside furniture, (count, 3)."""
+    """Positions at eye height outside furniture, (count, 3)."""
     found = []
     boxes = np.stack([item.bounds() for item in room.items])
     for _ in range(50 * count):
@@ -108,7 +108,7 @@ def stand_points(room: Room, count: int, rng) -> np.ndarray:
 def seen_from(cloud: Cloud, eyes: np.ndarray) -> np.ndarray:
     """Which points are visible from any of the eyes (E, 3), (N,) bool.
 
-    A panoramic z-buffer per eye; surfaces that look away are not seen.
+    A panoramic z-buffer per eye; back faces are not visible.
     """
     rows, columns = PANORAMA
     visible = np.zeros(len(cloud.points), dtype=bool)
@@ -129,7 +129,7 @@ def seen_from(cloud: Cloud, eyes: np.ndarray) -> np.ndarray:
 
 
 def scan(scene: Scene, num_points: int, rng: np.random.Generator, eyes: np.ndarray) -> Cloud:
-    """A scan with ``num_points`` points: what the eyes see, minus holes."""
+    """A scan with ``num_points`` points: those visible from the eyes, minus holes."""
     cloud = scene.draw(3 * num_points, rng)
     good = seen_from(cloud, eyes)
     for _ in range(rng.integers(3, 9)):

@@ -1,4 +1,4 @@
-"""Solids: affine copies of unit meshes, and the drawing of surface points."""
+"""Solids: affine copies of unit meshes, and sampling of surface points."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 SEGMENTS = 24  # of a circle
-# A point counts as inside only below this share of a solid's extent, so that
-# touching faces (a leg under a seat) don't hide each other by rounding.
+# A point counts as inside only below this fraction of a solid's extent, so that
+# touching faces (a leg under a seat) don't hide each other due to rounding.
 INSIDE = 0.995
 
 
@@ -95,7 +95,7 @@ def box_mesh() -> Mesh:
 
 @functools.cache
 def rectangle_mesh() -> Mesh:
-    """The square [-1, 1]^2 at z = 0, looking to +z."""
+    """The square [-1, 1]^2 at z = 0, facing +z."""
     front = box_mesh().normals[:, 0, 2] > 0.5
     corners = box_mesh().corners[front] * (1, 1, 0)
     return Mesh(corners, box_mesh().normals[front], None)
@@ -194,9 +194,9 @@ def prism(part, size, center, *, top=(1, 1), shift=(0, 0), rotate=None):
 def cylinder(
     part, radius, height, center, *, top=1.0, ends=(True, True), squash=1.0, rotate=None
 ) -> Solid:
-    """A cylinder or cone about y; ``top`` is the upper radius' share.
+    """A cylinder or cone about y; ``top`` is the ratio of the upper radius.
 
-    ``ends`` says which end discs there are; without both it is a shell.
+    ``ends`` selects the end discs; without both it is a shell.
     ``squash`` scales z.
     """
     mesh = frustum_mesh(float(top), *ends, all(ends))
@@ -216,7 +216,7 @@ def rod(part, start, end, radius, *, top=1.0) -> Solid:
 
 
 def rectangle(part, size, center, rotate=None) -> Solid:
-    """A flat face of ``size`` (width, height) that looks to +z."""
+    """A flat face of ``size`` (width, height) facing +z."""
     return _place(part, rectangle_mesh(), (size[0] / 2, size[1] / 2, 1.0), center, rotate)
 
 
@@ -239,7 +239,7 @@ def ring(part, radius, tube, center, *, arc=2 * np.pi, rotate=None) -> Solid:
 def lathe(part, profile, *, center=(0, 0), squash=1.0, lid=True, base=True):
     """A body of revolution about y through ``profile`` [(radius, y), ...].
 
-    Returns a list of solids; closed pieces hide what is inside them.
+    Returns a list of solids; closed pieces hide points inside them.
     """
     solids = []
     for k, ((r0, y0), (r1, y1)) in enumerate(zip(profile, profile[1:])):
@@ -256,11 +256,11 @@ def lathe(part, profile, *, center=(0, 0), squash=1.0, lid=True, base=True):
 
 
 def hidden(points: np.ndarray, owner: np.ndarray, solids: Sequence[Solid]) -> np.ndarray:
-    """Which points lie strictly inside another solid than their own.
+    """Which points lie strictly inside a solid other than their own.
 
     Args:
         points: (M, 3).
-        owner: (M,) index of the solid that a point was drawn on.
+        owner: (M,) index of the solid that a point was sampled on.
         solids: All solids.
 
     Returns:
@@ -275,7 +275,7 @@ def hidden(points: np.ndarray, owner: np.ndarray, solids: Sequence[Solid]) -> np
 
 
 class Surface:
-    """The visible surface of a union of solids, to draw points from.
+    """The visible surface of a union of solids, to sample points from.
 
     Args:
         solids: Solids in any order.
@@ -296,7 +296,7 @@ class Surface:
         return float(self._share[-1])
 
     def draw(self, num_points: int, rng: np.random.Generator) -> tuple:
-        """Draw points by area.
+        """Sample points uniformly by area.
 
         Returns:
             points (N, 3), unit normals (N, 3) outwards, owner (N,) index of

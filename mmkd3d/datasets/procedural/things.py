@@ -1,4 +1,4 @@
-"""Parametric things that are not furniture; same frame and units."""
+"""Parametric objects other than furniture; same axes and units."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ Solids = list[Solid]
 
 
 def bottle(rng) -> Solids:
-    """A body that narrows to a neck, with a cap or without."""
+    """A body that narrows to a neck, with or without a cap."""
     h, r = rng.uniform((0.18, 0.03), (0.35, 0.055))
     neck, shoulder = r * rng.uniform(0.25, 0.5), h * rng.uniform(0.5, 0.72)
     start = shoulder + h * rng.uniform(0.05, 0.18)
@@ -206,7 +206,7 @@ def _wing(part, span, chord, thick, root, *, sweep, taper, up=0.0, side=1):
 
 
 def _engines(rng, r, under, along, nose) -> Solids:
-    """Pods under the wings, a propeller at the nose, or none to be seen."""
+    """Pods under the wings, a propeller at the nose, or none visible."""
     kind = rng.random()
     if kind < 0.55:
         size = r * rng.uniform(0.4, 0.65)

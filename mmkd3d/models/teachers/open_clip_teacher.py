@@ -15,7 +15,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 from mmkd3d.utils.hashes import file_digest
 
-from .image_teacher import ImageTeacher, check_weights, weights_error
+from .base import ImageTeacher, check_weights, weights_error
 from .references import check_reference
 from .saliency import activation_energy, class_attention, query_attention, to_map
 from .text_teacher import LanguageTeacher

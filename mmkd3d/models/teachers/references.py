@@ -14,7 +14,6 @@ of your own table, which you pass to a teacher as ``reference=FILE``.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -30,13 +29,6 @@ NUM_VALUES = 16
 # Relative L2 distance. Kernels and library versions differ by about 1e-6, a
 # wrong activation or wrong statistics by 1e-2, even in random towers.
 TOLERANCE = 1e-3
-
-
-def reference_image(size: Sequence[int]) -> Tensor:
-    """An image (1, 3, height, width) in [0, 1]: two ramps, a pattern."""
-    y, x = torch.meshgrid(*((torch.arange(n) + 0.5) / n for n in size), indexing='ij')
-    waves = (6 * torch.pi * x).sin() * (4 * torch.pi * y).cos()
-    return torch.stack([x, y, 0.5 + 0.5 * waves])[None]
 
 
 def make_entry(teacher: BaseTeacher, name: str) -> dict:

@@ -14,8 +14,7 @@ from mmkd3d.checkpoints.keymap import Rule, rename
 from mmkd3d.checkpoints.maps.teachers import IMG_IN21K
 from mmkd3d.registry import MODELS
 
-from .base import randomize
-from .image_teacher import ImageTeacher, check_weights, weights_error
+from .base import ImageTeacher, check_weights, randomize, weights_error
 from .references import check_reference
 from .saliency import activation_energy, class_attention, inputs_of, to_map, why_no_attention
 from .token_transformer import TokenTransformer

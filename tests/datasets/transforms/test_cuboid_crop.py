@@ -6,6 +6,7 @@ import torch
 
 from mmkd3d.datasets.transforms.cuboid_crop import RandomCuboidCrop
 from mmkd3d.registry import TRANSFORMS
+from tests.helpers import rejects
 
 pytest.importorskip('mmdet3d')
 
@@ -20,11 +21,11 @@ def scene(num_points=600, num_boxes=5, seed=0):
     colour = torch.rand(num_points, 3, generator=generator)
     centers = torch.rand(num_boxes, 3, generator=generator) * room
     boxes = torch.cat([centers, torch.full((num_boxes, 3), 0.7)], 1)
+    points = torch.cat([xyz, colour], 1)
+    form = dict(box_dim=6, with_yaw=False, origin=(0.5, 0.5, 0.5))
     return dict(
-        points=DepthPoints(
-            torch.cat([xyz, colour], 1), points_dim=6, attribute_dims=dict(color=[3, 4, 5])
-        ),
-        gt_bboxes_3d=DepthInstance3DBoxes(boxes, box_dim=6, with_yaw=False, origin=(0.5, 0.5, 0.5)),
+        points=DepthPoints(points, points_dim=6, attribute_dims=dict(color=[3, 4, 5])),
+        gt_bboxes_3d=DepthInstance3DBoxes(boxes, **form),
         gt_labels_3d=np.arange(num_boxes),
         pts_instance_mask=np.arange(num_points),
         pts_semantic_mask=np.arange(num_points) % 7,
@@ -80,25 +81,15 @@ def test_fractions_lie_in_the_range_and_two_axes_are_alike(monkeypatch):
     'settings', [dict(min_points=599), dict(min_points=601), dict(num_tries=0), dict(aspect=1.1)]
 )
 def test_scene_is_untouched_where_no_try_succeeds(settings):
-    before = scene()
+    before, state = scene(), np.random.get_state()[1].tolist()
     parts = dict(before)
     after = crop(**settings)(before)
     assert after is before
     assert all(after[key] is value for key, value in parts.items())
-
-
-def test_too_small_scenes_draw_nothing():
-    state = np.random.get_state()[1].tolist()
-    crop(min_points=601)(scene())
-    assert np.random.get_state()[1].tolist() == state
-
-
-def test_crop_without_a_box_is_refused():
-    """A box whose centre no crop can hold, outside of all points."""
-    from mmdet3d.structures import DepthInstance3DBoxes
-
-    before = scene(num_boxes=1)
-    before['gt_bboxes_3d'] = DepthInstance3DBoxes(torch.tensor([[-5.0, -5, -5, 1, 1, 1, 0]]))
+    if settings.get('min_points') == 601:  # too small a scene draws nothing
+        assert np.random.get_state()[1].tolist() == state
+    before = scene(num_boxes=1)  # a box whose centre no crop can hold
+    before['gt_bboxes_3d'].translate(torch.tensor([-50.0, -50, -50]))
     assert len(crop()(before)['points']) == 600
 
 
@@ -123,20 +114,13 @@ def test_scene_without_boxes_is_cropped(remove):
     assert ('gt_bboxes_3d' in after) is not remove
 
 
-def test_draws_come_from_numpys_global_generator():
+def test_settings_are_the_published_ones_and_fractions_are_checked():
+    built = TRANSFORMS.build(dict(type='mmkd3d.RandomCuboidCrop'))
+    assert built == RandomCuboidCrop(30000, (0.5, 1.0), 0.8, 100)
+    for crop_range in ((0.9, 0.5), (0, 1), (0.5, 1.5)):
+        rejects('smallest <= largest', RandomCuboidCrop, crop_range=crop_range)
     lengths = []
-    for seed in (3, 3, 4):
+    for seed in (3, 3, 4):  # of numpy's global generator
         np.random.seed(seed)
         lengths.append(len(crop()(scene())['points']))
     assert lengths[0] == lengths[1] != lengths[2]
-
-
-def test_published_settings_are_the_default():
-    built = TRANSFORMS.build(dict(type='mmkd3d.RandomCuboidCrop'))
-    assert built == RandomCuboidCrop(30000, (0.5, 1.0), 0.8, 100)
-
-
-@pytest.mark.parametrize('crop_range', [(0.9, 0.5), (0, 1), (0.5, 1.5)])
-def test_impossible_fractions_are_an_error(crop_range):
-    with pytest.raises(ValueError, match='smallest <= largest'):
-        RandomCuboidCrop(crop_range=crop_range)

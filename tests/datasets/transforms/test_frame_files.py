@@ -11,6 +11,7 @@ pytest.importorskip('mmdet3d')
 
 from mmkd3d.datasets.transforms.frames import LoadPosedFrames  # noqa: E402
 from mmkd3d.ops import project  # noqa: E402
+from tests.helpers import rejects
 
 
 def packed(scene='s', **meta):
@@ -65,12 +66,6 @@ def test_fields_are_as_documented(folder):
     point[..., 0] += torch.arange(5)[:, None]
     uv = project(point, frames.extrinsic, frames.intrinsic).uv
     torch.testing.assert_close(uv, torch.tensor([[1.5, 1.0], [-0.5, 1.0]]).repeat(5, 1, 1))
-
-
-def test_even_choices_are_spread(folder):
-    assert places_of(load(folder)) == [0, 1, 2, 3, 4]
-    assert places_of(load(folder, num_frames=3)) == [0, 2, 4]
-    assert places_of(load(folder, num_frames=9)) == [0, 1, 2, 3, 4]
 
 
 def test_random_choices_differ_and_leave_the_global_generator_alone(folder):
@@ -151,36 +146,26 @@ def test_frames_without_depth_are_passed_over_or_kept(folder):
     assert len(frames) == 5 and not frames.depth.any()
 
 
-def test_what_is_broken_is_named(folder):
-    with pytest.raises(FileNotFoundError, match='posed images'):
-        load(folder / 'nowhere')
-    with pytest.raises(ValueError, match='choose is one of'):
-        load(folder, choose='best')
-    with pytest.raises(ValueError, match='without_depth is one of'):
-        load(folder, without_depth='drop')
-    (folder / 's/00030.jpg').write_bytes(b'no image')
-    with pytest.raises(ValueError, match='00030.jpg: cannot be decoded'):
-        load(folder)
-    (folder / 's/00030.jpg').unlink()
-    with pytest.raises(FileNotFoundError, match='00030.jpg is missing'):
-        load(folder)
-    write_cameras(folder / 's', np.tile(np.eye(4), (5, 1, 1)), K_648x484=np.eye(3))
-    with pytest.raises(ValueError, match=r"no K_8x6, only \['K_648x484'\]"):
-        load(folder)
-    (folder / 's/cameras.npz').unlink()
-    with pytest.raises(FileNotFoundError, match='cameras.npz is missing'):
-        load(folder)
-
-
-def test_metainfo_that_does_not_suffice_is_named(folder):
+def test_even_choices_are_spread_and_broken_files_are_named(folder):
+    assert places_of(load(folder)) == places_of(load(folder, num_frames=9)) == [0, 1, 2, 3, 4]
+    assert places_of(load(folder, num_frames=3)) == [0, 2, 4]
+    missing = dict(error=FileNotFoundError)
+    rejects('posed images', load, folder / 'nowhere', **missing)
+    rejects('choose is one of', load, folder, choose='best')
+    rejects('without_depth is one of', load, folder, without_depth='drop')
     step = LoadPosedFrames(folder, size=(6, 8))
     item = packed()
     item['data_samples'] = BaseDataElement(metainfo=dict(sample_idx=3))
-    with pytest.raises(ValueError, match='lidar_path.*sample_idx'):
-        step(item)
+    rejects('lidar_path.*sample_idx', step, item)
     item = packed()
     item['data_samples'].pop('axis_align_matrix')
-    with pytest.raises(ValueError, match='aligned=False'):
-        step(item)
-    with pytest.raises(ValueError, match='more than once'):
-        step(packed(transformation_3d_flow=['R', 'S', 'T', 'R', 'S', 'T']))
+    rejects('aligned=False', step, item)
+    rejects('more than once', step, packed(transformation_3d_flow=['R', 'S', 'T', 'R', 'S', 'T']))
+    (folder / 's/00030.jpg').write_bytes(b'no image')
+    rejects('00030.jpg: cannot be decoded', load, folder)
+    (folder / 's/00030.jpg').unlink()
+    rejects('00030.jpg is missing', load, folder, **missing)
+    write_cameras(folder / 's', np.tile(np.eye(4), (5, 1, 1)), K_648x484=np.eye(3))
+    rejects(r"no K_8x6, only \['K_648x484'\]", load, folder)
+    (folder / 's/cameras.npz').unlink()
+    rejects('cameras.npz is missing', load, folder, **missing)

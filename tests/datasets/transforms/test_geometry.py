@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkd3d.registry import TRANSFORMS
+from tests.helpers import rejects
 
 rng = np.random.default_rng(0)
 
@@ -26,33 +27,22 @@ def test_sampling_keeps_points_and_parts_together(method, num_points):
     assert distinct == min(num_points, 40)
 
 
-def test_sampling_with_replacement_repeats_points():
+def test_first_and_fps_are_deterministic_and_fps_matches_a_loop():
+    before = item()
+    for method in ('first', 'fps'):
+        cfg = dict(type='SamplePoints', num_points=9, method=method)
+        one, two = (run(dict(before), **cfg)['gt_parts'] for _ in range(2))
+        assert (one == two).all() and one[0] == 0
+    xyz, chosen = before['points'][:, :3], [0]
+    for _ in range(8):
+        dist = ((xyz[:, None] - xyz[chosen]) ** 2).sum(-1).min(1)
+        chosen.append(int(dist.argmax()))
+    assert one.tolist() == chosen
     after = run(item(1000), type='SamplePoints', num_points=1000, replace=True)
     assert len(np.unique(after['gt_parts'])) < 800
 
 
-def test_first_and_fps_are_deterministic():
-    for method in ('first', 'fps'):
-        before = item()
-        one, two = (
-            run(dict(before), type='SamplePoints', num_points=9, method=method) for _ in range(2)
-        )
-        assert (one['gt_parts'] == two['gt_parts']).all()
-        assert one['gt_parts'][0] == 0
-
-
-def test_fps_matches_a_loop():
-    before = item()
-    xyz = before['points'][:, :3]
-    chosen = [0]
-    for _ in range(7):
-        dist = ((xyz[:, None] - xyz[chosen]) ** 2).sum(-1).min(1)
-        chosen.append(int(dist.argmax()))
-    after = run(before, type='SamplePoints', num_points=8, method='fps')
-    assert after['gt_parts'].tolist() == chosen
-
-
-def test_unit_sphere_matches_a_loop():
+def test_normalised_clouds_match_a_loop():
     before = item()
     xyz = before['points'][:, :3].astype(float)
     mean = sum(xyz) / len(xyz)
@@ -62,17 +52,9 @@ def test_unit_sphere_matches_a_loop():
     np.testing.assert_allclose(after[:, :3], expected, atol=1e-6)
     assert (after[:, 3:] == before['points'][:, 3:]).all()
     assert after.dtype == np.float32
-
-
-def test_unit_cube_touches_both_sides():
-    xyz = run(item(), type='NormalizePoints', mode='unit_cube')['points']
-    low, high = xyz[:, :3].min(0), xyz[:, :3].max(0)
-    np.testing.assert_allclose(low, -high, atol=1e-6)
-    np.testing.assert_allclose(high.max(), 1, atol=1e-6)
-
-
-def test_center_keeps_the_scale():
-    before = item()
+    xyz = run(dict(before), type='NormalizePoints', mode='unit_cube')['points'][:, :3]
+    np.testing.assert_allclose(xyz.min(0), -xyz.max(0), atol=1e-6)
+    np.testing.assert_allclose(xyz.max(), 1, atol=1e-6)
     after = run(dict(before), type='NormalizePoints', mode='center')['points']
     np.testing.assert_allclose(after[:, :3].mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(after.std(0), before['points'].std(0), 1e-5)
@@ -87,12 +69,8 @@ def test_shuffle_permutes():
 
 
 def test_wrong_settings_and_input_are_explained():
-    with pytest.raises(ValueError, match="'random', 'fps' or 'first'"):
-        TRANSFORMS.build(dict(type='SamplePoints', num_points=1, method='grid'))
-    with pytest.raises(ValueError, match="'unit_sphere'"):
-        TRANSFORMS.build(dict(type='NormalizePoints', mode='box'))
-    with pytest.raises(ValueError, match='LoadPoints'):
-        run(dict(path='a.npy'), type='NormalizePoints')
     flat = dict(points=np.ones((4, 3), np.float32), sample_id='shape_7')
-    with pytest.raises(ValueError, match='shape_7: all points coincide'):
-        run(flat, type='NormalizePoints')
+    rejects("'random', 'fps' or 'first'", run, {}, type='SamplePoints', num_points=1, method='grid')
+    rejects("'unit_sphere'", run, flat, type='NormalizePoints', mode='box')
+    rejects('LoadPoints', run, dict(path='a.npy'), type='NormalizePoints')
+    rejects('shape_7: all points coincide', run, flat, type='NormalizePoints')

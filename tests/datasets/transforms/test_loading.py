@@ -4,6 +4,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.registry import TRANSFORMS
+from tests.helpers import rejects
 
 rng = np.random.default_rng(0)
 ROWS = np.concatenate([rng.normal(size=(20, 6)), rng.integers(4, 6, (20, 1))], axis=1)
@@ -28,55 +29,36 @@ def test_load_takes_channels_and_parts_apart(path):
     assert results['points'].shape == (20, 6)
 
 
-def test_load_checks_part_labels(path):
-    run(dict(path=path, part_ids=(4, 5)), type='LoadPoints', parts_column=6)
-    with pytest.raises(ValueError, match=r'shape.txt: part label 5.*\[3, 4\]'):
-        run(dict(path=path, part_ids=(3, 4)), type='LoadPoints', parts_column=6)
-    with pytest.raises(ValueError, match='shape.txt: expected column 7, got 7'):
-        run(dict(path=path), type='LoadPoints', parts_column=7)
-
-
-def test_load_checks_points_in_memory():
+def test_bad_labels_and_points_are_named(path):
+    load = dict(type='LoadPoints')
+    run(dict(path=path, part_ids=(4, 5)), **load, parts_column=6)
+    says = r'shape.txt: part label 5.*\[3, 4\]'
+    rejects(says, run, dict(path=path, part_ids=(3, 4)), **load, parts_column=6)
+    rejects('shape.txt: expected column 7, got 7', run, dict(path=path), **load, parts_column=7)
     points = np.zeros((4, 3))
     points[2, 1] = np.nan
-    with pytest.raises(ValueError, match='cloud_3: 1 of 4 points'):
-        run(dict(points=points, sample_id='cloud_3'), type='LoadPoints')
-    with pytest.raises(ValueError, match="needs 'path' or 'points'"):
-        run(dict(sample_id='x'), type='LoadPoints')
+    item = dict(points=points, sample_id='cloud_3')
+    rejects('cloud_3: 1 of 4 points', run, item, **load)
+    rejects('cloud_3', run, item, type='PackPoints')
+    rejects("needs 'path' or 'points'", run, dict(sample_id='x'), **load)
+    rejects('LoadPointsFromFile', run, item, type='SceneToCloud')
 
 
 def test_packed_item_has_the_agreed_form():
-    results = dict(
-        points=ROWS[:, :4],
-        gt_parts=ROWS[:, 6],
-        gt_label=3,
-        sample_id='a/b',
-        category='chair',
-        other=1,
-    )
-    item = run(results, type='PackPoints')
+    labels = dict(gt_parts=ROWS[:, 6], gt_label=3)
+    meta = dict(sample_id='a/b', category='chair')
+    item = run(dict(points=ROWS[:, :4], other=1, **labels, **meta), type='PackPoints')
     assert set(item) == {'inputs', 'data_samples'}
     points, sample = item['inputs']['points'], item['data_samples']
     assert points.shape == (20, 4) and points.dtype == torch.float32
-    assert isinstance(sample, BaseDataElement)
-    assert sample.metainfo == dict(sample_id='a/b', category='chair')
+    assert isinstance(sample, BaseDataElement) and sample.metainfo == meta
     assert sample.gt_label.dtype == torch.long and sample.gt_label.ndim == 0
     assert sample.gt_label == 3
     assert sample.gt_parts.dtype == torch.long
     assert sample.gt_parts.tolist() == ROWS[:, 6].tolist()
-
-
-def test_what_is_unknown_is_not_packed():
-    item = run(dict(points=ROWS[:, :3]), type='PackPoints')
-    assert set(item['data_samples'].keys()) == set()
-    assert item['data_samples'].metainfo == {}
+    item = run(dict(points=ROWS[:, :3]), type='PackPoints')  # nothing else is known
+    assert set(item['data_samples'].keys()) == set() and item['data_samples'].metainfo == {}
     assert set(item['inputs']) == {'points'}
-
-
-def test_packing_rejects_bad_points():
-    bad = dict(points=np.full((3, 3), np.inf), sample_id='it_is_me')
-    with pytest.raises(ValueError, match='it_is_me'):
-        run(bad, type='PackPoints')
 
 
 def test_a_scan_becomes_a_cloud_that_stands_on_the_floor():
@@ -94,8 +76,3 @@ def test_a_scan_becomes_a_cloud_that_stands_on_the_floor():
         np.ptp(got[:, :3], axis=0), np.ptp(xyz, axis=0), atol=1e-5
     )
     np.testing.assert_array_equal(got[:, 3], 7)
-
-
-def test_points_that_are_not_those_of_mmdetection3d():
-    with pytest.raises(ValueError, match='LoadPointsFromFile'):
-        run(dict(points=np.zeros((4, 3))), type='SceneToCloud')

@@ -7,6 +7,7 @@ from PIL import Image
 
 from mmkd3d.models.views.rendered_views import RenderedViews
 from mmkd3d.registry import TRANSFORMS
+from tests.helpers import rejects
 
 VIEWS = ['_001', '_002', '_003']
 
@@ -63,10 +64,9 @@ def test_a_picture_without_alpha_is_the_shape_everywhere(folder):
 
 def test_what_is_missing_or_does_not_fit_is_named(folder):
     step = TRANSFORMS.build(dict(type='LoadRendering', root=folder, views=[*VIEWS, '_004']))
-    with pytest.raises(FileNotFoundError, match='1 of 1 shapes.*cup_004.png'):
-        step.check_items([dict(sample_id='cup')])
+    says = '1 of 1 shapes.*cup_004.png'
+    rejects(says, step.check_items, [dict(sample_id='cup')], error=FileNotFoundError)
     augment = TRANSFORMS.build(dict(type='AugmentRendering'))
-    with pytest.raises(ValueError, match='keep_alpha=False'):
-        augment(dict(image=Image.new('RGBA', (9, 9))))
-    with pytest.raises(ValueError, match=r'num_views=2.*\(3, 3, 8, 8\)'):
-        RenderedViews(num_views=2).render(torch.rand(1, 3, 3, 8, 8))
+    rejects('keep_alpha=False', augment, dict(image=Image.new('RGBA', (9, 9))))
+    views, images = RenderedViews(num_views=2), torch.rand(1, 3, 3, 8, 8)
+    rejects(r'num_views=2.*\(3, 3, 8, 8\)', views.render, images)

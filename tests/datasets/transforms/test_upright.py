@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmkd3d.registry import TRANSFORMS
+from tests.helpers import rejects
 
 
 def test_axes_turn_without_a_mirror_and_height_is_above_the_floor():
@@ -25,7 +26,5 @@ def test_axes_turn_without_a_mirror_and_height_is_above_the_floor():
 
 def test_points_with_features_or_none_at_all_are_refused():
     step = TRANSFORMS.build(dict(type='ToDepthCoordinates'))
-    with pytest.raises(ValueError, match='got none'):
-        step(dict())
-    with pytest.raises(ValueError, match='got 6 columns'):
-        step(dict(points=np.zeros((9, 6), np.float32)))
+    rejects('got none', step, dict())
+    rejects('got 6 columns', step, dict(points=np.zeros((9, 6), np.float32)))

@@ -70,42 +70,24 @@ def test_a_student_that_was_cut_gives_what_its_block_gave(layer):
 def test_features_of_points_are_given_anywhere():
     model = PointTransformer(**SMALL).eval()
     points, places = cloud(), cloud(N=5, seed=1)
-    assert torch.equal(
-        model.extract_feat(points, 'point', at=points), model.extract_feat(points, 'point')
-    )
-    both = torch.cat([places, points], dim=1)
-    assert torch.equal(
-        model.extract_feat(points, 'point', at=both)[:, :5],
-        model.extract_feat(points, 'point', at=places),
-    )
-    centers = model(points)['centers']
-    torch.testing.assert_close(
-        model.extract_feat(points, 'point', at=centers),
-        model.extract_feat(points, 'token'),
-        atol=1e-4,
-        rtol=0,
-    )
+
+    def feats(at=None):
+        return model.extract_feat(points, 'point', at=at)
+
+    assert torch.equal(feats(points), feats())
+    assert torch.equal(feats(torch.cat([places, points], dim=1))[:, :5], feats(places))
+    tokens = model.extract_feat(points, 'token')
+    torch.testing.assert_close(feats(model(points)['centers']), tokens, atol=1e-4, rtol=0)
 
 
-def test_centers_are_points_of_the_input():
-    model = PointTransformer(**SMALL, pos_scale='scene').eval()
-    points = cloud() * 4 + 7
-    out = model(points)
-    picked = torch.stack([p[i] for p, i in zip(points, out['center_idx'])])
-    assert torch.equal(picked, out['centers'])
-
-
-def test_scene_positions_make_the_student_blind_to_where_the_scene_lies():
+def test_centers_are_points_of_the_input_that_scene_positions_do_not_show():
     model = PointTransformer(**SMALL, fps_rule='mmcv', pos_scale='scene').eval()
     points = cloud()
-    a, b = model(points)['tokens'], model(points + 3)['tokens']
-    torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
+    a, b = model(points), model(points + 3)
+    torch.testing.assert_close(a['tokens'], b['tokens'], atol=1e-4, rtol=0)
     assert to_unit_cube(points * 5).abs().max() <= 1 + 1e-6
-
-
-def test_a_cloud_that_is_too_small_for_a_patch_is_an_error():
-    with pytest.raises(ValueError, match='at least group_size=4 points, got 3'):
-        PointTransformer(**SMALL)(cloud(N=3))
+    picked = torch.stack([p[i] for p, i in zip(points, a['center_idx'])])
+    assert torch.equal(picked, a['centers'])
 
 
 def test_layer_depth_grows_from_the_embedding_to_the_norm():
@@ -121,12 +103,10 @@ def test_pretrained_init_cfg_is_strict(tmp_path):
     path = tmp_path / 'student.pth'
     state = {f'backbone.{k}': v for k, v in source.state_dict().items()}
     torch.save(dict(state_dict=state), path)
-    model = PointTransformer(**SMALL, init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    init = dict(init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    model = PointTransformer(**SMALL, **init)
     model.init_weights()
     for key, value in model.state_dict().items():
         assert torch.equal(value, source.state_dict()[key]), key
-    wider = PointTransformer(
-        **dict(SMALL, embed_dims=48), init_cfg=dict(type='Pretrained', checkpoint=str(path))
-    )
     with pytest.raises(ValueError, match='cls_token 1'):
-        wider.init_weights()
+        PointTransformer(**dict(SMALL, embed_dims=48), **init).init_weights()

@@ -35,21 +35,17 @@ def loop(boxes, points, scene, min_points, nms_iou, threshold):
     objectness = boxes.objectness[scene].tolist()
     kinds = boxes.class_probs[scene].argmax(-1).tolist()
     low, high = center - size / 2, center + size / 2
-    counts = [
-        ((p >= a) & (p <= b)).all(1).sum() for p, a, b in zip([points[scene]] * len(low), low, high)
-    ]
-    left = [q for q, n in enumerate(counts) if n >= min_points] or [
-        max(range(len(low)), key=objectness.__getitem__)
-    ]
+    p = points[scene]
+    counts = [((p >= a) & (p <= b)).all(1).sum() for a, b in zip(low, high)]
+    left = [q for q, n in enumerate(counts) if n >= min_points]
+    left = left or [max(range(len(low)), key=objectness.__getitem__)]
     left.sort(key=lambda q: -objectness[q])
     kept = []
     for q in left:
 
         def suppresses(other):
-            sides = (torch.minimum(high[q], high[other]) - torch.maximum(low[q], low[other])).clamp(
-                min=0
-            )
-            shared = sides.prod()
+            sides = torch.minimum(high[q], high[other]) - torch.maximum(low[q], low[other])
+            shared = sides.clamp(min=0).prod()
             union = size[q].prod() + size[other].prod() - shared
             return kinds[q] == kinds[other] and shared / union > nms_iou
 
@@ -71,44 +67,33 @@ def test_selection_equals_loop(settings):
     assert 1 < max(sizes) and min(sizes) < 40
 
 
-def test_every_box_votes_for_every_class():
+def test_every_box_votes_for_every_class_or_for_its_best():
     boxes, points = scenes()
-    for scene, found in enumerate(select_boxes(boxes, points)):
-        kept = found.query.unique()
-        assert len(found.query) == len(kept) * CLASSES
-        pairs = set(zip(found.query.tolist(), found.labels.tolist()))
-        assert len(pairs) == len(found.query)
+    bests = select_boxes(boxes, points, all_classes=False)
+    for scene, (every, best) in enumerate(zip(select_boxes(boxes, points), bests)):
+        kept = every.query.unique()
+        assert len(every.query) == len(kept) * CLASSES
+        pairs = set(zip(every.query.tolist(), every.labels.tolist()))
+        assert len(pairs) == len(every.query)
         probs = boxes.cls[scene].softmax(-1)
-        torch.testing.assert_close(
-            found.scores, probs[found.query, found.labels] * (1 - probs[found.query, -1])
-        )
-
-
-def test_best_class_only_has_the_same_boxes_and_their_best_scores():
-    boxes, points = scenes()
-    for every, best in zip(
-        select_boxes(boxes, points), select_boxes(boxes, points, all_classes=False)
-    ):
-        assert best.query.tolist() == every.query.unique().tolist()
+        scores = probs[every.query, every.labels] * (1 - probs[every.query, -1])
+        torch.testing.assert_close(every.scores, scores)
+        assert best.query.tolist() == kept.tolist()
         best_of = every.scores.view(-1, CLASSES).max(1)
         torch.testing.assert_close(best.scores, best_of.values)
         assert best.labels.tolist() == best_of.indices.tolist()
 
 
-def test_faces_edges_and_corners_are_inside():
+def test_points_are_counted_with_faces_edges_and_corners_in_turned_boxes_too():
     boxes = handmade([1.0, 1, 1, 2, 2, 2, 0, 0, 0.9])
     offsets = torch.cartesian_prod(*[torch.tensor([0.0, 1.0, 2.0])] * 3)
     outside = offsets + torch.tensor([2.001, 0, 0])
     assert count_points(boxes, offsets[None]) == 27
     assert count_points(boxes, outside[None]) == 0
-
-
-def test_points_are_counted_in_turned_boxes():
-    """Clockwise seen from above: the long axis turns from x towards -y."""
+    # clockwise seen from above: the long axis turns from x towards -y
     boxes = handmade([0.0, 0, 0, 4, 0.5, 1, math.pi / 4, 0, 0.9])
-    inside, outside = torch.tensor([[[1.0, -1, 0]], [[1.0, 1, 0]]])
-    assert count_points(boxes, inside[None]) == 1
-    assert count_points(boxes, outside[None]) == 0
+    assert count_points(boxes, torch.tensor([[[1.0, -1, 0]]])) == 1
+    assert count_points(boxes, torch.tensor([[[1.0, 1, 0]]])) == 0
 
 
 def test_of_empty_boxes_only_the_likeliest_is_kept():
@@ -122,31 +107,26 @@ SAME_KIND = [0.2, 0, 0, 1, 1, 1, 0, 2, 0.8]
 OTHER_KIND = [0.2, 0, 0, 1, 1, 1, 0, 3, 0.7]
 
 
+TURN = math.pi / 4
+CROSS = [[0.0, 0, 0, 4, 0.2, 1, TURN, 2, 0.9], [0.0, 0, 0, 4, 0.2, 1, -TURN, 2, 0.8]]
+MIXED = [SAME_KIND, ONE, OTHER_KIND]
+
+
 @pytest.mark.parametrize(
-    'settings, expected',
+    'boxes, settings, expected',
     [
-        (dict(), [0, 2]),
-        (dict(per_class_nms=False), [0]),
-        (dict(use_nms=False), [0, 1, 2]),
-        (dict(nms_iou=0.7), [0, 1, 2]),
-        (dict(score_threshold=0.75), [0]),
+        (MIXED, dict(), [0, 2]),
+        (MIXED, dict(per_class_nms=False), [0]),
+        (MIXED, dict(use_nms=False), [0, 1, 2]),
+        (MIXED, dict(nms_iou=0.7), [0, 1, 2]),
+        (MIXED, dict(score_threshold=0.75), [0]),
+        (CROSS, dict(nms_iou=0.9), [0]),  # by the boxes around them
+        ([[*ONE[:8], 0.04]], dict(), []),
     ],
 )
-def test_switches_of_suppression(settings, expected):
-    boxes = handmade(SAME_KIND, ONE, OTHER_KIND)
+def test_switches_of_suppression(boxes, settings, expected):
+    boxes = handmade(*boxes)
     (found,) = select_boxes(boxes, torch.zeros(1, 9, 3), all_classes=False, **settings)
-    # Queries in order of objectness: 1, 0, 2.
-    assert sorted([1, 0, 2].index(q) for q in found.query.tolist()) == expected
-
-
-def test_turned_boxes_suppress_by_the_boxes_around_them():
-    turn = math.pi / 4
-    boxes = handmade([0.0, 0, 0, 4, 0.2, 1, turn, 2, 0.9], [0.0, 0, 0, 4, 0.2, 1, -turn, 2, 0.8])
-    (found,) = select_boxes(boxes, torch.zeros(1, 9, 3), all_classes=False, nms_iou=0.9)
-    assert found.query.tolist() == [0]
-
-
-def test_nothing_likely_gives_no_detection():
-    boxes = handmade([*ONE[:8], 0.04])
-    (found,) = select_boxes(boxes, torch.zeros(1, 9, 3))
-    assert len(found.query) == len(found.scores) == len(found.labels) == 0
+    order = boxes.objectness[0].argsort(descending=True).tolist()
+    assert sorted(order.index(q) for q in found.query.tolist()) == expected
+    assert len(found.query) == len(found.scores) == len(found.labels)

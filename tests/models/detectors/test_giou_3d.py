@@ -42,9 +42,8 @@ def test_giou_of_known_boxes(other, expected):
     other = torch.tensor(other).float()
     assert giou_3d(UNIT, other) == pytest.approx(expected, abs=1e-6)
     turn = torch.zeros(1)
-    assert rotated_giou_3d(torch.cat([UNIT, turn]), torch.cat([other, turn])) == pytest.approx(
-        expected, abs=1e-6
-    )
+    rotated = rotated_giou_3d(torch.cat([UNIT, turn]), torch.cat([other, turn]))
+    assert rotated == pytest.approx(expected, abs=1e-6)
 
 
 def test_gradients_are_those_of_differences():
@@ -92,9 +91,9 @@ def loop(a, b):
 
 
 def test_rotated_giou_equals_loop():
-    a, b = draw(50, heading=True), draw(30, heading=True)
+    a, b = draw(30, heading=True), draw(20, heading=True)
     pairs = [[loop(x.tolist(), y.tolist()) for y in b] for x in a]
-    assert sum(shared for row in pairs for _, shared in row) > 20
+    assert sum(shared for row in pairs for _, shared in row) > 8
     expected = torch.tensor([[value for value, _ in row] for row in pairs])
     torch.testing.assert_close(rotated_giou_3d(a[:, None], b), expected, atol=1e-5, rtol=1e-5)
 
@@ -103,19 +102,9 @@ def test_without_headings_both_are_the_same():
     a, b = draw(20), draw(15)
     turned = [torch.cat([x, torch.zeros(len(x), 1)], 1) for x in (a, b)]
     for exact in (True, False):
-        torch.testing.assert_close(
-            rotated_giou_3d(turned[0][:, None], turned[1], exact=exact),
-            giou_3d(a[:, None], b),
-            atol=1e-5,
-            rtol=1e-5,
-        )
-
-
-def test_hull_of_a_quarter_turn_swaps_the_sides():
+        got = rotated_giou_3d(turned[0][:, None], turned[1], exact=exact)
+        torch.testing.assert_close(got, giou_3d(a[:, None], b), atol=1e-5, rtol=1e-5)
     box = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, math.pi / 2])
     torch.testing.assert_close(upright_hull(box), torch.tensor([1.0, 2.0, 3.0, 5.0, 4.0, 6.0]))
-
-
-def test_no_boxes_give_empty_results():
     assert giou_3d(draw(3)[:, None], draw(0)).shape == (3, 0)
     assert rotated_giou_3d(draw(3, True)[:, None], draw(0, True)).shape == (3, 0)

@@ -27,54 +27,45 @@ def feats():
 
 
 def test_pooling_is_the_concatenation_in_the_order_named(feats):
+    tokens, cls = feats['tokens'], feats['cls_token']
     pooled = ClsHead(24, 5, pooling=('max', 'cls', 'mean')).pool(feats)
-    torch.testing.assert_close(pooled[:, :24], feats['tokens'].amax(1))
-    torch.testing.assert_close(pooled[:, 24:48], feats['cls_token'])
-    torch.testing.assert_close(pooled[:, 48:], feats['tokens'].mean(1))
+    torch.testing.assert_close(pooled, torch.cat([tokens.amax(1), cls, tokens.mean(1)], 1))
+    # as in the published code of the two towers
+    pooled = ClsHead(24, 5, pooling=('max', 'cls'), skip_tokens=2).pool(feats)
+    torch.testing.assert_close(pooled, torch.cat([tokens[:, 2:].amax(1), cls], 1))
+    linear = ClsHead(24, 5, hidden_dims=())
+    assert sum(p.numel() for p in linear.parameters()) == 48 * 5 + 5
+    assert linear(feats).shape == (2, 5)
 
 
-def test_linear_head_is_one_layer(feats):
-    head = ClsHead(24, 5, hidden_dims=())
-    assert sum(p.numel() for p in head.parameters()) == 48 * 5 + 5
-    assert head(feats).shape == (2, 5)
+def test_pooling_takes_any_global_token_of_the_student():
+    torch.manual_seed(0)
+    sizes = {k: v for k, v in STUDENT.items() if k != 'out_indices'}
+    student = ReConTransformer(**sizes, global_tokens=('cls', 'audio')).eval()
+    feats = student(torch.randn(2, 128, 3) * 3)
+    own, pooled = (
+        feats['global_tokens'],
+        ClsHead(24, 5, pooling=('audio', 'max', 'cls')).pool(feats),
+    )
+    expected = torch.cat([own['audio'], feats['tokens'].amax(1), own['cls']], 1)
+    torch.testing.assert_close(pooled, expected)
+    with pytest.raises(ValueError, match="'audio', 'cls', 'max', 'mean'"):
+        ClsHead(24, 5, pooling=('text',)).pool(feats)
 
 
-def test_labels_outside_the_head_are_an_error(feats):
-    head = ClsHead(24, 5)
+def test_features_and_labels_that_do_not_fit_are_named(feats):
     for label in (5, -1):
         with pytest.raises(ValueError, match='num_classes=5'):
-            head.loss(feats, torch.tensor([0, label]))
-
-
-def test_pooling_errors_say_what_to_do(feats):
+            ClsHead(24, 5).loss(feats, torch.tensor([0, label]))
     with pytest.raises(ValueError, match='with_cls_token=True'):
         ClsHead(24, 5).pool(dict(feats, cls_token=None))
     with pytest.raises(ValueError, match=r"\['img'\].* \['cls', 'max', 'mean'\]"):
         ClsHead(24, 5, pooling=('cls', 'img')).pool(feats)
     with pytest.raises(ValueError, match='at least one'):
         ClsHead(24, 5, pooling=())
-
-
-def test_pooling_takes_any_global_token_of_the_student():
-    torch.manual_seed(0)
-    student = {k: v for k, v in STUDENT.items() if k != 'out_indices'}
-    feats = ReConTransformer(**student, global_tokens=('cls', 'audio')).eval()(
-        torch.randn(2, 128, 3) * 3
-    )
-    pooled = ClsHead(24, 5, pooling=('audio', 'max', 'cls')).pool(feats)
-    own = feats['global_tokens']
-    torch.testing.assert_close(
-        pooled, torch.cat([own['audio'], feats['tokens'].amax(1), own['cls']], 1)
-    )
-    with pytest.raises(ValueError, match="'audio', 'cls', 'max', 'mean'"):
-        ClsHead(24, 5, pooling=('text',)).pool(feats)
-
-
-def test_the_slip_of_the_two_towers_leaves_two_patches_out(feats):
-    pooled = ClsHead(24, 5, pooling=('max', 'cls'), skip_tokens=2).pool(feats)
-    torch.testing.assert_close(
-        pooled, torch.cat([feats['tokens'][:, 2:].amax(1), feats['cls_token']], 1)
-    )
+    assert TokensToSeeds(24, 32, num_levels=2)(feats)
+    with pytest.raises(ValueError, match='num_levels=3'):
+        TokensToSeeds(24, 32, num_levels=3)(feats)
 
 
 @pytest.mark.parametrize('num_seeds', [None, 16, 40, 128])
@@ -98,9 +89,3 @@ def test_seeds_at_centers_keep_the_features_of_their_token(feats):
     few.load_state_dict(neck.state_dict())
     a = neck(feats)['fp_features'][-1][..., :16]
     torch.testing.assert_close(a, few(feats)['fp_features'][-1], atol=1e-3, rtol=0)
-
-
-def test_levels_must_match_the_student(feats):
-    assert TokensToSeeds(24, 32, num_levels=2)(feats)
-    with pytest.raises(ValueError, match='num_levels=3'):
-        TokensToSeeds(24, 32, num_levels=3)(feats)

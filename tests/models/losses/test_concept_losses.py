@@ -39,7 +39,7 @@ def contrast_of(z, g, scale, soft=None):
     return total / B / 2
 
 
-@pytest.mark.parametrize('batch_size, soft', [(1, None), (2, 0.05), (7, None), (7, 0.7)])
+@pytest.mark.parametrize('batch_size, soft', [(1, None), (7, None), (2, 0.05), (7, 0.7)])
 def test_contrast_is_that_of_the_loop(batch_size, soft):
     z, g = 3 * feats(batch_size, 8), feats(batch_size, 8, seed=1)
     loss = ContrastiveAlignLoss(
@@ -61,11 +61,15 @@ def test_contrast_of_orthogonal_features_has_a_closed_form():
         assert loss(7 * z, z).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_defaults_are_those_of_the_spec():
+def test_defaults_are_those_of_the_spec_and_a_fixed_scale_stays():
     loss = MODELS.build(dict(type='mmkd3d.ContrastiveAlignLoss'))
     assert loss.scale.item() == pytest.approx(1 / 0.07)
     assert loss.mode == 'hard' and loss.gather
     assert list(loss.state_dict()) == ['log_scale']
+    loss = ContrastiveAlignLoss(init_temperature=0.1, learn_scale=False)
+    loss(feats(4, 8).requires_grad_(), feats(4, 8, seed=1)).backward()
+    assert loss.log_scale.grad is None and not loss.log_scale.requires_grad
+    assert loss.scale.item() == pytest.approx(10.0)
 
 
 def test_the_scale_learns_and_keeps_to_its_limit():
@@ -85,15 +89,6 @@ def test_the_scale_learns_and_keeps_to_its_limit():
     loss(same, same.roll(1, 0)).backward()
     sgd.step()
     assert loss.scale.item() < 2.9
-
-
-def test_a_fixed_scale_stays():
-    loss = ContrastiveAlignLoss(init_temperature=0.1, learn_scale=False)
-    value = loss(feats(4, 8).requires_grad_(), feats(4, 8, seed=1))
-    value.backward()
-    assert loss.log_scale.grad is None
-    assert not loss.log_scale.requires_grad
-    assert loss.scale.item() == pytest.approx(10.0)
 
 
 def test_soft_labels_are_labels():
@@ -133,7 +128,7 @@ def test_bad_contrasts_are_refused():
     for bad, said in (
         (dict(mode='softer'), "hard.*soft.*'softer'"),
         (dict(init_temperature=0.0), 'init_temperature=0.0'),
-        (dict(soft_temperature=-1.0), 'must be positive'),
+        (dict(soft_temperature=-1.0), 'above 0'),
         (dict(max_scale=0), 'max_scale=0'),
     ):
         with pytest.raises(ValueError, match=said):
@@ -143,13 +138,14 @@ def test_bad_contrasts_are_refused():
         (feats(4, 8), feats(4, 6)),
         (feats(2, 3, 8), feats(2, 3, 8)),
     ):
-        with pytest.raises(ValueError, match=r'must be \(B, D\)'):
+        with pytest.raises(ValueError, match=r'features \(B, D\)'):
             ContrastiveAlignLoss()(z, g)
 
 
-def joined(mode='hard', **kwargs):
-    z, g = (feats(6, 8, seed=s).requires_grad_() for s in (1, 2))
-    loss = ContrastiveAlignLoss(mode, init_temperature=0.3, **kwargs)
+def run_contrast(z, g, mode, **options):
+    """Value of the loss and its gradients."""
+    z, g = (x.requires_grad_() for x in (z, g))
+    loss = ContrastiveAlignLoss(mode, init_temperature=0.3, **options)
     value = loss(z, g)
     value.backward()
     return value.detach(), z.grad, g.grad, loss.log_scale.grad
@@ -157,12 +153,8 @@ def joined(mode='hard', **kwargs):
 
 def contrast_of_a_rank(rank, mode, sizes=(3, 3), gather=True):
     first = sum(sizes[:rank])
-    mine = slice(first, first + sizes[rank])
-    z, g = (feats(6, 8, seed=s)[mine].requires_grad_() for s in (1, 2))
-    loss = ContrastiveAlignLoss(mode, init_temperature=0.3, gather=gather)
-    value = loss(z, g)
-    value.backward()
-    return value.detach(), z.grad, g.grad, loss.log_scale.grad
+    z, g = (feats(6, 8, seed=s)[first : first + sizes[rank]] for s in (1, 2))
+    return run_contrast(z, g, mode, gather=gather)
 
 
 @pytest.mark.slow
@@ -171,30 +163,23 @@ def contrast_of_a_rank(rank, mode, sizes=(3, 3), gather=True):
 def test_contrast_of_two_ranks_is_that_of_the_joined_batch(ranks, mode):
     """T8."""
     values, z, g, scale = zip(*ranks(contrast_of_a_rank, mode))
-    expected = joined(mode)
-    torch.testing.assert_close(sum(values) / 2, expected[0])
+    expected = run_contrast(*(feats(6, 8, seed=s) for s in (1, 2)), mode)
     # DDP averages over the ranks what each of them sums up.
-    torch.testing.assert_close(torch.cat(z) / 2, expected[1])
-    torch.testing.assert_close(torch.cat(g) / 2, expected[2])
-    torch.testing.assert_close(sum(scale) / 2, expected[3])
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group('ranks')
-def test_ranks_can_contrast_on_their_own(ranks):
-    for rank, out in enumerate(ranks(contrast_of_a_rank, 'hard', (3, 3), False)):
-        z, g = (feats(6, 8, seed=s)[3 * rank :][:3] for s in (1, 2))
-        assert out[0].item() == pytest.approx(contrast_of(z, g, 1 / 0.3), rel=1e-5)
+    found = sum(values) / 2, torch.cat(z) / 2, torch.cat(g) / 2, sum(scale) / 2
+    torch.testing.assert_close(found, expected)
 
 
 def refused(rank):
-    with pytest.raises(ValueError, match=r'same batch size, got \[2, 4\]: set drop_last=True'):
+    with pytest.raises(ValueError, match=r'have \[2, 4\] features: set drop_last=True'):
         contrast_of_a_rank(rank, 'hard', sizes=(2, 4))
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group('ranks')
-def test_ranks_with_batches_of_two_sizes_are_refused(ranks):
+def test_ranks_can_contrast_on_their_own_but_not_with_batches_of_two_sizes(ranks):
+    for rank, out in enumerate(ranks(contrast_of_a_rank, 'hard', (3, 3), False)):
+        z, g = (feats(6, 8, seed=s)[3 * rank :][:3] for s in (1, 2))
+        assert out[0].item() == pytest.approx(contrast_of(z, g, 1 / 0.3), rel=1e-5)
     ranks(refused)
 
 
@@ -210,8 +195,7 @@ def matched(*args, **kwargs):
 
 
 @pytest.mark.parametrize(
-    'M, S, matcher',
-    [(4, 6, 'exact'), (6, 4, 'greedy'), (5, 5, 'exact'), (1, 3, 'greedy'), (1, 1, 'exact')],
+    'M, S, matcher', [(4, 6, 'exact'), (6, 4, 'greedy'), (5, 5, 'greedy'), (1, 3, 'exact')]
 )
 def test_matched_loss_is_that_of_the_loop(M, S, matcher):
     pred, target = sets(M, S)
@@ -241,16 +225,6 @@ def test_matched_loss_has_its_anchors():
     assert matched(-one, one).loss.item() == pytest.approx(2, abs=1e-6)
 
 
-@pytest.mark.parametrize('matcher', ['exact', 'greedy'])
-def test_the_order_of_the_slots_does_not_matter(matcher):
-    pred, target = sets()
-    order = torch.tensor([3, 0, 5, 1, 4, 2])
-    torch.testing.assert_close(
-        matched(pred, target[:, order], matcher=matcher)[:2],
-        matched(pred, target, matcher=matcher)[:2],
-    )
-
-
 def test_gradient_reaches_the_matched_concepts_alone():
     pred, target = sets(M=6, S=4)
     pred.requires_grad_(), target.requires_grad_()
@@ -263,27 +237,23 @@ def test_gradient_reaches_the_matched_concepts_alone():
 
 
 PAIRED = dict(
-    cosine=(dict(type='CosineLoss'), lambda p, t: 1 - cos(p, t)),
-    smooth_l1=(
-        dict(type='SmoothL1Loss', beta=0.5),
-        lambda p, t: F.smooth_l1_loss(p, t, beta=0.5).item(),
-    ),
-    mse=(dict(type='L2Loss'), lambda p, t: (p - t).square().mean().item()),
+    CosineLoss=(dict(), lambda p, t: 1 - cos(p, t)),
+    SmoothL1Loss=(dict(beta=0.5), lambda p, t: F.smooth_l1_loss(p, t, beta=0.5).item()),
+    L2Loss=(dict(), lambda p, t: (p - t).square().mean().item()),
 )
 
 
-@pytest.mark.parametrize('cfg, of_pair', PAIRED.values(), ids=PAIRED)
-def test_pairs_are_compared_by_any_loss(cfg, of_pair):
+@pytest.mark.parametrize('kind', PAIRED)
+def test_pairs_are_compared_by_any_loss(kind):
+    options, of_pair = PAIRED[kind]
     pred, target = sets()
-    cfg = dict(cfg, type=f'mmkd3d.{cfg["type"]}', loss_weight=2.0)
-    out = matched(pred, target, loss=cfg)
+    out = matched(pred, target, loss=dict(options, type=f'mmkd3d.{kind}', loss_weight=2.0))
     values = [
         of_pair(pred[b, m], target[b, s])
         for b in range(3)
         for m, s in zip(out.concept[b], out.slot[b])
     ]
-    expected = 2 * sum(values) / 12
-    assert out.loss.item() == pytest.approx(expected, rel=1e-5)
+    assert out.loss.item() == pytest.approx(2 * sum(values) / 12, rel=1e-5)
 
 
 @pytest.mark.parametrize('mode', ['hard', 'soft'])

@@ -80,12 +80,8 @@ def test_checkpoints_have_the_prototypes():
 
 def test_pairs_are_compared_by_prototypes():
     pred, target = sets()
-    loss = MODELS.build(
-        dict(
-            type='mmkd3d.MatchedConceptLoss',
-            loss=dict(type='mmkd3d.PrototypeKLLoss', dims=8, num_prototypes=4),
-        )
-    )
+    of_pair = dict(type='mmkd3d.PrototypeKLLoss', dims=8, num_prototypes=4)
+    loss = MODELS.build(dict(type='mmkd3d.MatchedConceptLoss', loss=of_pair))
     loss.loss.fit(kinds()[0])
     out = loss(pred, target)
     batch = torch.arange(3)[:, None]

@@ -5,9 +5,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from mmkd3d.models.layers.patch_descriptor import FourierDescriptor
 from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.models.pretrainers.base import BasePretrainer
+from mmkd3d.models.pretrainers.masked_distillation import FourierDescriptor
 from mmkd3d.models.teachers.base import BaseTeacher
 from mmkd3d.registry import MODELS
 from tests.helpers import given

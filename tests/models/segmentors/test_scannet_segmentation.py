@@ -30,18 +30,18 @@ BACKBONE = dict(
     out_indices=(0, 1),
 )
 HEAD = dict(in_channels=24, num_levels=2, propagation_dims=(24, 24), hidden_dims=(24, 16))
+PYRAMID_HEAD = dict(
+    type='mmkd3d.PyramidSegHead',
+    in_channels=small_m2ae.DIMS[-3:],
+    point_channels=6,
+    num_classes=20,
+    ignore_index=20,
+    propagation_dims=(24, 24),
+    hidden_dims=(24, 16),
+)
 PYRAMID = {
     'model.backbone': dict(small_m2ae.student(), _delete_=True, in_channels=6),
-    'model.decode_head': dict(
-        _delete_=True,
-        type='mmkd3d.PyramidSegHead',
-        in_channels=small_m2ae.DIMS[-3:],
-        point_channels=6,
-        num_classes=20,
-        ignore_index=20,
-        propagation_dims=(24, 24),
-        hidden_dims=(24, 16),
-    ),
+    'model.decode_head': dict(PYRAMID_HEAD, _delete_=True),
 }
 XYZ = 'act/benchmarks/semseg_act-pointvit-s_2xb16-60e_scannet'
 COLOR = 'act/benchmarks/semseg_act-pointvit-s_color_2xb16-60e_scannet'
@@ -49,9 +49,8 @@ COLOR = 'act/benchmarks/semseg_act-pointvit-s_color_2xb16-60e_scannet'
 
 @pytest.fixture(scope='module')
 def rooms(tmp_path_factory):
-    return write_toy_rooms(
-        tmp_path_factory.mktemp('rooms') / 'scannet', num_train=3, num_val=2, num_points=2000
-    )
+    root = tmp_path_factory.mktemp('rooms') / 'scannet'
+    return write_toy_rooms(root, num_train=3, num_val=2, num_points=2000)
 
 
 def small(name, root, work_dir, points=BLOCKS, **options):
@@ -115,7 +114,7 @@ def naive_scores(truth, guesses, num_classes=20):
 
 
 @pytest.mark.parametrize(
-    'name, options', [(XYZ, {}), (COLOR, {}), (COLOR, PYRAMID)], ids=['xyz', 'color', 'pyramid']
+    'name, options', [(XYZ, {}), (COLOR, PYRAMID)], ids=['xyz', 'pyramid of colours']
 )
 def test_a_run_trains_and_segments_whole_rooms(name, options, rooms, tmp_path):
     cfg = small(name, rooms, tmp_path, **options)
@@ -124,10 +123,8 @@ def test_a_run_trains_and_segments_whole_rooms(name, options, rooms, tmp_path):
     runner.register_hook(hook)
     before = copy.deepcopy(runner.model.state_dict())
     runner.train()
-    stuck = [
-        key for key, value in runner.model.named_parameters() if torch.equal(before[key], value)
-    ]
-    assert not stuck
+    for key, value in runner.model.named_parameters():
+        assert not torch.equal(before[key], value), key
     assert len(hook.found) == 2
     for guess, logits in hook.found:
         assert guess.shape == (2000,)
@@ -165,32 +162,24 @@ def test_overlapping_blocks_give_the_mean_of_their_logits(rooms, tmp_path):
             assert value == pytest.approx(values[0].item(), abs=1e-3)
 
 
-def test_wrong_numbers_of_classes_are_refused(rooms, tmp_path):
-    options = {'model.decode_head.num_classes': 13, 'model.decode_head.class_weight': None}
-    with pytest.raises(
-        ValueError, match='data set has 20 classes.*num_classes=13.*decode_head.num_classes=20'
-    ):
-        Runner.from_cfg(small(XYZ, rooms, tmp_path, **options)).train()
-    options = {'model.decode_head.ignore_index': 13}
+def test_wrong_numbers_of_classes_and_wrong_colours_are_refused(rooms, tmp_path):
+    def head(**options):
+        return {f'model.decode_head.{key}': value for key, value in options.items()}
+
+    cfg = small(XYZ, rooms, tmp_path, **head(num_classes=13, class_weight=None))
+    text = 'data set has 20 classes.*num_classes=13.*decode_head.num_classes=20'
+    with pytest.raises(ValueError, match=text):
+        Runner.from_cfg(cfg).train()
     with pytest.raises(ValueError, match='label 20 .*ignore_index=13'):
-        Runner.from_cfg(small(XYZ, rooms, tmp_path, **options)).val()
-
-
-def test_points_loaded_without_colour_are_refused(rooms, tmp_path):
-    cfg = small(COLOR, rooms, tmp_path)
-    plain = small(XYZ, rooms, tmp_path)
+        Runner.from_cfg(small(XYZ, rooms, tmp_path, **head(ignore_index=13))).val()
+    cfg, plain = (small(name, rooms, tmp_path) for name in (COLOR, XYZ))
     cfg.train_dataloader.dataset.pipeline = plain.train_dataloader.dataset.pipeline
     with pytest.raises(ValueError, match='got points of 3 channels'):
         Runner.from_cfg(cfg).train()
-
-
-def test_colours_that_only_training_scales_are_refused(rooms, tmp_path):
     cfg = small(COLOR, rooms, tmp_path)
-    cfg.val_dataloader.dataset.pipeline = [
-        step
-        for step in cfg.val_dataloader.dataset.pipeline
-        if step.type != 'mmdet3d.NormalizePointsColor'
-    ]
+    steps = cfg.val_dataloader.dataset.pipeline
+    unscaled = [step for step in steps if step.type != 'mmdet3d.NormalizePointsColor']
+    cfg.val_dataloader.dataset.pipeline = unscaled  # those of training are scaled
     with pytest.raises(ValueError, match='divide colours by 255'):
         Runner.from_cfg(cfg).val()
 
@@ -199,12 +188,8 @@ def test_class_weights_count_every_room_once(rooms, tmp_path):
     cfg = small(XYZ, rooms, tmp_path)
     loader = cfg.train_dataloader
     loader.dataset.scene_idxs = [0, 0, 0, 1]  # the third room is never taken
-    runner = Runner.from_cfg(cfg)
-    counts = count_labels(
-        runner.build_dataloader(
-            dict(loader, dataset=dict(type='RepeatDataset', times=3, dataset=loader.dataset))
-        ).dataset
-    )
+    loader.dataset = dict(type='RepeatDataset', times=3, dataset=loader.dataset)
+    counts = count_labels(Runner.build_dataloader(loader).dataset)
     labels = np.concatenate(labels_of(rooms, 'train')[:2])
     wanted = np.bincount(labels, minlength=21)[:20].tolist()
     assert counts.tolist() == wanted

@@ -54,18 +54,10 @@ def setup(tmp_path_factory):
     cfg.train_dataloader.update(batch_size=4, num_workers=0)
     cfg.val_dataloader.update(num_workers=0)
     cfg.model.backbone.pop('init_cfg')
-    cfg.model.backbone.update(
-        embed_dims=24,
-        depth=2,
-        drop_path_rate=0.0,
-        num_heads=3,
-        out_indices=(0, 1),
-        num_groups=32,
-        patch_dims=(8, 16),
-    )
-    cfg.model.decode_head.update(
-        in_channels=24, num_levels=2, dropout=0.0, propagation_dims=(32, 32), hidden_dims=(32, 16)
-    )
+    sizes = dict(embed_dims=24, depth=2, num_heads=3, num_groups=32, patch_dims=(8, 16))
+    cfg.model.backbone.update(sizes, drop_path_rate=0.0, out_indices=(0, 1))
+    sizes = dict(in_channels=24, num_levels=2, propagation_dims=(32, 32), hidden_dims=(32, 16))
+    cfg.model.decode_head.update(sizes, dropout=0.0)
     torch.manual_seed(0)
     np.random.seed(0)
     yield cfg, MODELS.build(cfg.model)

@@ -31,14 +31,8 @@ RECON['type'] = 'mmkd3d.ReConTransformer'
 
 def segmentor(*, category_parts=PARTS, backbone=BACKBONE, **head):
     torch.manual_seed(0)
-    return MODELS.build(
-        dict(
-            type='mmkd3d.PointSegmentor',
-            backbone=backbone,
-            head=dict(HEAD, **head),
-            category_parts=category_parts,
-        )
-    )
+    cfg = dict(type='mmkd3d.PointSegmentor', backbone=backbone, head=dict(HEAD, **head))
+    return MODELS.build(dict(cfg, category_parts=category_parts))
 
 
 def batch(B=3, N=64):
@@ -75,22 +69,21 @@ def published_form(head, feats, category):
 
 
 @pytest.mark.parametrize(
-    'student', [dict(), dict(backbone=RECON, with_global=True)], ids=['act', 'recon']
+    'student, training',
+    [(dict(), False), (dict(), True), (dict(backbone=RECON, with_global=True), True)],
 )
-@pytest.mark.parametrize('training', [False, True])
-def test_head_is_the_published_concatenation(training, student):
+def test_head_is_the_published_concatenation(student, training):
     model = segmentor(dropout=0.0, **student).train(training)
     inputs, samples = batch()
     feats = model.backbone(inputs['points'])
-    category = torch.tensor([0, 1, 0])
-    torch.testing.assert_close(
-        model(inputs, samples), published_form(model.head, feats, category), atol=1e-5, rtol=1e-5
-    )
+    expected = published_form(model.head, feats, torch.tensor([0, 1, 0]))
+    torch.testing.assert_close(model(inputs, samples), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_loss_is_the_weighted_mean_over_labelled_points():
     weight = [1.0, 2.0, 3.0, 4.0, 5.0]
     model = segmentor(class_weight=weight, ignore_index=9).eval()
+    assert segmentor().state_dict().keys() == model.state_dict().keys()
     inputs, samples = batch()
     samples[0].gt_parts[:10] = 9
     losses = model(inputs, samples, mode='loss')
@@ -106,10 +99,6 @@ def test_loss_is_the_weighted_mean_over_labelled_points():
             count += 1
     assert losses['loss_seg'].item() == pytest.approx(total / norm, rel=1e-5)
     assert losses['accuracy'].item() == pytest.approx(hits / count)
-
-
-def test_class_weights_are_no_state():
-    assert segmentor().state_dict().keys() == segmentor(class_weight=[1.0] * 5).state_dict().keys()
 
 
 def test_parts_are_predicted_within_the_category():
@@ -128,7 +117,7 @@ def test_parts_are_predicted_within_the_category():
         assert torch.equal(sample.pred_parts, best)
 
 
-def test_a_segmentor_learns_which_half_is_which():
+def test_every_parameter_learns_which_half_is_which():
     model = segmentor(dropout=0.0)
     inputs, samples = batch(B=4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
@@ -138,11 +127,6 @@ def test_a_segmentor_learns_which_half_is_which():
         losses['loss_seg'].backward()
         optimizer.step()
     assert losses['accuracy'] > 0.95
-
-
-def test_every_parameter_gets_a_gradient():
-    model = segmentor()
-    model(*batch(), mode='loss')['loss_seg'].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad.abs().sum() > 0, name
 
@@ -152,24 +136,32 @@ def test_wrong_labels_say_what_to_do():
     inputs, samples = batch()
     with pytest.raises(ValueError, match="must be one of 'loss'"):
         model(inputs, samples, mode='draw')
-    samples[1].gt_parts[0] = 5
-    with pytest.raises(ValueError, match=r'num_classes=5.*\[0, 5\]'):
-        model(inputs, samples, mode='loss')
-    samples[1].gt_parts[0] = -1
-    with pytest.raises(ValueError, match=r'\[-1, 3\]'):
-        model(inputs, samples, mode='loss')
-    for sample in samples:
-        sample.gt_parts.fill_(-100)
-    with pytest.raises(ValueError, match='No point of the batch'):
-        model(inputs, samples, mode='loss')
-    for sample in samples:
-        sample.gt_parts = sample.gt_parts[:32]
-    with pytest.raises(ValueError, match='sample both together'):
-        model(inputs, samples, mode='loss')
-    for sample in samples:
-        del sample.gt_parts
-    with pytest.raises(ValueError, match='parts_column'):
-        model(inputs, samples, mode='loss')
+
+    def first_label(value):
+        samples[1].gt_parts[0] = value
+
+    def no_labels():
+        for sample in samples:
+            sample.gt_parts.fill_(-100)
+
+    def fewer_labels():
+        for sample in samples:
+            sample.gt_parts = sample.gt_parts[:32]
+
+    def no_field():
+        for sample in samples:
+            del sample.gt_parts
+
+    for change, text in (
+        (lambda: first_label(5), r'num_classes=5.*\[0, 5\]'),
+        (lambda: first_label(-1), r'\[-1, 3\]'),
+        (no_labels, 'No point of the batch'),
+        (fewer_labels, 'sample both together'),
+        (no_field, 'parts_column'),
+    ):
+        change()
+        with pytest.raises(ValueError, match=text):
+            model(inputs, samples, mode='loss')
 
 
 @pytest.mark.parametrize('mode', ['loss', 'predict', 'tensor'])
@@ -184,12 +176,7 @@ def test_a_missing_or_unknown_category_is_an_error(mode):
         model(inputs, samples, mode=mode)
 
 
-def test_global_tokens_that_the_student_lacks_are_an_error():
-    with pytest.raises(ValueError, match='ReConTransformer'):
-        segmentor(with_global=True)(*batch())
-
-
-def test_sizes_that_do_not_fit_are_an_error():
+def test_parts_that_do_not_fit_are_an_error():
     with pytest.raises(ValueError, match='num_classes=5'):
         segmentor(class_weight=[1.0])
     with pytest.raises(ValueError, match='out_indices'):
@@ -197,11 +184,10 @@ def test_sizes_that_do_not_fit_are_an_error():
     for parts in ([(0, 1)], [(0, 1), (2, 5)], [(0, 1), ()]):
         with pytest.raises(ValueError, match='num_categories=2'):
             segmentor(category_parts=parts)
-
-
-def test_a_head_of_scenes_takes_no_category():
-    head = PointSegHead(24, 5, **SMALL)
-    assert head.label is None
+    with pytest.raises(ValueError, match='ReConTransformer'):
+        segmentor(with_global=True)(*batch())
+    scenes = PointSegHead(24, 5, **SMALL)
+    assert scenes.label is None
     feats = MODELS.build(BACKBONE)(batch()[0]['points'])
     with pytest.raises(ValueError, match='num_categories=0'):
-        head(feats, torch.tensor([0, 0, 0]))
+        scenes(feats, torch.tensor([0, 0, 0]))

@@ -56,31 +56,23 @@ def test_the_teacher_sees_every_view_of_every_cloud_once():
         torch.testing.assert_close(seen.saliency[:, v], expected['saliency'])
 
 
-def test_points_themselves_are_asked_about_by_calling_it():
+def test_points_themselves_are_asked_about_by_calling_it_alone_or_in_a_batch():
     target, points = build(), clouds()
-    expected = target.features_at(target.forward_views(points), points)
-    colours = torch.rand(3, 60, 2)
-    assert torch.equal(target(torch.cat([points, colours], 2)), expected)
+    seen = target.forward_views(points)
+    expected, looks = target.features_at(seen, points), target.saliency_at(seen, points)
+    assert torch.equal(target(torch.cat([points, torch.rand(3, 60, 2)], 2)), expected)
     assert torch.equal(target(points, [None] * 3), expected)
-
-
-def test_a_batch_of_one_is_a_row_of_a_batch():
-    target, points = build(), clouds()
-    together, seen = target(points), target.forward_views(points)
-    looks = target.saliency_at(seen, points)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(target.features_at(seen, points), expected)
+        assert torch.equal(target.saliency_at(seen, points), looks)
     for b in range(3):
         one = points[b : b + 1]
-        torch.testing.assert_close(target(one), together[b : b + 1])
-        torch.testing.assert_close(
-            target.saliency_at(target.forward_views(one), one), looks[b : b + 1]
-        )
-
-
-def test_points_that_coincide_get_the_same_answer():
-    points = clouds(2)
-    points[0] = 0
+        torch.testing.assert_close(target(one), expected[b : b + 1])
+        own = target.saliency_at(target.forward_views(one), one)
+        torch.testing.assert_close(own, looks[b : b + 1])
+    points[0] = 0  # points that coincide
     points[1, 30:] = points[1, :30]
-    feats = build()(points)
+    feats = target(points)
     assert feats.isfinite().all()
     assert torch.equal(feats[1, 30:], feats[1, :30])
     torch.testing.assert_close(feats[0], feats[0, :1].expand(60, -1))
@@ -105,8 +97,7 @@ class Linear(nn.Module):
         return x.view(-1, 1, 5, 5)
 
 
-@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
-@pytest.mark.parametrize('student', ['fp32', 'bf16'])
+@pytest.mark.parametrize('precision, student', [('fp32', 'bf16'), ('bf16', 'fp32')])
 def test_the_teacher_runs_in_its_own_precision(precision, student):
     target, points, net = build(precision=precision), clouds(), Linear()
 
@@ -117,38 +108,16 @@ def test_the_teacher_runs_in_its_own_precision(precision, student):
     target.teacher.forward_dense = forward_dense
     with torch.autocast('cpu', torch.bfloat16, enabled=student == 'bf16'):
         seen = target.forward_views(points)
-        found = (
-            seen.feats,
-            seen.saliency,
-            target.features_at(seen, points),
-            target.saliency_at(seen, points),
-        )
-    expected = dict(fp32=torch.float32, bf16=torch.bfloat16)[precision]
-    assert net.dtype == expected
-    assert all(x.dtype == torch.float32 for x in found)
+        read = target.features_at(seen, points), target.saliency_at(seen, points)
+    assert net.dtype == dict(fp32=torch.float32, bf16=torch.bfloat16)[precision]
+    assert all(x.dtype == torch.float32 for x in (*seen[:2], *read))
 
 
-def test_reading_is_the_same_under_autocast():
-    target, points = build(), clouds()
-    seen = target.forward_views(points)
-    feats = target.features_at(seen, points)
-    saliency = target.saliency_at(seen, points)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert torch.equal(target.features_at(seen, points), feats)
-        assert torch.equal(target.saliency_at(seen, points), saliency)
-
-
-def test_the_projector_of_the_paper_is_the_default():
-    target = DenseTarget(STUB)
-    assert target.projector.size == 224 and target.projector.radius == 2
-
-
-def test_a_teacher_that_makes_no_maps_says_so():
+def test_defaults_are_those_of_the_paper_and_other_parts_are_refused():
+    projector = DenseTarget(STUB).projector
+    assert projector.size == 224 and projector.radius == 2
     target = build(teacher=dict(type='mmkd3d.StubImageTeacher'))
     with pytest.raises(NotImplementedError, match='StubImageTeacher can not'):
         target.forward_views(clouds())
-
-
-def test_an_unknown_precision_is_an_error():
     with pytest.raises(ValueError, match="got 'fp8'"):
         build(precision='fp8')

@@ -69,6 +69,29 @@ def varied(saliency):
     return saliency
 
 
+def check_global(teacher, images):
+    """Maps come with the feature of the whole image, that of ``forward``."""
+    exact, got = (f(images)['global'] for f in (teacher, teacher.forward_dense))
+    assert got.shape == (2, teacher.global_dims) and not got.requires_grad
+    torch.testing.assert_close(got, exact, rtol=1e-5, atol=1e-5)
+    assert (exact[0] - exact[1]).norm() > 1e-3 * exact[0].norm()
+    with torch.autocast('cpu', torch.bfloat16):
+        got, half = (f(images)['global'] for f in (teacher.forward_dense, teacher))
+    assert got.dtype == half.dtype
+    assert (got - half).norm() < 2**-7 * half.norm()  # as bf16 rounds
+
+
+def test_maps_of_other_outputs_come_with_the_feature_of_the_whole_image():
+    sizes = dict(img_size=SIZE, depth=2)
+    for teacher in (
+        varied_teacher('TimmTeacher', 'vit_tiny_patch16_224', pre_logits=True, model_kwargs=sizes),
+        clip_maps(projection=True),
+        clip_resnet(projection=True),
+        clip_maps(saliency='activation'),
+    ):
+        check_global(teacher, images_of(teacher))
+
+
 @pytest.mark.parametrize('make', ALL.values(), ids=ALL)
 def test_maps_are_the_tokens_in_raster_order_of_one_pass(make):
     teacher = make()
@@ -92,6 +115,7 @@ def test_maps_are_the_tokens_in_raster_order_of_one_pass(make):
         assert low[name].dtype == torch.float32
         error = (low[name] - out[name]).norm() / out[name].norm()
         assert 0 < error < 0.3
+    check_global(teacher, images)
 
 
 @pytest.mark.parametrize('make', ATTENTION.values(), ids=ATTENTION)

@@ -46,14 +46,11 @@ def test_prompts_come_from_a_file_too(tmp_path):
         ('{"templates": ["a {}", "a {}"]}', 'more than once'),
     ],
 )
-def test_other_files_are_refused(tmp_path, content, message):
+def test_other_files_and_names_are_refused(tmp_path, content, message):
     path = tmp_path / 'bad.json'
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
         load_prompts(str(path))
-
-
-def test_unknown_prompts_are_refused():
     with pytest.raises(ValueError, match='recon-60-v2.*plain-1-v1, recon-60'):
         load_prompts('recon-60-v2')
     with pytest.raises(FileNotFoundError, match='nowhere.json'):

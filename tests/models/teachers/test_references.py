@@ -7,13 +7,13 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmkd3d.models.teachers import text_teacher
+from mmkd3d.models.teachers.base import reference_image
 from mmkd3d.models.teachers.references import (
     NUM_VALUES,
     SHIPPED,
     TOLERANCE,
     check_reference,
     read_references,
-    reference_image,
 )
 from mmkd3d.registry import MODELS
 from tools import teacher_reference
@@ -79,16 +79,14 @@ def test_wrong_activation_is_an_error(clip, kind):
 @pytest.mark.parametrize('name', ['mean', 'std'])
 def test_wrong_statistics_of_a_model_are_an_error(clip, vit, name):
     wrong = {name: IMAGENET[name]}
-    with pytest.raises(ValueError, match='mean and std'):
-        MODELS.build(
-            dict(
-                clip, type='OpenClipTeacher', model_kwargs=dict(TOWERS, force_preprocess_cfg=wrong)
-            )
-        )
-    with pytest.raises(ValueError, match='mean and std'):
-        MODELS.build(
-            dict(vit, model_kwargs=dict(vit['model_kwargs'], pretrained_cfg_overlay=wrong))
-        )
+    towers = dict(TOWERS, force_preprocess_cfg=wrong)
+    overlay = dict(vit['model_kwargs'], pretrained_cfg_overlay=wrong)
+    for cfg in (
+        dict(clip, type='OpenClipTeacher', model_kwargs=towers),
+        dict(vit, model_kwargs=overlay),
+    ):
+        with pytest.raises(ValueError, match='mean and std'):
+            MODELS.build(cfg)
 
 
 def test_what_is_asked_for_is_no_mistake(clip, vit):
@@ -111,17 +109,10 @@ def test_recording_adds_to_a_table(clip, vit, capsys):
     assert len(read_references(clip['reference'])) == 2
     known = read_references(vit['reference'])
     capsys.readouterr()
-    printed = teacher_reference.main(
-        [
-            vit['type'],
-            '--name',
-            'tiny weights',
-            '--options',
-            'model_kwargs.img_size=32',
-            'model_kwargs.depth=2',
-            *(f'{key}={vit[key]}' for key in ('model_name', 'checkpoint')),
-        ]
-    )
+    options = [f'{key}={vit[key]}' for key in ('model_name', 'checkpoint')]
+    options += ['model_kwargs.img_size=32', 'model_kwargs.depth=2']
+    command = [vit['type'], '--name', 'tiny weights', '--options', *options]
+    printed = teacher_reference.main(command)
     assert printed == known == json.loads(capsys.readouterr().out)
 
 

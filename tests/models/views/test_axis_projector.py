@@ -25,10 +25,8 @@ def draw(cloud, size=224, radius=2):
         low = plane.min(0).values
         side = (plane.max(0).values - low).max() / (size - 3)
         cells = ((plane - low) / side).floor().int().tolist()
-        dense = [
-            [cell[axis] + step + 1 for cell in cells for step in range(-radius, radius + 1)]
-            for axis in (0, 1)
-        ]
+        steps = range(-radius, radius + 1)
+        dense = [[cell[axis] + s + 1 for cell in cells for s in steps] for axis in (0, 1)]
         shift = [size // 2 - (max(d) + min(d)) // 2 - 1 for d in dense]
         for cell, value in zip(cells, cloud[:, v]):
             for down in range(-radius, radius + 1):
@@ -40,7 +38,7 @@ def draw(cloud, size=224, radius=2):
     return images.sigmoid()
 
 
-@pytest.mark.parametrize('size, radius', [(224, 2), (32, 2), (32, 0), (32, 1), (14, 3)])
+@pytest.mark.parametrize('size, radius', [(224, 2), (32, 0), (14, 3)])
 def test_pictures_are_those_of_a_splat_for_every_point(size, radius):
     points = clouds(2, 60)
     images = AxisProjector(size, radius)(points)
@@ -49,11 +47,6 @@ def test_pictures_are_those_of_a_splat_for_every_point(size, radius):
     for image, cloud in zip(images, points):
         expected = draw(cloud, size, radius)[:, None].expand_as(image)
         torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
-
-
-def test_views_are_those_along_the_axes():
-    turned = torch.tensor(AXIS_VIEWS).argmax(-1)  # column, row and depth
-    assert torch.equal(turned[:, [1, 0, 2]], torch.tensor(VIEWS))
 
 
 def test_the_longest_extent_fills_the_picture_and_the_other_is_in_the_middle():
@@ -91,22 +84,35 @@ def test_box_sum_keeps_the_sum_and_equals_a_loop(radius):
     torch.testing.assert_close(box_sum(images, radius), expected, atol=1e-5, rtol=0)
 
 
-def test_a_picture_does_not_move_with_the_cloud_but_its_values_do():
+def test_a_picture_does_not_move_or_grow_with_the_cloud_but_its_values_do():
     points = clouds(1).double()
     points = (points * 1024).round() / 1024  # sums below are exact
     projector = AxisProjector(64)
-    shift = torch.tensor([0.5, -2.0, 4.0])
-    frame, moved = projector.frame(points), projector.frame(points + shift)
-    torch.testing.assert_close(moved.cell, frame.cell)
-    assert torch.equal(projector.pixels(points + shift, moved), projector.pixels(points, frame))
-    assert not torch.allclose(projector(points + shift), projector(points))
+    frame = projector.frame(points)
+    pixels = projector.pixels(points, frame)
+    for changed, cell in (
+        (points + torch.tensor([0.5, -2.0, 4.0]), frame.cell),
+        (4 * points, 4 * frame.cell),
+    ):
+        other = projector.frame(changed)
+        torch.testing.assert_close(other.cell, cell)
+        assert torch.equal(projector.pixels(changed, other), pixels)
+        assert not torch.allclose(projector(changed), projector(points))
 
 
-def test_a_picture_does_not_grow_with_the_cloud():
-    points, projector = clouds(1), AxisProjector(64)
-    frame, larger = projector.frame(points), projector.frame(4 * points)
-    assert torch.equal(larger.cell, 4 * frame.cell)
-    assert torch.equal(projector.pixels(4 * points, larger), projector.pixels(points, frame))
+def test_pictures_depend_on_no_other_cloud_and_not_on_autocast():
+    projector = MODELS.build(dict(type='mmkd3d.AxisProjector', size=48))
+    assert projector.num_views == 3 and not projector.state_dict()
+    assert '48, radius=2' in repr(projector)
+    turned = torch.tensor(AXIS_VIEWS).argmax(-1)  # column, row and depth
+    assert torch.equal(turned[:, [1, 0, 2]], torch.tensor(VIEWS))
+    points = clouds(5)
+    together = projector(points)
+    for b in range(5):
+        torch.testing.assert_close(together[b : b + 1], projector(points[b : b + 1]))
+    assert torch.equal(projector(points, projector.frame(points)), together)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(projector(points), together)
 
 
 def test_other_positions_are_seen_in_the_frame_of_the_cloud():
@@ -119,18 +125,6 @@ def test_other_positions_are_seen_in_the_frame_of_the_cloud():
     far = projector.pixels(torch.full((2, 1, 3), 1e3), frame)
     assert (far == 63).all()
     assert not projector.pixels(torch.full((2, 1, 3), -1e3), frame).any()
-
-
-def test_a_known_frame_saves_work_and_changes_nothing():
-    points, projector = clouds(), AxisProjector(48)
-    assert torch.equal(projector(points, projector.frame(points)), projector(points))
-
-
-def test_a_batch_is_drawn_like_its_clouds_alone():
-    points, projector = clouds(5), AxisProjector(48)
-    together = projector(points)
-    for b in range(5):
-        torch.testing.assert_close(together[b : b + 1], projector(points[b : b + 1]))
 
 
 @pytest.mark.parametrize(
@@ -154,18 +148,6 @@ def test_a_cloud_without_extent_is_a_dot_in_the_middle(cloud):
     torch.testing.assert_close(images[:, 0, 0, 15, 15], value)
 
 
-def test_a_line_and_doubled_points_are_drawn():
-    line = torch.linspace(-1, 1, 50)[:, None] * torch.tensor([0.0, 0.0, 1.0])
-    doubled = torch.cat([line, line])
-    projector = AxisProjector(64)
-    once, twice = (projector(x[None])[0, 1, 0].logit() for x in (line, doubled))
-    torch.testing.assert_close(once, torch.zeros(64, 64))  # x is 0 there
-    rows = projector.pixels(line[None], projector.frame(line[None]))[0, 1]
-    assert rows[0].tolist() == [1, 31] and rows[-1, 0] >= 61
-    along = projector(doubled[None])[0, 0, 0].logit()
-    assert along.sum().abs() < 1e-3 and twice.isfinite().all()
-
-
 def test_gradients_reach_the_coordinate_along_the_view():
     points = clouds(1, 30).requires_grad_()
     projector = AxisProjector(24)
@@ -183,25 +165,9 @@ def test_gradients_reach_the_coordinate_along_the_view():
     assert math.isclose(points.grad[0, 7, 1], slope, rel_tol=1e-2)
 
 
-def test_pictures_are_float32_under_autocast():
-    points, projector = clouds(), AxisProjector(48)
-    expected = projector(points)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert torch.equal(projector(points), expected)
-
-
-def test_projector_is_built_by_name_and_has_no_state():
-    projector = MODELS.build(dict(type='mmkd3d.AxisProjector', size=48))
-    assert projector.num_views == 3 and not projector.state_dict()
-    assert '48, radius=2' in repr(projector)
-
-
-@pytest.mark.parametrize('cfg', [dict(size=3), dict(radius=-1)])
-def test_wrong_arguments_are_named(cfg):
-    with pytest.raises(ValueError, match=str(list(cfg.values())[0])):
-        AxisProjector(**cfg)
-
-
-def test_clouds_with_more_than_coordinates_are_refused():
+def test_wrong_arguments_are_named():
+    for cfg in (dict(size=3), dict(radius=-1)):
+        with pytest.raises(ValueError, match=str(list(cfg.values())[0])):
+            AxisProjector(**cfg)
     with pytest.raises(ValueError, match='coordinates only'):
         AxisProjector()(torch.rand(2, 10, 6))

@@ -72,28 +72,20 @@ def test_frames_are_the_views_of_their_own_sample():
             assert 0 < seen.sum() < 50
 
 
-def test_chosen_views_are_those_of_all():
+def test_chosen_views_are_those_of_all_and_a_batch_without_frames_shows_nothing():
     data, points = samples(3, 1), cloud(2)
     index = torch.tensor([[2, 0], [1, 1]])
     whole = build()(points, data, at=points)
     some = build()(points, data, at=points, view_idx=index)
     for all_views, chosen in zip(whole, some):
         for b in range(2):
-            for w in range(2):
-                assert torch.equal(chosen[b, w], all_views[b, index[b, w]])
-
-
-def test_without_points_there_are_only_views():
-    views = build()(cloud(2), samples(1, 3))
-    assert views.uv is None and views.visible is None
-    assert views.images.any()
-
-
-def test_a_batch_without_frames_shows_nothing():
-    points = cloud(2)
-    views = build()(points, samples(0, 0), at=points)
-    assert views.images.shape == (2, 3, 3, *SIZE)
-    assert not any(x.any() for x in (views.images, views.foreground, views.visible))
+            assert torch.equal(chosen[b], all_views[b, index[b]])
+    without = build()(points, data)
+    assert without.uv is None and without.visible is None
+    assert torch.equal(without.images, whole.images)
+    empty = build()(points, samples(0, 0), at=points)
+    assert empty.images.shape == (2, 3, 3, *SIZE)
+    assert not any(x.any() for x in (empty.images, empty.foreground, empty.visible))
 
 
 def test_nothing_is_tested_in_a_frame_without_depth():
@@ -169,13 +161,16 @@ def mean_by_hand(target, data, points):
 def test_features_are_means_of_bilinear_readings(images_at_once):
     target = MODELS.build(TARGET | dict(images_at_once=images_at_once))
     data, points = samples(3, 0, 2), 1.6 * cloud(3)
-    feats, seen = target(points, data, points)
-    assert feats.shape == (3, 80, 5) and target.dims == 5
+    feats, seen = target(points.requires_grad_(), data, points)
+    assert feats.shape == (3, 80, 5) and target.dims == 5 and not feats.requires_grad
     wanted, wanted_seen = mean_by_hand(target, data, points)
     assert torch.equal(seen, wanted_seen)
     assert 0 < seen[0].float().mean() < 1 and not seen[1].any()
     torch.testing.assert_close(feats, wanted, atol=1e-4, rtol=1e-4)
     assert not feats[~seen].any()
+    with torch.autocast('cpu', torch.bfloat16):
+        again, _ = target(points, data, points)
+    assert again.dtype == torch.float32 and torch.equal(again, feats)
 
 
 def test_the_teacher_is_shown_only_what_shows_something():
@@ -189,13 +184,3 @@ def test_the_teacher_is_shown_only_what_shows_something():
     feats, seen = target(points, samples(0, 0, 0), points)
     assert StubDenseTeacher.images == before
     assert not feats.any() and not seen.any()
-
-
-def test_places_carry_no_gradient_and_autocast_changes_nothing():
-    target = MODELS.build(TARGET)
-    data, points = samples(2), cloud(1).requires_grad_()
-    feats, seen = target(points, data, points)
-    assert not feats.requires_grad
-    with torch.autocast('cpu', torch.bfloat16):
-        again, _ = target(points, data, points)
-    assert again.dtype == torch.float32 and torch.equal(again, feats)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmkd3d.datasets.procedural.solids import rotation
-from mmkd3d.models.views.view_renderer import ViewRenderer
+from mmkd3d.models.views.rendered_views import ViewRenderer
 from mmkd3d.ops import visible
 from mmkd3d.registry import MODELS
 
@@ -42,8 +42,8 @@ def test_pictures_have_the_agreed_form(style):
     assert not list(renderer.state_dict())
 
 
-@pytest.mark.parametrize('size', [64, 224])
-def test_a_sphere_is_round_and_nearest_in_the_middle(size):
+def test_a_sphere_is_round_and_nearest_in_the_middle():
+    size = 64
     renderer = ViewRenderer(3, size, style='depth', margin=0.1)
     images = renderer(sphere())[0, :, 0]
     margin = 0.1 * size + renderer.radius
@@ -63,13 +63,16 @@ def test_a_sphere_is_round_and_nearest_in_the_middle(size):
         assert max(values.std() for values in ring) < 0.05
 
 
-def test_a_sphere_is_lit_from_above():
+def test_a_sphere_is_lit_from_above_on_any_background():
     image = ViewRenderer(1, 96)(sphere())[0, 0, 0]
     assert (image[:5] == 1).all()  # the white background
     assert image[20, 48] > image[75, 48] and image[48, 20] > image[48, 75]
+    image = ViewRenderer(1, 32, background=0.5)(sphere(512))[0, 0]
+    assert (image[:, 0, 0] == 0.5).all()
+    assert np.isclose(image.min(), 0.25, atol=0.2)
 
 
-@pytest.mark.parametrize('num', [512, 1024, 2048, 8192])
+@pytest.mark.parametrize('num', [512, 8192])
 def test_random_sampling_gives_closed_surfaces(num):
     points = torch.randn(4, num, 3, generator=torch.Generator().manual_seed(1))
     points = points / points.norm(dim=-1, keepdim=True)
@@ -85,16 +88,12 @@ def test_a_view_of_a_turned_cloud_is_the_turned_view(style):
     turned = points @ torch.from_numpy(rotation(math.pi / 2)).float().T
     renderer = ViewRenderer(4, 64, style=style)
     views, expected = renderer(turned), renderer(points).roll(-1, dims=1)
+    later = ViewRenderer(4, 64, style=style, azimuth=0.6 + math.pi / 2)(points)
     # a point on the border of two pixels may fall to either side
-    assert ((views - expected).abs() > 0.02).float().mean() < 0.02
+    for found in (views, later):
+        assert ((found - expected).abs() > 0.02).float().mean() < 0.02
     unlike = (views - renderer(points)).abs() > 0.02
     assert unlike.float().mean() > 0.1
-
-
-def test_the_azimuth_is_that_of_the_first_camera():
-    views = ViewRenderer(4, 48)(clouds())
-    later = ViewRenderer(4, 48, azimuth=0.6 + math.pi / 2)(clouds())
-    assert ((later - views.roll(-1, dims=1)).abs() > 0.02).float().mean() < 0.02
 
 
 def test_cameras_at_the_zenith_see_a_pole_as_a_dot():
@@ -108,24 +107,17 @@ def test_cameras_at_the_zenith_see_a_pole_as_a_dot():
 
 
 @pytest.mark.parametrize('style', STYLES)
-def test_one_view_of_each_cloud_is_that_of_all(style):
+def test_a_view_is_the_same_alone_in_a_batch_and_under_autocast(style):
     renderer, points = ViewRenderer(3, 40, style=style), clouds()
-    idx = torch.arange(len(points)) % 3
-    assert len(set(idx.tolist())) > 1
-    one = renderer(points, idx)
-    assert one.shape == (len(points), 1, 3, 40, 40)
-    each = renderer(points)[torch.arange(len(points)), idx]
-    torch.testing.assert_close(one[:, 0], each)
-
-
-@pytest.mark.parametrize('style', STYLES)
-def test_a_batch_is_drawn_like_its_clouds_alone(style):
-    renderer = ViewRenderer(2, 40, style=style)
-    points = clouds()
     together = renderer(points)
     for b in range(len(points)):
         torch.testing.assert_close(together[b : b + 1], renderer(points[b : b + 1]))
-    assert torch.equal(together, renderer(points))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(renderer(points), together)
+    idx = torch.arange(len(points)) % 3
+    one = renderer(points, idx)
+    assert one.shape == (len(points), 1, 3, 40, 40)
+    torch.testing.assert_close(one[:, 0], together[torch.arange(len(points)), idx])
 
 
 @pytest.mark.parametrize('style', STYLES)
@@ -157,14 +149,6 @@ def test_random_views_differ_and_follow_the_seed():
     assert torch.equal(renderer(points), first)
 
 
-@pytest.mark.parametrize('style', STYLES)
-def test_pictures_are_float32_under_autocast(style):
-    renderer, points = ViewRenderer(1, 48, style=style), clouds()
-    expected = renderer(points)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert torch.equal(renderer(points), expected)
-
-
 def test_pixels_and_depths_of_the_points_belong_to_the_surface():
     views = ViewRenderer(2, 64).project(sphere(512))
     assert views.uv.shape == (1, 2, 512, 2)
@@ -176,19 +160,8 @@ def test_pixels_and_depths_of_the_points_belong_to_the_surface():
         assert (seen == front)[views.depth[:, v].abs() > 10].all()
 
 
-def test_background_can_be_chosen():
-    image = ViewRenderer(1, 32, background=0.5)(sphere(512))[0, 0]
-    assert (image[:, 0, 0] == 0.5).all()
-    assert np.isclose(image.min(), 0.25, atol=0.2)
-
-
-@pytest.mark.parametrize(
-    'cfg, message',
-    [
-        (dict(style='colour'), "'shaded' or 'depth', got 'colour'"),
-        (dict(num_views=0), 'at least 1, got 0'),
-    ],
-)
-def test_wrong_arguments_are_named(cfg, message):
-    with pytest.raises(ValueError, match=message):
-        ViewRenderer(**cfg)
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="'shaded' or 'depth', got 'colour'"):
+        ViewRenderer(style='colour')
+    with pytest.raises(ValueError, match='at least 1, got 0'):
+        ViewRenderer(num_views=0)
