@@ -112,7 +112,7 @@ def downstream(name, checkpoint, head, **model):
             model=dict(
                 backbone=dict(start_from(checkpoint), radii=(0.3, 0.6, 1.2)), head=head, **model
             ),
-            train_cfg=dict(max_epochs=25, val_interval=100),
+            train_cfg=dict(max_epochs=30, val_interval=100),
             param_scheduler=dict(warmup=0),
             optim_wrapper=dict(optimizer=dict(lr=2e-3)),
         )

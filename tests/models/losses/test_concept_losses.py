@@ -128,7 +128,7 @@ def test_bad_contrasts_are_refused():
     for bad, said in (
         (dict(mode='softer'), "hard.*soft.*'softer'"),
         (dict(init_temperature=0.0), 'init_temperature=0.0'),
-        (dict(soft_temperature=-1.0), 'above 0'),
+        (dict(soft_temperature=-1.0), 'must be positive.*soft_temperature=-1.0'),
         (dict(max_scale=0), 'max_scale=0'),
     ):
         with pytest.raises(ValueError, match=said):
@@ -170,7 +170,7 @@ def test_contrast_of_two_ranks_is_that_of_the_joined_batch(ranks, mode):
 
 
 def refused(rank):
-    with pytest.raises(ValueError, match=r'have \[2, 4\] features: set drop_last=True'):
+    with pytest.raises(ValueError, match=r'same batch size, got \[2, 4\]: set drop_last=True'):
         contrast_of_a_rank(rank, 'hard', sizes=(2, 4))
 
 
