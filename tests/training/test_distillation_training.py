@@ -261,7 +261,7 @@ def test_workers_that_are_already_at_work_are_told_of(root, tmp_path):
     for key in [k for k in cfg if k.startswith(('val_', 'test_'))]:
         cfg.pop(key)
     cfg.train_dataloader.num_workers = 1
-    with pytest.raises(ValueError, match='already at work.*num_workers=0'):
+    with pytest.raises(ValueError, match='have already started.*num_workers=0'):
         train(cfg, tmp_path / 'workers')
     cfg.train_dataloader.num_workers = 0
     _, watch = train(cfg, tmp_path / 'none')
