@@ -82,7 +82,7 @@ def run_memory(args: argparse.Namespace) -> None:
         device=args.device,
     )
     print(
-        f'{args.config}: what a training step keeps for its backward pass, '
+        f'{args.config}: memory that a training step saves for its backward pass, '
         f'bf16 autocast, {describe(args.device)}.\n'
     )
     header = [name.format(args.batch_size) for name in memory.HEADER]
@@ -138,7 +138,7 @@ def main(argv=None):
         type=int,
         choices=[1, 2],
         default=2,
-        help='of act. 1: the teacher autoencoder; 2: the student (default)',
+        help='stage of act. 1: the teacher autoencoder; 2: the student (default)',
     )
     pretrain.add_argument(
         '--batch-size',
@@ -150,27 +150,31 @@ def main(argv=None):
         '--matmul-precision',
         choices=['highest', 'high'],
         default='high',
-        help='of float32 on a GPU, in every mode: "high" allows TF32, as the '
-        'published code ran (default); "highest" does not',
+        help='precision of float32 on a GPU: "high" (default) allows TF32, as the '
+        'published code did; "highest" does not',
     )
     add_common(pretrain)
     pretrain.set_defaults(run=run_pretrain)
     contrast = commands.add_parser(
-        'contrast', help="ReCon's contrast of categories against a double loop"
+        'contrast', help="ReCon's contrastive loss compared with a double loop"
     )
     contrast.add_argument('--batch-size', type=int, default=128, help='shapes; default 128')
     add_common(contrast)
     contrast.set_defaults(run=run_contrast)
     targets = commands.add_parser(
-        'targets', help="I2P-MAE's features of points against maps resized to pictures"
+        'targets', help="I2P-MAE's point features compared with resized feature maps"
     )
     targets.add_argument('--batch-size', type=int, default=8, help='shapes; default 8')
     add_common(targets)
     targets.set_defaults(run=run_targets)
-    memory_of = commands.add_parser('memory', help='what a training step of a detector keeps')
+    memory_of = commands.add_parser(
+        'memory', help='memory that a training step of a detector saves for its backward pass'
+    )
     memory_of.add_argument('config', help='name of a shipped config')
     memory_of.add_argument('--batch-size', type=int, default=8, help='rooms; default 8')
-    memory_of.add_argument('--points', type=int, default=40000, help='of a room; default 40000')
+    memory_of.add_argument(
+        '--points', type=int, default=40000, help='points per room; default 40000'
+    )
     add_common(memory_of)
     memory_of.set_defaults(run=run_memory)
     args = parser.parse_args(argv)

@@ -48,12 +48,12 @@ def parse_args(argv):
         '--dtype',
         choices=('float32', 'float16'),
         default='float32',
-        help='of the storage; float16 needs half the space and changes the loss slightly',
+        help='type of the stored features; float16 takes half the space and changes the loss slightly',
     )
     parser.add_argument(
         '--batch-size', type=int, default=64, help='samples or texts per forward pass of a teacher'
     )
-    parser.add_argument('--device', help='of the teachers, such as cpu')
+    parser.add_argument('--device', help='device of the teachers, such as cpu')
     parser.add_argument('--rebuild', action='store_true', help='remove existing caches first')
     parser.add_argument(
         '--cfg-options',

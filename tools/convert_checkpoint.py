@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Convert a published checkpoint to ours, or ours to a published one.
 
-What is written are tensors and plain metadata only. A stage II file can be
-split into its student and its teacher on the way; that goes for ours too.
+The output contains only tensors and plain metadata. From a pretraining file,
+published or ours, the tool can write the student or the teacher alone.
 """
 
 import argparse
@@ -41,11 +41,11 @@ def parse_args(argv=None):
         '--source',
         choices=sorted(SOURCES),
         metavar='SOURCE',
-        help='kind of the published file; found out from its keys if it is '
-        f'the one that is read. One of {", ".join(sorted(SOURCES))}',
+        help='kind of the published file; default: recognised by its keys. '
+        f'One of {", ".join(sorted(SOURCES))}',
     )
     parser.add_argument(
-        '--to-published', action='store_true', help='from ours to the published keys of --source'
+        '--to-published', action='store_true', help='convert ours to the keys of --source'
     )
     part = parser.add_mutually_exclusive_group()
     part.add_argument(
@@ -53,27 +53,27 @@ def parse_args(argv=None):
         dest='part',
         action='store_const',
         const='student',
-        help='of a pretraining (stage II) file, write the student alone',
+        help='write only the student of a pretraining (stage II) file',
     )
     part.add_argument(
         '--teacher-only',
         dest='part',
         action='store_const',
         const='teacher',
-        help='of a stage II file of ACT, write the teacher alone: a stage I file',
+        help='write only the teacher of a stage II file of ACT, as a stage I file',
     )
     part.add_argument(
         '--backbone-only',
         dest='part',
         action='store_const',
         const='backbone',
-        help='of any file with a student, write it under the keys of a '
-        "backbone, for init_cfg of our and of mmdetection3d's configs",
+        help='write only the student of any file, with the keys of a backbone, '
+        "for init_cfg in our and mmdetection3d's configs",
     )
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle whatever is in the file; a pickle can run any code',
+        help='unpickle the whole file; a pickle can run any code',
     )
     args = parser.parse_args(argv)
     if args.to_published and args.source is None:
@@ -127,7 +127,7 @@ def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
 
 
 def publish(state: dict, source: str) -> tuple[dict, dict]:
-    """The published state dict, and metadata that says what is not in it."""
+    """The published state dict, and metadata that lists what it lacks."""
     published = to_published(state, source)
     dropped = [key for key in state if published_name(key, source) is None]
     return published, dict(source=source, stage=SOURCES[source].stage, dropped=dropped)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The main job on embedded data: pretrain, finetune a detector, compare."""
+"""Pretrain, finetune a detector and compare, on generated data."""
 
 import argparse
 import importlib.util
@@ -133,7 +133,7 @@ def main(argv=None):
     parser.add_argument(
         '--quick',
         action='store_true',
-        help='one epoch of each: shows that all works, the numbers mean nothing',
+        help='train one epoch each, to check that everything works; the numbers mean nothing',
     )
     args = parser.parse_args(argv)
     out, start = args.out.resolve(), time.time()

@@ -40,33 +40,28 @@ def parse_args(argv=None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES
     )
     add = parser.add_argument
-    add('checkpoint', type=Path, help='ours, exported or published')
+    add('checkpoint', type=Path, help='our checkpoint, exported or not, or a published one')
     add(
         'inputs',
         nargs='+',
         help='files, folders or patterns; an array (S, N, C) of an npz, npy '
-        'or h5 file is many clouds',
+        'or h5 file has S clouds',
     )
     add('--config', help='name of a shipped config, or a file; default: that of the checkpoint')
     add('--level', choices=LEVELS, default='global')
     add(
         '--layer',
         type=int,
-        help='block that the student ends with, from 0, '
-        'or -1 for the last; of Point-M2AE and I2P-MAE: level',
+        help='last block to run, from 0, or -1 for the last; for Point-M2AE and I2P-MAE: last level',
     )
     add(
         '--num-points',
         type=number_of_points,
         default='spec',
-        help="points that the student sees, or 'all'; default: as in training",
+        help="points per cloud, or 'all'; default: as in training",
     )
     add('--normalize', choices=('spec', *NORMALIZE), default='spec', help='default: as in training')
-    add(
-        '--up',
-        choices=('x', 'y', 'z'),
-        help='axis of the clouds that points up, to be told if the student knows another',
-    )
+    add('--up', choices=('x', 'y', 'z'), help='up axis of the clouds, if it differs from training')
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files')
     add('--batch-size', type=int, default=32)
@@ -75,7 +70,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle whatever is in the file; a pickle can run any code',
+        help='unpickle the whole file; a pickle can run any code',
     )
     args = parser.parse_args(argv)
     if args.out.suffix != '.npz':

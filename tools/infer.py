@@ -24,31 +24,31 @@ def parse_args(argv=None) -> argparse.Namespace:
     add = parser.add_argument
     add('inputs', nargs='+', help='files, folders or patterns')
     add('--config', help='name of a shipped config, or a file; default: that of the checkpoint')
-    add('--checkpoint', type=Path, required=True, help='of the whole model')
+    add('--checkpoint', type=Path, required=True, help='checkpoint of the whole model')
     add('--out', type=Path, default=Path('work_dirs/boxes'))
-    add('--score', type=float, default=0.3, help='boxes below it are left out')
-    add('--up', choices=('x', 'y', 'z'), default='z', help='axis of the scans that points up')
+    add('--score', type=float, default=0.3, help='minimum score of boxes')
+    add('--up', choices=('x', 'y', 'z'), default='z', help='up axis of the scans')
     add(
         '--unit',
         type=float,
         default=1.0,
-        help='metres in one unit of the scans: 0.001 for millimetres',
+        help='metres per unit of the scans: 0.001 for millimetres',
     )
     add(
         '--missing',
         choices=('error', 'zero'),
         default='error',
-        help='what to do about columns that the config reads and a scan lacks',
+        help='columns that the config reads and a scan lacks: raise an error, or fill with zeros',
     )
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files; default: as in the config')
     add('--batch-size', type=int, default=1)
     add('--device', help='default: a GPU if there is one')
-    add('--no-pictures', action='store_true', help='write JSON alone')
+    add('--no-pictures', action='store_true', help='write only JSON')
     add(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle whatever is in the file; a pickle can run any code',
+        help='unpickle the whole file; a pickle can run any code',
     )
     return parser.parse_args(argv)
 

@@ -193,7 +193,10 @@ def parse_args(argv):
         '  python tools/model_index.py --check     # fails if the page is out of date',
     )
     parser.add_argument(
-        '--index', type=Path, default=REPO / 'model-index.yml', help='default: that of the checkout'
+        '--index',
+        type=Path,
+        default=REPO / 'model-index.yml',
+        help='default: model-index.yml of the checkout',
     )
     parser.add_argument(
         '--out',

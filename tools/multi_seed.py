@@ -74,7 +74,7 @@ def parse_args(argv):
         metavar=('WAY', 'SHOT'),
         help='run each seed on all folds of these episodes',
     )
-    parser.add_argument('--folds', type=int, default=10, help='of --few-shot (default 10)')
+    parser.add_argument('--folds', type=int, default=10, help='folds of --few-shot (default 10)')
     parser.add_argument(
         '--best-on-test',
         action='store_true',
@@ -95,7 +95,7 @@ def parse_args(argv):
         help='continue if the model was pretrained on test shapes, and note it in the protocol',
     )
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/multi_seed/CONFIG')
-    parser.add_argument('--jobs', type=int, default=1, help='runs at a time (default 1)')
+    parser.add_argument('--jobs', type=int, default=1, help='number of parallel runs (default 1)')
     parser.add_argument(
         '--cfg-options',
         nargs='+',

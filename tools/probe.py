@@ -37,44 +37,43 @@ def parse_args(argv):
     add('config', help='name of a shipped config, or a file')
     add(
         'checkpoint',
-        help="of that config, one of each seed with {seed} in it, or 'none' for random weights",
+        help="checkpoint of the config; with {seed} in its path one for each seed; 'none' for "
+        'random weights',
     )
     add(
         '--data',
         help='npz file; folder with train/CLASS/ and test/CLASS/; '
-        'or config whose test_dataloader has a data set that knows '
-        "split='train' and 'test'",
+        'or config whose test_dataloader has a data set with '
+        "split='train' and split='test'",
     )
-    npz = parser.add_argument_group('of an npz file')
+    npz = parser.add_argument_group('npz files')
     npz.add_argument('--points', default='points', help='array of clouds')
     npz.add_argument('--label', help='array of class ids')
     npz.add_argument('--names', help='array of class names')
     npz.add_argument('--split', help='array that is true for test shapes')
     npz.add_argument('--classes', nargs='+', help="class names to keep, or 'in_both_splits'")
-    npz.add_argument('--num-points', type=int, default=1024, help='also of a folder')
-    what = parser.add_argument_group('what is measured')
+    npz.add_argument(
+        '--num-points', type=int, default=1024, help='points per shape; also for folders'
+    )
+    what = parser.add_argument_group('probes')
     add = what.add_argument
     add(
         '--method',
         nargs='+',
         choices=(*METHODS, 'zero-shot'),
-        help='default: svm knn; of a zero-shot config: zero-shot',
+        help='default: svm knn; for a zero-shot config: zero-shot',
     )
     add('--protocol', choices=tuple(PUBLISHED), help='the linear SVM of a paper: its C, its data')
-    add('--C', type=float, help='of the SVM; else by cross-validation')
-    add(
-        '--pairwise',
-        action='store_true',
-        help='SVM of each class against each other one, not the rest',
-    )
-    add('--k', type=int, help='of k-NN; else by cross-validation')
+    add('--C', type=float, help='C of the SVM; default: by cross-validation')
+    add('--pairwise', action='store_true', help='one-vs-one SVM instead of one-vs-rest')
+    add('--k', type=int, help='k of k-NN; default: by cross-validation')
     add(
         '--few-labels',
         nargs='+',
         type=int,
         default=(),
         metavar='N',
-        help='also logistic regression on N labels of each class, 10 draws',
+        help='also logistic regression on N labels per class, mean of 10 draws',
     )
     add(
         '--few-shot',
@@ -91,7 +90,7 @@ def parse_args(argv):
         '--pooling',
         choices=POOLINGS,
         default='global',
-        help="of the tokens; 'global' is as the student's paper does it",
+        help="pooling of the tokens; 'global': as in the student's paper",
     )
     add = parser.add_argument
     add(
@@ -100,19 +99,19 @@ def parse_args(argv):
         nargs='+',
         type=int,
         default=[0],
-        help='of the checkpoint or the random weights, and of what is drawn',
+        help='seeds of the checkpoints or random weights, and of the probes',
     )
     add(
         '--allow-shared-shapes',
         action='store_true',
-        help='go on where test shapes were learned from, and say so',
+        help='continue if test shapes are in the training data, and note it in the protocol',
     )
     add('--cache', default='work_dirs/features', help='folder of features (%(default)s)')
     add('--out', help='JSON file of the results')
     add(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle whatever is in it: only if you trust its author',
+        help='unpickle the whole file; a pickle can run any code',
     )
     args = parser.parse_args(argv)
     try:

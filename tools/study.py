@@ -346,15 +346,15 @@ def parse_args(argv):
     )
     parser.add_argument('study', help='file of the study')
     parser.add_argument('--out', type=Path, help='default: work_dirs/studies/STUDY')
-    parser.add_argument('--jobs', type=int, default=1, help='runs at a time (default 1)')
+    parser.add_argument('--jobs', type=int, default=1, help='number of parallel runs (default 1)')
     parser.add_argument(
         '--only',
         nargs='+',
         default=(),
         metavar='STEP',
-        help='steps, or beginnings of their names, and the steps that they need',
+        help='run only these steps (names or prefixes) and the steps that they depend on',
     )
-    parser.add_argument('--seeds', nargs='+', type=int, help="instead of the study's")
+    parser.add_argument('--seeds', nargs='+', type=int, help="replace the study's seeds")
     parser.add_argument(
         '--checkpoint',
         nargs='+',
@@ -362,7 +362,7 @@ def parse_args(argv):
         metavar='STEP=PATTERN',
         help='existing results of steps, such as point-mae=out/pm_{seed}/epoch_30.pth',
     )
-    parser.add_argument('--list', action='store_true', help='list the runs, run nothing')
+    parser.add_argument('--list', action='store_true', help='list the runs without running them')
     args = parser.parse_args(argv)
     if args.jobs < 1:
         parser.error(f'--jobs must be 1 or more, got {args.jobs}.')

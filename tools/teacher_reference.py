@@ -41,7 +41,7 @@ def parse_args(argv):
         metavar='KEY=VALUE',
         help='arguments of the teacher',
     )
-    parser.add_argument('--name', help='of the weights, for messages')
+    parser.add_argument('--name', help='name of the weights, for messages')
     parser.add_argument(
         '--record',
         type=Path,

@@ -15,25 +15,27 @@ def main(argv=None):
     parser = common_parser(
         'Evaluate a model', 'python tools/test.py configs/toy/votenet_toy.py out/epoch_6.pth'
     )
-    parser.add_argument('checkpoint', help='of the whole model, ours or a published one')
+    parser.add_argument('checkpoint', help='checkpoint of the whole model, ours or a published one')
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle whatever is in it: only if you trust its author',
+        help='unpickle the whole file; a pickle can run any code',
     )
     parser.add_argument(
         '--show-dir',
-        help='of a detection: write found and true boxes of each scene there, '
+        help='for detection: folder for predicted and true boxes of each scene, '
         'as PNG, HTML and PLY; no display is needed',
     )
     parser.add_argument(
-        '--show-score', type=float, default=0.3, help='with --show-dir: boxes below it are left out'
+        '--show-score', type=float, default=0.3, help='with --show-dir: minimum score of boxes'
     )
-    parser.add_argument('--show-num', type=int, help='with --show-dir: so many scenes, not all')
+    parser.add_argument(
+        '--show-num', type=int, help='with --show-dir: number of scenes; default: all'
+    )
     args = parser.parse_args(argv)
     cfg = load_config(args)
     cfg.load_from, cfg.resume = None, False
-    if args.show_dir:  # in place of mmdetection3d's hook, which has windows
+    if args.show_dir:  # instead of mmdetection3d's hook, which opens windows
         cfg.setdefault('default_hooks', {})['visualization'] = dict(
             type='mmkd3d.DetectionVisualizationHook',
             draw=True,

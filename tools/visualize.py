@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw what a model sees and predicts, as files; no display is needed."""
+"""Draw inputs and predictions of a model to files; no display is needed."""
 
 import argparse
 from pathlib import Path
@@ -23,30 +23,30 @@ def parse_args(argv):
     parser.add_argument(
         'what',
         choices=['recon', 'boxes', 'views', 'mask', 'teacher', 'frames'],
-        help='recon: clouds of a pretraining config, what was visible and '
-        'what was predicted; boxes: rooms of a detection config; views: '
-        'clouds as an image teacher is shown them; mask: what is hidden from '
-        'a student, why, and what it predicts there; teacher: what the '
-        'teacher of I2P-MAE, or of a SaliencyMasker, knows of the points; '
-        'frames: what that of a DistillationHook knows of scans',
+        help='recon: visible and predicted points of a pretraining config; boxes: rooms with '
+        'boxes of a detection config; views: images that an image teacher reads; mask: masked '
+        'and visible patches, their saliency, and the prediction; teacher: features and '
+        'saliency of the teacher of I2P-MAE or of a SaliencyMasker; frames: features of the '
+        'teacher of a DistillationHook on scans',
     )
     parser.add_argument('config', type=config_file, help='name of a shipped config, or a file')
     parser.add_argument(
         'checkpoint',
         nargs='?',
-        help="of the model; not for views, teacher and frames; 'none' for mask draws no prediction",
+        help="checkpoint of the model; not for views, teacher and frames; 'none' for mask draws "
+        'no prediction',
     )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pictures'))
     parser.add_argument('--num', type=int, default=4, help='samples to draw')
     parser.add_argument(
         '--data',
-        help='for mask and teacher: npz file with the array points, '
-        'or a config with a data set; else that of the config',
+        help='for mask and teacher: npz file with an array points, or a config with a data set; '
+        "default: the config's data set",
     )
     parser.add_argument(
         '--score',
         type=float,
-        help='draw the boxes above this score; else as many of the best as there are true ones',
+        help='draw boxes above this score; default: the best ones, as many as there are true boxes',
     )
     args = parser.parse_args(argv)
     if args.what == 'mask':

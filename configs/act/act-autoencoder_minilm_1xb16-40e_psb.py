@@ -1,5 +1,5 @@
-# Stage I on the 904 training shapes of the Princeton Shape Benchmark; the
-# teacher is a sentence encoder that comes with a package. Two CPU cores.
+# ACT, stage I, on the 904 training shapes of the Princeton Shape Benchmark; the teacher
+# is a sentence encoder of the extra `text`. Two CPU cores.
 _base_ = [
     '../_base_/models/act-autoencoder_minilm.py',
     '../_base_/datasets/psb.py',

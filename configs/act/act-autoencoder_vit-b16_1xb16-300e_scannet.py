@@ -1,4 +1,4 @@
-# ACT's first stage on rooms, cut into patches as the encoder of 3DETR does.
+# ACT, stage I, on rooms, with the patches of 3DETR's encoder.
 _base_ = [
     '../_base_/models/act-autoencoder_vit-b16.py',
     '../_base_/datasets/scannet_scenes_unit.py',

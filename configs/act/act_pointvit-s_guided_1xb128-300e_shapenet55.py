@@ -1,4 +1,5 @@
-# Visible is what CLIP looks at (the masking of I2P-MAE). Ours, not published.
+# ACT with a guided mask: patches that CLIP attends to stay visible, as in I2P-MAE. Ours,
+# not published.
 _base_ = './act_pointvit-s_1xb128-300e_shapenet55.py'
 
 model = dict(

@@ -1,7 +1,7 @@
-# Parts of the aliens and vases of COSEG (421 shapes to learn from, 74 for
-# testing, 4 parts each), 1,024 of their 2,048 points, the small plain student,
-# from scratch. From a pretrained one: model.backbone.init_cfg.type=Pretrained
-# and model.backbone.init_cfg.checkpoint=FILE.
+# Part segmentation of COSEG's aliens and vases (421 training and 74 test shapes, 4 parts
+# each), 1,024 of their 2,048 points, with the small plain student, from scratch. To start
+# from a pretrained student: model.backbone.init_cfg.type=Pretrained
+# model.backbone.init_cfg.checkpoint=FILE.
 _base_ = [
     '../_base_/models/part-segmentor_pointvit-s.py',
     '../_base_/datasets/npz_parts.py',

@@ -1,6 +1,6 @@
-# VoteNet learns from an image network beside detection: its seeds are found in
-# posed frames of the scans, where these are, and are led to what a MobileNetV2
-# says there. Make its weights with tools/prepare_data/mobilenetv2_teacher.py.
+# VoteNet with distillation beside detection: the seeds that are visible in posed frames
+# of the scans learn the features of a MobileNetV2. Make its weights with
+# tools/prepare_data/mobilenetv2_teacher.py.
 _base_ = '../scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py'
 
 custom_hooks = _base_.custom_hooks + [

@@ -1,7 +1,6 @@
-# VoteNet learns the names of what it sees beside detection: at its seeds the
-# backbone is led to CLIP's vectors of the class names, by the labels of the
-# points. Vectors of your own: an .npz file, or teacher=dict(
-# type='mmkd3d.OpenClipTextTeacher', ...) instead of vectors.
+# VoteNet with distillation beside detection: the backbone's features of each seed learn
+# CLIP's vector of its class name. To use other vectors, give an .npz file, or
+# teacher=dict(type='mmkd3d.OpenClipTextTeacher', ...) instead of vectors.
 _base_ = '../scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py'
 
 custom_hooks = _base_.custom_hooks + [

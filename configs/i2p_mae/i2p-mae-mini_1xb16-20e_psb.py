@@ -1,6 +1,6 @@
-# I2P-MAE on the 904 training shapes of the Princeton Shape Benchmark, as
-# point-m2ae-mini_1xb16-20e_psb.py, taught by a MobileNetV2 (make its weights
-# with tools/prepare_data/mobilenetv2_teacher.py). Two CPU cores.
+# I2P-MAE on the 904 training shapes of the Princeton Shape Benchmark, with the settings
+# of point-m2ae-mini_1xb16-20e_psb.py and a MobileNetV2 as teacher (make its weights with
+# tools/prepare_data/mobilenetv2_teacher.py). Two CPU cores.
 _base_ = [
     '../_base_/models/i2p-mae-mini.py',
     '../_base_/datasets/psb.py',

@@ -1,4 +1,4 @@
-# As point-mae_pointvit-mini_1xb64-30e_psb.py; only the target is another.
+# point-mae_pointvit-mini_1xb64-30e_psb.py with another target.
 _base_ = '../point_mae/point-mae_pointvit-mini_1xb64-30e_psb.py'
 
 model = dict(

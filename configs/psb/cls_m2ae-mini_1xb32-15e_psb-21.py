@@ -1,5 +1,5 @@
-# The small hierarchical student, for Point-M2AE and I2P-MAE. Its last norm is
-# new, as in their finetuning.
+# The small hierarchical student, for Point-M2AE and I2P-MAE. As in their finetuning, the
+# last norm is not loaded.
 _base_ = './cls_pointvit-mini_1xb32-15e_psb-21.py'
 
 model = dict(

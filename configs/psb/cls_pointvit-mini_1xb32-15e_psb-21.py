@@ -1,7 +1,6 @@
-# Finetuning on 21 classes of the Princeton Shape Benchmark (368 shapes to learn
-# from, 369 for testing), the small plain student, from scratch. From a
-# pretrained one: model.backbone.init_cfg.type=Pretrained and
-# model.backbone.init_cfg.checkpoint=FILE.
+# Finetuning of the small plain student on 21 classes of the Princeton Shape Benchmark
+# (368 training and 369 test shapes), from scratch. To start from a pretrained student:
+# model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE.
 _base_ = [
     '../_base_/models/classifier_pointvit-s.py',
     '../_base_/datasets/psb_21.py',

@@ -1,4 +1,4 @@
-# The student with ReCon's global tokens, all of them read by the head.
+# The student with ReCon's global tokens; the head reads all of them.
 _base_ = './cls_pointvit-mini_1xb32-15e_psb-21.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# Without the image teacher, and so without pictures.
+# ReCon without the image teacher, which needs no images.
 _base_ = [
     '../_base_/models/recon-b.py',
     '../_base_/datasets/shapenet55.py',

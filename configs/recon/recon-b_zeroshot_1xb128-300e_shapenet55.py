@@ -1,5 +1,5 @@
-# For zero-shot classification: with the image tower of CLIP, image and text
-# features lie in one space.
+# ReCon for zero-shot classification: with CLIP's image tower, image and text features
+# share one space.
 _base_ = './recon-b_1xb128-300e_shapenet55.py'
 
 model = dict(

@@ -1,6 +1,6 @@
 # ReCon on the 904 training shapes of the Princeton Shape Benchmark. Two CPU cores.
-# Compute the teachers' features once, before training:
-# tools/cache_teacher.py recon-mini_1xb64-30e_psb prints how to use the cache.
+# Precompute the teachers' features with tools/cache_teacher.py recon-mini_1xb64-30e_psb,
+# which prints how to use the cache.
 _base_ = [
     '../_base_/models/recon-mini.py',
     '../_base_/datasets/psb_views.py',

@@ -1,5 +1,5 @@
-# recon-mini_1xb64-30e_psb.py where the losses of the teachers reach the whole
-# student (ours, not published).
+# recon-mini_1xb64-30e_psb.py without the stop-gradient: the losses of the teachers reach
+# the whole student (ours, not published).
 _base_ = [
     '../_base_/models/recon-mini.py',
     '../_base_/datasets/psb_views.py',

@@ -1,5 +1,5 @@
-# recon-mini_1xb64-30e_psb.py without the text teacher, which reads the category
-# names: no label is used.
+# recon-mini_1xb64-30e_psb.py without the text teacher, which reads the category names;
+# uses no labels.
 _base_ = [
     '../_base_/models/recon-mini.py',
     '../_base_/datasets/psb_views.py',

@@ -1,4 +1,4 @@
-# Ablation with two towers of plain blocks; the image teacher is CLIP's.
+# Ablation with two towers of plain blocks; CLIP is the image teacher.
 _base_ = './recon-b_1xb128-300e_shapenet55.py'
 
 model = dict(

@@ -1,5 +1,4 @@
-# The small student in the place of 3DETR's encoder; from Point-MAE on shapes by
-# default.
+# 3DETR with the small student as encoder; pretrained by Point-MAE on shapes by default.
 _base_ = ['./3detr_1xb2-60e_scannet-small.py', '../_base_/students/pointvit-mini.py']
 
 model = dict(

@@ -1,4 +1,4 @@
-# GroupFree3D on the small student; from Point-MAE on shapes by default.
+# GroupFree3D with the small student; pretrained by Point-MAE on shapes by default.
 _base_ = [
     './groupfree3d_pointnet2_1xb2-60e_scannet-small.py',
     '../_base_/students/pointvit-mini.py',

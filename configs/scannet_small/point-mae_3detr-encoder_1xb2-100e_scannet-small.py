@@ -1,4 +1,4 @@
-# The same for the encoder of the small 3DETR.
+# Point-MAE on whole rooms for the encoder of the small 3DETR.
 _base_ = './point-mae_pointvit-mini_1xb2-100e_scannet-small.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# Point-MAE on whole rooms: the 10 training scans, without their boxes, in
-# metres, cut into patches as the detectors here cut them.
+# Point-MAE on whole rooms: the 10 training scans in metres, without their boxes, with the
+# patches of the detectors here.
 _base_ = [
     '../_base_/models/point-mae_pointvit-mini.py',
     '../_base_/students/pointvit-mini.py',

@@ -1,5 +1,4 @@
-# PointNet++ of mmdetection3d with its own schedule, on the blocks of the
-# students beside it.
+# mmdetection3d's PointNet++ with its own schedule, on the same blocks as the students.
 _base_ = [
     'mmdet3d::_base_/models/pointnet2_ssg.py',
     '../_base_/datasets/scannet_small_seg.py',

@@ -1,6 +1,5 @@
-# The small plain student as segmentor of rooms, from scratch, on the blocks of
-# PointNet++ beside it. From a pretrained one:
-# model.backbone.init_cfg.type=Pretrained and
+# Semantic segmentation with the small plain student, from scratch, on the same blocks as
+# PointNet++. To start from a pretrained student: model.backbone.init_cfg.type=Pretrained
 # model.backbone.init_cfg.checkpoint=FILE.
 _base_ = [
     '../_base_/models/scene-segmentor_pointvit-s.py',

@@ -1,5 +1,5 @@
-# VoteNet on the mini student, each patch a seed, from Point-MAE on the Princeton
-# Shape Benchmark. 13 ScanNet scans (10 train, 3 val), two CPU cores.
+# VoteNet with the mini student, each patch a seed, pretrained by Point-MAE on the
+# Princeton Shape Benchmark. 13 ScanNet scans (10 train, 3 val), two CPU cores.
 _base_ = [
     '../_base_/models/votenet_scannet.py',
     '../_base_/students/pointvit-mini.py',

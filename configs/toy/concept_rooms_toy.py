@@ -1,7 +1,7 @@
-# Concept distillation on parts of rooms: what one frame shows of a room, with
-# the picture of that frame (PosedFrames), in metres. The image teacher has
-# random weights, since none can be shipped. For ScanNet replace the data set by
-# mmdet3d's and root by the folder of its frames.
+# Concept distillation on parts of rooms: the points that one frame shows, with the image
+# of that frame (PosedFrames), in metres. The image teacher has random weights, since none
+# can be shipped. For ScanNet, use mmdet3d's data set and the folder of its frames as
+# root.
 _base_ = [
     '../_base_/models/concept_pointvit-mini.py',
     '../_base_/schedules/pretrain_concept_300e.py',

@@ -1,5 +1,5 @@
-# I2P-MAE on ToyShapes. The image teacher has random weights, since none can be
-# shipped: it shows that the method runs, on small pictures.
+# I2P-MAE on ToyShapes. The image teacher has random weights, since none can be shipped:
+# this shows that the method runs, on small images.
 _base_ = [
     '../_base_/models/i2p-mae-mini.py',
     '../_base_/datasets/toy_shapes.py',

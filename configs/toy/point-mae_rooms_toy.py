@@ -1,5 +1,5 @@
-# Point-MAE on whole rooms in metres: 400 rooms of ToyRooms, cut into as many
-# patches as the detector of votenet_rooms_toy.py cuts them into.
+# Point-MAE on whole rooms in metres: 400 ToyRooms, with as many patches as in
+# votenet_rooms_toy.py.
 _base_ = [
     '../_base_/models/point-mae_pointvit-mini.py',
     '../_base_/datasets/scannet_scenes.py',

@@ -1,6 +1,6 @@
-# ReCon on ToyShapes. The text teacher is a real one. The image teacher has
-# random weights, since none can be shipped: its branch shows that it runs, on
-# one small view of every cloud.
+# ReCon on ToyShapes. The text teacher is pretrained. The image teacher has random
+# weights, since none can be shipped: its branch only shows that it runs, on one small
+# view of every cloud.
 _base_ = [
     '../_base_/models/recon-mini.py',
     '../_base_/datasets/toy_shapes_views.py',

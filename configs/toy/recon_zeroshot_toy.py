@@ -1,6 +1,6 @@
-# Classification of the toy categories by their names: tools/test.py with a
-# checkpoint of recon_toy.py, which has seen these names. By the text token
-# alone, as only the text teacher knows the names.
+# Zero-shot classification of the toy categories by name: tools/test.py with a checkpoint
+# of recon_toy.py, which was trained with these names. Uses only the text token, since
+# only the text teacher knows the names.
 _base_ = [
     '../_base_/models/recon-zero-shot.py',
     '../_base_/datasets/toy_shapes_cls.py',

@@ -1,6 +1,6 @@
-# votenet_toy.py with a DistillationHook: beside detection, the tokens of the
-# student are led to what an image network says of posed frames of the rooms.
-# The network has random weights, since none can be shipped.
+# votenet_toy.py with a DistillationHook: beside detection, the tokens of the student
+# learn the features of an image network on posed frames of the rooms. The network has
+# random weights, since none can be shipped.
 _base_ = './votenet_toy.py'
 
 data_root = 'data/toy_rooms_frames'

@@ -1,5 +1,5 @@
-# votenet_toy.py on some hundred rooms, measured after every epoch: where a
-# curve over training steps means something.
+# votenet_toy.py on some hundred rooms, evaluated after every epoch, for a meaningful
+# curve over training steps.
 _base_ = './votenet_toy.py'
 
 num_points = 10000

@@ -5,7 +5,7 @@ Source   https://github.com/ranahanocka/MeshCNN, scripts/coseg_seg/get_data.sh:
          coseg.tar.gz, meshes of the data set of Wang et al., Active
          Co-Analysis of a Set of Shapes (SIGGRAPH Asia 2012)
 Terms    research only
-Layout   CATEGORY/{train,test}/NAME.obj  meshes, in the published halves
+Layout   CATEGORY/{train,test}/NAME.obj  meshes, in the published splits
          CATEGORY/seg/NAME.eseg          the part of each edge, a number a line
 
 with the categories coseg_aliens (198) and coseg_vases (297). NAME.seg, the part
@@ -13,7 +13,7 @@ of each face, is read instead of NAME.eseg where there is one.
 
 The npz holds, for each shape, 2,048 points sampled by area, centred, in the unit
 sphere (float16), the part of each point (numbered through all categories:
-part_offset), its category, its half (is_test) and its name (model).
+part_offset), its category, its split (is_test) and its name (model).
 """
 
 import argparse
@@ -68,7 +68,7 @@ def face_parts(path: Path, seg: Path) -> np.ndarray:
 
 
 def read_category(folder: Path, num_points: int, seed: int) -> list[tuple]:
-    """Points, parts, half and name of each shape of a category."""
+    """Points, parts, split and name of each shape of a category."""
     rows = []
     for is_test, half in ((False, 'train'), (True, 'test')):
         paths = sorted(p for p in (folder / half).glob('*') if p.suffix in ('.obj', '.off'))

@@ -1,4 +1,4 @@
-"""Say what a published data set is, and check whether a folder of it is whole.
+"""Describe a published data set, or check that a folder of it is complete.
 
 python tools/prepare_data/dataset.py info shapenet55
 python tools/prepare_data/dataset.py verify scannet --root data/scannet
@@ -17,11 +17,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    info = commands.add_parser(
-        'info', help='what it is, its terms, where it comes from, its layout'
-    )
+    info = commands.add_parser('info', help='content, terms, source and layout')
     verify = commands.add_parser(
-        'verify', help='counts and missing files; exit code 1 if incomplete'
+        'verify', help='count files and list missing ones; exit code 1 if incomplete'
     )
     for command in (info, verify):
         command.add_argument('name', choices=tuple(CHECKS))

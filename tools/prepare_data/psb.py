@@ -4,10 +4,10 @@
 Source   http://shape.cs.princeton.edu/benchmark, version 1: psb_v1.zip
 Terms    research only; the models belong to their authors
 Layout   db/N/mID/mID.off                       1,814 meshes, +y up
-         classification/v1/base/{train,test}.cla  classes and the two halves
+         classification/v1/base/{train,test}.cla  classes and splits
 
 The npz holds, for each shape, 2,048 points sampled by area, centred, in the unit
-sphere (float16), its model_id, its half (is_test), its coarse class (the root of
+sphere (float16), its model_id, its split (is_test), its coarse class (the root of
 the hierarchy) and its fine class (the whole path, such as
 'aircraft/airplane/biplane'). Meshes without a surface are left out.
 """

@@ -1,5 +1,5 @@
 # Parts of COSEG's aliens and vases: the plain student from scratch and from
-# students pretrained on the training half of the Princeton Shape Benchmark.
+# students pretrained on the training split of the Princeton Shape Benchmark.
 #   python tools/study.py tools/studies/coseg.py --jobs 2
 _base_ = './psb.py'
 

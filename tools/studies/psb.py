@@ -1,5 +1,5 @@
 # Princeton Shape Benchmark: every small student, pretrained on the training
-# half, finetuned on the 21 classes of both halves, and probed.
+# split, finetuned on the 21 classes in both splits, and probed.
 #   python tools/prepare_data/mobilenetv2_teacher.py ... (the image teacher)
 #   python tools/study.py tools/studies/psb.py --jobs 2
 seeds = (0, 1, 2)

@@ -1,5 +1,5 @@
-# Classification on ModelNet40, 1,024 points. In training 1,200 farthest points
-# and a random choice of them, as published.
+# Classification on ModelNet40, 1,024 points; in training a random subset of the 1,200
+# farthest points, as published.
 train_pipeline = [
     dict(type='mmkd3d.LoadPoints'),
     dict(type='mmkd3d.NormalizePoints'),

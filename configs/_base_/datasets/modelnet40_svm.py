@@ -1,7 +1,6 @@
-# ModelNet40 as the linear SVM of Point-M2AE and I2P-MAE sees it: the first
-# 1,024 points of the clouds of modelnet40_ply_hdf5_2048, as stored.
-# tools/probe.py CONFIG CHECKPOINT --data this file --method svm --pairwise
-# --C 0.0093 (I2P-MAE) or 0.012 (Point-M2AE).
+# ModelNet40 for the linear SVM of Point-M2AE and I2P-MAE: the first 1,024 points of the
+# clouds in modelnet40_ply_hdf5_2048, as stored. tools/probe.py CONFIG CHECKPOINT --data
+# this file --method svm --pairwise --C 0.0093 (I2P-MAE) or 0.012 (Point-M2AE).
 _base_ = './modelnet40.py'
 
 test_dataloader = dict(

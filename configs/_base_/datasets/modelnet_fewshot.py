@@ -1,5 +1,5 @@
-# A few-shot episode of ModelNet40, 1,024 points. Environment variables choose
-# it, e.g. WAY=10 SHOT=20 FOLD=3; a result is the mean over folds 0 to 9.
+# A few-shot episode of ModelNet40, 1,024 points. Environment variables select it, such as
+# WAY=10 SHOT=20 FOLD=3; a result is the mean over folds 0 to 9.
 _base_ = './modelnet40.py'
 
 episode = dict(

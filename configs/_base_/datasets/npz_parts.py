@@ -1,8 +1,7 @@
-# Part segmentation of the shapes in one npz file: a label for every point, a
-# category and a split for every shape. `shapes` names the file's arrays; those
-# that it lacks are None. Which parts a category has is read from the file; the
-# head is told how many there are: model.head.num_classes (part labels) and
-# model.head.num_categories.
+# Part segmentation of the shapes in one npz file: a label for every point, a category and
+# a split for every shape. `shapes` names the arrays of the file; missing ones are None.
+# The parts of each category are read from the file; set model.head.num_classes (part
+# labels) and model.head.num_categories.
 shapes = dict(
     type='mmkd3d.NpzPoints',
     file='data/parts.npz',

@@ -1,4 +1,4 @@
-# Pretraining on your shapes: files of any known format in one folder.
+# Pretraining on your shapes: files of any supported format in one folder.
 pipeline = [
     dict(type='mmkd3d.LoadPoints'),
     dict(type='mmkd3d.SamplePoints', num_points=1024),

@@ -1,5 +1,5 @@
-# As point_cloud_folder.py, with 2,048 points kept to draw views from: farthest
-# ones, so that clouds of any size give the same views in every epoch.
+# point_cloud_folder.py, keeping the 2,048 farthest points to render views: clouds of any
+# size give the same views in every epoch.
 _base_ = './point_cloud_folder.py'
 
 pipeline = [

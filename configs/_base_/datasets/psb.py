@@ -1,5 +1,5 @@
-# Pretraining on the training half of the Princeton Shape Benchmark: 904 shapes of
-# 2,048 points, from the file that tools/prepare_data/psb.py writes.
+# Pretraining on the training split of the Princeton Shape Benchmark: 904 shapes of 2,048
+# points, from the file that tools/prepare_data/psb.py writes.
 input_spec = dict(up='y')
 pipeline = [
     dict(type='mmkd3d.LoadPoints'),

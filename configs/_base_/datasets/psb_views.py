@@ -1,4 +1,4 @@
-# psb.py that also keeps the whole cloud, to render views of it.
+# psb.py, keeping the whole cloud to render views of it.
 _base_ = './psb.py'
 
 pipeline = [

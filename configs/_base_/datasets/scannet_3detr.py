@@ -1,6 +1,5 @@
-# ScanNet as 3DETR is trained on it (detection, section 5): the stock data set,
-# a random cuboid out of each room, 40,000 points without colour. Extrema of
-# the scene are taken by the head, of what comes out here.
+# ScanNet for 3DETR: the stock data set, a random cuboid crop of each room, 40,000 points
+# without colour. The head computes the extent of the scene from the final points.
 _base_ = 'mmdet3d::_base_/datasets/scannet-3d.py'
 
 num_points = 40000

@@ -1,4 +1,4 @@
-# The points of scannet_seg.py with their colours, from 0 to 1.
+# The points of scannet_seg.py with their colours, in [0, 1].
 _base_ = './scannet_seg.py'
 
 load_points = dict(

@@ -1,6 +1,5 @@
-# Indoor detection on a folder in mmdetection3d's ScanNet layout, with its own
-# transforms; xyz only, so that a student of plain points reads it. Works under
-# the default scopes mmdet3d and mmkd3d.
+# Indoor detection on a folder in mmdetection3d's ScanNet layout, with its transforms; xyz
+# only, for students of plain points. Works under the default scopes mmdet3d and mmkd3d.
 data_root = 'data/scannet_small'
 num_points = 20000
 metainfo = dict(

@@ -1,6 +1,6 @@
-# Classification on ScanObjectNN. The environment chooses the variant:
-# VARIANT=obj_bg, obj_only or pb_t50_rs (the hardest, the default). Points as
-# stored: published recipes don't normalise them.
+# Classification on ScanObjectNN. VARIANT in the environment selects the variant: obj_bg,
+# obj_only or pb_t50_rs (the hardest, the default). Points are not normalised, as
+# published.
 variant = '{{$VARIANT:pb_t50_rs}}'
 data_root = 'data/ScanObjectNN'
 train_dataloader = dict(

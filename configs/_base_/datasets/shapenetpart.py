@@ -1,5 +1,5 @@
-# Part segmentation on ShapeNetPart: 2,048 points drawn with replacement, in
-# tests too, as published.
+# Part segmentation on ShapeNetPart: 2,048 points sampled with replacement, also in tests,
+# as published.
 pipeline = [
     dict(type='mmkd3d.LoadPoints', parts_column=6),
     dict(type='mmkd3d.NormalizePoints'),

@@ -1,5 +1,5 @@
-# SUN RGB-D as 3DETR is trained on it (detection, section 5): the stock data
-# set, a random cuboid at the end of the augmentation, 20,000 points.
+# SUN RGB-D for 3DETR: the stock data set, a random cuboid crop after the other
+# augmentation, 20,000 points.
 _base_ = 'mmdet3d::_base_/datasets/sunrgbd-3d.py'
 
 num_points = 20000

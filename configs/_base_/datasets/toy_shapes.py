@@ -1,4 +1,4 @@
-# Pretraining on objects made from a seed; nothing to download.
+# Pretraining on generated objects; nothing to download.
 pipeline = [dict(type='mmkd3d.NormalizePoints'), dict(type='mmkd3d.PackPoints')]
 train_dataloader = dict(
     batch_size=32,

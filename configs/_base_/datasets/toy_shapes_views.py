@@ -1,4 +1,4 @@
-# As toy_shapes.py, with twice as many points kept to draw views from.
+# toy_shapes.py, keeping twice as many points to render views.
 _base_ = './toy_shapes.py'
 
 pipeline = [

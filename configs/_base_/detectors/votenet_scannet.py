@@ -1,5 +1,5 @@
-# mmdetection3d's VoteNet for ScanNet: data, head, schedule. Students add
-# themselves and a neck.
+# mmdetection3d's VoteNet for ScanNet: data, head, schedule. Configs add the student and a
+# neck.
 _base_ = 'mmdet3d::votenet/votenet_8xb8_scannet-3d.py'
 
 # VoteNet's learning rate is far too high for a pretrained transformer.

@@ -1,5 +1,5 @@
-# ACT, stage I: discrete autoencoder around a frozen ViT-B/16 (spec tables:
-# 64 patches of 32 points, 8,192 codes, 64 deep prompts).
+# ACT, stage I: discrete autoencoder around a frozen ViT-B/16, with 64 patches of 32
+# points, 8,192 codes and 64 deep prompts.
 model = dict(
     type='ACTAutoencoder',
     num_groups=64,

@@ -1,4 +1,4 @@
-# PointTransformer with the sizes of ViT-S (12 x 384) and a head of three layers.
+# PointTransformer of ViT-S size (12 x 384) and a head of three layers.
 model = dict(
     type='PointClassifier',
     backbone=dict(

@@ -1,6 +1,6 @@
-# The student and the extractor, both pretrained, and a head on the maximum and
-# the mean of the tokens and the mean of the concepts (spec 4.8). Without the
-# concepts: model.extractor=None, model.head.pooling=['max','mean'].
+# The pretrained student and extractor, and a head on the maximum and mean of the tokens
+# and the mean of the concepts. Without concepts: model.extractor=None,
+# model.head.pooling=['max','mean'].
 checkpoint = 'work_dirs/concept_pointvit-s_1xb128-300e_shapenet55/epoch_300.pth'
 model = dict(
     type='PointClassifier',

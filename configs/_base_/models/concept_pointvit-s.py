@@ -1,6 +1,6 @@
-# Concept distillation with the student of Point-MAE, ACT and ReCon: 12 x 384,
-# 64 patches, nothing masked. 16 concepts for 4 pictures with 3 regions each
-# (spec 4; which parts are ours says ../../concept/README.md).
+# Concept distillation with the student of Point-MAE, ACT and ReCon: 12 x 384, 64 patches,
+# no masking. 16 concepts for 4 images with 3 regions each (the README lists which parts
+# are ours).
 model = dict(
     type='ConceptDistillation',
     data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),

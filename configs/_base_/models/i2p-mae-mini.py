@@ -1,6 +1,6 @@
-# I2P-MAE for two CPU cores, taught by a MobileNetV2 at 128 pixels. Ours: the mask
-# follows the teacher more closely (saliency standardised for each cloud), features
-# have mean 0 and variance 1, and a weight balances the two losses.
+# I2P-MAE for two CPU cores, with a MobileNetV2 at 128 pixels as teacher. Ours: the mask
+# follows the teacher more closely (saliency standardised for each cloud), features have
+# mean 0 and variance 1, and a weight balances the two losses.
 _base_ = './point-m2ae-mini.py'
 
 model = dict(

@@ -1,6 +1,6 @@
-# The hierarchical student with attention within a radius, and a head of three
-# layers on mean and maximum of its top level. As published, the last norm is
-# new; the pretrained one: norm_levels=(2, ), and norm=False in the head.
+# The hierarchical student with attention within a radius, and a head of three layers on
+# mean and maximum of its top level. As published, the last norm is new; to keep the
+# pretrained one: norm_levels=(2, ), and norm=False in the head.
 model = dict(
     type='PointClassifier',
     data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),

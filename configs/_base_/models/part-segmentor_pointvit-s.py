@@ -1,5 +1,5 @@
-# Part segmentation: three levels of PointTransformer (ViT-S's sizes) and a head
-# for the 16 categories and 50 parts of ShapeNetPart.
+# Part segmentation: three levels of PointTransformer (ViT-S size) and a head for the 16
+# categories and 50 parts of ShapeNetPart.
 model = dict(
     type='PointSegmentor',
     data_preprocessor=dict(

@@ -1,6 +1,6 @@
-# Point-M2AE: 512, 256 and 64 tokens of 96, 192 and 384 channels, five blocks
-# each; two levels are decoded. Its published config names radii of attention,
-# which have no effect there while patches are masked.
+# Point-M2AE: 512, 256 and 64 tokens of 96, 192 and 384 channels, five blocks each; two
+# levels are decoded. The published config sets radii of attention, which have no effect
+# in pretraining.
 model = dict(
     type='M2AE',
     data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),

@@ -1,6 +1,6 @@
-# Point-M2AE for two CPU cores: 128, 64 and 32 tokens of 32, 64 and 128
-# channels, two blocks each. Patches of four tokens hide about as much of each
-# level as the published ones do. Ours: masked patches are not embedded.
+# Point-M2AE for two CPU cores: 128, 64 and 32 tokens of 32, 64 and 128 channels, two
+# blocks each. Patches of four tokens mask about as much of each level as the published
+# ones. Ours: masked patches are not embedded.
 model = dict(
     type='M2AE',
     data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),

@@ -1,8 +1,7 @@
-# ReCon, base: student 12 x 384 with three global tokens, decoder 4 x 384, 60 %
-# of the patches masked (ReCon, section 5). The teachers are the published
-# ones, with what the published code gives them: the statistics of ImageNet
-# (and BGR images, see ../datasets/shapenet55_recon.py). The sane choice is to
-# delete mean and std, so that each teacher uses its own.
+# ReCon, base: student 12 x 384 with three global tokens, decoder 4 x 384, 60 % of the
+# patches masked. Teachers and their inputs are as published: ImageNet's statistics (and
+# BGR images in the configs). To give each teacher its own statistics, which is better,
+# delete mean and std.
 model = dict(
     type='ReCon',
     data_preprocessor=dict(

@@ -1,5 +1,5 @@
-# ReCon's student and a head of three layers on its three global tokens and the
-# maximum of the local ones (ReCon, section 5).
+# ReCon's student and a head of three layers on its three global tokens and the maximum of
+# the local ones.
 model = dict(
     type='PointClassifier',
     data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='RandomRotation')]),

@@ -1,7 +1,6 @@
-# ReCon for two CPU cores: student 4 x 128, 32 patches; a MobileNetV2 on four
-# rendered views instead of pictures (make its weights with
-# tools/prepare_data/mobilenetv2_teacher.py) and a sentence transformer on the
-# category names.
+# ReCon for two CPU cores: student 4 x 128, 32 patches; a MobileNetV2 on four rendered
+# views (make its weights with tools/prepare_data/mobilenetv2_teacher.py) and a sentence
+# transformer on the category names.
 _base_ = './recon-b.py'
 
 model = dict(

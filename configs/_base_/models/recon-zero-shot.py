@@ -1,5 +1,5 @@
-# ReCon's student with its projections, asked by class names in 60 prompts
-# (ReCon, sections 5 and 7). Both projections lead to the space of CLIP.
+# ReCon's student with its projections, for zero-shot classification by class names in 60
+# prompts. Both projections map to CLIP's space.
 model = dict(
     type='ZeroShotClassifier',
     backbone=dict(

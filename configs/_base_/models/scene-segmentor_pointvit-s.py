@@ -1,5 +1,5 @@
-# mmdetection3d's EncoderDecoder3D on three levels of PointTransformer (ViT-S's
-# sizes), for blocks of 2,048 points of S3DIS.
+# mmdetection3d's EncoderDecoder3D on three levels of PointTransformer (ViT-S size), for
+# blocks of 2,048 points of S3DIS.
 model = dict(
     type='mmdet3d.EncoderDecoder3D',
     data_preprocessor=dict(type='mmdet3d.Det3DDataPreprocessor'),

@@ -1,5 +1,5 @@
-# The schedule of 3DETR (detection, section 5). Shorter ones were published
-# too: set both numbers of epochs to 90, 180, 360 or 720.
+# The schedule of 3DETR. Shorter ones were also published: set both numbers of epochs to
+# 90, 180, 360 or 720.
 optim_wrapper = dict(
     type='OptimWrapper',
     # Weight decay on all parameters, those of norms and biases too.

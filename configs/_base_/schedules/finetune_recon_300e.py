@@ -1,5 +1,5 @@
-# Finetuning for classification as published for ReCon: everything that its code
-# calls `cls` is trained ten times as fast and, unlike ACT's, decays as a whole.
+# Finetuning for classification as published for ReCon: all parameters that its code calls
+# `cls` have a ten times larger learning rate and, unlike in ACT, weight decay.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),

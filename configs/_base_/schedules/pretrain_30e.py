@@ -1,4 +1,4 @@
-# Pretraining of the mini students on two CPU cores: 30 epochs of batch 64.
+# Pretraining of the mini students on two CPU cores: 30 epochs with batch size 64.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),

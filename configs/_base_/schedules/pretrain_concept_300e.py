@@ -1,5 +1,5 @@
-# Concept distillation: 300 epochs, 10 of them warm-up. The configs add the hooks
-# that fit the statistics of the targets and warn if features become alike.
+# Concept distillation: 300 epochs, 10 of them warm-up. The configs add the hooks that fit
+# the statistics of the targets and warn if features collapse.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),

@@ -1,6 +1,6 @@
-# Pretraining as published for Point-M2AE and I2P-MAE: the cosine is longer
-# than the run. Embeddings of patches and the propagation of the decoder have no
-# weight decay either.
+# Pretraining as published for Point-M2AE and I2P-MAE: the cosine schedule is longer than
+# the run. Patch embeddings and feature propagation in the decoder also have no weight
+# decay.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),

@@ -1,6 +1,5 @@
-# Segmentation as published for ACT: epochs 0..299. The published code makes two
-# optimizer steps on each batch: optim_wrapper.type=mmkd3d.RepeatStepOptimWrapper
-# does so.
+# Segmentation as published for ACT: epochs 0..299. The published code makes two optimizer
+# steps on each batch: optim_wrapper.type=mmkd3d.RepeatStepOptimWrapper.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.05),

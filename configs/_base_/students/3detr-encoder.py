@@ -1,3 +1,3 @@
-# The encoder of 3DETR as a student, as MaskPoint pretrains it: with positions
-# and a last norm, which finetuning drops.
+# The encoder of 3DETR as a student, as in MaskPoint's pretraining: with position
+# embedding and a last norm, which finetuning drops.
 student = dict(type='mmkd3d.ThreeDETREncoder', with_pos=True, with_norm=True)

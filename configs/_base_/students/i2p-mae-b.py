@@ -1,5 +1,5 @@
-# PointM2AE on rooms (see pointvit-s.py). TokensToSeeds carries the coarser levels
-# to the tokens of the finest one. Detectors add num_groups.
+# PointM2AE on rooms (see pointvit-s.py). TokensToSeeds interpolates the coarser levels to
+# the finest tokens. Detectors add num_groups.
 student = dict(
     type='mmkd3d.PointM2AE',
     level_dims=(96, 192, 384),

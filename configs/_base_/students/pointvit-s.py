@@ -1,7 +1,7 @@
-# PointTransformer with the sizes of ViT-S, pretrained on objects, on rooms:
-# patches in metres, centres relative to the middle of the room, no class token.
-# With 40,000 points, 32 neighbours span about as many metres here as units in an
-# object. Detectors add num_groups.
+# PointTransformer of ViT-S size on rooms, pretrained on objects: patches in metres,
+# centres relative to the middle of the room, no class token. With 40,000 points, 32
+# neighbours span about as many metres here as units in an object. Detectors add
+# num_groups.
 student = dict(
     type='mmkd3d.PointTransformer',
     embed_dims=384,

@@ -1,5 +1,5 @@
-# Few-shot finetuning. The environment chooses the episode (WAY, SHOT, FOLD; see
-# the data set's file). The head keeps its 40 outputs, as published.
+# Few-shot finetuning. WAY, SHOT and FOLD in the environment select the episode (see the
+# file of the data set). The head keeps its 40 outputs, as published.
 _base_ = [
     '../../_base_/models/classifier_pointvit-s.py',
     '../../_base_/datasets/modelnet_fewshot.py',

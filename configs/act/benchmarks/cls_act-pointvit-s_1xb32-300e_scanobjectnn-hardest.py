@@ -1,4 +1,4 @@
-# Finetuning on PB_T50_RS, the hardest variant of ScanObjectNN. The others:
+# Finetuning on PB_T50_RS, the hardest variant of ScanObjectNN. For the others set
 # VARIANT=obj_bg or VARIANT=obj_only in the environment.
 _base_ = [
     '../../_base_/models/classifier_pointvit-s.py',

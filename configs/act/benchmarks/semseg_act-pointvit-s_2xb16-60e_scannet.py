@@ -1,7 +1,7 @@
-# Semantic segmentation on ScanNet, tested on the validation scans. Ours: the
-# blocks and class weights of mmdetection3d's PointNet++ and ACT's schedule for
-# S3DIS. Blocks of four times as many points have four times as many patches, and
-# every point is in one of them (fps_rule).
+# Semantic segmentation on ScanNet, tested on the validation scans. Ours: the blocks and
+# class weights of mmdetection3d's PointNet++, and ACT's schedule for S3DIS. Blocks have
+# four times as many points and patches as in S3DIS, and every point is in a patch
+# (fps_rule).
 _base_ = [
     '../../_base_/models/scene-segmentor_pointvit-s.py',
     '../../_base_/datasets/scannet_seg.py',

@@ -1,5 +1,5 @@
 # semseg_act-pointvit-s_2xb16-60e_scannet.py with colour. Ours: a student that was
-# pretrained on coordinates learns to read colours.
+# pretrained on coordinates learns to use colours.
 _base_ = [
     '../../_base_/models/scene-segmentor_pointvit-s.py',
     '../../_base_/datasets/scannet_seg_color.py',

@@ -1,6 +1,6 @@
-# 3DETR on ScanNet with our student in place of its encoder; all else is that
-# of 3DETR. Published students of rooms have 2,048 tokens, too. The student
-# learns more slowly than the decoder, its first layers most of all.
+# 3DETR on ScanNet with our student as encoder and 3DETR's other settings. Published
+# students of rooms also have 2,048 tokens. The learning rate of the student is smaller
+# than the decoder's, most of all in the first layers.
 _base_ = ['../../3detr/3detr_1xb8-1080e_scannet-3d.py', '../../_base_/students/pointvit-s.py']
 
 model = dict(

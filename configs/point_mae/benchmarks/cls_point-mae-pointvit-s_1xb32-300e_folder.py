@@ -1,6 +1,6 @@
-# Finetuning on your shapes, files of any known format in
-# data/shapes/train/CLASS and data/shapes/test/CLASS: set data_root of the loaders
-# and the number of classes. A wrong number is an error that says the right one.
+# Finetuning on your shapes, files of any supported format in data/shapes/train/CLASS and
+# data/shapes/test/CLASS: set data_root of the loaders and the number of classes. The
+# error for a wrong number shows the right one.
 _base_ = [
     '../../_base_/models/classifier_pointvit-s.py',
     '../../_base_/schedules/finetune_300e.py',

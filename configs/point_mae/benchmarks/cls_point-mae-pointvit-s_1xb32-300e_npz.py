@@ -1,6 +1,6 @@
-# Finetuning on your shapes in one npz file, with a label and a split for each:
-# set the file, the names of its arrays (None for those that it lacks) and the
-# number of classes. A wrong number is an error that says the right one.
+# Finetuning on your shapes in one npz file, with a label and a split for each: set the
+# file, the names of its arrays (None for missing ones) and the number of classes. The
+# error for a wrong number shows the right one.
 _base_ = [
     '../../_base_/models/classifier_pointvit-s.py',
     '../../_base_/schedules/finetune_300e.py',

@@ -1,5 +1,5 @@
-# mmdetection3d's GroupFree3D (6 layers, 256 objects) for ScanNet on our student:
-# data, head, schedule and evaluation are mmdetection3d's.
+# mmdetection3d's GroupFree3D (6 layers, 256 objects) for ScanNet with our student. Data,
+# head, schedule and evaluation are mmdetection3d's.
 _base_ = [
     'mmdet3d::groupfree3d/groupfree3d_head-L6-O256_4xb8_scannet-seg.py',
     '../../_base_/students/pointvit-s.py',

@@ -1,7 +1,7 @@
-# Part segmentation of your shapes in one npz file: set the file, the names of its
-# arrays and the numbers of part labels and categories. A wrong number is an error
-# that says the right one. To allow only the labels of a shape's category:
-# model.category_parts=[[0, 1], [2, 3], ...].
+# Part segmentation of your shapes in one npz file: set the file, the names of its arrays
+# and the numbers of part labels and categories. The error for a wrong number shows the
+# right one. To allow only the labels of a shape's category: model.category_parts=[[0, 1],
+# [2, 3], ...].
 _base_ = [
     '../../_base_/models/part-segmentor_pointvit-s.py',
     '../../_base_/datasets/npz_parts.py',

@@ -1,4 +1,4 @@
-# mmdetection3d's VoteNet for SUN RGB-D on our student: data, head, schedule and
+# mmdetection3d's VoteNet for SUN RGB-D with our student. Data, head, schedule and
 # evaluation are mmdetection3d's.
 _base_ = ['mmdet3d::votenet/votenet_8xb16_sunrgbd-3d.py', '../../_base_/students/pointvit-s.py']
 

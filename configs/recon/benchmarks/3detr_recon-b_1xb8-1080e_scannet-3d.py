@@ -1,5 +1,4 @@
-# 3DETR on ScanNet with the local stream of ReCon's student in place of its
-# encoder.
+# 3DETR on ScanNet with the local stream of ReCon's student as encoder.
 _base_ = ['../../3detr/3detr_1xb8-1080e_scannet-3d.py', '../../_base_/students/recon-b.py']
 
 model = dict(

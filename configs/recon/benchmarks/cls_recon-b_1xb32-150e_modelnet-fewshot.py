@@ -1,5 +1,5 @@
-# Few-shot finetuning; the data's file says how to choose an episode. The head
-# keeps its 40 outputs, as published.
+# Few-shot finetuning; the file of the data set explains how to select an episode. The
+# head keeps its 40 outputs, as published.
 _base_ = [
     '../../_base_/models/recon-classifier.py',
     '../../_base_/datasets/modelnet_fewshot.py',

@@ -1,6 +1,6 @@
-# Finetuning of both towers on PB_T50_RS (stream ALL). As published, the tower
-# of the local tokens gets a class token only now, the maximum leaves out two
-# patches, and nothing is trained faster than the rest.
+# Finetuning of both towers on PB_T50_RS (stream ALL). As published, the tower of the
+# local tokens has a new class token, the maximum omits two patches, and all parameters
+# have the same learning rate.
 _base_ = './cls_recon-b_1xb32-300e_scanobjectnn-hardest.py'
 
 sizes = dict(

@@ -1,7 +1,7 @@
-# Part segmentation on ShapeNetPart, 2,048 points: three levels of the student and
-# the largest of its global tokens. As published, layers of the head that its code
-# calls a convolution are trained ten times as fast, and with decay. The published
-# code makes two optimizer steps on each batch:
+# Part segmentation on ShapeNetPart, 2,048 points: three levels of the student and the
+# maximum of its global tokens. As published, the layers of the head that its code calls a
+# convolution have a ten times larger learning rate, and weight decay. The published code
+# makes two optimizer steps on each batch:
 # optim_wrapper.type=mmkd3d.RepeatStepOptimWrapper.
 _base_ = [
     '../../_base_/models/part-segmentor_pointvit-s.py',

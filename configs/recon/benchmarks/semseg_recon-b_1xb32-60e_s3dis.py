@@ -1,5 +1,5 @@
-# Semantic segmentation on S3DIS, tested on area 5: three levels of the student and
-# the largest of its global tokens. Ours, with ACT's data and schedule.
+# Semantic segmentation on S3DIS, tested on area 5: three levels of the student and the
+# maximum of its global tokens. Ours, with ACT's data and schedule.
 _base_ = [
     '../../_base_/models/scene-segmentor_pointvit-s.py',
     '../../_base_/datasets/s3dis.py',

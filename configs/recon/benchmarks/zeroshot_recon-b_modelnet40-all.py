@@ -1,4 +1,4 @@
-# Training and test split together: the numbers that are published with a star.
+# Training and test split together: the published numbers with a star.
 _base_ = './zeroshot_recon-b_modelnet40.py'
 
 shapes = dict(

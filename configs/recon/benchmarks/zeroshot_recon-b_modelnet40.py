@@ -1,6 +1,6 @@
-# Zero-shot classification of ModelNet40, test split, 1,024 farthest points;
-# tools/test.py with a checkpoint of recon-b_zeroshot_1xb128-300e_shapenet55.py.
-# The published code draws the points: FPS to 1,200, then 1,024 of them.
+# Zero-shot classification of ModelNet40, test split, 1,024 farthest points: tools/test.py
+# with a checkpoint of recon-b_zeroshot_1xb128-300e_shapenet55.py. The published code
+# samples 1,024 of the 1,200 farthest points.
 _base_ = [
     '../../_base_/models/recon-zero-shot.py',
     '../../_base_/datasets/modelnet40.py',

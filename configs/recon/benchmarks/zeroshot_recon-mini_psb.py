@@ -1,7 +1,7 @@
-# Zero-shot classification of the Princeton Shape Benchmark: the 71 leaf classes
-# of the test split that have no shape in the training split. Classes are named by
-# their path, 'aircraft/airplane/glider'. Only the text token is used, since image
-# and text teacher share no space.
+# Zero-shot classification of the Princeton Shape Benchmark: the 71 leaf classes of the
+# test split without a shape in the training split. Class names are paths, such as
+# 'aircraft/airplane/glider'. Uses only the text token, since image and text teacher share
+# no space.
 _base_ = [
     '../../_base_/models/recon-zero-shot.py',
     '../../_base_/datasets/psb_21.py',
