@@ -138,7 +138,7 @@ def test_bad_contrasts_are_refused():
         (feats(4, 8), feats(4, 6)),
         (feats(2, 3, 8), feats(2, 3, 8)),
     ):
-        with pytest.raises(ValueError, match=r'features \(B, D\)'):
+        with pytest.raises(ValueError, match=r'must be \(B, D\)'):
             ContrastiveAlignLoss()(z, g)
 
 
