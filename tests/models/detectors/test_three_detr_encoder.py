@@ -127,7 +127,7 @@ def test_colours_are_read_after_the_coordinates():
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(ValueError, match='3 channels .* in_channels=6'):
+    with pytest.raises(ValueError, match='in_channels=6, got points of 3 channels'):
         encoder(in_channels=6)(room())
     with pytest.raises(ValueError, match='reads 5 channels, got patches of 3'):
         PatchPointNet((6, 5), radius=0.25, feature_channels=2)(torch.randn(2, 3, 4, 3))
@@ -145,11 +145,11 @@ def test_a_student_that_was_cut_gives_what_its_block_gave(layer, radii):
     model = encoder(mask_radii=radii)
     patches = model.group(points)
     (expected,) = model.encode(patches, raw_indices=(layer % 3,))['raw']
-    model.cut_after(layer)
+    model.truncate(layer)
     assert torch.equal(model(points)['tokens'], expected)
     assert len(model.blocks) == layer % 3 + 1
     with pytest.raises(ValueError, match='no layer 7'):
-        model.cut_after(7)
+        model.truncate(7)
 
 
 def test_layers_for_their_learning_rates():

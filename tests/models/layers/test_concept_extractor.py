@@ -144,12 +144,12 @@ def test_the_question_is_heard_through_the_attention_alone():
 def test_some_questions_are_left_out_in_training(share):
     model = teacher_extractor(num_concepts=50, drop_queries=share)
     seen = questions(M=50)
-    asked = model.ask(3, seen)
+    asked = model.make_queries(3, seen)
     learned = (asked == model.queries).all(2)
     given = (asked == model.to_queries(seen)).all(2)
     assert (learned ^ given).all()
     assert abs(learned.float().mean() - share) < 0.15 * (0 < share < 1) + 1e-9
-    assert torch.equal(model.eval().ask(3, seen), model.to_queries(seen))
+    assert torch.equal(model.eval().make_queries(3, seen), model.to_queries(seen))
     assert torch.equal(model(*clouds()), model(*clouds(), None))  # Learned ones ask.
 
 
@@ -189,7 +189,7 @@ def test_gradient_reaches_everything_but_tokens_that_are_detached(source):
         (dict(query_source='teacher', teacher_dims=None), 'needs teacher_dims'),
         (dict(num_layers=0), 'at least 1.*got 0'),
         (dict(num_concepts=0), 'at least 1.*got 2 and 0'),
-        (dict(query_source='teacher', drop_queries=2.0), 'drop_queries is a share.*got 2'),
+        (dict(query_source='teacher', drop_queries=2.0), 'drop_queries must be.*got 2'),
     ],
 )
 def test_bad_options_are_refused(options, message):
@@ -201,5 +201,5 @@ def test_questions_of_another_shape_are_refused():
     model = teacher_extractor()
     for seen in (questions(M=4), questions(B=2), questions()[..., :3]):
         for train in (True, False):
-            with pytest.raises(ValueError, match=r'\(3, 5, 10\); got'):
+            with pytest.raises(ValueError, match=r'must be \(3, 5, 10\), got'):
                 model.train(train)(*clouds(), seen)
