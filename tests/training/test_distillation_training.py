@@ -285,7 +285,7 @@ def test_two_processes_by_the_command_line(root, tmp_path):
             '-m',
             'torch.distributed.run',
             '--nproc_per_node=2',
-            '--master_port=29517',
+            '--standalone',
             'tools/train.py',
             str(tmp_path / 'toy.py'),
             '--work-dir',

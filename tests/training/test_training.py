@@ -160,7 +160,7 @@ Path(f'{sys.argv[1]}/{rank}').write_text(' '.join([*counts, count()]))
             '-m',
             'torch.distributed.run',
             '--nproc_per_node=2',
-            '--master_port=29512',
+            '--standalone',
             str(script),
             str(tmp_path),
             *arguments(tmp_path / 'run', '--launcher', 'pytorch', options=options),
