@@ -1,4 +1,4 @@
-"""What is told of a step."""
+"""The report of a benchmarked step."""
 
 import pytest
 import torch

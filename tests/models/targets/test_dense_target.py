@@ -1,4 +1,4 @@
-"""What a teacher says of points, against enlarged maps."""
+"""Dense targets at points, compared with upsampled maps."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What teachers say of samples, asked anew or looked up."""
+"""Targets, from teachers and from caches."""
 
 import pytest
 import torch
