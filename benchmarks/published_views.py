@@ -59,7 +59,7 @@ class PublishedAxisProjector(AxisProjector):
 
 
 class PublishedDenseTarget(DenseTarget):
-    """The pictures of all clouds at once, and maps resized to them."""
+    """Render all clouds at once, and resize maps to the images."""
 
     @torch.no_grad()
     def forward_views(self, points):

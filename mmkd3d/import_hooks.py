@@ -1,4 +1,4 @@
-"""What ``import mmkd3d`` adds to torch, mmengine and mmcv.
+"""Extend torch, mmengine and mmcv on ``import mmkd3d``.
 
 Each addition runs right after its module is imported, or at once if it is
 loaded already, so that ``import mmkd3d`` itself imports none of the three.

@@ -29,7 +29,7 @@ is another run, in another folder.
 
 OUT holds a folder for each run with its log, records.json (every result with
 protocol, seed, commit, and checksums of data and checkpoint), tables.md, and
-a picture of each curve.
+a plot of each curve.
 """
 
 import argparse

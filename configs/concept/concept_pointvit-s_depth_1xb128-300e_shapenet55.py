@@ -1,5 +1,5 @@
 # Without image data: the teacher sees three views of the augmented cloud along
-# the axes. CLIP was not trained on such pictures.
+# the axes. CLIP was not trained on such images.
 _base_ = [
     '../_base_/models/concept_pointvit-s.py',
     '../_base_/datasets/shapenet55.py',

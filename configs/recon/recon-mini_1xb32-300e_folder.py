@@ -1,4 +1,4 @@
-# ReCon on a folder of your shapes, without pictures: set data_root. Two CPU
+# ReCon on a folder of your shapes, without images: set data_root. Two CPU
 # cores are enough; for a larger student use the sizes of _base_/models/recon-b.py.
 _base_ = [
     '../_base_/models/recon-mini.py',

@@ -4,7 +4,7 @@
 _base_ = './votenet_toy.py'
 
 data_root = 'data/toy_rooms_frames'
-toy = dict(data_root=data_root, rooms=dict(frames=2))
+toy = dict(data_root=data_root, rooms=dict(frames=8))  # as in concept_rooms_toy.py
 train_dataloader = dict(dataset=toy)
 val_dataloader = dict(dataset=toy)
 test_dataloader = dict(dataset=toy)

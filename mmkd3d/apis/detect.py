@@ -1,4 +1,4 @@
-"""Detect objects in scans: a file in, boxes with scores and pictures out."""
+"""Detect objects in scans: files in, boxes with scores and images out."""
 
 import copy
 import json
@@ -147,7 +147,7 @@ class Det3DInferencer(BaseInferencer):
                 :func:`~mmkd3d.visualization.scenes.draw_scene`; empty:
                 nothing is written.
             no_save_pred: Write no JSON.
-            no_save_vis: Write no pictures.
+            no_save_vis: Write no images.
             key, load_dim: For files, see
                 :func:`~mmkd3d.datasets.readers.read_file`; ``load_dim`` is
                 that of the config by default.

@@ -79,7 +79,7 @@ def cache_targets(
     Raises:
         FileNotFoundError: No frames in the folder of a hook.
         StaleCacheError: A folder has a cache of something else.
-        ValueError: No such targets, or targets that can not be cached.
+        ValueError: No such targets, or targets that cannot be cached.
     """
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     device = device or get_device()
@@ -244,7 +244,7 @@ def probe(target: BaseImageTarget, samples: Samples) -> dict[int, int]:
         if first != second:
             raise ValueError(
                 f'The {target.views.field} of sample {index} differ each time they are '
-                'loaded: the pipeline augments them, so their features can not be cached. '
+                'loaded: the pipeline augments them, so their features cannot be cached. '
                 'Give AugmentRendering train=False, put KeepViewPoints before random '
                 'steps, or train without a cache.'
             )

@@ -46,7 +46,7 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
         ) from error
     except (EOFError, RuntimeError) as error:
         raise ValueError(
-            f'{path} can not be read ({error}); {path.stat().st_size} bytes. '
+            f'{path} cannot be read ({error}); {path.stat().st_size} bytes. '
             'The download or the write was probably cut off: get it again.'
         ) from error
 

@@ -77,7 +77,7 @@ def _shapes(dataset: Dataset) -> Iterator[_Shape]:
             yield _shape(dataset.get_data_info(i), load)
     else:
         raise ValueError(
-            f'{type(dataset).__name__} has no get_data_info(index), so its shapes can not be '
+            f'{type(dataset).__name__} has no get_data_info(index), so its shapes cannot be '
             'identified: use a data set of mmkd3d or mmdetection3d.'
         )
 

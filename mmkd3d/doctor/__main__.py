@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def report(env: Environment, findings: list[Finding]) -> str:
-    """The text for people."""
+    """The report as text."""
     lines = []
     for name in ('python', *MODULES):
         if name not in env.versions:

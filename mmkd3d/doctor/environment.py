@@ -1,4 +1,4 @@
-"""Gather the facts that the rules judge."""
+"""Collect facts about the environment for the rules."""
 
 import contextlib
 import importlib
@@ -43,7 +43,7 @@ MODULES = {
 
 @dataclass
 class Environment:
-    """What was found; a plain record, so that rules can be tested.
+    """Facts about an environment, as a plain record.
 
     Args:
         versions: Version of every installed distribution of ``MODULES``.
@@ -75,7 +75,7 @@ class Environment:
 
 
 def inspect() -> Environment:
-    """Look at the running Python."""
+    """Inspect the running Python."""
     env = Environment(versions=installed_versions())
     env.has_startup = startup_file().exists()
     env.failures = failing_imports(env.versions)
@@ -102,7 +102,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def failing_imports(versions: dict[str, str]) -> dict[str, str]:
-    """Import what is installed; broken packages raise all kinds of errors."""
+    """Import installed packages; return the errors of broken ones."""
     failures = {}
     modules = dict.fromkeys(
         module for name, module in MODULES.items() if module and name in versions

@@ -1,4 +1,4 @@
-"""Known-bad combinations: when they hold, how they show, what repairs them."""
+"""Known-bad combinations of packages, with symptoms and repairs."""
 
 import re
 from collections.abc import Callable
@@ -12,13 +12,13 @@ RESUME = "custom_imports=dict(imports=['mmkd3d'], allow_failed_imports=False)"
 
 @dataclass(frozen=True)
 class Rule:
-    """One combination that people run into.
+    """A known-bad combination of packages.
 
     Args:
-        level: ``error`` (something will not work), ``warning`` (it may not) or
-            ``note`` (it works, and this is how).
-        applies: Whether the combination is there.
-        symptom: What one sees, as the program prints it.
+        level: ``error`` (something will not work), ``warning`` (it may not work) or
+            ``note`` (it works, with the given setting).
+        applies: Returns whether the environment has the combination.
+        symptom: The message that the user sees.
         repair: The command or setting that helps.
     """
 
@@ -30,7 +30,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that applies, or something that no rule foresaw."""
+    """A rule that applies, or a problem without a rule."""
 
     level: str
     symptom: str
@@ -38,13 +38,13 @@ class Finding:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """``'2.11.0+cu130'`` -> ``(2, 11, 0)``; empty where there are no digits."""
+    """Parse ``'2.11.0+cu130'`` as ``(2, 11, 0)``; empty without digits."""
     digits = re.match(r'\d+(\.\d+)*', version)
     return tuple(map(int, digits[0].split('.'))) if digits else ()
 
 
 def within(env: Environment, name: str, *, least: str = '0', below: str = '9999') -> bool:
-    """Whether a distribution is installed in ``least <= version < below``."""
+    """Whether a distribution is installed with ``least <= version < below``."""
     version = release(env.versions.get(name, ''))
     return bool(version) and release(least) <= version < release(below)
 
@@ -54,7 +54,7 @@ def fails(env: Environment, module: str, text: str) -> bool:
 
 
 def matching_torchvision(env: Environment) -> str:
-    """torchvision's minor version runs fifteen ahead of torch 2's."""
+    """Matching torchvision release: its minor version is torch 2's plus fifteen."""
     major, minor, *_ = (*release(env.versions.get('torch', '')), 0, 0)
     return f'0.{minor + 15}' if major == 2 else ''
 
@@ -66,7 +66,10 @@ def torchvision_differs(env: Environment) -> bool:
 
 
 def is_unsupported_gpu(env: Environment) -> bool:
-    """A binary runs on later minors of its major, PTX on anything later."""
+    """Whether torch has no code for the GPU.
+
+    Binaries run on later minor versions of the same major, PTX on all later ones.
+    """
     if env.capability is None:
         return False
     for arch in env.arch_list:

@@ -49,7 +49,7 @@ def draw_masks(
             the views and the saliency of its teacher are drawn, too.
         checkpoint: Of that run, to draw its predictions; None: build only the
             grouping, the masker and the teacher that guides it.
-        out: Folder of the pictures.
+        out: Output folder.
         data: Source of the clouds, see :func:`load_shapes`.
         num: Number of clouds.
 
@@ -78,7 +78,7 @@ def draw_teacher(
 
     Args:
         config: Of a pretraining with a :class:`DenseTarget`.
-        out: Folder of the pictures.
+        out: Output folder.
         data: Source of the clouds, see :func:`load_shapes`.
         num: Number of clouds.
 

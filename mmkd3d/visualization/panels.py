@@ -64,7 +64,7 @@ def draw_clouds(path: str | Path, rows: list[dict], *, up: str = 'y', size: floa
 def draw_sheet(
     path: str | Path, rows: dict[str, dict], *, title: str = '', legend: dict | None = None
 ) -> Path:
-    """Draw named rows of pictures of one shape.
+    """Draw named rows of images of one shape.
 
     Args:
         path: PNG file; its folder is made.

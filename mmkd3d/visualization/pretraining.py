@@ -20,7 +20,7 @@ def draw_pretraining(
     Args:
         config: Of a pretraining run.
         checkpoint: Of that run.
-        out: Folder of the pictures.
+        out: Output folder.
         num: Number of clouds.
 
     Returns:
@@ -55,7 +55,7 @@ def draw_views(config: str | Path | Config, out: str | Path, *, num: int = 4) ->
 
     Args:
         config: Of a pretraining run, or of a data set alone.
-        out: Folder of the picture.
+        out: Output folder.
         num: Number of clouds.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Draw boxes in scans: a picture, an HTML page and PLY files."""
+"""Draw boxes in scans as PNG, HTML and PLY files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from .inputs import load_model, read_config, spread
 from .panels import Cloud, box_edges, draw_boxes, group_colors
 from .writers import write_box_ply, write_page, write_ply
 
-# In a picture or a page; a PLY has all points.
+# Points in an image or a page; PLY files have all points.
 MOST_POINTS = 20000
 
 
@@ -72,7 +72,7 @@ def draw_detections(
     Args:
         config: Of a detection run of mmdetection3d.
         checkpoint: Of that run.
-        out: Folder of the pictures.
+        out: Output folder.
         num: Number of rooms.
         score: Minimum score of a box; None draws as many boxes, the best ones,
             as there are true ones.
@@ -140,5 +140,5 @@ def y_up(points: np.ndarray) -> np.ndarray:
 
 
 def with_end(stem: Path, end: str) -> Path:
-    """The path with text behind its name, which may have dots."""
+    """Append a suffix to a path whose name may contain dots."""
     return stem.with_name(stem.name + end)

@@ -102,7 +102,7 @@ def write_page(
     title: str,
     side: int = 260,
 ) -> Path:
-    """Write an HTML page of pictures and of clouds that can be turned.
+    """Write an HTML page with images and with clouds that can be rotated.
 
     The page needs no other files and no network.
 

@@ -244,7 +244,7 @@ def undo_augmentation(metainfo: dict, aligned: bool) -> np.ndarray:
     if metainfo.get('transformation_3d_flow', []).count('R') > 1:
         raise ValueError(
             'The cloud was rotated more than once, and mmdet3d records only '
-            'the last rotation, so it can not be projected into frames. Put '
+            'the last rotation, so it cannot be projected into frames. Put '
             'one GlobalRotScaleTrans in the pipeline.'
         )
     recorded = {key: metainfo[key] for key in META_KEYS if key in metainfo}
@@ -281,7 +281,7 @@ def add_to_datasets(dataset, transform_cfg: dict) -> list:
         The transforms, one for each data set.
 
     Raises:
-        ValueError: A pipeline that moves the cloud in a way that can not be
+        ValueError: A pipeline that moves the cloud in a way that cannot be
             undone, or that does not pack the metainfo for it; or no pipeline.
     """
     added = []
@@ -316,7 +316,7 @@ def _aligns(transforms: list) -> bool:
     if 'IndoorPatchPointSample' in names:
         raise ValueError(
             'IndoorPatchPointSample moves a cloud and does not record how, so '
-            'it can not be projected into frames. Sample points with '
+            'it cannot be projected into frames. Sample points with '
             "dict(type='mmdet3d.PointSample', num_points=...) in its place."
         )
     for step in transforms:

@@ -31,7 +31,7 @@ class LoadRendering:
     :class:`AugmentRendering`.
 
     Args:
-        root: Folder of the pictures.
+        root: Folder of the images.
         suffix: End of their names.
         views: Suffixes of STEM for several images of a shape:
             ``('_001', '_002')``. Empty: there is one image.
@@ -42,8 +42,8 @@ class LoadRendering:
             ReCon, section 4).
 
     Raises:
-        FileNotFoundError: No folder or no picture.
-        ValueError: A picture that can't be decoded, or an unknown order.
+        FileNotFoundError: The folder or an image is missing.
+        ValueError: An image that can't be decoded, or an unknown order.
     """
 
     root: str | Path
@@ -60,9 +60,7 @@ class LoadRendering:
 
     def check_items(self, items: Sequence[dict]) -> None:
         """Fail early if shapes have no image."""
-        root = existing(
-            self.root, 'LoadRendering reads pictures there', 'Set root to their folder.'
-        )
+        root = existing(self.root, 'LoadRendering reads images there', 'Set root to their folder.')
         present = {path.name for path in root.iterdir()}
         lacking = [
             [path.name for path in self._paths(item) if path.name not in present] for item in items
@@ -70,7 +68,7 @@ class LoadRendering:
         missing = [names[0] for names in lacking if names]
         if missing:
             raise FileNotFoundError(
-                f'{root}: no picture of {len(missing)} of {len(items)} '
+                f'{root}: no image for {len(missing)} of {len(items)} '
                 f'shapes; the first: {", ".join(missing[:3])}. {ADVICE}'
             )
 
@@ -85,7 +83,7 @@ class LoadRendering:
                 image = _on_white(stored, self.keep_alpha)
         except FileNotFoundError:
             raise FileNotFoundError(
-                f'{path} is missing: LoadRendering needs the picture of '
+                f'{path} is missing: LoadRendering needs an image of '
                 f'{results.get("sample_id", "the shape")}. {ADVICE}'
             ) from None
         # decoders raise many kinds, down to SyntaxError

@@ -64,7 +64,7 @@ class ThreeDETREncoder(BasePointBackbone):
     ``allow_unexpected=['pos_embed.', 'norm.']``.
 
     The encoder of 3DETR-m has local attention, and continues with half of the tokens after its
-    first block. It can not be pretrained with masked patches.
+    first block. It cannot be pretrained with masked patches.
 
     Args:
         embed_dims: Width of the tokens, C.
@@ -169,7 +169,7 @@ class ThreeDETREncoder(BasePointBackbone):
         if mask is not None:
             if self.mask_radii:
                 raise ValueError(
-                    '3DETR-m can not be pretrained with masked patches, since it samples its '
+                    '3DETR-m cannot be pretrained with masked patches, since it samples its '
                     'tokens again: set mask_radii=().'
                 )
             x, centers, index = (split_by_mask(part, mask)[0] for part in (x, centers, index))

@@ -47,7 +47,7 @@ class PyramidGroup(nn.Module):
             )
         if any(size > below for size, below in zip(group_sizes[1:], num_groups)):
             raise ValueError(
-                'A patch can not have more centres than the level below has, got '
+                'A patch cannot have more centres than the level below has, got '
                 f'group_sizes={tuple(group_sizes)} for num_groups={tuple(num_groups)}.'
             )
         self.levels = nn.ModuleList(

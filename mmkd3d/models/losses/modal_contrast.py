@@ -61,7 +61,7 @@ class SingleModalContrast(nn.Module):
         """
         if len(feats) == 1 and self.training and isinstance(self.proj[1], nn.BatchNorm1d):
             raise ValueError(
-                'The contrast can not be trained on a batch of 1: raise batch_size of the '
+                'The contrast cannot be trained on a batch of 1: raise batch_size of the '
                 'train_dataloader, set drop_last=True if it is the last batch of an epoch, or '
                 'set losses.contrast=None.'
             )

@@ -17,7 +17,7 @@ class SaliencyMasker(BaseMasker):
     for the teacher of ``target``.
 
     As published (temperature 1, no standardisation), the guidance is weak: the attention of a
-    teacher sums to at most 1 over a picture, so all patches are almost equally probable. With
+    teacher sums to at most 1 over an image, so all patches are almost equally probable. With
     ``standardize=True``, which is not published, a patch whose score is one standard deviation
     higher is e times as probable.
 

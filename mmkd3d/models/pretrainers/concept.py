@@ -12,7 +12,7 @@ from ..losses.matched import MatchedConceptLoss, concept_usage
 from ..targets.standardizer import Standardizers
 from .base import Reconstruction
 
-# The teacher's features of a view that concepts are matched with: that of the picture is first.
+# The teacher's features of a view that concepts are matched with: that of the image is first.
 SLOTS = {'both': slice(None), 'global': slice(1), 'regions': slice(1, None)}
 
 
@@ -24,10 +24,10 @@ class ConceptDistillation(Reconstruction):
     CLIP's image encoder. The paper's abstract leaves open the rest, which is our choice (spec 4):
 
     - the student is trained through the concepts;
-    - targets are whole pictures and regions in them, standardised with the statistics of the
+    - targets are whole images and regions in them, standardised with the statistics of the
       training set, see :class:`FitTargetsHook`;
-    - the mean of the concepts is contrasted with the mean of the pictures, and each concept is
-      matched with a picture or region.
+    - the mean of the concepts is contrasted with the mean of the images, and each concept is
+      matched with an image or region.
 
     Args:
         backbone: Config of a student.
@@ -41,8 +41,8 @@ class ConceptDistillation(Reconstruction):
         adapter: Config of a :class:`SeedsToTokens`, for a student that returns no ``tokens`` and
             ``centers``.
         standardize: See :class:`Standardizers`.
-        slots: What concepts are matched with: ``'both'`` pictures and regions, ``'global'``
-            pictures or ``'regions'``.
+        slots: What concepts are matched with: ``'both'`` images and regions, ``'global'``
+            images or ``'regions'``.
         head_dims: Width of the hidden layer of both heads; None: linear heads.
         masker: Config of a masker; the student then sees the visible patches only. It masks the
             top level of a hierarchical student.
@@ -132,11 +132,11 @@ class ConceptDistillation(Reconstruction):
     def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Contrast, matching and, if configured, Chamfer distance.
 
-        Monitors: ``scale`` of the contrast; ``retrieval_top1``, how often the pictures of a cloud
+        Monitors: ``scale`` of the contrast; ``retrieval_top1``, how often the images of a cloud
         are the nearest of the batch; ``matched_cos`` of matched pairs; ``concept_usage``;
-        ``token_std``; ``regions_found`` per picture.
+        ``token_std``; ``regions_found`` per image.
         """
-        features = self.target(points, data_samples)  # (B, V, 1 + K, D), pictures first
+        features = self.target(points, data_samples)  # (B, V, 1 + K, D), images first
         target = self.standardizers(features)  # (B, V, 1 + K, D)
         slots = target[:, :, SLOTS[self.slots]].flatten(1, 2)  # (B, S, D)
         patches = mask = None
@@ -150,11 +150,11 @@ class ConceptDistillation(Reconstruction):
         losses = {}
         if self.loss_global is not None:
             pred = self.head_global(concepts.mean(1))  # (B, D)
-            pictures = F.normalize(target[:, :, 0].mean(1), dim=-1)  # (B, D)
-            losses['loss_embedding'] = self.loss_global(pred, pictures)
+            images = F.normalize(target[:, :, 0].mean(1), dim=-1)  # (B, D)
+            losses['loss_embedding'] = self.loss_global(pred, images)
             if hasattr(self.loss_global, 'scale'):
                 losses['scale'] = self.loss_global.scale.detach()
-            losses['retrieval_top1'] = retrieval_accuracy(pred, pictures)
+            losses['retrieval_top1'] = retrieval_accuracy(pred, images)
         if self.loss_concept is not None:
             matched = self.loss_concept(self.head_concept(concepts), slots)
             losses['loss_concept'] = matched.loss

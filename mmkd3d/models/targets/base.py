@@ -96,7 +96,7 @@ class BaseImageTarget(BaseTarget):
     """Features of a frozen teacher for views of the samples, with a cache.
 
     With a cache no teacher runs, and features are looked up by ``sample_id``.
-    Random views and augmented images can not be cached and are refused. If
+    Random views and augmented images cannot be cached and are refused. If
     samples contain the inputs of the teacher, these are compared with the
     cached checksums once. Remove the loading steps from the pipeline to save
     their time.
@@ -136,7 +136,7 @@ class BaseImageTarget(BaseTarget):
             provider = getattr(self.views, 'renderer', None) or self.views
             raise ValueError(
                 f'{type(provider).__name__} gives random views, or views of the '
-                'augmented cloud, which can not be cached: set random=False in the '
+                'augmented cloud, which cannot be cached: set random=False in the '
                 'renderer, or train without a cache.'
             )
 

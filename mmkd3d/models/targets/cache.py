@@ -262,7 +262,7 @@ def read_record(folder: Path) -> dict | None:
 
 
 def damaged(folder: Path, error: Exception) -> ValueError:
-    """The error for a cache that can not be read."""
+    """The error for a cache that cannot be read."""
     return ValueError(
         f'The teacher cache in {folder} is damaged ({error}): copy it again, or rebuild '
         f'it:\n  {build_command(folder, rebuild=True)}'

@@ -30,7 +30,7 @@ class ViewFeatures(NamedTuple):
 class DenseTarget(BaseTarget):
     """Features and saliency of points, read from views of the cloud (I2P-MAE).
 
-    The augmented clouds of the batch are drawn, so that features can not be
+    The augmented clouds of the batch are drawn, so that features cannot be
     cached. Points read the maps of the teacher as if these were resized to
     the images (spec 7); only the requested points are computed.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-# Names of the standardizers for each mode; the one for whole pictures is first.
+# Names of the standardizers for each mode; the one for whole images is first.
 STATISTICS = {'kind': ('pictures', 'regions'), 'all': ('all',), None: ()}
 
 
@@ -50,11 +50,11 @@ class FittedModule(nn.Module):
         bad = int((~feats.isfinite()).any(1).sum())
         if bad:
             raise ValueError(
-                f'{bad} of {n} features are NaN or inf: check the pictures, and set '
+                f'{bad} of {n} features are NaN or inf: check the images, and set '
                 'precision="fp32" for the teacher.'
             )
         if (feats == feats[0]).all():
-            raise ValueError(f'All {n} features are the same: check that the pictures differ.')
+            raise ValueError(f'All {n} features are the same: check that the images differ.')
         self.fit_buffers(feats)
         self.count.fill_(n)
 
@@ -121,11 +121,11 @@ class Standardizer(FittedModule):
 
 
 class Standardizers(nn.ModuleDict):
-    """Standardisation of the features of pictures and of regions in them (DC-6).
+    """Standardisation of the features of images and of regions in them (DC-6).
 
     Args:
         dims: Width of the features, D.
-        mode: ``'kind'``: pictures and regions have statistics of their own, since with common
+        mode: ``'kind'``: images and regions have statistics of their own, since with common
             ones the features of each kind stay nearly alike; ``'all'``: common statistics; None:
             features are only normalised to length 1.
         regions: Whether there are regions.
@@ -138,14 +138,14 @@ class Standardizers(nn.ModuleDict):
         super().__init__({name: Standardizer(dims) for name in names})
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Standardise features (..., 1 + K, D), a picture and its K regions, to length 1."""
+        """Standardise features (..., 1 + K, D), an image and its K regions, to length 1."""
         if not len(self):
             return F.normalize(feats, dim=-1)
         parts = zip(self.values(), self._split(feats))
         return torch.cat([standardizer(part) for standardizer, part in parts], dim=-2)
 
     def restore(self, feats: Tensor) -> Tensor:
-        """Undo the standardisation, except for the length, of picture features (..., D)."""
+        """Undo the standardisation, except for the length, of image features (..., D)."""
         for standardizer in [*self.values()][:1]:
             feats = standardizer.restore(feats)
         return feats
@@ -171,7 +171,7 @@ def fit_targets(model: nn.Module, feats: Tensor) -> None:
 
     Args:
         model: With ``standardizers``.
-        feats: (n, 1 + K, D) features of pictures and regions, as the teacher gives them. Modules
+        feats: (n, 1 + K, D) features of images and regions, as computed by the teacher. Modules
             other than the standardizers are fitted to the standardised features.
     """
     model.standardizers.fit(feats)

@@ -149,7 +149,7 @@ class BaseTeacher(nn.Module):
         raise NotImplementedError(self._cannot('be checked'))
 
     def _cannot(self, what: str) -> str:
-        return f'{type(self).__name__} can not {what}: choose another teacher for this method.'
+        return f'{type(self).__name__} cannot {what}: choose another teacher for this method.'
 
     def extra_repr(self) -> str:
         size = sum(p.numel() for p in self.net.parameters())

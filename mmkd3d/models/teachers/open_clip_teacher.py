@@ -1,9 +1,8 @@
-"""Image and text towers of CLIP models of open_clip as teachers."""
+"""Image towers of CLIP models of open_clip as teachers."""
 
 import json
 import pickle
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -18,19 +17,7 @@ from mmkd3d.utils.hashes import file_digest
 from .base import ImageTeacher, check_weights, weights_error
 from .references import check_reference
 from .saliency import activation_energy, class_attention, query_attention, to_map
-from .text_teacher import LanguageTeacher
 from .token_transformer import TokenTransformer
-
-# A plain CLIP text tower, by the names of open_clip.
-PLAIN_TEXT = dict(
-    hf_model_name=None,
-    hf_tokenizer_name=None,
-    embed_cls=False,
-    no_causal_mask=False,
-    pool_type='argmax',
-    proj_type='linear',
-    proj_bias=False,
-)
 
 
 @MODELS.register_module()
@@ -272,105 +259,6 @@ def find_tower(net: nn.Module, model_name: str, projection: bool) -> ViTTower | 
             'takes from timm use TimmTeacher.'
         )
     return ViTTower(net, projection)
-
-
-@MODELS.register_module()
-class OpenClipTextTeacher(LanguageTeacher):
-    """The text transformer of a CLIP model of open_clip.
-
-    Needs ``pip install "mmkd3d[clip]"``. The feature of a sentence is its
-    end-of-text token after the last norm and the text projection, in the
-    space shared with images.
-
-    Args:
-        model_name: Name in open_clip; see :class:`OpenClipTeacher` about the
-            activation.
-        checkpoint: See :func:`create_clip`.
-        pretrained: open_clip's tag of the weights, without a checkpoint.
-        normalize: Normalise features to unit length. ReCon does not.
-        truncate: Truncate long sentences; else they raise an error, as in the
-            tokenizer of OpenAI.
-        random_weights: Use random weights, for control runs.
-        model_kwargs: More arguments of ``open_clip.create_model``.
-        reference: See :func:`~.references.check_reference`.
-        keep_weights: See :class:`BaseTeacher`.
-
-    Raises:
-        FileNotFoundError: The weights are missing, or those of another model.
-        ValueError: The text tower is not a plain CLIP text transformer, or
-            the weights belong to another activation.
-    """
-
-    def __init__(
-        self,
-        model_name: str,
-        checkpoint: str | None = None,
-        *,
-        pretrained: str = 'openai',
-        normalize: bool = False,
-        truncate: bool = False,
-        random_weights: bool = False,
-        model_kwargs: dict | None = None,
-        reference: str | bool = True,
-        keep_weights: bool = False,
-    ):
-        model_kwargs = model_kwargs or {}
-        check_plain_text(model_name, model_kwargs)
-        # force_custom_text makes the text tower a module of its own.
-        net = create_clip(
-            model_name,
-            checkpoint,
-            pretrained=pretrained,
-            random_weights=random_weights,
-            force_custom_text=True,
-            **model_kwargs,
-        ).text
-        super().__init__(net, net.output_dim, normalize=normalize, keep_weights=keep_weights)
-        self.tokenizer = import_open_clip().get_tokenizer(model_name)
-        self.truncate = truncate
-        check_reference(self, reference)
-
-    def tokenize(self, sentences: Sequence[str]) -> Tensor:
-        """Zero-padded token ids (S, context length) of S sentences.
-
-        Raises:
-            ValueError: A sentence is too long, and ``truncate`` is False.
-        """
-        length = self.net.context_length
-        ids = self.tokenizer(list(sentences), context_length=length + 1)
-        too_long = ids[:, length].nonzero().flatten().tolist()
-        if not too_long:
-            return ids[:, :length]
-        if self.truncate:
-            return self.tokenizer(list(sentences), context_length=length)
-        raise ValueError(
-            f'{len(too_long)} sentences have more than {length} tokens, the context '
-            f'length of the text tower, the first: {sentences[too_long[0]]!r}. Shorten '
-            'them, or set truncate=True.'
-        )
-
-    @torch.no_grad()
-    def embed(self, sentences: list[str]) -> Tensor:
-        """See :class:`LanguageTeacher`."""
-        ids = self.tokenize(sentences)
-        return self.net(ids.to(self.net.positional_embedding.device))
-
-
-def check_plain_text(model_name: str, model_kwargs: dict) -> None:
-    """Raise ``ValueError`` unless the text tower is that of OpenAI's CLIP."""
-    text = model_config(model_name, model_kwargs).get('text_cfg', {})
-    odd = [
-        f'{name}={text[name]!r}'
-        for name, plain in PLAIN_TEXT.items()
-        if text.get(name, plain) != plain
-    ]
-    if odd:
-        raise ValueError(
-            f'The text tower of {model_name} is not a plain CLIP text '
-            f'transformer with its tokenizer: {", ".join(odd)}. Choose a '
-            'model such as ViT-B-32-quickgelu, or TextTeacher for a sentence '
-            'transformer.'
-        )
 
 
 def create_clip(
