@@ -36,13 +36,13 @@ NOTE = (
 
 
 class Mode(NamedTuple):
-    """How a step is computed.
+    """Options of a measured step.
 
     Attributes:
-        published: As in the published code.
+        published: Use the published implementation.
         train_mode: Whether stage II's teacher is in train mode.
-        precision: Of the frozen transformer.
-        autocast: bf16 for the whole step.
+        precision: Precision of the frozen transformer.
+        autocast: Run the whole step in bf16.
     """
 
     published: bool = False
@@ -61,12 +61,12 @@ MODES = {
 
 
 def build_model(stage: int, mode: Mode, *, quick: bool = False) -> nn.Module:
-    """Either stage at the published size, around a random ViT-B/16.
+    """Build one stage of ACT at the published size, with a random ViT-B/16.
 
     Args:
         stage: 1: :class:`ACTAutoencoder`; 2: :class:`ACT`.
         mode: See :class:`Mode`.
-        quick: A tiny model instead.
+        quick: Build a tiny model instead.
     """
     torch.manual_seed(0)
     teacher = dict(
@@ -102,7 +102,7 @@ def build_model(stage: int, mode: Mode, *, quick: bool = False) -> nn.Module:
 
 
 class ACTStage(Method):
-    """Either stage of ACT.
+    """One stage of ACT.
 
     Args:
         stage: 1 or 2.

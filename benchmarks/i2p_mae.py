@@ -26,13 +26,13 @@ TARGET_HEADER = (
 
 
 class Mode(NamedTuple):
-    """How a step is computed.
+    """Options of a measured step.
 
     Attributes:
-        published: As in the published code.
-        precision: Of the teacher.
+        published: Use the published implementation.
+        precision: Precision of the teacher.
         embed_masked: See :class:`PointM2AE`.
-        autocast: bf16 for the whole step.
+        autocast: Run the whole step in bf16.
     """
 
     published: bool = False
@@ -91,17 +91,17 @@ class I2PMAEStep(Method):
 
 
 def make_points(case: Case) -> Tensor:
-    """(B, 2048, 3)."""
+    """Random points (B, 2048, 3)."""
     return Inputs(SIZES['objects'], case.batch_size, case.device).points
 
 
 def build_model(mode: Mode, target: dict, *, quick: bool) -> I2PMAE:
-    """I2P-MAE in train mode, at the published size.
+    """Build I2P-MAE in train mode at the published size.
 
     Args:
         mode: See :class:`Mode`.
         target: Config of the target.
-        quick: A tiny model instead.
+        quick: Build a tiny model instead.
     """
     torch.manual_seed(0)
     dims, heads, drop, sizes = (96, 192, 384), 6, 0.1, {}
@@ -145,8 +145,8 @@ def clip_config(quick: bool, precision: str = 'fp32') -> dict:
     """Config of a target with CLIP's ViT-B/16 and random weights.
 
     Args:
-        quick: A tiny one instead.
-        precision: Of the teacher.
+        quick: Use a tiny ViT instead.
+        precision: Precision of the teacher.
     """
     sizes = thin_clip(24, 32, 8) if quick else None
     return dict(
@@ -166,7 +166,7 @@ def clip_config(quick: bool, precision: str = 'fp32') -> dict:
 
 
 def thin_clip(embed_dims: int, image_size: int, patch_size: int) -> dict:
-    """Arguments of a CLIP of one narrow block."""
+    """Model arguments of a CLIP with a single narrow block."""
     return dict(
         embed_dim=embed_dims,
         vision_cfg=dict(image_size=image_size, patch_size=patch_size, width=64, layers=1),
@@ -175,7 +175,7 @@ def thin_clip(embed_dims: int, image_size: int, patch_size: int) -> dict:
 
 
 def target_rows(case: Case) -> list[list[str]]:
-    """Saliency and features of points: from whole maps, and ours."""
+    """Compare saliency and point features read from whole maps with our implementation."""
     found = {}
     for name, mode in (('whole maps', Mode(published=True)), ('ours', Mode())):
         found[name] = (
@@ -195,14 +195,14 @@ def target_rows(case: Case) -> list[list[str]]:
 
 
 def _ratio(reference: float | None, this: float | None) -> str:
-    """Empty if the memory is not known."""
+    """Format the ratio; empty if the memory is unknown."""
     return f'{reference / this:.1f}x' if reference and this else ''
 
 
 def measure_targets(mode: Mode, case: Case) -> Measurement:
-    """Measure saliency and features of points from the maps of a thin teacher.
+    """Measure point saliency and point features with a thin teacher.
 
-    Its maps are as large as those of the real one.
+    Its maps have the size of the real teacher's maps.
     """
     torch.set_num_threads(case.num_threads)
     target = clip_config(case.quick)
@@ -210,7 +210,7 @@ def measure_targets(mode: Mode, case: Case) -> Measurement:
         target['teacher']['model_kwargs'] = thin_clip(512, 224, 16)
     model = build_model(mode, target, quick=case.quick).to(case.device)
     points = make_points(case)
-    # libraries load at the first call: not a part of its memory
+    # warm up: the first call also loads libraries, whose memory must not count
     make_targets(model, points[:1])()
     return measure(
         make_targets(model, points), device=case.device, budget=0.0 if case.quick else 2.0
@@ -218,7 +218,7 @@ def measure_targets(mode: Mode, case: Case) -> Measurement:
 
 
 def make_targets(model: I2PMAE, points: Tensor) -> Callable[[], Tensor]:
-    """A function that computes the targets of clouds (B, N, 3) for one mask."""
+    """Return a function that computes the targets of clouds (B, N, 3) for a fixed mask."""
     patches = model.backbone.group(points)
     seen = model.target.forward_views(points)
     torch.manual_seed(0)

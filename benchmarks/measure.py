@@ -1,4 +1,4 @@
-"""Measure time and peak memory of a call, each in a process of its own."""
+"""Measure time and peak memory of a call, optionally in a separate process."""
 
 import multiprocessing
 import time
@@ -11,10 +11,10 @@ import torch
 
 
 class Measurement(NamedTuple):
-    """Best time of a call, and the memory of its first run on top of its input.
+    """Best time of a call, and the extra memory of its first run.
 
-    ``peak`` is in bytes: of the GPU, or the resident memory of the process;
-    None if neither is known.
+    ``peak`` is in bytes and excludes the input. It is GPU memory, or the
+    resident memory of the process; None if neither is available.
     """
 
     seconds: float
@@ -24,8 +24,8 @@ class Measurement(NamedTuple):
 def isolate(function: Callable, *args):
     """Run a module-level function in a fresh process.
 
-    Memory left behind by earlier calls then does not count, and the benchmark
-    continues if the process is killed for its memory.
+    Memory left over from earlier calls is excluded, and the benchmark
+    continues if the process is killed for running out of memory.
     """
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -33,12 +33,12 @@ def isolate(function: Callable, *args):
 
 
 def measure(function: Callable[[], object], *, device: str, budget: float = 2.0) -> Measurement:
-    """Call a function until ``budget`` seconds are used, twice at least.
+    """Call a function until ``budget`` seconds have passed, at least twice.
 
     Args:
-        function: What to measure; runs on ``device``.
+        function: Function to measure; runs on ``device``.
         device: 'cpu', 'cuda', ...
-        budget: Seconds; 0 calls it once.
+        budget: Time budget in seconds; 0 calls the function once.
     """
     on_gpu = device.startswith('cuda')
     before = reset_peak(on_gpu)
@@ -61,7 +61,7 @@ def _time(function: Callable[[], object], on_gpu: bool) -> float:
 
 
 def reset_peak(on_gpu: bool) -> int | None:
-    """Reset the peak to the memory in use now, and return it."""
+    """Reset the peak to the current memory use, and return it."""
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -73,11 +73,11 @@ def reset_peak(on_gpu: bool) -> int | None:
 
 
 def peak_memory(on_gpu: bool) -> int | None:
-    """Peak in bytes since ``reset_peak``; None if it is not known."""
+    """Peak memory in bytes since ``reset_peak``; None if unavailable."""
     if on_gpu:
         return torch.cuda.max_memory_allocated()
     try:
-        # not getrusage: its maximum starts at that of the parent process
+        # getrusage is unsuitable: its maximum starts at the parent's peak
         lines = Path('/proc/self/status').read_text().splitlines()
     except OSError:
         return None
@@ -95,7 +95,7 @@ def format_bytes(number: int | None) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table with columns as wide as their cells."""
+    """Format a Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     lines = [[cell.ljust(width) for cell, width in zip(row, widths)] for row in (header, *rows)]
     lines.insert(1, ['-' * width for width in widths])

@@ -1,4 +1,4 @@
-"""Memory that the training step of a detector keeps for its backward pass."""
+"""Memory saved by a detector's training step for the backward pass."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,24 +11,24 @@ from mmengine.structures import InstanceData
 from .measure import format_bytes, peak_memory, reset_peak
 
 HEADER = ('part', 'batch 1', 'per scene', 'batch {}, computed')
-STATE = 16  # bytes of a parameter: weight, gradient, two moments of AdamW
+STATE = 16  # bytes per parameter: weight, gradient, two AdamW moments
 
 
 class SavedTensors:
-    """Bytes that autograd keeps, for each part of the model.
+    """Bytes saved by autograd, for each part of the model.
 
-    Shared memory counts once, parameters do not count.
+    Shared storage is counted once; parameters are not counted.
     """
 
     def __init__(self, model: nn.Module):
         self.bytes = Counter()
         self._seen = {p.untyped_storage().data_ptr() for p in model.parameters()}
-        self._kept = []  # so that no address is used twice
+        self._kept = []  # keeps storages alive, so that no address is reused
         self._running = ['rest']
 
     @contextmanager
     def of(self, parts: dict[str, nn.Module]) -> Iterator[None]:
-        """Count the bytes saved inside the context. Parts may be nested."""
+        """Count the bytes saved within the context. Parts may be nested."""
         handles = []
         for name, part in parts.items():
             handles += [
@@ -52,21 +52,21 @@ class SavedTensors:
 def run(
     model: nn.Module, *, num_points: int, batch_size: int, device: str
 ) -> tuple[list[list[str]], int, int | None]:
-    """Rows of a table, bytes in all, and the peak where it can be measured.
+    """Estimate the training memory of a batch, and measure the peak on a GPU.
 
-    The losses of one and of two made-up scenes are computed under bf16
-    autocast. What they save grows linearly with the batch, so that larger
-    ones follow.
+    Computes the losses of one and of two synthetic scenes under bf16 autocast.
+    The saved memory grows linearly with the batch size, so larger batches are
+    extrapolated.
 
     Args:
         model: A detector of mmdetection3d in train mode, on ``device``.
-        num_points: Points of a scene.
-        batch_size: Scenes of the batch to estimate.
+        num_points: Points per scene.
+        batch_size: Batch size to estimate.
         device: 'cpu', 'cuda', ...
 
     Returns:
-        The rows; bytes of that batch with weights, gradients and AdamW; and
-        on a GPU the peak of a whole step of that batch, else None.
+        The table rows; the bytes for that batch including weights, gradients
+        and AdamW state; and the peak of a whole step on a GPU, else None.
     """
     one, two = (saved_bytes(model, n, num_points, device) for n in (1, 2))
     each = {part: two[part] - one[part] for part in one}
@@ -87,13 +87,13 @@ def run(
     if device.startswith('cuda'):
         before = reset_peak(True)
         loss_of(model, batch_size, num_points, device).backward()
-        # the gradients are in both
+        # the peak already includes the gradients, a quarter of the state
         peak = peak_memory(True) - before + state * 3 // 4
     return rows, total, peak
 
 
 def saved_bytes(model: nn.Module, batch_size: int, num_points: int, device: str) -> Counter:
-    """Bytes saved by each part of a model for the losses of a batch."""
+    """Bytes saved by each part of a model when computing the losses of a batch."""
     parts = {}
     for name, part in model.named_children():
         if name == 'backbone':
@@ -101,14 +101,14 @@ def saved_bytes(model: nn.Module, batch_size: int, num_points: int, device: str)
         parts[name] = part
     saved = SavedTensors(model)
     with saved.of(parts):
-        # the loss is kept, or its graph would be freed with it
+        # keep the loss: its graph is freed with it
         loss = loss_of(model, batch_size, num_points, device)
     assert loss.requires_grad
     return saved.bytes
 
 
 def loss_of(model: nn.Module, batch_size: int, num_points: int, device: str) -> torch.Tensor:
-    """The loss of made-up rooms, under bf16 autocast."""
+    """Loss of synthetic rooms under bf16 autocast."""
     batch = model.data_preprocessor(rooms(batch_size, num_points), training=True)
     with torch.autocast(device.split(':')[0], torch.bfloat16):
         losses = model(**batch, mode='loss')
@@ -116,7 +116,7 @@ def loss_of(model: nn.Module, batch_size: int, num_points: int, device: str) -> 
 
 
 def rooms(batch_size: int, num_points: int, num_boxes: int = 8) -> dict:
-    """Points in rooms of 6 x 5 x 3 m, with boxes of class 0."""
+    """Random points in rooms of 6 x 5 x 3 m, with boxes of class 0."""
     from mmdet3d.structures import DepthInstance3DBoxes, Det3DDataSample, PointData
 
     generator = torch.Generator().manual_seed(0)

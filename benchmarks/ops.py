@@ -1,4 +1,4 @@
-"""Operators compared with naive PyTorch and with compiled mmcv."""
+"""Compare operators with naive PyTorch and with compiled mmcv."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ HEADER = (
 
 
 class Size(NamedTuple):
-    """Size of the input of an operator; radius in the unit of the points."""
+    """Input size of an operator; the radius is in the unit of the points."""
 
     batch: int
     num_points: int
@@ -41,7 +41,7 @@ class Size(NamedTuple):
 
 SIZES = dict(
     objects=Size(32, 2048, 128, 32, 0.2, naive_batch=32),
-    # (8, 2048, 40000) tables of the naive forms take up to 20 GiB
+    # the (8, 2048, 40000) tables of the naive versions take up to 20 GiB
     scenes=Size(8, 40000, 2048, 64, 0.2, naive_batch=1, is_scene=True),
 )
 QUICK_SIZES = dict(
@@ -53,8 +53,8 @@ QUICK_SIZES = dict(
 class Inputs:
     """Clouds, centres and features of one size.
 
-    Objects fill a unit sphere; scenes are rooms of 6 x 5 x 2.5 metres whose
-    points lie on walls, floor and ceiling.
+    Objects fill a unit sphere. Scenes are rooms of 6 x 5 x 2.5 metres with
+    points on the walls, floor and ceiling.
     """
 
     def __init__(self, size: Size, batch: int, device: str):
@@ -85,7 +85,7 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def naive_fps(points: Tensor, num_samples: int) -> Tensor:
-    """The loop of most PyTorch ports of PointNet++."""
+    """Farthest point sampling as in most PyTorch ports of PointNet++."""
     B, N, _ = points.shape
     clouds = torch.arange(B, device=points.device)
     picked = clouds.new_zeros(B, num_samples)
@@ -100,7 +100,7 @@ def naive_fps(points: Tensor, num_samples: int) -> Tensor:
 
 
 def naive_ball_query(query: Tensor, points: Tensor, radius: float, num_samples: int) -> Tensor:
-    """Sort the indices of all points, as PyTorch ports of PointNet++ do."""
+    """Sort all point indices, as PyTorch ports of PointNet++ do."""
     B, M, _ = query.shape
     N = points.shape[1]
     idx = torch.arange(N, device=points.device).repeat(B, M, 1)
@@ -110,7 +110,7 @@ def naive_ball_query(query: Tensor, points: Tensor, radius: float, num_samples: 
 
 
 def naive_interpolate(target: Tensor, source: Tensor, feats: Tensor) -> Tensor:
-    """Sort whole rows and expand the neighbours' features."""
+    """Sort whole rows and expand the features of the neighbours."""
     dist, idx = squared_distance(target, source).sort(dim=-1)
     weight = 1 / (dist[..., :3].clamp(min=0) + 1e-8)
     weight = weight / weight.sum(-1, keepdim=True)
@@ -119,13 +119,13 @@ def naive_interpolate(target: Tensor, source: Tensor, feats: Tensor) -> Tensor:
 
 
 def naive_chamfer(pred: Tensor, target: Tensor) -> Tensor:
-    """Both minima of one whole table."""
+    """Take both minima of the full distance table."""
     table = (pred[:, :, None] - target[:, None]).square().sum(-1)
     return table.amin(2).mean() + table.amin(1).mean()
 
 
 def _chamfer_step(function: Callable[[Tensor, Tensor], Tensor], x: Inputs) -> None:
-    """Forward and backward of the patches of a batch, or of the centres."""
+    """Forward and backward pass on the patches of a batch, or on the centres."""
     if x.size.is_scene:
         pred, target = x.centers.clone(), x.points
     else:
@@ -134,7 +134,7 @@ def _chamfer_step(function: Callable[[Tensor, Tensor], Tensor], x: Inputs) -> No
     function(pred.requires_grad_(), target).backward()
 
 
-# operator -> implementation -> call on Inputs
+# operator -> implementation -> function of Inputs
 OPERATORS = {
     'farthest_point_sample': dict(
         ours=lambda x: ops.farthest_point_sample(x.points, x.size.num_centers),
@@ -176,7 +176,7 @@ OPERATORS = {
 
 @functools.lru_cache
 def has_compiled_mmcv() -> bool:
-    """Whether compiled operators of mmcv can be imported here."""
+    """Whether mmcv's compiled operators can be imported."""
     return isolate(_can_import_compiled_mmcv)
 
 
@@ -198,35 +198,35 @@ def _mmcv(name: str, *args):
 def run_case(
     operator: str, kind: str, implementation: str, device: str, quick: bool, num_threads: int
 ) -> Measurement | str:
-    """Measure one implementation; returns the reason if it cannot run."""
+    """Measure one implementation; returns the reason as text if it cannot run."""
     torch.set_num_threads(num_threads)
     if implementation == 'mmcv':
-        os.environ['MMKD3D_OPS'] = 'mmcv'  # an error instead of our stand-in
+        os.environ['MMKD3D_OPS'] = 'mmcv'  # raise an error instead of falling back to ours
     call = OPERATORS[operator].get(implementation)
     if call is None:
         return 'none'
     size = (QUICK_SIZES if quick else SIZES)[kind]
     batch = size.naive_batch if implementation == 'naive' else size.batch
     try:
-        # libraries load at the first call: not a part of its memory
+        # warm up: the first call also loads libraries, whose memory must not count
         call(Inputs(QUICK_SIZES[kind], 1, device))
         inputs = Inputs(size, batch, device)
         return measure(lambda: call(inputs), device=device, budget=0.0 if quick else 2.0)
     except torch.cuda.OutOfMemoryError:
         return 'out of memory'
     except RuntimeError as error:
-        # a compiled operator without a kernel for this device
+        # the compiled operator has no kernel for this device
         if 'implementation for device' in str(error):
             return 'not available'
         raise
 
 
 def run(device: str, *, quick: bool = False) -> Iterator[tuple[str, ...]]:
-    """Measure everything; yields the cells of one row after the other.
+    """Measure all operators; yields the cells of one row at a time.
 
     Args:
         device: 'cpu', 'cuda', ...
-        quick: Tiny inputs and one run each, to see that everything works.
+        quick: Use tiny inputs and one run each, as a smoke test.
     """
     num_threads = torch.get_num_threads()
     for kind, size in (QUICK_SIZES if quick else SIZES).items():

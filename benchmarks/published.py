@@ -1,7 +1,7 @@
-"""Parts that the published code of several methods shares.
+"""Components shared by the published code of several methods.
 
-Each class computes its base class as the published code does: with the same
-parameters and the same result, up to rounding.
+Each class implements its base class as the published code does: with the same
+parameters and, up to rounding, the same result.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,13 +30,13 @@ def convolve_linear(layer: nn.Linear, x: Tensor) -> Tensor:
 
 
 class PublishedBatchNorm(RowBatchNorm):
-    """torch's own, which also norms (N, C, L)."""
+    """torch's batch norm, which also normalises (N, C, L)."""
 
     forward = nn.BatchNorm1d.forward
 
 
 class PublishedPatchEmbed(PatchEmbed):
-    """The maximum is copied to all points before the second MLP."""
+    """Copies the maximum to all points before the second MLP."""
 
     def forward(self, patches, mask=None):
         B, G, K, _ = patches.shape
@@ -48,7 +48,7 @@ class PublishedPatchEmbed(PatchEmbed):
 
 
 class PublishedMasker(RandomMasker):
-    """Masks shuffled by numpy, cloud by cloud."""
+    """Shuffles masks with numpy, one cloud at a time."""
 
     def forward(self, centers, **unused):
         B, G, _ = centers.shape
@@ -61,22 +61,22 @@ class PublishedMasker(RandomMasker):
 
 
 def make_published(model: nn.Module, forms: Iterable[type]) -> None:
-    """Make the parts of ``model`` compute as in the published code.
+    """Switch the modules of ``model`` to their published implementations.
 
     Args:
-        model: Changed in place; the weights stay.
-        forms: Classes like those above.
+        model: Modified in place; the weights are kept.
+        forms: Classes such as those above.
     """
     published = {form.__base__: form for form in forms}
     for part in parts_of(model):
         if type(part) in published:
             part.__class__ = published[type(part)]
-        if hasattr(part, 'fused_attn'):  # timm's: the softmax written out
+        if hasattr(part, 'fused_attn'):  # timm's attention: use the explicit softmax
             part.fused_attn = False
 
 
 def parts_of(model: nn.Module) -> Iterator[nn.Module]:
-    """All modules, including those of frozen networks."""
+    """All modules, including those inside frozen networks."""
     for module in model.modules():
         yield module
         if isinstance(module, BaseTeacher):

@@ -1,4 +1,4 @@
-"""ACT computed as in its published code: same weights, more work.
+"""ACT as implemented in its published code, with the same weights.
 
 See :mod:`.published`.
 """
@@ -25,7 +25,7 @@ from .published import (
 
 
 def looped_knn(query: Tensor, points: Tensor, k: int) -> Tensor:
-    """Indices (B, M, k) from whole tables of squared differences."""
+    """Indices (B, M, k) from full tables of squared differences."""
     return torch.stack(
         [
             (q[:, None] - p).square().sum(2).topk(k, largest=False).indices
@@ -35,14 +35,14 @@ def looped_knn(query: Tensor, points: Tensor, k: int) -> Tensor:
 
 
 class PublishedPatchGroup(PatchGroup):
-    """Neighbours cloud by cloud."""
+    """Searches neighbours one cloud at a time."""
 
     def neighbors(self, points, centers):
         return looped_knn(centers, points, self.group_size)
 
 
 class PublishedEdgeConv(EdgeConv):
-    """The graph found anew, and a convolution over its edges."""
+    """Recomputes the graph and applies a convolution to its edges."""
 
     def forward(self, feats, centers):
         graph = looped_knn(centers, centers, DGCNN.num_neighbors)
@@ -56,7 +56,7 @@ class PublishedEdgeConv(EdgeConv):
 
 
 class PublishedDGCNN(DGCNN):
-    """Each edge convolution is given the centres in place of a graph."""
+    """Passes the centres, not a graph, to each edge convolution."""
 
     @classmethod
     def graph(cls, centers):
@@ -73,7 +73,7 @@ class PublishedDGCNN(DGCNN):
 
 
 class PublishedQuantizer(GumbelQuantizer):
-    """Hard codes as a product of one-hot rows with the codebook, too."""
+    """Also computes hard codes as a product of one-hot rows with the codebook."""
 
     def forward(self, logits, *, hard=False, noise=None):
         if noise is None:
@@ -89,7 +89,7 @@ class PublishedQuantizer(GumbelQuantizer):
 
 
 class PublishedPromptedTransformer(PromptedTransformer):
-    """Prompts and patches in one sequence through every whole block."""
+    """Runs prompts and patches as one sequence through every full block."""
 
     def read(self, x, centers):
         net, P = self.frozen.net, self.num_prompts
@@ -102,14 +102,14 @@ class PublishedPromptedTransformer(PromptedTransformer):
         return net.norm(x)[:, P:]
 
     def _prompts_of(self, index: int) -> tuple[Tensor, Tensor]:
-        """Tokens and positions, (1, P, W) each."""
+        """Prompt tokens and their positions, (1, P, W) each."""
         if index == 0:
             return self.prompt_token, self.prompt_pos
         return (self.deep_prompt_tokens[index - 1 : index], self.deep_prompt_pos[index - 1 : index])
 
 
 class PublishedFolding(FoldingDecoder):
-    """The feature is copied to all points before the folding MLP."""
+    """Copies the feature to all points before the folding MLP."""
 
     def forward(self, feats):
         B, G, C = feats.shape
@@ -123,7 +123,7 @@ class PublishedFolding(FoldingDecoder):
 
 
 class PublishedCosineLoss(CosineLoss):
-    """The mean of each cloud in turn."""
+    """Takes the mean of each cloud in a loop."""
 
     def forward(self, pred, target):
         loss = sum(1 - F.cosine_similarity(p, t, dim=-1).mean() for p, t in zip(pred, target))

@@ -1,4 +1,4 @@
-"""I2P-MAE computed as in its published code, with the same weights. See :mod:`.published`."""
+"""I2P-MAE as implemented in its published code, with the same weights. See :mod:`.published`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,12 +21,12 @@ from .published_views import VIEW_FORMS
 
 
 class Padded(NamedTuple):
-    """Visible tokens of a level, cloud by cloud in front of zeros.
+    """Visible tokens of a level, padded with zeros per cloud.
 
     Attributes:
         tokens: (B, L, C).
-        valid: (B, L) bool, what is a token.
-        mask: (B, G) bool of the level, True = masked.
+        valid: (B, L) bool, True = token, False = padding.
+        mask: (B, G) bool, mask of the level, True = masked.
     """
 
     tokens: Tensor
@@ -35,10 +35,10 @@ class Padded(NamedTuple):
 
 
 class PublishedPointM2AE(PointM2AE):
-    """Loops over clouds, and a table of the tokens that each token must not see.
+    """Loops over clouds and builds a dense attention mask.
 
-    Token 0 of the first cloud is always visible below the top, as with
-    ``index_zero_visible``. All patches are embedded.
+    Token 0 of the first cloud is always visible below the top level, as with
+    ``index_zero_visible``. Embeds all patches.
     """
 
     def encode(self, patches, mask):
@@ -61,13 +61,13 @@ class PublishedPointM2AE(PointM2AE):
 
 
 def flat_ids(level: Patches, num_below: int) -> Tensor:
-    """The patches (B, G, K) as indices into the rows of all clouds."""
+    """Patch indices (B, G, K) into the flattened rows of all clouds."""
     start = torch.arange(len(level.centers), device=level.centers.device)
     return level.point_idx + start[:, None, None] * num_below
 
 
 def propagate_by_id(mask: Tensor, pyramid: Sequence[Patches]) -> list[Tensor]:
-    """Masks of all levels; tokens in masked patches have the id 0."""
+    """Masks of all levels; tokens in masked patches get the id 0."""
     masks = [mask]
     for below, level in zip(pyramid[-2::-1], pyramid[:0:-1]):
         B, G, _ = below.centers.shape
@@ -78,7 +78,7 @@ def propagate_by_id(mask: Tensor, pyramid: Sequence[Patches]) -> list[Tensor]:
 
 
 def pad(x: Tensor, centers: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Visible tokens and their centres, as long as in the longest cloud.
+    """Pad visible tokens and their centres to the longest cloud.
 
     Args:
         x: (B, G, C).
@@ -86,7 +86,8 @@ def pad(x: Tensor, centers: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Te
         visible: (B, G) bool.
 
     Returns:
-        (B, L, C), (B, L, 3) and (B, L, L), 0 where both are tokens, else 1.
+                Tokens (B, L, C), centres (B, L, 3) and an attention mask (B, L, L):
+                0 where both are tokens, else 1.
     """
     lengths = visible.sum(1).tolist()
     B, L = len(x), max(lengths)
@@ -100,7 +101,7 @@ def pad(x: Tensor, centers: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 class PublishedLocalBlock(LocalBlock):
-    """The softmax written out, over logits lowered by 100,000."""
+    """Explicit softmax; masked logits are lowered by 100,000."""
 
     def forward(self, x, blocked):
         attn = self.attn
@@ -114,7 +115,7 @@ class PublishedLocalBlock(LocalBlock):
 
 
 class PublishedM2AEDecoder(M2AEDecoder):
-    """Visible tokens in front of masked ones at the top."""
+    """Puts visible tokens before masked ones at the top level."""
 
     def forward(self, levels, centers, mask):
         top, places = levels[-1].tokens, torch.cat(split_by_mask(centers[-1], mask), dim=1)
@@ -133,7 +134,7 @@ class PublishedM2AEDecoder(M2AEDecoder):
 
 
 class PublishedResidualMLP(ResidualMLP):
-    """Convolutions over (B, C, G)."""
+    """Uses convolutions over (B, C, G)."""
 
     def forward(self, x):
         hidden = F.gelu(convolve(self.first, x))
@@ -141,7 +142,7 @@ class PublishedResidualMLP(ResidualMLP):
 
 
 class PublishedFeaturePropagation(FeaturePropagation):
-    """Neighbours from whole sorted tables, and convolutions."""
+    """Finds neighbours by sorting full tables, and uses convolutions."""
 
     def forward(self, fine_centers, coarse_centers, fine, coarse):
         up = naive_interpolate(fine_centers, coarse_centers, coarse)
@@ -151,7 +152,7 @@ class PublishedFeaturePropagation(FeaturePropagation):
 
 
 class PublishedI2PMAE(I2PMAE):
-    """Features of the points of all patches, although only some are used."""
+    """Computes point features of all patches, although only some are used."""
 
     def forward_semantic(self, points, patches, masked, maps):
         source = patches[self.level - 1].centers if self.level else points

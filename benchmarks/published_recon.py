@@ -1,4 +1,4 @@
-"""ReCon computed as in its published code: same weights, more work.
+"""ReCon as implemented in its published code, with the same weights.
 
 See :mod:`.published`.
 """
@@ -18,7 +18,7 @@ from .published import PublishedBatchNorm, PublishedMasker, PublishedPatchEmbed
 
 
 class PublishedPatchGroup(PatchGroup):
-    """Neighbours from a whole table of expanded squared distances."""
+    """Finds neighbours in a full table of expanded squared distances."""
 
     def neighbors(self, points, centers):
         return (
@@ -29,7 +29,7 @@ class PublishedPatchGroup(PatchGroup):
 
 
 class PublishedRotation(RandomRotation):
-    """Cloud by cloud, by a matrix that is copied to the device."""
+    """Rotates one cloud at a time by a matrix copied to the device."""
 
     def forward(self, points):
         points = points.clone()
@@ -44,7 +44,7 @@ class PublishedRotation(RandomRotation):
 
 
 class PublishedCrossAttention(CrossAttention):
-    """The softmax written out."""
+    """Computes the softmax explicitly."""
 
     def forward(self, queries, tokens):
         q = self._split_heads(self.q(queries))
@@ -54,7 +54,7 @@ class PublishedCrossAttention(CrossAttention):
 
 
 class PublishedTextTarget(TextTarget):
-    """The teacher reads one sentence of every sample in every step."""
+    """Encodes one sentence per sample in every step."""
 
     @torch.no_grad()
     def forward(self, points, data_samples, prompt_idx=None):
@@ -66,7 +66,7 @@ class PublishedTextTarget(TextTarget):
 
 
 class PublishedContrast(SingleModalContrast):
-    """Pairs of strings compared one by one, and a loss for each shape."""
+    """Compares strings pair by pair, and computes a loss per shape."""
 
     def forward(self, feats, categories):
         z = F.normalize(self.proj(feats), dim=-1)

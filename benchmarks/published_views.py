@@ -1,4 +1,4 @@
-"""Views, teacher and mask of I2P-MAE as its published code computes them.
+"""Views, teacher and mask of I2P-MAE as implemented in its published code.
 
 See :mod:`.published`.
 """
@@ -13,15 +13,15 @@ from mmkd3d.models.views.axis_projector import FREE, VIEWS, AxisProjector, Frame
 
 
 class PublishedAxisProjector(AxisProjector):
-    """One view after the other, from 25 copies of every point; float32."""
+    """Renders one view at a time from 25 copies of every point, in float32."""
 
     def forward(self, points: Tensor) -> tuple[tuple, tuple]:
-        """Images (B, 3, H, W) of each view of (B, N, 3), and its frame."""
+        """Images (B, 3, H, W) and frames of each view of points (B, N, 3)."""
         points = points.float()
         return tuple(zip(*(self.draw(points[..., view]) for view in VIEWS)))
 
     def draw(self, points: Tensor) -> tuple[Tensor, Frame]:
-        """One view of points (B, N, 3) in row, column and value."""
+        """Render one view of points (B, N, 3), given as row, column and value."""
         plane, values = points[..., :2], points[..., 2:]
         low = plane.amin(1, keepdim=True)  # (B, 1, 2)
         extent = plane.amax(1, keepdim=True) - low
@@ -41,12 +41,12 @@ class PublishedAxisProjector(AxisProjector):
         return images.expand(-1, 3, -1, -1), Frame(low, cell, offset)
 
     def read(self, maps: Tensor, positions: Tensor, frame: Frame) -> Tensor:
-        """Resize the maps of one view, and read them.
+        """Resize the maps of one view and sample them at positions.
 
         Args:
             maps: (B, C, h, w).
             positions: (B, M, 2), row and column.
-            frame: Of the view.
+            frame: Frame of the view.
 
         Returns:
             (B, C, M).
@@ -59,13 +59,13 @@ class PublishedAxisProjector(AxisProjector):
 
 
 class PublishedDenseTarget(DenseTarget):
-    """Render all clouds at once, and resize maps to the images."""
+    """Renders all clouds at once, and resizes maps to the images."""
 
     @torch.no_grad()
     def forward_views(self, points):
         images, frames = self.projector(points)
         with self.autocast(points.device):
-            maps = self.teacher.forward_dense(torch.cat(images))  # of 3B
+            maps = self.teacher.forward_dense(torch.cat(images))  # of 3B images images
         feats, saliency = (maps[name].float().chunk(len(frames)) for name in ('feats', 'saliency'))
         return ViewFeatures(feats, saliency, frames)
 
@@ -80,7 +80,7 @@ class PublishedDenseTarget(DenseTarget):
         return torch.cat(self._read(maps, seen, positions), dim=1).mean(1)
 
     def _read(self, maps, seen, positions):
-        """Of each view, (B, C, M)."""
+        """Sampled maps (B, C, M) of each view."""
         return [
             self.projector.read(of_view, positions[..., view[:2]], frame)
             for of_view, view, frame in zip(maps, VIEWS, seen.frame)
@@ -88,7 +88,7 @@ class PublishedDenseTarget(DenseTarget):
 
 
 class PublishedSaliencyMasker(SaliencyMasker):
-    """Visible patches by torch's own draw without replacement."""
+    """Draws visible patches with ``torch.multinomial`` without replacement."""
 
     def forward(self, centers, *, scores, **unused):
         B, G, _ = centers.shape

@@ -18,19 +18,19 @@ from .published import make_published
 from .published_recon import FORMS, PublishedContrast
 from .step import Case, Method
 
-NUM_CATEGORIES = 55  # of ShapeNet-55
+NUM_CATEGORIES = 55  # ShapeNet-55
 IMAGE_SIZE = 224
 CONTRAST_HEADER = ('contrast', 'forward', 'with backward', 'double loop / this, with backward')
 
 
 class Mode(NamedTuple):
-    """How a step is computed.
+    """Options of a measured step.
 
     Attributes:
-        published: As in the published code.
-        cached: Both teachers replaced by their caches.
-        precision: Of the teachers.
-        autocast: bf16 for the whole step.
+        published: Use the published implementation.
+        cached: Replace both teachers by their caches.
+        precision: Precision of the teachers.
+        autocast: Run the whole step in bf16.
     """
 
     published: bool = False
@@ -40,7 +40,7 @@ class Mode(NamedTuple):
 
 
 class ReConStep(Method):
-    """ReCon's base config, with the contrast that no published config has."""
+    """ReCon's base config plus the contrastive loss, which no published config enables."""
 
     title = 'ReCon, base'
     batch_size = 128
@@ -113,7 +113,7 @@ class ReConStep(Method):
 
 
 def make_samples(case: Case) -> list[BaseDataElement]:
-    """Data samples of a batch, two or more of each category."""
+    """Data samples of a batch, at least two per category."""
     kinds = max(1, min(NUM_CATEGORIES, case.batch_size // 2))
     infos = (
         dict(sample_id=f'shape {i}', category=f'kind {i % kinds}') for i in range(case.batch_size)
@@ -122,11 +122,11 @@ def make_samples(case: Case) -> list[BaseDataElement]:
 
 
 def model_config(precision: str, quick: bool) -> dict:
-    """Of ReCon with the sizes of the published base config.
+    """Config of ReCon with the sizes of the published base config.
 
     Args:
-        precision: Of the teachers.
-        quick: Tiny sizes instead.
+        precision: Precision of the teachers.
+        quick: Use tiny sizes instead.
     """
     image = dict(
         type='mmkd3d.TimmTeacher',
@@ -176,7 +176,7 @@ def model_config(precision: str, quick: bool) -> dict:
 
 
 def write_cache(target: dict, keys: Sequence[str], folder: Path) -> None:
-    """A cache of random features, of the keys of a batch alone."""
+    """Write a cache of random features for the keys of one batch."""
     target = MODELS.build(target)
     views = len(getattr(target, 'templates', [None]))
     features = np.random.rand(len(keys), views, target.dims)
@@ -185,7 +185,7 @@ def write_cache(target: dict, keys: Sequence[str], folder: Path) -> None:
 
 
 def contrast_rows(batch_size: int, device: str, quick: bool) -> list[list[str]]:
-    """Our contrast, and the published double loop, of one batch alone."""
+    """Compare our contrastive loss with the published double loop on one batch."""
     torch.manual_seed(0)
     case = Case(batch_size, device, quick, torch.get_num_threads(), 'highest')
     categories = [sample.category for sample in make_samples(case)]

@@ -1,4 +1,4 @@
-"""A training step of a method, part by part, in several modes."""
+"""Measure a training step of a method, part by part, in several modes."""
 
 import time
 from collections import defaultdict
@@ -26,15 +26,15 @@ WARM_UP_AND_STEPS = dict(quick=(0, 1), gpu=(3, 20), cpu=(1, 5))
 
 
 class Method:
-    """A method of pretraining whose step is measured.
+    """A pretraining method to measure.
 
     Attributes:
         title: Name of the method.
-        note: How to read the numbers.
-        batch_size: As published.
-        modes: Name -> how a step is computed. A mode has ``autocast``: bf16
-            for the whole step. The first is ``'reference'``.
-        parts: Part -> methods of the model that belong to it, such as
+        note: Explanation of the numbers.
+        batch_size: Published batch size.
+        modes: Name -> options of a step. A mode has ``autocast``: bf16 for
+            the whole step. The first mode is ``'reference'``.
+        parts: Part -> the model's methods that belong to it, such as
             ``'decoder.forward'``.
     """
 
@@ -45,15 +45,15 @@ class Method:
     parts: dict[str, tuple[str, ...]]
 
     def build(self, mode: NamedTuple, case: 'Case', folder: Path) -> nn.Module:
-        """The model in train mode; ``folder`` is for files that it reads."""
+        """Build the model in train mode; ``folder`` holds files that it reads."""
         raise NotImplementedError
 
     def losses(self, model: nn.Module, case: 'Case') -> Callable[[], dict]:
-        """A function that computes losses and monitors of the same batch each time."""
+        """Return a function that computes losses and monitors, always on the same batch."""
         raise NotImplementedError
 
     def default_batch_size(self, device: str) -> int:
-        """As published; 8 on a CPU."""
+        """Published batch size; 8 on a CPU."""
         return self.batch_size if device.startswith('cuda') else 8
 
 
@@ -61,11 +61,11 @@ class Case(NamedTuple):
     """Device and size of a measured step.
 
     Attributes:
-        batch_size: Clouds.
+        batch_size: Clouds per batch.
         device: 'cpu', 'cuda', ...
-        quick: A tiny model, one step.
-        num_threads: Of the CPU.
-        matmul_precision: Of a GPU, convolutions included; see
+        quick: Use a tiny model and a single step.
+        num_threads: Number of CPU threads.
+        matmul_precision: On a GPU, for convolutions too; see
             ``torch.set_float32_matmul_precision``.
     """
 
@@ -77,10 +77,10 @@ class Case(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The fastest step and the memory of all.
+    """Time of the fastest step and memory of all steps.
 
-    ``parts`` are seconds, their sum is ``seconds``; ``peak`` and ``weights``
-    bytes.
+    ``parts`` are in seconds and sum to ``seconds``; ``peak`` and ``weights``
+    are in bytes.
     """
 
     seconds: float
@@ -90,7 +90,7 @@ class Step(NamedTuple):
 
 
 class Stopwatch:
-    """Seconds per part of a step; on a GPU between events of its stream."""
+    """Seconds per part of a step; on a GPU measured with CUDA events."""
 
     def __init__(self, device: str):
         self._on_gpu = device.startswith('cuda')
@@ -103,7 +103,7 @@ class Stopwatch:
         self._marks.append((part, start, self._mark()))
 
     def watch(self, model: nn.Module, path: str, part: str) -> None:
-        """Time every call of the method at ``path``, 'decoder.forward'."""
+        """Time every call of the method at ``path``, such as 'decoder.forward'."""
         owner, _, name = path.rpartition('.')
         owner = attrgetter(owner)(model) if owner else model
         method = getattr(owner, name)
@@ -133,7 +133,7 @@ class Stopwatch:
 
 
 def run_mode(method: Method, name: str, case: Case) -> Step | str:
-    """Measure one mode; returns the reason if that is impossible."""
+    """Measure one mode; returns the reason as text if it cannot run."""
     torch.set_num_threads(case.num_threads)
     on_gpu = case.device.startswith('cuda')
     if on_gpu:
@@ -172,7 +172,7 @@ def train_step(
     autocast: bool,
     watch: Callable,
 ) -> None:
-    """One step of training on what ``losses`` computes."""
+    """Run one training step on the losses from ``losses``."""
     with watch('step'):
         device = torch.device(device).type
         with torch.autocast(device, torch.bfloat16, autocast):
@@ -200,7 +200,7 @@ def run(method: Method, case: Case) -> Iterator[tuple[str, Step | str]]:
 
 
 def table(method: Method, found: dict[str, Step | str], case: Case) -> tuple[list, list]:
-    """Header and rows, one for each mode."""
+    """Header and rows of the table, one row per mode."""
     parts = [*method.parts, 'backward', 'optimizer', 'rest']
     header = [
         'mode',

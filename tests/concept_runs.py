@@ -1,4 +1,4 @@
-"""Small runs of concept distillation."""
+"""Small concept distillation runs."""
 
 import copy
 
@@ -37,7 +37,7 @@ PRETRAIN = config('toy/concept_toy.py', **SETTINGS)
 
 @pytest.fixture(scope='module')
 def pretrained(tmp_path_factory):
-    """A run of 30 steps: its folder, its losses and its checkpoint."""
+    """Work folder, losses and checkpoint of a run of 30 steps."""
     work_dir = tmp_path_factory.mktemp('concept') / 'whole'
     curve = Curve()
     train(PRETRAIN, work_dir, curve)

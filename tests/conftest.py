@@ -1,4 +1,4 @@
-"""Fixtures of the whole test suite."""
+"""Fixtures for the whole test suite."""
 
 import gc
 import os
@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 
 
 def pytest_itemcollected(item):
-    """Nightly tests are slow, too. A file runs in one worker of pytest-xdist."""
+    """Mark nightly tests as slow too. Run each file in a single pytest-xdist worker."""
     if item.get_closest_marker('nightly'):
         item.add_marker('slow')
     if not item.get_closest_marker('xdist_group'):
@@ -26,21 +26,21 @@ def pytest_itemcollected(item):
 
 
 def pytest_collection_modifyitems(items):
-    """Start with the files that have the most slow tests, so that workers end together."""
+    """Start with the files that have the most slow tests, so that workers finish together."""
     slow = Counter(item.path for item in items if item.get_closest_marker('slow'))
     items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
 def no_default_scope_is_left_behind():
-    """Names without a scope mean the same whatever test ran before."""
+    """Names without a scope resolve the same way regardless of earlier tests."""
     yield
     DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(autouse=True, scope='module')
 def imported_modules_are_not_garbage_collected():
-    """mmengine's data sets call gc.collect(); keep it from visiting all of torch."""
+    """mmengine's datasets call gc.collect(); keep it from traversing all of torch."""
     gc.collect()
     gc.freeze()
 
@@ -52,22 +52,22 @@ def seed(value):
 
 @pytest.fixture(autouse=True, scope='module')
 def shared_draws_are_the_same_in_every_run():
-    """What a module's tests share doesn't depend on the module before it.
+    """Module fixtures draw the same numbers regardless of the previous module.
 
-    Nor is it what a test draws for itself.
+    The seed differs from the one used inside tests.
     """
     seed(1)
 
 
 @pytest.fixture(autouse=True)
 def draws_are_the_same_in_every_run():
-    """A test fails always or never."""
+    """Seed the generators, so that tests are deterministic."""
     seed(0)
 
 
 @pytest.fixture(scope='session')
 def parity_root():
-    """Folder of the published numbers; skips where it is absent."""
+    """Folder with the published numbers; skips the test if it is missing."""
     if not PARITY_ROOT.is_dir():
         pytest.skip(f'no parity data at {PARITY_ROOT} (set MMKD3D_PARITY)')
     return PARITY_ROOT
@@ -75,7 +75,7 @@ def parity_root():
 
 @pytest.fixture(scope='session')
 def data_root():
-    """Folder of the real data; skips where it is absent."""
+    """Folder with the real data; skips the test if it is missing."""
     if not DATA_ROOT.is_dir():
         pytest.skip(f'no real data at {DATA_ROOT} (set MMKD3D_DATA)')
     return DATA_ROOT
@@ -83,7 +83,7 @@ def data_root():
 
 @pytest.fixture(scope='session')
 def ranks():
-    """Two processes in one group; mark its tests ``xdist_group('ranks')``."""
+    """Two processes in one group; mark tests that use it ``xdist_group('ranks')``."""
     from tests.ranks import Ranks
 
     pair = Ranks()
@@ -93,7 +93,7 @@ def ranks():
 
 @pytest.fixture(scope='session')
 def wheel(tmp_path_factory):
-    """The package as a wheel; mark its tests ``xdist_group('wheel')``."""
+    """The package as a wheel; mark tests that use it ``xdist_group('wheel')``."""
     from tests.packages import build_wheel
 
     return build_wheel(tmp_path_factory.mktemp('wheel'))

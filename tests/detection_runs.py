@@ -1,4 +1,4 @@
-"""Detectors made small for tests."""
+"""Small detectors for tests."""
 
 import torch
 from mmengine.config import Config
@@ -6,7 +6,7 @@ from mmengine.registry import MODELS, init_default_scope
 
 from tests.helpers import REPO
 
-# Of a detector, what is made smaller beside its student.
+# Head settings that make each detector small.
 HEADS = {
     'votenet': dict(vote_aggregation_cfg=dict(num_point=16)),
     'groupfree3d': dict(num_proposal=16),
@@ -15,7 +15,7 @@ HEADS = {
 
 
 def small_detector(name: str = 'votenet', data_root=None) -> Config:
-    """A detector on our student, with 256 points of a room.
+    """Config of a small detector with our student as backbone and 256 points per room.
 
     Args:
         name: One of ``HEADS``.
@@ -34,7 +34,7 @@ def small_detector(name: str = 'votenet', data_root=None) -> Config:
 
 
 def set_num_points(cfg, number: int) -> None:
-    """Let every ``PointSample`` of a config take so many."""
+    """Set the number of points of every ``PointSample`` in a config."""
     for value in cfg.values() if isinstance(cfg, dict) else cfg:
         if isinstance(value, (dict, list, tuple)):
             set_num_points(value, number)
@@ -43,7 +43,7 @@ def set_num_points(cfg, number: int) -> None:
 
 
 def write_checkpoint(cfg: Config, path, /, **meta):
-    """Random weights of a config's model, as mmengine would save them."""
+    """Save random weights of a config's model in mmengine's format."""
     init_default_scope(cfg.default_scope)
     torch.manual_seed(0)
     state = MODELS.build(cfg.model).state_dict()

@@ -15,7 +15,7 @@ DATA_ROOT = Path(os.environ.get('MMKD3D_DATA', REPO.parent / 'shared' / 'data'))
 
 
 def parity_cases(pattern: str) -> list[Path]:
-    """Case folders that match, for ``pytest.mark.parametrize``."""
+    """Case folders that match a pattern, for ``pytest.mark.parametrize``."""
     return sorted(p.parent for p in PARITY_ROOT.glob(f'{pattern}/manifest.json'))
 
 
@@ -37,38 +37,38 @@ def reference_weights():
 
 
 def reference_state(manifest: dict) -> dict:
-    """The published state dict that a case was computed with."""
+    """The published state dict used to compute a case."""
     return reference_weights().make_state_dict(manifest['state_dict'])
 
 
 def reference_tensor(key: str, shape):
-    """One tensor that a case was computed with."""
+    """One tensor used to compute a case."""
     return reference_weights().make_tensor(key, shape)
 
 
 def gradient_atol(norms, atol: float = 0.0) -> float:
     """Absolute tolerance for gradient norms.
 
-    The true gradient of some parameters is zero, for example of a bias before a batch norm, and
-    their norms are rounding errors: about 1e-8 of the largest norm.
+    The true gradient of some parameters is zero, for example of a bias before a batch norm.
+    Their norms are rounding errors of about 1e-8 of the largest norm.
     """
     return max(atol, 1e-6 * float(norms.max()))
 
 
 def thin(x, length: int):
-    """Every s-th row of ``x`` (B, L, ...), with s so that ``length`` remain.
+    """Every s-th row of ``x`` (B, L, ...), with s chosen so that ``length`` rows remain.
 
-    The parity cases store long arrays in this way, with s a power of two.
+    The parity cases store long arrays in this way; s is a power of two.
     """
     for stride in (1, 2, 4, 8, 16, 32, 64, 128):
         if -(-x.shape[1] // stride) == length:
             return x[:, ::stride]
-    raise AssertionError(f'{x.shape[1]} rows can not be thinned to {length}')
+    raise AssertionError(f'{x.shape[1]} rows cannot be thinned to {length}')
 
 
 @contextlib.contextmanager
 def given(model, **results):
-    """Methods of ``model`` return given results, by name."""
+    """Replace methods of ``model``, by name, with stubs that return fixed results."""
     for name, result in results.items():
         setattr(model, name, lambda *_, result=result, **__: result)
     yield
@@ -77,6 +77,6 @@ def given(model, **results):
 
 
 def rejects(message, call, *args, error=ValueError, **kwargs):
-    """The call fails with an error whose text matches ``message``."""
+    """Check that the call raises an error whose text matches ``message``."""
     with pytest.raises(error, match=message):
         call(*args, **kwargs)

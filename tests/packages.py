@@ -1,4 +1,4 @@
-"""Wheels and environments to install them in."""
+"""Build wheels, and environments to install them in."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ NOT_SOURCE = shutil.ignore_patterns(
 
 
 def check_run(command, cwd, **env):
-    """Run without the checkout on the path; returns what it printed."""
+    """Run a command without the checkout on the path; returns its output."""
     env = {**os.environ, 'OMP_NUM_THREADS': '1', **env}
     env.pop('PYTHONPATH', None)
     done = subprocess.run(list(map(str, command)), cwd=cwd, env=env, capture_output=True, text=True)
@@ -38,7 +38,7 @@ def copy_source(target):
 
 
 def make_environment(folder):
-    """An environment with this one's packages, but not with their .pth files."""
+    """Create an environment with the current packages, but without their .pth files."""
     venv.create(folder, with_pip=False)
     python = folder / 'bin' / 'python'
     purelib = Path(

@@ -1,4 +1,4 @@
-"""Two processes that stay, to run functions in with torch.distributed set up."""
+"""Two persistent processes that run functions with torch.distributed set up."""
 
 import gc
 import io
@@ -26,13 +26,13 @@ class RankError(RuntimeError):
 class Ranks:
     """A pair of processes in one gloo group.
 
-    They start at the first call and stay, since a start imports everything again.
+    They start at the first call and persist, because each start repeats all imports.
     ``ranks(function, *args)`` calls ``function(rank, *args)`` in both and returns
     ``[result of rank 0, result of rank 1]``. The function must be importable by name.
 
     Args:
-        timeout: Seconds that a call may take.
-        grace: Seconds that the other process gets after one has failed.
+        timeout: Time limit of a call in seconds.
+        grace: Seconds to wait for the other process after one has failed.
     """
 
     def __init__(self, timeout: float = 300, grace: float = 10):
@@ -74,7 +74,7 @@ class Ranks:
         ]
         if errors:
             if len(errors) == 1 or len(replies) < 2:
-                self.stop()  # one may wait for the other
+                self.stop()  # one process may be waiting for the other
             raise RankError('\n'.join(errors))
         return [replies[rank][1] for rank in range(2)]
 
@@ -96,7 +96,7 @@ class Ranks:
 
 
 def serve(rank, pipe, folder):
-    """Call what comes through the pipe, until it is closed."""
+    """Run the functions received through the pipe until it is closed."""
     torch.set_num_threads(1)
     dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     while True:
@@ -109,7 +109,7 @@ def serve(rank, pipe, folder):
         np.random.seed(0)
         torch.manual_seed(0)
         gc.collect()
-        gc.freeze()  # data sets of mmengine call gc.collect()
+        gc.freeze()  # mmengine's datasets call gc.collect()
         try:
             reply = None, function(rank, *args)
         except Exception:
@@ -120,10 +120,10 @@ def serve(rank, pipe, folder):
 
 
 def train(model, batches):
-    """Take a step on each batch; each parameter must be used.
+    """Take a step on each batch; every parameter must receive a gradient.
 
     Returns:
-        The names of the losses, whether weights changed, and the weights.
+        Names of the losses, whether the weights changed, and the weights.
     """
     before = [p.detach().clone() for p in model.parameters()]
     optim = build_optim_wrapper(
@@ -139,7 +139,7 @@ def train(model, batches):
 
 
 def train_config(rank, cfg, work_dir):
-    """Train a config on CPU, each process with its share of the data; returns the losses."""
+    """Train a config on the CPU with the data split over processes; returns the losses."""
     from mmengine.config import Config
 
     from mmkd3d.apis.cli import use_cpu_processes

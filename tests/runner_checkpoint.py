@@ -1,9 +1,10 @@
-"""Train, resume and test a tiny model with mmengine's Runner.
+"""Script that trains, resumes and tests a tiny model with mmengine's Runner.
 
     python -m tests.runner_checkpoint WORK_DIR write|use
 
 ``write`` trains two epochs with mmengine alone. ``use`` imports mmkd3d first,
-resumes to four epochs, then tests from the file. Prints one line of JSON.
+resumes training up to four epochs, then tests the checkpoint. Prints one line
+of JSON.
 """
 
 import json

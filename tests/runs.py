@@ -1,4 +1,4 @@
-"""Small runs of shipped configs, watched."""
+"""Small runs of shipped configs, and hooks that monitor them."""
 
 import copy
 
@@ -15,8 +15,8 @@ RUNTIME = dict(
     visualizer=dict(vis_backends=[]),
     log_level='ERROR',
 )
-# So that running statistics are those of the weights in the end, some 100
-# steps; one file.
+# One checkpoint after about 100 steps, enough for the running statistics to
+# match the final weights.
 FINETUNE = dict(default_hooks=dict(checkpoint=dict(interval=100)))
 SHAPES = Config.fromfile(REPO / 'configs/_base_/datasets/toy_shapes.py')
 SHAPES.train_dataloader.update(batch_size=8)
@@ -25,7 +25,7 @@ HIDDEN = dict(dropout=0.0, hidden_dims=(32,))
 
 
 class Curve(Hook):
-    """Keeps the loss of every step, counted from 1; may stop a run."""
+    """Records the loss of every step, counted from 1; can interrupt a run."""
 
     def __init__(self, stop_at=None):
         self.losses, self.stop_at = {}, stop_at
@@ -38,7 +38,7 @@ class Curve(Hook):
         self.losses[runner.iter + 1] = outputs['loss'].item()
 
     def fell(self, share, num=8):
-        """Whether the last losses are below a share of the first."""
+        """Whether the last ``num`` losses are below a fraction of the first ones."""
         values = [self.losses[i] for i in sorted(self.losses)]
         return sum(values[-num:]) < share * sum(values[:num])
 
@@ -54,7 +54,7 @@ def train(cfg, work_dir, *hooks, **kwargs):
 
 
 def log_of(work_dir) -> str:
-    """All that runs in a folder have logged."""
+    """Log text of all runs in a folder."""
     return ''.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
 
 
@@ -63,14 +63,14 @@ def start_from(checkpoint):
 
 
 def check_filled(backbone, checkpoint):
-    """Each weight of ``backbone`` is the pretrained one."""
+    """Check that all weights of ``backbone`` equal those of the checkpoint."""
     saved = torch.load(checkpoint, weights_only=False)['state_dict']
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, saved[f'backbone.{key}']), key
 
 
 class Filled(Hook):
-    """Checks that a run starts from the checkpoint."""
+    """Checks that the backbone starts with the checkpoint's weights."""
 
     def __init__(self, checkpoint):
         self.checkpoint = checkpoint
@@ -80,6 +80,6 @@ class Filled(Hook):
 
 
 def predictions(runner, cfg):
-    """Of the training set's first batch, as a test would make them."""
+    """Predictions of ``test_step`` for the first training batch."""
     loader = runner.build_dataloader(cfg, seed=0)
     return runner.model.eval().test_step(next(iter(loader)))

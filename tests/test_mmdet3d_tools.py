@@ -1,8 +1,8 @@
-"""mmdetection3d's own tools run our configs, outside the checkout.
+"""mmdetection3d's own tools run our configs outside the checkout.
 
-``mim train mmdet3d CONFIG`` starts the same file, ``.mim/tools/train.py`` of
-the installed mmdetection3d, with the config and ``--launcher none``. Where mmcv
-has no compiled operators that needs ``python -m mmkd3d.doctor --install-startup``.
+``mim train mmdet3d CONFIG`` runs the same script, ``.mim/tools/train.py`` of
+the installed mmdetection3d, with the config and ``--launcher none``. If mmcv
+lacks compiled operators, this needs ``python -m mmkd3d.doctor --install-startup``.
 """
 
 import json
@@ -33,7 +33,7 @@ OPTIONS = [
 
 @pytest.fixture(scope='module')
 def site(wheel, tmp_path_factory):
-    """An environment with the wheel in it, and where mmdet3d is found."""
+    """Environment with the wheel installed, and the location of mmdet3d."""
     python, purelib = make_environment(tmp_path_factory.mktemp('site') / 'env')
     install(python, wheel)
     check_run([python, '-m', 'mmkd3d.doctor', '--install-startup'], purelib)
@@ -62,10 +62,10 @@ def losses_of(folder):
 
 
 def run_tools(python, cwd, *commands):
-    """Run tools of mmdetection3d one after the other, in one process.
+    """Run several tools of mmdetection3d in sequence in one process.
 
     Args:
-        commands: Path of a tool and its arguments.
+        commands: Path of a tool followed by its arguments.
     """
     code = f"""
 import runpy, sys
@@ -89,7 +89,7 @@ def test_our_configs_train_and_are_drawn(name, site, tmp_path):
     config = configs / 'scannet_small' / f'{name}_pointvit-mini_1xb2-60e_scannet-small.py'
     train = [f'{tools}/train.py', config, '--launcher', 'none', '--work-dir', 'out']
     test = [f'{tools}/test.py', config, 'out/epoch_1.pth', '--show-dir', 'drawn']
-    # a visualizer is found by its name
+    # visualizers are looked up by name
     run_tools(
         python,
         tmp_path,
@@ -104,7 +104,7 @@ def test_our_configs_train_and_are_drawn(name, site, tmp_path):
 @pytest.mark.nightly
 @pytest.mark.parametrize('imports', ['', "custom_imports = dict(imports=['mmkd3d'])"])
 def test_a_config_of_a_user_with_our_student(imports, site, tmp_path):
-    """A config of mmdetection3d in which the backbone was replaced."""
+    """A stock config of mmdetection3d whose backbone is replaced by our student."""
     python, _, tools = site
     write_rooms(tmp_path / 'data/scannet')
     (tmp_path / 'mine.py').write_text(f"""
@@ -126,10 +126,10 @@ train_dataloader = dict(dataset=dict(times=1))
 
 @pytest.mark.nightly
 def test_mim_trains_our_config(site, tmp_path):
-    """``mim train`` itself, where it is installed."""
+    """Runs ``mim train`` itself if installed."""
     mim = pytest.importorskip('mim')
     python, configs, _ = site
-    # mim may stand elsewhere than the packages of this environment.
+    # mim may be installed outside the packages of this environment.
     (configs.parents[2] / 'mim.pth').write_text(str(Path(mim.__file__).parents[1]))
     write_rooms(tmp_path / 'data/scannet_small')
     config = configs / 'scannet_small/votenet_pointvit-mini_1xb2-60e_scannet-small.py'

@@ -1,4 +1,4 @@
-"""The table of all models, from the metafiles."""
+"""The model zoo table generated from the metafiles."""
 
 import yaml
 
@@ -10,7 +10,7 @@ PAGE = REPO / 'docs' / 'model_zoo.md'
 
 
 def rows(page):
-    """Cells of the tables, without their heads."""
+    """Cells of all tables, without the header rows."""
     lines = [line[2:-2].split(' | ') for line in page.splitlines() if line.startswith('| ')]
     return [cells for cells in lines if cells[0] != 'config']
 

@@ -1,4 +1,4 @@
-"""The method of docs/new_method.md, taken out of the document, learns."""
+"""The example method extracted from docs/new_method.md trains."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Build, install outside the checkout, use: as wheel, editable and sdist."""
+"""Build the wheel, sdist and editable install, and use them outside the checkout."""
 
 import re
 import sys
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('wheel')]
     scope='module', params=['wheel', pytest.param('editable', marks=pytest.mark.nightly)]
 )
 def installed(request, tmp_path_factory):
-    """Interpreter, its site-packages, and where mmkd3d should be."""
+    """Interpreter, its site-packages folder, and the expected location of mmkd3d."""
     folder = tmp_path_factory.mktemp(request.param)
     python, purelib = make_environment(folder / 'env')
     if request.param == 'wheel':
@@ -129,7 +129,7 @@ def test_requirements_fight_no_mmdet3d_environment(wheel):
     assert required
     assert not [line for line in required if '<' in line or '==' in line]
     assert not [line for line in required if 'mmcv' in line or 'mmdet' in line]
-    # `all` may land on a compiled mmcv, which mmcv-lite would overwrite.
+    # `all` may be installed next to a compiled mmcv, which mmcv-lite would overwrite.
     assert not [line for line in lines if 'mmcv' in line and ('"all"' in line or "'all'" in line)]
 
 

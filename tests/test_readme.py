@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md say exists, exists."""
+"""Everything that README.md and CONTRIBUTING.md mention exists."""
 
 import re
 

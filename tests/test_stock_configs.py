@@ -1,7 +1,7 @@
-"""Config files of the installed mmdetection3d, unchanged, on the CPU.
+"""Unchanged config files of the installed mmdetection3d on the CPU.
 
-They train and are evaluated by our tools; only sizes are made smaller, by
-``--cfg-options``. The data is where they look for it: ``data/NAME``.
+Our tools train and evaluate them; ``--cfg-options`` only reduces sizes. The
+data is at the default path, ``data/NAME``.
 """
 
 import json
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks)
+import mmkd3d  # noqa: F401  (replaces operators that mmcv lacks)
 
 mmdet3d = pytest.importorskip('mmdet3d')
 from tests import stock_data  # noqa: E402
@@ -43,7 +43,7 @@ RUN = [
 SSG = ['model.backbone.num_points=(64,32,16,16)', 'model.backbone.num_samples=(8,8,8,8)']
 MSG = [SSG[0], 'model.backbone.num_samples=((4,8),(4,8),(4,8),(4,8))']
 MODEL = dict(
-    # mmdetection3d's IoU loss fails where no proposal is near an object
+    # mmdetection3d's IoU loss fails if no proposal is near an object
     votenet=[
         'model.backbone.num_points=(256,128,64,64)',
         SSG[1],
@@ -56,7 +56,7 @@ MODEL = dict(
 
 
 def fewer(cfg, place=''):
-    """Options that make everything in a config sample fewer points."""
+    """Options that reduce the number of sampled points throughout a config."""
     items = (
         cfg.items()
         if isinstance(cfg, dict)
@@ -90,7 +90,7 @@ def test_stock_config_trains_and_is_evaluated(name, tmp_path, monkeypatch):
         (train_tool.main, [], 'trained'),
         (test_tool.main, ['trained/epoch_1.pth'], 'tested'),
     ):
-        # a visualizer is found by its name, and writes where the first wrote
+        # visualizers are looked up by name, and a reused one keeps its first output folder
         main(
             [str(config), *arguments, '--work-dir', out, *options, f'visualizer.name={name}_{out}']
         )
@@ -104,6 +104,6 @@ def test_stock_config_trains_and_is_evaluated(name, tmp_path, monkeypatch):
 
 
 def read_logs(folder):
-    """All numbers that a run wrote."""
+    """All log records of a run."""
     lines = '\n'.join(path.read_text().strip() for path in Path(folder).glob('**/*.json'))
     return [json.loads(line) for line in lines.splitlines()]

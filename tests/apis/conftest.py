@@ -1,4 +1,4 @@
-"""Checkpoints that several files of tests read."""
+"""Checkpoints shared by several test files."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.apis.student_files import STUDENTS, config_of, save
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """A checkpoint of each student, by its name."""
+    """Checkpoints of all students, by name."""
     folder = tmp_path_factory.mktemp('students')
     sizes = dict(pyramid=80)
     return {

@@ -1,4 +1,4 @@
-"""Checkpoints of small students, and clouds for them."""
+"""Checkpoints of small students, and input clouds."""
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def config_of(backbone: dict, num_points=40, **kwargs) -> Config:
 
 
 def save(path, cfg: Config, **more):
-    """A checkpoint of a model with random weights, as a runner writes it."""
+    """Save a model with random weights in the format of a runner's checkpoint."""
     torch.manual_seed(3)
     model = mmkd3d.load_student(cfg)
     for name, p in model.named_parameters():
@@ -43,7 +43,7 @@ def save(path, cfg: Config, **more):
 
 
 def clouds(count=5, size=40, seed=0) -> np.ndarray:
-    """In the unit sphere."""
+    """Random clouds in the unit sphere."""
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(count, size, 3)).astype(np.float32)
     return np.stack([NormalizePoints()(dict(points=cloud))['points'] for cloud in points])

@@ -1,4 +1,4 @@
-"""Boxes in scans: any form in, boxes and files out."""
+"""Detection in scans: input formats, predicted boxes and output files."""
 
 import json
 
@@ -46,7 +46,7 @@ def geometry(found):
 
 
 def write_all(room, folder):
-    """The room in every format that can hold it."""
+    """Write the room in every supported format."""
     np.save(folder / 'a.npy', room)
     np.savez(folder / 'b.npz', points=room)
     room.tofile(folder / 'c.bin')
@@ -65,14 +65,14 @@ def test_every_format_gives_the_boxes_of_the_array(inferencer, room, tmp_path):
         np.testing.assert_allclose(geometry(result['boxes']), wanted, atol=1e-4)
     again = inferencer([str(p) for p in files], 3, score_threshold=0.0)
     assert len(again['predictions']) == len(files)
-    np.random.rand(3), torch.rand(3)  # other draws do not matter, nor are disturbed
+    np.random.rand(3), torch.rand(3)  # results ignore the global generators and keep them
     state = np.random.get_state()[1].copy()
     np.testing.assert_array_equal(geometry(boxes(inferencer, room)), wanted)
     assert (np.random.get_state()[1] == state).all()
 
 
 def test_boxes_are_those_of_the_model(inferencer, room):
-    """Gravity centres, one class each, best first, as mmdet3d has them."""
+    """Gravity centres, one class per box, sorted by score, as in mmdet3d."""
     (sample,) = inferencer(room, return_datasamples=True)['predictions']
     pred = sample.pred_instances_3d
     found = boxes(inferencer, room)
@@ -101,7 +101,7 @@ def test_data_samples_leave_the_device_with_their_boxes(inferencer, room, monkey
 
 
 def test_other_axes_and_units_are_brought_to_metres(checkpoint, room):
-    """A scan in millimetres with y up has the boxes of the same in metres."""
+    """A scan in millimetres with y up yields the same boxes as one in metres."""
     wanted = geometry(boxes(mmkd3d.Det3DInferencer(None, checkpoint, 'cpu'), room))
     y_up = np.concatenate([room[:, [1, 2, 0]] * 1000, room[:, 3:]], 1)
     inferencer = mmkd3d.Det3DInferencer(None, checkpoint, 'cpu', up='y', unit=0.001)
@@ -136,7 +136,7 @@ def test_files_of_a_scan(inferencer, room, tmp_path, monkeypatch):
     low = min(b['center'][2] - b['size'][2] / 2 for b in found)
     assert bars.bounds[0, 2] == pytest.approx(low - 0.01, abs=1e-4)
     assert found[0]['class_name'] in (out / 'two_0.html').read_text()
-    for folder in 'ab':  # names of files are never shared
+    for folder in 'ab':  # output file names stay unique
         (tmp_path / 'in' / folder).mkdir(parents=True)
         np.save(tmp_path / 'in' / folder / 'scan.npy', room)
     paths = inferencer(tmp_path / 'in', out_dir=tmp_path / 'b', no_save_vis=True)['visualization']
@@ -146,7 +146,7 @@ def test_files_of_a_scan(inferencer, room, tmp_path, monkeypatch):
 def test_a_dense_mesh_is_its_vertices(tmp_path, monkeypatch, inferencer):
     mesh = trimesh.creation.icosphere(subdivisions=3, radius=2.0)
     mesh.export(tmp_path / 'scan.ply')
-    for number, wanted in ((600, 642), (700, 700)):  # it has 642 vertices
+    for number, wanted in ((600, 642), (700, 700)):  # the mesh has 642 vertices
         monkeypatch.setattr(detect, 'MESH_POINTS', number)
         (scan,) = inferencer._read(tmp_path / 'scan.ply', load_dim=None)
         assert len(scan.points) == wanted

@@ -1,4 +1,4 @@
-"""Features of clouds, by the student in any checkpoint."""
+"""Feature extraction with the student of any checkpoint."""
 
 import warnings
 
@@ -38,7 +38,7 @@ def test_levels_are_those_of_the_student(name, shapes, files):
             close(feats, model.extract_feat(torch.from_numpy(points), level))
         one = extractor(files[name], level=level)(points[2])
         close(one, feats[2])
-    if name == 'pyramid':  # its levels are its layers
+    if name == 'pyramid':  # layers are the pyramid levels
         with torch.no_grad():
             out = model.backbone(torch.from_numpy(points))
         assert len(out['levels']) == 3
@@ -120,10 +120,10 @@ def test_all_points_get_features_in_their_order(files):
     extract = extractor(files['plain'], level='point')
     feats = extract(dense)
     assert feats.shape == (70, 24)
-    # the first one stays, where the sampling starts
+    # keep the first point fixed: sampling starts there
     order = np.r_[0, 1 + np.random.default_rng(1).permutation(69)]
     close(extract(dense[order]), feats[order], atol=1e-4)
-    # what was seen has the features that a student of these points gives
+    # sampled points have the same features as when only they are the input
     seen = SamplePoints(40, 'fps')
     index = seen._choose(dense)
     close(feats[index], extract(dense[index]), atol=1e-4)

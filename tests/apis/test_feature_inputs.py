@@ -1,4 +1,4 @@
-"""What features are taken of: files, arrays, scales, and what is no cloud."""
+"""Feature extraction from files, arrays and scaled clouds, and errors for bad input."""
 
 import warnings
 
@@ -12,7 +12,7 @@ from tests.datasets.test_readers import CLOUD, write
 from tests.helpers import rejects
 
 
-# tests/datasets/test_readers.py has all formats
+# tests/datasets/test_readers.py tests all formats
 @pytest.mark.parametrize('suffix', ['.npz', '.bin', '.ply'])
 @pytest.mark.filterwarnings('ignore::UserWarning')
 def test_files_give_the_features_of_the_array(suffix, files, tmp_path):
@@ -53,7 +53,7 @@ def test_arrays_of_many_clouds_in_files(files, tmp_path):
 
 
 def told(extract, points, **kwargs):
-    """What it warns of."""
+    """Texts of the warnings that the extractor raises."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         extract(points, **kwargs)

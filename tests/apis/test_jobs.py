@@ -1,4 +1,4 @@
-"""Tools as subprocesses, and folders that only one process writes to."""
+"""Tools run as subprocesses, and locks on output folders."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""A student of any config, with its weights, without a Runner."""
+"""Loading a student and its weights from any config, without a Runner."""
 
 import pytest
 import torch

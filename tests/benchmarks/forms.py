@@ -1,4 +1,4 @@
-"""A model beside its published form."""
+"""Compare a model with its published implementation."""
 
 import copy
 
@@ -9,10 +9,10 @@ from benchmarks.published import make_published, parts_of
 
 
 def with_published(model, forms):
-    """``model`` in double precision with norms that do something, and a copy.
+    """``model`` with random norm parameters, and a copy in its published form.
 
-    In float32 rounding may choose another one of two maxima. No block is
-    dropped at random.
+    Both are in float64, because rounding in float32 can swap two nearly equal
+    maxima. Stochastic depth is off.
     """
     model.double()
     for part in parts_of(model):
@@ -33,9 +33,10 @@ def gradients_of(model):
 
 
 def check_gradients(ours, published, at_least, tolerance, smallest=0.0):
-    """The largest difference in each parameter, as a share of its largest gradient.
+    """Compare gradients relative to the largest gradient of each parameter.
 
-    Before a norm over the batch, a bias has only rounding for gradient: ``smallest``.
+    ``smallest`` bounds the scale from below: the gradient of a bias before a
+    batch norm is only rounding error.
     """
     assert ours.keys() == published.keys() and len(ours) > at_least
     for name, gradient in ours.items():

@@ -1,4 +1,4 @@
-"""The reference mode of ACT's benchmark computes what ours computes."""
+"""The reference mode of ACT's benchmark matches our implementation."""
 
 import copy
 
@@ -14,7 +14,7 @@ from .forms import check_gradients, gradients_of
 
 
 def pair(stage):
-    """A tiny model with norms that do something, and its published form."""
+    """A tiny model with random norm parameters, and its published form."""
     model = build_model(stage, Mode(), quick=True).eval()
     for part in parts_of(model):
         for name, parameter in part.named_parameters(recurse=False):
@@ -52,7 +52,7 @@ def test_the_reference_has_our_loss_and_gradients(stage, loss_of):
     noise = gumbel_noise(torch.empty(3, 16, 64)).double()
     losses, gradients = [], []
     for model in pair(stage):
-        # In float32 rounding may choose another one of two maxima.
+        # Rounding in float32 can swap two nearly equal maxima.
         loss = loss_of(model.double(), noise)
         loss.backward()
         losses.append(loss.detach())
@@ -62,7 +62,7 @@ def test_the_reference_has_our_loss_and_gradients(stage, loss_of):
 
 
 def test_the_reference_teacher_says_the_same_in_train_mode():
-    """With batch statistics, and dropout of prompts switched off."""
+    """Uses batch statistics, with prompt dropout disabled."""
     noise, targets = gumbel_noise(torch.empty(3, 16, 64)), []
     for model in pair(2):
         model.teacher.net.transformer.prompt_dropout = 0.0

@@ -1,4 +1,4 @@
-"""The reference mode of I2P-MAE's benchmark computes what ours computes."""
+"""The reference mode of I2P-MAE's benchmark matches our implementation."""
 
 import pytest
 import torch
@@ -23,14 +23,14 @@ def pair():
 
 @pytest.fixture
 def points():
-    """(5, 150, 3), of different extents."""
+    """Clouds (5, 150, 3) with different extents."""
     generator = torch.Generator().manual_seed(1)
     points = torch.randn(5, 150, 3, generator=generator)
     return (points * torch.tensor([0.5, 0.3, 0.2])).double()
 
 
 def losses_of(model, points):
-    """Of the same noise each time."""
+    """Losses with a fixed random seed."""
     torch.manual_seed(2)
     return model.loss(points, None)
 
@@ -40,7 +40,7 @@ def detached(losses):
 
 
 def test_the_reference_has_our_losses_and_gradients(pair, points):
-    """From the clouds on; norms over the batch included."""
+    """Covers the whole step from the input clouds, including batch norms."""
     losses, gradients = [], []
     for model in pair:
         found = losses_of(model, points)
@@ -50,14 +50,14 @@ def test_the_reference_has_our_losses_and_gradients(pair, points):
     torch.testing.assert_close(*losses, rtol=1e-5, atol=0, check_dtype=False)
     assert {*losses[0]} == {'loss_chamfer', 'loss_semantic'}
     assert min(losses[0].values()) > 0
-    # rounding of the weights of neighbours in float32
+    # interpolation weights are rounded to float32
     check_gradients(*gradients, at_least=100, tolerance=1e-5, smallest=1e-3)
     for norm, theirs in zip(*map(batch_norms, pair)):
         torch.testing.assert_close(norm.running_var, theirs.running_var, rtol=1e-5, atol=0)
 
 
 def test_the_reference_has_our_losses_in_float32(pair, points):
-    """The precision of the benchmark, with our own norm over the batch."""
+    """Uses the precision of the benchmark and our own batch norm."""
     torch.testing.assert_close(
         *(detached(losses_of(model.float(), points.float())) for model in pair), rtol=1e-4, atol=0
     )
@@ -69,9 +69,9 @@ def batch_norms(model):
 
 @pytest.mark.parametrize('embed_masked', [True, False])
 def test_the_reference_has_our_losses_in_eval_mode(pair, points, embed_masked):
-    """Embedding what is visible alone only differs in training."""
+    """Embedding only visible patches makes a difference in training alone."""
     ours, published = pair
-    losses_of(ours, points)  # leaves statistics of the norms
+    losses_of(ours, points)  # updates the running statistics
     published.load_state_dict(ours.state_dict())
     ours.eval().backbone.embed_masked = embed_masked
     losses = [detached(losses_of(model, points)) for model in (ours, published.eval())]

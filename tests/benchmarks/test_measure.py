@@ -1,4 +1,4 @@
-"""Time and memory are measured where they are used."""
+"""Time and memory measurements."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from benchmarks.measure import format_bytes, format_seconds, isolate, markdown_t
 
 
 def measure_allocation(mebibytes):
-    """Touch that much memory in a process that had touched more before."""
+    """Measure an allocation in a process that has used more memory before."""
     torch.ones(mebibytes * 2**19).sum()
     return measure(lambda: torch.ones(mebibytes * 2**18).sum(), device='cpu', budget=0)
 

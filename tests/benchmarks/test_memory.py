@@ -1,4 +1,4 @@
-"""Bytes that autograd keeps, and that attention is among the small ones."""
+"""Memory saved by autograd, and memory-efficient attention."""
 
 import pytest
 import torch
@@ -36,8 +36,8 @@ def test_saved_bytes_are_those_of_inputs_and_activations():
     first, second = nn.Linear(3, 5), nn.Linear(5, 7)
     model = nn.Sequential(first, nn.ReLU(), second)
     found = counted(model, dict(first=first, second=second), torch.ones(2, 3))
-    # x for the gradient of the first weight; what the ReLU gives is kept by
-    # itself and by the second layer, and counts once; no weights
+    # x is saved for the gradient of the first weight. The output of the ReLU is
+    # saved by the ReLU and the second layer, and counted once. Weights are not counted.
     assert found == dict(first=2 * 3 * 4, rest=2 * 5 * 4)
 
 
@@ -50,7 +50,7 @@ def test_a_part_within_a_part_counts_for_itself():
 
 @pytest.mark.parametrize('kind', STUDENTS)
 def test_students_keep_no_matrix_of_tokens_by_tokens(kind):
-    """The heaviest tensor of a step, and all of them, grow with the tokens."""
+    """Saved memory grows linearly with the number of tokens."""
     points = torch.rand(1, 1024, 3, generator=torch.Generator().manual_seed(0))
     total = []
     for tokens in (128, 256):
@@ -65,7 +65,7 @@ def test_a_radius_costs_a_mask_and_not_an_attention_map():
     for radii in (None, (0.5, 0.5)):
         net = MODELS.build(dict(STUDENTS['PointM2AE'](256), radii=radii)).train()
         total.append(sum(counted(net, {}, points).values()))
-    maps = 4 * 4 * (256**2 + 128**2)  # heads, bytes
+    maps = 4 * 4 * (256**2 + 128**2)  # 4 heads, 4 bytes
     assert total[1] - total[0] < maps
 
 

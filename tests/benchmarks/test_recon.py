@@ -1,4 +1,4 @@
-"""The reference mode of ReCon's benchmark computes what ours computes."""
+"""The reference mode of ReCon's benchmark matches our implementation."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def pair():
 
 
 def test_the_reference_has_our_losses_and_gradients(pair, monkeypatch):
-    """Of the same images, prompts and mask; norms over the batch included."""
+    """Uses the same images, prompts and mask, and includes batch norms."""
     samples = make_samples(CASE)
     prompt_idx = torch.arange(6) * 11 % 60
     points = torch.randn(6, 100, 3).double()

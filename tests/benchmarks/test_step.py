@@ -1,4 +1,4 @@
-"""The report of a benchmarked step."""
+"""Report of a benchmarked training step."""
 
 import pytest
 import torch

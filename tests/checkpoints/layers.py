@@ -1,4 +1,4 @@
-"""State dicts of the layers that published models are made of."""
+"""State dicts of the layers used in published models."""
 
 import torch
 

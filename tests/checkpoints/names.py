@@ -1,6 +1,6 @@
-"""What keys of published files are called here, and what cases hold."""
+"""Our names for keys of published files, and the source of each parity case."""
 
-# Published key, our key, source; both directions are read from it.
+# Published key, our key, source; used for both directions.
 TABLE = """
 codebook quantizer.codebook act_autoencoder_plain
 encoder.first_conv.1.running_mean patch_embed.first.1.running_mean act_autoencoder
@@ -110,7 +110,7 @@ transformer_q.blocks.layers.1.linear2.bias backbone.blocks.1.linear2.bias maskpo
 """
 NAMES = tuple(tuple(row.split()) for row in TABLE.strip().splitlines())
 
-# Parity case: the source of its weights.
+# Parity case: source of its weights.
 CASES = {
     'act/classifier': 'point_classifier',
     'act/classifier_linear': 'point_classifier',

@@ -1,9 +1,9 @@
-"""Small state dicts with the keys and kinds of shapes of published files.
+"""Small state dicts with the keys and shape patterns of published files.
 
-Written down from the published layouts (``spec/act.md``, section 10,
+They follow the published layouts (``spec/act.md``, section 10,
 ``spec/recon.md``, section 9, ``spec/i2p_mae.md``, section 13, and
-``spec/detection.md``, sections 1.8 and 8.1), not made from the key maps that
-they test.
+``spec/detection.md``, sections 1.8 and 8.1), independently of the key maps
+under test.
 """
 
 import torch
@@ -71,7 +71,7 @@ def clip_text(C: int = 4) -> dict:
 
 
 def clip_image(C: int = 4) -> dict:
-    """The class token is a vector here, unlike timm's."""
+    """CLIP's image encoder. Its class token is a vector, unlike timm's."""
     state = dict(cls_token=torch.randn(C), pos_embed=torch.randn(5, C), proj=torch.randn(C, 3))
     state['conv1.weight'] = torch.randn(C, 3, 2, 2)
     for name in ('ln_pre', 'blocks.0.ln_1', 'ln_post'):
@@ -87,12 +87,12 @@ def in21k_image(C: int = 4) -> dict:
 
 
 def recon(C: int = 6) -> dict:
-    """Pretraining, with the contrast of the class token and the teachers."""
+    """Pretraining checkpoint, with the class token's contrastive loss and the teachers."""
     return recon_alone(C) | in21k_image() | clip_text()
 
 
 def recon_clip(C: int = 6) -> dict:
-    """Of the zero-shot run, whose image teacher is CLIP's."""
+    """Checkpoint of the zero-shot run, whose image teacher is CLIP."""
     return recon_alone(C) | clip_image() | clip_text()
 
 
@@ -169,7 +169,7 @@ def bert(W: int) -> dict:
 
 
 def autoencoder(frozen=None, C: int = 6, W: int = 8) -> dict:
-    """Stage I, around ``frozen``: vit, clip, bert or nothing."""
+    """Stage I checkpoint with a frozen ViT, CLIP, BERT or no transformer."""
     state = dict(codebook=torch.randn(12, C))
     if frozen is not None:
         for name, rows in (('visual_prompt_{}', 1), ('deep_prompt_{}', 2)):
@@ -189,7 +189,7 @@ def autoencoder(frozen=None, C: int = 6, W: int = 8) -> dict:
 
 
 def pretraining(teacher: dict, C: int = 6) -> dict:
-    """Stage II, with the global branch's position, beside a teacher."""
+    """Stage II checkpoint with the global branch's position, and a teacher."""
     state = dict(cls_pos=torch.randn(1, 1, C), mask_token=torch.randn(1, 1, C))
     state |= under('ACT_encoder.', student(C))
     state |= linear('ACT_encoder.lm_head', 12, C)
@@ -210,7 +210,7 @@ def point_mae(C: int = 6) -> dict:
 
 
 def classifier(C: int = 6) -> dict:
-    """The finetuned classifier, with side tuning."""
+    """Finetuned classifier with side tuning."""
     state = student(C) | classifier_head(2 * C)
     state |= under('side.', patch_embed(C))
     state |= linear('side_projection', C, C, bias=False)
@@ -237,7 +237,7 @@ def segmentor_head(suffix: str, *, has_label: bool, C: int) -> dict:
 
 
 def small_files() -> dict[str, dict]:
-    """One file of every source."""
+    """One file per source."""
     return dict(
         point_mae=point_mae(),
         act_autoencoder=autoencoder(vit),

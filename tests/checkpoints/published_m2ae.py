@@ -1,4 +1,4 @@
-"""Small files with the layouts of Point-M2AE's and I2P-MAE's.
+"""Small checkpoints with the layouts of Point-M2AE and I2P-MAE.
 
 From ``spec/i2p_mae.md``, section 13. See :mod:`.published`.
 """
@@ -60,7 +60,7 @@ def point_m2ae() -> dict:
 
 
 def i2p_mae() -> dict:
-    """Without CLIP: what our files can be written back to."""
+    """I2P-MAE without CLIP: the layout that our files can be converted back to."""
     return (
         encoder()
         | decoder()
@@ -70,7 +70,7 @@ def i2p_mae() -> dict:
 
 
 def clip_model() -> dict:
-    """Parts of CLIP as it stands in an I2P-MAE file, in half precision."""
+    """Parts of CLIP as stored in an I2P-MAE file, in half precision."""
     state = norm('visual.ln_pre', 4) | norm('transformer.resblocks.0.ln_1', 4)
     state['logit_scale'] = torch.tensor(1.0)
     return {f'clip_model.{k}': v.half() for k, v in state.items()}
@@ -96,7 +96,7 @@ def partseg() -> dict:
 
 
 def small_files() -> dict[str, dict]:
-    """One file of every source of the family."""
+    """One file per source of the family."""
     return dict(
         point_m2ae=point_m2ae(),
         i2p_mae=i2p_mae(),

@@ -1,4 +1,4 @@
-"""Small files with the layouts of 3DETR's and MaskPoint's.
+"""Small checkpoints with the layouts of 3DETR and MaskPoint.
 
 From ``spec/detection.md``, sections 1.8 and 8.1. See :mod:`.published`.
 """
@@ -76,14 +76,14 @@ def detector(*, masked: bool, C: int = 6) -> dict:
 
 
 def maskpoint(C: int = 6) -> dict:
-    """Its encoder alone."""
+    """MaskPoint's encoder only."""
     return set_abstraction('transformer_q.encoder', 3, 4, 5, C) | (
         encoder_layers('transformer_q.blocks.layers', C)
     )
 
 
 def small_files() -> dict[str, dict]:
-    """One file of every source of the family."""
+    """One file per source of the family."""
     return dict(
         three_detr=detector(masked=False), three_detr_m=detector(masked=True), maskpoint=maskpoint()
     )

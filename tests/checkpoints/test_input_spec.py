@@ -1,4 +1,4 @@
-"""Checkpoints say what points a student was trained on."""
+"""Checkpoints store the input specification of the student."""
 
 import pytest
 import torch
@@ -100,7 +100,7 @@ def test_wrappers_metainfo_and_what_is_stated():
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    """Folder of a training that was resumed, and its config."""
+    """Folder of a resumed training run."""
     folder = tmp_path_factory.mktemp('spec')
     cfg = mmkd3d.get_config('point-mae_toy')
     small = dict(embed_dims=12, depth=1, num_heads=2)
@@ -128,7 +128,7 @@ def test_a_training_writes_it_and_a_resumed_one_too(run):
         content = torch.load(run / f'epoch_{epoch}.pth', weights_only=False)
         assert content['meta']['input_spec'] == TOY._asdict()
         assert stored_spec(content) == TOY
-    del content['meta']['input_spec']  # older files say it by their config
+    del content['meta']['input_spec']  # older files only store it in their config
     assert stored_spec(content) == TOY
     content['meta']['cfg'] = 'import os'
     assert stored_spec(content) == InputSpec()
@@ -157,7 +157,7 @@ def test_every_published_file_has_one():
         spec = stored_spec(dict(base_model=published))
         assert spec == SOURCES[source].input_spec
         assert spec.channels == 3
-        # MaskPoint's frames of depth: unknown
+        # unknown for MaskPoint's depth frames
         assert spec.up in ('y', 'z') or source == 'maskpoint'
         _, meta = convert(published, source)
         assert stored_spec(dict(state_dict=published, meta=meta)) == spec

@@ -1,4 +1,4 @@
-"""The strict account of keys."""
+"""Strict loading of checkpoints."""
 
 import argparse
 
@@ -14,7 +14,7 @@ from tools import convert_checkpoint
 
 
 def published_point_mae(model) -> dict:
-    """The state of ``model`` under the keys of Point-MAE's release."""
+    """State dict of ``model`` with the keys of Point-MAE's release."""
     names = (
         ('backbone.patch_embed.first.', 'MAE_encoder.encoder.first_conv.'),
         ('backbone.patch_embed.second.', 'MAE_encoder.encoder.second_conv.'),

@@ -1,4 +1,4 @@
-"""Files of Point-M2AE and I2P-MAE, loaded into the models they are for."""
+"""Loading checkpoints of Point-M2AE and I2P-MAE into their models."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ PRETRAINER = dict(
 
 @MODELS.register_module()
 class NoTarget(nn.Module):
-    """Stands for a target that is never asked."""
+    """Placeholder for a target that is never called."""
 
     dims = 5
 
@@ -106,7 +106,7 @@ def test_a_pretrained_student_serves_downstream(source):
     assert set(report.loaded) == set(student.state_dict())
     assert student.norms['2'].bias.equal(state['h_encoder.encoder_norms.2.bias'])
     assert all(not k.startswith('backbone.') for k in report.left_out)
-    # the classifier's norm is its head's, and starts anew
+    # the classifier's norm belongs to the head and is newly initialised
     model = classifier()
     report = load_pretrained(model.backbone, state)
     assert set(report.loaded) == set(model.backbone.state_dict())

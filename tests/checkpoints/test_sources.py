@@ -1,4 +1,4 @@
-"""Published keys to ours and back."""
+"""Conversion of published keys to ours and back."""
 
 import itertools
 import json
@@ -63,8 +63,7 @@ def test_the_published_models_come_back_key_by_key(case):
     states = [k for k in manifest if k.startswith('state_dict')]
     assert states
     for name in states:
-        # Each tensor holds its own number, in one value stretched to its
-        # shape.
+        # Each tensor is filled with its index, expanded from a single value.
         theirs = {
             key: torch.tensor(float(i)).expand(entry['shape'])
             for i, (key, entry) in enumerate(manifest[name].items())

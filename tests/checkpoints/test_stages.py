@@ -1,4 +1,4 @@
-"""Teachers inside files, untrained heads, and files of the wrong stage."""
+"""Embedded teachers, untrained heads, and checkpoints of the wrong stage."""
 
 import copy
 
@@ -55,7 +55,7 @@ def act(teacher=None, **kwargs) -> torch.nn.Module:
 
 @pytest.fixture(scope='module')
 def stage_two():
-    """A published stage II file with everything in it, and other weights."""
+    """A complete published stage II file with weights unlike a new model's."""
     teacher = act_teacher(keep_teacher=True, keep_weights=True)
     state = act(teacher, untrained_heads=True).state_dict()
     other = {k: v + 0.5 if v.is_floating_point() else v for k, v in state.items()}
@@ -123,7 +123,7 @@ def test_a_stage_two_file_serves_student_and_teacher_alone(stage_two):
     backbone = MODELS.build(dict(STUDENT, with_cls_token=True))
     report = load_pretrained(backbone, stage_two)
     assert not report.missing and not report.unexpected
-    # The encoder's position of the class token, not the decoder's.
+    # The class token's position embedding comes from the encoder, not from the decoder.
     assert backbone.cls_pos.equal(stage_two['ACT_encoder.cls_pos'])
     plain = MODELS.build(STUDENT)
     rejects('unexpected: cls_pos', load_pretrained, plain, stage_two)

@@ -5,8 +5,8 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def quick_collection():
-    """mmengine collects garbage for each data set that it makes.
+    """Speed up mmengine's garbage collection, which runs for each new dataset.
 
-    What existed before the test need not be searched each time.
+    Objects from before the test are excluded from the search.
     """
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Real clouds, written in the layouts of the published releases."""
+"""Real clouds in the file layouts of the published releases."""
 
 import json
 import pickle
@@ -9,10 +9,10 @@ from mmkd3d.datasets.base import read_meta
 
 
 def real_modelnet(data_root):
-    """points (156, 2048, 6) float32, label, model, split of real clouds.
+    """Real clouds: points (156, 2048, 6) float32, label, model and split.
 
-    None of them is known to be of the test split; here, those of an unknown
-    split stand for it.
+    None is known to belong to the test split, so clouds of unknown split are
+    used as the test split.
     """
     with np.load(data_root / 'modelnet40_subset_156.npz') as arrays:
         return dict(
@@ -21,7 +21,7 @@ def real_modelnet(data_root):
 
 
 def write_modelnet_text(root, arrays, rows=64):
-    """The clouds as modelnet40_normal_resampled holds them."""
+    """Write the clouds in the layout of modelnet40_normal_resampled."""
     names = arrays['names']
     for split, number in (('train', 0), ('test', 1)):
         mine = np.flatnonzero(arrays['split'] == number)
@@ -39,7 +39,7 @@ def write_modelnet_text(root, arrays, rows=64):
 
 
 def write_modelnet_cache(root, arrays):
-    """The same as pickles of [clouds, labels]."""
+    """Write the clouds as pickles of [clouds, labels]."""
     for split, number in (('train', 0), ('test', 1)):
         mine = arrays['split'] == number
         content = [list(arrays['points'][mine]), [np.array([k]) for k in arrays['label'][mine]]]
@@ -48,7 +48,7 @@ def write_modelnet_cache(root, arrays):
 
 
 def write_few_shot(path, arrays, way=5, shot=1, tests=1):
-    """An episode of real clouds; labels 0..way-1 beside the original ones."""
+    """Write an episode of real clouds, with labels 0..way-1 and the original labels."""
     path.parent.mkdir(parents=True)
     counts = np.bincount(arrays['label'], minlength=40)
     content = dict(train=[], test=[])
@@ -60,7 +60,7 @@ def write_few_shot(path, arrays, way=5, shot=1, tests=1):
 
 
 def write_shapenetpart(root, data_root):
-    """The real Cap shapes; returns (points, parts) by model name."""
+    """Write the real Cap shapes; returns (points, parts) by model name."""
     with np.load(data_root / 'shapenetpart_cap_16.npz') as arrays:
         cuts = arrays['offset'][1:-1]
         points, normals, parts = (

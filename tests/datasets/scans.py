@@ -1,4 +1,4 @@
-"""Data sets of rooms in ScanNet's layout, read as mmdetection3d does."""
+"""Room datasets in ScanNet's layout, read with mmdetection3d's pipelines."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ MASKS = ['pts_semantic_mask', 'pts_instance_mask']
 
 
 def make_scannet(data_root, out):
-    """The real scans, of which scene0000_00 has 15 frames."""
+    """Write the real scans; scene0000_00 has 15 frames."""
     command = [sys.executable, data_root / 'make_scannet.py', out]
     subprocess.run(command, check=True, capture_output=True)
     return out

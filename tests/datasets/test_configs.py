@@ -12,7 +12,7 @@ CONFIGS = sorted((REPO / 'configs/_base_/datasets').glob('*.py'))
 
 @pytest.fixture(params=['mmkd3d', 'mmdet3d'])
 def scope(request):
-    """Both default scopes; the one from before comes back afterwards."""
+    """Set each default scope; restores the previous one afterwards."""
     before = DefaultScope._instance_dict.copy()
     init_default_scope(request.param)
     yield request.param
@@ -30,13 +30,13 @@ def test_loaders_follow_the_same_rules(path):
             continue
         assert loader.sampler.type == 'DefaultSampler'
         assert loader.sampler.shuffle == (split == 'train')
-        # bases of mmdetection3d leave out mmengine's defaults and their scope
+        # base configs of mmdetection3d omit mmengine's defaults and the scope
         stock = loader.sampler.get('_scope_') == 'mmdet3d'
         assert loader.get('collate_fn', dict(type='pseudo_collate'))['type'] == 'pseudo_collate'
         if not stock or 'persistent_workers' in loader:
             assert loader.persistent_workers is False
         if split == 'train' and loader.num_workers:
-            # mmengine's own default repeats the draws of every epoch
+            # mmengine's default repeats the random numbers in every epoch
             assert loader.worker_init_fn.type == 'mmkd3d.seed_worker'
         dataset = loader.dataset
         if dataset.type == 'RepeatDataset':
@@ -50,7 +50,7 @@ def test_loaders_follow_the_same_rules(path):
 
 
 def scoped(name, stock):
-    """Scope and name; of mmdetection3d if a stock base names none."""
+    """Scope and name; mmdet3d's scope if a stock base config has none."""
     return (f'mmdet3d.{name}' if stock and '.' not in name else name).split('.')
 
 

@@ -1,4 +1,4 @@
-"""What tells one data set from another, and shapes that two share."""
+"""Dataset identity, and shapes shared between datasets."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ SAMPLE = [LOAD, dict(type='SamplePoints', num_points=8), dict(type='NormalizePoi
 
 
 def shared(train, test):
-    """The note on shared shapes; empty without."""
+    """Message about shared shapes; empty if there are none."""
     return HeldOut(identify(test), allow=True).compare(identify(train), 'the training data')
 
 

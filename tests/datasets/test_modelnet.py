@@ -102,7 +102,7 @@ def test_errors_name_the_file(arrays, tmp_path):
 
 
 def write_h5(root, arrays, split, number):
-    """The clouds in two files, as modelnet40_ply_hdf5_2048 has them."""
+    """Write the clouds to two files in the layout of modelnet40_ply_hdf5_2048."""
     h5py = pytest.importorskip('h5py')
     mine = np.flatnonzero(arrays['split'] == number)
     for i, part in enumerate(np.array_split(mine, 2)):

@@ -72,13 +72,13 @@ def test_clouds_of_any_size_by_offset(tmp_path):
 
 
 PARTS = np.where(rng.random((8, 30)) < 0.5, 0, 1)
-PARTS += 2 * ARRAYS['fine'][:, None]  # two per class, labels of their own
+PARTS += 2 * ARRAYS['fine'][:, None]  # two per class, with distinct labels
 PARTS[0, :4] = -1
 
 
 def test_parts_of_a_class_are_those_of_both_splits(tmp_path):
     part = PARTS.copy()
-    part[0, part[0] == 1] = 0  # so label 1 is in the test split alone
+    part[0, part[0] == 1] = 0  # label 1 is only in the test split
     file = tmp_path / 'shapes.npz'
     np.savez(file, **dict(ARRAYS, part=part, start=np.arange(0, 10, 2)))
     for split in (False, True):

@@ -15,7 +15,7 @@ MANY = rng.normal(size=(3, 9, 4)).astype('float32')
 def write_ply(path, binary):
     from plyfile import PlyData, PlyElement
 
-    names = ('nx', 'ny', 'nz', 'x', 'y', 'z')  # xyz must come first anyway
+    names = ('nx', 'ny', 'nz', 'x', 'y', 'z')  # the reader must move xyz to the front
     rows = np.empty(len(CLOUD), [(n, 'f4') for n in names])
     for name, column in zip(names, CLOUD[:, [3, 4, 5, 0, 1, 2]].T):
         rows[name] = column
@@ -32,7 +32,7 @@ def write_pcd(path):
 
 
 def write(path):
-    """CLOUD in the format that the suffix says."""
+    """Write CLOUD in the format given by the suffix."""
     suffix = path.suffix
     if suffix == '.npy':
         np.save(path, CLOUD)
@@ -78,7 +78,7 @@ def test_a_truncated_file_is_named(tmp_path, suffix):
     path = write(tmp_path / f'cloud{suffix}')
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3 - 1])
-    if suffix in ('.txt', '.xyz', '.csv', '.pts'):  # in the middle of a row
+    if suffix in ('.txt', '.xyz', '.csv', '.pts'):  # cut within a row
         path.write_bytes(content[: content.rindex(b'\n', 0, -1) + 8])
     with pytest.raises(ValueError, match=f'cloud{suffix}'):
         read_points(path, load_dim=6)
@@ -95,7 +95,7 @@ def test_meshes_are_sampled_by_area_and_seed(tmp_path, suffix):
     assert points.shape == (6000, 3)
     on_face = np.isclose(points[:, :, None], [0, 1], atol=1e-6)
     assert on_face.any((1, 2)).all()
-    # six faces of one area: a sixth of the points each
+    # six faces of equal area: a sixth of the points each
     np.testing.assert_allclose(on_face.mean(0), 1 / 6, atol=0.02)
     again = read_points(path, num_mesh_points=6000, seed=1)
     other = read_points(path, num_mesh_points=6000, seed=2)
@@ -184,6 +184,6 @@ def test_one_cloud_has_the_name_of_its_file(tmp_path):
     np.savez(tmp_path / 'two.npz', a=MANY[0], b=MANY[1])
     ((_, points),) = read_clouds(tmp_path / 'two.npz', key='b')
     np.testing.assert_array_equal(points, MANY[1])
-    # an offset that is no index of points is ignored
+    # an offset that is not a valid point index is ignored
     np.savez(tmp_path / 'a.npz', points=CLOUD, offset=[0.5, 2, 3])
     np.testing.assert_array_equal(read_points(tmp_path / 'a.npz'), CLOUD)

@@ -21,7 +21,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def forget():
-    """Each test is as a new process."""
+    """Reset the module state, as in a new process."""
     toy_rooms._made.clear()
 
 
@@ -104,7 +104,7 @@ def test_frames_see_the_scan(root):
         z = depth[v, u] / 1000
         rays = np.linalg.solve(K, np.stack([u, v, np.ones_like(u)])) * z
         world = rays.T[z > 0] @ pose[:3, :3].T + pose[:3, 3]
-        # the scan is sparse and has holes; a wrong pose is off by metres
+        # the scan is sparse and has holes, but a wrong pose is off by metres
         assert np.median(tree.query(world)[0]) < 0.15
 
 
@@ -122,7 +122,7 @@ def test_rooms_are_written_once_for_the_same_parameters(root, tmp_path):
     write_toy_rooms(out, seed=1, **small)
     assert scan.read_bytes() != one
     toy_rooms._made.clear()
-    stamp = out / toy_rooms.STAMP  # killed while it wrote
+    stamp = out / toy_rooms.STAMP  # as if killed while writing
     stamp.write_text(json.dumps(dict(json.loads(stamp.read_text()), complete=False)))
     scan.write_bytes(b'half')
     write_toy_rooms(out, seed=0, **small)

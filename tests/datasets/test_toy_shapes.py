@@ -38,7 +38,7 @@ def test_a_shape_depends_on_seed_split_and_index_alone():
     few = build(num_samples=4, num_points=128, seed=3)
     many = build(num_samples=9, num_points=128, seed=3, cache=False)
     many[8], many[1]  # the order of access must not matter
-    few[3]['points'][:] = 0  # nor that the pipeline changes what it gets
+    few[3]['points'][:] = 0  # nor in-place changes by the pipeline
     for k in (3, 0, 2):
         assert (few[k]['points'] == many[k]['points']).all()
         assert (few[k]['gt_parts'] == many[k]['gt_parts']).all()
@@ -92,7 +92,7 @@ def arrays(split, count):
 
 
 def distances(clouds):
-    """Histogram of the distances between random points of each cloud."""
+    """Histogram of distances between random points of each cloud."""
     one, two = np.random.default_rng(0).integers(256, size=(2, 2000))
     far = np.linalg.norm(clouds[:, one] - clouds[:, two], axis=2)
     return np.stack([np.histogram(f, 32, (0, 2))[0] for f in far])

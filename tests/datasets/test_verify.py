@@ -14,7 +14,7 @@ from tests.helpers import REPO
 
 @pytest.fixture
 def tool(capsys):
-    """The command: arguments -> (exit code, what it prints)."""
+    """Run the command: arguments -> (exit code, output)."""
     spec = importlib.util.spec_from_file_location(
         'dataset_tool', REPO / 'tools' / 'prepare_data' / 'dataset.py'
     )

@@ -90,7 +90,7 @@ def test_findings_are_sorted_and_unexplained_ones_are_shown():
     both = diagnose(environment({'numpy': '2.4.0', 'nuscenes-devkit': '1.2.0'}))
     levels = [f.level for f in both]
     assert levels == sorted(levels, key=('error', 'warning', 'note').index)
-    assert release('2.11.0+cu130') == (2, 11, 0)  # no local and pre-release parts
+    assert release('2.11.0+cu130') == (2, 11, 0)  # local and pre-release parts are dropped
     assert release('2.0.0rc4') == (2, 0, 0)
     assert release('unknown') == ()
 

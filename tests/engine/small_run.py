@@ -1,4 +1,4 @@
-"""Runs with a model of a few weights, beside which something is distilled."""
+"""Short runs with a tiny model for testing DistillationHook."""
 
 import copy
 
@@ -42,7 +42,7 @@ class Tokens(nn.Linear):
 
 @MODELS.register_module(force=True)
 class SmallNet(BaseModel):
-    """Guesses how far points are from the origin."""
+    """Predicts the distance of points from the origin."""
 
     def __init__(self):
         super().__init__(dict(type='mmkd3d.PointDataPreprocessor'))
@@ -61,7 +61,7 @@ class SmallNet(BaseModel):
 
 @MODELS.register_module(force=True)
 class StubPoints(nn.Module):
-    """Knows points right of the origin; draws, and counts its calls."""
+    """Target that is valid at x > 0. Adds optional random noise and counts its calls."""
 
     calls = 0
 
@@ -113,7 +113,7 @@ CONFIG = dict(
 
 
 class Watch(Hook):
-    """Keeps what every step logs, counted from 1."""
+    """Records the logs of every step, counted from 1."""
 
     def __init__(self):
         self.logs = {}
@@ -126,7 +126,7 @@ class Watch(Hook):
 
 
 def make_runner(work_dir, *hooks, **config):
-    """A runner with hooks given by configs."""
+    """Build a runner with hooks given as configs."""
     names = dict(work_dir=str(work_dir), experiment_name=str(work_dir))
     hooks = [dict(type='mmkd3d.ReseedHook'), *hooks]
     cfg = dict(CONFIG, **names, custom_hooks=hooks) | config
@@ -134,7 +134,7 @@ def make_runner(work_dir, *hooks, **config):
 
 
 def train(work_dir, *hooks, **config):
-    """The runner after training, and what it logged."""
+    """Train; returns the runner and its logs."""
     runner = make_runner(work_dir, *hooks, **config)
     watch = Watch()
     runner.register_hook(watch)
@@ -148,7 +148,7 @@ def weights(runner):
 
 @MODELS.register_module(force=True)
 class StubAll(StubPoints):
-    """Knows all points."""
+    """Target that is valid at all points."""
 
     def forward(self, points, data_samples, at):
         feats, visible = super().forward(points, data_samples, at)

@@ -1,4 +1,4 @@
-"""Models whose classes do not match the data set are refused before the first batch."""
+"""Models whose classes do not match the dataset are rejected before the first batch."""
 
 import copy
 
@@ -123,7 +123,7 @@ def test_an_episode_fits_heads_of_its_own_size_and_of_the_whole_set(tmp_path, da
     for size in (4, 6, 39, 41):
         check = MODELS.build(classifier(size)).check_classes
         rejects(f'5 classes.*={size}: set', check, data.metainfo)
-    check({})  # data without names
+    check({})  # data without class names
 
 
 PARTS = dict(mug=(0, 1), lamp=(2, 3, 4))
@@ -155,7 +155,7 @@ def test_a_segmentor_refuses_other_parts():
 
 
 def test_shipped_heads_fit_the_data_of_their_configs():
-    """Compared with the tables of the data sets; no data is read."""
+    """Compared with the datasets' metadata; reads no data."""
     from mmkd3d.datasets.base import read_meta
 
     parts = [row['parts'] for row in read_meta('shapenetpart').values()]

@@ -24,7 +24,7 @@ KL_WEIGHT = dict(
 
 
 class Patches(Dataset):
-    """Item i wants code i or, if the codebook collapses, always code 5."""
+    """Item i selects code i, or always code 5 to simulate a collapse."""
 
     def __init__(self, collapse=False):
         self.collapse = collapse
@@ -72,14 +72,14 @@ def runner(work_dir, hooks, model=None, collapse=False, **kwargs):
 
 
 def tau(n):
-    """The published schedule of the temperature."""
+    """Published temperature schedule."""
     if n > 1e5:
         return 0.0625
     return 0.0625 + (1 - 0.0625) * (1 + math.cos(math.pi * n / 1e5)) / 2
 
 
 def weight(n):
-    """The published schedule of the KL divergence."""
+    """Published schedule of the KL weight."""
     m = n - 10000
     if m < 0:
         return 0.0
@@ -113,14 +113,14 @@ def test_values_follow_the_iteration_also_in_a_resumed_run(tmp_path):
     run = runner(tmp_path / 'rest', hooks, load_from=str(path), resume=True)
     run.train()
     assert run.model.seen == expected(range(8, 12))
-    # a checkpoint holds the values and gives them back
+    # checkpoints store and restore the values
     (values,) = expected([7])
     saved = torch.load(path, weights_only=True)
     assert saved['annealed'] == {'quantizer.temperature': values[0], 'kl_weight': values[1]}
     run = runner(tmp_path / 'b', hooks, load_from=str(path))
     run.load_or_resume()
     assert (run.model.quantizer.temperature, run.model.kl_weight) == values
-    runner(tmp_path / 'c', []).train()  # one of a run without changes nothing
+    runner(tmp_path / 'c', []).train()  # a checkpoint without the hook's values changes nothing
     run = runner(tmp_path / 'd', [KL_WEIGHT], load_from=str(tmp_path / 'c' / 'epoch_1.pth'))
     run.load_or_resume()
     assert run.model.kl_weight == 7.0
@@ -147,7 +147,7 @@ def logged(run) -> dict:
 
 
 def watch(monkeypatch, run, level):
-    """Collect the messages that a run logs at a level."""
+    """Collect the messages that a run logs at one level."""
     messages = []
     monkeypatch.setattr(run.logger, level, messages.append)
     return messages
@@ -159,7 +159,7 @@ def test_use_of_the_codebook_is_logged_each_epoch(tmp_path, monkeypatch):
     warned = watch(monkeypatch, run, 'warning')
     run.train()
     assert logged(run) == pytest.approx(dict(perplexity=16, dead_share=0.5))
-    assert run.model.quantizer.usage.sum() == 16  # of the last epoch alone
+    assert run.model.quantizer.usage.sum() == 16  # counts of the last epoch only
     lines = [line for line in said if 'Codebook' in line]
     assert lines == 3 * ['Codebook: 16 of 32 codes used by 16 patches, perplexity 16.0']
     assert not [line for line in warned if 'Codebook' in line]
@@ -179,7 +179,7 @@ def test_a_collapse_warns_and_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_few_patches_are_no_collapse(tmp_path, monkeypatch):
-    """16 patches, all with a code of their own, out of 4096 codes."""
+    """16 patches use 16 distinct codes out of 4096."""
     run = runner(tmp_path / 'a', [USAGE], model=Coder(num_codes=4096))
     warned = watch(monkeypatch, run, 'warning')
     run.train()

@@ -1,4 +1,4 @@
-"""Alarms of a distillation that collapses."""
+"""Warnings about collapsing distillation."""
 
 import logging
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ GOOD = dict(token_std=0.5, matched_cos=0.6, concept_usage=0.8, retrieval_top1=0.
 
 
 def warnings_of(iterations, caplog, **kwargs):
-    """Kinds of the warnings and the iterations after which they came."""
+    """Monitors that triggered warnings, and the iterations after which they did."""
     hook = CollapseAlarmHook(**dict(dict(interval=2, window=4), **kwargs))
     logger = logging.getLogger('alarm')
     runner = SimpleNamespace(logger=logger, iter=0)
@@ -48,7 +48,7 @@ def test_warnings_are_of_windows_and_intervals_and_limits_can_be_set(caplog):
     some = [bad if i in (3, 7, 11) else GOOD for i in range(20)]
     assert warnings_of(some, caplog) == []
     assert warnings_of(3 * [bad] + 20 * [GOOD], caplog) == []
-    # One late collapse: the mean of four falls below the limit with it.
+    # Late collapse: the mean over four steps falls below the limit at the fourth.
     assert warnings_of(10 * [GOOD] + 10 * [bad], caplog) == [('token_std', 14)]
     bad = GOOD | dict(concept_usage=0.0)
     assert warnings_of(20 * [bad], caplog, interval=7, window=3) == [('concept_usage', 7)]
@@ -56,7 +56,7 @@ def test_warnings_are_of_windows_and_intervals_and_limits_can_be_set(caplog):
     tight = dict(min_token_std=0.6, max_matched_cos=0.5, min_usage=0.9)
     names = ('token_std', 'matched_cos', 'concept_usage')
     assert warnings_of(8 * [GOOD], caplog, **tight) == [(name, 4) for name in names]
-    # A NaN is for the losses, and FiniteLossHook.
+    # NaN is left to the losses and FiniteLossHook.
     assert warnings_of(20 * [dict.fromkeys(GOOD, float('nan'))], caplog) == []
     for wrong in (dict(interval=0), dict(window=0)):
         rejects('at least 1', CollapseAlarmHook, **wrong)
@@ -79,7 +79,7 @@ class Ones(Dataset):
 
 
 class Logs(BaseModel):
-    """Its tokens shrink to nothing, if it has them."""
+    """Logs a value, by default token_std, that shrinks to zero."""
 
     def __init__(self, name='token_std'):
         super().__init__()
@@ -116,7 +116,7 @@ def test_a_run_warns_once_and_goes_on(tmp_path):
     (log,) = tmp_path.glob('*/*.log')
     lines = [line for line in log.read_text().splitlines() if 'all alike' in line]
     assert len(lines) == 1 and 'WARNING' in lines[0]
-    # The weight is 0.6 ** i at iteration i, counted from 0.
+    # The weight is 0.6 ** i at iteration i (from 0).
     mean = (0.6**8 + 0.6**9) / 2
     assert f'token_std is {mean:.3g} on average over 2' in lines[0]
     assert run.iter == 20

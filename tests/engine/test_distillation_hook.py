@@ -1,4 +1,4 @@
-"""DistillationHook beside a model of a few weights."""
+"""DistillationHook with a tiny model."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ ITERS = 12
 
 @pytest.fixture(scope='module')
 def plain(tmp_path_factory):
-    """A run without the hook: its losses, weights and checkpoint."""
+    """Losses, weights and checkpoint of a run without the hook."""
     folder = tmp_path_factory.mktemp('plain')
     runner, watch = train(folder)
     return watch['loss'], weights(runner), folder / 'epoch_3.pth'
@@ -25,7 +25,7 @@ def plain(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
-    """A run with the hook: its folder, what it logged, and its weights."""
+    """Folder, logs and weights of a run with the hook."""
     folder = tmp_path_factory.mktemp('whole')
     runner, watch = train(folder, hook(target=NOISY))
     return folder, watch, weights(runner)
@@ -70,7 +70,7 @@ def test_checkpoints_of_the_model_are_those_of_a_run_without(whole, plain):
 @pytest.mark.parametrize('paramwise', [None, dict(norm_decay_mult=0.0)])
 def test_weight_0_leaves_the_model_bit_equal(tmp_path, plain, paramwise):
     config = {}
-    if paramwise is not None:  # a group for each weight
+    if paramwise is not None:  # one parameter group per weight
         config = dict(optim_wrapper=dict(CONFIG['optim_wrapper'], paramwise_cfg=paramwise))
         other, watch = train(tmp_path / 'plain', **config)
         plain = watch['loss'], weights(other), None
@@ -153,7 +153,7 @@ def test_after_its_share_of_training_the_loss_is_gone(tmp_path, by_epoch):
     assert StubPoints.calls == before + ITERS // 2
     losses = watch['loss_distill']
     assert [i for i in losses if losses[i] is not None] == [1, 2, 3, 4, 5, 6]
-    if by_epoch:  # resumed behind the end, the projector is still kept
+    if by_epoch:  # resuming after the end of distillation keeps the projector
         resume = dict(resume=True, load_from=str(tmp_path / 'a/epoch_2.pth'))
         train(tmp_path / 'b', hook(until=0.5), **resume)
         kept = [read(tmp_path / f / 'epoch_3.pth')['distillation']['distill'] for f in 'ab']
@@ -199,7 +199,7 @@ def test_without_a_place_that_is_seen_the_loss_is_0(tmp_path, plain):
 
 @OPTIM_WRAPPERS.register_module(force=True)
 class Bfloat16Wrapper(OptimWrapper):
-    """Mixed precision on the CPU, which mmengine's asks a GPU for."""
+    """Mixed precision on the CPU; mmengine's wrapper needs a GPU."""
 
     def optim_context(self, model):
         from contextlib import ExitStack
@@ -229,7 +229,7 @@ class AddForwardHook(Hook):
 
 @OPTIM_WRAPPERS.register_module(force=True)
 class ScaledWrapper(AmpOptimWrapper):
-    """Loss scaling on the CPU; mmengine's needs a GPU."""
+    """Loss scaling on the CPU; mmengine's wrapper needs a GPU."""
 
     def __init__(self, **kwargs):
         OptimWrapper.__init__(self, **kwargs)
@@ -271,7 +271,7 @@ def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
         optim = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1e-3))
         runner = make_runner(
             tmp_path / str(size),
-            # every place is seen, so that means are over as many
+            # all points are visible, so that means are over equal counts
             hook(target=dict(type='mmkd3d.StubAll')),
             train_dataloader=dict(CONFIG['train_dataloader'], batch_size=size, sampler=sampler),
             train_cfg=dict(by_epoch=False, max_iters=counts),
@@ -279,7 +279,7 @@ def test_gradients_are_accumulated_to_those_of_a_joined_batch(tmp_path):
             param_scheduler=None,
         )
         runner.model.backbone.training = False
-        runner.model.backbone.train = lambda mode=True: None  # no dropout
+        runner.model.backbone.train = lambda mode=True: None  # keeps dropout off
         found = []
         step = OptimWrapper.step
 

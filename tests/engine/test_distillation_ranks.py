@@ -1,4 +1,4 @@
-"""DistillationHook on two processes, each with its own data."""
+"""DistillationHook on two processes with different data."""
 
 import os
 
@@ -60,7 +60,7 @@ def one_run(rank, cfg):
 
 @pytest.fixture(scope='module')
 def runs(ranks, tmp_path_factory):
-    """Folder of the runs; by name, the weights of both ranks."""
+    """Folder of the runs, and the weights of both ranks by run name."""
     folder = tmp_path_factory.mktemp('ranks')
     return folder, {
         name: ranks(one_run, dict(case, folder=str(folder / name))) for name, case in CASES.items()

@@ -1,4 +1,4 @@
-"""Non-finite losses, seeds and checkpoint files."""
+"""Hooks for non-finite losses, reseeding and checkpoint files."""
 
 import os
 

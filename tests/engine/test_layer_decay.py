@@ -1,4 +1,4 @@
-"""Layer-wise learning rates, against a calculation by the names."""
+"""Layer-wise learning rates against rates derived from parameter names."""
 
 import re
 
@@ -25,7 +25,7 @@ RATE, LR = 0.65, 1e-2
 
 
 class Detector(nn.Module):
-    """A student, and layers that are new."""
+    """A student followed by newly initialised layers."""
 
     def __init__(self, backbone):
         super().__init__()
@@ -51,7 +51,7 @@ def settings(model, wrapper, key='lr'):
 
 
 def naive(name):
-    """The rate of a parameter beside, or of, a student of three blocks."""
+    """Learning rate of a parameter for a student with three blocks."""
     if not name.startswith('backbone.'):
         return LR
     block = re.match(r'backbone\.blocks\.(\d+)\.', name)
@@ -63,7 +63,7 @@ def naive(name):
 
 
 def naive_pyramid(name):
-    """The same for a student of 1 + 2 + 1 blocks."""
+    """Learning rate of a parameter for a pyramid with 1 + 2 + 1 blocks."""
     if not name.startswith('backbone.') or '.norms.' in name:
         return LR
     part, level, block = name.split('.')[1:4]
@@ -119,7 +119,7 @@ def test_frozen_parameters_are_left_out_and_ranks_unwrapped(one_process):
     names = {p: name for name, p in model.named_parameters()}
     found = {names[g['params'][0]]: g['lr'] for g in wrapper.optimizer.param_groups}
     for name, p in model.named_parameters():
-        # mmengine skips those that are frozen
+        # mmengine skips frozen parameters
         assert (name in found) == p.requires_grad
         assert not p.requires_grad or found[name] == pytest.approx(naive(name))
 

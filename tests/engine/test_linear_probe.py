@@ -71,7 +71,7 @@ def probe(**kwargs):
 
 
 class Generators(Hook):
-    """What the generators would give after each epoch, and the modes then."""
+    """Records the next random numbers and the training modes after each epoch."""
 
     def __init__(self):
         self.draws, self.modes = [], []

@@ -1,4 +1,4 @@
-"""The optimizer wrapper that steps twice."""
+"""Optimizer wrapper that steps twice per batch."""
 
 import torch
 import torch.nn as nn
@@ -26,7 +26,7 @@ def test_two_adamw_updates_the_first_one_unclipped():
         loss.backward()
         optimizer.step()
         norm = nn.utils.clip_grad_norm_(reference.parameters(), 0.5)
-        assert norm > 0.5  # else clipping would not be seen
+        assert norm > 0.5  # so that clipping has an effect
         optimizer.step()
         optimizer.zero_grad()
         for a, b in zip(ours.parameters(), reference.parameters()):

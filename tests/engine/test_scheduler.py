@@ -1,4 +1,4 @@
-"""The published schedule and weight-decay groups."""
+"""Published schedules and weight-decay groups."""
 
 import math
 
@@ -56,8 +56,8 @@ def test_the_schedule_is_timms_one_epoch_late():
 
 
 def published_3detr(step, base, length, epochs=1080, warm_epochs=9):
-    """Of step (from 0) of ``length`` in an epoch (detection, section 5)."""
-    done = step / (epochs * length)  # of the whole training
+    """Rate at ``step`` (from 0) with ``length`` steps per epoch (detection, section 5)."""
+    done = step / (epochs * length)  # fraction of training
     if done < warm_epochs / epochs:
         return 1e-6 + done * epochs * (base - 1e-6) / warm_epochs
     return 1e-6 + 0.5 * (base - 1e-6) * (1 + math.cos(math.pi * done))
@@ -78,7 +78,7 @@ def test_the_schedule_of_3detr_is_the_published_formula():
     expected = [published_3detr(i, base, length) for i in range(1080 * length)]
     assert used == pytest.approx(expected, rel=1e-12)
     assert used[0] == 1e-6 and max(used) == pytest.approx(base, rel=2e-4)
-    # mmengine's own pair, whose cosine starts after the warm-up, is near it.
+    # mmengine's warm-up and cosine are close; there, the cosine starts after the warm-up.
     after = 100 * length
     late = (after - 9 * length) / (1071 * length)
     stock = 1e-6 + 0.5 * (base - 1e-6) * (1 + math.cos(math.pi * late))

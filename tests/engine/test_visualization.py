@@ -1,4 +1,4 @@
-"""Boxes of a test run are written where they are asked for."""
+"""Boxes drawn by a test run are written to the requested folder."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tools import test as tool  # noqa: E402
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    """Runs tools/test.py on three rooms; the folder it drew into."""
+    """Run tools/test.py on three rooms; returns the output folder."""
     folder = tmp_path_factory.mktemp('run')
     cfg = small_detector('votenet', write_rooms(folder / 'rooms', 3))
     cfg.work_dir = str(folder / 'out')
@@ -46,7 +46,7 @@ def test_scenes_are_drawn_with_their_boxes(run, monkeypatch):
     assert high[2] == pytest.approx((boxes[:, 2] + boxes[:, 5] / 2).max() + 0.01, abs=1e-4)
     page = (out / 'scene0001_00.html').read_text()
     assert 'chair' in page and 'truth: 3' in page
-    out = run('none', '--show-score', '1')  # no box is good enough
+    out = run('none', '--show-score', '1')  # no box reaches this score
     assert len(list(out.glob('*_truth.ply'))) == 3
     assert 'found: 0' in (out / 'scene0002_00.html').read_text()
     bars = trimesh.load(out / 'scene0002_00_found.ply')

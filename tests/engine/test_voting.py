@@ -1,4 +1,4 @@
-"""VotingTestLoop, against a naive loop and the plain test."""
+"""VotingTestLoop against a naive loop and the plain test loop."""
 
 import time
 
@@ -20,7 +20,7 @@ SCALE = dict(type='mmkd3d.ScaleTranslate', scale=(0.2, 5.0), shift=0)
 
 @MODELS.register_module()
 class FirstPoints(BaseModel):
-    """Its logits are the sum of the first two points, so order matters."""
+    """Uses the sum of the first two points as logits, so that order matters."""
 
     def __init__(self):
         super().__init__(dict(type='mmkd3d.PointDataPreprocessor'))
@@ -39,7 +39,7 @@ class FirstPoints(BaseModel):
 
 @MODELS.register_module()
 class AllPoints(FirstPoints):
-    """Its logits are the same for any order of all points."""
+    """Uses the mean point for the logits, so that order does not matter."""
 
     def forward(self, inputs, *args, **kwargs):
         mean = inputs['points'].mean(1, keepdim=True)
@@ -54,7 +54,7 @@ def shapes():
 
 
 def accuracy_of(logits):
-    """Percentage of shapes whose logits, made of their points, are right."""
+    """Accuracy in percent of logits computed from points."""
     clouds = [s['inputs']['points'] for s in shapes()]
     right = sum(int(logits(cloud).argmax()) == i % 3 for i, cloud in enumerate(clouds))
     return pytest.approx(100 * right / SHAPES)
@@ -70,7 +70,7 @@ def runner(tmp_path, model='FirstPoints', num_points=N, **test_cfg):
             collate_fn=pseudo_collate,
             sampler=DefaultSampler(range(SHAPES), shuffle=False),
             generator=torch.Generator(),
-        ),  # it draws from torch's own
+        ),  # its own generator keeps torch's global one unchanged
         test_evaluator=dict(type='mmkd3d.Accuracy'),
         test_cfg=dict(type='mmkd3d.VotingTestLoop', num_points=num_points, **test_cfg),
         default_scope='mmkd3d',
@@ -85,7 +85,7 @@ def run(tmp_path, **test_cfg):
 
 
 def naive(votes, rounds, augment):
-    """Accuracy of every round, a sum for every vote of every batch."""
+    """Accuracy of every round, with votes summed one by one."""
     clouds = [s['inputs']['points'] for s in shapes()]
     torch.manual_seed(3)
     accuracy = []
@@ -110,7 +110,7 @@ def naive(votes, rounds, augment):
 def test_rounds_are_those_of_the_loop_written_out(tmp_path, votes, rounds, augment):
     _, metrics = run(tmp_path, votes=votes, rounds=rounds, augment=augment)
     expected = naive(votes, rounds, augment and ScaleTranslate(scale=augment['scale'], shift=0))
-    assert len(set(expected)) > 1  # or the best would be the mean
+    assert len(set(expected)) > 1  # otherwise best and mean are equal
     name = f'acc_vote{votes}'
     assert metrics[f'{name}/mean'] == pytest.approx(sum(expected) / rounds)
     assert metrics[f'{name}/best_of_{rounds}'] == pytest.approx(max(expected))

@@ -70,7 +70,7 @@ def test_knn_is_a_loop_over_votes(k):
             votes[train[1][i]] += 1
         hits += votes.index(max(votes)) == label
     assert knn_accuracy(*train, *test, k=k) == (pytest.approx(100 * hits / 40), k)
-    scale = rng.uniform(0.1, 10, (60, 1))  # the length of a feature does not matter
+    scale = rng.uniform(0.1, 10, (60, 1))  # invariant to the norm of the features
     assert knn_accuracy(*train, *test) == knn_accuracy(train[0] * scale, train[1], *test)
 
 
@@ -86,7 +86,7 @@ def test_few_labels_see_no_more_than_they_say():
     scaled_test = test[0] * [100.0, *[1.0] * (test[0].shape[1] - 1)]
     again = few_label_accuracy(scaled, train[1], scaled_test, test[1], 5)
     assert again == pytest.approx(five)
-    # labels of the rest may be anything
+    # all other labels are ignored
     kept = np.concatenate(
         [np.random.default_rng(7).permutation(np.flatnonzero(train[1] == c))[:2] for c in range(3)]
     )
@@ -100,7 +100,7 @@ def test_knn_chooses_k_on_the_training_split_alone():
     rng = np.random.default_rng(0)
     train, test = features(200, rng, 1), features(100, rng, 1)
     _, k = knn_accuracy(*train, *test)
-    assert k in K_GRID[1:]  # Classes overlap: one neighbour is too few.
+    assert k in K_GRID[1:]  # The classes overlap, so k = 1 is too small.
     assert knn_accuracy(*train, test[0], test[1][::-1])[1] == k
     few = [part[:12] for part in train]
     assert knn_accuracy(*few, *test)[1] <= 9

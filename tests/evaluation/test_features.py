@@ -1,4 +1,4 @@
-"""Features that are extracted once, and caches that are not to be trusted."""
+"""Feature extraction and caching, and damaged or stale caches."""
 
 import multiprocessing
 
@@ -17,7 +17,7 @@ from tests.helpers import rejects
 
 @MODELS.register_module(force=True)
 class StubStudent(nn.Module):
-    """A token for each point; the feature of a cloud is its mean token."""
+    """One token per point; the global feature is ten times the mean token."""
 
     def __init__(self):
         super().__init__()
@@ -117,7 +117,7 @@ def test_a_damaged_or_stale_cache_is_made_anew(model, tmp_path, warnings, damage
     assert len(warnings) == 1 and 'is damaged' in warnings[0]
     cached_features(model, toy(), tmp_path)
     assert len(warnings) == 1 and list(tmp_path.iterdir()) == [file]
-    model.backbone.shift = 0.1  # as if the code had changed
+    model.backbone.shift = 0.1  # simulates changed code
     shifted = cached_features(model, toy(), tmp_path)
     np.testing.assert_allclose(shifted[0], first[0] + 1, rtol=1e-5)
     assert len(warnings) == 2 and 'the code has changed' in warnings[1]

@@ -1,4 +1,4 @@
-"""Few-shot episodes."""
+"""Drawing few-shot episodes."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_an_episode_has_so_many_of_so_many(splits):
         found, counts = np.unique(test[episode.test], return_counts=True)
         assert found.tolist() == classes.tolist() and set(counts) == {5}
         drawn |= set(episode.train.tolist())
-    assert len(drawn) == 48  # no shape is never drawn
+    assert len(drawn) == 48  # every eligible shape is drawn
 
 
 def test_classes_with_too_few_shapes_are_not_drawn():

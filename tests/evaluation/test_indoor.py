@@ -1,4 +1,4 @@
-"""AP of detections in rooms, with classes that no room has."""
+"""AP of indoor detection, including classes without objects."""
 
 import importlib
 
@@ -17,7 +17,7 @@ old_numpy = pytest.mark.skipif(
 
 
 def rooms_with(classes_of_detections):
-    """Two rooms with a chair (2) and a sofa (3), found; more detections."""
+    """Two rooms with a detected chair (2) and sofa (3), plus extra detections."""
     from mmdet3d.structures import DepthInstance3DBoxes
 
     box = torch.tensor([[0.0, 0, 0, 1, 1, 1, 0], [3, 0, 0, 2, 2, 2, 0]])
@@ -78,7 +78,7 @@ def test_the_printed_table_has_the_same_means(monkeypatch):
 
 
 def test_metric_stands_the_floats_of_newer_numpy(monkeypatch):
-    """numpy 2.4 lets only 0-dimensional arrays become floats."""
+    """numpy 2.4 only converts 0-dimensional arrays to float."""
     module = importlib.import_module('mmdet3d.evaluation.functional.indoor_eval')
     expected = scores(ours(), [5])
 

@@ -1,4 +1,4 @@
-"""Mean IoU of parts, against sets of points."""
+"""Mean part IoU against a naive loop over points."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def evaluate(samples):
 
 
 def naive(samples):
-    """Point by point, as published (ACT, section 9.3)."""
+    """Metrics computed point by point as published (ACT, section 9.3)."""
     per_category, correct, count = {}, 0, 0
     for one in samples:
         category = int(one['gt_label'])
@@ -34,7 +34,7 @@ def naive(samples):
             for a, b in zip(label, pred):
                 both += a == part and b == part
                 union += a == part or b == part
-            if union == 0:  # neither there nor predicted
+            if union == 0:  # part in neither label nor prediction
                 ious.append(1.0)
             else:
                 ious.append(both / union)
@@ -52,10 +52,10 @@ def naive(samples):
 
 @pytest.mark.parametrize('num_points', [2, 5, 200])
 def test_means_are_those_of_a_naive_loop(num_points):
-    """With few points parts are absent from a label, a prediction or both."""
+    """With few points, parts can be missing from labels, predictions or both."""
     rng = np.random.default_rng(0)
     samples = []
-    for category in [0] * 7 + [1] * 2 + [2]:  # the two means differ
+    for category in [0] * 7 + [1] * 2 + [2]:  # unequal counts, so that the two means differ
         parts = list(PARTS.values())[category]
         size = num_points + len(samples)
         samples.append(sample(category, rng.choice(parts, size), rng.choice(parts, size)))
@@ -66,10 +66,10 @@ def test_means_are_those_of_a_naive_loop(num_points):
 
 def test_parts_and_points_that_are_absent():
     for label, pred, instance in (
-        ([3, 3], [4, 4], 0),  # predicted and absent: missed
+        ([3, 3], [4, 4], 0),  # predicted, but not in the label: 0
         ([3, 3], [3, 4], (1 / 2 + 0) / 2),
-        ([3, 4], [3, 0], (1 + 0) / 2),  # a label of another category
-        ([3, 3], [3, 3], 1),  # absent from both: found
+        ([3, 4], [3, 0], (1 + 0) / 2),  # predicts a part of another category
+        ([3, 3], [3, 3], 1),  # part 4 in neither: 1
     ):
         got = evaluate([sample(1, label, pred)])
         assert got['instance'] == pytest.approx(100 * instance)

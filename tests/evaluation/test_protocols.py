@@ -1,4 +1,4 @@
-"""Named protocols, and splits of which no probe can say anything."""
+"""Named probe protocols, and splits that no probe can evaluate."""
 
 import numpy as np
 import pytest
@@ -56,11 +56,11 @@ def test_probes_do_what_they_are_told(splits):
     assert drawn[0] == drawn[1] != drawn[2]
     assert [r.key for r in drawn[0]] == ['1-label', '20-label', '2w3s']
     assert drawn[0][0].metrics['deviation'] > 0
-    assert drawn[0][1].metrics['deviation'] == pytest.approx(0)  # all of them
+    assert drawn[0][1].metrics['deviation'] == pytest.approx(0)  # every draw uses all samples
     assert ' %' in str(drawn[0][0]) and ' +- ' in str(drawn[0][0])
     rejects(r"\['forest'\]", Probes, methods=('forest',))
     (train, labels), test = splits
-    some = np.r_[0, 1, 3:60]  # one class has 19
+    some = np.r_[0, 1, 3:60]  # one class has only 19 samples
     few = Probes(few_labels=(19, 20)).drawn((train[some], labels[some]), test, 0)
     assert ['1 classes have fewer' in r.protocol for r in few] == [False, True]
 

@@ -1,4 +1,4 @@
-"""The measures of ACT's autoencoder, against loops over points."""
+"""Reconstruction metrics of ACT's autoencoder against loops over points."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from mmkd3d.evaluation.reconstruction import Reconstruction, f_score
 
 
 def nearest(a, b):
-    """Distance of each point of ``a`` (N, 3) to the nearest of ``b``."""
+    """Distance from each point of ``a`` (N, 3) to its nearest neighbour in ``b``."""
     return [min(float((p - q).norm()) for q in b) for p in a]
 
 
@@ -50,7 +50,7 @@ def test_f_score_and_metrics_of_the_same_and_of_a_far_cloud():
     assert f_score(cloud, cloud.flip(1)) == 1
     assert f_score(cloud, cloud + 5) == 0
     assert f_score(cloud[:, :15], cloud) == pytest.approx(2 / 3)
-    # a distance equal to the threshold is not below it
+    # the threshold is exclusive
     a, b = torch.zeros(1, 1, 3), torch.tensor([[[0.25, 0.0, 0.0]]])
     assert f_score(a, b, 0.25) == 0 and f_score(a, b, 0.2501) == 1
     got = evaluate([('chair', target, target.flip(0), target)])
@@ -59,7 +59,7 @@ def test_f_score_and_metrics_of_the_same_and_of_a_far_cloud():
 
 
 def evaluate(rows, coarse=True, **kwargs):
-    """Metrics of (category, target, pred, coarse), one batch each two."""
+    """Metrics of rows (category, target, pred, coarse), in batches of two."""
     metric = Reconstruction(**kwargs)
     for start in range(0, len(rows), 2):
         samples, outputs = [], []

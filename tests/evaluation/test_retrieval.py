@@ -1,4 +1,4 @@
-"""Retrieval against loops."""
+"""Retrieval metrics against loops."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def by_loops(features, labels, ranks):
 def test_scores_are_loops_over_queries(at_once):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 5, 40)
-    labels[3] = 9  # the only one of its class
+    labels[3] = 9  # the only sample of its class
     features = rng.standard_normal((40, 6)) + np.eye(10, 6)[labels]
     features *= rng.uniform(0.1, 10, (40, 1))
     found = retrieval_scores(features, labels, (1, 4, 39), at_once=at_once)

@@ -1,4 +1,4 @@
-"""Random outputs of 3DETR's heads and annotated scenes."""
+"""Random head outputs of 3DETR, and annotated scenes."""
 
 import math
 
@@ -11,7 +11,7 @@ CLASSES = 5
 
 
 def random_raw(layers=2, scenes=3, queries=8, bins=1, seed=0):
-    """Outputs with gradients, and the places of the queries."""
+    """Head outputs that require gradients, and query positions."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
@@ -29,13 +29,13 @@ def extrema(scenes=3):
 
 
 def random_boxes(bins=1, seed=0, **sizes):
-    """Decoded boxes and what they were decoded from."""
+    """Decoded boxes and the head outputs they come from."""
     raw, query_xyz = random_raw(bins=bins, seed=seed, **sizes)
     return decode_boxes(raw, query_xyz, *extrema(query_xyz.shape[0])), raw
 
 
 def annotations(counts=(3, 0, 5), bins=1, seed=0):
-    """mmdetection3d's boxes, as many in each scene as ``counts`` says."""
+    """Annotations with mmdetection3d's boxes; ``counts``: boxes per scene."""
     from mmdet3d.structures import DepthInstance3DBoxes
 
     generator = torch.Generator().manual_seed(seed)

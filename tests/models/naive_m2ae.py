@@ -1,4 +1,4 @@
-"""The hierarchical student cloud by cloud and patch by patch."""
+"""Loop implementation of the hierarchical student, cloud by cloud and patch by patch."""
 
 import math
 
@@ -11,7 +11,7 @@ RADII = (1.0, 2.0, 3.0)
 
 
 def net_of(num_levels=3, seed=0, **kwargs):
-    """A student in eval mode whose norms and biases tell places apart."""
+    """Student in eval mode with random weights, norms and statistics."""
     net = build(student(num_levels, **kwargs), seed)
     for name, p in net.named_parameters():
         if p.ndim == 1:
@@ -25,7 +25,7 @@ def net_of(num_levels=3, seed=0, **kwargs):
 
 
 def naive_embed(embed, patch):
-    """A token of one patch (K, D): pooled half first, as in the spec, 2."""
+    """Token of one patch (K, D); the pooled half comes first (spec, section 2)."""
 
     def mlp(layers, x):
         first, norm, _, last = layers
@@ -39,7 +39,7 @@ def naive_embed(embed, patch):
 
 
 def naive_encode(net, points, visible, radii=(0, 0, 0)):
-    """One cloud (N, 3) alone, without padding, with additive masks.
+    """Encode one cloud (N, 3), without padding and with additive masks.
 
     ``visible``: indices of the visible tokens of each level.
     """
@@ -65,7 +65,7 @@ def naive_encode(net, points, visible, radii=(0, 0, 0)):
 
 
 def masked_attention(block, x, blocked):
-    """The published form: -1e5 where attention is forbidden."""
+    """Block in the published form: -1e5 where attention is not allowed."""
     attn = block.attn
     q, k, v = (
         y.view(len(x), attn.num_heads, -1).transpose(0, 1)

@@ -1,4 +1,4 @@
-"""Point-M2AE and I2P-MAE, small enough for tests."""
+"""Small configs of Point-M2AE and I2P-MAE."""
 
 import torch
 
@@ -6,14 +6,14 @@ from mmkd3d.registry import MODELS
 
 from .stub_teachers import DENSE
 
-# By the number of levels; what tests change is given as arguments.
+# Sizes of up to four levels; tests pass changes as arguments.
 DIMS = (6, 12, 18, 24)
 GROUPS = (64, 32, 16, 8)
 SIZES = (8, 4, 4, 4)
 
 
 def student(num_levels: int = 3, **kwargs) -> dict:
-    """Config of a student; the coarsest levels are the same for all."""
+    """Config of a student; all students share the coarsest levels."""
     cfg = dict(
         type='mmkd3d.PointM2AE',
         level_dims=DIMS[-num_levels:],
@@ -28,7 +28,7 @@ def student(num_levels: int = 3, **kwargs) -> dict:
 
 
 def decoder(num_stages: int = 2, **kwargs) -> dict:
-    """Config of a decoder that fits to the student."""
+    """Config of a decoder that matches the student."""
     cfg = dict(
         type='mmkd3d.M2AEDecoder',
         stage_dims=DIMS[::-1][:num_stages],
@@ -53,7 +53,7 @@ def m2ae(num_levels: int = 3, num_stages: int = 2, **kwargs) -> dict:
 
 
 def i2p_mae(num_levels: int = 3, num_stages: int = 2, semantic=True, **kwargs) -> dict:
-    """Config of I2P-MAE with a stub for a teacher."""
+    """Config of I2P-MAE with a stub teacher."""
     cfg = m2ae(
         num_levels,
         num_stages,
@@ -66,7 +66,7 @@ def i2p_mae(num_levels: int = 3, num_stages: int = 2, semantic=True, **kwargs) -
 
 
 def build(cfg: dict, seed: int = 0):
-    """The model with the weights of a seed."""
+    """Model with weights initialised from a seed."""
     torch.manual_seed(seed)
     return MODELS.build(cfg)
 

@@ -1,4 +1,4 @@
-"""Clouds, and steps on them that check every loss and gradient."""
+"""Test clouds, and training steps that check every loss and gradient."""
 
 import torch
 
@@ -18,7 +18,7 @@ def odd_clouds():
         duplicated=cloud(2)[:, :5].repeat(1, 20, 1),
         origin=torch.zeros(2, 96, 3),
         line=cloud(2) * torch.tensor([0.0, 0.0, 1e4]),
-        tiny=cloud(2) * 1e-12,  # FPS takes none of the points
+        tiny=cloud(2) * 1e-12,  # FPS skips all points
         far=cloud(2) + 1e4,
         features=cloud(2, channels=6),
     )
@@ -33,15 +33,15 @@ def total(losses):
 
 
 def reached(model):
-    """Names of the parameters with a gradient that is not zero."""
+    """Names of the parameters with a non-zero gradient."""
     grads = {name: p.grad for name, p in model.named_parameters()}
     return {name for name, grad in grads.items() if grad is not None and grad.any()}
 
 
 def check_step(model, points, samples=None, all_reached=False):
-    """All losses are finite, and so is the gradient of every parameter that is trained.
+    """Check that all losses and the gradients of all trained parameters are finite.
 
-    With ``all_reached`` none of the gradients is zero.
+    With ``all_reached``, also check that no gradient is zero.
     """
     losses = losses_of(model, points, samples)
     assert losses and all(value.isfinite().all() for value in losses.values()), losses
@@ -54,7 +54,7 @@ def check_step(model, points, samples=None, all_reached=False):
 
 
 def fall_of_loss(model, points, steps, lr=2e-3):
-    """Last losses over first ones, in a short training on one batch."""
+    """Ratio of the last losses to the first ones, in a short training on one batch."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     history = []
     for step in range(steps):

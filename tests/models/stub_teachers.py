@@ -1,4 +1,4 @@
-"""Teachers, a renderer and samples small enough to follow by hand."""
+"""Stub teachers, a stub renderer and samples that are easy to compute by hand."""
 
 import zlib
 
@@ -22,7 +22,7 @@ def seeded(net: nn.Module, seed: int) -> nn.Module:
 
 @MODELS.register_module(force=True)
 class StubImageTeacher(BaseTeacher):
-    """Mean colour times a matrix; ``images`` counts what it saw."""
+    """Linear layer on the mean colour; ``images`` counts the input images."""
 
     images = 0
 
@@ -38,9 +38,9 @@ class StubImageTeacher(BaseTeacher):
 
 @MODELS.register_module(force=True)
 class StubDenseTeacher(BaseTeacher):
-    """Mean colours of 6 x 6 fields times a matrix; it looks at bright ones.
+    """Linear layer on the mean colours of 6 x 6 cells; bright cells are salient.
 
-    ``images`` counts what it saw.
+    ``images`` counts the input images.
     """
 
     images = 0
@@ -63,7 +63,7 @@ class StubDenseTeacher(BaseTeacher):
 
 @MODELS.register_module(force=True)
 class StubTextTeacher(BaseTeacher):
-    """A vector from the checksum; ``sentences`` lists what it read."""
+    """Feature from the checksum of a sentence; ``sentences`` lists the inputs."""
 
     sentences = []
 
@@ -80,7 +80,7 @@ class StubTextTeacher(BaseTeacher):
 
 @MODELS.register_module(force=True)
 class StubRenderer(nn.Module):
-    """V constant pictures, whose colour depends on the cloud and the view."""
+    """V images of constant colour, which depends on the cloud and the view."""
 
     def __init__(self, num_views=3, random=False):
         super().__init__()
@@ -112,7 +112,7 @@ PROMPTS = ['{}', 'a {}.', 'a model of {} with {}']
 
 
 def make_samples(num=4, *, begin=0, **fields):
-    """Samples with ids, categories and what ``fields`` says of index i."""
+    """Samples with ids, categories and ``fields``, given as functions of the index."""
     samples = []
     for i in range(begin, begin + num):
         sample = BaseDataElement(metainfo=dict(sample_id=f's{i}', category=f'class {i % 3}'))

@@ -1,4 +1,4 @@
-"""Outputs of modules, read as points with features."""
+"""Student features: points with features from the outputs of modules."""
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ def test_the_outputs_of_pointnet2_and_our_students_are_known():
     output = net(points)
     xyz, feats = StudentFeatures()(output, points)
     assert torch.equal(xyz, output['sa_xyz'][1]) and feats.shape == (B, 8, 6)
-    # each place is one of the input points
+    # each position is an input point
     same = (xyz[:, :, None] == points[:, None]).all(-1)
     assert same.any(-1).all()
     coarse = StudentFeatures('sa')(output, points)
@@ -132,7 +132,7 @@ def test_a_module_is_read_without_what_comes_after_it():
 
 
 def test_levels_become_tokens():
-    """The last set abstraction, or the seeds, and nothing else."""
+    """Tokens are the last set abstraction level or the seeds, nothing else."""
     output = dict(
         sa_xyz=[torch.randn(2, 8, 3), torch.randn(2, 4, 3)],
         sa_features=[torch.randn(2, 5, 8), torch.randn(2, 6, 4)],

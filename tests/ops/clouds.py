@@ -1,4 +1,4 @@
-"""Clouds that make operators stumble, and distances as kernels compute them."""
+"""Difficult clouds for operators, and distances rounded as in the kernels."""
 
 import random
 
@@ -7,13 +7,13 @@ import torch
 
 
 def random_cloud(num_clouds, num_points, seed=0):
-    """(B, N, 3) in a unit cube around the origin."""
+    """Random points (B, N, 3) in a unit cube around the origin."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(num_clouds, num_points, 3, generator=generator) - 0.5
 
 
 def tied_cloud(num_clouds, num_points, seed=0):
-    """(B, N, 3) on a coarse grid: duplicates and exactly equal distances."""
+    """Points (B, N, 3) on a coarse grid, with duplicates and exactly equal distances."""
     return (random_cloud(num_clouds, num_points, seed) * 4).round() / 4
 
 
@@ -21,13 +21,13 @@ CLOUDS = dict(random=random_cloud, tied=tied_cloud)
 
 
 def squared_distance(a, b):
-    """Of two float32 points, added in the order of the kernels."""
+    """Squared distance of two float32 points, summed in the order of the kernels."""
     dx, dy, dz = (np.float32(q) - np.float32(p) for p, q in zip(a, b))
     return (dx * dx + dy * dy) + dz * dz
 
 
 def sampled(number, *lists):
-    """``number`` cases of a product of lists, with every value of every list."""
+    """``number`` combinations of the lists' values that cover each value at least once."""
     rng = random.Random(0)
     columns = []
     for values in lists:

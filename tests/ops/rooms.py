@@ -13,11 +13,11 @@ NYU_CHAIR = 5
 
 
 def random_room(seed: int, num_points: int = 2000) -> dict:
-    """Noise and three boxes full of points.
+    """Random noise points and three boxes filled with points.
 
     Returns:
-        points (N, 6), boxes (3, 6) with their centres, labels (3,),
-        instance (N,) with 0 = none, semantic (N,) as NYU40 ids.
+        points (N, 6), boxes (3, 6) with gravity centres, labels (3,),
+        instance (N,) with 0 = background, semantic (N,) as NYU40 ids.
     """
     rng = np.random.default_rng(seed)
     centers = np.array([[-1, -1, 0.5], [1, -1, 0.4], [0, 1, 0.6]], np.float32)
@@ -39,7 +39,7 @@ def random_room(seed: int, num_points: int = 2000) -> dict:
 
 
 def write_rooms(root: Path, rooms: int | list[dict] = 2) -> Path:
-    """Write rooms as mmdet3d's ``ScanNetDataset`` reads them."""
+    """Write rooms in the format of mmdet3d's ``ScanNetDataset``."""
     if isinstance(rooms, int):
         rooms = [random_room(i) for i in range(rooms)]
     for folder in ('points', 'instance_mask', 'semantic_mask'):

@@ -20,7 +20,7 @@ def rectangles(boxes):
 
 
 def shared_area(a, b):
-    """Exact area that two rectangles share, by a geometry library."""
+    """Exact overlap of two rectangles, computed by a geometry library."""
     from shapely import affinity
     from shapely.geometry import box
 
@@ -32,7 +32,7 @@ def shared_area(a, b):
 
 
 def contains(box, point):
-    """One point, one box, by the definition."""
+    """Whether a box contains a point, by definition."""
     x, y, bottom, dx, dy, dz, yaw = box.tolist()
     px, py, pz = point.tolist()
     along = (px - x) * math.cos(yaw) + (py - y) * math.sin(yaw)
@@ -41,7 +41,7 @@ def contains(box, point):
 
 
 def on_a_grid(n):
-    """Rectangles that share corners and lines of edges, many of them twice."""
+    """Rectangles with many shared corners, collinear edges and duplicates."""
     xy, sizes = torch.randint(4, (n, 2)) / 2, torch.randint(1, 4, (n, 2)) / 2
     return torch.cat([xy, sizes, torch.randint(8, (n, 1)) * math.pi / 4], 1)
 
@@ -63,7 +63,7 @@ def test_overlap_equals_exact_geometry(kind, monkeypatch):
     x = RECTANGLES[kind](30)
     expected = torch.tensor([[shared_area(a, b) for b in x.tolist()] for a in x.tolist()])
     area = x[:, 2] * x[:, 3]
-    assert (expected > 0).float().mean() > 0.05  # the test tests something
+    assert (expected > 0).float().mean() > 0.05  # enough pairs overlap
     torch.testing.assert_close(
         ops.rectangle_overlap(x, x) / area, expected / area, atol=1e-5, rtol=1e-5
     )
@@ -74,12 +74,12 @@ def test_overlap_of_touching_turned_and_nested_rectangles():
     others = torch.tensor(
         [
             [0.0, 0.0, 2.0, 2.0, 0.0],  # itself
-            [0.0, 0.0, 2.0, 2.0, math.pi / 2],  # itself, turned by a quarter
-            [0.0, 0.0, 2.0, 2.0, math.pi / 4],  # an octagon is shared
+            [0.0, 0.0, 2.0, 2.0, math.pi / 2],  # itself, rotated by 90 degrees
+            [0.0, 0.0, 2.0, 2.0, math.pi / 4],  # the overlap is an octagon
             [2.0, 0.0, 2.0, 2.0, 0.0],  # a common edge
             [2.0, 2.0, 2.0, 2.0, 0.0],  # a common corner
             [0.2, 0.1, 0.5, 0.4, 0.7],  # inside
-            [1.0, 0.0, 2.0, 2.0, 0.0],  # half, edges along each other
+            [1.0, 0.0, 2.0, 2.0, 0.0],  # half, with collinear edges
             [9.0, 9.0, 2.0, 2.0, 0.0],
         ]
     )
@@ -99,7 +99,7 @@ def test_iou_does_not_depend_on_place_and_heading():
         moved.append(torch.cat([x[:, :2] @ turn + 100, x[:, 2:4], x[:, 4:] + 1.1], 1))
     table = ops.rectangle_iou(a, b)
     torch.testing.assert_close(ops.rectangle_iou(*moved), table, atol=1e-5, rtol=1e-5)
-    for mode in ('iou', 'iof'):  # aligned: the diagonal
+    for mode in ('iou', 'iof'):  # aligned IoU is the diagonal
         table = ops.rectangle_iou(a[:8], b, mode=mode)
         aligned = ops.rectangle_iou(a[:8], b, mode=mode, aligned=True)
         torch.testing.assert_close(aligned, table.diagonal())
@@ -107,7 +107,7 @@ def test_iou_does_not_depend_on_place_and_heading():
     expected = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
     torch.testing.assert_close(ops.rectangle_iou(empty, empty), expected)
     rejects('giou', ops.rectangle_iou, a, a, mode='giou')
-    # a margin only adds, and adds little
+    # a margin only increases the overlap, and only slightly
     a = rectangles(random_boxes(40, room=2.0))
     more = ops.rectangle_overlap(a, a, margin=ops.IOU3D_MARGIN) - ops.rectangle_overlap(a, a)
     assert more.min() > -1e-5 and more.max() < 0.05

@@ -1,4 +1,4 @@
-"""Chamfer distance against the whole matrix, and its gradients."""
+"""Chamfer distance and its gradients against the full distance matrix."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ SIZES = [(1, 1, 1), (1, 1, 5), (2, 7, 7), (3, 20, 33), (2, 150, 140)]
 
 
 def naive_chamfer(pred, target, norm):
-    """Per cloud, from the (B, N, M) matrix."""
+    """Chamfer distance per cloud from the (B, N, M) matrix."""
     table = (pred[:, :, None] - target[:, None]).square().sum(-1)
     forth, back = table.amin(2), table.amin(1)
     if norm == 'l1':

@@ -1,4 +1,4 @@
-"""On a GPU the operators give what they give on a CPU."""
+"""Operators return the same results on a GPU as on a CPU."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a C
 
 @pytest.fixture(params=CLOUDS)
 def points(request):
-    """Two clouds of one kind."""
+    """Two clouds of the same kind."""
     return CLOUDS[request.param](2, 5000)
 
 

@@ -8,7 +8,7 @@ from tests.helpers import rejects
 
 @pytest.fixture
 def compiled():
-    """An extension with two operators, one of them only for CUDA."""
+    """A compiled extension; its ``knn_forward`` has no CPU kernel."""
     module = ModuleType('mmcv._ext')
     module.__loader__ = module.__file__ = 'compiled'
 
@@ -32,10 +32,10 @@ def test_auto_prefers_the_compiled_one_and_falls_back_without_a_kernel(compiled,
     assert extension.nms() == extension.roi_align() == 'compiled'
     assert extension.knn_forward() == 'torch'
     assert dispatch.Extension(KERNELS).nms() == 'torch'
-    # other errors are not hidden
+    # other errors are raised
     rejects('inconsistent device', extension.broken, error=RuntimeError)
     assert not hasattr(extension, 'newer')
-    assert not hasattr(dispatch.Extension(KERNELS), '__path__')  # tools look for it
+    assert not hasattr(dispatch.Extension(KERNELS), '__path__')  # tools probe for it
 
 
 def test_modes_decide_which_operator_is_taken(compiled, monkeypatch):
@@ -53,7 +53,7 @@ def test_modes_decide_which_operator_is_taken(compiled, monkeypatch):
 
 def test_a_missing_operator_says_its_name_and_where_to_get_it():
     extension = dispatch.Extension(KERNELS)
-    assert hasattr(extension, 'roi_align_forward')  # mmcv asks at import
+    assert hasattr(extension, 'roi_align_forward')  # mmcv checks at import
     with pytest.raises(ImportError) as error:
         extension.roi_align_forward(1, spatial_scale=2)
     for part in ('roi_align_forward', 'mim install', 'mmkd3d.doctor'):

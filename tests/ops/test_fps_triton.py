@@ -1,4 +1,4 @@
-"""The Triton kernel of FPS, interpreted on the CPU and compiled for GPUs."""
+"""FPS's Triton kernel, interpreted on the CPU and compiled for GPUs."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ CASES = [
 
 
 def sample_all():
-    """Indices of all cases; a third of the points is in the skipped ball."""
+    """Sampled indices of all cases; a third of the points lies in the skipped ball."""
     picked = []
     for kind, rule, (num_clouds, num_points, num_samples) in CASES:
         points = CLOUDS[kind](num_clouds, num_points, seed=num_samples)
@@ -33,10 +33,10 @@ def sample_all():
 
 
 def sample_all_by_triton():
-    """The same with the kernel in place of the loop; prints JSON."""
+    """Run ``sample_all`` with the kernel instead of the loop; prints JSON."""
     from mmkd3d.ops import fps_triton
 
-    sampling._num_rows = lambda num_points: 1  # the order of ties as it is
+    sampling._num_rows = lambda num_points: 1  # one row keeps the order of ties
     sampling._sample = lambda planes, running, num_samples, rows: fps_triton.sample(
         planes, running, num_samples
     )
@@ -46,7 +46,7 @@ def sample_all_by_triton():
 @pytest.mark.slow
 def test_interpreted_kernel_picks_what_pytorch_picks():
     pytest.importorskip('triton')
-    # triton reads the variable when it is imported, so not in this process
+    # triton reads the variable at import, hence the subprocess
     process = subprocess.run(
         [sys.executable, '-m', __name__],
         env=dict(os.environ, TRITON_INTERPRET='1'),

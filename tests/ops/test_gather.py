@@ -31,7 +31,7 @@ def test_group_cuts_patches_relative_to_their_centres():
     idx = knn(centers, points, 8).idx
     patches = group(points, centers, idx)
     assert patches.shape == (2, 5, 8, 3)
-    assert not patches[:, :, 0].any()  # a centre is its own neighbour
+    assert not patches[:, :, 0].any()  # a centre is its own nearest neighbour
     for place in torch.cartesian_prod(torch.arange(2), torch.arange(5), torch.arange(8)).tolist():
         b, g, k = place
         expected = points[b, idx[b, g, k]] - centers[b, g]
@@ -40,7 +40,7 @@ def test_group_cuts_patches_relative_to_their_centres():
 
 def test_wrong_indices_are_errors():
     x, idx = torch.rand(2, 4, 3), torch.zeros(2, 2, dtype=torch.long)
-    for bad in (-1, 4):  # never reads another sample
+    for bad in (-1, 4):  # must not read from another sample
         rejects(f'{bad}.* N=4', gather, x, torch.tensor([[0, 1], [2, bad]]))
     rejects(r'x \(B, N, C\)', gather, x, idx[:1])
     rejects('centers', group, x, x, idx[:, None].expand(-1, 5, -1))

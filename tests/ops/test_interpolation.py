@@ -1,4 +1,4 @@
-"""Three nearest neighbours and interpolation against loops."""
+"""Three-nearest-neighbour search and interpolation against loops."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from .clouds import CLOUDS, random_cloud, sampled, squared_distance
 
 
 def naive_three(target, source):
-    """Squared distances and indices of one pair of clouds."""
+    """Squared distances and indices for one pair of clouds."""
     dist = np.full((len(target), 3), np.inf, dtype=np.float32)
     idx = np.zeros((len(target), 3), dtype=int)
     for row, point in enumerate(target.numpy()):
@@ -42,7 +42,7 @@ def test_three_nn_and_three_interpolate_equal_a_loop(squared, kind, size):
         expected = (feats[b].numpy()[idx] * weight[..., None]).sum(1)
         np.testing.assert_allclose(found[b], expected, rtol=1e-5, atol=1e-6)
     found = three_interpolate(source, source, feats, squared=squared)
-    if kind == 'random':  # a point of the source keeps its feature
+    if kind == 'random':  # source points keep their features
         torch.testing.assert_close(found, feats, rtol=0, atol=1e-4)
 
 

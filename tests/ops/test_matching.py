@@ -1,4 +1,4 @@
-"""Matching against all permutations and against loops."""
+"""Optimal and greedy matching against brute force and loops."""
 
 from itertools import permutations
 
@@ -17,7 +17,7 @@ def random_similarity(M, S, B=5, seed=0):
 
 
 def best_pairs(similarity):
-    """Of one sample, by trying every way of matching."""
+    """Optimal pairs of one sample, by trying all permutations."""
     M, S = similarity.shape
     if M > S:
         return {(row, column) for column, row in best_pairs(similarity.T)}
@@ -26,12 +26,12 @@ def best_pairs(similarity):
 
 
 def greedy_pairs(similarity):
-    """Of one sample, pair by pair."""
+    """Greedy pairs of one sample."""
     M, S = similarity.shape
     left = [(row, column) for row in range(M) for column in range(S)]
     pairs = []
     while left:
-        best = max(left, key=lambda pair: similarity[pair])  # The first one.
+        best = max(left, key=lambda pair: similarity[pair])  # The first maximum.
         pairs.append(best)
         left = [p for p in left if p[0] != best[0] and p[1] != best[1]]
     return pairs

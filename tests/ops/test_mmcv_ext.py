@@ -1,4 +1,4 @@
-"""mmcv's point and box operators, by their public names, on the CPU."""
+"""mmcv's public point and box operators on the CPU."""
 
 import math
 
@@ -19,7 +19,7 @@ def squared(a, b):
 
 
 def nearest(query, points, k):
-    """Squared distances and indices of the k nearest, ties by index."""
+    """Squared distances and indices of the k nearest points; ties are broken by index."""
     ranked = sorted((squared(query, p), i) for i, p in enumerate(points))
     return ranked[:k]
 
@@ -56,8 +56,8 @@ def test_points_sampler_mixes_feature_and_coordinate_distances():
 
 def test_ball_query_takes_the_first_hits_in_index_order():
     points, centers = torch.rand(2, 60, 3), torch.rand(2, 8, 3)
-    centers[:, 0] = points[:, 5]  # distance 0 counts despite min_radius
-    centers[:, 1] = 9.0  # nobody near
+    centers[:, 0] = points[:, 5]  # distance 0 is included despite min_radius
+    centers[:, 1] = 9.0  # no neighbours
     got = mmcv.ops.ball_query(0.1, 0.4, 6, points, centers)
     assert got.dtype == torch.int32
     for b in range(2):
@@ -78,7 +78,7 @@ def test_knn_puts_neighbours_before_centers(transposed):
         for m in range(7):
             expected = [i for _, i in nearest(centers[b, m], points[b], 5)]
             assert got[b, :, m].tolist() == expected
-    got = mmcv.ops.knn(5, points[:1, :3])  # itself by default; filled up with index 0
+    got = mmcv.ops.knn(5, points[:1, :3])  # query defaults to the points; padded with index 0
     assert got[0, 0].tolist() == [0, 1, 2] and got[0, 3:].eq(0).all()
 
 
@@ -104,7 +104,7 @@ def test_three_nn_returns_distances_that_are_not_squared():
             assert idx[b, n].tolist() == [i for _, i in expected]
             root = torch.tensor([math.sqrt(d) for d, _ in expected])
             torch.testing.assert_close(dist[b, n], root)
-    dist, idx = mmcv.ops.three_nn(target, source[:, :2])  # the third is infinitely far
+    dist, idx = mmcv.ops.three_nn(target, source[:, :2])  # the third neighbour is at infinity
     assert dist[..., 2].isinf().all() and dist[..., :2].isfinite().all()
     assert idx[..., 2].eq(0).all()
 
@@ -130,7 +130,7 @@ def test_query_and_group_puts_relative_coordinates_before_features(radius):
     group = mmcv.ops.QueryAndGroup(radius, 5, normalize_xyz=radius is not None, **options)
     grouped, xyz, idx = group(points, centers, feats)
     picked = torch.stack([points[b, idx[b].long()] for b in range(2)])
-    torch.testing.assert_close(xyz, picked.permute(0, 3, 1, 2))  # absolute
+    torch.testing.assert_close(xyz, picked.permute(0, 3, 1, 2))  # absolute coordinates
     relative = (picked - centers[:, :, None]) / (radius or 1.0)
     torch.testing.assert_close(grouped[:, :3], relative.permute(0, 3, 1, 2))
     assert torch.equal(grouped[:, 3:], torch.stack([feats[b][:, idx[b].long()] for b in range(2)]))
@@ -205,7 +205,7 @@ def test_chamfer_distance_and_its_gradient_equal_loop():
     got = mmcv.ops.chamfer_distance(a, b)
     table = (a[:, :, None] - b[:, None]).square().sum(-1)
     expected = (*table.min(2), *table.min(1))
-    order = (0, 2, 1, 3)  # two distances, then two index tensors
+    order = (0, 2, 1, 3)  # expects two distance tensors, then two index tensors
     for x, i in zip(got, order):
         torch.testing.assert_close(x, expected[i].to(x.dtype))
     wa, wb = torch.rand(2, 7), torch.rand(2, 5)

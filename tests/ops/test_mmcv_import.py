@@ -1,4 +1,4 @@
-"""Every order in which mmcv, mmdet3d and mmkd3d get imported."""
+"""All import orders of mmcv, mmdet3d and mmkd3d."""
 
 import os
 import subprocess
@@ -23,8 +23,8 @@ import torch
 from mmcv.ops import knn
 print('knn', knn(2, torch.rand(1, 4, 3)).shape[1])
 """
-# A compiled extension as a CPU build of mmcv has it: kernels for some
-# operators, and for the others mmcv's own message.
+# Mimics the extension of a CPU build of mmcv: some operators have kernels, the
+# others raise mmcv's error.
 COMPILED = """
 MARK = 7.
 
@@ -42,7 +42,7 @@ def __getattr__(name):
 
 
 def run(code, *, mode=None, cwd=None, path=(), check=True):
-    """Run Python code in a fresh interpreter; returns what it printed."""
+    """Run Python code in a fresh interpreter; returns its output."""
     env = {**os.environ, 'OMP_NUM_THREADS': '1'}
     env['PYTHONPATH'] = os.pathsep.join([str(REPO), *map(str, path)])
     env.pop('MMKD3D_OPS', None)
@@ -94,9 +94,9 @@ def compiled(tmp_path):
 
 IMPORTS = dict(
     first='import mmkd3d, mmcv.ops as early',
-    # mmdet3d has bound the names of mmcv.ops by then
+    # mmdet3d has already imported names from mmcv.ops
     last='import mmdet3d.structures.bbox_3d.base_box3d as early, mmkd3d',
-    # what an mmdet3d config does that only names one of our parts
+    # as an mmdet3d config that only refers to one of our components
     by_name="""
 import mmcv.ops as early
 from mmengine.registry import MODELS
@@ -119,10 +119,10 @@ print('mark', mmcv._ext.MARK)
 @pytest.mark.parametrize('order', IMPORTS)
 def test_compiled_operators_stay_and_missing_kernels_fall_back(order, compiled):
     out = run(f'{compiled}{IMPORTS[order]}{BOXES}')
-    assert 'inside tensor([[[1]]]' in out  # ours: there is no kernel
-    assert 'iou tensor([[7.]])' in out  # theirs
-    assert 'mark 7.0' in out  # whatever else the extension holds
-    assert out.count('are the compiled ones') == 1  # the log
+    assert 'inside tensor([[[1]]]' in out  # ours, because no kernel exists
+    assert 'iou tensor([[7.]])' in out  # the compiled one
+    assert 'mark 7.0' in out  # other attributes of the extension
+    assert out.count('are the compiled ones') == 1  # logged once
 
 
 CONFIG = """

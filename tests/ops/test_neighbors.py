@@ -1,4 +1,4 @@
-"""kNN and ball query against loops, in any block size."""
+"""kNN and ball query against loops, for several block sizes."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ SIZES = [  # B, M, N, k
 
 
 def distance_table(query, points):
-    """(B, M, N) from a loop over everything."""
+    """Distances (B, M, N) from a naive loop."""
     return np.array(
         [
             [[squared_distance(q, p) for p in cloud] for q in queries]
@@ -38,7 +38,7 @@ def naive_knn(query, points, k):
     return np.take_along_axis(table, idx, -1), idx
 
 
-# Distances held at once, down to less than one query's.
+# Number of distances per block, down to less than one query needs.
 BLOCK_SIZES = [1, 100, 1000, 2**19]
 
 

@@ -1,4 +1,4 @@
-"""Points to pixels and back, against cameras one can do by hand."""
+"""Projection to pixels and back, with simple cameras computed by hand."""
 
 import math
 
@@ -14,7 +14,7 @@ from .clouds import random_cloud
 
 
 def camera(num, focal=10.0, center=(15.5, 11.5), distance=3.0):
-    """``num`` cameras that look along +z from ``distance`` before 0."""
+    """``num`` cameras at z = -``distance`` that look along +z."""
     extrinsic = torch.eye(4).repeat(num, 1, 1)
     extrinsic[:, 2, 3] = distance
     intrinsic = torch.eye(3).repeat(num, 1, 1)
@@ -24,7 +24,7 @@ def camera(num, focal=10.0, center=(15.5, 11.5), distance=3.0):
 
 
 def cube(num_side=9):
-    """(1, N, 3) points on the front and the back face of a unit cube."""
+    """Points (1, N, 3) on the front and back face of a unit cube."""
     axis = torch.linspace(-0.5, 0.5, num_side)
     x, y = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing='ij'))
     return torch.stack(
@@ -92,17 +92,17 @@ def test_orthographic_fills_the_image_up_to_the_margin(view, axes, size, margin)
     torch.testing.assert_close(low + high, last.expand(3, 2))
     free = torch.minimum(low, last - high).amin(1)
     torch.testing.assert_close(free, torch.full((3,), margin), rtol=0, atol=1e-4)
-    # one scale for both axes
+    # both axes share one scale
     scale = (high - low)[:, :1] / (right.amax(1) - right.amin(1))[:, None]
     for pixel, world in ((uv[..., 0], right), (uv[..., 1], down)):
         expected = scale * (world - world[:, :1])
         torch.testing.assert_close(pixel - pixel[:, :1], expected, rtol=0, atol=1e-3)
-    # a rotation per cloud
+    # one rotation per cloud
     views = torch.tensor([AXIS_VIEWS[0], view, AXIS_VIEWS[2]])
     each = orthographic(points, size, rotation=views, margin=margin)
     assert torch.equal(each.uv[1], uv[1]) and torch.equal(each.depth[1], depth[1])
     uv, _ = orthographic(torch.full((1, 1, 3), 7.0), (9, 5))
-    assert uv.tolist() == [[[2.0, 4.0]]]  # one point is in the middle
+    assert uv.tolist() == [[[2.0, 4.0]]]  # a single point is centred
 
 
 def naive_splat(uv, depth, size, radius):
@@ -137,7 +137,7 @@ def test_the_front_of_a_cube_hides_its_back():
     seen = visible(uv, depth, image, tolerance=0.01)
     assert seen[0, :81].all() and not seen[0, 81:].any()
     assert visible(uv, depth, image, tolerance=1.01).all()
-    uv, depth = uv[:, 81:], depth[:, 81:]  # without a front the back is seen
+    uv, depth = uv[:, 81:], depth[:, 81:]  # the back is visible without the front
     image = splat_depth(uv, depth, (24, 32), radius=1)
     assert visible(uv, depth, image, tolerance=0.0).all()
 

@@ -1,4 +1,4 @@
-"""Values of enlarged maps, against enlarging them."""
+"""Sampling of resized maps against resizing them in full."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def pixels_of(B, V, M, size, seed=0):
 
 
 def enlarge(maps, pixels, size):
-    """Resize whole maps (B, V, C, h, w) and pick (B, M, V, C), pixel by pixel."""
+    """Resize full maps (B, V, C, h, w) and pick values (B, M, V, C) at pixels."""
     whole = F.interpolate(maps.flatten(0, 1), size, mode='bicubic').unflatten(0, maps.shape[:2])
     picked = [
         torch.stack([whole[b, v, :, i, j] for i, j in pixels[b, v]])
@@ -28,10 +28,10 @@ def enlarge(maps, pixels, size):
     'own, size',
     [
         ((14, 14), (224, 224)),
-        ((7, 5), (40, 33)),  # no whole factors
+        ((7, 5), (40, 33)),  # non-integer factors
         ((1, 1), (8, 8)),
         ((3, 2), (3, 2)),
-        ((12, 9), (5, 4)),  # smaller
+        ((12, 9), (5, 4)),  # downsampling
     ],
 )
 def test_values_are_those_of_resized_maps(own, size):

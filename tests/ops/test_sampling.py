@@ -1,4 +1,4 @@
-"""Farthest point sampling against the published kernels, thread by thread."""
+"""Farthest point sampling against a thread-level simulation of the published kernels."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from .clouds import CLOUDS, random_cloud, sampled, squared_distance, tied_cloud
 
 
 def reduce_block(values, ids):
-    """Winner of a block: one value per thread, halved until one is left."""
+    """Index of the maximum in a block, by a tree reduction over threads."""
     stride = len(values) // 2
     while stride:
         for thread in range(stride):
@@ -23,7 +23,7 @@ def reduce_block(values, ids):
 
 
 def kernel_fps(num_points, num_samples, row_of, skipped, max_threads):
-    """One cloud; ``row_of(i)`` are the distances of point i to all."""
+    """Simulate the kernel on one cloud; ``row_of(i)`` returns the distances from point i."""
     threads = min(2 ** (num_points.bit_length() - 1), max_threads)
     running = np.full(num_points, 1e10, dtype=np.float32)
     picked = [0]
@@ -79,10 +79,10 @@ def test_fps_tie_order_wraps_at_the_block_size(rule, num_points):
 
 def test_pointnet2_rule_never_picks_points_near_the_origin_but_index_0():
     points = random_cloud(2, 200, seed=3)
-    points[:, :50] *= 0.01  # index 0 among them
+    points[:, :50] *= 0.01  # includes index 0
     picked = farthest_point_sample(points, 200, rule='pointnet2')
     assert (picked[:, 0] == 0).all() and (picked[:, 1:] >= 50).all()
-    # the other rule takes all before it repeats any
+    # the other rule picks every point before repeating one
     picked = farthest_point_sample(points, 210)
     assert torch.equal(picked[:, :200].sort().values, torch.arange(200).expand(2, -1))
     assert not picked[:, 200:].any()

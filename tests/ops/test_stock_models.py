@@ -1,4 +1,4 @@
-"""Stock indoor models of mmdet3d on the CPU, with our operators under them."""
+"""Stock indoor models of mmdet3d on the CPU with our operators."""
 
 import numpy as np
 import pytest
@@ -36,14 +36,14 @@ def scope():
 
 
 def build(name, smaller):
-    """A model from its published config, made small enough for a test."""
+    """Build a model from its published config with reduced sizes."""
     config = get_config(f'mmdet3d::{name}.py')
     config.merge_from_dict(dict(model=smaller))
     return MODELS.build(config.model)
 
 
 def scenes(num_features, extra=()):
-    """Two rooms as a data loader of mmdet3d hands them to a model."""
+    """Two rooms in the batch format of mmdet3d's data loaders."""
     points, samples = [], []
     for i in range(2):
         room = random_room(i, num_points=600)
@@ -58,7 +58,7 @@ def scenes(num_features, extra=()):
         boxes = DepthInstance3DBoxes(room['boxes'], **form)
         labels = torch.from_numpy(room['labels'])
         sample.gt_instances_3d = InstanceData(bboxes_3d=boxes, labels_3d=labels)
-        # class 18 of 18 and class 20 of 20 mean "none" in these configs
+        # in these configs, class 18 of 18 and class 20 of 20 mean background
         instance = torch.from_numpy(room['instance'])
         semantic = torch.where(instance > 0, room['labels'][0], 18)
         sample.gt_pts_seg = PointData(pts_instance_mask=instance, pts_semantic_mask=semantic)
@@ -68,7 +68,7 @@ def scenes(num_features, extra=()):
 
 
 def train_step(model, data):
-    """Losses after a backward pass; checks that all of it is finite."""
+    """Forward and backward pass; checks that the loss and gradients are finite."""
     data = model.data_preprocessor(data, training=True)
     losses = model(**data, mode='loss')
     total = sum(value for key, value in losses.items() if 'loss' in key)
@@ -89,7 +89,7 @@ def test_detector_trains_predicts_and_is_evaluated(name):
 
     model.eval()
     results = []
-    for i in range(2):  # one by one: GroupFree3D of mmdet3d 1.4 mixes up more
+    for i in range(2):  # one at a time: GroupFree3D of mmdet3d 1.4 mixes up larger batches
         data = scenes(3 + len(extra), extra)
         data['inputs']['points'] = data['inputs']['points'][i : i + 1]
         data['data_samples'] = data['data_samples'][i : i + 1]
@@ -104,7 +104,7 @@ def test_detector_trains_predicts_and_is_evaluated(name):
 
 
 def evaluate(samples):
-    """AP of predictions by mmdet3d's metric, in our form for any numpy."""
+    """AP of predictions by our version of mmdet3d's metric, which supports any numpy."""
     metric = METRICS.build(dict(type='mmkd3d.IndoorMetric'))
     metric.dataset_meta = dict(classes=CLASSES, box_type_3d='Depth')
     metric.process(None, [sample.to_dict() for sample in samples])

@@ -1,4 +1,4 @@
-"""Grey pictures against planes and spheres that one can do by hand."""
+"""Rendered grey images of planes and spheres against manual computations."""
 
 import math
 
@@ -23,7 +23,7 @@ from .clouds import random_cloud
 
 
 def plane(right, down, size=64, spacing=2):
-    """uv, depth of samples of ``depth = right * u + down * v``."""
+    """uv and depth of points on the plane ``depth = right * u + down * v``."""
     axis = torch.arange(0, size, spacing).float()
     v, u = (g.flatten() for g in torch.meshgrid(axis, axis, indexing='ij'))
     return torch.stack([u, v], -1)[None], (right * u + down * v)[None]
@@ -41,7 +41,7 @@ def test_cameras_are_rotations_and_look_down():
     assert cameras.shape == (4, 3, 3, 3)
     torch.testing.assert_close(cameras @ cameras.mT, torch.eye(3).expand(4, 3, 3, 3))
     torch.testing.assert_close(cameras.det(), torch.ones(4, 3))
-    # +y is up in the picture, and forward points below the horizon
+    # +y is up in the image, and forward points below the horizon
     assert (cameras[..., 1, 1] < 0).all()
     torch.testing.assert_close(cameras[..., 2, 1], torch.full((4, 3), -math.sin(0.4)))
     front = turntable(torch.zeros(1), 0.0)[0]
@@ -134,7 +134,7 @@ def test_gray_depth_runs_from_nearest_to_farthest_of_each_scale():
     gray = gray_depth(image, depth)
     expected = torch.tensor([[[1.0, 0.55], [0.1, 0]], [[1, 0.1], [0.55, 0.55]]])
     torch.testing.assert_close(gray, expected)
-    # two views on one scale
+    # two views that share one scale
     both = gray_depth(image[None], depth[None])
     torch.testing.assert_close(both[0, 1], gray[1])
     assert both[0, 0, 0, 0] < 1

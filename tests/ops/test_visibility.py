@@ -1,4 +1,4 @@
-"""Depth test of posed frames, against a loop over points."""
+"""Depth test of posed frames against a loop over points."""
 
 import math
 
@@ -11,7 +11,7 @@ from .test_projection import camera
 
 
 def scene(depth_size=(12, 16), seed=0):
-    """Points before and behind noisy depths, for images of 24 x 32 pixels."""
+    """Points in front of and behind noisy depth maps, for images of 24 x 32 pixels."""
     generator = torch.Generator().manual_seed(seed)
     points = torch.rand(3, 200, 3, generator=generator) * 6 - 3
     depth = torch.rand(3, *depth_size, generator=generator) + 2.5
@@ -20,7 +20,7 @@ def scene(depth_size=(12, 16), seed=0):
 
 
 def look(point, extrinsic, intrinsic, depth, size, tolerance):
-    """One point: its pixel, and whether it is seen."""
+    """Pixel of one point, and whether it is visible."""
     x, y, z = (extrinsic @ torch.cat([point, torch.ones(1)]))[:3].tolist()
     if z <= 0:
         return None, False

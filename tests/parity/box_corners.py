@@ -1,4 +1,4 @@
-"""Corners of boxes as the cases of 3DETR store them."""
+"""Box corners in the format of the 3DETR cases."""
 
 import torch
 from torch import Tensor
@@ -26,6 +26,6 @@ def box_corners(center: Tensor, size: Tensor, angle: Tensor) -> Tensor:
 
 
 def to_camera(xyz: Tensor) -> Tensor:
-    """(..., 3) from z up to the upright camera frame."""
+    """Convert (..., 3) from z-up to the upright camera frame."""
     x, y, z = xyz.unbind(-1)
     return torch.stack([x, -z, y], -1)

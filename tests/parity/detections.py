@@ -1,4 +1,4 @@
-"""Average precision of made-up detections, by our metric."""
+"""Average precision of synthetic detections with our metric."""
 
 import torch
 
@@ -15,16 +15,16 @@ def depth_boxes(boxes):
 
 
 def average_precision(scenes, num_classes, absent):
-    """Results of a case, by the names it has there.
+    """Metrics of a case, under the names of its arrays.
 
     Args:
-        scenes: For each (boxes, labels) that are there and (boxes, labels,
-            scores) that were found; boxes have gravity centres.
+        scenes: Per scene, ground truth (boxes, labels) and detections (boxes, labels,
+            scores); boxes have gravity centres.
         num_classes: K.
         absent: See :func:`mmkd3d.evaluation.indoor.indoor_metric`.
 
     Returns:
-        ap (2, K) and recall (2, K), -1 for a class that the result lacks;
+        ap (2, K) and recall (2, K), -1 for a class missing from the result;
         mAP (2,) and mAR (2,).
     """
     metric = METRICS.build(dict(type='mmkd3d.IndoorMetric', absent=absent))

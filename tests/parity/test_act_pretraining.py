@@ -19,7 +19,7 @@ FLAT = ('loss', 'gradient', 'noise', 'cls_feature', 'teacher_bn')
 
 
 def autoencoder(config: dict) -> dict:
-    """Our config of a published stage I config."""
+    """Our config for a published stage I config."""
     cfg = dict(
         type='mmkd3d.ACTAutoencoder',
         num_groups=config['num_group'],
@@ -44,7 +44,7 @@ def autoencoder(config: dict) -> dict:
 
 
 def student(config: dict) -> dict:
-    """Our config of a published stage II config."""
+    """Our config for a published stage II config."""
     c, dvae = config['transformer_config'], config['dvae_config']
     return dict(
         type='mmkd3d.ACT',
@@ -85,7 +85,7 @@ def gumbel(manifest: dict, shape: tuple) -> torch.Tensor:
 
 
 def check(got: dict, arrays: dict, tolerance: dict) -> None:
-    """Compare the arrays of a case that it has a tolerance for, thinned as they are."""
+    """Compare the arrays of a case within their tolerances, thinned like the stored ones."""
     for name in got.keys() & arrays.keys():
         expected = arrays[name]
         value = np.asarray(got[name].detach())
@@ -101,7 +101,7 @@ def check(got: dict, arrays: dict, tolerance: dict) -> None:
 
 
 def tolerances(manifest: dict, names) -> dict:
-    """The manifest's tolerance of each array, by its longest name part."""
+    """Tolerance of each array: the manifest's entry for the longest part of its name."""
     known = dict(
         manifest['tolerance'],
         center=1e-7,
@@ -339,7 +339,7 @@ def test_weight_decay_groups_are_the_published_ones(stage_two):
     for group in wrapper.param_groups:
         for parameter in group['params']:
             if id(parameter) not in names:
-                continue  # mmengine's own, which holds the base settings
+                continue  # mmengine's own parameter, which holds the base settings
             decayed[group['weight_decay'] > 0].add(names[id(parameter)])
     assert decayed[True] == set(manifest['weight_decay_groups']['decay'])
     assert decayed[False] == set(manifest['weight_decay_groups']['no_decay'])

@@ -1,4 +1,4 @@
-"""The plain student and its head against the published classifier."""
+"""Plain student and its head against the published classifier."""
 
 import numpy as np
 import pytest

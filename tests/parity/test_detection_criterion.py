@@ -1,4 +1,4 @@
-"""Decoding, matching and losses of 3DETR against the original's."""
+"""Decoding, matching and losses of 3DETR against the original code."""
 
 import pytest
 import torch
@@ -59,7 +59,7 @@ def criterion(config):
 
 
 def run(config, x):
-    """All that a case stores, by the names it has there."""
+    """All arrays of a case, under their names in the case."""
     raw = RawBoxes(**{name: x[key].clone().requires_grad_() for name, key in HEADS.items()})
     extrema = x['point_cloud_dims_min'], x['point_cloud_dims_max']
     boxes = decode_boxes(raw, x['query_xyz'], *extrema)

@@ -1,4 +1,4 @@
-"""Our metric against mmdetection3d's on made-up detections."""
+"""Our metric against mmdetection3d's on synthetic detections."""
 
 import pytest
 import torch

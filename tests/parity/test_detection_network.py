@@ -52,7 +52,7 @@ def build(config: dict):
 
 
 def scaled_state(manifest: dict) -> dict:
-    """The weights of a case, with its ``weight_scale``."""
+    """Weights of a case, scaled by its ``weight_scale``."""
     state = reference_state(manifest)
     for pattern, factor in manifest.get('weight_scale', ()):
         for key, value in state.items():

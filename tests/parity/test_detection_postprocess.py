@@ -1,4 +1,4 @@
-"""Which boxes 3DETR keeps, and their average precision."""
+"""Boxes kept by the post-processing of 3DETR, and their average precision."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ INPUTS = ('points', 'center', 'size', 'sem_cls_logits', 'gt_center', 'gt_size', 
 
 
 def upright_boxes(center, size, logits):
-    """Decoded boxes without headings; what is not read is zero."""
+    """Decoded boxes without headings; unused fields are zero."""
     zeros = torch.zeros_like(center)
     return DecodedBoxes(
         logits,

@@ -13,7 +13,7 @@ pytest.importorskip('mmdet3d')
 
 
 def augmented(points, boxes, flip_x, flip_y, angle):
-    """By mmdetection3d's transforms, in the order of 3DETR."""
+    """Augment with mmdetection3d's transforms, in the order of 3DETR."""
     from mmdet3d.datasets.transforms import GlobalRotScaleTrans, RandomFlip3D
     from mmdet3d.structures import DepthPoints
 

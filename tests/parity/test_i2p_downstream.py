@@ -1,4 +1,4 @@
-"""What is made of Point-M2AE's student downstream, against the published."""
+"""Downstream models with Point-M2AE's student against the published ones."""
 
 import re
 
@@ -15,7 +15,7 @@ POOLING = dict(I2P_MAE_ModelNet40=('max+mean',), I2P_MAE_ScanObjectNN=('mean', '
 
 
 def student(config: dict, **kwargs) -> dict:
-    """Our config of a published encoder."""
+    """Our config for a published encoder."""
     return dict(
         type='mmkd3d.PointM2AE',
         level_dims=config['encoder_dims'],
@@ -30,7 +30,7 @@ def student(config: dict, **kwargs) -> dict:
 
 
 def build(cfg: dict, manifest: dict):
-    """The model with the published weights, all of them."""
+    """Model with the published weights; no key is missing or left over."""
     model = MODELS.build(cfg).eval()
     report = load_pretrained(model, reference_state(manifest), prefix='')
     assert not (report.missing or report.unexpected or report.left_out)
@@ -38,12 +38,12 @@ def build(cfg: dict, manifest: dict):
 
 
 class Recorder:
-    """What enters and leaves the blocks of each level of a student.
+    """Records the inputs and outputs of the blocks of each level of a student.
 
     Attributes:
         embed: Level to tokens (B, G, C) before the first block.
         tokens: Level to tokens after the last.
-        blocked: Level to (B, G), to how many keys a query is blind.
+        blocked: Level to (B, G), the number of keys masked for each query.
     """
 
     def __init__(self, backbone):
@@ -64,7 +64,7 @@ class Recorder:
 
 
 def strides(manifest: dict, name: str) -> list[int]:
-    """Which rows of an array were stored, as its description says."""
+    """Strides of the stored rows of an array, from its description."""
     role = manifest['arrays'][name]['role']
     return [int(s) for s in re.findall(r'every (\d+)|\[::(\d+)\]', role) for s in s if s]
 
@@ -78,7 +78,7 @@ def grouping(patches: list) -> dict:
 
 
 def check(got: dict, arrays: dict, tolerance: dict) -> None:
-    """Compare every array of a case but its inputs."""
+    """Compare every array of a case except its inputs."""
     assert set(got) >= set(arrays) - {'points', 'label'}
     for name in got.keys() & arrays.keys():
         expected, value = arrays[name], got[name].numpy()
@@ -157,8 +157,8 @@ def test_part_segmentation_gives_the_published_numbers(case):
         got[f'tokens_{i}'] = level[:, :: strides(manifest, f'tokens_{i}')[0]]
         channels, rows = strides(manifest, f'prop_{i}')
         got[f'prop_{i}'] = up.transpose(1, 2)[:, ::channels, ::rows]
-    # The case has the features of the categories in another order of the
-    # clouds than log_prob, which only fits `label` as it is.
+    # In the case, category features have a different order of clouds than log_prob;
+    # only log_prob follows the order of `label`.
     own = head.embed_category(category)
     stored = torch.from_numpy(arrays['global_feature'][:, -own.shape[1] :])
     order = torch.cdist(stored, own).argmin(dim=1)

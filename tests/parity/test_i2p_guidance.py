@@ -1,4 +1,4 @@
-"""I2P-MAE's views, what CLIP makes of them, and the mask that follows."""
+"""Views of I2P-MAE, their CLIP features and saliency, and the guided mask."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_i2p_projection(case):
 
 
 def clip_teacher(clip: dict, **options) -> dict:
-    """Config of our teacher from the published sizes of CLIP."""
+    """Config of our teacher with the published sizes of CLIP."""
     return dict(
         type='mmkd3d.OpenClipTeacher',
         model_name='ViT-B-16-quickgelu',
@@ -69,7 +69,7 @@ def clip_teacher(clip: dict, **options) -> dict:
                 width=clip['vision_width'],
                 patch_size=clip['vision_patch_size'],
             ),
-            text_cfg=dict(  # thrown away
+            text_cfg=dict(  # not used
                 context_length=8, vocab_size=8, width=64, heads=1, layers=1
             ),
         ),
@@ -79,7 +79,7 @@ def clip_teacher(clip: dict, **options) -> dict:
 
 
 class Guidance:
-    """A case and what ours makes of its points."""
+    """A case, and our teacher, masker and maps for its points."""
 
     def __init__(self, path):
         pytest.importorskip('open_clip')

@@ -28,7 +28,7 @@ SVM = parity_cases('i2p_mae/linear_svm*')
 
 @MODELS.register_module()
 class GivenMaps(nn.Module):
-    """Stands for a teacher whose maps are injected."""
+    """Placeholder for a teacher; tests inject its maps."""
 
     def __init__(self, dims):
         super().__init__()
@@ -36,7 +36,7 @@ class GivenMaps(nn.Module):
 
 
 def pretrainer(config: dict, teacher: dict) -> dict:
-    """Our config of a published one."""
+    """Our config for a published one."""
     return dict(
         type='mmkd3d.I2PMAE',
         backbone=student(config, index_zero_visible=True),
@@ -62,7 +62,7 @@ def by_cloud(x: torch.Tensor) -> torch.Tensor:
 
 
 def mask_of(model, scores, noise):
-    """The published rule: the first of the ranked tokens stay visible."""
+    """Published rule: the tokens ranked first stay visible."""
     order = model.masker.rank(scores, noise).argsort(1, descending=True)
     keep = scores.shape[1] - int(model.masker.ratio * scores.shape[1])
     return order, torch.ones_like(scores, dtype=torch.bool).scatter(1, order[:, :keep], False)
@@ -82,7 +82,7 @@ def assert_groups(pyramid, arrays, tolerance):
 
 
 class Case:
-    """A published case beside our model with its weights."""
+    """A published case, and our model with its weights."""
 
     def __init__(self, path):
         self.manifest, self.arrays = load_case(path)
@@ -113,7 +113,7 @@ class Case:
         return model
 
     def forward(self, model):
-        """All between the maps of the teacher and the losses."""
+        """Run all steps from the maps of the teacher to the losses."""
         patches = model.backbone.group(self.points)
         scores = model.target.saliency_at(self.seen, patches[-1].centers)
         _, mask = mask_of(model, scores, self.noise)
@@ -121,7 +121,7 @@ class Case:
             return patches, scores, mask, model.loss(self.points, None)
 
     def grad_norms(self, model):
-        """Of all parameters, by their published names; -1: none."""
+        """Gradient norms, in the order of the published names; -1: no gradient."""
         named = dict(model.named_parameters())
         grads = (named[our_name(key, 'i2p_mae')].grad for key in self.manifest['grad_keys'])
         return torch.tensor([-1.0 if g is None else g.norm() for g in grads])
@@ -183,7 +183,7 @@ def test_i2p_decodes_as_published(case):
     case.forward(model)
     for handle in handles:
         handle.remove()
-    # there the top level comes with the visible tokens first
+    # the published decoder puts visible tokens first at the top level
     masked = torch.from_numpy(arrays['mask_2'])
     order = masked.byte().argsort(dim=1, stable=True)
     top = outputs[0].take_along_dim(order[..., None], 1)
@@ -267,7 +267,7 @@ def test_i2p_from_points_to_losses(path, monkeypatch):
     model = MODELS.build(
         pretrainer(manifest['config'], clip_teacher(manifest['config']['clip']))
     ).eval()
-    # the published file brings its teacher along, which is left out
+    # the published file includes its teacher, which is not loaded
     load_pretrained(model, reference_state(manifest), prefix='')
     model.target = guidance.target
     monkeypatch.setattr(torch.Tensor, 'exponential_', lambda *args, **kwargs: arrays['exp_noise'])

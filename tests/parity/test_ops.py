@@ -122,7 +122,7 @@ def test_three_interpolate_and_its_gradient_equal_the_kernel(points_case):
 
 
 def group_patches(points, num_groups, group_size):
-    """Indices of centres, centres and patches as the published models."""
+    """Centre indices, centres, neighbours and patches, as in the published models."""
     points = torch.from_numpy(points)
     idx = ops.farthest_point_sample(points, num_groups, rule='pointnet2')
     centers = ops.gather(points, idx)
@@ -131,7 +131,7 @@ def group_patches(points, num_groups, group_size):
 
 
 def rows_sorted(patches):
-    """Patches (..., K, 3) with their points in an order of their own."""
+    """Patches (..., K, 3) with their points in lexicographic order."""
     patches = np.asarray(patches)
     order = np.lexsort(np.moveaxis(patches, -1, 0))
     return np.take_along_axis(patches, order[..., None], axis=-2)

@@ -1,4 +1,4 @@
-"""Box operators against the numbers of mmcv's kernels."""
+"""Box operators against the results of mmcv's kernels."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What is made of ReCon's student downstream, against the published models."""
+"""Downstream models with ReCon's student against the published models."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ STREAMS = dict(ALL=('cls', 'max', 'img', 'text'), MDM=('cls', 'max'), CMC=('img'
 
 
 def student(config: dict, **kwargs) -> dict:
-    """Our config of a published trunk."""
+    """Our config for a published trunk."""
     return dict(
         dict(
             type='mmkd3d.ReConTransformer',
@@ -45,7 +45,7 @@ def classifier(config: dict, pooling: tuple, backbone: dict, **head) -> dict:
 
 
 def build(cfg: dict, manifest: dict, states: str = 'state_dict'):
-    """The model with the published weights, all of them."""
+    """Model with the published weights; no key is missing or left over."""
     model = MODELS.build(cfg).eval()
     state = reference_state(dict(state_dict=manifest[states]))
     report = load_pretrained(model, state, prefix='')
@@ -58,7 +58,7 @@ def stack(tokens: dict) -> torch.Tensor:
 
 
 def check(got: dict, arrays: dict, tolerance: dict) -> None:
-    """Compare every array of a case but its inputs."""
+    """Compare every array of a case except its inputs."""
     assert set(got) >= set(arrays) - {'points', 'onehot', 'is_centre', 'class_text_features'}
     for name in got.keys() & arrays.keys():
         expected, value = arrays[name], got[name].numpy()
@@ -75,7 +75,7 @@ def check(got: dict, arrays: dict, tolerance: dict) -> None:
 
 
 def check_sets(got: np.ndarray, expected: np.ndarray) -> None:
-    """The order of points (B, G, K, 3) in a group is free."""
+    """Compare groups (B, G, K, 3) as sets: the order of their points is arbitrary."""
     difference = np.abs(got[:, :, :, None] - expected[:, :, None]).max(-1)
     assert difference.min(2).max() <= 1e-6 and difference.min(3).max() <= 1e-6
 
@@ -173,7 +173,7 @@ def test_feature_of_the_svm_is_the_published_one(case):
 
 @MODELS.register_module()
 class GivenNames(nn.Module):
-    """Stands for a text teacher whose class features are injected."""
+    """Placeholder for a text teacher, with injected class features."""
 
     def __init__(self, feats):
         super().__init__()
@@ -249,7 +249,7 @@ def test_part_segmentation_gives_the_published_numbers(case):
     logits = model(dict(points=points), samples).transpose(1, 2)  # (B, N, 50)
     some = thin(logits, arrays['logits_strided'].shape[1])
     if 'is_centre' in arrays:
-        # there from distances that were rounded
+        # the case computes it from rounded distances
         distances = (points[:, :, None] - patches.centers[:, None]).norm(dim=-1).amin(2)
         differ = (distances == 0).numpy() != arrays['is_centre']
         assert distances.numpy()[differ].max(initial=0) < 1e-3

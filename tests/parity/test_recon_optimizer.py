@@ -1,4 +1,4 @@
-"""What ReCon's configs train, and how fast, against the published code."""
+"""Trained parameters and optimizer settings of ReCon's configs against the published code."""
 
 import json
 
@@ -13,7 +13,7 @@ from mmkd3d.registry import MODELS, PARAM_SCHEDULERS
 from tests.helpers import REPO, parity_cases
 
 FINETUNE = 'benchmarks/cls_recon-{}_1xb32-300e_scanobjectnn-hardest'
-# Run: our config, and the source that knows the published names.
+# Run: our config, and the checkpoint source with the published names.
 RUNS = dict(
     full=(FINETUNE.format('b'), 'recon_classifier'),
     mlp3=(FINETUNE.format('b'), 'recon_classifier'),
@@ -30,13 +30,13 @@ OPTIONS = dict(
 
 @MODELS.register_module()
 class TeacherNotRead(nn.Module):
-    """A target that has a width and nothing else."""
+    """Placeholder target with a width only."""
 
     dims = 768
 
 
 def without_weights(cfg: dict) -> dict:
-    """The model of a config, without files and teachers."""
+    """Model config without checkpoint files and teachers."""
     cfg.backbone.pop('init_cfg', None)
     for name in cfg.get('targets', ()):
         cfg.targets[name] = dict(type='mmkd3d.TeacherNotRead')
@@ -99,7 +99,7 @@ def test_part_segmentation_trains_what_is_called_a_convolution_faster():
         for parameter in group['params']:
             name = names.get(id(parameter))
             if name is None:
-                continue  # mmengine's own, which holds the base settings
+                continue  # mmengine's own parameter, which holds the base settings
             theirs = published_name(name, 'recon_partseg')
             fast = 'conv' in theirs and 'encoder' not in theirs
             decays = fast or not (parameter.ndim == 1 or 'token' in theirs)

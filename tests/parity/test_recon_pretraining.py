@@ -24,7 +24,7 @@ CASES = [
 
 @MODELS.register_module()
 class GivenTarget(nn.Module):
-    """Stands for a frozen teacher whose output is injected."""
+    """Placeholder for a frozen teacher; tests inject its output."""
 
     def __init__(self, dims):
         super().__init__()
@@ -32,7 +32,7 @@ class GivenTarget(nn.Module):
 
 
 def pretrainer(config: dict, dims: dict) -> dict:
-    """Our config of a published one."""
+    """Our config for a published one."""
     c = config['transformer_config']
     sizes = dict(
         embed_dims=c['trans_dim'],
@@ -85,14 +85,14 @@ def assert_close(got, expected, tolerance, name):
 
 
 def losses_of(model, points, mask, features, categories):
-    """Losses for a given mask and given features of the teachers."""
+    """Losses for a given mask and given teacher features."""
     samples = [BaseDataElement(metainfo=dict(category=text)) for text in categories]
     with given(model, draw_mask=mask, forward_teachers=features):
         return model.loss(points, samples)
 
 
 class Case:
-    """A published case beside our model with its weights."""
+    """A published case, and our model with its weights."""
 
     def __init__(self, path):
         self.manifest, self.arrays = load_case(path)
@@ -176,7 +176,7 @@ def test_recon_gives_the_published_features(case):
 def test_recon_cuts_the_published_patches_and_masks_them(case):
     arrays = case.arrays
     patches = case.model.backbone.group(case.points)
-    # The order within a patch is free.
+    # The order of points within a patch is arbitrary.
     ours, theirs = (
         np.sort(x.view('f4,f4,f4'), axis=2)
         for x in (patches.points.numpy(), arrays['neighborhood'])
@@ -250,7 +250,7 @@ def test_recon_with_its_teachers_gives_the_published_losses(path):
                 model_name='vit_base_patch16_224.orig_in21k',
                 pre_logits=True,
                 random_weights=True,
-                mean=(0, 0, 0),  # the case holds what the network reads
+                mean=(0, 0, 0),  # images of the case are already normalised
                 std=(1, 1, 1),
             ),
         ),

@@ -25,7 +25,7 @@ TEXT = dict(type='mmkd3d.OpenClipTextTeacher', model_name='ViT-B-32-quickgelu', 
 
 
 def filled(config: dict, manifest: dict, rules: tuple):
-    """A teacher with the reference weights; every key has its place."""
+    """Teacher with the reference weights; every key is used."""
     if 'OpenClip' in config['type']:
         pytest.importorskip('open_clip')
     teacher = MODELS.build(config)
@@ -43,7 +43,7 @@ def load(case):
 
 
 def check_image(teacher, last_norm, arrays, tolerance):
-    """Global feature, and the class token that leaves the last block."""
+    """Compare the global feature, and the class token after the last block."""
     tokens = []
     last_norm.register_forward_pre_hook(lambda module, inputs: tokens.append(inputs[0]))
     out = teacher.forward_pixels(arrays['image'])

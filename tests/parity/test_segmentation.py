@@ -1,4 +1,4 @@
-"""The two segmenters of ACT against the published models."""
+"""ACT's two segmentors against the published models."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The benchmark tool runs, and compares like with like."""
+"""The benchmark tool, and equality of the compared implementations."""
 
 import runpy
 
@@ -12,7 +12,7 @@ from tests.helpers import REPO
 
 @pytest.fixture(params=benchmark_ops.QUICK_SIZES)
 def inputs(request):
-    """Small inputs of one kind."""
+    """Small inputs of each kind."""
     size = benchmark_ops.QUICK_SIZES[request.param]
     return benchmark_ops.Inputs(size, size.batch, 'cpu')
 
@@ -30,7 +30,7 @@ def test_the_naive_form_computes_the_same(inputs, operator):
 
 @pytest.fixture
 def benchmark(capsys):
-    """Run the tool; returns header and rows of its table."""
+    """Run the tool; returns the header and rows of its table."""
     main = runpy.run_path(str(REPO / 'tools' / 'benchmark.py'))['main']
 
     def run(*argv):

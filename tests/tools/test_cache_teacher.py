@@ -34,7 +34,7 @@ TXT = dict(type='TextTarget', teacher=TEXT, prompts=PROMPTS)
 
 @DATASETS.register_module(force=True)
 class StubShapes(Dataset):
-    """Ten samples; that with number ``damaged`` can not be loaded."""
+    """Ten samples; that with number ``damaged`` cannot be loaded."""
 
     def __init__(self, kind='view_points', damaged=None, jitter=0.0, shift=0.0, captions=10):
         self.kind, self.damaged = kind, damaged
@@ -63,7 +63,7 @@ class StubShapes(Dataset):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run the tool on a config with both targets; returns the folders."""
+    """Run the tool on a config with both targets; returns the cache folders."""
     StubTextTeacher.sentences.clear()
     StubImageTeacher.images = 0
 
@@ -98,7 +98,7 @@ def test_both_caches_are_built_once_and_give_the_same_targets(run, capsys):
     assert '0 of 10 rows done, 0.0 MB' in printed
     asked = StubImageTeacher.images, len(StubTextTeacher.sentences)
     assert asked == (10 * 3, 3 * len(PROMPTS))
-    run()  # asks nothing
+    run()  # calls no teacher
     assert asked == (StubImageTeacher.images, len(StubTextTeacher.sentences))
     samples = make_samples(10, view_points=cloud)
     points = torch.zeros(10, 9, 3)
@@ -117,7 +117,7 @@ def test_an_interrupted_build_computes_only_the_rest(run, monkeypatch):
     read = StubImageTeacher.forward
 
     def interrupted(self, images):
-        if StubImageTeacher.images == 3 * 3:  # a batch of three
+        if StubImageTeacher.images == 3 * 3:  # after one batch of three samples
             raise KeyboardInterrupt
         return read(self, images)
 
@@ -201,7 +201,7 @@ train_dataloader = dict(batch_size=4, dataset=dict(
 
 
 def test_views_of_toy_shapes_are_cached(tmp_path, monkeypatch):
-    """The real renderer, a real image teacher, the published prompts."""
+    """Uses the real renderer, a real image teacher and the published prompts."""
     config = tmp_path / 'recon_toy.py'
     config.write_text(TOY)
     monkeypatch.chdir(tmp_path)
@@ -227,7 +227,7 @@ def test_views_of_toy_shapes_are_cached(tmp_path, monkeypatch):
 
 
 def test_pictures_are_cached_unless_they_are_augmented(tmp_path):
-    """PNG files through the real transforms."""
+    """PNG files loaded with the real transforms."""
 
     def toy(train):
         cfg = Config.fromfile(config)

@@ -1,4 +1,4 @@
-"""tools/*.sh start the tools with what was asked for."""
+"""tools/*.sh start the tools with the requested settings."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.detection_runs import small_detector
 from tests.helpers import REPO
 from tests.ops.rooms import write_rooms
 
-# Stands for srun: says what it was given.
+# Stub of srun that records its arguments.
 STUB = """#!/usr/bin/env bash
 printf '%s\\n' "PYTHONPATH=$PYTHONPATH" "$@" > "$RECORD"
 """
@@ -20,7 +20,7 @@ printf '%s\\n' "PYTHONPATH=$PYTHONPATH" "$@" > "$RECORD"
 
 @pytest.fixture
 def srun(tmp_path):
-    """Runs a script with a stub of srun on the path; what srun was given."""
+    """Run a script with a stub of srun on the path; returns the arguments of srun."""
     (tmp_path / 'bin').mkdir()
     stub = tmp_path / 'bin' / 'srun'
     stub.write_text(STUB)
@@ -83,9 +83,9 @@ def test_two_processes_train_and_test_a_detector(tmp_path):
     run('dist_train.sh', '2', '--work-dir', str(tmp_path / 'out'))
     (log,) = (tmp_path / 'out').glob('*/vis_data/scalars.json')
     rows = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [row['loss'] for row in rows if 'loss' in row]  # 4 rooms, 2 x 2
+    assert [row['loss'] for row in rows if 'loss' in row]  # 4 rooms: 2 processes x batch size 2
     drawn = tmp_path / 'drawn'
     run('dist_test.sh', str(tmp_path / 'out/epoch_1.pth'), '2', '--show-dir', str(drawn))
-    # each process draws what it was given
+    # each process draws its share of the rooms
     names = [f'scene000{i}_00.png' for i in range(4)]
     assert sorted(p.name for p in drawn.glob('*.png')) == names

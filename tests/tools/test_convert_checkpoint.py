@@ -1,4 +1,4 @@
-"""The converter: both directions, and stage II files taken apart."""
+"""Checkpoint conversion in both directions, and splitting of stage II files."""
 
 import argparse
 
@@ -13,7 +13,7 @@ from tools import convert_checkpoint
 
 @pytest.fixture
 def run(tmp_path):
-    """Write a file, convert it, read what came out."""
+    """Write a file, convert it and read the result."""
 
     def run(content: dict, *options: str) -> dict:
         torch.save(content, tmp_path / 'in.pth')
@@ -29,7 +29,7 @@ def assert_same(got: dict, expected: dict) -> None:
     assert all(got[key].equal(expected[key]) for key in expected)
 
 
-# One file of each layout; tests/checkpoints has the maps of all.
+# One file per layout; tests/checkpoints tests all key maps.
 @pytest.mark.parametrize(
     'source', ['act_bert', 'act_autoencoder_plain', 'point_mae', 'act_semseg', 'three_detr']
 )

@@ -1,4 +1,4 @@
-"""tools/env.sh on a checkout that asks for one small package, offline."""
+"""tools/env.sh, offline, on a checkout that requires one small package."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ def checkout(tmp_path, wheelhouse):
 
 @pytest.fixture
 def environ(tmp_path, wheelhouse):
-    """An empty home, and a registry that holds the wheels alone."""
+    """An empty home folder, and a package index with only these wheels."""
     home = tmp_path / 'home'
     home.mkdir()
     kept = {
@@ -98,7 +98,7 @@ def use(checkout, environ):
 
 
 def make_active(folder, environ, *packages):
-    """An activated virtual environment that holds some packages."""
+    """Create an activated virtual environment with some packages."""
     venv.create(folder, with_pip=True)
     subprocess.run(
         [folder / 'bin' / 'python', '-m', 'pip', 'install', *packages],

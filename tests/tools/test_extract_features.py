@@ -1,4 +1,4 @@
-"""Features of files, from the command line."""
+"""Feature extraction from files on the command line."""
 
 import json
 
@@ -31,7 +31,7 @@ def shapes(tmp_path):
 
 
 def run(*args):
-    """Words with spaces between are several."""
+    """Run the tool; splits arguments at spaces."""
     extract_features.main(' '.join(str(a) for a in args).split())
 
 

@@ -1,4 +1,4 @@
-"""The converted MobileNetV2 sees what is in a picture."""
+"""The converted MobileNetV2 classifies an image correctly."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.helpers import DATA_ROOT
 from tools.prepare_data import mobilenetv2_teacher
 
 SOURCE = DATA_ROOT / 'teacher_mobilenetv2_imagenet_int8.npz'
-TOILET_SEAT = 861  # of the classes of ImageNet
+TOILET_SEAT = 861  # ImageNet class index
 
 
 def layers(count=53):

@@ -1,4 +1,4 @@
-"""tools/multi_seed.py: which tools it runs, and what it reports."""
+"""tools/multi_seed.py: the tools that it runs, and its report."""
 
 import json
 from pathlib import Path
@@ -21,10 +21,10 @@ TINY += ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
 
 @pytest.fixture
 def tools(monkeypatch):
-    """Stands in for the tools: records the calls and writes their results.
+    """Stub of the tools that records the calls and writes results.
 
-    The accuracy is ten times the seed. ``tools.broken`` is a word of calls
-    that fail.
+    The accuracy is ten times the seed. Calls that contain the word
+    ``tools.broken`` fail.
     """
 
     def run_tool(tool, *words, log, lock, jobs):
@@ -81,7 +81,7 @@ def test_other_settings_are_other_runs(tools, tmp_path):
     assert records[2]['protocol'].startswith('classifier_toy, best epoch on the test set')
     assert Path(records[2]['checkpoint']).name == 'best_acc.pth'
     assert 'default_hooks.checkpoint.save_best=auto' in tools.calls[-2][1]
-    tools.calls.clear()  # a pretraining is not tested
+    tools.calls.clear()  # pretraining runs are not tested
     (record,) = run(tmp_path / 'p', '--seeds', '0', '--train-only', config='point-mae_toy')
     assert [tool for tool, _ in tools.calls] == ['train.py']
     assert Path(record['checkpoint']).name == 'epoch_1.pth' and record['metrics'] == {}

@@ -1,4 +1,4 @@
-"""Tools that make npz files, on tiny archives of the public layouts."""
+"""Tools that create npz files, on tiny archives with the public layouts."""
 
 import shutil
 
@@ -28,7 +28,7 @@ lamp 0 0
 
 
 def write_psb(root):
-    """Seven meshes, one of them without faces, in the archive's folders."""
+    """Write seven meshes, one without faces, in the folders of the archive."""
     for number in range(7):
         mesh = trimesh.creation.box(extents=(1, 2, 3 + number))
         folder = root / 'benchmark' / 'db' / '0' / f'm{number}'
@@ -49,7 +49,7 @@ def read(path):
 
 
 def same_form(ours, theirs):
-    """Keys, types and numbers of dimensions of two npz files."""
+    """Check that two npz files have equal keys, types and numbers of dimensions."""
     assert ours.keys() == theirs.keys()
     for key, value in theirs.items():
         assert ours[key].dtype.kind == value.dtype.kind, key
@@ -96,7 +96,7 @@ def test_what_is_missing_or_does_not_fit_is_named(tmp_path):
 
 
 def write_coseg(root, per_face=False):
-    """A box of which the upper half, y > 0, is another part, in both halves."""
+    """Write boxes whose upper half, y > 0, is a separate part, to both splits."""
     for category, labels in (('coseg_aliens', (1, 2)), ('coseg_vases', (1, 3))):
         for half, names in (('train', ('1', '2')), ('test', ('3',))):
             folder = root / category / half
@@ -127,7 +127,7 @@ def test_coseg(tmp_path, per_face, data_root):
     assert arrays['model'].tolist() == ['1', '2', '3'] * 2
     assert arrays['part_offset'].tolist() == [0, 2, 4]
     for points, part, category in zip(arrays['points'], arrays['part'], arrays['category']):
-        away = abs(points[:, 1]) > 0.15  # edges between the parts belong to one of them
+        away = abs(points[:, 1]) > 0.15  # edges between the parts belong to only one of them
         assert (part[away] == 2 * category + (points[away, 1] > 0)).all()
     same_form(arrays, read(data_root / 'partseg_coseg.npz'))
 

@@ -30,7 +30,7 @@ def student(tmp_path_factory):
 
 
 def arrays():
-    """Balls and sticks, half of each for the test."""
+    """Balls and sticks; half of each belongs to the test split."""
     points = np.random.default_rng(0).standard_normal((40, 300, 3), 'float32')
     points[20:, :, 1:] *= 0.05
     return dict(
@@ -50,7 +50,7 @@ def shapes(tmp_path_factory):
 
 @pytest.fixture
 def extracted(monkeypatch):
-    """Every data set whose features were extracted as a whole."""
+    """Records every dataset whose features were extracted in full."""
     found, original = [], features.extract_features
 
     def extract(model, dataset, **kwargs):
@@ -71,14 +71,14 @@ def of(file):
 def test_probes_tell_balls_from_sticks(student, shapes, capsys, extracted):
     accuracy = probe.main(['point-mae_toy', str(student), *of(shapes)])
     assert accuracy['svm'] == 100 and accuracy['knn'] > 75
-    assert len(extracted) == 2  # each half once, for both probes
+    assert len(extracted) == 2  # each split once, shared by both probes
     printed = capsys.readouterr().out
     assert '20 test shapes, 2 classes' in printed
     assert 'linear SVM: 100.00 %' in printed and 'k-NN (cosine)' in printed
     argv = ['point-mae_toy', str(student), *of(shapes)]
     more = '--method svm logistic retrieval --few-labels 1 5 --few-shot 2 3 --queries 10 --folds 3'
     again = probe.main([*argv, *more.split()])
-    assert len(extracted) == 2  # and never again
+    assert len(extracted) == 2  # cached
     assert again['svm'] == 100
     assert set(again) == {'svm', 'logistic', 'retrieval', '1-label', '5-label', '2w3s'}
     probe.main([*argv, '--pooling', 'max-mean'])
@@ -201,7 +201,7 @@ def test_random_weights_of_each_seed_and_draws_alone_of_one_student(
     trains = [found[0] for _, dataset, found in extracted if dataset.split_value is False]
     assert len(trains) == 2 and not np.allclose(*trains)
     assert [r['checkpoint'] for r in records] == [None, None]
-    # what draws nothing is measured once
+    # methods without random draws run once
     records = run(str(student), '--few-labels 1 --seeds 3 4')
     expected = [(3, 'svm'), (3, 'knn'), (3, '1-label'), (4, '1-label')]
     assert [(r['seed'], r['method']) for r in records] == expected
@@ -210,7 +210,7 @@ def test_random_weights_of_each_seed_and_draws_alone_of_one_student(
 
 @pytest.fixture
 def trained(student, tmp_path):
-    """A checkpoint that says what it was trained on."""
+    """A checkpoint that stores its training dataset."""
 
     def write(**dataset):
         cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
@@ -253,7 +253,7 @@ def test_data_that_are_not_there_can_not_be_checked(shapes, trained, dataset, mo
 
 def test_test_shapes_of_the_training_half_are_refused(student, tmp_path):
     found = arrays()
-    found['points'][2] = found['points'][1]  # 1 is for the test
+    found['points'][2] = found['points'][1]  # sample 1 is in the test split
     np.savez(tmp_path / 'leak.npz', **found)
     argv = ['point-mae_toy', str(student), *of(tmp_path / 'leak.npz')]
     rejects(r'1 of 20 test shapes \(leak_1\) are in the training split', probe.main, argv)
@@ -277,7 +277,7 @@ def test_zero_shot_of_a_student_of_text(shapes, tmp_path, capsys, student):
     both = probe.main([*argv, '--method', 'zero-shot', 'svm'])
     assert both['zero-shot'] == accuracy['zero-shot'] and 'svm' in both
     no_names = [a for a in argv if a not in ('--names', 'kind_names')]
-    assert probe.main(no_names)  # numbers are names, too
+    assert probe.main(no_names)  # numbers also serve as names
     argv = ['point-mae_toy', str(student), *of(shapes), '--method', 'zero-shot']
     says = 'point-mae_toy trains a student.*recon_zeroshot_toy.*zeroshot_recon-b_modelnet40'
     rejects(says, probe.main, argv)

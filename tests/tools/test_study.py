@@ -1,4 +1,4 @@
-"""tools/study.py: the order of the runs, what a second start finds, and the tables."""
+"""tools/study.py: order of the runs, restarts and tables."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ TABLE = dict(
 
 @pytest.fixture
 def tools(monkeypatch):
-    """Stands in for the tools; the accuracy is ten times the seed."""
+    """Stub of the tools; the accuracy is ten times the seed."""
 
     def run_tool(tool, config, *words, log, lock, jobs):
         words = list(map(str, words))
@@ -50,7 +50,7 @@ def tools(monkeypatch):
 
 @pytest.fixture
 def start(tmp_path, tools):
-    """Write a study and run it; returns the calls and the records."""
+    """Write and run a study; returns the calls and the records."""
 
     def run(*argv, steps=STEPS, seeds=(0, 1), tables=(TABLE,)):
         file = tmp_path / 'study.py'
@@ -100,7 +100,7 @@ def test_finished_runs_are_skipped_and_other_settings_are_other_runs(start):
     assert calls == [] and len(records) == 6
     changed = dict(STEPS, pretrain=dict(STEPS['pretrain'], options=['optim_wrapper.lr=0.1']))
     again = start(steps=changed)[0]
-    assert len(first) == 7 and len(again) == 6  # and what builds on the changed step
+    assert len(first) == 7 and len(again) == 6  # includes steps that depend on the changed one
     assert not {str(call) for call in again} & {str(call) for call in first}
 
 
@@ -123,7 +123,7 @@ def test_existing_results_stand_in_for_a_step(start, tmp_path):
     calls, _ = start('--only', 'fine', '--checkpoint', pattern)
     assert [config for _, config, _ in calls] == [FINETUNE, FINETUNE]
     assert START.format(pretrain=tmp_path / 'epoch_1.pth') in calls[1][2]
-    # all rows with the first seed come first
+    # all runs with the first seed come first
     calls, _ = start(steps={name: dict(train=FINETUNE) for name in 'ab'}, seeds=(3, 1), tables=())
     assert [words[words.index('--seeds') + 1] for _, _, words in calls] == ['3', '3', '1', '1']
 
@@ -152,7 +152,7 @@ def test_shipped_studies_have_no_mistakes(file, tmp_path):
         options = ' '.join(job.words).partition('--cfg-options')[2].split()
         for key in (option.split('=')[0] for option in options):
             part = cfg
-            for name in key.split('.')[:-2]:  # the last may be new, as in init_cfg.checkpoint
+            for name in key.split('.')[:-2]:  # the last part may be new, as in init_cfg.checkpoint
                 part = part[name]
             assert isinstance(part, dict), key
 

@@ -42,7 +42,7 @@ def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
     visualize.main(['views', str(config), '--out', str(tmp_path / 'out'), '--num', '3'])
     (path,) = capsys.readouterr().out.split()
     picture = imread(path)
-    # three rows of two, with two pixels between and around
+    # three rows of two images, with two pixels between and around them
     assert picture.shape[:2] == (3 * 62 + 2, 2 * 62 + 2)
     cells = picture[2:, 2:].reshape(3, 62, 2, 62, -1)[:, :60, :, :60, :3]
     assert (cells[:, 0] == 1).all() and (cells.std((1, 3)) > 0.05).all()
@@ -59,7 +59,7 @@ def test_what_does_not_fit_is_a_clear_error(student, tmp_path):
     config = str(mmkd3d.config_path('classifier_toy'))
     rejects('none.pth', evaluate, tmp_path / 'none.pth', error=FileNotFoundError)
     rejects('This is a pretraining', evaluate, student)
-    # scaling needs the batch that the rate is for
+    # scaling needs the base batch size
     (tmp_path / 'config.py').write_text("optim_wrapper = dict(type='OptimWrapper')\n")
     words = [str(tmp_path / 'config.py'), '--auto-scale-lr']
     rejects('base_batch_size', train.main, words, error=SystemExit)

@@ -1,4 +1,4 @@
-"""``tools/visualize.py frames``, from the command line."""
+"""``tools/visualize.py frames`` on the command line."""
 
 import pytest
 from matplotlib.image import imread
@@ -62,7 +62,7 @@ def test_scans_are_drawn_with_what_the_teacher_says(config, tmp_path, capsys, mo
     page = (out / 'frames.html').read_text()
     assert '"scene0000_00"' in page and '"scene0001_00"' in page
     share = int(page.split('"features, ')[1].split('%')[0])
-    assert 20 < share < 100  # by both frames, though the hook takes one
+    assert 20 < share < 100  # over both frames, although the hook uses one
 
 
 def test_what_can_not_be_drawn_is_named(config, tmp_path):

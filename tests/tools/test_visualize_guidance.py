@@ -1,4 +1,4 @@
-"""``tools/visualize.py mask`` and ``teacher``, from the command line."""
+"""``tools/visualize.py mask`` and ``teacher`` on the command line."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tools import visualize
 
 
 def write_config(folder, model):
-    """A config of ToyShapes with a model."""
+    """Write a config with ToyShapes and the given model."""
     shapes = REPO / 'configs/_base_/datasets/toy_shapes.py'
     path = folder / 'config.py'
     path.write_text(
@@ -30,7 +30,7 @@ def write_config(folder, model):
 
 
 def check_written(paths, folder, what, num):
-    """The files that were announced, and no others."""
+    """Check that exactly the printed files were written."""
     names = [f'{what}_{i}.png' for i in range(num)] + [f'{what}.html']
     assert paths.split() == [str(folder / name) for name in names]
     assert sorted(p.name for p in folder.iterdir()) == sorted(names)
@@ -71,7 +71,7 @@ def test_shapes_may_come_from_a_file(tmp_path, capsys):
         visualize.main([what, str(config), '--data', str(data), '--out', str(out), '--num', '1'])
         check_written(capsys.readouterr().out, out, what, 1)
         assert '"a_0"' in (out / f'{what}.html').read_text()
-    torch.rand(1)  # whatever was drawn before, pictures are the same
+    torch.rand(1)  # images do not depend on the generator's state
     words = ['--data', str(data), '--out', str(tmp_path / 'again'), '--num', '1']
     visualize.main(['mask', str(config), *words])
     pages = [(tmp_path / name / 'mask.html').read_bytes() for name in ('mask', 'again')]
@@ -80,7 +80,7 @@ def test_shapes_may_come_from_a_file(tmp_path, capsys):
 
 @MODELS.register_module(force=True)
 class AbsentTeacher(BaseTeacher):
-    """Like one whose weights are not there."""
+    """Teacher whose weights are missing."""
 
     def __init__(self, **kwargs):
         raise FileNotFoundError('no weights')

@@ -6,7 +6,7 @@ from mmkd3d.datasets.procedural import scan as scanning
 from mmkd3d.datasets.procedural.frames import DEPTH_SIZE, intrinsics, look_from, render
 from mmkd3d.datasets.procedural.room import DETECTION_CLASSES, NYU40, build_room
 
-# what belongs together may touch: what stands on a table, and what is let in
+# objects that may touch: those standing on tables, and built-in ones
 TOGETHER = (
     {'table', 'desk', 'otherprop', 'chair'},
     {'counter', 'sink'},
@@ -71,7 +71,7 @@ def test_what_is_behind_a_box_is_not_seen():
     cloud = scanning.Cloud(*(np.concatenate(x) for x in zip(*clouds)))
     seen = scanning.seen_from(cloud, np.zeros((1, 3)))
     on_wall = cloud.item == 0
-    # the box' front at z = -1 shades up to 1.5 on the wall at z = -3
+    # the front of the box at z = -1 occludes up to 1.5 on the wall at z = -3
     shade = on_wall & (np.abs(cloud.points[:, :2]).max(1) < 1.35)
     lit = on_wall & (np.abs(cloud.points[:, :2]).max(1) > 1.65)
     assert seen[shade].mean() < 0.01 and seen[lit].mean() > 0.95

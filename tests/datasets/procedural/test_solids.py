@@ -21,7 +21,7 @@ def test_box_points_are_on_its_faces_by_area():
     local = (points - (0, 1, 0)) / (0.5, 1, 2)
     side = np.abs(np.abs(local) - 1) < 1e-9
     assert side.any(1).all() and (np.abs(local) < 1 + 1e-9).all()
-    # 2 x (2x4, 1x4, 1x2) square metres across x, y and z
+    # faces normal to x, y and z: 2 x (2x4, 1x4, 1x2) square metres
     np.testing.assert_allclose(side.mean(0), [8 / 14, 4 / 14, 2 / 14], atol=0.015)
     assert ((normals * local).sum(1) > 0.99).all()
 
@@ -82,13 +82,13 @@ def test_touching_solids_do_not_hide_each_other():
 def test_builders_vary_and_stand_on_the_floor():
     for build in BUILDERS:
         shapes = []
-        for seed in range(300):  # each can be built many times
+        for seed in range(300):  # every seed must build
             made = build(np.random.default_rng(seed))
             if seed > 5:
                 continue
             low, high = (np.array(x) for x in zip(*(s.bounds() for s in made)))
             shapes.append((high.max(0) - low.min(0)).round(6).tolist())
-            # an airplane flies, an inset sink has its rim at 0
+            # exceptions: airplanes fly, and the rim of an inset sink is at 0
             if build not in (things.airplane, fixtures.inset_sink):
                 assert -0.07 < low[:, 1].min() < 0.35
             assert np.isfinite(shapes[-1]).all()
@@ -104,5 +104,5 @@ def test_parts_are_those_of_the_catalogue():
     assert ids == list(range(len(names))) and len(set(names)) == len(names)
     assert names[table['mug'][1]] == 'mug handle'
     for build, part, most in ((furniture.chair, 'arm', 35), (things.bottle, 'cap', 40)):
-        builds = [build(np.random.default_rng(k)) for k in range(40)]  # an optional part
+        builds = [build(np.random.default_rng(k)) for k in range(40)]  # the part is optional
         assert 5 < sum(any(s.part == part for s in made) for made in builds) < most

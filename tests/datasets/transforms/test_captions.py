@@ -1,4 +1,4 @@
-"""Captions: every format, every way to look up, and files that are bad."""
+"""Captions: file formats, lookup keys and bad files."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ def build(file, **cfg):
 
 
 def write(tmp_path, kind):
-    """The texts in one format; the path and the arguments that read it."""
+    """Write the texts in one format; returns the path and the arguments to read it."""
     path = tmp_path / f'texts.{kind.split("-")[0]}'
     rows = [dict(name=k, text=v) for k, v in TEXTS.items()]
     if kind == 'json-object':
@@ -39,7 +39,7 @@ def write(tmp_path, kind):
 def test_every_format_gives_the_same_captions(tmp_path, kind):
     path, keys = write(tmp_path, kind)
     step = build(path, **keys)
-    path.unlink()  # it was read once
+    path.unlink()  # the file is read only once
     assert step.captions == TEXTS
     for sample_id, name in (('plane/one', 'plane/one'), ('two', 'two'), ('folder/two', 'two')):
         found = step(dict(sample_id=sample_id))

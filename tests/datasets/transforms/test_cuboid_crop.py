@@ -12,7 +12,7 @@ pytest.importorskip('mmdet3d')
 
 
 def scene(num_points=600, num_boxes=5, seed=0):
-    """What mmdetection3d's loading leaves, with numbered points and boxes."""
+    """Output of mmdetection3d's loading transforms, with numbered points and boxes."""
     from mmdet3d.structures import DepthInstance3DBoxes, DepthPoints
 
     generator = torch.Generator().manual_seed(seed)
@@ -51,7 +51,7 @@ def test_what_is_kept_is_a_cuboid_with_its_boxes(seed):
     left, index = after['points'].coord.numpy(), after['pts_instance_mask']
     assert 100 <= len(left) < len(xyz)
     assert (extent(left) <= extent(xyz)).all()
-    # Same points, colours and labels, and all of those between its faces.
+    # The crop keeps points, colours and labels, and all points between its faces.
     assert torch.equal(after['points'].tensor, before['points'].tensor[index])
     assert (after['pts_semantic_mask'] == index % 7).all()
     within = ((xyz >= left.min(0)) & (xyz <= left.max(0))).all(1)
@@ -63,7 +63,7 @@ def test_what_is_kept_is_a_cuboid_with_its_boxes(seed):
 
 
 def test_fractions_lie_in_the_range_and_two_axes_are_alike(monkeypatch):
-    """Without a margin for the random middle: it stands in the centre."""
+    """The random centre is fixed to the middle of the scene, so no margin is needed."""
     xyz = scene(num_points=4000)['points'].coord.numpy()
     middle = np.abs(xyz - (xyz.max(0) + xyz.min(0)) / 2).sum(1).argmin()
     monkeypatch.setattr(np.random, 'randint', lambda n: middle)
@@ -86,7 +86,7 @@ def test_scene_is_untouched_where_no_try_succeeds(settings):
     after = crop(**settings)(before)
     assert after is before
     assert all(after[key] is value for key, value in parts.items())
-    if settings.get('min_points') == 601:  # too small a scene draws nothing
+    if settings.get('min_points') == 601:  # a scene that is too small draws no random numbers
         assert np.random.get_state()[1].tolist() == state
     before = scene(num_boxes=1)  # a box whose centre no crop can hold
     before['gt_bboxes_3d'].translate(torch.tensor([-50.0, -50, -50]))
@@ -94,7 +94,7 @@ def test_scene_is_untouched_where_no_try_succeeds(settings):
 
 
 def test_boxes_at_negative_places_are_filtered_too():
-    """3DETR asks for the sum of all numbers where it means their count."""
+    """Differs from 3DETR, which sums the coordinates instead of counting the boxes."""
     before = scene()
     shift = torch.tensor([-50.0, -50.0, -50.0])
     for key in ('points', 'gt_bboxes_3d'):
@@ -120,7 +120,7 @@ def test_settings_are_the_published_ones_and_fractions_are_checked():
     for crop_range in ((0.9, 0.5), (0, 1), (0.5, 1.5)):
         rejects('smallest <= largest', RandomCuboidCrop, crop_range=crop_range)
     lengths = []
-    for seed in (3, 3, 4):  # of numpy's global generator
+    for seed in (3, 3, 4):  # seeds of numpy's global generator
         np.random.seed(seed)
         lengths.append(len(crop()(scene())['points']))
     assert lengths[0] == lengths[1] != lengths[2]

@@ -1,4 +1,4 @@
-"""Which frames are read, what is passed over, and what is an error."""
+"""Frames that are loaded or skipped, and errors for bad files."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def packed(scene='s', **meta):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five frames, 10, 20, ..., 50, with cameras along z at x = 0 to 4."""
+    """Five frames, 10, 20, ..., 50; cameras look along z at x = 0 to 4."""
     (tmp_path / 's').mkdir()
     poses = np.tile(np.eye(4), (5, 1, 1))
     poses[:, 0, 3] = np.arange(5)
@@ -43,7 +43,7 @@ def write_cameras(folder, poses, **others):
 
 
 def places_of(item):
-    """Which frames came, by the places of their cameras."""
+    """Camera positions along x, which identify the loaded frames."""
     return (-item['data_samples'].frames.extrinsic[:, 0, 3]).round().tolist()
 
 
@@ -61,7 +61,7 @@ def test_fields_are_as_documented(folder):
     wanted = torch.arange(1.0, 6)[:, None, None].repeat(1, 3, 4)
     wanted[:, 0, 0] = 0
     assert torch.equal(frames.depth, wanted)
-    # the middle of a picture stays in its middle, an edge at the edge
+    # resizing keeps the image centre at the centre and an edge at the edge
     point = torch.tensor([[[0.0, 0, 1], [-4 / 9, 0, 1]]]).repeat(5, 1, 1)
     point[..., 0] += torch.arange(5)[:, None]
     uv = project(point, frames.extrinsic, frames.intrinsic).uv
@@ -133,7 +133,7 @@ def test_frames_without_depth_are_passed_over_or_kept(folder):
     (folder / 's/00020.png').unlink()
     Image.fromarray(np.zeros((3, 4), np.uint16)).save(folder / 's/00040.png')
     assert places_of(load(folder)) == [0, 2, 4]
-    # others stand in for them
+    # other frames replace them
     assert len(places_of(load(folder, num_frames=2, choose='random'))) == 2
     kept = load(folder, without_depth='keep')
     assert places_of(kept) == [0, 1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""Frames of scans, and the augmentation undone for them."""
+"""Posed frames of scans, and undoing the augmentation for them."""
 
 import copy
 import shutil
@@ -101,7 +101,7 @@ def check_undone(dataset, root):
 @pytest.mark.parametrize('steps', AUGMENTED)
 def test_augmentation_is_undone(rooms, steps):
     check_undone(with_frames(detection(rooms, steps), rooms, choose='even')[0], rooms)
-    if ALIGN not in steps:  # mmdet3d does not align scans to segment
+    if ALIGN not in steps:  # mmdet3d does not align scans for segmentation
         check_undone(with_frames(segmentation(rooms, steps), rooms, choose='even')[0], rooms)
 
 
@@ -111,7 +111,7 @@ def test_augmentation_of_a_real_scan_is_undone(scans, steps):
 
 
 def shares(scans, steps):
-    """Per frame: points in the picture, and of them those that are seen."""
+    """Per frame: points inside the image, with measured depth, and visible."""
     dataset, _ = with_frames(detection(scans, steps), scans, choose='even')
     item = dataset[0]
     points = item['inputs']['points'][None]
@@ -126,14 +126,14 @@ def shares(scans, steps):
 def test_half_of_the_points_in_real_frames_pass_the_depth_test(scans):
     inside, measured, seen = shares(scans, [ALIGN])
     assert len(inside) == 15 and inside.min() > 500
-    # what is not seen is mostly behind furniture, or out of range
+    # the other points are mostly behind furniture or out of range
     assert 0.45 < (seen / measured).mean() < 0.66
     assert 0.40 < (seen / inside).mean() < 0.66
     assert (seen / inside).max() > 0.7
     augmented = shares(scans, [ALIGN, flip(1, 0), TURN])[2]
     difference = (seen / inside).mean() - (augmented / inside).mean()
     assert abs(difference) < 1e-3
-    # the shares would tell it if a step were undone wrongly
+    # a step that is undone wrongly would change the fractions
     item = with_frames(detection(scans, [ALIGN]), scans, choose='even')[0][0]
     points, f = item['inputs']['points'], item['data_samples'].frames
     right, wrong = (
@@ -146,7 +146,7 @@ def test_half_of_the_points_in_real_frames_pass_the_depth_test(scans):
 
 
 def test_real_frames_are_placed_as_by_hand(scans):
-    """Colours of the scan are those of the pictures at its points."""
+    """Colours of the scan match the image colours at the projected points."""
     pipeline = dict(type='mmkd3d.LoadPosedFrames', root=scans / 'posed_images', choose='even')
     dataset = detection(scans, [ALIGN, flip(0, 1), TURN])
     add_to_datasets(dataset, pipeline)
@@ -189,7 +189,7 @@ def test_every_data_set_in_a_wrapper_gets_its_own_transform(rooms):
         many = wrapper(detection(rooms, [ALIGN]), 1)
         _, added = with_frames(many, rooms)
         assert len(added) == 1 and 'frames' in many[0]['data_samples']
-    inner = detection(rooms)  # torch's wrappers take anything
+    inner = detection(rooms)  # torch's wrappers accept any dataset
     deep = Subset(torch_data.ConcatDataset([RepeatDataset(inner, 2)]), [3])
     assert with_frames(deep, rooms)[1] == [inner.pipeline.transforms[-1]]
     assert 'frames' in deep[0]['data_samples']

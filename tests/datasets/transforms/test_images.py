@@ -1,4 +1,4 @@
-"""Renderings: read, augmented, packed; and files that are bad."""
+"""Loading, augmenting and packing renderings, and errors for bad files."""
 
 import pickle
 
@@ -110,21 +110,21 @@ def test_output_is_a_tensor_in_the_unit_interval():
     expected = gradient().resize((224, 224), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal((image * 255).round().byte().permute(1, 2, 0), expected)
     step = TRANSFORMS.build(dict(type='AugmentRendering', size=32, resize=40))
-    again = pickle.loads(pickle.dumps(step))  # travels to workers
+    again = pickle.loads(pickle.dumps(step))  # must be picklable for workers
     assert again(dict(image=gradient()))['image'].shape == (3, 32, 32)
 
 
 def test_the_crop_takes_its_share_and_half_are_flipped():
     np.random.seed(0)
     torch.manual_seed(0)
-    # without RandAugment and with a cut-out of one pixel
+    # disable RandAugment and reduce the cutout to one pixel
     row, flipped, spans = gradient(256, 256), 0, []
     for _ in range(300):
         line = augment(row, num_ops=0, cutout=1)[0].median(0).values * 255
         flipped += bool(line[0] > line[-1])
         spans.append(abs(line[0] - line[-1]).item() / 255)
     assert 110 < flipped < 190
-    # a side between sqrt(.64 * 3 / 4) and the whole
+    # crop sides lie between sqrt(.64 * 3 / 4) and 1
     assert min(spans) > 0.67 and max(spans) <= 1
     assert np.mean(spans) < 0.95
 
@@ -162,7 +162,7 @@ def test_missing_pictures_and_steps_are_named_before_training(tmp_path):
     keep = TRANSFORMS.build(dict(type='KeepViewPoints'))
     rejects("KeepViewPoints needs 'points'", keep, {})
     results = keep(dict(points=np.concatenate([POINTS, POINTS], 1)))
-    results['points'][:] = 0  # a copy, of the coordinates
+    results['points'][:] = 0  # view_points is a copy of the coordinates
     np.testing.assert_array_equal(results['view_points'], POINTS)
 
 

@@ -56,7 +56,7 @@ def test_packed_item_has_the_agreed_form():
     assert sample.gt_label == 3
     assert sample.gt_parts.dtype == torch.long
     assert sample.gt_parts.tolist() == ROWS[:, 6].tolist()
-    item = run(dict(points=ROWS[:, :3]), type='PackPoints')  # nothing else is known
+    item = run(dict(points=ROWS[:, :3]), type='PackPoints')  # no other fields
     assert set(item['data_samples'].keys()) == set() and item['data_samples'].metainfo == {}
     assert set(item['inputs']) == {'points'}
 
@@ -72,7 +72,7 @@ def test_a_scan_becomes_a_cloud_that_stands_on_the_floor():
     low, high = got[:, :3].min(0), got[:, :3].max(0)
     np.testing.assert_allclose(low[:2], -high[:2], atol=1e-5)
     np.testing.assert_allclose(low[2], 0, atol=1e-6)
-    np.testing.assert_allclose(  # metres stay
+    np.testing.assert_allclose(  # the scale stays in metres
         np.ptp(got[:, :3], axis=0), np.ptp(xyz, axis=0), atol=1e-5
     )
     np.testing.assert_array_equal(got[:, 3], 7)

@@ -1,4 +1,4 @@
-"""The operations by hand, and how often they run."""
+"""RandAugment's operations against manual computations, and their frequencies."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,8 +9,8 @@ from PIL import Image
 from mmkd3d.datasets.transforms import rand_augment as module
 from mmkd3d.datasets.transforms.rand_augment import OPERATIONS, rand_augment
 
-# Magnitudes at the levels 1 and 9, and whether the sign is random, as
-# published (max, bias): (.9, .05), (4, 4), 30, .3, 256.
+# Magnitudes at levels 1 and 9, and whether the sign is random. Published
+# (max, bias): (.9, .05), (4, 4), 30, .3, 256.
 FADE, MOVE = (0.14, 0.86, False), (0.03, 0.27, True)
 RANGES = dict(
     AutoContrast=(0, 0, False),
@@ -119,7 +119,7 @@ def test_two_are_drawn_with_replacement_and_each_runs_in_half_of_the_cases(monke
     ):
         counts = Counter(values)
         assert set(counts) == set(kinds)
-        expected = runs / len(kinds)  # two draws, each with p 0.5
+        expected = runs / len(kinds)  # two draws with p = 0.5 each
         spread = 4.5 * np.sqrt(expected)
         assert all(abs(c - expected) < spread for c in counts.values())
     assert any(len(p) == 2 and p[0][0] == p[1][0] for p in seen)
@@ -140,7 +140,7 @@ def test_the_cutout_is_always_there():
         whole += len(rows) == 256
         seen[rows, columns] += 1
     assert 200 < whole < 400 and (seen > 0).all()
-    assert not np.asarray(image).any()  # the input is left alone
+    assert not np.asarray(image).any()  # the input is unchanged
 
 
 def test_one_seed_gives_one_picture():

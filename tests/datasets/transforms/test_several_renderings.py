@@ -1,4 +1,4 @@
-"""Several pictures of a shape, and where in them the shape is."""
+"""Several renderings of a shape, and their foreground masks."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ VIEWS = ['_001', '_002', '_003']
 
 @pytest.fixture
 def folder(tmp_path):
-    """A disc on nothing, brighter from view to view."""
+    """A disc on a transparent background, brighter in each view."""
     row, column = np.mgrid[:64, :64]
     disc = (row - 32) ** 2 + (column - 32) ** 2 < 20**2
     for i, view in enumerate(VIEWS):

@@ -1,4 +1,4 @@
-"""Shapes that are y up, for models of rooms that are z up."""
+"""Converting y-up shapes for indoor models, which are z-up."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ def test_axes_turn_without_a_mirror_and_height_is_above_the_floor():
     got = step(dict(points=points))['points']
     assert got.shape == (500, 4) and got.dtype == np.float32
     rotation = np.linalg.lstsq(points, got[:, :3], rcond=None)[0].T
-    assert np.linalg.det(rotation) == pytest.approx(0.5**3)  # and half the size
+    assert np.linalg.det(rotation) == pytest.approx(0.5**3)  # scaled by 0.5
     np.testing.assert_allclose(rotation @ [0, 1, 0], [0, 0, 0.5], atol=1e-6)
-    # as mmdetection3d has it: almost the lowest point
+    # floor height as in mmdetection3d: slightly above the lowest point
     floor = np.percentile(got[:, 2], 0.99)
     np.testing.assert_allclose(got[:, 3], got[:, 2] - floor, atol=1e-6)
     assert (got[:, 3] < 0).sum() == 5

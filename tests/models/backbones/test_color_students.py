@@ -1,4 +1,4 @@
-"""Students and heads that read colour beside coordinates."""
+"""Students and heads with colour input."""
 
 import pytest
 import torch
@@ -95,7 +95,7 @@ def test_a_pretrained_student_gives_the_same_tokens_at_first(name, training):
 
 @each
 def test_the_colour_is_learned(name):
-    """Its weights start at 0, with a gradient; afterwards tokens show it."""
+    """Colour weights start at 0 and get a gradient; once non-zero, tokens depend on colour."""
     net, points = student(name, 6), clouds()
     ((key, weight),) = [(k, p) for k, p in net.named_parameters() if 'features' in k][:1]
     net(points)['tokens'].pow(3).sum().backward()
@@ -140,7 +140,7 @@ def test_the_first_layer_is_that_of_six_channels():
 
 
 def scene_batch(per_point):
-    """Clouds of one place; labels are told by the red of points or clouds."""
+    """Clouds with equal coordinates; labels depend on the red value of points or clouds."""
     points = clouds(8, 64)
     points[..., :3] = points[:1, :, :3]
     if not per_point:
@@ -167,7 +167,7 @@ def train_on_colour(name, in_channels, point_channels, per_point):
         optimizer.step()
     accuracy = []
     with torch.no_grad():
-        for _ in range(5):  # batches as in training: norms over 8 clouds
+        for _ in range(5):  # in training mode: batch norm over 8 clouds
             points, samples = scene_batch(per_point)
             losses = model(dict(points=points), samples, mode='loss')
             accuracy.append(losses['accuracy'])
@@ -176,14 +176,14 @@ def train_on_colour(name, in_channels, point_channels, per_point):
 
 @pytest.mark.parametrize('name', HEADS)
 def test_labels_of_points_that_only_colour_tells(name):
-    """The head's own input tells them apart, coordinates can not."""
+    """The head's point input separates the classes; coordinates alone do not."""
     assert train_on_colour(name, 6, 6, per_point=True) > 0.9
     assert train_on_colour(name, 3, 3, per_point=True) < 0.6
 
 
 @pytest.mark.parametrize('name', HEADS)
 def test_labels_of_clouds_that_only_colour_tells(name):
-    """The student tells the head, which sees coordinates alone."""
+    """Colour reaches the head through the student's tokens only."""
     assert train_on_colour(name, 6, 3, per_point=False) > 0.8
 
 
@@ -199,7 +199,7 @@ def test_colours_up_to_255_are_refused(name):
     points[..., 3:] *= 255
     with pytest.raises(ValueError, match='got 25.*divide colours by 255'):
         student(name, 6)(points)
-    student(name, 3)(points)  # does not read them
+    student(name, 3)(points)  # ignores colours
 
 
 def test_a_head_of_colours_needs_a_student_of_colours():

@@ -1,4 +1,4 @@
-"""What the hierarchical student gives of whole clouds."""
+"""Features of whole clouds from the hierarchical student (PointM2AE)."""
 
 import pytest
 import torch

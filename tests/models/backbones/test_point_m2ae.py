@@ -1,4 +1,4 @@
-"""The hierarchical student, token by token and cloud by cloud."""
+"""Hierarchical student (PointM2AE) against loops over tokens and clouds."""
 
 import re
 
@@ -137,7 +137,7 @@ def test_masked_tokens_go_up_as_they_were_embedded():
 @pytest.mark.parametrize('embed_masked', [True, False])
 @torch.no_grad()
 def test_what_is_masked_is_not_seen(embed_masked):
-    """Points in masked patches alone may be anywhere near them."""
+    """Moving the points of masked patches does not change visible tokens."""
     net = net_of(embed_masked=embed_masked, radii=RADII)
     patches, mask = net.group(clouds()), random_mask()
     masks = propagate_mask(mask, patches)
@@ -147,7 +147,7 @@ def test_what_is_masked_is_not_seen(embed_masked):
     patches[0] = patches[0]._replace(points=moved)
     found = net.encode(patches, mask)
     for a, b, hidden in zip(expected['levels'], found['levels'], masks):
-        # a visible token is made of visible ones
+        # visible tokens are built from visible tokens only
         torch.testing.assert_close(a, b)
     moved[~masks[0]] += 1.0
     found = net.encode(patches, mask)

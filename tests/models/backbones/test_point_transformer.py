@@ -1,4 +1,4 @@
-"""The plain student."""
+"""Plain student (PointTransformer)."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def cloud(B=2, N=64, seed=0):
 
 
 def test_the_output_does_not_depend_on_the_order_of_later_points():
-    # The first point is the start of the sampling; the others may move.
+    # Sampling starts at the first point; the order of the others is free.
     model = PointTransformer(**PLAIN).eval()
     points = cloud()
     order = torch.cat([torch.zeros(1).long(), 1 + torch.randperm(63)])

@@ -1,4 +1,4 @@
-"""Where patches are and how large they look: two questions for scenes."""
+"""Scale of positions (``pos_scale``) and of patches (``group_scale``) for scenes."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def build(request):
         torch.manual_seed(0)
         net = MODELS.build(STUDENTS[request.param](**kwargs)).eval()
         for parameter in net.parameters():
-            if parameter.ndim == 2:  # fresh ones make tokens all alike
+            if parameter.ndim == 2:  # initial weights make all tokens nearly equal
                 parameter.data *= 10
         return net
 
@@ -42,7 +42,7 @@ def build(request):
 
 
 def out_of(net, centers, points):
-    """Tokens of patches whose centres are moved, their points are not."""
+    """Tokens of patches with moved centres and unchanged local points."""
     patches = net.group(points)
     if isinstance(patches, list):
         patches = [p._replace(centers=centers(p.centers)) for p in patches]
@@ -74,7 +74,7 @@ def test_without_positions_tokens_are_told_apart_by_their_patches_alone(build):
     assert torch.equal(out_of(net, lambda c: 9 * c.flip(1), points), expected)
     patches = net.group(points)
     if isinstance(patches, list):
-        return  # levels index each other
+        return  # cannot be permuted: levels index each other
     order = torch.randperm(patches.centers.shape[1])
     moved = type(patches)(*(x[:, order] for x in patches))
     torch.testing.assert_close(net.encode(moved)['tokens'], expected[:, order], atol=1e-5, rtol=0)

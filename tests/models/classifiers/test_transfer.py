@@ -157,7 +157,7 @@ def test_side_tokens_are_blended_before_the_maximum():
         tokens = share * plain['tokens'] + (1 - share) * side
         expected = model.head(dict(plain, tokens=tokens))
         torch.testing.assert_close(model(inputs), expected)
-        model.side.alpha.fill_(20.0)  # the student alone
+        model.side.alpha.fill_(20.0)  # weight 1 for the student's tokens
         torch.testing.assert_close(model(inputs), model.head(plain))
 
 

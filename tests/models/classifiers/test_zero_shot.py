@@ -19,7 +19,7 @@ STUDENT = dict(SMALL, type='mmkd3d.ReConTransformer', depth=1, num_groups=8)
 
 @MODELS.register_module()
 class StubNames(nn.Module):
-    """A target of text that counts how often it reads."""
+    """Text target that records the names it encodes."""
 
     dims = D
 
@@ -84,7 +84,7 @@ def test_names_are_read_once_and_aliases_in_their_place():
 
 
 class Runner:
-    """What the hook sees of a runner."""
+    """The attributes of a runner that the hook uses."""
 
     def __init__(self, model, dataset):
         self.model = model
@@ -148,7 +148,7 @@ WITHOUT_IMAGE = dict(STUDENT, global_tokens=('cls', 'text'))
 def test_parts_that_do_not_fit_are_an_error(change, message):
     with pytest.raises(ValueError, match=message):
         zero_shot(**change)
-    # one mode asks for one projection
+    # a single mode needs a single projection
     assert zero_shot(mode='text', proj=dict(text=D)).proj.keys() == {'text'}
     zero_shot(mode='image', proj=dict(img=D, text=9))
 

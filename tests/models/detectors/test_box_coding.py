@@ -1,4 +1,4 @@
-"""From heads to boxes, and from annotations to what they are compared with."""
+"""Decoding of head outputs to boxes, and encoding of annotations to targets."""
 
 import math
 
@@ -10,7 +10,7 @@ from tests.models.detection_scenes import annotations, extrema, random_raw
 
 
 def encode(angle, bins):
-    """Targets of one scene with boxes at these headings."""
+    """Targets of one scene with boxes at the given headings."""
     angle = torch.as_tensor(angle).float()[None, :, None]
     center = torch.zeros(*angle.shape[:2], 3)
     there = torch.ones(angle.shape[:2], dtype=torch.bool)

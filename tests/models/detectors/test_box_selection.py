@@ -1,4 +1,4 @@
-"""Which boxes are reported: against loops, and every switch."""
+"""Selection of predicted boxes against loops, with every option."""
 
 import math
 
@@ -30,7 +30,7 @@ def handmade(*boxes):
 
 
 def loop(boxes, points, scene, min_points, nms_iou, threshold):
-    """Kept queries of one scene by the rules, one after another."""
+    """Queries kept in one scene, with the rules applied one by one."""
     center, size = boxes.center[scene], boxes.size[scene]
     objectness = boxes.objectness[scene].tolist()
     kinds = boxes.class_probs[scene].argmax(-1).tolist()
@@ -120,7 +120,7 @@ MIXED = [SAME_KIND, ONE, OTHER_KIND]
         (MIXED, dict(use_nms=False), [0, 1, 2]),
         (MIXED, dict(nms_iou=0.7), [0, 1, 2]),
         (MIXED, dict(score_threshold=0.75), [0]),
-        (CROSS, dict(nms_iou=0.9), [0]),  # by the boxes around them
+        (CROSS, dict(nms_iou=0.9), [0]),  # IoU of the upright boxes around them
         ([[*ONE[:8], 0.04]], dict(), []),
     ],
 )

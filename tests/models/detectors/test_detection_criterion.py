@@ -38,7 +38,7 @@ def total(losses):
 
 
 def cost(boxes, targets, at, query, box, weights):
-    """Of one query and one box, by the definition."""
+    """Matching cost of one query and one box, by definition."""
     layer, scene = at
     probs = boxes.cls[layer, scene, query].softmax(0)
     a, b = boxes.tensor[layer, scene, query], targets.tensor[scene, box]
@@ -53,7 +53,7 @@ def cost(boxes, targets, at, query, box, weights):
 
 @pytest.mark.parametrize('bins, weights', [(1, {}), (12, SUN['cost_weights'])])
 def test_matching_has_the_smallest_sum_of_costs(bins, weights):
-    """Of all ways to give each box a query of its own."""
+    """Minimum over all assignments of a distinct query to each box."""
     boxes, _ = random_boxes(bins, queries=5)
     counts = (3, 0, 2)
     targets = pad_targets(annotations(counts, bins), *extrema(), bins)

@@ -1,4 +1,4 @@
-"""The criterion of 3DETR on two processes."""
+"""Criterion of 3DETR on two processes."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from tests.models.detection_scenes import extrema, random_boxes
 
 
 def center_losses(rank, counts):
-    """Of each layer, with so many boxes in each scene of a rank."""
+    """Centre loss of each layer; ``counts``: boxes per scene, for each rank."""
     boxes, _ = random_boxes(seed=rank)
     generator = torch.Generator().manual_seed(rank)
     center = torch.rand(3, 5, 3, generator=generator)
@@ -30,6 +30,6 @@ def test_number_of_boxes_is_averaged_over_workers(ranks):
         torch.testing.assert_close(losses, alone / 5)
     none = ((0, 0, 0), (0, 0, 0))
     assert not any(losses.any() for losses in ranks(center_losses, none))
-    # Half a box on average counts as one.
+    # An average of half a box is clamped to one.
     one = ((0, 1, 0), (0, 0, 0))
     torch.testing.assert_close(ranks(center_losses, one)[0], center_losses(0, one[:1]))

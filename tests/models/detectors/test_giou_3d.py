@@ -1,4 +1,4 @@
-"""Generalised IoU of upright and of turned boxes."""
+"""Generalised IoU of upright and rotated boxes."""
 
 import math
 
@@ -33,8 +33,8 @@ def test_upright_giou_is_mmdetection3ds():
     [
         ([0, 0, 0, 1, 1, 1], 1),
         ([0.5, 0, 0, 1, 1, 1], 1 / 3),  # hull = union
-        ([1, 0, 0, 1, 1, 1], 0),  # touch
-        ([3, 0, 0, 1, 1, 1], -0.5),  # 2 of a hull of 4
+        ([1, 0, 0, 1, 1, 1], 0),  # touching
+        ([3, 0, 0, 1, 1, 1], -0.5),  # union 2, hull 4
         ([0, 0, 0, 2, 2, 2], 1 / 8),
     ],
 )
@@ -58,12 +58,12 @@ def test_flat_and_empty_boxes_have_finite_values_and_gradients():
     values = giou_3d(boxes[:, None], boxes)
     values.sum().backward()
     assert values.isfinite().all() and boxes.grad.isfinite().all()
-    assert values[2, 2] == values[1, 1] == 0  # no hull to divide by
+    assert values[2, 2] == values[1, 1] == 0  # hull of volume 0
     assert values[0, 0] == 1
 
 
 def loop(a, b):
-    """One pair, by a geometry library."""
+    """GIoU of one pair with shapely, and whether the boxes overlap."""
     from shapely import affinity
     from shapely.geometry import box
 

@@ -1,4 +1,4 @@
-"""3DETR's head and detector, around its own encoder and other students."""
+"""Head and detector of 3DETR, with its own encoder and with other students."""
 
 import copy
 import math
@@ -70,7 +70,7 @@ def detector(backbone=ENCODER, *, neck=None, test_cfg=None, **head):
 
 
 def sunrgbd(**kwargs):
-    """Options of a head for boxes with headings."""
+    """Head options for boxes with headings."""
     criterion = dict(type='mmkd3d.ThreeDETRCriterion', loss_weights=dict(giou=0.0))
     return dict(num_angle_bins=12, criterion=criterion, **kwargs)
 
@@ -100,7 +100,7 @@ def batch(points, counts, **kwargs):
 
 
 def train_step(model, data):
-    """Losses of a batch, as the Runner computes them, and their gradients."""
+    """Compute the losses of a batch as the Runner does, and their gradients."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
     losses = model(**data, mode='loss')
     total, log = model.parse_losses(losses)
@@ -148,7 +148,7 @@ def test_every_parameter_is_trained_and_boxes_are_found(options):
     log = train_step(model, data)
     assert all(math.isfinite(value) for value in log.values())
     for name, p in model.named_parameters():
-        # Nothing reads the lower level of the pyramid after its norm.
+        # The normalised lower level of the pyramid is not used.
         if 'backbone.norms.0.' not in name:
             assert p.grad is not None and p.grad.isfinite().all(), name
     model.eval()
@@ -194,7 +194,7 @@ def test_queries_are_far_from_each_other_in_whatever_order_tokens_stand():
     expected = torch.stack([naive_fps(scene, 12) for scene in centers])
     assert torch.equal(model.bbox_head.sample_queries(centers), expected)
     assert not torch.equal(expected, centers[:, :12])
-    # those of an encoder are its first tokens
+    # with 3DETR's encoder, queries are at its first tokens
     points = rooms()
     _, query_xyz = model(dict(points=list(points)), mode='tensor')
     assert torch.equal(query_xyz, model.backbone(points)['centers'][:, :12])
@@ -213,7 +213,7 @@ def test_norms_of_the_box_mlps_see_all_layers_and_scenes_at_once():
 
 def test_positions_are_those_in_the_extent_of_the_coordinates_under_autocast_too():
     points, embed = rooms(channels=6), FourierPositions(6)
-    points[..., 3:] = 9.0  # not a coordinate
+    points[..., 3:] = 9.0  # not coordinates
     low, high = extrema(points)
     assert torch.equal(low, points[..., :3].min(dim=1).values) and high.max() < 9
     assert set(embed.state_dict()) == {'gauss_B'}
@@ -226,7 +226,7 @@ def test_positions_are_those_in_the_extent_of_the_coordinates_under_autocast_too
 
 
 def test_boxes_as_mmdetection3d_has_them():
-    """Gravity centres, and headings turned the other way."""
+    """Gravity centres, and headings with the opposite sign."""
     every = dict(min_points=0, use_nms=False, score_threshold=0.0)
     model = detector(**sunrgbd(), test_cfg=every).eval()
     points, samples = rooms(), [sample(1), sample(0)]

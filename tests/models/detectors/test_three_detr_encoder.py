@@ -1,4 +1,4 @@
-"""3DETR's encoder, plain and masked, and its layers."""
+"""Encoder of 3DETR, plain and masked, and its layers."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_layers_without_positions_are_those_of_torch():
     x, memory = torch.randn(2, 6, 8), torch.randn(2, 9, 8)
     layer = EncoderLayer(8, 2, 12, 0.1).eval()
     torch.testing.assert_close(layer(x), nn.TransformerEncoderLayer.forward(layer, x))
-    # positions reach queries and keys, but no values: one token has a weight of 1
+    # positions are added to queries and keys, not to values: a single token has weight 1
     one, pos = torch.randn(2, 1, 1, 8)
     torch.testing.assert_close(layer(one, pos), layer(one))
     assert not torch.allclose(layer(x, torch.randn(x.shape)), layer(x))
@@ -77,7 +77,7 @@ def test_it_knows_positions_from_patches_alone_unless_told():
 
 
 def seen_masks(model, points):
-    """The mask that each block got, and the output for the points."""
+    """Masks passed to the blocks, and the output for ``points``."""
     seen = []
     for block in model.blocks:
         block.register_forward_pre_hook(lambda _, args: seen.append(args[2]))
@@ -93,7 +93,7 @@ def test_the_masked_encoder_lets_tokens_see_what_is_near():
         gaps = (centers[:, :, None] - centers[:, None]).square().sum(-1).sqrt()
         assert torch.equal(mask, gaps < radius)
         assert 0.03 < mask.float().mean() < 0.9
-    for radii, count in (((), 32), (RADII, 16)):  # tokens are points of the input
+    for radii, count in (((), 32), (RADII, 16)):  # tokens are at input points
         kept = encoder(mask_radii=radii)(points)
         assert kept['tokens'].shape == (2, count, 16)
         for b in range(2):
@@ -107,7 +107,7 @@ def test_the_masked_encoder_lets_tokens_see_what_is_near():
 
 
 def test_a_block_without_neighbours_sees_itself_alone():
-    """The published first radius, 0.16 m, in a room of 2,048 tokens."""
+    """This occurs with the published first radius, 0.16 m, for 2,048 tokens in a room."""
     model = encoder(mask_radii=(1e-3, 10.0, 10.0))
     points = room()
     patches = model.group(points)

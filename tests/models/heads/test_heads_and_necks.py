@@ -1,4 +1,4 @@
-"""Classification head and the neck to mmdetection3d's heads."""
+"""Classification head, and the neck for mmdetection3d's heads."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def test_pooling_is_the_concatenation_in_the_order_named(feats):
     tokens, cls = feats['tokens'], feats['cls_token']
     pooled = ClsHead(24, 5, pooling=('max', 'cls', 'mean')).pool(feats)
     torch.testing.assert_close(pooled, torch.cat([tokens.amax(1), cls, tokens.mean(1)], 1))
-    # as in the published code of the two towers
+    # as in the published two-tower code
     pooled = ClsHead(24, 5, pooling=('max', 'cls'), skip_tokens=2).pool(feats)
     torch.testing.assert_close(pooled, torch.cat([tokens[:, 2:].amax(1), cls], 1))
     linear = ClsHead(24, 5, hidden_dims=())
@@ -69,7 +69,7 @@ def test_seeds_are_points_of_the_input(feats, num_seeds):
     picked = torch.stack([p[i] for p, i in zip(feats['points'], index)])
     assert torch.equal(out['fp_xyz'][-1], picked)
     assert out['fp_features'][-1].shape == (2, 32, S)
-    # the same for heads of tokens
+    # the same output for heads that take tokens
     assert torch.equal(out['centers'], picked)
     assert torch.equal(out['tokens'].mT, out['fp_features'][-1])
 

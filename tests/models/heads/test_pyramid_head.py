@@ -1,4 +1,4 @@
-"""Downstream of a student whose levels differ in resolution."""
+"""Heads and necks for a student with levels of different resolution."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def segmentor(**head):
 
 
 def batch(B=3, N=64):
-    """Clouds whose upper half is another part; every other of category 1."""
+    """Clouds with two parts, lower and upper half; every second cloud has category 1."""
     generator = torch.Generator().manual_seed(0)
     points = torch.rand(B, N, 3, generator=generator) * 2 - 1
     samples = []
@@ -51,7 +51,7 @@ def batch(B=3, N=64):
 
 
 def published_form(head, feats, category):
-    """The head as published: everything repeated to the points, then cat."""
+    """Published form of the head: repeat all features for each point, then concatenate."""
     points = feats['points']
     B, N = points.shape[:2]
     x = []
@@ -205,7 +205,7 @@ def test_seeds_are_of_the_finest_level_and_know_the_others(feats, num_seeds):
     assert num_seeds or torch.equal(seeds, feats['level_centers'][0])
     levels = zip(feats['level_centers'], feats['levels'])
     tokens = [three_interpolate(seeds, centers, x) for centers, x in levels]
-    # at a centre, interpolation gives its own token up to about 1e-3
+    # at a centre, interpolation returns its token up to about 1e-3
     expected = neck.project(torch.cat(tokens, 2).transpose(1, 2))
     torch.testing.assert_close(out['fp_features'][-1], expected, atol=1e-3, rtol=0)
     top = TokensToSeeds(24, 7)(feats)

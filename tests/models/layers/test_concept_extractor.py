@@ -1,4 +1,4 @@
-"""Concepts: where they look, and that the question is not the answer."""
+"""Concept extractor: attention, and no leak of queries into concepts."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ DIMS, TEACHER_DIMS = 24, 10
 
 
 def extractor(seed=0, **kwargs):
-    """Small, with weights that are large enough for places to differ."""
+    """Small extractor with weights large enough for positions to matter."""
     torch.manual_seed(seed)
     cfg = dict(num_concepts=5, num_heads=3) | kwargs
     if cfg.get('query_source') == 'teacher':
@@ -59,7 +59,7 @@ def test_the_order_of_the_tokens_does_not_matter():
 
 
 def attention(layer, q, k, v):
-    """Of one cloud, head by head, from the weights."""
+    """Attention for one cloud, head by head, from the weights."""
     weights = zip((q, k, v), layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3))
     parts = [(x @ w.T + b).chunk(layer.num_heads, 1) for x, w, b in weights]
     heads = [(q @ k.T / q.shape[1] ** 0.5).softmax(1) @ v for q, k, v in zip(*parts)]
@@ -85,7 +85,7 @@ def test_a_layer_is_that_of_the_formula(residual):
 
 
 def test_positions_steer_and_are_not_content():
-    """Of tokens that are all alike nothing says where they are."""
+    """With equal tokens, positions have no effect."""
     model = extractor()
     tokens, centers = clouds()
     alike = tokens[:, :1].expand_as(tokens)
@@ -97,7 +97,7 @@ def test_positions_steer_and_are_not_content():
     'num_layers, train, scale', [(1, True, 1.0), (1, False, 1e3), (2, True, 1e3), (4, False, 1.0)]
 )
 def test_the_question_does_not_leak_into_the_answer(num_layers, train, scale):
-    """T5: without a cloud the concepts know nothing of the teacher."""
+    """T5: with zero tokens, concepts do not depend on the teacher."""
     model = teacher_extractor(num_layers=num_layers).train(train)
     tokens, centers = clouds()
     answers, told = [], []
@@ -106,13 +106,13 @@ def test_the_question_does_not_leak_into_the_answer(num_layers, train, scale):
         answers.append(model(torch.zeros_like(tokens), centers, seen))
         told.append(model(tokens, centers, seen))
     torch.testing.assert_close(*answers, rtol=0, atol=1e-5)
-    if num_layers == 1:  # Then all queries find the same.
+    if num_layers == 1:  # All queries get the same result.
         assert (answers[0] - answers[0][:, :1]).abs().max() < 1e-5
     assert (told[0] - told[1]).abs().max() > 0.05
 
 
 def leak(model):
-    """Difference of the concepts without a cloud for two questions."""
+    """Difference between the concepts of two sets of queries, with zero tokens."""
     tokens, centers = clouds()
     nothing = torch.zeros_like(tokens)
     one, other = (model(nothing, centers, questions(seed=seed)) for seed in (2, 3))
@@ -150,7 +150,7 @@ def test_some_questions_are_left_out_in_training(share):
     assert (learned ^ given).all()
     assert abs(learned.float().mean() - share) < 0.15 * (0 < share < 1) + 1e-9
     assert torch.equal(model.eval().make_queries(3, seen), model.to_queries(seen))
-    assert torch.equal(model(*clouds()), model(*clouds(), None))  # Learned ones ask.
+    assert torch.equal(model(*clouds()), model(*clouds(), None))  # Fallback to learned queries.
 
 
 def test_learned_questions_ignore_the_teacher():
@@ -161,7 +161,7 @@ def test_learned_questions_ignore_the_teacher():
     assert fresh.queries.shape == (16, 384)
     assert 0.015 < fresh.queries.std() < 0.025
     size = sum(p.numel() for p in fresh.parameters())
-    assert 4.5e6 < size < 5e6  # Spec, section 5: 4.7 M.
+    assert 4.5e6 < size < 5e6  # Spec, section 5: 4.7 M parameters.
 
 
 @pytest.mark.parametrize('source', ['learned', 'teacher'])
@@ -169,7 +169,7 @@ def test_gradient_reaches_everything_but_tokens_that_are_detached(source):
     model = extractor(query_source=source)
     tokens, centers = clouds()
     tokens.requires_grad_()
-    torch.manual_seed(0)  # draws which questions are left out
+    torch.manual_seed(0)  # selects the dropped queries
     out = model(tokens, centers, questions())
     (out**3).sum().backward()
     for name, parameter in model.named_parameters():

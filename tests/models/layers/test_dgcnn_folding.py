@@ -1,4 +1,4 @@
-"""The graph network and the folding decoder, against naive loops."""
+"""Graph network (DGCNN) and folding decoder against naive loops."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from mmkd3d.models.layers.folding import FoldingDecoder
 
 
 def random_norms(module):
-    """Give norms scales of both signs: a maximum must come after them."""
+    """Give norms scales of both signs, so that a maximum must come after them."""
     for m in module.modules():
         if isinstance(m, (nn.GroupNorm, nn.BatchNorm1d)):
             nn.init.normal_(m.weight)
@@ -19,7 +19,7 @@ def random_norms(module):
 
 
 def group_norm(norm, x):
-    """Of one sample x (channels, ...), its statistics group by group."""
+    """Group norm of one sample x (channels, ...), group by group."""
     groups = []
     for part in x.split(norm.num_channels // norm.num_groups):
         var = part.var(unbiased=False)
@@ -29,7 +29,7 @@ def group_norm(norm, x):
 
 
 def edge_conv(edge, feats, graph):
-    """The spec, cloud by cloud and edge by edge."""
+    """Edge convolution of the spec, cloud by cloud and edge by edge."""
     weight, clouds = edge.linear.weight, []
     for f, neighbors in zip(feats, graph):
         ends = [[torch.cat([f[j] - f[i], f[i]]) for j in own] for i, own in enumerate(neighbors)]

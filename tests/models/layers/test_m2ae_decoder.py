@@ -1,4 +1,4 @@
-"""The decoder of Point-M2AE against loops over clouds, tokens and heads."""
+"""Decoder of Point-M2AE against loops over clouds, tokens and heads."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from .test_pyramid import pyramid, random_mask
 
 
 def naive_carry(fine, coarse, feats):
-    """One cloud: inverse squared distances of the three nearest."""
+    """Interpolation for one cloud: inverse squared distances to the three nearest."""
     out = []
     for point in fine:
         dist = (coarse - point).square().sum(1)
@@ -24,13 +24,13 @@ def naive_carry(fine, coarse, feats):
 
 
 def naive_norm(x, norm):
-    """Batch norm of rows in training, in double precision."""
+    """Batch norm of rows in training mode."""
     mean, var = x.mean(0), x.var(0, unbiased=False)
     return (x - mean) / (var + 1e-5).sqrt() * norm.weight + norm.bias
 
 
 def naive_propagation(module, fine_centers, coarse_centers, fine, coarse):
-    """The spec's section 5, cloud by cloud and layer by layer."""
+    """Feature propagation (spec, section 5), cloud by cloud and layer by layer."""
     x = torch.cat(
         [
             torch.cat([skip, naive_carry(*cloud)], 1)
@@ -64,7 +64,7 @@ def test_propagation_is_that_of_the_loops(depth):
 
 
 def naive_attention(block, x):
-    """One cloud (L, C), query by query and head by head."""
+    """Transformer block for one cloud (L, C), query by query and head by head."""
     attn, out = block.attn, []
     heads = attn.num_heads
     q, k, v = (y.view(len(x), heads, -1) for y in attn.qkv(block.norm1(x)).chunk(3, 1))
@@ -79,7 +79,7 @@ def naive_attention(block, x):
 
 
 def naive_decoder(net, levels, centers, mask):
-    """The spec's section 5: [visible, masked] at the top, natural below."""
+    """Decoder (spec, section 5): order [visible, masked] at the top, natural order below."""
     tops, orders = [], []
     for cloud, places, hidden in zip(levels[-1], centers[-1], mask):
         token = net.mask_token.expand(int(hidden.sum()), -1)
@@ -103,7 +103,7 @@ def naive_decoder(net, levels, centers, mask):
             carried.append(x)
         tokens, places = torch.stack(carried), fine
     tokens = net.norm(tokens)
-    if len(net.stages) == 1:  # the others end in the order of the centres
+    if len(net.stages) == 1:  # with more stages, tokens end in the order of the centres
         tokens = torch.zeros_like(tokens).scatter(1, orders[..., None].expand_as(tokens), tokens)
     return tokens
 
@@ -134,7 +134,7 @@ def test_masked_tokens_of_the_top_are_not_read_by_the_decoder():
     levels = [torch.randn(*p.centers.shape[:2], d) for p, d in zip(patches, DIMS[-3:])]
     expected = net(levels, centers, mask)
     levels[2][mask] = 1e3
-    levels[0][:] = 1e3  # and there is no stage for the finest level
+    levels[0][:] = 1e3  # the finest level has no stage
     torch.testing.assert_close(net(levels, centers, mask), expected)
 
 
@@ -144,7 +144,7 @@ def test_drop_path_rises_over_all_blocks_of_the_decoder():
 
 
 def check_rates(stages, depth, last):
-    """Linear from 0, as in the spec, section 3; both branches alike."""
+    """Rates rise linearly from 0 (spec, section 3), equal in both branches."""
     expected = [last * i / (depth - 1) for i in range(depth)]
     for name in ('drop_path1', 'drop_path2'):
         blocks = (getattr(block, name) for stage in stages for block in stage)

@@ -1,4 +1,4 @@
-"""The patch embedding leaves out what is masked, and nothing else."""
+"""Patch embedding of visible patches only."""
 
 import copy
 
@@ -32,7 +32,7 @@ def visible(net, x):
 
 @pytest.mark.parametrize('training', [False, True])
 def test_masked_patches_count_in_the_statistics_only(training):
-    """Values, gradients and running statistics are those of all patches."""
+    """Values, gradients and running statistics equal those of embedding all patches."""
     nets = [embed().train(training)]
     nets.append(copy.deepcopy(nets[0]))
     tokens = []

@@ -1,4 +1,4 @@
-"""Pyramids of patches and which of their tokens are seen, against loops."""
+"""Patch pyramids and the visibility of their tokens against loops."""
 
 import itertools
 
@@ -25,7 +25,7 @@ def random_mask(B=3, G=8, masked=5, seed=0):
 @pytest.mark.parametrize('rule', ['pointnet2', 'mmcv'])
 def test_a_level_is_cut_out_of_the_centres_below(rule):
     points = clouds()
-    points[1, :40] *= 1e-2  # pointnet2 takes none of them
+    points[1, :40] *= 1e-2  # pointnet2 skips them
     levels = pyramid(4, points, fps_rule=rule)
     source, to_cloud = points, torch.arange(96).expand(3, -1)
     for level, indices, G, K in zip(levels, point_indices(levels), GROUPS, SIZES):
@@ -77,7 +77,7 @@ def test_what_lies_in_a_visible_patch_is_visible(num_levels, quirk, masked):
             plain = visible_sets(mask, levels)
             shown += expected != plain
             assert all(a[1:] == b[1:] for a, b in zip(expected, plain))
-    # the quirk is felt wherever there is something below that is masked
+    # the quirk has an effect whenever tokens below the top are masked
     assert bool(shown) == (quirk and num_levels > 1 and masked > 0)
 
 
@@ -89,7 +89,7 @@ def test_the_first_token_is_visible_by_the_quirk_on_all_levels_but_the_top():
         assert not hidden[0, 0]
     nothing = torch.zeros_like(mask)
     for a, b in zip(propagate_mask(nothing, levels, True), propagate_mask(nothing, levels, False)):
-        # uncovered tokens are masked, and what is below them is shown by it
+        # Tokens in no patch are masked; the quirk shows tokens below them, in cloud 0 only.
         assert torch.equal(a[1:], b[1:])
 
 
@@ -112,7 +112,7 @@ def test_visible_tokens_are_taken_in_order_and_put_back(mask):
     visible, (B, G) = VisibleTokens.of(mask), mask.shape
     x = torch.randn(B, G, 4, requires_grad=True)
     taken = visible.take(x)
-    idx = torch.arange(B * G * 4).view(B, G, 4)  # of points, not of floats
+    idx = torch.arange(B * G * 4).view(B, G, 4)  # integers, not floats
     for row, valid, expected in zip(visible.take(idx), visible.valid, rows(mask, idx)):
         assert torch.equal(row[valid], expected)
     most = int((~mask).sum(1).max())

@@ -1,4 +1,4 @@
-"""Gumbel codes, their loss and the count of their use."""
+"""Gumbel quantizer: codes, KL loss and usage counts."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_noise_has_the_gumbel_distribution_and_is_float32():
 
 
 def test_a_code_is_chosen_as_often_as_it_is_probable():
-    """What the noise is for: argmax(logits + g) is a draw of softmax."""
+    """Purpose of the noise: argmax(logits + g) samples from the softmax."""
     torch.manual_seed(0)
     net, one = quantizer(4), torch.tensor([0.0, 1.0, 2.0, -1.0])
     with torch.no_grad():
@@ -49,7 +49,7 @@ def test_a_hard_choice_is_one_code(grad):
         out = net(x, hard=True, noise=noise).detach()
     torch.testing.assert_close(out, net.codebook.detach()[(x + noise).argmax(-1)])
     assert len((x + noise).argmax(-1).unique()) > 3
-    gaps = []  # a colder mixture is nearer to it
+    gaps = []  # lower temperatures approach the hard choice
     for net.temperature in (1.0, 0.1, 0.001):
         gaps.append((net(x, noise=noise) - out).abs().max().item())
     assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 1e-4
@@ -60,7 +60,7 @@ def test_a_hard_choice_is_one_code(grad):
 
 @pytest.mark.parametrize('temperature', [1.0, 0.1])
 def test_a_hard_choice_has_the_gradients_of_the_straight_through_estimator(temperature):
-    """Spec: torch's function at temperature 1, whatever that of the mixture."""
+    """Spec: torch's function at temperature 1, whatever the temperature of the mixture."""
     net, noise = quantizer(temperature=temperature).double(), torch.randn(2, 6, 12).double()
     x = logits().double().requires_grad_()
     weight = torch.randn(2, 6, 5)
@@ -99,7 +99,7 @@ def test_noise_is_drawn_in_eval_mode_too(hard):
 
 @pytest.mark.parametrize('hard', [False, True])
 def test_autocast_changes_no_choice_and_no_code(hard):
-    """Two logits that bfloat16 can not tell apart stay two."""
+    """Two logits that are equal in bfloat16 stay distinct."""
     net = quantizer(temperature=0.01)
     x = torch.zeros(1, 1, 12)
     x[..., 3], x[..., 7] = 20.0, 20.03
@@ -121,7 +121,7 @@ def test_uniform_kl_is_that_of_torch_and_zero_where_all_codes_are_used_alike():
     torch.testing.assert_close(*(torch.autograd.grad(kl, x)[0] for kl in (uniform_kl(x), expected)))
     one_each = torch.eye(12)[None]
     assert abs(uniform_kl(torch.zeros(3, 6, 12))) < 1e-6
-    assert abs(uniform_kl(1e3 * one_each)) < 1e3  # log q of others: -1e3, not -inf
+    assert abs(uniform_kl(1e3 * one_each)) < 1e3  # log q of the other codes is -1e3, not -inf
     assert abs(uniform_kl(50 * one_each)) < 1e-5
 
 

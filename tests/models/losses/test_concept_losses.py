@@ -1,4 +1,4 @@
-"""Contrast, matching and prototypes as losses, against loops."""
+"""Contrastive and matched-concept losses against loops."""
 
 import math
 
@@ -21,11 +21,11 @@ def cos(a, b):
     return float(a @ b / a.norm() / b.norm())
 
 
-# The contrast.
+# Contrastive loss.
 
 
 def contrast_of(z, g, scale, soft=None):
-    """The definition, sample by sample; ``soft``: its temperature."""
+    """Contrastive loss by definition, sample by sample; ``soft``: temperature of soft labels."""
     total, B = 0, len(z)
     for i in range(B):
         truth = [float(i == j) for j in range(B)]
@@ -73,7 +73,7 @@ def test_defaults_are_those_of_the_spec_and_a_fixed_scale_stays():
 
 
 def test_the_scale_learns_and_keeps_to_its_limit():
-    same = torch.eye(4)  # A larger scale is always better.
+    same = torch.eye(4)  # A larger scale always lowers the loss.
     loss = ContrastiveAlignLoss(init_temperature=0.5, max_scale=3.0)
     sgd = torch.optim.SGD(loss.parameters(), lr=10.0)
     for _ in range(3):
@@ -83,7 +83,7 @@ def test_the_scale_learns_and_keeps_to_its_limit():
     assert loss.scale.item() == pytest.approx(3.0)
     at_limit = contrast_of(same, same, 3.0)
     assert loss(same, same).item() == pytest.approx(at_limit, rel=1e-5)
-    # It is not stuck there: with these a smaller scale is better.
+    # It can leave the limit: here a smaller scale lowers the loss.
     loss.log_scale.data.fill_(10.0)
     sgd.zero_grad()
     loss(same, same.roll(1, 0)).backward()
@@ -143,7 +143,7 @@ def test_bad_contrasts_are_refused():
 
 
 def run_contrast(z, g, mode, **options):
-    """Value of the loss and its gradients."""
+    """Loss and its gradients."""
     z, g = (x.requires_grad_() for x in (z, g))
     loss = ContrastiveAlignLoss(mode, init_temperature=0.3, **options)
     value = loss(z, g)
@@ -164,7 +164,7 @@ def test_contrast_of_two_ranks_is_that_of_the_joined_batch(ranks, mode):
     """T8."""
     values, z, g, scale = zip(*ranks(contrast_of_a_rank, mode))
     expected = run_contrast(*(feats(6, 8, seed=s) for s in (1, 2)), mode)
-    # DDP averages over the ranks what each of them sums up.
+    # Each rank sums the gradients of all losses; DDP averages over ranks.
     found = sum(values) / 2, torch.cat(z) / 2, torch.cat(g) / 2, sum(scale) / 2
     torch.testing.assert_close(found, expected)
 
@@ -183,7 +183,7 @@ def test_ranks_can_contrast_on_their_own_but_not_with_batches_of_two_sizes(ranks
     ranks(refused)
 
 
-# The matching.
+# Matched-concept loss.
 
 
 def sets(M=4, S=6, B=3, D=8):
@@ -214,7 +214,7 @@ def test_matched_loss_is_that_of_the_loop(M, S, matcher):
 
 
 def test_matched_loss_has_its_anchors():
-    """T7: perfect concepts 0, opposite ones 2, in any order and length."""
+    """T7: 0 for perfect concepts, 2 for opposite ones, for any order and norm."""
     _, target = sets()
     order = torch.randperm(6, generator=torch.Generator().manual_seed(0))
     perfect = matched(3 * target[:, order], target)

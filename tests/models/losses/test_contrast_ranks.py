@@ -1,4 +1,4 @@
-"""The contrast over several processes is that of their joined batch."""
+"""Contrastive loss across processes equals that of the joined batch."""
 
 import pytest
 import torch
@@ -36,6 +36,6 @@ def test_gathered_contrast_is_that_of_the_joined_batch(ranks):
     loss = model(whole, CATEGORIES)
     loss.backward()
     torch.testing.assert_close(sum(losses) / 2, loss.detach())
-    # DDP averages over the ranks what each of them sums up.
+    # Each rank sums the gradients of all losses; DDP averages over ranks.
     torch.testing.assert_close(torch.cat(grads) / 2, whole.grad)
     torch.testing.assert_close(sum(weights) / 2, model.proj[0].weight.grad)

@@ -1,4 +1,4 @@
-"""Prototypes of targets as a loss, against a loop."""
+"""Prototype loss against a loop."""
 
 import math
 
@@ -12,7 +12,7 @@ from .test_concept_losses import cos, feats, sets
 
 
 def kinds(n=300, D=8, K=4, noise=0.1, seed=0):
-    """Features around K directions, of different lengths."""
+    """Features around K directions, with different norms."""
     directions = torch.linalg.qr(feats(D, D, seed=7)).Q[:K]
     generator = torch.Generator().manual_seed(seed)
     kind = torch.randint(K, (n,), generator=generator)
@@ -58,7 +58,7 @@ def test_prototype_loss_has_its_anchors():
     loss, (target, directions, _) = prototypes(), kinds(20, seed=3)
     assert loss(3 * target, target).item() == pytest.approx(0, abs=1e-6)
     assert loss(-target, target) > loss(feats(20, 8), target) > 0.1
-    # What no prototype sees makes no difference.
+    # Components orthogonal to all prototypes have no effect.
     loss.prototypes.copy_(directions)
     beside = torch.linalg.qr(feats(8, 8, seed=7)).Q[4]
     target = target - (target @ beside)[:, None] * beside

@@ -1,4 +1,4 @@
-"""Any method of masked pretraining with a mask that follows a teacher."""
+"""Masked pretraining methods with teacher-guided masks."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from tests.models.stub_teachers import DENSE, StubDenseTeacher
 
 
 def guided(**options):
-    """The one line of a config."""
+    """The config entry for a guided mask."""
     return dict(masker=dict(type='mmkd3d.SaliencyMasker', ratio=0.75, target=DENSE, **options))
 
 
@@ -38,7 +38,7 @@ METHODS = dict(
 
 
 class Watched:
-    """A method in training; ``masks`` are those that its student got."""
+    """A method in training; ``masks`` records the masks passed to its student."""
 
     def __init__(self, method, **options):
         torch.manual_seed(0)
@@ -106,7 +106,7 @@ def test_a_guided_mask_for_a_batch_of_one_and_clouds_without_extent(method):
     ],
 )
 def test_shipped_configs_differ_from_the_published_by_the_masker(name, method):
-    """And that line, with a teacher at hand, guides the small model."""
+    """The same entry, with a stub teacher, guides the small model."""
     guided_cfg, plain_cfg = (
         Config.fromfile(REPO / 'configs' / f'{n}.py').to_dict()
         for n in (name, name.replace('_guided', ''))
@@ -125,5 +125,5 @@ def test_shipped_configs_differ_from_the_published_by_the_masker(name, method):
     centers = points[:, :32]
     scores = masker.target.saliency_at(seen, centers)
     visible = torch.stack([~masker(centers, scores=scores) for _ in range(200)]).float().mean(0)
-    for score, share in zip(scores, visible):  # guided, and not by chance
+    for score, share in zip(scores, visible):  # visibility follows the scores
         assert torch.corrcoef(torch.stack([score, share]))[0, 1] > 0.7

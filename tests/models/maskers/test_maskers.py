@@ -58,7 +58,7 @@ def test_block_masks_the_neighbours_of_one_patch():
 
 
 def frequencies(num, scores, generator, **options):
-    """How often each patch is visible and which one is drawn first."""
+    """How often each patch is drawn first, and how often it is visible."""
     G = len(scores)
     masker = build('SaliencyMasker', **options)
     scores, noise = scores.expand(num, G), torch.empty(num, G)
@@ -69,9 +69,9 @@ def frequencies(num, scores, generator, **options):
 
 
 def assert_frequencies(counts, probability):
-    """Chi-square below its mean plus five deviations."""
+    """Check that chi-square is below its mean plus five standard deviations."""
     expected = probability * counts.sum()
-    assert expected.min() > 20  # or the statistic has another distribution
+    assert expected.min() > 20  # otherwise the statistic is not chi-square
     degrees = len(counts) - 1
     statistic = ((counts - expected).square() / expected).sum()
     assert statistic < degrees + 5 * (2 * degrees) ** 0.5
@@ -106,7 +106,7 @@ def test_standard_scores_do_not_know_scale_and_shift():
 
 
 def test_low_temperature_keeps_the_highest_scores_visible_and_equal_ones_at_random():
-    scores = torch.rand(6, 40) * 1e-2  # as small as attention is
+    scores = torch.rand(6, 40) * 1e-2  # the scale of attention weights
     top = scores.topk(10).indices
     for standardize in (False, True):
         masker = build('SaliencyMasker', 0.75, temperature=1e-8, standardize=standardize)
@@ -117,7 +117,7 @@ def test_low_temperature_keeps_the_highest_scores_visible_and_equal_ones_at_rand
         assert rank.isfinite().all()
         masks = masker(torch.zeros(9, 8, 3), scores=torch.zeros(9, 8))
         assert len(masks.unique(dim=0)) > 1
-    # and so does a high temperature
+    # a high temperature also draws at random
     options = dict(ratio=0.6, temperature=1e6)
     first, visible = frequencies(20000, torch.linspace(0, 30, 10), seeded(2), **options)
     assert_frequencies(first, torch.full((10,), 0.1))
@@ -135,7 +135,7 @@ def test_masks_are_drawn_in_float32_under_autocast():
 def test_a_target_scores_the_points_unless_scores_are_given():
     masker = build('SaliencyMasker', 0.75, target=DENSE, temperature=1e-9)
     points = torch.randn(3, 100, 3, generator=seeded(0))
-    points[1] = 0  # a dot
+    points[1] = 0  # all points coincide
     centers = points[:, ::5]
     with torch.no_grad():
         scores = masker.target.saliency_at(masker.target.forward_views(points), centers)

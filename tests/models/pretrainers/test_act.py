@@ -1,6 +1,6 @@
-"""ACT's second stage: the student and its teacher.
+"""ACT, stage II: student and teacher.
 
-Predictions, targets, losses and gradients are compared with the published ones in tests/parity.
+tests/parity compares predictions, targets, losses and gradients with the published ones.
 """
 
 import copy
@@ -62,7 +62,7 @@ def mask_and_noise(B=3):
 
 
 def predictions(model, patches, mask):
-    """Of the local and, if there is one, of the global branch."""
+    """Predictions of the local branch and, if present, of the global branch."""
     feats = model.forward_encoder(patches, mask)
     preds = [model.proj(model.forward_decoder(feats, patches, mask))]
     if model.shallow_layer is not None:
@@ -115,7 +115,7 @@ def test_masked_points_reach_the_target_and_not_the_prediction():
         torch.testing.assert_close(a, b)
     target = model.forward_target(patches, mask, noise)
     assert not torch.allclose(model.forward_target(moved, mask, noise), target)
-    # which is random but for given noise
+    # the target is random unless the noise is given
     assert torch.equal(model.forward_target(patches, mask, noise), target)
     assert not torch.equal(model.forward_target(patches, mask), target)
 
@@ -143,11 +143,11 @@ def test_modes_return_what_they_promise(model):
         assert torch.equal(out['input'], xyz)
         assert out['masked'].shape == (num, 3) and out['cosine'].shape == (num,)
         assert out['cosine'].abs().max() <= 1 + 1e-5
-        assert torch.cdist(out['masked'], xyz).amin(1).max() < 1e-2  # they are points of the cloud
+        assert torch.cdist(out['masked'], xyz).amin(1).max() < 1e-2  # points of the cloud
 
 
 def trained_stage_one(**kwargs):
-    """No weight, statistic or code has the value it is built with."""
+    """Stage I model in which no weight, statistic or code has its initial value."""
     net = stage_one(**kwargs)
     for value in net.state_dict().values():
         if value.is_floating_point():
@@ -178,7 +178,7 @@ def test_a_stage_one_file_is_the_teacher_it_was(form, tmp_path):
     target = model.forward_target(patches, mask, noise)
     with torch.no_grad():
         feats = net.forward_encoder(patches, hard=True, noise=noise)['feats']
-    # another place in memory may mean another order of summation
+    # a different memory layout may change the order of summation
     torch.testing.assert_close(target, split_by_mask(feats, mask)[1])
     model.init_weights()  # as the runner does
     assert torch.equal(model.forward_target(patches, mask, noise), target)
@@ -261,7 +261,7 @@ MIXED = dict(autoencoder(), transformer=lent(mixer) | dict(num_prompts=10))
         ),
         (dict(backbone=dict(STUDENT, num_groups=3)), 'at least 4 patches, got 3'),
         (dict(teacher=teacher(of=MIXED)), 'got 10 prompts and 16 patches: set num_prompts=180'),
-        (dict(teacher=lent(bert)['teacher']), 'can not read patches|cannot'),
+        (dict(teacher=lent(bert)['teacher']), 'cannot read patches|cannot'),
     ],
 )
 def test_parts_that_do_not_fit_are_an_error(options, text):

@@ -1,6 +1,6 @@
-"""ACT's first stage: what trains, what comes out, what it refuses.
+"""ACT, stage I: training, outputs and invalid settings.
 
-Its numbers are compared with the published ones in tests/parity.
+tests/parity compares it with the published model.
 """
 
 import copy
@@ -84,7 +84,7 @@ def test_hard_codes_are_rows_of_the_codebook_and_make_whole_clouds(model):
         encoded = model.forward_encoder(patches, hard=True, noise=zero)
     assert encoded['feats'].shape == (3, 16, model.embed_dims)
     assert torch.equal(encoded['codes'], model.quantizer.codebook[encoded['logits'].argmax(-1)])
-    # a transformer changes them
+    # a transformer changes the codes
     assert torch.equal(encoded['tokens'], encoded['codes']) == (model.transformer is None)
     drawn = model.predict(points, None, noise=zero)
     for out, xyz in zip(drawn, points[..., :3]):
@@ -118,7 +118,7 @@ def test_initial_values_survive_the_initialisation_by_the_runner():
 
 
 class Clouds(Dataset):
-    """Clouds from a seed; the one called ``bad`` has a NaN."""
+    """Seeded clouds; the one with index ``bad`` has a NaN."""
 
     def __init__(self, bad=None):
         self.clouds = cloud(8)
@@ -154,7 +154,7 @@ def runner(work_dir, model, data=None, hooks=(), **kwargs):
 
 
 def check_resumed(folder, first, second, **kwargs):
-    """The second model, resumed after an epoch, ends as the first; returns its checkpoint."""
+    """Check that ``second``, resumed after an epoch, ends as ``first``; return its checkpoint."""
     runner(folder / 'whole', first, **kwargs).train()
     resume = dict(load_from=str(folder / 'whole' / 'epoch_1.pth'), resume=True)
     rest = runner(folder / 'rest', second, **resume, **kwargs)

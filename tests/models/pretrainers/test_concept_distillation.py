@@ -1,4 +1,4 @@
-"""Concept distillation: shapes, what trains, what it can learn, alarms."""
+"""Concept distillation: shapes, gradients, targets, monitors and errors."""
 
 import copy
 
@@ -46,7 +46,7 @@ ASKED = dict(query_source='teacher', teacher_dims=5)
 
 
 def concept(fit=True, new_backbone=None, **changes):
-    """A small model; dicts in ``changes`` are merged with those of CONFIG."""
+    """Small model; dicts in ``changes`` are merged into those of CONFIG."""
     cfg = copy.deepcopy(CONFIG)
     for name, change in changes.items():
         old = cfg.get(name)
@@ -59,7 +59,7 @@ def concept(fit=True, new_backbone=None, **changes):
 
 
 def look(model, points):
-    """Targets as the student gets them."""
+    """Standardised targets, as used in training."""
     return model.standardizers(model.target(points, None))
 
 
@@ -193,7 +193,7 @@ def test_statistics_are_of_each_kind_or_of_all():
     torch.testing.assert_close(pictures.mean, feats[:, 0].mean(0))
     torch.testing.assert_close(regions.mean, feats[:, 1:].mean((0, 1)))
     torch.testing.assert_close(of_all.standardizers['all'].mean, feats.mean((0, 1)))
-    # with one mean for all, pictures stay in a cone
+    # with a single mean, image features stay in a cone
     cone = [
         F.cosine_similarity(*model.standardizers(feats)[:2, 0], dim=-1)
         for model in (of_all, by_kind)
@@ -244,7 +244,7 @@ def test_monitors_against_loops():
         cos = [F.cosine_similarity(embedding[i], p, dim=0) for p in pictures]
         hits += int(max(range(9), key=lambda j: cos[j]) == i)
     assert retrieval_accuracy(embedding, pictures) == pytest.approx(hits / 9)
-    # each concept evenly with every slot; always the same; one not at all
+    # all slots equally often; always the same slot; half of the concepts never matched
     concepts = torch.arange(3).expand(3, 3)
     slots = (torch.arange(3) + torch.arange(3)[:, None]) % 3
     even, same = (Matched(None, None, concepts, s) for s in (slots, slots[:1].expand(3, 3)))
@@ -254,7 +254,7 @@ def test_monitors_against_loops():
 
 
 def test_the_teacher_may_ask_the_questions():
-    """Then as many as there are targets, and without images the own ones."""
+    """One query per target; without images, the learned queries are the fallback."""
     model = concept(extractor=ASKED)
     assert all(v.isfinite() for v in losses_of(model, shapes(4)).values())
     assert model(dict(points=shapes(4)))['concepts'].shape == (4, 16, 24)
@@ -337,7 +337,7 @@ def pictures(i, size=24, views=2, alpha=None):
 
 @pytest.mark.parametrize('standardize', ['kind', 'all', None])
 def test_samples_bring_pictures_and_missing_regions_are_counted(standardize):
-    """Pictures that are transparent everywhere have none."""
+    """Fully transparent images have no regions."""
     model = concept(fit=False, standardize=standardize, target=GIVEN)
     samples = make_samples(8, image=lambda i: pictures(i, alpha=i % 4 > 0))
     points = shapes(8, 128)

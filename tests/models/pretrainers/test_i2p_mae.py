@@ -1,4 +1,4 @@
-"""Point-M2AE and I2P-MAE: what is compared with what, odd clouds and settings."""
+"""Point-M2AE and I2P-MAE: targets, losses, odd clouds and settings."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ SALIENCY = dict(type='mmkd3d.SaliencyMasker', ratio=0.6)
 
 
 def encode(model, points):
-    """Patches, maps of the teacher, decoded tokens and which patches are masked."""
+    """Patches, teacher maps, decoded tokens and the mask of the patches."""
     patches, maps = model.group(points), model.forward_teacher(points)
     mask = model.draw_mask(points, patches, maps)
     feats = model.forward_encoder(patches, mask)
@@ -30,12 +30,12 @@ def test_targets_are_the_features_at_the_points_of_visible_patches():
     for b, visible in enumerate((~masked).tolist()):
         for g in (g for g, v in enumerate(visible) if v):
             own = patches[1].point_idx[b, g]
-            positions = patches[0].centers[b, own]  # not the shifted patch
+            positions = patches[0].centers[b, own]  # absolute, not relative to the centre
             feats = model.target.features_at(maps, positions.expand(len(points), -1, -1))
             expected.append(feats[b])
     torch.testing.assert_close(targets, torch.stack(expected))
     assert not targets.requires_grad
-    # at the finest level those of the points
+    # at the finest level, targets are features at the points
     model = build(i2p_mae(2, 2))
     patches, maps = model.group(points), model.forward_teacher(points)
     visible = torch.zeros(patches[0].centers.shape[:2], dtype=torch.bool)
@@ -47,7 +47,7 @@ def test_targets_are_the_features_at_the_points_of_visible_patches():
 def test_standardised_maps_have_mean_0_and_variance_1():
     model, points = build(i2p_mae(standardize=True)), clouds()
     plain, maps = model.target.forward_views(points), model.forward_teacher(points)
-    feats = maps.feats.transpose(0, 2).flatten(1)  # a row for each channel
+    feats = maps.feats.transpose(0, 2).flatten(1)  # one row per channel
     torch.testing.assert_close(feats.mean(1), torch.zeros(len(feats)), atol=1e-4, rtol=0)
     moving = plain.feats.transpose(0, 2).flatten(1).var(1) > 1e-3
     assert moving.any()
@@ -124,7 +124,7 @@ def test_odd_clouds_train_and_give_features_and_pictures(points):
 
 
 def test_points_that_are_not_finite_never_train_a_weight():
-    """Either the masker refuses them, or the loss stops the run (FiniteLossHook)."""
+    """Either the masker raises an error, or the loss stops the run (FiniteLossHook)."""
     points = clouds()
     points[1, 40, 0] = torch.nan
     with pytest.raises(ValueError, match=r'clouds \[1\] of the batch is not finite'):
@@ -195,7 +195,7 @@ def test_teachers_are_in_no_state_dict_optimizer_or_parameter():
     assert hidden and not hidden & {id(p) for group in groups for p in group['params']}
 
 
-# With attention, without a class token, convolutions.
+# Teachers with attention, without a class token, and convolutional.
 TEACHERS = dict(
     vit=vit_maps,
     clip=clip_maps,
@@ -222,7 +222,7 @@ def test_one_masked_or_one_visible_token_is_enough_and_one_must_be_masked():
         check_step(build(i2p_mae(masker=dict(SALIENCY, ratio=ratio))), clouds())
     with pytest.raises(ValueError, match='0.1 masks none of 8 tokens'):
         build(i2p_mae(masker=dict(SALIENCY, ratio=0.1)))
-    # nothing masked below: the patches of others contain the tokens of the one that is masked
+    # nothing is masked below: other patches contain all tokens of the masked one
     masker = dict(type='mmkd3d.RandomMasker', ratio=0.125)
     net = build(i2p_mae(masker=masker, backbone=student(group_sizes=(8, 4, 16))))
     losses = check_step(net, clouds())
@@ -257,7 +257,7 @@ def test_settings_that_do_not_fit_are_an_error(cfg, text):
 
 @pytest.fixture(scope='module')
 def pretrained(tmp_path_factory):
-    """A checkpoint as a run writes it, and the model."""
+    """Checkpoint as saved by a run, and its model."""
     path = tmp_path_factory.mktemp('pretrained') / 'epoch_1.pth'
     net = build(i2p_mae())
     for tensor in [*net.parameters(), *net.buffers()]:

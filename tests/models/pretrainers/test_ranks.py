@@ -1,4 +1,4 @@
-"""Pretraining on two processes: no parameter is unused, and weights stay the same."""
+"""Pretraining on two processes: no parameter is unused, and weights stay equal."""
 
 from types import SimpleNamespace
 
@@ -23,7 +23,7 @@ TARGETS = dict(
         prompts=stub_teachers.PROMPTS,
     ),
 )
-# Settings of ReCon and the losses that are off.
+# Settings of ReCon, and the losses that they disable.
 RECON = {
     'recon': (dict(), ()),
     'no stop': (dict(stop_gradient=False), ()),
@@ -74,7 +74,7 @@ def m2ae_steps(rank, cfg):
 
 
 def concept_steps(rank, name):
-    """Fit on rank 0, the only one that can read its data; then two steps."""
+    """Fit targets on rank 0, the only rank with valid data, then take two steps."""
     torch.manual_seed(0)
     model = SETUPS[name]()
     fitted = [m for m in model.modules() if isinstance(m, FittedModule)]

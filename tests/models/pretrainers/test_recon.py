@@ -1,6 +1,6 @@
-"""ReCon: what teaches what, and what can be left out.
+"""ReCon: gradients of each loss, and optional parts.
 
-Features, losses and gradients are compared with the published ones in tests/parity.
+tests/parity compares features, losses and gradients with the published ones.
 """
 
 import math
@@ -22,7 +22,7 @@ from tests.models.steps import SMALL, check_step, losses_of, odd_clouds
 
 @MODELS.register_module()
 class ConstantTarget(nn.Module):
-    """The same feature for all, drawn once."""
+    """Returns the same random feature for all samples."""
 
     def __init__(self, dims):
         super().__init__()
@@ -42,7 +42,7 @@ SIZES = dict(SMALL, embed_dims=32, depth=3, num_heads=2, drop_path_rate=0.0)
 
 
 def recon(tokens=('cls', 'img', 'text'), stop_gradient=True, losses=(), **kwargs):
-    """A small model; tests change one thing; ``losses`` are merged."""
+    """Small model; ``losses`` are merged into LOSSES."""
     torch.manual_seed(0)
     options = dict(global_tokens=tokens, stop_gradient=stop_gradient)
     cfg = dict(
@@ -68,7 +68,7 @@ KINDS = samples('chair', 'lamp', 'chair', 'sofa')
 
 
 def trained(model, name):
-    """Names of the parameters that a loss reaches."""
+    """Names of the parameters with a gradient from the loss ``name``."""
     torch.manual_seed(0)
     losses = model.loss(cloud(), KINDS)
     model.zero_grad()
@@ -275,11 +275,11 @@ def classifier(num_classes, **kwargs):
 
 @pytest.fixture(scope='module')
 def pretrained(tmp_path_factory):
-    """A checkpoint as a run writes it, and the model."""
+    """Checkpoint as saved by a run, and its model."""
     path = tmp_path_factory.mktemp('pretrained') / 'epoch_1.pth'
     net = recon()
     for parameter in net.parameters():
-        parameter.data.add_(0.01)  # no start of another model
+        parameter.data.add_(0.01)  # differs from any initialisation
     torch.save(dict(meta=dict(epoch=1), state_dict=net.state_dict()), path)
     return path, net
 
@@ -289,7 +289,7 @@ def start_from(path):
 
 
 def check_same(backbone, expected):
-    """All that ``backbone`` has is what the pretrained one has."""
+    """Check that all values of ``backbone`` equal the pretrained ones."""
     found = expected.state_dict()
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, found[key]), key

@@ -130,7 +130,7 @@ def test_a_run_trains_and_segments_whole_rooms(name, options, rooms, tmp_path):
 
 
 def test_overlapping_blocks_give_the_mean_of_their_logits(rooms, tmp_path):
-    """With a model whose logits are the x coordinates in the block."""
+    """The model returns the x coordinates in the block as logits."""
     runner = Runner.from_cfg(small(XYZ, rooms, tmp_path))
     model = runner.model.eval()
     cloud = torch.rand(700, 3) * torch.tensor([3.0, 1.5, 2.0])
@@ -142,7 +142,7 @@ def test_overlapping_blocks_give_the_mean_of_their_logits(rooms, tmp_path):
     model.backbone, model.decode_head = torch.nn.Identity(), Place()
     logits = model.inference(cloud[None], [{}], True)[0]
     low, high = cloud[:, 0].min(), cloud[:, 0].max()
-    # Origins low, low + 0.75, ... the last one moved back to end at high.
+    # Origins are low, low + 0.75, ...; the last block is moved back to end at high.
     for place, value in zip(cloud[:, 0], logits[0]):
         starts = {round(min(low + 0.75 * k, high - 1.5).item(), 4) for k in range(3)}
         values = [
@@ -172,7 +172,7 @@ def test_wrong_numbers_of_classes_and_wrong_colours_are_refused(rooms, tmp_path)
     cfg = small(COLOR, rooms, tmp_path)
     steps = cfg.val_dataloader.dataset.pipeline
     unscaled = [step for step in steps if step.type != 'mmdet3d.NormalizePointsColor']
-    cfg.val_dataloader.dataset.pipeline = unscaled  # those of training are scaled
+    cfg.val_dataloader.dataset.pipeline = unscaled  # training colours are scaled
     with pytest.raises(ValueError, match='divide colours by 255'):
         Runner.from_cfg(cfg).val()
 
@@ -180,7 +180,7 @@ def test_wrong_numbers_of_classes_and_wrong_colours_are_refused(rooms, tmp_path)
 def test_class_weights_count_every_room_once(rooms, tmp_path):
     cfg = small(XYZ, rooms, tmp_path)
     loader = cfg.train_dataloader
-    loader.dataset.scene_idxs = [0, 0, 0, 1]  # the third room is never taken
+    loader.dataset.scene_idxs = [0, 0, 0, 1]  # the third room is not used
     loader.dataset = dict(type='RepeatDataset', times=3, dataset=loader.dataset)
     counts = count_labels(Runner.build_dataloader(loader).dataset)
     labels = np.concatenate(labels_of(rooms, 'train')[:2])
@@ -208,7 +208,7 @@ def test_the_hook_sets_the_weights_of_the_head(rooms, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', [XYZ, COLOR], ids=['xyz', 'color'])
 def test_real_scans(name, data_root, tmp_path):
-    """After a short training on real scans, others are segmented better than by one class."""
+    """After short training, accuracy on other scans exceeds that of the most frequent class."""
     subprocess.run(
         [sys.executable, data_root / 'make_scannet.py', tmp_path / 'scannet'],
         check=True,

@@ -1,4 +1,4 @@
-"""The head in mmdetection3d's segmentor, on files in its S3DIS layout."""
+"""Segmentation head in mmdetection3d's segmentor, on files in its S3DIS layout."""
 
 import pickle
 
@@ -19,7 +19,7 @@ CONFIG = REPO / 'configs/act/benchmarks/semseg_act-pointvit-s_1xb32-60e_s3dis.py
 
 
 def write_area(root, number: int, rng) -> None:
-    """A room of 3 m x 2 m: floor (1), ceiling (0) and a wall (2)."""
+    """Write a room of 3 m x 2 m: floor (1), ceiling (0) and a wall (2)."""
     floor, ceiling, wall = (rng.uniform(0, (3, 2, 2.5), (4000, 3)) for _ in range(3))
     floor[:, 2], ceiling[:, 2], wall[:, 1] = 0, 2.5, 0
     xyz = np.concatenate([floor, ceiling, wall])
@@ -42,7 +42,7 @@ def write_area(root, number: int, rng) -> None:
 
 @pytest.fixture(scope='module')
 def setup(tmp_path_factory):
-    """Config on small rooms, a small model, under mmdet3d's scope."""
+    """Config for small rooms, and a small model, in mmdet3d's scope."""
     before = DefaultScope._instance_dict.copy()
     init_default_scope('mmdet3d')
     root = tmp_path_factory.mktemp('s3dis')

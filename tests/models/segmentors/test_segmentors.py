@@ -1,4 +1,4 @@
-"""Segmentation: the head, parts of objects, blocks of rooms."""
+"""Part and scene segmentation: head, losses, predictions and errors."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def segmentor(*, category_parts=PARTS, backbone=BACKBONE, **head):
 
 
 def batch(B=3, N=64):
-    """Clouds whose upper half is another part; every other of category 1."""
+    """Clouds with two parts, lower and upper half; every second cloud has category 1."""
     generator = torch.Generator().manual_seed(0)
     points = torch.rand(B, N, 3, generator=generator) * 2 - 1
     samples = []
@@ -37,7 +37,7 @@ def batch(B=3, N=64):
 
 
 def published_form(head, feats, category):
-    """The head as published: everything repeated to the points, then cat."""
+    """Published form of the head: repeat all features for each point, then concatenate."""
     points, centers = feats['points'], feats['centers']
     B, N = points.shape[:2]
     levels = torch.cat(feats['levels'], dim=2)
@@ -99,7 +99,7 @@ def test_parts_are_predicted_within_the_category():
     outside = [
         i for i, s in enumerate(anywhere) if not set(s.pred_parts.tolist()) <= set(PARTS[i % 2])
     ]
-    assert outside  # or the claim below would be empty
+    assert outside  # otherwise the check below is vacuous
     logits = bound(inputs, samples)
     for i, sample in enumerate(bound(inputs, samples, mode='predict')):
         own = list(PARTS[i % 2])

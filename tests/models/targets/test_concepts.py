@@ -1,4 +1,4 @@
-"""Clusters of tokens against Lloyd's algorithm, picture by picture."""
+"""Token clusters against Lloyd's algorithm, image by image."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from mmkd3d.models.targets.concepts import find_regions
 
 
 def pictures(P=4, L=20, D=6, seed=0):
-    """Tokens, saliency and a foreground of two thirds."""
+    """Tokens, saliency and a foreground mask of two thirds."""
     generator = torch.Generator().manual_seed(seed)
     foreground = torch.rand(P, L, generator=generator) < 0.67
     foreground[:, 3] = True
@@ -16,7 +16,7 @@ def pictures(P=4, L=20, D=6, seed=0):
 
 
 def lloyd(tokens, saliency, num_regions, num_iters):
-    """Of the foreground of one picture; clusters without members are None."""
+    """Cluster means of one image's foreground; None for empty clusters."""
     tokens = tokens.double()
     centers = [tokens[saliency.argmax()]]
     while len(centers) < num_regions:
@@ -35,7 +35,7 @@ def lloyd(tokens, saliency, num_regions, num_iters):
 @pytest.mark.parametrize('num_regions, num_iters', [(1, 5), (2, 1), (3, 5), (8, 5)])
 def test_regions_are_those_of_the_loop(num_regions, num_iters):
     tokens, saliency, foreground = pictures(P=6)
-    # So that some pictures have fewer tokens than clusters.
+    # Some images have fewer tokens than clusters.
     foreground[4, 4:], foreground[5, :] = False, False
     foreground[5, 7] = True
     out = find_regions(tokens, saliency, foreground, num_regions, num_iters)
@@ -56,7 +56,7 @@ def test_the_first_region_begins_at_the_most_salient_token():
     foreground = torch.ones(1, 5, dtype=torch.bool)
     out = find_regions(tokens, saliency, foreground, 2)
     assert out.feats.flatten().tolist() == pytest.approx([9.5, 5 / 3])
-    foreground[0, 4] = False  # Now it begins at 4, 9 is the farthest.
+    foreground[0, 4] = False  # Now it begins at 4; 9 is the farthest token.
     out = find_regions(tokens, saliency, foreground, 2)
     assert out.feats.flatten().tolist() == pytest.approx([5 / 3, 9.0])
 

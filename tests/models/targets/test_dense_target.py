@@ -89,7 +89,7 @@ def test_nothing_is_trained_and_nothing_is_saved():
 
 
 class Linear(nn.Module):
-    """Its output shows in which precision it ran."""
+    """Records the precision in which it runs."""
 
     def forward(self, images):
         x = images.flatten(1)[:, :25]
@@ -117,7 +117,7 @@ def test_defaults_are_those_of_the_paper_and_other_parts_are_refused():
     projector = DenseTarget(STUB).projector
     assert projector.size == 224 and projector.radius == 2
     target = build(teacher=dict(type='mmkd3d.StubImageTeacher'))
-    with pytest.raises(NotImplementedError, match='StubImageTeacher can not'):
+    with pytest.raises(NotImplementedError, match='StubImageTeacher cannot'):
         target.forward_views(clouds())
     with pytest.raises(ValueError, match="got 'fp8'"):
         build(precision='fp8')

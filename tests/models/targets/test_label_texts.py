@@ -1,4 +1,4 @@
-"""Vectors of class names at points, and points classified by them."""
+"""Text features of class names as point targets, and classification of points by them."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ NAMES = ('wall', 'chair', 'shower curtain')
 
 @pytest.fixture
 def vectors(tmp_path):
-    """Of three names, neither float32 nor of unit length."""
+    """Vectors of three names, neither float32 nor of unit length."""
     path = tmp_path / 'texts.npz'
     values = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float16)
     np.savez(path, vectors=3 * values, names=np.array(NAMES))
@@ -54,11 +54,11 @@ def test_points_get_the_vector_of_the_nearest_points_class(vectors):
 def test_points_that_are_the_points_keep_their_own_labels(vectors):
     target = LabelTexts(vectors, class_names=NAMES)
     assert not target.state_dict() and not list(target.parameters())
-    points = torch.zeros(1, 3, 3)  # all in one spot
+    points = torch.zeros(1, 3, 3)  # all points coincide
     got = target(points, samples([[2, 0, 3]]), points)
     assert got.visible.tolist() == [[True, True, False]]
     assert np.allclose(got.feats[0, 0], unit(vectors)['shower curtain'], atol=1e-6)
-    # clouds of different sizes are padded with their labels
+    # clouds of different sizes are padded together with their labels
     points = torch.rand(4, 3)
     padded = torch.stack([points, points[[0, 1, 0, 1]]])
     got = target(padded, samples([[0, 1, 2, 0], [1, 2]]), padded)
@@ -135,7 +135,7 @@ def test_classes_and_labels_must_be_known(vectors):
 
 
 class Echo(BaseModel):
-    """Its backbone says what the fourth to the last column hold."""
+    """Its backbone returns the fourth to the last column as tokens."""
 
     def __init__(self):
         super().__init__(dict(type='mmkd3d.PointDataPreprocessor'))
@@ -150,7 +150,7 @@ class Echo(BaseModel):
 def test_accuracy_of_points_by_the_nearest_name(vectors):
     target = LabelTexts(vectors, ignore=('wall',), class_names=NAMES)
     says = torch.tensor([1, 1, 2, 2, 2, 1])
-    label = torch.tensor([1, 1, 1, 2, 0, 3])  # 2 of 3, 1 of 1; two are none
+    label = torch.tensor([1, 1, 1, 2, 0, 3])  # 2 of 3 and 1 of 1 correct; two points ignored
     feats = torch.from_numpy(np.stack([unit(vectors)[NAMES[i]] for i in says]))
     cloud = torch.cat([torch.rand(6, 3), feats], dim=1)
     batch = dict(inputs=dict(points=[cloud]), data_samples=samples([label]))

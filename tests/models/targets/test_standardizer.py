@@ -1,4 +1,4 @@
-"""Statistics of features: there and back, kept, and refused."""
+"""Standardizer: statistics, inverse, checkpoints and errors."""
 
 import pytest
 import torch
@@ -9,8 +9,7 @@ from mmkd3d.registry import MODELS
 
 
 def cone(n=200, D=16, seed=0):
-    """Features like those of CLIP: a large common part, some dimensions
-    much larger than others."""
+    """Features like those of CLIP: a large common part, dimensions of very different scale."""
     generator = torch.Generator().manual_seed(seed)
     size = torch.logspace(-3, 1, D)
     common = 5 * size * torch.randn(D, generator=generator)
@@ -54,7 +53,7 @@ def test_the_cone_is_opened_under_autocast_too():
     assert part(feats.view(4, 5, 10, 16)).shape == (4, 5, 10, 16)
     with torch.autocast('cpu', torch.bfloat16):
         assert torch.equal(part(feats), out)
-    part.fit(cone(100, seed=2))  # it forgets the others
+    part.fit(cone(100, seed=2))  # replaces the earlier statistics
     assert torch.equal(part.mean, fitted(cone(100, seed=2)).mean) and part.count == 100
 
 
@@ -62,7 +61,7 @@ def test_narrow_cones_and_small_features_survive_in_float32():
     noise = torch.randn(200, 16, generator=torch.Generator().manual_seed(0))
     feats = 100 + 1e-2 * noise
     assert mean_cosine(feats) > 0.9999
-    # A mean of 100 is kept to 4e-6, which is 4e-4 of the spread.
+    # The mean of 100 is accurate to 4e-6, which is 4e-4 of the spread.
     expected = fitted(noise).scale(noise)
     torch.testing.assert_close(fitted(feats).scale(feats), expected, rtol=0, atol=2e-3)
     small, expected = 1e-7 * cone(), fitted(cone()).scale(cone())
@@ -101,7 +100,7 @@ def test_checkpoints_have_the_statistics(tmp_path):
 def test_a_constant_dimension_does_not_outweigh_the_others(value):
     feats = cone()
     feats[:, 3] = value
-    feats[::2, 3] *= 1 + 1e-7  # As rounding leaves it.
+    feats[::2, 3] *= 1 + 1e-7  # rounding noise
     part = fitted(feats)
     assert part.std[3] == 1 and part.scale(feats)[:, 3].abs().max() < 2e-3
     rest = [d for d in range(16) if d != 3]

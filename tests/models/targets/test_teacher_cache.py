@@ -1,4 +1,4 @@
-"""Teacher caches: the same targets, refused when stale, never half-written."""
+"""Teacher caches: equal targets, errors for stale caches, interrupted writes."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def text_target(**kwargs):
 
 
 def cache_images(folder, num=4, dtype='float32'):
-    """A cache of the stub's views of the first samples."""
+    """Write a cache of the stub's features of the first samples' views."""
     target = image_target()
     source = target.views.inputs(make_samples(num, view_points=cloud))
     keys, options = [f's{i}' for i in range(num)], dict(dtype=dtype, identity=target.identity())
@@ -70,16 +70,16 @@ def cache_texts(folder, texts=('class 0', 'class 1', 'class 2')):
 
 @pytest.mark.parametrize('reduce', ['random', 'mean'])
 def test_both_modes_give_the_same_image_targets(tmp_path, reduce):
-    # A place or a written default makes no cache stale.
+    # A moved checkpoint or an explicit default does not make a cache stale.
     given = dict(type='mmkd3d.StubImageTeacher', seed=0, checkpoint='moved.pth')
     options = dict(teacher=given, renderer=dict(RENDERER, num_views=3, random=False))
     cached = image_target(cache=cache_images(tmp_path), reduce=reduce, **options)
-    # No teacher is kept or asked, and nothing to see is needed.
+    # No teacher is kept or run, and samples need no views.
     assert cached.teacher is None and cached.dims == 5 and not cached.state_dict()
     cached(POINTS, make_samples(4))
     assert StubImageTeacher.images == 0
     asked = image_target(reduce=reduce)
-    # Other order and batch size than those that the cache was made in.
+    # Order and batch size differ from those of the cache.
     samples = make_samples(4, view_points=cloud)[::-1][:3]
     for seed in range(3):
         torch.manual_seed(seed)
@@ -230,7 +230,7 @@ def test_an_interrupted_writer_is_gone_on_with(tmp_path):
 
 @pytest.mark.parametrize('call', range(1, 4))
 def test_a_kill_within_any_write_leaves_a_cache_that_goes_on(tmp_path, monkeypatch, call):
-    """The process ends at the n-th record that is written."""
+    """The process is killed while it writes the n-th record."""
     write_atomic, calls = cache_module.write_atomic, []
 
     def killed(path, data):

@@ -1,4 +1,4 @@
-"""Teachers and transformers of all families, small and with random weights."""
+"""Small teachers and transformers of all families, with random weights."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def build_clip(**kwargs):
     return MODELS.build(dict(CLIP, **kwargs))
 
 
-# Transformers between prompts.
+# Transformers for prompting.
 def vit():
     return build_timm('vit_tiny_patch16_224')
 
@@ -47,7 +47,7 @@ def hybrid():
 
 
 def vit_with_everything():
-    """Layer scale as in DINOv2, and all the norms that a block may have."""
+    """Layer scale as in DINOv2, and all optional norms of a block."""
     norms = dict(qk_norm=True, scale_attn_norm=True, scale_mlp_norm=True, pre_norm=True)
     return build_timm('vit_tiny_patch16_224', init_values=1e-5, **norms)
 
@@ -61,7 +61,7 @@ def beit_without_gammas():
 
 
 def mixer(**kwargs):
-    """timm's named ones can not be made smaller."""
+    """Mixer built directly: the sizes of timm's named mixers are fixed."""
     return MlpMixer(num_blocks=2, embed_dim=64, num_classes=0, **kwargs)
 
 
@@ -75,7 +75,7 @@ def clip():
 
 
 def language(kind):
-    """Blocks of a language model, which no teacher builds without a file."""
+    """Language model with random weights; teachers need a file to build one."""
     transformers = pytest.importorskip('transformers')
     sizes = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96)
     config = getattr(transformers, f'{kind}Config')(vocab_size=16, **sizes)
@@ -96,7 +96,7 @@ ATTENTION += (bert, roberta)
 
 
 def randomized(build):
-    """Transformer of a family, no weight of which has a neutral value."""
+    """Transformer of a family with random weights, none at a neutral value."""
     net = build()
     if hasattr(net, 'token_transformer'):
         net = net.token_transformer()
@@ -111,7 +111,7 @@ def randomized(build):
 
 
 class Lender(BaseTeacher):
-    """Lends a small transformer of some family, with random weights."""
+    """Teacher with a small random transformer of a given family."""
 
     def __init__(self, build, shift=0.0):
         net = randomized(build)
@@ -124,12 +124,12 @@ class Lender(BaseTeacher):
 
 
 def lent(build) -> dict:
-    """Config of a small transformer of some family, between four prompts."""
+    """Config of a small transformer of a given family with 4 prompts (mixer: 180)."""
     num_prompts = 196 - 16 if build is mixer else 4
     return dict(num_prompts=num_prompts, teacher=dict(type=Lender, build=build))
 
 
-# Teachers with maps, whose weights are large enough for places to differ.
+# Dense teachers with weights large enough for positions to differ.
 SIZE = (32, 48)  # 2 rows, 3 columns of patches
 
 
@@ -177,7 +177,7 @@ def mobilenet():
 
 
 class PublishedClip(torch.nn.Module):
-    """A CLIP model to trace, with three more entries as in OpenAI's archives."""
+    """CLIP model for tracing, with the three extra entries of OpenAI's archives."""
 
     def __init__(self, model):
         super().__init__()

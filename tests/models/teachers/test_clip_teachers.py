@@ -45,7 +45,7 @@ def checkpoint(model, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def archive(model, tmp_path_factory):
-    """A file as OpenAI's: a TorchScript archive, with three more entries."""
+    """File like OpenAI's: a TorchScript archive with three extra entries."""
     path = tmp_path_factory.mktemp('openai') / 'ViT-B-32.pt'
     PublishedClip(model).save_archive(path)
     return str(path)
@@ -132,9 +132,9 @@ def test_archive_of_openai_is_read_and_refused_with_the_other_activation(
     teacher = image_teacher(checkpoint=archive)
     assert torch.equal(teacher.net.conv1.weight, model.visual.conv1.weight)
     gelu = dict(model_name='ViT-B-32')
-    image_teacher(checkpoint=archive, **gelu)  # Not a known file.
+    image_teacher(checkpoint=archive, **gelu)  # Not a known checksum.
     known = open_clip_teacher.openai_checksums()
-    # ViT-B/32, from its address in openai/CLIP.
+    # ViT-B/32, from its URL in openai/CLIP.
     assert '40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af' in known
     digest = open_clip_teacher.file_digest(archive)
     monkeypatch.setattr(open_clip_teacher, 'openai_checksums', lambda: {digest})

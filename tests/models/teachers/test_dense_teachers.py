@@ -1,4 +1,4 @@
-"""Maps of features and saliencies, against what the libraries compute."""
+"""Feature and saliency maps against the libraries' own results."""
 
 import copy
 
@@ -25,7 +25,7 @@ from tests.models.teachers.nets import (
 
 
 def dino(**kwargs):
-    """As DINOv2 with registers: layer scale, a plain class token first."""
+    """Like DINOv2 with registers: layer scale, class token first and without position."""
     return vit_maps(init_values=0.1, reg_tokens=4, no_embed_class=True, **kwargs)
 
 
@@ -42,7 +42,7 @@ def no_class_token(**kwargs):
     return vit_maps(class_token=False, global_pool='avg', reg_tokens=2, **kwargs)
 
 
-# Networks with no attention that could be read, and why.
+# Networks without readable attention, and the reason.
 OTHERS = dict(
     beit=(
         lambda **kw: vit_maps('beit_base_patch16_224', embed_dim=64, num_heads=4, **kw),
@@ -64,13 +64,13 @@ def images_of(teacher, batch=2):
 
 
 def varied(saliency):
-    """The saliency, if it tells places apart."""
+    """Return the saliency; check that it varies over positions."""
     assert (saliency.std((1, 2)) / saliency.mean((1, 2))).min() > 0.01
     return saliency
 
 
 def check_global(teacher, images):
-    """Maps come with the feature of the whole image, that of ``forward``."""
+    """Check that dense outputs include the global feature of ``forward``."""
     exact, got = (f(images)['global'] for f in (teacher, teacher.forward_dense))
     assert got.shape == (2, teacher.global_dims) and not got.requires_grad
     torch.testing.assert_close(got, exact, rtol=1e-5, atol=1e-5)
@@ -78,7 +78,7 @@ def check_global(teacher, images):
     with torch.autocast('cpu', torch.bfloat16):
         got, half = (f(images)['global'] for f in (teacher.forward_dense, teacher))
     assert got.dtype == half.dtype
-    assert (got - half).norm() < 2**-7 * half.norm()  # as bf16 rounds
+    assert (got - half).norm() < 2**-7 * half.norm()  # bf16 rounding
 
 
 def test_maps_of_other_outputs_come_with_the_feature_of_the_whole_image():
@@ -122,7 +122,7 @@ def test_maps_are_the_tokens_in_raster_order_of_one_pass(make):
 def test_saliency_is_the_attention_of_the_class_token(make):
     teacher = make()
     attn = teacher.net.blocks[-1].attn
-    attn.fused_attn = False  # then all of it passes attn_drop
+    attn.fused_attn = False  # so that the attention passes through attn_drop
     seen = []
     attn.attn_drop.register_forward_hook(lambda _, x, y: seen.append(y))
     images = images_of(teacher)
@@ -135,7 +135,7 @@ def test_saliency_is_the_attention_of_the_class_token(make):
 
 
 def energies(feature_map):
-    """The definition, place by place."""
+    """Activation energy by definition, position by position."""
     out = torch.zeros(len(feature_map), *feature_map.shape[2:])
     for b, row, column in torch.cartesian_prod(*map(torch.arange, out.shape)):
         out[b, row, column] = (feature_map[b, :, row, column] ** 2).mean()
@@ -206,7 +206,7 @@ def test_maps_of_clip_in_the_joint_space():
 
 
 def pooled(pool, feature_map):
-    """Output and attention of CLIP's pool, by torch's own module."""
+    """Output and attention of CLIP's attention pooling, by torch's module."""
     x = feature_map.flatten(2).permute(2, 0, 1)
     x = torch.cat([x.mean(0, keepdim=True), x])
     x = x + pool.positional_embedding[:, None]
@@ -245,12 +245,12 @@ def test_projected_pixels_of_a_resnet_lie_where_its_pool_leads():
     for layer in (pool.v_proj, pool.c_proj):
         raw = F.conv2d(raw, layer.weight[..., None, None], layer.bias)
     torch.testing.assert_close(feats, raw)
-    # a copy reads its own weights
+    # a copy uses its own weights
     other = copy.deepcopy(teacher)
     other.net.attnpool.c_proj.weight.data.zero_()
     assert torch.equal(teacher.forward_dense(images)['feats'], feats)
     assert other.forward_dense(images)['feats'].std((0, 2, 3)).max() < 1e-6
-    # Of a map of one value the pool gives what each of its pixels gives.
+    # For a constant map, the pooled output equals the projection of each pixel.
     pool.positional_embedding.data.zero_()
     flat = torch.randn(2, 256, 1, 1).expand(-1, -1, 3, 3)
     torch.testing.assert_close(teacher.tower.project(flat)[:, :, 1, 2], pool(flat))
@@ -304,7 +304,7 @@ def test_bad_options_and_networks_are_refused():
         vit_maps(saliency='gradient')
     with pytest.raises(ValueError, match=r'xcit.*\(1, 197, 128\)'):
         varied_teacher('TimmTeacher', 'xcit_nano_12_p16_224')
-    with pytest.raises(NotImplementedError, match='can not make maps'):
+    with pytest.raises(NotImplementedError, match='cannot make maps'):
         BaseTeacher(nn.Linear(2, 2), 2).forward_dense(torch.rand(1, 3, 2, 2))
 
 

@@ -1,4 +1,4 @@
-"""Prompts around a frozen transformer, against the loop of the paper."""
+"""Prompted frozen transformer against the loop of the paper."""
 
 import copy
 
@@ -30,13 +30,13 @@ def prompted(build=vit, *, shift=0.0, **kwargs):
     cfg = dict(type='mmkd3d.PromptedTransformer', teacher=lender, **sizes)
     model = MODELS.build(dict(cfg, **kwargs))
     for name, p in model.named_parameters():
-        if 'prompt' in name:  # 0.02 is little beside weights of 0.2
+        if 'prompt' in name:  # 0.02 is small compared with weights of 0.2
             p.data *= 50
     return model
 
 
 def plain(**kwargs):
-    """Around a ViT as timm initialises it."""
+    """Prompted ViT with timm's initialisation."""
     return prompted(teacher=VIT, **kwargs)
 
 
@@ -48,7 +48,7 @@ def patches(model, B=3):
 
 
 def visual_prompt_tuning(model, tokens, centers):
-    """The spec: rows of prompts are replaced in h and pos before a block."""
+    """As in the spec: prompt rows of h and pos are replaced before each block."""
     net, (B, P) = model.frozen.net, (len(tokens), model.num_prompts)
     x, pos = model.proj_pre(tokens), model.pos_embed(centers)
     if P:
@@ -109,7 +109,7 @@ def test_gradients_reach_exactly_what_trains(build, options):
         assert p.grad.dtype == torch.float32
     frozen = list(model.frozen.net.parameters())
     assert frozen and not any(p.requires_grad or p.grad is not None for p in frozen)
-    # a step leaves them and their fingerprint alone
+    # a step does not change frozen weights or their fingerprint
     torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=1.0).step()
     for key, value in model.frozen.net.state_dict().items():
         assert torch.equal(value, before[key])
@@ -132,7 +132,7 @@ def test_clips_norm_sees_tokens_before_their_positions():
     model(tokens, centers)
     assert torch.equal(seen[0], model.proj_pre(tokens))
     assert torch.equal(seen[1], model.prompt_token)
-    assert len(seen) == 2  # deep prompts are not normed
+    assert len(seen) == 2  # deep prompts are not normalised
 
 
 @pytest.mark.parametrize('build', [vit, clip])
@@ -146,7 +146,7 @@ def test_a_cloud_does_not_see_the_others_and_patches_have_no_order(build):
 
 @pytest.mark.parametrize('deep', [True, False])
 def test_dropout_hits_prompt_tokens_and_not_their_positions(deep):
-    """At rate 1 it is a model whose prompts are zero."""
+    """At rate 1 the output equals that of a model with zero prompt tokens."""
     model = prompted(bert, deep_prompts=deep, prompt_dropout=1.0)
     inputs = patches(model)
     zero = copy.deepcopy(model).eval()

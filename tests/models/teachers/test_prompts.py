@@ -1,4 +1,4 @@
-"""Shipped sets of prompts, and files of one's own."""
+"""Shipped prompt sets and custom prompt files."""
 
 import json
 

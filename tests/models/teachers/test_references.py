@@ -1,4 +1,4 @@
-"""Known weights with what does not belong to them are an error."""
+"""References detect settings that do not match known weights."""
 
 import json
 
@@ -27,7 +27,7 @@ IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def record(table, **config):
-    """The entry of a teacher, through the command, from a config file."""
+    """Record the entry of a teacher with the command, from a config file."""
     config.setdefault('random_weights', False)
     path = table.with_suffix('.py')
     path.write_text(f'model = dict(teacher={config!r})\n')
@@ -36,7 +36,7 @@ def record(table, **config):
 
 @pytest.fixture(scope='module')
 def clip(tmp_path_factory):
-    """Arguments of teachers with one file of weights, and their table."""
+    """Arguments of teachers that share a weights file, with their reference table."""
     open_clip = pytest.importorskip('open_clip')
     init_default_scope('mmkd3d')
     folder = tmp_path_factory.mktemp('clip')
@@ -144,7 +144,7 @@ def sentence_teacher():
 def test_shipped_reference_knows_the_packaged_weights(monkeypatch):
     teacher = sentence_teacher()
     check_reference(teacher, str(SHIPPED))
-    # Another tokenizer makes of a sentence another one.
+    # Changed sentences simulate another tokenizer.
     embed = teacher.embed
     monkeypatch.setattr(teacher, 'embed', lambda words: embed([w + ' ?' for w in words]))
     with pytest.raises(ValueError, match='all-MiniLM-L6-v2.*tokenizer'):

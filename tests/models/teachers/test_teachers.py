@@ -1,4 +1,4 @@
-"""The contract of every teacher."""
+"""Common interface of all teachers."""
 
 import copy
 
@@ -192,7 +192,7 @@ def test_timm_weights_come_from_a_local_file_whose_classifier_is_left_out(tmp_pa
 
 @pytest.fixture(scope='module')
 def in21k():
-    """A file as of timm 0.4.5, with the classifier, for the small ViT."""
+    """State dict of the small ViT as in timm 0.4.5, with the classifier."""
     torch.manual_seed(3)
     state = dict(vit().net.state_dict())
     state['pre_logits.fc.weight'] = torch.randn(192, 192) / 14
@@ -245,7 +245,7 @@ def test_a_teacher_says_what_it_can_not_do():
         with pytest.raises(ValueError, match=name):
             teacher.token_transformer()
     teacher = BaseTeacher(nn.Linear(2, 2), embed_dims=2)
-    with pytest.raises(NotImplementedError, match='BaseTeacher can not read'):
+    with pytest.raises(NotImplementedError, match='BaseTeacher cannot read'):
         teacher.encode_text(['a chair'])
     with pytest.raises(NotImplementedError, match='lend its transformer'):
         teacher.token_transformer()

@@ -1,4 +1,4 @@
-"""Every family of transformers between prompts, against its own blocks."""
+"""Transformers of all families, with and without prompts, against their original blocks."""
 
 import copy
 
@@ -38,7 +38,7 @@ def original_block(net, index, x):
 
 
 def outputs_and_gradients(run, net, batch_of_prompts):
-    """Results of ``run(net, x, prompts)`` for the same random input."""
+    """Output and gradients of ``run(net, x, prompts)`` for a fixed random input."""
     torch.manual_seed(1)
     length = (net.num_tokens or 11) - 5
     x = torch.randn(3, length, net.embed_dims).double().requires_grad_()
@@ -78,7 +78,7 @@ def test_the_tokens_of_an_image_end_as_in_the_model(build):
     out = teacher(image)
     hook.remove()
     net = teacher.token_transformer()
-    net.pre = nn.Identity()  # It comes before the first block.
+    net.pre = nn.Identity()  # ``pre`` is applied before the first block.
     tokens = net(caught[0])[:, -out['tokens'].shape[1] :]
     torch.testing.assert_close(tokens, out['tokens'], rtol=1e-4, atol=1e-4)
 
@@ -146,7 +146,7 @@ def test_shared_prompts_are_projected_once():
     net.blocks[0].norm1.register_forward_hook(lambda module, inputs, out: rows.append(len(out)))
     net.blocks[0].mlp.register_forward_hook(lambda module, inputs, out: rows.append(out.shape[1]))
     net.run_block(0, torch.randn(4, 6, 192), torch.randn(1, 5, 192))
-    assert rows == [4, 1, 6]  # x, the prompts once, and no MLP for them
+    assert rows == [4, 1, 6]  # x, prompts once, and the MLP on x only
 
 
 def timm_blocks(name, **kwargs):

@@ -1,4 +1,4 @@
-"""Pictures along the axes, against 25 splats for each point."""
+"""Projections along the axes against 25 splats per point."""
 
 import math
 
@@ -18,7 +18,7 @@ def clouds(num=2, size=200, seed=0):
 
 
 def draw(cloud, size=224, radius=2):
-    """One cloud (N, 3), point by point and pixel by pixel (spec 6)."""
+    """Draw one cloud (N, 3), point by point and pixel by pixel (spec 6)."""
     images = torch.zeros(3, size, size)
     for image, (a, b, v) in zip(images, VIEWS):
         plane = cloud[:, (a, b)]
@@ -53,11 +53,11 @@ def test_the_longest_extent_fills_the_picture_and_the_other_is_in_the_middle():
     cloud = torch.tensor([[[0.0, 1.0, 0.0], [2.0, 1.0, 0.0], [2.0, 2.0, 0.0]]])
     projector = AxisProjector(32)
     pixels = projector.pixels(cloud, projector.frame(cloud))
-    # view 1: 29 pixels per 2 units of x (rows), half as many of y (columns)
+    # view 1: 29 pixels for 2 units of x (rows), half as many for y (columns)
     rows, columns = pixels[0, 0].unbind(-1)
     assert rows.tolist() == [1, 30, 30]
     assert columns.tolist() == [8, 8, 22]
-    # view 3: rows y, columns z, of which there is one
+    # view 3: rows y, columns z, which has a single value
     assert pixels[0, 2].tolist() == [[1, 15], [1, 15], [30, 15]]
 
 
@@ -86,7 +86,7 @@ def test_box_sum_keeps_the_sum_and_equals_a_loop(radius):
 
 def test_a_picture_does_not_move_or_grow_with_the_cloud_but_its_values_do():
     points = clouds(1).double()
-    points = (points * 1024).round() / 1024  # sums below are exact
+    points = (points * 1024).round() / 1024  # so that sums below are exact
     projector = AxisProjector(64)
     frame = projector.frame(points)
     pixels = projector.pixels(points, frame)

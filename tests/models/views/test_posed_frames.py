@@ -1,4 +1,4 @@
-"""Posed frames as views, and features of points in them."""
+"""Posed frames as views, and point features from them."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def frames(num, seed=0, depth_size=(12, 16), scale=1.0):
 
 
 def samples(*numbers, **options):
-    """One sample for each number of frames; 0 has no such field."""
+    """One sample per number of frames; samples with 0 frames lack the field."""
     made = []
     for i, num in enumerate(numbers):
         sample = BaseDataElement()
@@ -134,7 +134,7 @@ TARGET = dict(
 
 
 def mean_by_hand(target, data, points):
-    """Bilinear readings of the 6 x 6 maps of the stub, place by place."""
+    """Mean over views of the stub's 6 x 6 maps, sampled bilinearly point by point."""
     views = target.views(points, data, at=points)
     B, V, M, _ = views.uv.shape
     feats, count = torch.zeros(B, M, 5), torch.zeros(B, M)
@@ -176,7 +176,7 @@ def test_features_are_means_of_bilinear_readings(images_at_once):
 def test_the_teacher_is_shown_only_what_shows_something():
     target = MODELS.build(TARGET)
     data, points = samples(3, 0, 1), cloud(3)
-    data[0].frames.depth[1] = 50.0  # no place is there
+    data[0].frames.depth[1] = 50.0  # no point is at this depth
     before = StubDenseTeacher.images
     target(points, data, points)
     assert StubDenseTeacher.images == before + 3

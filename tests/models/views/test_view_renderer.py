@@ -1,4 +1,4 @@
-"""Pictures of clouds: what is seen, and that it is always the same."""
+"""Rendered views of clouds: visibility and reproducibility."""
 
 import math
 
@@ -15,7 +15,7 @@ STYLES = ('shaded', 'depth')
 
 
 def sphere(num=2048):
-    """(1, N, 3), evenly over the unit sphere (Fibonacci lattice)."""
+    """Points (1, N, 3), evenly on the unit sphere (Fibonacci lattice)."""
     k = torch.arange(num) + 0.5
     height, angle = 1 - 2 * k / num, k * math.pi * (1 + math.sqrt(5))
     ring = (1 - height**2).sqrt()
@@ -26,7 +26,7 @@ def clouds(num=3):
     generator = torch.Generator().manual_seed(0)
     stretch = 0.3 + torch.rand(num, 1, 3, generator=generator)
     points = sphere(512) * stretch
-    return points + 0.3 * points.flip(-1).abs()  # nothing is symmetric
+    return points + 0.3 * points.flip(-1).abs()  # no symmetry
 
 
 @pytest.mark.parametrize('style', STYLES)
@@ -89,7 +89,7 @@ def test_a_view_of_a_turned_cloud_is_the_turned_view(style):
     renderer = ViewRenderer(4, 64, style=style)
     views, expected = renderer(turned), renderer(points).roll(-1, dims=1)
     later = ViewRenderer(4, 64, style=style, azimuth=0.6 + math.pi / 2)(points)
-    # a point on the border of two pixels may fall to either side
+    # a point on the border of two pixels may fall on either side
     for found in (views, later):
         assert ((found - expected).abs() > 0.02).float().mean() < 0.02
     unlike = (views - renderer(points)).abs() > 0.02
@@ -144,7 +144,7 @@ def test_random_views_differ_and_follow_the_seed():
     torch.manual_seed(3)
     first, second = renderer(points), renderer(points)
     assert not torch.equal(first, second)
-    assert not torch.equal(first[0], first[1])  # an angle for each cloud
+    assert not torch.equal(first[0], first[1])  # one angle per cloud
     torch.manual_seed(3)
     assert torch.equal(renderer(points), first)
 
