@@ -86,8 +86,8 @@ def pad(x: Tensor, centers: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Te
         visible: (B, G) bool.
 
     Returns:
-                Tokens (B, L, C), centres (B, L, 3) and an attention mask (B, L, L):
-                0 where both are tokens, else 1.
+        Tokens (B, L, C), centres (B, L, 3) and an attention mask (B, L, L):
+        0 where both are tokens, else 1.
     """
     lengths = visible.sum(1).tolist()
     B, L = len(x), max(lengths)

@@ -1,4 +1,4 @@
-"""Where the tests find parity cases and real data."""
+"""Locations of parity cases and real data, and shared test helpers."""
 
 import contextlib
 import importlib.util

@@ -69,7 +69,7 @@ def batch_norms(model):
 
 @pytest.mark.parametrize('embed_masked', [True, False])
 def test_the_reference_has_our_losses_in_eval_mode(pair, points, embed_masked):
-    """Embedding only visible patches makes a difference in training alone."""
+    """Embedding only the visible patches changes the result in train mode alone."""
     ours, published = pair
     losses_of(ours, points)  # updates the running statistics
     published.load_state_dict(ours.state_dict())

@@ -205,7 +205,7 @@ def test_chamfer_distance_and_its_gradient_equal_loop():
     got = mmcv.ops.chamfer_distance(a, b)
     table = (a[:, :, None] - b[:, None]).square().sum(-1)
     expected = (*table.min(2), *table.min(1))
-    order = (0, 2, 1, 3)  # expects two distance tensors, then two index tensors
+    order = (0, 2, 1, 3)  # two distance tensors, then two index tensors
     for x, i in zip(got, order):
         torch.testing.assert_close(x, expected[i].to(x.dtype))
     wa, wb = torch.rand(2, 7), torch.rand(2, 5)

@@ -1,4 +1,4 @@
-"""ACT's finetuning configs have the published settings (ACT, section 8)."""
+"""ACT's finetuning configs use the published settings (ACT, section 8)."""
 
 import pytest
 from mmengine.config import Config
@@ -20,7 +20,7 @@ def load(data):
 
 
 def points_of(loader):
-    """Number of points after the last transform that samples."""
+    """Number of points after the last sampling transform."""
     sizes = [step.get('num_points') for step in loader.dataset.pipeline]
     return next((size for size in reversed(sizes) if size), None)
 
@@ -35,7 +35,7 @@ def test_classification_has_its_row_of_the_table(data):
     assert cfg.optim_wrapper.clip_grad.max_norm == 10
     schedule = cfg.param_scheduler
     assert (schedule.period, schedule.warmup, schedule.min_lr) == (epochs, 10, 1e-7)
-    assert cfg.train_cfg.max_epochs == epochs + 1  # passes 0..T
+    assert cfg.train_cfg.max_epochs == epochs + 1  # epochs 0..T
     backbone = model.backbone
     assert (backbone.embed_dims, backbone.depth, backbone.num_heads) == (384, 12, 6)
     assert (backbone.num_groups, backbone.group_size) == (patches, 32)
@@ -73,13 +73,13 @@ def test_an_episode_is_chosen_by_variables(monkeypatch):
 )
 def test_segmentation_has_the_published_settings(name, batch, epochs, head):
     cfg = Config.fromfile(FOLDER / f'{name}.py')
-    assert cfg.optim_wrapper.type == 'OptimWrapper'  # one step per batch
+    assert cfg.optim_wrapper.type == 'OptimWrapper'  # a single optimizer step per batch
     assert cfg.optim_wrapper.optimizer.lr == 2e-4
     assert cfg.optim_wrapper.clip_grad.max_norm == 10
     schedule = cfg.param_scheduler
     assert (schedule.period, schedule.warmup) == (epochs, 10)
     assert schedule.min_lr == 1e-6
-    assert cfg.train_cfg.max_epochs == epochs  # passes 0..T-1
+    assert cfg.train_cfg.max_epochs == epochs  # epochs 0..T-1
     assert cfg.train_dataloader.batch_size == batch
     assert cfg.auto_scale_lr.base_batch_size == batch
     backbone = cfg.model.backbone

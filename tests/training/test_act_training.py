@@ -1,4 +1,4 @@
-"""ACT's toy configs: both stages, then a detector of mmdetection3d."""
+"""Training with ACT's toy configs: both stages, then a detector of mmdetection3d."""
 
 import pytest
 from mmengine.config import Config
@@ -134,5 +134,5 @@ def test_two_processes_train_without_unused_parameters(ranks, stage, teacher, tm
     for losses in ranks(train_config, cfg.to_dict(), str(tmp_path)):
         check(losses, 12)  # half as many iterations
     if stage == 'one':
-        # both halves of the patches are counted
+        # counts the patches of both processes
         assert 'codes used by 256 patches' in log_of(tmp_path)

@@ -1,4 +1,4 @@
-"""Concept distillation by its configs: learns, resumes, is cached."""
+"""Concept distillation from its configs: learning, resuming and caching."""
 
 import copy
 
@@ -35,7 +35,7 @@ def test_the_loss_falls(pretrained):
 
 
 def test_a_stopped_run_goes_on_in_the_same_curve(pretrained, tmp_path):
-    """Bit by bit; also with the statistics of the targets, fitted once."""
+    """Losses are bit-identical, including the target statistics, which are fitted once."""
     _, whole, _ = pretrained
     stopped, rest = Curve(stop_at=4), Curve(stop_at=9)
     with pytest.raises(KeyboardInterrupt):
@@ -62,7 +62,7 @@ def test_a_checkpoint_has_the_statistics_and_no_teacher(pretrained):
 
 
 def overfit(work_dir, **options):
-    """200 steps on 32 shapes, as often as they are in a batch."""
+    """Train 200 steps on 32 shapes, all in each batch."""
     cfg = config('toy/concept_toy.py', **SETTINGS)
     cfg.merge_from_dict(
         dict(
@@ -79,7 +79,7 @@ def overfit(work_dir, **options):
             optim_wrapper=dict(optimizer=dict(lr=2e-3)),
         )
     )
-    # the sample drawn is always the same
+    # no random transforms, so that samples are always the same
     cfg.train_dataloader.dataset.pipeline = [
         dict(type='mmkd3d.KeepViewPoints'),
         dict(type='mmkd3d.NormalizePoints'),
@@ -106,7 +106,7 @@ def test_few_shapes_are_learned_by_heart(tmp_path):
 
 
 class Listener:
-    """What a logger is warned of."""
+    """Records the warnings of the logger."""
 
     def __init__(self, monkeypatch):
         self.said = []
@@ -117,7 +117,7 @@ class Listener:
 
 @pytest.mark.slow
 def test_targets_that_are_all_alike_ring_the_alarm(tmp_path, monkeypatch):
-    """Not standardised they are learned at once, and mean nothing."""
+    """Without standardisation, such targets are learned at once but carry no information."""
     listener = Listener(monkeypatch)
     same = torch.randn(24)
     monkeypatch.setattr(
@@ -243,7 +243,7 @@ def test_parts_of_rooms_learn_from_the_frame_that_shows_them(tmp_path, mmdet3d_s
 
 
 def test_a_student_of_point_mae_goes_on_with_concepts(tmp_path):
-    """From its whole checkpoint; the statistics are fitted all the same."""
+    """Starts from Point-MAE's full checkpoint; the target statistics are still fitted."""
     cfg = config('toy/point-mae_toy.py')
     cfg.merge_from_dict(
         dict(

@@ -1,4 +1,4 @@
-"""What starts from a student of concept distillation."""
+"""Downstream training from a student of concept distillation."""
 
 import copy
 
@@ -33,7 +33,7 @@ from tests.runs import (
 
 
 def downstream(name, checkpoint, head, **model):
-    """A finetuning config on toy shapes of two categories."""
+    """Finetuning config with toy shapes of two categories."""
     cfg = config(f'concept/benchmarks/{name}.py')
     cfg.train_dataloader = copy.deepcopy(SHAPES.train_dataloader)
     for key in [k for k in cfg if k.startswith(('val_', 'test_'))]:
@@ -177,13 +177,13 @@ def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
 
 
 def test_the_student_is_asked_by_class_names(pretrained):
-    """As it would answer in pretraining, in the space of the teacher."""
+    """The embedding matches the pretraining model's, in the teacher's feature space."""
     init_default_scope('mmkd3d')
     text = dict(
         type='TextTarget', prompts=['a {}', 'the {}'], teacher=dict(type='mmkd3d.StubTextTeacher')
     )
     shared = {k: PRETRAIN.model[k] for k in ('backbone', 'extractor')}
-    with pytest.raises(ValueError, match='does not fit'):  # width 6, not 24
+    with pytest.raises(ValueError, match='does not fit'):  # text width is 6 instead of 24
         load_pretrained(
             MODELS.build(dict(type='ConceptZeroShot', text=text, **shared)),
             pretrained[2],
@@ -207,7 +207,7 @@ def test_the_student_is_asked_by_class_names(pretrained):
 
 @MODELS.register_module(force=True)
 class WideTextTeacher(StubTextTeacher):
-    """As wide as the image teacher of the toy."""
+    """Text teacher with the width of the toy's image teacher."""
 
     def __init__(self):
         BaseTeacher.__init__(self, seeded(torch.nn.Linear(4, 24), 0), 24)

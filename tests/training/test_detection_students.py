@@ -1,4 +1,4 @@
-"""Our backbones in 3DETR, VoteNet and GroupFree3D, with shipped configs."""
+"""Our backbones in 3DETR, VoteNet and GroupFree3D with shipped configs."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ DETECTORS = {
 
 
 def build(detector, student):
-    """Return a shipped detector with a small backbone, and its config."""
+    """Build a shipped detector with a small backbone; returns the model and its config."""
     cfg = Config.fromfile(CONFIGS / DETECTORS[detector])
     init_default_scope(cfg.default_scope)
     model = cfg.model.to_dict()
@@ -67,7 +67,7 @@ def build(detector, student):
 
 
 def scenes(shift=(0.0, 0.0, 0.0)):
-    """Two rooms on a grid of 1/256 m, so that a shift rounds nothing."""
+    """Two rooms on a grid of 1/256 m, so that a shift causes no rounding."""
     batch = rooms(2, 1024)
     shift = torch.tensor(shift)
     batch['inputs']['points'] = [(256 * p).round() / 256 + shift for p in batch['inputs']['points']]
@@ -96,7 +96,7 @@ def test_a_detector_trains_a_student_and_finds_boxes(detector, student):
     assert torch.isfinite(loss)
     loss.backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None]
-    assert not idle  # or training on several GPUs would stop
+    assert not idle  # unused parameters would stop training on several GPUs
     rates = {group['lr'] for group in optimizer.optimizer.param_groups}
     assert min(rates) < cfg.optim_wrapper.optimizer.lr == max(rates)
     optimizer.step()
@@ -129,7 +129,7 @@ def test_a_detector_trains_a_student_and_finds_boxes(detector, student):
 def test_boxes_are_in_metres_of_the_input_wherever_the_scene_lies(detector, student):
     model, _ = build(detector, student)
     model.eval()
-    if detector == '3detr':  # fresh queries are so alike that NMS is by chance
+    if detector == '3detr':  # untrained queries are so similar that NMS is arbitrary
         model.bbox_head.test_cfg.update(use_nms=False, min_points=0)
     shift = (16.0, -8.0, 4.0)
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_config_stands_on_mmdet3d_and_its_pipelines_build(path):
         for step in pipeline:
             TRANSFORMS.build(step)
     assert cfg.default_hooks.checkpoint.type == 'mmkd3d.CheckpointHook'
-    # without seed_worker and ReseedHook all epochs and GPUs draw the same
+    # without seed_worker and ReseedHook, all epochs and GPUs repeat the same random numbers
     assert cfg.train_dataloader.worker_init_fn.type == 'mmkd3d.seed_worker'
     assert {hook.type for hook in cfg.custom_hooks} == {
         'mmkd3d.FiniteLossHook',
@@ -187,7 +187,7 @@ def test_config_stands_on_mmdet3d_and_its_pipelines_build(path):
     }
     assert cfg.custom_imports.imports == ['mmkd3d']
     if path.stem.startswith('3detr'):
-        # as published, but for the rates of students of ours
+        # published settings, except for our students' learning rates
         assert cfg.train_cfg.max_epochs == cfg.param_scheduler.period == 1080
         rate = 7e-4 if 'sunrgbd' in path.stem else 5e-4
         assert cfg.optim_wrapper.optimizer.lr == rate
@@ -202,7 +202,7 @@ def test_steps_of_the_augmentation_are_in_the_published_order():
         names[data] = [step.type.split('.')[-1] for step in train]
         draws = [step for step in test if step.type == 'mmdet3d.PointSample']
         assert len(draws) == 1
-        # nothing else is drawn in the test
+        # testing has no other random transforms
         assert not {'mmdet3d.RandomFlip3D', 'mmdet3d.GlobalRotScaleTrans'} & {
             step.type for step in test
         }
@@ -272,7 +272,7 @@ def test_published_pipelines_crop_sample_and_turn_a_scene(
         assert scales[0] - 1e-4 <= height <= scales[1] + 1e-4
         extent = xyz[:, 2].max() - xyz[:, 2].min()
         assert extent > 0.4 * smallest * 3 * scales[0]
-        # boxes stay with their points
+        # boxes move with their points
         low, high = xyz.amin(0) - 0.1, xyz.amax(0) + 0.1
         center = gt.bboxes_3d.gravity_center
         assert ((center > low) & (center < high)).all()

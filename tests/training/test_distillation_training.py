@@ -1,4 +1,4 @@
-"""DistillationHook beside stock models of mmdetection3d, on ToyRooms."""
+"""DistillationHook with stock models of mmdetection3d on ToyRooms."""
 
 import copy
 import sys
@@ -23,7 +23,7 @@ ROOMS = dict(num_train=4, num_val=1, num_points=3000, frames=3)
 SIZE = (48, 64)
 TEACHER = dict(type='mmkd3d.TimmTeacher', model_name='resnet10t', random_weights=True)
 POSED = dict(type='mmkd3d.PosedFrames', num_views=2, size=SIZE)
-# Small levels of PointNet++.
+# Small PointNet++ levels.
 BACKBONE = dict(num_points=(128, 64, 32, 16), num_samples=(8, 8, 8, 8))
 RUNTIME = dict(
     default_hooks=dict(logger=dict(interval=100), checkpoint=dict(interval=1)),
@@ -39,7 +39,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def vectors(tmp_path_factory):
-    """Vectors of the detection classes but one, under the names of ScanNet."""
+    """Text features of all detection classes except one, under ScanNet's names."""
     path = tmp_path_factory.mktemp('texts') / 'texts.npz'
     names = ('wall', 'floor', *CLASSES[:-1], 'otherfurniture')
     values = np.random.default_rng(0).normal(size=(len(names), 16))
@@ -57,7 +57,7 @@ def mmdet3d_scope():
 
 
 def detector(root, name, epochs=5, **hook):
-    """A shipped config with stock VoteNet, small and on ToyRooms."""
+    """Shipped config with a small stock VoteNet on ToyRooms."""
     cfg = Config.fromfile(REPO / 'configs' / f'{name}.py')
     cfg.merge_from_dict(
         dict(
@@ -218,7 +218,7 @@ def test_images_can_be_rendered_from_the_points(root, tmp_path, views):
 
 
 def toy(root):
-    """The shipped toy with a small student."""
+    """Shipped toy config with a small student."""
     cfg = Config.fromfile(REPO / 'configs/toy/votenet_distill_toy.py')
     cfg.merge_from_dict(
         dict(
@@ -317,7 +317,7 @@ def test_a_cache_of_all_frames_teaches_the_same(root, tmp_path, monkeypatch):
     options = {option: str(folder)}
     cached = train(cfg, tmp_path / 'cached', **options)[1]['loss_distill']
     assert cached == pytest.approx(with_teacher, abs=1e-5)
-    # A picture that the cache does not know, a teacher that it is not of.
+    # First images that are not in the cache, then a different teacher.
     cfg.custom_hooks[-1].frames.size = cfg.custom_hooks[-1].target.views.size = (24, 32)
     with pytest.raises(ValueError, match='are not in the teacher cache'):
         train(cfg, tmp_path / 'other', **options)

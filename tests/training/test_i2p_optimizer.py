@@ -1,4 +1,4 @@
-"""What I2P-MAE's configs decay, and how fast they learn (spec, section 9)."""
+"""Weight decay and learning rates of I2P-MAE's configs (spec, section 9)."""
 
 import math
 
@@ -13,7 +13,7 @@ from tests.helpers import REPO
 from tests.parity.test_recon_optimizer import without_weights
 
 PRETRAIN = 'i2p-mae-b_1xb64-300e_shapenet55'
-# Our config, the source that knows the published names, lr and t_initial.
+# Our config, the source with the published names, lr and t_initial.
 RUNS = [
     (PRETRAIN, 'i2p_mae', 1e-3, 400),
     ('point-m2ae-b_1xb128-300e_shapenet55', 'point_m2ae', 1e-3, 400),
@@ -38,7 +38,7 @@ def build(name):
 
 
 def published_decay(name, parameter):
-    """The published rule, by the published name."""
+    """Published weight decay of a parameter, by its published name."""
     free = parameter.ndim == 1 or name.endswith('.bias') or 'token' in name
     return 0.0 if free else 0.05
 
@@ -50,7 +50,7 @@ def test_what_has_no_decay_is_as_published(name, source, lr, period):
     decays = set()
     for ours, p in model.named_parameters():
         theirs = published_name(ours, source)
-        # No gradient reaches it there; here it is frozen.
+        # It gets no gradient in the published code; here it is frozen.
         if theirs.startswith('h_encoder.encoder_norms.0') and ('shapenet55' in name):
             assert not p.requires_grad
             continue
@@ -68,7 +68,7 @@ def test_what_has_no_decay_is_as_published(name, source, lr, period):
 
 
 def spec_rate(epoch, base, period):
-    """Section 9: timm's cosine, stepped after an epoch with its number."""
+    """Section 9: timm's cosine schedule, stepped with the epoch index after each epoch."""
     t = max(epoch - 1, 0)
     if t < 10:
         return 1e-6 + t * (base - 1e-6) / 10
@@ -87,7 +87,7 @@ def test_the_learning_rate_is_as_published(name, source, lr, period):
         rates = {group['lr'] for group in wrapper.param_groups}
         assert len(rates) == 1
         used[epoch] = rates.pop()
-        wrapper.step()  # there are no gradients
+        wrapper.step()  # no-op without gradients
         scheduler.step()
     for epoch in (0, 1, 2, 10, 11, 150, last):
         assert used[epoch] == pytest.approx(spec_rate(epoch, lr, period), rel=1e-9)

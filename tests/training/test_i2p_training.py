@@ -1,4 +1,4 @@
-"""I2P-MAE by its configs: pretrain, resume, and serve what comes after."""
+"""I2P-MAE from its configs: pretraining, resuming and downstream training."""
 
 import copy
 
@@ -26,13 +26,13 @@ from tests.runs import (
     train,
 )
 
-# What is smaller than in the shipped configs, of the student and of the rest.
+# Reduced sizes of the student and of the other components.
 DIMS = (12, 18, 24)
 STUDENT = {k: v for k, v in student().items() if k != 'type'}
 
 
 def config(name, **options):
-    """A shipped config with a small student."""
+    """Shipped config with a small student."""
     cfg = Config.fromfile(REPO / 'configs' / name)
     cfg.merge_from_dict(dict(RUNTIME, model=dict(backbone=STUDENT)))
     cfg.merge_from_dict(options)
@@ -57,7 +57,7 @@ PRETRAIN = config(
 
 @pytest.fixture(scope='module')
 def pretrained(tmp_path_factory):
-    """A run of 30 steps: its folder, its losses and its checkpoint."""
+    """Work folder, losses and checkpoint of a run of 30 steps."""
     work_dir = tmp_path_factory.mktemp('i2p') / 'whole'
     curve = Curve()
     train(PRETRAIN, work_dir, curve)
@@ -101,7 +101,7 @@ def test_a_checkpoint_has_the_student_and_no_teacher(pretrained):
 
 
 def downstream(name, checkpoint, head, **model):
-    """A finetuning config of I2P-MAE, on toy shapes of two categories."""
+    """Finetuning config of I2P-MAE with toy shapes of two categories."""
     cfg = config(f'i2p_mae/benchmarks/{name}.py')
     cfg.train_dataloader = copy.deepcopy(SHAPES.train_dataloader)
     for key in [k for k in cfg if k.startswith(('val_', 'test_'))]:
@@ -160,7 +160,7 @@ def test_a_segmentor_of_parts_starts_from_it_and_learns(pretrained, tmp_path):
 
 
 def runner_parts():
-    """Ids of the parts of the two categories."""
+    """Part ids of both categories."""
     parts = ToyShapes('train', 1, num_points=8, categories=['chair', 'lamp']).metainfo
     return [list(ids) for ids in parts['parts'].values()]
 

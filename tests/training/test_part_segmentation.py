@@ -1,4 +1,4 @@
-"""Part segmentation, trained and evaluated with shipped configs."""
+"""Training and evaluation of part segmentation with shipped configs."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ SMALL = dict(
 
 
 def run(cfg, work_dir, epochs, **data):
-    """Return the metrics before and after training."""
+    """Metrics before and after training."""
     cfg.merge_from_dict(SMALL)
     cfg.param_scheduler.period = epochs
     cfg.train_cfg.update(max_epochs=epochs, val_interval=100)
@@ -59,15 +59,15 @@ def test_the_real_caps_are_learnt_from_the_official_layout(tmp_path, data_root):
     before, after = run(
         cfg, tmp_path / 'run', 45, data_root=str(tmp_path / 'data'), categories=('Cap',)
     )
-    # one category: both means are over the same shapes
+    # with one category, both means are over the same shapes
     assert after['part_iou/instance'] == pytest.approx(after['part_iou/category'])
-    # one answer for all points has an IoU of 50 % at the very most
+    # a constant prediction has an IoU of at most 50 %
     assert after['part_iou/instance'] > max(50, 20 + before['part_iou/instance'])
 
 
 @pytest.mark.slow
 def test_parts_of_an_npz_file_are_learnt_without_a_table(tmp_path):
-    """Cubes with an upper and a lower part, separated at a height that depends on the category."""
+    """Cubes with an upper and a lower part; the height of the cut depends on the category."""
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, (24, 256, 3))
     category = np.arange(24) % 2

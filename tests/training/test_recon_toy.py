@@ -1,4 +1,4 @@
-"""ReCon's toy configs as shipped: pretrain, then ask by names."""
+"""ReCon's toy configs as shipped: pretraining, then zero-shot classification."""
 
 import re
 import sys
@@ -35,4 +35,4 @@ def test_the_student_learns_from_both_teachers_and_tells_names(tmp_path):
         ]
     )
     accuracy = float(re.findall(r'acc/overall: (\S+)', out)[-1])
-    assert accuracy > 100 / 16 + 3  # three deviations of a guess on 512 shapes
+    assert accuracy > 100 / 16 + 3  # chance plus three standard deviations on 512 shapes

@@ -1,4 +1,4 @@
-"""ReCon in mmengine's Runner: stopped by bad input, and resumed."""
+"""ReCon in mmengine's Runner: errors for bad input, and resuming."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from tests.models.pretrainers.test_recon import SIZES, recon
 
 @pytest.fixture(scope='module')
 def shapes(tmp_path_factory):
-    """Twelve clouds of two categories, and a picture of each."""
+    """Twelve clouds of two categories, with one image each."""
     root, rng = tmp_path_factory.mktemp('shapes'), np.random.default_rng(0)
     (root / 'images').mkdir()
     for i in range(12):
@@ -33,7 +33,7 @@ def shapes(tmp_path_factory):
 
 
 def config(root, augment=True):
-    """Three steps an epoch; pictures, subsets, turns and masks are drawn."""
+    """Config with three steps per epoch; images, points, rotations and masks are random."""
     return Config(
         dict(
             model=dict(type='mmkd3d.ReCon', targets=TARGETS),
@@ -60,7 +60,7 @@ def config(root, augment=True):
 
 
 class Curve(Hook):
-    """Keeps the loss and the samples of every step, counted from 1."""
+    """Records the loss and sample ids of every step, counted from 1."""
 
     def __init__(self):
         self.losses, self.samples = {}, {}
@@ -71,7 +71,7 @@ class Curve(Hook):
 
 
 class Spoil(Hook):
-    """Damages a file when the second epoch begins."""
+    """Truncates a file at the start of the second epoch."""
 
     def __init__(self, path):
         self.path = path
@@ -128,7 +128,7 @@ def test_a_run_that_a_picture_stops_loses_nothing(shapes, tmp_path, mode, num_wo
             build_runner(work_dir, cfg, stopped, Spoil(path), num_workers=num_workers).train()
     finally:
         path.write_bytes(picture)
-    # the worker reads ahead
+    # a worker prefetches, so the error may come a step earlier
     assert 3 <= max(stopped.losses) <= 4
     assert find_resumable(work_dir) == str(work_dir / 'epoch_1.pth')
 
@@ -177,7 +177,7 @@ def test_a_stale_cache_is_refused_before_the_first_step(shapes, tmp_path):
     with pytest.raises(StaleCacheError, match='teacher.checksum'):
         build_runner(tmp_path / 'teacher', cfg)
     text.teacher.seed = 0
-    build_runner(tmp_path / 'same', cfg).train()  # the cache is as it was
+    build_runner(tmp_path / 'same', cfg).train()  # the cache is still valid
 
 
 def test_missing_captions_are_told_before_the_first_step(shapes, tmp_path):
@@ -198,7 +198,7 @@ def test_missing_captions_are_told_before_the_first_step(shapes, tmp_path):
 
 
 class Break(Hook):
-    """Puts a NaN, which no reader could find, into the fifth step."""
+    """Adds a NaN to the fifth batch, after all checks of the reader."""
 
     def before_train_iter(self, runner, batch_idx, data_batch):
         if runner.iter == 4:

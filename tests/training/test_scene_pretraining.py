@@ -1,4 +1,4 @@
-"""Pretrainers with toy configs of shapes, on rooms in ScanNet's layout."""
+"""Pretrainers from toy shape configs, trained on rooms in ScanNet's layout."""
 
 import pytest
 from mmengine.config import Config
@@ -18,7 +18,7 @@ MODELS = {
         decoder=dict(stage_dims=DIMS[:0:-1], num_heads=3),
         target=dict(projector=dict(size=32), teacher=TEACHER),
     ),
-    # A room has no name: ReCon without its branch of texts.
+    # Rooms have no category, so ReCon has no text branch here.
     'recon': dict(
         backbone=dict(
             embed_dims=24, depth=2, num_heads=2, group_size=16, global_tokens=('cls', 'img')

@@ -1,4 +1,4 @@
-"""Whole runs with tools/train.py: kill and resume, several processes."""
+"""Full runs of tools/train.py: killing, resuming and multiple processes."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def scalars(work_dir) -> list[dict]:
 
 
 def curve(work_dir) -> dict:
-    """Return the loss of every iteration; a later run overwrites an earlier one."""
+    """Loss of every iteration; a later run overwrites an earlier one."""
     return {row['step']: row['loss'] for row in scalars(work_dir) if 'loss' in row}
 
 
@@ -129,7 +129,7 @@ def test_a_run_killed_within_a_checkpoint_write_resumes_to_the_same_curve(undist
 
 @pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='threads are read in /proc')
 def test_two_processes_train_and_leave_before_python_ends(tmp_path):
-    # A thread of gloo that is left aborts some runs at their end.
+    # A leftover gloo thread can abort a run at exit.
     script = tmp_path / 'count_threads.py'
     script.write_text("""
 import sys
@@ -196,7 +196,7 @@ def test_the_toy_classifier_learns(tmp_path):
         ]
     )
     (accuracy,) = (row['acc/overall'] for row in scalars(tmp_path) if 'acc/overall' in row)
-    assert accuracy > 35  # chance is 6.25 %, one of 16 classes
+    assert accuracy > 35  # chance is 6.25 % with 16 classes
 
 
 def test_the_demo_runs_from_pretraining_to_pictures(tmp_path):

@@ -1,4 +1,4 @@
-"""Finetuning on folders and npz files; the last epoch counts, or the best."""
+"""Finetuning on folders and npz files, with the last or the best checkpoint."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ SMALL = dict(
 
 
 def shapes(count, rng):
-    """(count, 96, 3) and labels: points in a ball, a box or a plate."""
+    """Points (count, 96, 3) in a ball, a box or a plate, and labels."""
     points = rng.uniform(-1, 1, (count, 96, 3))
     label = np.arange(count) % 3
     norm = np.linalg.norm(points, axis=2, keepdims=True)

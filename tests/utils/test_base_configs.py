@@ -1,4 +1,4 @@
-"""``mmkd3d::`` in ``_base_``, from the checkout; test_packaging has the installed ones."""
+"""``mmkd3d::`` in ``_base_`` from the checkout; test_packaging tests installed configs."""
 
 from mmengine import registry
 from mmengine.config import Config

@@ -1,4 +1,4 @@
-"""Checksums of samples and texts."""
+"""Hashes of samples and texts."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def test_any_change_of_a_value_shows(length):
             change(**{f'_{i}': x[0, k], f'_{k}': own})
     digests = row_digests(torch.cat(changed))
     assert len(set(digests.tolist())) == len(changed)
-    longer = torch.cat([x, torch.zeros(1, 1)], dim=1)  # a value more
+    longer = torch.cat([x, torch.zeros(1, 1)], dim=1)  # one extra value
     assert row_digests(longer) != row_digests(x)
 
 

@@ -1,4 +1,4 @@
-"""What is drawn of teachers and masks, before it is drawn."""
+"""Contents of the teacher and mask sheets before rendering."""
 
 import base64
 import json
@@ -41,15 +41,15 @@ def sheets_of(model, points, predicts=True):
 
 
 def place_on(cmap_colors):
-    """Where colours (N, 3) lie on the map of saliencies, 0 to 1."""
+    """Positions in [0, 1] of colours (N, 3) on the saliency colour map."""
     steps = HEAT(np.linspace(0, HEAT_END, 1001))[:, :3]
     distance = np.abs(cmap_colors[:, None] - steps).sum(2)
-    assert distance.min(1).max() < 0.01  # they are on it
+    assert distance.min(1).max() < 0.01  # all colours are on the map
     return distance.argmin(1) / 1000
 
 
 def is_color(cloud, color):
-    """(N,) which points have a colour."""
+    """Boolean (N,), True for points with the given colour."""
     return np.isclose(cloud.colors, color).all(1)
 
 
@@ -79,7 +79,7 @@ def test_pictures_are_those_the_teacher_got_and_what_it_looked_at():
         view = sheet['views'][f'view {v + 1}']
         np.testing.assert_allclose(view, images[v].movedim(0, -1))
         heats.append((sheet['saliency'][f'saliency {v + 1}'] - 0.4 * view) / 0.6)
-    # the stub looks at what is bright; the scale is that of all three
+    # the stub's saliency is brightness; all three views share one scale
     values = place_on(np.stack(heats).reshape(-1, 3)).reshape(3, 48, 48)
     assert values.max() > 0.99 and values.min() < 0.01
     looks = model.target.forward_views(points).saliency[0]
@@ -104,7 +104,7 @@ def test_visible_and_masked_are_all_tokens_of_all_levels(make, num_levels):
             assert title == (f'level {level}: {shown.sum()} of {len(shown)} visible')
             if visible is None:
                 assert hidden.sum() == int(0.6 * len(hidden))
-            else:  # what is in the patch of a visible token
+            else:  # tokens in the patch of a visible token
                 above = pyramid[level + 1].point_idx[i]
                 expected = {int(k) for g in visible for k in above[g]}
                 assert set(shown.nonzero()[0]) == expected
@@ -131,7 +131,7 @@ def test_what_is_predicted_are_the_patches_that_are_drawn_masked(make):
 
 def test_predictions_are_those_of_the_model_behind_the_drawn_mask():
     model, points = build(i2p_mae(masker=SURE)).eval(), clouds()
-    with torch.no_grad():  # at this temperature the mask is no draw
+    with torch.no_grad():  # the mask is deterministic at this temperature
         expected = model.predict(points, None)
     for sheet, sample in zip(sheets_of(model, points), expected):
         drawn = sheet['predicted']['predicted'].points
@@ -195,7 +195,7 @@ def test_a_mask_that_a_teacher_guides_is_explained_in_any_method(method):
 
 
 def rich_maps(images):
-    """Features in more than one direction."""
+    """Maps whose features vary in several directions."""
     x = torch.nn.functional.adaptive_avg_pool2d(images.mean(1), 6)
     feats = torch.stack([x, x.roll(1, 1), x.roll(1, 2), x.square(), x.roll(2, 1)], 1)
     return dict(feats=feats, saliency=x)
@@ -204,7 +204,7 @@ def rich_maps(images):
 def test_features_are_coloured_by_their_main_directions_together():
     target = MODELS.build(DENSE)
     target.teacher.forward_dense = rich_maps
-    points = torch.cat([clouds(2), clouds(1)])  # the last is the first
+    points = torch.cat([clouds(2), clouds(1)])  # the last cloud equals the first
     drawn = [sheet for _, sheet in masking.teacher_sheets(target, batch(points))]
     feats = target(points).view(3, 96, 3, 5).double()
     flat = feats.reshape(-1, 5) - feats.reshape(-1, 5).mean(0)
@@ -215,7 +215,7 @@ def test_features_are_coloured_by_their_main_directions_together():
     for i, sheet in enumerate(drawn):
         cloud = sheet['known']['features']
         np.testing.assert_array_equal(cloud.points, points[i])
-        for c in range(3):  # a direction has no sign
+        for c in range(3):  # principal directions have arbitrary sign
             s, found = share[i, :, c].numpy(), cloud.colors[:, c]
             assert min(np.abs(found - s).max(), np.abs(found - 1 + s).max()) < 0.02
         assert all(sheet['known'][f'features {v}'].shape == (48, 48, 3) for v in (1, 2, 3))
@@ -229,7 +229,7 @@ def test_numbers_that_are_all_alike_have_one_colour():
     assert np.array_equal(palette.heat(np.ones(3)), palette.heat([0.0, 1.0])[[0] * 3])
     colors = palette.FeatureColors(np.ones((20, 4)))(np.ones((2, 5, 4)))
     assert colors.shape == (2, 5, 3) and np.ptp(colors) == 0
-    # a direction in which nothing differs is dark
+    # a direction without variance is black
     feats = np.random.default_rng(0).random((50, 1)) * np.ones(5)
     colors = palette.FeatureColors(feats)(feats)
     assert np.ptp(colors[:, 0]) == 1 and colors[:, 1:].max() < 1e-6
@@ -250,7 +250,7 @@ def test_a_sheet_is_drawn_with_its_colours(tmp_path):
     assert near[middle:, : width // 2].sum() > 300
     ys, xs = red.nonzero()
     assert ys.max() < middle and xs.min() > width // 2
-    assert np.ptp(ys) == np.ptp(xs) > 100  # square as it was
+    assert np.ptp(ys) == np.ptp(xs) > 100  # still square
     empty = Cloud(np.empty((0, 3)), np.empty((0, 3)))
     draw_sheet(tmp_path / 'e.png', dict(a=dict(a=green, b=empty)))
 

@@ -1,4 +1,4 @@
-"""Pictures and files."""
+"""Drawing functions and output files."""
 
 import numpy as np
 import pytest

@@ -152,7 +152,7 @@ def test_missing_pictures_and_steps_are_named_before_training(tmp_path):
     (tmp_path / 'images').mkdir()
     gradient().save(tmp_path / 'images' / 'b.png')
     steps = [dict(type='LoadRendering', root=tmp_path / 'images')]
-    says = r'images: no picture of 2 of 3 shapes; the first: a\.png, c\.png\. .*Render'
+    says = r'images: no image for 2 of 3 shapes; the first: a\.png, c\.png\. .*Render'
     rejects(says, shapes, tmp_path, steps, error=FileNotFoundError)
     steps[0]['root'] = tmp_path / 'elsewhere'
     rejects('elsewhere is missing', shapes, tmp_path, steps, error=FileNotFoundError)
