@@ -8,10 +8,10 @@ from .projection import project, sample_pixels
 
 
 class FrameVisibility(NamedTuple):
-    """Pixels uv (B, N, 2) of points, and whether they are seen (B, N), bool."""
+    """Pixels uv (B, N, 2) of points, and whether they are visible (B, N), bool."""
 
     uv: Tensor
-    seen: Tensor
+    visible: Tensor
 
 
 def frame_visibility(
@@ -39,7 +39,7 @@ def frame_visibility(
 
     Returns:
         uv: (B, N, 2) pixels of the image, ``-inf`` behind the camera.
-        seen: (B, N) bool.
+        visible: (B, N) bool.
 
     Raises:
         ValueError: Mismatched shapes.

@@ -94,8 +94,8 @@ def draw_teacher(
     dense = model.get('target') or model.get('masker', {}).get('target')
     if not dense:
         raise ValueError(
-            f'{cfg.filename or "The config"} has no teacher of places in '
-            'images: neither model.target nor model.masker.target is a '
+            f'{cfg.filename or "The config"} has no dense image '
+            'teacher: neither model.target nor model.masker.target is a '
             "dict(type='DenseTarget', teacher=...), as in configs/i2p_mae/."
         )
     sheets = teacher_sheets(MODELS.build(dense), load_shapes(cfg, data, num))

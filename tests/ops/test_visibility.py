@@ -60,5 +60,5 @@ def test_depths_before_and_behind_are_refused_alike():
     points = torch.zeros(1, 5, 3)
     points[0, :, 2] = torch.tensor([-0.11, -0.09, 0.0, 0.09, 0.11])
     depth = torch.full((1, 24, 32), 3.0)
-    seen = frame_visibility(points, extrinsic, intrinsic, depth, (24, 32), 0.1).seen
+    seen = frame_visibility(points, extrinsic, intrinsic, depth, (24, 32), 0.1).visible
     assert seen[0].tolist() == [False, True, True, True, False]

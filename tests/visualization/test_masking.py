@@ -338,7 +338,7 @@ def test_a_mask_needs_a_masker_and_a_teacher_a_target(tmp_path):
         cfg = config(model=model)
         for checkpoint in (None, 'x.pth'):
             rejects('no backbone and masker', masking.draw_masks, cfg, checkpoint, tmp_path)
-        rejects('no teacher of places in images', masking.draw_teacher, cfg, tmp_path)
+        rejects('no dense image teacher', masking.draw_teacher, cfg, tmp_path)
     teacher = dict(type='mmkd3d.TimmTeacher', model_name='resnet18', checkpoint='gone.safetensors')
     cfg = config(model=i2p_mae(target=dict(type='mmkd3d.DenseTarget', teacher=teacher)))
     missing = dict(error=FileNotFoundError)
