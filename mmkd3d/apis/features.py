@@ -32,11 +32,12 @@ METRES = (0.1, 200.0)  # plausible extents of a scan in metres
 class FeatureExtractor:
     """Extract features of clouds with the student of a checkpoint.
 
-    By default clouds are brought to the number of points and the scale of the
-    training (the checkpoint's input spec): sampled (farthest points; too few
-    are repeated), then normalised. A difference to the training is a warning
-    with both values, given once. Samples of a data set are used as they come.
-    Extra columns are dropped, missing ones are zeros.
+    By default clouds get the number of points and the scale used in training
+    (the checkpoint's input spec): they are sampled (farthest points, or
+    repeated if there are too few), then normalised. If a cloud differs from
+    the training data, a warning with both values is given once. Samples of a
+    data set are used unchanged. Extra columns are dropped, missing ones are
+    filled with zeros.
 
     Args:
         checkpoint: One of ours, whole or exported, or a published one; None:
@@ -47,18 +48,19 @@ class FeatureExtractor:
             points, also those that were not sampled.
         layer: Last block to run (of a :class:`PointM2AE`: last level), from
             0, or from the end if negative; None: all.
-        num_points: Points that the student gets: ``'spec'``: as in training,
-            if the checkpoint tells; a number; None: all.
+        num_points: Points that the student gets: ``'spec'`` as in training,
+            if the checkpoint has an input spec; a number; or None for all.
         normalize: ``'spec'``, a mode of :class:`NormalizePoints`, or
             ``'none'``.
-        up: Axis of the clouds that points up; a warning if it was another
-            one in training. Data sets may have it in ``metainfo['up_axis']``.
+        up: Axis of the clouds that points up; a warning is given if it
+            differs from training. Data sets may have it in
+            ``metainfo['up_axis']``.
         batch_size: Clouds per forward pass.
         device: None: a GPU if there is one.
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
 
     Attributes:
-        model: See :func:`load_student`, cut after ``layer``.
+        model: See :func:`load_student`, truncated after ``layer``.
         spec: Input spec of the student.
 
     Raises:
@@ -218,7 +220,7 @@ def same_shapes(clouds: Sequence[Tensor]) -> list[list[int]]:
 
 
 class InputFit:
-    """Sample and normalise clouds as in training; warn of differences, once each.
+    """Sample and normalise clouds as in training; warn once about each difference.
 
     Args:
         spec: Input spec of the student.
@@ -234,8 +236,8 @@ class InputFit:
     ):
         if normalize == 'spec' and spec.normalize is None:
             warnings.warn(
-                'The checkpoint does not say whether the student was trained '
-                'on normalised clouds: they are taken as they are. Give '
+                'The checkpoint does not record whether the student was trained '
+                'on normalised clouds, so clouds are not normalised. Set '
                 f'normalize={", ".join(map(repr, NORMALIZE))}.',
                 stacklevel=2,
             )
@@ -269,7 +271,7 @@ class InputFit:
 
         Returns:
             (B, M, channels), the input of the student, and (B, N, 3), all
-            given points in the same coordinates.
+            points in the same coordinates.
         """
         N = points.shape[1]
         number = N if prepared else self.num_points or N
@@ -290,20 +292,20 @@ class InputFit:
         return torch.cat([xyz, inputs[..., 3:]], dim=-1), queries
 
     def compare(self, points: Tensor, number: int, mode: str, up: str | None) -> None:
-        """Warn of differences to the training, and say what is done."""
+        """Warn about differences from the training data and how they are handled."""
         N = points.shape[1]
         action = dict(
-            points='they are taken as they are'
+            points='they are used as they are'
             if number == N
             else f'{number} of them are sampled'
             if number < N
             else f'they are repeated up to {number}',
-            channels='zeros take the place of the others',
-            normalize='it is taken as it is'
+            channels='missing ones are filled with zeros',
+            normalize='it is used as it is'
             if mode == 'none'
             else f'it is normalised here ({mode})',
-            unit='it is taken as it is',
-            up='they are not turned',
+            unit='it is used as it is',
+            up='they are not rotated',
         )
         for field, text in differences(points, self.spec, up).items():
             if field not in self.warned:
@@ -311,12 +313,12 @@ class InputFit:
                 warnings.warn(f'{text}: {action[field]}.', stacklevel=2)
 
     def choose_channels(self, points: Tensor) -> Tensor:
-        """The columns that the student reads, (B, N, channels)."""
+        """Select the columns that the student reads, (B, N, channels)."""
         wanted, found = self.channels, points.shape[2]
         if found > wanted and 'extra channels' not in self.warned:
             self.warned.add('extra channels')
             print_log(
-                f'Of {found} channels the student reads {wanted}: the others are left out.',
+                f'The student reads {wanted} of {found} channels; the others are dropped.',
                 'current',
             )
         return F.pad(points, (0, max(wanted - found, 0)))[..., :wanted]
@@ -339,8 +341,8 @@ def sample(points: Tensor, number: int) -> Tensor:
 def differences(points: Tensor, spec: InputSpec, up: str | None = None) -> dict[str, str]:
     """Compare clouds with the input spec of a student.
 
-    Coordinates are judged by their centre, radius and extent; the unit only
-    by whether the extent is plausible in metres.
+    Compares centre, radius and extent of the coordinates; the unit is only
+    checked by whether the extent is plausible in metres.
 
     Args:
         points: (B, N, C).

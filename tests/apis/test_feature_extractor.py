@@ -137,7 +137,7 @@ def test_a_file_that_says_nothing_is_a_warning(files, tmp_path):
     points = clouds()
     close(extractor(tmp_path / 'bare.pth', config)(points), extractor(files['plain'])(points))
     config.pop('train_dataloader')
-    with pytest.warns(UserWarning, match='does not say whether'):
+    with pytest.warns(UserWarning, match='does not record whether'):
         extractor(tmp_path / 'bare.pth', config)
 
 
