@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_told_once_with_both_values(files):
     assert not told(extract, points)
     alone = extractor(files['plain'], normalize='none', num_points=None)
     texts = told(alone, points)
-    assert all('taken as' in text for text in texts) and len(texts) == 2
+    assert all('used as' in text for text in texts) and len(texts) == 2
 
 
 def test_what_is_given_is_brought_to_the_scale_of_the_training(files):
@@ -84,7 +84,7 @@ def test_what_is_given_is_brought_to_the_scale_of_the_training(files):
         feats = far(points * 7 + 50)
     close(feats, near(points), atol=1e-4)
     as_it_is = extractor(files['plain'], normalize='none')
-    with pytest.warns(UserWarning, match='taken as it is'):
+    with pytest.warns(UserWarning, match='used as it is'):
         assert (as_it_is(points * 7) - feats).abs().max() > 0.01
 
 
@@ -110,7 +110,7 @@ def test_colours_are_read_left_out_or_zero(files, tmp_path, capsys):
     reads = extractor(path)
     assert not told(reads, colours)
     (text,) = told(reads, points)
-    assert '3 channels, the student was trained on 6: zeros' in text
+    assert '3 channels, the student was trained on 6: missing ones' in text
     black = np.concatenate([points, np.zeros_like(points)], axis=-1)
     close(reads(points), reads(black))
 
