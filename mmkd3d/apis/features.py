@@ -49,7 +49,7 @@ class FeatureExtractor:
         layer: Last block to run (of a :class:`PointM2AE`: last level), from
             0, or from the end if negative; None: all.
         num_points: Points that the student gets: ``'spec'`` as in training,
-            if the checkpoint has an input spec; a number; or None for all.
+            if the checkpoint has a spec; a number; or None for all.
         normalize: ``'spec'``, a mode of :class:`NormalizePoints`, or
             ``'none'``.
         up: Axis of the clouds that points up; a warning is given if it
