@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Precompute teacher features once, then train without the teacher.
 
-Every target of the model (model.targets.NAME, or model.target) gets a cache in OUT/NAME. Text:
-all categories or captions of the training set, in all prompts. Images: all
-views of every shape. These must not change between epochs: random views,
+Every target of the model (model.targets.NAME, or model.target) gets a cache in
+OUT/NAME. Text: all categories or captions of the training set, in all prompts.
+Images: all views of every shape. These must not change between epochs: random views,
 AugmentRendering without train=False, and random steps before KeepViewPoints
 raise an error. For a config with a DistillationHook: the feature maps of all
 posed frames of the hook.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Features of point clouds by the student in any checkpoint.
+"""Extract features of point clouds with the student of any checkpoint.
 
-What is written: `features`, `ids` (name of the file, with #i for clouds of
-one array), for --level point also `offset` (first point of each cloud), and
-how they were made: `level`, `layer`, `input_spec` (json), `checkpoint`,
+Writes an npz file with `features`, `ids` (name of the file, with #i for clouds
+of one array), for --level point also `offset` (first point of each cloud), and
+the settings: `level`, `layer`, `input_spec` (json), `checkpoint`,
 `checkpoint_hash`.
 """
 

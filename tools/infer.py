@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Find objects in scans of rooms: boxes as JSON, PNG, HTML and PLY.
 
-Of each scan: NAME.json, NAME.png, NAME.html (to be turned in a browser),
+Writes for each scan NAME.json, NAME.png, NAME.html (an interactive page),
 NAME_points.ply and NAME_found.ply. Boxes are in metres, z up.
 """
 

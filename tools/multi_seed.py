@@ -3,7 +3,7 @@
 
 You can stop the command at any time; run it again to continue. Failed runs
 are tried again. With --few-shot, every seed runs all folds of the published
-episodes (configs whose data sets are ModelNetFewshot).
+episodes (configs whose data sets are ModelNetFewShot).
 
 The work dir holds a folder for each run with its logs, records.json (every
 result with protocol, seed, commit, and checksums of data and checkpoint) and

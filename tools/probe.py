@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Probes on the frozen features of a student.
+"""Probe the frozen features of a student.
 
 Linear SVM, logistic regression, k-NN, few labels, few-shot episodes,
 retrieval and, for students that were trained towards text, zero-shot.
