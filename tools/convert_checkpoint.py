@@ -114,7 +114,7 @@ def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
             'Only a pretraining file that holds its teacher can be split; the '
             f'keys of this one start with {", ".join(list(state)[:5])}. To '
             'convert it as a whole, leave out --without-teacher and '
-            '--teacher-only.'
+            '--teacher-only; to write the student alone, use --backbone-only.'
         )
     if part == 'student':
         return student, dict(meta, part=part)
@@ -158,7 +158,8 @@ def main(argv=None):
         f'({meta["source"] or "ours"}, {meta["stage"]}, under {entry!r})'
     )
     print(f'  converted {len(state)}: {", ".join(f"{k} {n}" for k, n in parts.items())}')
-    print(f'  dropped   {len(meta["dropped"])}: {", ".join(meta["dropped"]) or "nothing"}')
+    if meta['dropped']:
+        print(f'  dropped   {len(meta["dropped"])}: {", ".join(meta["dropped"])}')
 
 
 if __name__ == '__main__':

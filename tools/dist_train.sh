@@ -3,6 +3,7 @@
 #   bash tools/dist_train.sh CONFIG NUM_GPUS [options]
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 2 ] || { sed -n '2,3s/^# *//p' "$0"; exit 2; }
 config=$1 gpus=$2
 shift 2
 PYTHONPATH="$here/..:$PYTHONPATH" exec python -m torch.distributed.run \

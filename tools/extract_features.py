@@ -132,7 +132,7 @@ def main(argv=None) -> None:
     np.savez(content, **arrays)
     write_atomic(args.out, content.getbuffer())
     print(
-        f'{len(arrays["ids"])} clouds -> {args.out}: features '
+        f'{args.out}: {len(arrays["ids"])} clouds, features '
         f'{arrays["features"].shape}, {args.level}'
     )
 

@@ -314,7 +314,7 @@ def do_runs(args, runs: list[Run], lock: int) -> tuple[list[dict], list[str]]:
                 metrics = [f'{k} {v:.4g}' for k, v in records[run.folder]['metrics'].items()]
                 print(
                     f'[{number}/{len(waiting)}] seed {run.seed}: {"; ".join(metrics[:6])} '
-                    f'(about {left:.0f} minutes left)',
+                    f'(about {left:.0f} min left)',
                     flush=True,
                 )
         except BaseException:  # Ctrl-C reached the tools as well

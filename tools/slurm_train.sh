@@ -5,6 +5,7 @@
 # (8, or GPUS if that is less), CPUS_PER_TASK (5); SRUN_ARGS goes to srun.
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 4 ] || { sed -n '2,5s/^# *//p' "$0"; exit 2; }
 partition=$1 job_name=$2 config=$3 work_dir=$4
 shift 4
 gpus=${GPUS:-8}

@@ -59,8 +59,8 @@ def teacher_config(args) -> dict:
         for part in args.at.split('.'):
             if part not in found:
                 raise ValueError(
-                    f'{name} has no {part!r} of {args.at!r}, only {", ".join(found)}: give '
-                    'the key of the teacher with --at.'
+                    f'{name} has no {args.at}: there is {", ".join(found)}, no {part}. Give '
+                    'the key of the teacher with --at, such as model.target.teacher.'
                 )
             found = found[part]
     else:

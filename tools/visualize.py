@@ -4,6 +4,8 @@
 import argparse
 from pathlib import Path
 
+from mmengine.config import Config, DictAction
+
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import config_file
 from mmkd3d.visualization.masking import draw_masks, draw_teacher
@@ -44,6 +46,12 @@ def parse_args(argv):
         "default: the config's data set",
     )
     parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings to override, as key=value with dots inside key',
+    )
+    parser.add_argument(
         '--score',
         type=float,
         help='draw boxes above this score; default: the best ones, as many as there are true boxes',
@@ -54,10 +62,14 @@ def parse_args(argv):
             args.checkpoint = None
     elif (args.checkpoint is None) != (args.what in NO_CHECKPOINT):
         parser.error(
-            f'{args.what} takes ' + ('no checkpoint' if args.checkpoint else 'a checkpoint')
+            f'{args.what} takes no checkpoint'
+            if args.checkpoint
+            else f'{args.what} needs a checkpoint'
         )
     if args.data and args.what not in ('mask', 'teacher'):
         parser.error(f'{args.what} draws the data of its config: no --data')
+    args.config = Config.fromfile(args.config)
+    args.config.merge_from_dict(args.cfg_options or {})
     return args
 
 

@@ -61,7 +61,9 @@ def config_path(name: str | Path) -> Path:
     for path in shipped_configs():
         if f'/{path.with_suffix("").as_posix()}'.endswith(f'/{wanted}'):
             return path
-    similar = get_close_matches(wanted.split('/')[-1], list_models(), n=3, cutoff=0.5)
+    stem = wanted.split('/')[-1]
+    similar = [known for known in list_models() if len(stem) > 3 and known.startswith(stem)][:3]
+    similar = similar or get_close_matches(stem, list_models(), n=3, cutoff=0.5)
     hint = f'Did you mean {", ".join(similar)}? ' if similar else ''
     raise FileNotFoundError(
         f'No file and no shipped config {str(name)!r}. {hint}mmkd3d.list_models() lists all names.'

@@ -54,13 +54,13 @@ def implausible(extent: np.ndarray) -> str:
     text = f'the scan extends over {x:.4g} x {y:.4g} x {z:.4g}'
     if max(x, y, z) > LARGEST:
         return (
-            f'{text}, rooms in metres do not exceed {LARGEST:g}. Give '
-            'the metres per unit: unit=0.001 for millimetres.'
+            f'{text}. Rooms in metres do not exceed {LARGEST:g}. Set '
+            'unit to the metres per unit of the scan, 0.001 for millimetres.'
         )
     if z > TALLEST and z > 1.5 * min(x, y):
         axis = 'y' if y < x else 'x'
         return (
-            f'{text}, rooms with z up are seldom higher than '
+            f'{text}. Rooms with z up are seldom higher than '
             f'{TALLEST:g}. If {axis} points up, set up={axis!r}.'
         )
     return ''
@@ -97,7 +97,7 @@ class ScanPipeline:
         if load is None:
             raise ValueError(
                 'The test pipeline has no LoadPointsFromFile, only '
-                f'{", ".join(map(name_of, steps))}: give the config of a detection in points.'
+                f'{", ".join(map(name_of, steps))}: give the config of a detector that reads points.'
             )
         dims = load.get('use_dim', [0, 1, 2])
         self.use_dim = list(range(dims)) if isinstance(dims, int) else dims
@@ -137,7 +137,7 @@ def test_dataset(cfg: Config) -> dict:
     if not dataset.get('pipeline'):
         raise ValueError(
             f'{cfg.filename or "The config"} has no test_dataloader with a '
-            'pipeline: give the config of a detection.'
+            'pipeline: give the config of a detector.'
         )
     return dataset
 

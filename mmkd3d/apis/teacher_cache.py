@@ -129,12 +129,13 @@ def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[Target]:
     target = cfg.model.get('target')
     if target and issubclass(MODELS.get(target['type']), BaseImageTarget):
         found['target'] = Target('model.target.cache', 'target', target)
-    unknown = [name for name in only if name not in found]
+    unknown = ', '.join(name for name in only if name not in found)
     if unknown or not found:
         raise ValueError(
-            f'The model {cfg.model.type} has the targets {", ".join(found) or "none"}'
-            f'{f", not {unknown}" if unknown else ""}: only features of frozen teachers in '
-            'model.targets, model.target or a DistillationHook with frames can be cached.'
+            f'{cfg.model.type} has {", ".join(found) or "no target"} to cache'
+            f'{f", not {unknown}" if unknown else ""}. Features of frozen teachers for fixed '
+            'inputs can be cached: in model.targets, in model.target, and in a DistillationHook '
+            'with frames.'
         )
     return [found[name] for name in only or found]
 

@@ -51,13 +51,13 @@ class PointCloudFolder(PointDataset):
         root = existing(
             self.data_root,
             'PointCloudFolder reads shapes there',
-            'Set data_root to a folder of point files.',
+            'Set data_root of the data set to a folder of point files.',
         )
         files = self._listed(root) if self.file_list else files_in(root, self.extensions)
         if not files:
             raise ValueError(
                 f'{root}: no file with one of {" ".join(self.extensions)}. '
-                'Set data_root or extensions.'
+                'Set data_root or extensions of the data set.'
             )
         with_classes = self.classes
         if with_classes == 'auto':

@@ -154,7 +154,10 @@ def spread_table(rows: Mapping[str, Mapping[str, dict]]) -> str:
     ]
     for name, metrics in rows.items():
         for metric, found in metrics.items():
-            values = ' | '.join(f'{found[key]:.2f}' for key in ('mean', 'std', 'min', 'max'))
+            values = ' | '.join(
+                '-' if key == 'std' and found['n'] == 1 else f'{found[key]:.2f}'
+                for key in ('mean', 'std', 'min', 'max')
+            )
             seeds = ', '.join(map(str, dict.fromkeys(found['seeds'])))
             lines.append(f'| {name} | {metric} | {values} | {found["n"]} | {seeds} |')
     return '\n'.join(lines) + '\n'

@@ -7,6 +7,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 from torchvision.utils import save_image
 
+from mmkd3d.models.pretrainers.base import BasePretrainer
+
 from .inputs import load_model, read_config, spread
 from .panels import draw_clouds
 from .writers import write_ply
@@ -25,9 +27,17 @@ def draw_pretraining(
 
     Returns:
         Paths of one PNG, and of a PLY for each part of the first cloud.
+
+    Raises:
+        ValueError: The config is not of a pretraining.
     """
     cfg = read_config(config)
     model = load_model(cfg, checkpoint)
+    if not isinstance(model, BasePretrainer):
+        raise ValueError(
+            f'{type(model).__name__} is not a pretraining method: give the config of a '
+            'pretraining, or draw boxes of a detector.'
+        )
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     torch.manual_seed(0)
     drawn = []

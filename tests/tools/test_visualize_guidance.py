@@ -102,7 +102,7 @@ def test_what_does_not_go_together_is_said(capsys):
         'teacher point-mae_toy x.pth': 'teacher takes no checkpoint',
         'views point-mae_toy --data a.npz': 'views draws the data of its',
         'recon point-mae_toy x.pth --data a.npz': 'recon draws the data',
-        'recon point-mae_toy': 'recon takes a checkpoint',
+        'recon point-mae_toy': 'recon needs a checkpoint',
         'views recon_toy x.pth': 'views takes no checkpoint',
     }.items():
         with pytest.raises(SystemExit):

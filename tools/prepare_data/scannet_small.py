@@ -69,6 +69,11 @@ def copy_scan(name: str, root: Path, out: Path, num_points: int, rng) -> np.ndar
 def copy_frames(source: Path, target: Path, num: int = 15) -> None:
     """Copy frames, evenly over the scan, and write their cameras.npz."""
     poses = sorted(source.glob('[0-9]*.txt'))
+    if not poses:
+        raise SystemExit(
+            f'{source} has no poses (00000.txt, ...), which mmdetection3d extracts beside the '
+            'images. Extract them, or remove the folder to prepare scans without frames.'
+        )
     kept = [poses[i] for i in np.linspace(0, len(poses) - 1, min(num, len(poses))).astype(int)]
     target.mkdir(parents=True, exist_ok=True)
     for pose in kept:

@@ -36,11 +36,12 @@ class ReseedHook(Hook):
 
 
 @FUNCTIONS.register_module()
-def seed_worker(worker_id: int) -> None:
+def seed_worker(worker_id: int, _scope_: str | None = None) -> None:
     """Keep the seed that torch gives each data loader worker, new in every epoch.
 
     mmengine's default ``worker_init_fn`` seeds a worker identically in every
     epoch, so random augmentations would repeat. Torch already seeds ``random``,
     ``numpy`` and itself; this function only limits the number of threads.
+    mmengine passes ``_scope_`` in configs that inherit ``mmkd3d::...``.
     """
     torch.set_num_threads(1)

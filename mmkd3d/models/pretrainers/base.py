@@ -132,7 +132,9 @@ class BasePretrainer(BaseModel):
 
     def predict(self, points: Tensor, data_samples: list | None) -> list:
         """Return a dict of arrays for each cloud, for visualisation."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f'{type(self).__name__} has no predict(), so there are no predictions to draw.'
+        )
 
     def extract_feat(
         self, points: Tensor, level: str = 'global', at: Tensor | None = None

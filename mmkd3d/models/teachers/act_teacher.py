@@ -1,5 +1,7 @@
 """Teacher of ACT's second stage: the autoencoder of the first."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,10 @@ class ACTTeacher(BaseTeacher):
             checkpoint of the owner contains the weights.
         keep_weights: See :class:`BaseTeacher`.
         trust: See :func:`mmkd3d.checkpoints.read_checkpoint`.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: Neither ``checkpoint`` nor ``random_weights`` is given, or both are.
     """
 
     def __init__(
@@ -44,11 +50,15 @@ class ACTTeacher(BaseTeacher):
                 f'random_weights=True; got checkpoint={checkpoint!r} and '
                 f'random_weights={random_weights}.'
             )
+        if checkpoint is not None and not Path(checkpoint).exists():
+            raise FileNotFoundError(
+                f'No checkpoint at {checkpoint}. Train stage I first (an act-autoencoder config), '
+                'or set teacher.checkpoint to its file.'
+            )
         net = MODELS.build(autoencoder)
         if checkpoint is not None:
             load_pretrained(net, checkpoint, prefix='teacher.net.', trust=trust)
         super().__init__(net, net.embed_dims, keep_weights=keep_weights)
-        self.num_codes = len(net.quantizer.codebook)
         self.train_mode = train_mode
         self.num_codes = len(net.quantizer.codebook)
 

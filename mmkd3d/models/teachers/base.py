@@ -290,8 +290,7 @@ def check_weights(checkpoint: str | None, model_name: str, published: str) -> No
     """Raise ``FileNotFoundError`` if a checkpoint is given and missing."""
     if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(
-            f'No weights of {model_name} at {checkpoint}. Download {published} of that '
-            'model and put it there.'
+            f'No weights of {model_name} at {checkpoint}. Download {published} and put it there.'
         )
 
 

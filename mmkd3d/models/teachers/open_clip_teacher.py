@@ -286,7 +286,7 @@ def create_clip(
         ValueError: The weights are known to need another activation.
     """
     open_clip = import_open_clip()
-    check_weights(checkpoint, model_name, 'open_clip_model.safetensors')
+    check_weights(checkpoint, model_name, published_file(model_name, checkpoint))
     source = None if random_weights else str(checkpoint or pretrained)
     if source is not None:
         check_activation(model_name, source, kwargs)
@@ -301,6 +301,14 @@ def create_clip(
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise weights_error(source, model_name, error) from error
     return model
+
+
+def published_file(model_name: str, checkpoint: str | None) -> str:
+    """The file to download for a path: OpenAI's own, or one in open_clip's format."""
+    url = import_open_clip().get_pretrained_url(model_name.replace('/', '-'), 'openai')
+    if url and Path(checkpoint or '').suffix == '.pt':
+        return url
+    return f'open_clip_model.safetensors of {model_name}'
 
 
 def import_open_clip() -> ModuleType:

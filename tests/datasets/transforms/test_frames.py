@@ -139,7 +139,7 @@ def test_half_of_the_points_in_real_frames_pass_the_depth_test(scans):
     right, wrong = (
         frame_visibility(
             x.expand(15, -1, -1), f.extrinsic, f.intrinsic, f.depth, (240, 320), 0.05
-        ).seen
+        ).visible
         for x in (points, points * torch.tensor([-1.0, 1, 1]))
     )
     assert wrong.sum() < right.sum() / 3
