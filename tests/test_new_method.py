@@ -21,7 +21,7 @@ SMALL = dict(
         ),
     ),
     train_dataloader=dict(
-        batch_size=8, num_workers=1, dataset=dict(num_samples=32, num_points=256)
+        batch_size=8, dataset=dict(num_samples=32, num_points=256)
     ),
     optim_wrapper=dict(optimizer=dict(lr=2e-3)),
     train_cfg=dict(max_epochs=6),

@@ -338,7 +338,9 @@ def main(argv=None):
         raise SystemExit(str(error))
     except KeyboardInterrupt:
         raise SystemExit('Stopped. Run the same command again to continue.')
-    print(f'\n{text}\nwritten to {args.work_dir}: records.json, tables.md')
+    if any(record['metrics'] for record in records):
+        print(f'\n{text}')
+    print(f'Written to {args.work_dir}: records.json, tables.md')
     if failed:
         raise SystemExit('\n'.join(failed))
     return records

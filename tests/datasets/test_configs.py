@@ -83,6 +83,18 @@ def test_shapes_load_with_a_dense_cloud_for_views(scope, data_root, monkeypatch)
             assert sample.view_points.shape == (2048, 3) and sample.category
 
 
+def test_an_inherited_config_loads_with_workers(scope, tmp_path):
+    save_clouds(tmp_path / 'shapes', 2000, 2000)
+    child = tmp_path / 'child.py'
+    child.write_text("_base_ = 'mmkd3d::_base_/datasets/point_cloud_folder.py'")
+    loader = Config.fromfile(child).train_dataloader
+    assert loader.worker_init_fn.type == 'mmkd3d.seed_worker'
+    loader.dataset.data_root = str(tmp_path / 'shapes')
+    loader.update(batch_size=2, num_workers=1)
+    batch = next(iter(Runner.build_dataloader(loader, seed=0)))
+    assert [p.shape for p in batch['inputs']['points']] == [(1024, 3)] * 2
+
+
 def test_shapenet_loads_renderings(scope, tmp_path):
     from PIL import Image
 
