@@ -20,9 +20,7 @@ SMALL = dict(
             ),
         ),
     ),
-    train_dataloader=dict(
-        batch_size=8, dataset=dict(num_samples=32, num_points=256)
-    ),
+    train_dataloader=dict(batch_size=8, dataset=dict(num_samples=32, num_points=256)),
     optim_wrapper=dict(optimizer=dict(lr=2e-3)),
     train_cfg=dict(max_epochs=6),
 )
