@@ -62,8 +62,9 @@ def config_path(name: str | Path) -> Path:
         if f'/{path.with_suffix("").as_posix()}'.endswith(f'/{wanted}'):
             return path
     stem = wanted.split('/')[-1]
-    similar = [known for known in list_models() if len(stem) > 3 and known.startswith(stem)][:3]
-    similar = similar or get_close_matches(stem, list_models(), n=3, cutoff=0.5)
+    names, start = list_models(), stem.replace('_', '-')
+    similar = [k for k in names if len(start) > 3 and k.replace('_', '-').startswith(start)]
+    similar = [*dict.fromkeys([*similar, *get_close_matches(stem, names, n=3, cutoff=0.5)])][:3]
     hint = f'Did you mean {", ".join(similar)}? ' if similar else ''
     raise FileNotFoundError(
         f'No file and no shipped config {str(name)!r}. {hint}mmkd3d.list_models() lists all names.'

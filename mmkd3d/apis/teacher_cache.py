@@ -112,23 +112,21 @@ class Target(NamedTuple):
 
 def choose_targets(cfg: Config, only: Sequence[str] = ()) -> list[Target]:
     """The targets of hooks with frames, else those of the model."""
-    hooks = [
-        Target(f'custom_hooks.{i}.target.cache', name, hook['target'], hook['frames'])
+    found = {
+        name: Target(f'custom_hooks.{i}.target.cache', name, hook['target'], hook['frames'])
         for i, hook in enumerate(cfg.get('custom_hooks') or ())
         if hook['type'].split('.')[-1] == 'DistillationHook' and hook.get('frames')
         for name in [hook.get('name', 'distill')]
-        if not only or name in only
-    ]
-    if hooks:
-        return hooks
-    found = {
-        name: Target(f'model.targets.{name}.cache', name, target)
-        for name, target in (cfg.model.get('targets') or {}).items()
-        if target
     }
-    target = cfg.model.get('target')
-    if target and issubclass(MODELS.get(target['type']), BaseImageTarget):
-        found['target'] = Target('model.target.cache', 'target', target)
+    if not found:
+        found = {
+            name: Target(f'model.targets.{name}.cache', name, target)
+            for name, target in (cfg.model.get('targets') or {}).items()
+            if target
+        }
+        target = cfg.model.get('target')
+        if target and issubclass(MODELS.get(target['type']), BaseImageTarget):
+            found['target'] = Target('model.target.cache', 'target', target)
     unknown = ', '.join(name for name in only if name not in found)
     if unknown or not found:
         raise ValueError(

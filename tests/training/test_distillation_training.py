@@ -308,7 +308,7 @@ def test_a_cache_of_all_frames_teaches_the_same(root, tmp_path, monkeypatch):
     folders = cache_teacher.main(
         [str(path), '--out', str(tmp_path / 'cache'), '--batch-size', '5', '--only', 'distill']
     )
-    with pytest.raises(SystemExit, match="not \\['other'\\]"):
+    with pytest.raises(SystemExit, match='distill to cache, not other'):
         cache_teacher.main([str(path), '--only', 'other'])
     ((option, folder),) = folders.items()
     assert option == f'custom_hooks.{len(cfg.custom_hooks) - 1}.target.cache'
