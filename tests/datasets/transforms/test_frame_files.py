@@ -112,7 +112,7 @@ def test_scans_without_frames_pass_through_with_one_warning(folder, monkeypatch)
         if scene != 's':
             sample = after['data_samples']
             assert sample.keys() == before.keys() == []
-            assert sample.metainfo_keys() == before.metainfo_keys()
+            assert set(sample.metainfo_keys()) == set(before.metainfo_keys())
     assert step.num_without == 3
     assert len(told) == 1 and told[0].startswith('none has no usable frames')
 
