@@ -65,7 +65,7 @@ class PublishedDenseTarget(DenseTarget):
     def forward_views(self, points):
         images, frames = self.projector(points)
         with self.autocast(points.device):
-            maps = self.teacher.forward_dense(torch.cat(images))  # of 3B images images
+            maps = self.teacher.forward_dense(torch.cat(images))  # of 3B images
         feats, saliency = (maps[name].float().chunk(len(frames)) for name in ('feats', 'saliency'))
         return ViewFeatures(feats, saliency, frames)
 

@@ -68,13 +68,13 @@ def parse_args(argv):
         )
     if args.data and args.what not in ('mask', 'teacher'):
         parser.error(f'{args.what} draws the data of its config: no --data')
-    args.config = Config.fromfile(args.config)
-    args.config.merge_from_dict(args.cfg_options or {})
     return args
 
 
 def main(argv=None):
     args = parse_args(argv)
+    args.config = Config.fromfile(args.config)
+    args.config.merge_from_dict(args.cfg_options or {})
     if args.what == 'views':
         paths = draw_views(args.config, args.out, num=args.num)
     elif args.what == 'frames':

@@ -63,8 +63,9 @@ def config_path(name: str | Path) -> Path:
             return path
     stem = wanted.split('/')[-1]
     names, start = list_models(), stem.replace('_', '-')
-    similar = [k for k in names if len(start) > 3 and k.replace('_', '-').startswith(start)]
-    similar = [*dict.fromkeys([*similar, *get_close_matches(stem, names, n=3, cutoff=0.5)])][:3]
+    longer = [known for known in names if known.replace('_', '-').startswith(start)]
+    close = get_close_matches(stem, names, n=3, cutoff=0.5)
+    similar = [*dict.fromkeys(longer + close)][:3]
     hint = f'Did you mean {", ".join(similar)}? ' if similar else ''
     raise FileNotFoundError(
         f'No file and no shipped config {str(name)!r}. {hint}mmkd3d.list_models() lists all names.'

@@ -54,8 +54,8 @@ def implausible(extent: np.ndarray) -> str:
     text = f'the scan extends over {x:.4g} x {y:.4g} x {z:.4g}'
     if max(x, y, z) > LARGEST:
         return (
-            f'{text}. Rooms in metres do not exceed {LARGEST:g}. Set '
-            'unit to the metres per unit of the scan, 0.001 for millimetres.'
+            f'{text}. Rooms in metres do not exceed {LARGEST:g}. Give the '
+            'metres per unit of the scan: unit=0.001 for millimetres.'
         )
     if z > TALLEST and z > 1.5 * min(x, y):
         axis = 'y' if y < x else 'x'

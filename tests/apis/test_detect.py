@@ -111,7 +111,7 @@ def test_other_axes_and_units_are_brought_to_metres(checkpoint, room):
 def test_what_is_no_room_in_metres_is_told_with_its_extent(inferencer, room, recwarn):
     inferencer(room)
     assert not [w for w in recwarn if 'extends' in str(w.message)]
-    for scale, words in (((1000, 1000, 1000), '0.001 for millimetres'), ((1, 1 / 3, 3), "up='y'")):
+    for scale, words in (((1000, 1000, 1000), 'unit=0.001'), ((1, 1 / 3, 3), "up='y'")):
         odd = room[:, :3] * scale
         extent = f'{np.ptp(odd.astype("float32")[:, 0]):.4g} x'
         with pytest.warns(UserWarning, match=f'{extent}.*{words}'):

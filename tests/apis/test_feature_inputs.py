@@ -110,7 +110,7 @@ def test_colours_are_read_left_out_or_zero(files, tmp_path, capsys):
     reads = extractor(path)
     assert not told(reads, colours)
     (text,) = told(reads, points)
-    assert '3 channels, the student was trained on 6: missing ones' in text
+    assert '3 channels, the student was trained on 6: missing ones are filled with zeros' in text
     black = np.concatenate([points, np.zeros_like(points)], axis=-1)
     close(reads(points), reads(black))
 

@@ -12,7 +12,7 @@ from ..losses.matched import MatchedConceptLoss, concept_usage
 from ..targets.standardizer import Standardizers
 from .base import Reconstruction
 
-# The teacher's features of a view that concepts are matched with: that of the image is first.
+# Which of a view's features, image first, then regions, are matched with concepts.
 SLOTS = {'both': slice(None), 'global': slice(1), 'regions': slice(1, None)}
 
 

@@ -1,11 +1,10 @@
 """Teacher of ACT's second stage: the autoencoder of the first."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from mmkd3d.checkpoints import load_pretrained
+from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import MODELS
 
 from ..layers.patches import Patches
@@ -50,10 +49,11 @@ class ACTTeacher(BaseTeacher):
                 f'random_weights=True; got checkpoint={checkpoint!r} and '
                 f'random_weights={random_weights}.'
             )
-        if checkpoint is not None and not Path(checkpoint).exists():
-            raise FileNotFoundError(
-                f'No checkpoint at {checkpoint}. Train stage I first (an act-autoencoder config), '
-                'or set teacher.checkpoint to its file.'
+        if checkpoint is not None:
+            existing(
+                checkpoint,
+                'it holds the autoencoder of stage I',
+                'Train an act-autoencoder config first, or set teacher.checkpoint.',
             )
         net = MODELS.build(autoencoder)
         if checkpoint is not None:

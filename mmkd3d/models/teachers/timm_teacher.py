@@ -68,7 +68,9 @@ class TimmTeacher(ImageTeacher):
         **options,
     ):
         check_weights(
-            checkpoint, model_name, PRE_LOGITS_FILE if pre_logits else 'model.safetensors'
+            checkpoint,
+            model_name,
+            PRE_LOGITS_FILE if pre_logits else f'model.safetensors of {model_name}',
         )
         kwargs = dict(model_kwargs or {})
         if checkpoint is not None and not pre_logits:

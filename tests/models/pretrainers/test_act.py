@@ -254,7 +254,7 @@ MIXED = dict(autoencoder(), transformer=lent(mixer) | dict(num_prompts=10))
         (dict(shallow_layer=2), r'in \[0, 2\), got 2'),
         (dict(GLOBAL, backbone=STUDENT), 'with_cls_token=True'),
         (dict(decoder=None), 'need a decoder'),
-        (dict(teacher=teacher('no/where.pth')), 'no/where.pth'),
+        (dict(teacher=teacher('no/where.pth')), 'no/where.pth.*Train an act-autoencoder'),
         (
             dict(teacher=dict(teacher(), random_weights=False)),
             'needs the checkpoint of a stage I run',

@@ -110,8 +110,12 @@ def test_file_of_another_model_is_refused(checkpoint):
     with pytest.raises(FileNotFoundError, match='clip.pt'):
         text_teacher(checkpoint=checkpoint, model_kwargs=dict(TINY, embed_dim=32))
     for build in (image_teacher, text_teacher):
-        with pytest.raises(FileNotFoundError, match='nowhere'):
-            build(checkpoint='nowhere.pt')
+        for name, published in (
+            ('nowhere.pt', r'nowhere\.pt\. Download https://openaipublic.*ViT-B-32\.pt'),
+            ('nowhere.safetensors', f'open_clip_model.safetensors of {NAME}'),
+        ):
+            with pytest.raises(FileNotFoundError, match=published):
+                build(checkpoint=name)
 
 
 def test_a_tag_with_the_other_activation_is_refused_before_any_download():
