@@ -47,7 +47,7 @@ class Det3DInferencer(BaseInferencer):
             Scans are turned; boxes always have z up.
         unit: Metres per unit of the scans, e.g. 0.001. Boxes are in metres.
         seed: Seed of the sampling.
-        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
+        trust: See :func:`~mmkd3d.load_student`.
 
     Attributes:
         classes: Names of the labels.
@@ -75,7 +75,8 @@ class Det3DInferencer(BaseInferencer):
         if not unit > 0:
             raise ValueError(f'unit is more than 0 metres, got {unit}.')
         content = read_checkpoint(weights, trust=trust) if weights else None
-        cfg = find_config(model, content, weights)
+        cfg = find_config(model, content, weights, detector=True, trust=trust)
+        test_dataset(cfg)  # an error for other configs, before the model is built
         scope = cfg.get('default_scope', 'mmkd3d')
         init_default_scope(scope)
         self.missing, self.seed, self.trust = missing, seed, trust

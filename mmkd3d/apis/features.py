@@ -32,7 +32,7 @@ class FeatureExtractor:
 
     Args:
         checkpoint: One of ours, whole or exported, or a published one; None:
-            random weights.
+            random weights, with a warning.
         config: See :func:`load_student`; None: the one in the checkpoint.
         level: ``'global'``, ``'token'`` or ``'point'``, see
             :class:`BasePointBackbone`. ``'point'`` interpolates to all given
@@ -48,7 +48,7 @@ class FeatureExtractor:
             ``metainfo['up_axis']``.
         batch_size: Clouds per forward pass.
         device: None: a GPU if there is one.
-        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
+        trust: See :func:`load_student`.
 
     Attributes:
         model: See :func:`load_student`, truncated after ``layer``.
@@ -80,10 +80,10 @@ class FeatureExtractor:
         if batch_size < 1:
             raise ValueError(f'batch_size is 1 or more, got {batch_size}.')
         content = read_checkpoint(checkpoint, trust=trust) if checkpoint else None
-        cfg = find_config(config, content, checkpoint)
+        cfg = find_config(config, content, checkpoint, trust=trust)
         self.spec = stored_spec(content, cfg) if content else spec_of_config(cfg)
         self.device = torch.device(device or get_device())
-        self.model: Any = load_student(cfg, content, device=self.device)
+        self.model: Any = load_student(cfg, content, device=self.device, name=checkpoint)
         self.level, self.up, self.batch_size = level, up, batch_size
         self.student = self._cut_student(layer)
         channels = getattr(self.student, 'in_channels', 3)

@@ -1,5 +1,6 @@
 """Shipped configs by name, and models with their weights."""
 
+import logging
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, TypeAlias
 import torch
 import torch.nn as nn
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -86,7 +88,8 @@ def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
 
     Args:
         name: See :func:`get_config`.
-        checkpoint: Weights of the whole model, from our training.
+        checkpoint: Weights of the whole model, from our training. None: random
+            weights, with a warning.
 
     Returns:
         The model in eval mode, on the CPU.
@@ -99,6 +102,8 @@ def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
     model = MODELS.build(config.model)
     if checkpoint is not None:
         load_pretrained(model, checkpoint, prefix='')
+    else:
+        warn_of_random_weights(model)
     return model.eval()
 
 
@@ -108,6 +113,7 @@ def load_student(
     *,
     device: str | torch.device | None = None,
     trust: bool = False,
+    name: str | Path | None = None,
 ) -> nn.Module:
     """Build a student and load its weights, without a Runner.
 
@@ -119,9 +125,11 @@ def load_student(
             ``model.backbone`` is the student: a ``Config``, or see
             :func:`get_config`; None: the config stored in the checkpoint.
         checkpoint: One of ours, whole or exported, or a published one; or its
-            content as a dict. None: random weights.
+            content as a dict. None: random weights, with a warning.
         device: None: the CPU.
-        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
+        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`; also build what the
+            checkpoint's own config names, without a check.
+        name: Of the checkpoint, for messages, if its content is given.
 
     Returns:
         A model with ``extract_feat(points (B, N, 3+F), level)``, see
@@ -134,22 +142,40 @@ def load_student(
     """
     from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 
-    name = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
     if isinstance(checkpoint, (str, Path)):
+        name = checkpoint
         checkpoint = read_checkpoint(checkpoint, trust=trust)
-    cfg = find_config(config, checkpoint, name)
+    elif checkpoint is not None:
+        name = name or 'the given dict'
+    cfg = find_config(config, checkpoint, name, trust=trust)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     model: Any = build_student(cfg.model)
     if checkpoint is not None:
         if hasattr(model, 'backbone'):
-            load_pretrained(model.backbone, checkpoint)
+            load_pretrained(model.backbone, checkpoint, name=name)
         else:
-            load_pretrained(model, checkpoint, prefix='')
+            load_pretrained(model, checkpoint, prefix='', name=name)
+    else:
+        warn_of_random_weights(model)
     return model.to(device or 'cpu').eval()
 
 
+def warn_of_random_weights(model: nn.Module) -> None:
+    student = getattr(model, 'backbone', model)
+    print_log(
+        f'{type(student).__name__} has random weights: no checkpoint was given.',
+        'current',
+        logging.WARNING,
+    )
+
+
 def find_config(
-    config: ConfigLike, checkpoint: dict | None = None, name: str | Path | None = None
+    config: ConfigLike,
+    checkpoint: dict | None = None,
+    name: str | Path | None = None,
+    *,
+    detector: bool = False,
+    trust: bool = False,
 ) -> Config:
     """Read a config with a model, from its name or from a checkpoint.
 
@@ -157,15 +183,18 @@ def find_config(
         config: See :func:`load_student`.
         checkpoint: Content of a checkpoint, used where ``config`` is None.
         name: Of the checkpoint, for errors.
+        detector, trust: For the config of a checkpoint, see
+            :func:`~mmkd3d.checkpoints.stored_config`.
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: No config is known, or it has no model.
+        ValueError: No config is known, it has no model, or that of the
+            checkpoint is not safe to build.
     """
     if config is None:
         from mmkd3d.checkpoints import stored_config
 
-        cfg = stored_config(checkpoint) if checkpoint else None
+        cfg = stored_config(checkpoint, detector=detector, trust=trust) if checkpoint else None
         if not cfg:
             given = f'{name} carries no' if name else 'There is no'
             raise ValueError(
@@ -179,6 +208,8 @@ def find_config(
             f'The config {cfg.filename or name or ""} has no model, only '
             f'{", ".join(cfg)}: give that of a pretraining or of a task.'
         )
+    if detector and 'type' not in cfg.model:
+        raise ValueError(f'{name} is an exported student: name the config of the whole detector.')
     return cfg
 
 

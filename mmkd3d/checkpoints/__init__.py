@@ -1,10 +1,11 @@
 """Load weights, ours and published ones, with an account of every key."""
 
 from .export import export_backbone, split_teacher
-from .files import read_checkpoint, state_dict_of, stored_config, stored_spec
+from .files import read_checkpoint, state_dict_of
 from .input_spec import InputSpec, spec_of_config
 from .loading import LoadReport, load_pretrained, stage_of
 from .sources import SOURCES, convert, detect, our_name, published_name, to_published
+from .stored import stored_config, stored_spec
 
 __all__ = [
     'InputSpec',

@@ -4,13 +4,13 @@ import io
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.version import __version__
 
-from .files import read_checkpoint, stored_config, stored_spec
+from .files import read_checkpoint
 from .loading import TEACHER, our_state, starts
+from .stored import parse_config, stored_spec
 
 PREFIX = 'backbone.'
 
@@ -49,18 +49,22 @@ def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = Fa
         mmkd3d_version=__version__,
         input_spec=stored_spec(content)._asdict(),
     )
-    cfg = stored_config(content)
-    if cfg:  # the file can be used without naming a config then
-        meta['backbone'] = student_config(cfg)
+    backbone = student_config(content)
+    if backbone:  # the file can be used without naming a config then
+        meta['backbone'] = backbone
     file = io.BytesIO()
     torch.save(dict(state_dict=student, meta=meta), file)
     write_atomic(out, file.getbuffer())
     return Path(out)
 
 
-def student_config(cfg: Config) -> dict:
-    """Config of the student, without its initial weights."""
-    backbone = cfg.to_dict()['model']['backbone']
+def student_config(checkpoint: dict) -> dict | None:
+    """Config of the student in a checkpoint, without its initial weights."""
+    cfg = parse_config(checkpoint)
+    model = cfg.to_dict().get('model') if cfg else None
+    backbone = model.get('backbone') if isinstance(model, dict) else None
+    if not isinstance(backbone, dict):
+        return None
     return {k: v for k, v in backbone.items() if k != 'init_cfg'}
 
 

@@ -1,16 +1,17 @@
-"""Checkpoint files: read them safely, find weights, config and input spec."""
+"""Checkpoint files: read them safely, find the weights."""
 
-import ast
 import pickle
+import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, ConfigDict
+import torch.nn as nn
 
-from .input_spec import InputSpec, spec_of_config
-from .sources import SOURCES, detect
+from mmkd3d.utils.file_kind import file_kind
 
+BEFORE_ZIP = b'\x80\x02\x8a\nl\xfc\x9cF\xf9'  # the format of PyTorch until 1.5
 STATE_KEYS = ('state_dict', 'base_model', 'model_state_dict', 'model')
 
 
@@ -24,133 +25,161 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is damaged, or it holds more than tensors and
-            plain data and ``trust`` is False.
+        ValueError: The file is damaged or of another kind, holds something
+            else than a dict, or holds more than tensors and plain data and
+            ``trust`` is False.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'No checkpoint at {path}.')
-    if path.suffix == '.safetensors':
-        from safetensors.torch import load_file
-
-        return load_file(path)
+        kind = 'a folder or a device, no file' if path.exists() else None
+        raise FileNotFoundError(f'{path} is {kind}.' if kind else f'No checkpoint at {path}.')
     try:
-        return torch.load(path, map_location='cpu', weights_only=not trust)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split('\n')
-        found = next((x.strip() for x in reason if 'GLOBAL' in x), reason[0])
+        if is_safetensors(path):
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        check_kind(path)
+        content = torch.load(path, map_location='cpu', weights_only=not trust)
+    except Exception as error:  # a damaged file fails in many ways
+        if str(path) in str(error):
+            raise
+        raise ValueError(f'{path} {reason_of(path, error)}') from error
+    check_content(content, path)
+    return content
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file has the format of safetensors, by its first bytes."""
+    head = read_head(path)
+    return head[8:9] == b'{' and int.from_bytes(head[:8], 'little') <= path.stat().st_size - 8
+
+
+def read_head(path: Path) -> bytes:
+    with open(path, 'rb') as file:
+        return file.read(16)
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a file that is no checkpoint of PyTorch, before it is read.
+
+    Raises:
+        ValueError: The message says what the file is.
+    """
+    if zipfile.is_zipfile(path):
+        kind, advice = zip_kind(path)
+    elif path.suffix == '.safetensors':
+        kind, advice = file_kind(path) or 'a damaged safetensors file', 'Get it again.'
+    elif read_head(path).startswith(BEFORE_ZIP):
+        return
+    else:
+        kind, advice = file_kind(path), 'Get the checkpoint again.'
+    if kind == 'a zip archive':
         raise ValueError(
-            f'{path} holds more than tensors and plain data: {found} If you '
-            'trust where the file comes from, pass trust=True '
+            f'{path} is cut off after {path.stat().st_size} bytes, by the download or the write. '
+            'Get the checkpoint again.'
+        )
+    if kind:
+        raise ValueError(f'{path} is {kind}, not a checkpoint. {advice}')
+
+
+def zip_kind(path: Path) -> tuple[str | None, str]:
+    """What a zip archive is, and what to do; None: a checkpoint of PyTorch."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > 10 * path.stat().st_size:  # torch does not compress
+        return f'a zip archive that unpacks to {unpacked / 1e9:.3g} GB', 'Get the file again.'
+    if not any(name.endswith('data.pkl') for name in names):
+        return f'a zip archive with {", ".join(names[:3])}', 'Unpack it, and give the file inside.'
+    if any(name.endswith('constants.pkl') for name in names):
+        return 'a TorchScript archive', 'Read it with torch.jit.load and save its state_dict().'
+    return None, ''
+
+
+def reason_of(path: Path, error: Exception) -> str:
+    """Why a file was not read, and what to do."""
+    lines = [line.strip() for line in str(error).split('\n') if line.strip()]
+    found = next((line for line in lines if 'GLOBAL' in line), None)
+    if isinstance(error, pickle.UnpicklingError) and found:
+        return (
+            f'holds more than tensors and plain data: {found} Save only the state_dict() of the '
+            'model; or, if you trust where the file comes from, pass trust=True '
             '(--trust-checkpoint on the command line).'
-        ) from error
-    except (EOFError, RuntimeError) as error:
-        raise ValueError(
-            f'{path} cannot be read ({error}); {path.stat().st_size} bytes. '
-            'The download or the write was probably cut off: get it again.'
-        ) from error
+        )
+    return (
+        f'cannot be read ({lines[0] if lines else type(error).__name__}); '
+        f'{path.stat().st_size} bytes, the first are {read_head(path)!r}. It is no checkpoint, or the '
+        'download or the write was cut off: get it again.'
+    )
+
+
+def check_content(content: Any, path: Path) -> None:
+    """Refuse a checkpoint that is not a dict with plain metadata.
+
+    Raises:
+        ValueError: The message says what the file holds.
+    """
+    if isinstance(content, nn.Module):
+        found = f'a whole model, a {type(content).__name__}'
+    elif torch.is_tensor(content):
+        found = f'a single tensor of shape {tuple(content.shape)}'
+    elif not isinstance(content, dict):
+        found = f'{content}' if content is None else f'a {type(content).__name__}'
+    elif not all(isinstance(key, str) for key in content):
+        found = f'a dict with the keys {list(content)[:5]}'
+    else:
+        meta_of(content, path)
+        return
+    raise ValueError(
+        f'{path} holds {found}, expected a dict with the names of the weights. Save it with '
+        'torch.save(model.state_dict(), path).'
+    )
+
+
+def meta_of(checkpoint: dict, name: str | Path = 'The checkpoint') -> dict:
+    """The metadata in a checkpoint, empty if there are none.
+
+    Raises:
+        ValueError: They are not a dict.
+    """
+    meta = checkpoint.get('meta')
+    if meta is None:
+        return {}
+    if not isinstance(meta, dict):
+        raise ValueError(f"{name} has a {type(meta).__name__} under 'meta', expected a dict.")
+    return meta
 
 
 def state_dict_of(checkpoint: dict) -> dict:
-    """The weights in a checkpoint, without the ``module.`` of DataParallel.
+    """The weights in a checkpoint, by their names in the model.
+
+    The ``module.`` of DataParallel and the ``_orig_mod.`` of ``torch.compile``
+    are removed.
 
     Raises:
-        ValueError: There are none.
+        ValueError: There are none, or two have the same name.
     """
     for key in STATE_KEYS:
         if isinstance(checkpoint.get(key), dict):
             checkpoint = checkpoint[key]
             break
-    state = {k: v for k, v in checkpoint.items() if torch.is_tensor(v)}
+    state = {str(k): v for k, v in checkpoint.items() if torch.is_tensor(v)}
     if not state:
         raise ValueError(
             'The checkpoint holds no tensors, neither at its top level nor '
             f'under {", ".join(STATE_KEYS)}; its keys are '
             f'{", ".join(map(str, list(checkpoint)[:10]))}.'
         )
-    return {k.removeprefix('module.'): v for k, v in state.items()}
-
-
-def stored_config(checkpoint: dict) -> Config | None:
-    """The config in a checkpoint.
-
-    The text in ``meta['cfg']`` is parsed, not run: a checkpoint is data.
-
-    Args:
-        checkpoint: See :func:`read_checkpoint`.
-
-    Returns:
-        The whole config; the part that :func:`export_backbone` keeps,
-        ``model`` with the ``backbone``; or None.
-
-    Raises:
-        ValueError: The text is more than assignments of plain values.
-    """
-    meta = checkpoint.get('meta')
-    if not isinstance(meta, dict):
-        return None
-    text = meta.get('cfg')
-    if isinstance(text, dict):
-        return Config(ConfigDict(text))
-    if text is None:
-        backbone = meta.get('backbone')
-        return backbone and Config(dict(model=dict(backbone=backbone)))
-    settings = {}
-    try:
-        for line in ast.parse(text).body:
-            (target,), value = line.targets, line.value
-            settings[target.id] = plain(value)
-    except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+    names = {key: unwrapped(key) for key in state}
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
         raise ValueError(
-            "The text in the checkpoint's meta['cfg'] is more than "
-            f'assignments of plain values ({error}). Name the config: a file, '
-            'or one of mmkd3d.list_models().'
-        ) from error
-    return Config(settings)
+            f'The checkpoint holds {twice[0]} twice, as {[k for k in names if names[k] == twice[0]]}.'
+        )
+    return {names[key]: value for key, value in state.items()}
 
 
-def stored_spec(checkpoint: dict, config: Config | None = None) -> InputSpec:
-    """The input spec in a checkpoint.
-
-    Older files of ours have a config instead; the specs of published files
-    are known from their key maps.
-
-    Args:
-        checkpoint: See :func:`read_checkpoint`.
-        config: Fills in fields that the file does not tell.
-    """
-    meta = checkpoint.get('meta')
-    meta = meta if isinstance(meta, dict) else {}
-    source = meta.get('source') or detect(state_dict_of(checkpoint))
-    if 'input_spec' in meta:
-        known = {k: meta['input_spec'].get(k) for k in InputSpec._fields}
-        spec = InputSpec(**known)
-    elif source in SOURCES:
-        spec = SOURCES[source].input_spec
-    else:
-        try:
-            cfg = stored_config(checkpoint)
-        except ValueError:
-            cfg = None
-        spec = spec_of_config(cfg) if cfg else InputSpec()
-    return spec.filled(spec_of_config(config)) if config else spec
-
-
-def plain(node: ast.AST) -> Any:
-    """The value of a literal or of ``dict(...)``, as mmengine writes it.
-
-    Raises:
-        ValueError: Anything else.
-    """
-    if isinstance(node, ast.Call):
-        named = isinstance(node.func, ast.Name) and node.func.id == 'dict'
-        if not named:
-            raise ValueError(f'{ast.unparse(node)[:60]!r} in line {node.lineno}')
-        words = {word.arg: plain(word.value) for word in node.keywords}
-        return dict(*map(plain, node.args), **words)
-    if isinstance(node, ast.Dict):
-        return {plain(key): plain(value) for key, value in zip(node.keys, node.values)}
-    for kind, make in ((ast.List, list), (ast.Tuple, tuple), (ast.Set, set)):
-        if isinstance(node, kind):
-            return make(plain(item) for item in node.elts)
-    return ast.literal_eval(node)
+def unwrapped(key: str) -> str:
+    """The name of a weight without what DataParallel and ``torch.compile`` add."""
+    key = key.replace('_orig_mod.', '')
+    return key.removeprefix('module.')

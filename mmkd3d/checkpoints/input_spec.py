@@ -50,6 +50,10 @@ def make_spec(given: Mapping) -> InputSpec:
             raise ValueError(
                 f'input_spec: {name} is one of {", ".join(allowed)} or None, got {value!r}.'
             )
+    for name in ('points', 'channels'):
+        value = getattr(spec, name)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(f'input_spec: {name} is a number from 1 on or None, got {value!r}.')
     return spec
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 import torch.nn as nn
 from mmengine.logging import print_log
+from torch import Tensor
 
-from .files import read_checkpoint, state_dict_of
+from .files import meta_of, read_checkpoint, state_dict_of
 from .sources import SOURCES, convert, detect
 
 TEACHER = 'teacher.net.'
@@ -55,6 +57,7 @@ def load_pretrained(
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
     trust: bool = False,
+    name: str | Path | None = None,
 ) -> LoadReport:
     """Load a checkpoint, ours or a published one; every key must fit.
 
@@ -72,15 +75,19 @@ def load_pretrained(
         allow_missing: Starts of keys that the file may lack, e.g. ``'cls_'``.
         allow_unexpected: Starts of keys that the module may lack.
         trust: See :func:`read_checkpoint`.
+        name: Of the file, for messages, if its content is given.
 
     Returns:
         LoadReport: Also logged.
 
     Raises:
-        ValueError: A key is missing, unexpected or of another shape.
+        ValueError: A key is missing, unexpected or of another shape; or see
+            :func:`check_weights`.
     """
-    name = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
-    if not isinstance(checkpoint, dict):
+    if isinstance(checkpoint, dict):
+        name = name or 'the given dict'
+    else:
+        name = checkpoint
         checkpoint = read_checkpoint(checkpoint, trust=trust)
     state, optional = our_state(checkpoint)
     inside = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
@@ -93,6 +100,8 @@ def load_pretrained(
     inside = {k: v for k, v in inside.items() if k not in surplus}
     report, fitting = compare(own, inside, left_out + surplus)
     problems = find_problems(report, allow_missing, allow_unexpected)
+    if not problems:
+        check_weights(fitting, own, name)
     title = f'{name} -> {type(module).__name__} (prefix {prefix!r})'
     if problems:
         more = f'\n  ... {len(problems) - 8} more' if len(problems) > 8 else ''
@@ -119,7 +128,7 @@ def our_state(checkpoint: dict) -> tuple[dict, tuple]:
     if source is not None:
         state, meta = convert(state, source)
     else:
-        meta = checkpoint.get('meta') or {}
+        meta = meta_of(checkpoint)
     known = SOURCES.get(meta.get('source'))
     return state, known.optional if known else ()
 
@@ -185,6 +194,48 @@ def compare(own: dict, state: dict, left_out: list) -> tuple[LoadReport, dict]:
         left_out,
     )
     return report, fitting
+
+
+def check_weights(state: dict, own: dict, name: str | Path) -> None:
+    """Refuse weights that no training can have written.
+
+    Args:
+        state: Weights of a file.
+        own: Those of the module, for the type and the initial values.
+        name: Of the file, for the error.
+
+    Raises:
+        ValueError: A weight is of another kind of number than the module's, NaN or infinite, a
+            matrix of zeros that is not initialised so, or a negative variance.
+    """
+    wrong = {key: doubt for key in state if (doubt := doubt_of(key, state[key], own[key]))}
+    if wrong:
+        key = next(iter(wrong))
+        more = f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''
+        raise ValueError(
+            f'{name}: the weights {key}{more} {wrong[key]}. The training that wrote the file '
+            'failed, or the file is damaged: take an earlier one, or get it again.'
+        )
+
+
+def doubt_of(key: str, value: Tensor, own: Tensor) -> str | None:
+    """What is wrong with a weight, or None."""
+    if (value.is_floating_point(), value.is_complex()) != (
+        own.is_floating_point(),
+        own.is_complex(),
+    ) or (value.dtype == torch.bool) != (own.dtype == torch.bool):
+        return f'are {value.dtype}, expected {own.dtype}'
+    if value.layout != torch.strided or value.device.type == 'meta':
+        return f'hold no values ({value.layout} on {value.device})'
+    if not value.is_floating_point() or not value.numel():
+        return None
+    if not torch.isfinite(value).all():
+        return 'are NaN or infinite'
+    if value.ndim > 1 and not value.any() and own.any():
+        return 'are all zero'
+    if key.endswith('running_var') and (value < 0).any():
+        return 'are negative variances'
+    return None
 
 
 def find_problems(

@@ -9,7 +9,8 @@ import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 
-from mmkd3d.checkpoints import read_checkpoint, stored_config
+from mmkd3d.checkpoints import read_checkpoint
+from mmkd3d.checkpoints.stored import ADVICE, check_buildable, items_of, parse_config
 from mmkd3d.datasets.identity import Identity, identify
 from mmkd3d.registry import DATASETS
 
@@ -20,7 +21,7 @@ class HeldOut:
     Args:
         test: Identity of the test set.
         allow: Return a note instead of raising an error.
-        trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`.
+        trust: See :func:`~mmkd3d.load_student`.
     """
 
     def __init__(self, test: Identity, *, allow: bool = False, trust: bool = False):
@@ -75,15 +76,29 @@ class HeldOut:
         return self.compare(train, 'the pretraining data')
 
     def _pretraining(self, checkpoint: str | Path) -> Identity:
-        cfg = stored_config(read_checkpoint(checkpoint, trust=self.trust))
+        cfg = parse_config(read_checkpoint(checkpoint, trust=self.trust))
         dataset = cfg and (cfg.get('train_dataloader') or {}).get('dataset')
         if not dataset:
             raise ValueError('it does not contain their config.')
         dataset = without_pipelines(dataset)
+        if not self.trust:
+            check_dataset(dataset)
         key = repr(dataset)
         if key not in self._known:
             self._known[key] = identify(DATASETS.build(dataset))
         return self._known[key]
+
+
+def check_dataset(dataset: Mapping) -> None:
+    """Refuse a stored data set that could run code, also by unpickling its annotations.
+
+    Raises:
+        ValueError: See :func:`~mmkd3d.checkpoints.stored.check_buildable`.
+    """
+    check_buildable(dataset)
+    for key, value in items_of(dataset):
+        if key == 'ann_file' and value:
+            raise ValueError(f'Its data set unpickles ann_file={value!r}. {ADVICE}')
 
 
 def without_pipelines(cfg: Any) -> Any:

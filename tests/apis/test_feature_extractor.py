@@ -148,7 +148,7 @@ def test_exported_and_downstream_checkpoints(files, tmp_path):
     assert extractor(out).spec == extractor(files['plain']).spec
     close(extractor(out)(points), expected)
     cfg = config_of(dict(BACKBONE))
-    head = dict(type='ClassificationHead', in_dims=48, num_classes=3)
+    head = dict(type='HeadOfAnotherProject')  # not built
     cfg.model = dict(type='PointClassifier', backbone=dict(BACKBONE), head=head)
     head = {'head.mlp.0.bias': torch.ones(3)}
     path = save(tmp_path / 'cls.pth', cfg, **head)

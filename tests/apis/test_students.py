@@ -6,6 +6,7 @@ from mmengine.config import Config
 
 import mmkd3d
 from mmkd3d.checkpoints import stored_config
+from mmkd3d.checkpoints.stored import parse_config
 from mmkd3d.models.pretrainers.base import BasePretrainer
 from tests.helpers import rejects
 
@@ -109,7 +110,7 @@ def test_a_stored_config_is_read_as_mmengine_writes_it():
             model=dict(type='PointMAE'),
         )
     )
-    read = stored_config(dict(meta=dict(cfg=config.pretty_text)))
+    read = parse_config(dict(meta=dict(cfg=config.pretty_text)))
     assert read.to_dict() == config.to_dict()
 
 

@@ -79,7 +79,7 @@ def test_files_that_can_not_be_read_say_why(tmp_path):
     cut = tmp_path / 'cut.pth'
     torch.save(dict(a=torch.ones(1000)), cut)
     cut.write_bytes(cut.read_bytes()[:2000])
-    rejects('2000 bytes', read_checkpoint, cut)
+    rejects('cut off after 2000 bytes', read_checkpoint, cut)
     unsafe = tmp_path / 'unsafe.pth'
     torch.save(dict(a=torch.ones(1), args=argparse.Namespace(lr=1)), unsafe)
     rejects('argparse.Namespace.*trust', read_checkpoint, unsafe)

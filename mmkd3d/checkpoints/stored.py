@@ -1,0 +1,260 @@
+"""The config and the input spec in a checkpoint: data that may be hostile.
+
+A registry of mmengine imports whatever a ``type`` with dots names, so that a
+config can run any function. What is built from a stored config is therefore
+limited to types that are registered.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from mmengine import registry as root
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import Registry
+
+from .files import meta_of, state_dict_of
+from .input_spec import InputSpec, make_spec, spec_of_config
+from .sources import SOURCES, detect
+
+SCOPES = ('mmkd3d', 'mmengine', 'mmdet3d', 'mmdet')
+# Registered types that unpickle or download files, or look up other types.
+REFUSED = ('Albu', 'DataBaseSampler', 'ObjectSample', 'Pretrained', 'RandomSamplingNegPos')
+# Arguments of mmdetection and mmdetection3d that are evaluated as Python code.
+EVALUATED = ('seg_3d_dtype', 'warp_mode')
+MAX_ITEMS = 100_000  # of the largest config of mmdetection3d: about 2,000
+ADVICE = (
+    'Name the config, a file or one of mmkd3d.list_models(); or, if you trust where the '
+    'checkpoint comes from, pass trust=True (--trust-checkpoint on the command line).'
+)
+
+
+def stored_config(
+    checkpoint: dict, *, detector: bool = False, trust: bool = False
+) -> Config | None:
+    """Read the config in a checkpoint, as far as it is needed and safe to build.
+
+    Args:
+        checkpoint: See :func:`read_checkpoint`.
+        detector: Keep the whole model and the test data; by default only the
+            student, or the whole model of a method without one.
+        trust: Keep everything, unchecked.
+
+    Returns:
+        The config; or None, if there is none.
+
+    Raises:
+        ValueError: See :func:`parse_config` and :func:`check_buildable`.
+    """
+    config = parse_config(checkpoint)
+    if config is None or trust:
+        return config
+    kept = ('default_scope', 'metainfo', 'class_names', 'model', 'test_dataloader')
+    settings = {key: config[key] for key in kept if key in config}
+    model = settings.get('model')
+    if not detector:
+        settings.pop('test_dataloader', None)
+        if isinstance(model, Mapping) and 'backbone' in model:
+            kept = ('backbone', 'data_preprocessor')
+            settings['model'] = {key: model[key] for key in kept if key in model}
+    settings = without_initial_weights(settings)
+    check_buildable(settings)
+    return Config(settings)
+
+
+def parse_config(checkpoint: dict) -> Config | None:
+    """Parse the config in a checkpoint; nothing in it may be built unchecked.
+
+    Args:
+        checkpoint: See :func:`read_checkpoint`.
+
+    Returns:
+        The whole config; the part that :func:`export_backbone` keeps,
+        ``model`` with the ``backbone``; or None.
+
+    Raises:
+        ValueError: The text is more than assignments of plain values.
+    """
+    meta = meta_of(checkpoint)
+    text = meta.get('cfg')
+    if text is None:
+        backbone = meta.get('backbone')
+        text = dict(model=dict(backbone=backbone)) if backbone else None
+    if text is None:
+        return None
+    try:
+        settings = dict(text) if isinstance(text, Mapping) else parse(text)
+        for _ in items_of(settings):
+            pass  # a structure that contains itself is no config
+        return Config(ConfigDict(settings))
+    except (AttributeError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as e:
+        raise ValueError(
+            "The text in the checkpoint's meta['cfg'] is more than "
+            f'assignments of plain values ({e}). Name the config: a file, '
+            'or one of mmkd3d.list_models().'
+        ) from e
+
+
+def parse(text: str) -> dict:
+    """The assignments in the text of a config."""
+    settings = {}
+    for line in ast.parse(text).body:
+        (target,), value = line.targets, line.value  # type: ignore[attr-defined]
+        settings[target.id] = plain(value)
+    return settings
+
+
+def plain(node: ast.AST) -> Any:
+    """The value of a literal or of ``dict(...)``, as mmengine writes it.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if isinstance(node, ast.Call):
+        named = isinstance(node.func, ast.Name) and node.func.id == 'dict'
+        if not named:
+            raise ValueError(f'{ast.unparse(node)[:60]!r} in line {node.lineno}')
+        words = {word.arg: plain(word.value) for word in node.keywords}
+        return dict(*map(plain, node.args), **words)
+    if isinstance(node, ast.Dict):
+        return {plain(key): plain(value) for key, value in zip(node.keys, node.values)}
+    for kind, make in ((ast.List, list), (ast.Tuple, tuple), (ast.Set, set)):
+        if isinstance(node, kind):
+            return make(plain(item) for item in node.elts)
+    return ast.literal_eval(node)
+
+
+def check_buildable(cfg: Any) -> None:
+    """Refuse a stored config that could run code when it is built.
+
+    At any depth, each ``type`` must be the name of a type that is registered
+    in mmkd3d, mmdetection3d, mmdetection or mmengine or by the user, with or
+    without its scope; scopes must be known; there are no addresses to
+    download from; and what mmdetection3d evaluates is a plain name.
+
+    Raises:
+        ValueError: It is none of these; the message names the entry.
+    """
+    for key, value in items_of(cfg):
+        if key == 'type' and not is_buildable(value):
+            problem = 'which is not a registered type that is safe to build'
+            if isinstance(value, str) and '.' not in value:
+                problem += '. If it is yours, import the module that registers it first'
+        elif key in ('_scope_', 'default_scope') and value not in (None, *known_scopes()):
+            problem = f'expected one of {", ".join(known_scopes())}'
+        elif key in EVALUATED and not re.fullmatch(r'[\w.]+', str(value)):
+            problem = 'which mmdetection3d would run as code'
+        elif isinstance(value, str) and re.match(r'\s*[\w+.-]+://', value):
+            problem = 'an address to download from'
+        else:
+            continue
+        raise ValueError(f"The checkpoint's own config has {key}={value!r}, {problem}. {ADVICE}")
+
+
+def is_buildable(name: Any) -> bool:
+    """Whether ``name`` is a registered type that may be built from a stored config."""
+    if not isinstance(name, str) or not re.fullmatch(r'(\w+\.)?\w+', name):
+        return False
+    scope, _, kind = name.rpartition('.')
+    if kind in REFUSED or scope not in ('', *known_scopes()):
+        return False
+    for imported in ((), ('mmkd3d',), SCOPES):  # mmdetection3d's only if it is needed
+        for registry in registries():
+            if registry.scope in imported:
+                registry.import_from_location()
+        if any(kind in r.module_dict for r in registries() if scope in ('', r.scope)):
+            return True
+    return False
+
+
+def registries() -> Iterator[Registry]:
+    """Registries of the parts that are built from stored configs."""
+    for scope in SCOPES:  # adds its nodes to the trees
+        import_module(f'{scope}.registry')
+    found = [
+        root.MODELS,
+        root.TASK_UTILS,
+        root.DATASETS,
+        root.TRANSFORMS,
+        root.DATA_SAMPLERS,
+        root.FUNCTIONS,
+        root.WEIGHT_INITIALIZERS,
+    ]
+    builder = sys.modules.get('mmdet3d.models.layers.pointnet_modules.builder')
+    found += [builder.SA_MODULES] if builder else []  # a tree of its own
+    while found:
+        registry = found.pop()
+        yield registry
+        found += registry.children.values()
+
+
+def known_scopes() -> tuple[str, ...]:
+    """Scopes whose types may be built: ours, those of mmdetection3d and the user's."""
+    return (*SCOPES, *sorted({r.scope for r in registries()} - set(SCOPES)))
+
+
+def items_of(cfg: Any) -> Iterator[tuple[str, Any]]:
+    """Keys and values of a config at any depth; the key of a list for its elements.
+
+    Raises:
+        ValueError: It is far larger than any config, or contains itself.
+    """
+    stack, number = [('', cfg)], 0
+    while stack:
+        number += 1
+        if number > MAX_ITEMS:
+            raise ValueError(f'more than {MAX_ITEMS} entries, or a structure that contains itself')
+        key, value = stack.pop()
+        if key:
+            yield key, value
+        if isinstance(value, Mapping):
+            stack += [(str(name), item) for name, item in value.items()]
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            stack += [(key, item) for item in value]
+
+
+def without_initial_weights(cfg: Any) -> Any:
+    """A copy without ``init_cfg=dict(type='Pretrained', ...)``: the file has the weights."""
+    if isinstance(cfg, Mapping):
+        return {k: without_initial_weights(v) for k, v in cfg.items() if not is_pretrained(k, v)}
+    if isinstance(cfg, (list, tuple)):
+        return type(cfg)(without_initial_weights(item) for item in cfg)
+    return cfg
+
+
+def is_pretrained(key: str, value: Any) -> bool:
+    """Whether an entry names weights to start from."""
+    kind = value.get('type') if isinstance(value, Mapping) else None
+    return key == 'init_cfg' and str(kind).rpartition('.')[2] == 'Pretrained'
+
+
+def stored_spec(checkpoint: dict, config: Config | None = None) -> InputSpec:
+    """The input spec in a checkpoint.
+
+    Older files of ours have a config instead; the specs of published files
+    are known from their key maps.
+
+    Args:
+        checkpoint: See :func:`read_checkpoint`.
+        config: Fills in fields that the file does not tell.
+
+    Raises:
+        ValueError: The spec is not one.
+    """
+    meta = meta_of(checkpoint)
+    source = meta.get('source') or detect(state_dict_of(checkpoint))
+    stated = meta.get('input_spec')
+    if isinstance(stated, Mapping):
+        spec = make_spec({k: stated.get(k) for k in InputSpec._fields})
+    elif source in SOURCES:
+        spec = SOURCES[source].input_spec
+    else:
+        try:
+            cfg = parse_config(checkpoint)
+        except ValueError:
+            cfg = None
+        spec = spec_of_config(cfg) if cfg else InputSpec()
+    return spec.filled(spec_of_config(config)) if config else spec
