@@ -98,16 +98,17 @@ def zip_kind(path: Path) -> tuple[str | None, str]:
 
 def reason_of(path: Path, error: Exception) -> str:
     """Why a file was not read, and what to do."""
-    lines = [line.strip() for line in str(error).split('\n') if line.strip()]
-    found = next((line for line in lines if 'GLOBAL' in line), None)
-    if isinstance(error, pickle.UnpicklingError) and found:
+    # torch puts advice around it that does not fit here
+    reason = str(error).split('WeightsUnpickler error: ')[-1].strip().split('\n')[0]
+    intact = zipfile.is_zipfile(path) or 'GLOBAL' in reason
+    if isinstance(error, pickle.UnpicklingError) and intact:
         return (
-            f'holds more than tensors and plain data: {found} Save only the state_dict() of the '
+            f'holds more than tensors and plain data: {reason} Save only the state_dict() of the '
             'model; or, if you trust where the file comes from, pass trust=True '
             '(--trust-checkpoint on the command line).'
         )
     return (
-        f'cannot be read ({lines[0] if lines else type(error).__name__}); '
+        f'cannot be read ({reason or type(error).__name__}); '
         f'{path.stat().st_size} bytes, the first are {read_head(path)!r}. It is no checkpoint, or the '
         'download or the write was cut off: get it again.'
     )
