@@ -39,6 +39,9 @@ class BaseTeacher(nn.Module):
 
     Attributes:
         num_codes: Size of the codebook of a teacher of patches; else None.
+
+    Raises:
+        ValueError: A weight of the network is NaN or infinite.
     """
 
     hides_net = True  # for the account of keys in mmkd3d.checkpoints
@@ -54,6 +57,7 @@ class BaseTeacher(nn.Module):
         keep_weights: bool = False,
     ):
         super().__init__()
+        check_finite(net)
         net.requires_grad_(False).eval()
         # nn.Module does not register modules inside a tuple.
         self._holder = (net,)
@@ -276,6 +280,16 @@ class ImageTeacher(BaseTeacher):
         image = reference_image(self.size).to(self.own_mean.device)
         pixels = (image - self.own_mean) / self.own_std
         return self.forward_pixels(pixels)['tokens'].mean(1)[0]
+
+
+def check_finite(net: nn.Module) -> None:
+    """Raise ``ValueError`` if a weight of a network is NaN or infinite."""
+    for name, value in net.named_parameters():
+        if not torch.isfinite(value).all():
+            raise ValueError(
+                f'The weights {name} of the teacher {type(net).__name__} are NaN or infinite: '
+                'their file is damaged, get it again.'
+            )
 
 
 def per_channel(values: Sequence[float] | None, name: str) -> Tensor:

@@ -249,3 +249,11 @@ def test_a_teacher_says_what_it_can_not_do():
         teacher.encode_text(['a chair'])
     with pytest.raises(NotImplementedError, match='lend its transformer'):
         teacher.token_transformer()
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    net = vit().net
+    with torch.no_grad():
+        net.blocks[0].mlp.fc1.weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match='blocks.0.mlp.fc1.weight.*NaN'):
+        BaseTeacher(net, 4)
