@@ -182,9 +182,9 @@ def extent_of(points: Tensor) -> Tensor:
 
 
 def unit_difference(points: Tensor, up: str | None) -> str | None:
-    """A sentence about the first of clouds (B, N, C) that seems not to be in metres."""
+    """A sentence about the largest of clouds (B, N, C) that seems not to be in metres."""
     sides = points[..., :3].amax(dim=1) - points[..., :3].amin(dim=1)
-    for side in sides.tolist():
+    for side in sorted(sides.tolist(), key=max, reverse=True):
         height = side.pop('xyz'.index(up)) if up else None
         longest = max(side) if height is None else max(*side, height)
         odd = longest > 0 and not METRES[0] <= longest <= METRES[1]

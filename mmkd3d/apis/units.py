@@ -33,7 +33,9 @@ def likely_unit(longest: float, height: float | None = None) -> Unit:
         height: Its extent along the axis that is up, if known.
     """
     sides = [(longest, ROOM[0])] + ([(height, ROOM[1])] if height else [])
-    return min(UNITS, key=lambda u: sum(abs(math.log(x * u.metres / wanted)) for x, wanted in sides))
+    return min(
+        UNITS, key=lambda u: sum(abs(math.log(x * u.metres / wanted)) for x, wanted in sides)
+    )
 
 
 def too_high(height: float, width: float) -> bool:

@@ -103,7 +103,9 @@ def matches(pattern: Path) -> list[Path]:
         folders = [inner for top in tops if Path(top).is_dir() for inner in folders_in(Path(top))]
         if not rest.parts:
             return sorted(path for inner in folders for path in visible(inner) if path.is_file())
-        return sorted({path for inner in folders for path in matches(inner / rest)})
+        return sorted(
+            {path for inner in folders for path in matches(Path(glob.escape(str(inner))) / rest)}
+        )
     found = [
         path
         for path in map(Path, glob.glob(str(pattern)))
