@@ -156,9 +156,7 @@ class Det3DInferencer(BaseInferencer):
         """
         scans = self._read(inputs, key=key, load_dim=load_dim, drop_nan=drop_nan, bad=bad)
         prepared = (
-            (scan, sample)
-            for scan in scans
-            for sample in attempt(lambda: [self.pipeline(scan)], bad)
+            (scan, sample) for scan in scans for sample in attempt(bad, self.pipeline, scan)
         )
         results: dict[str, list] = dict(predictions=[], visualization=[])
         taken: set[str] = set()

@@ -165,16 +165,13 @@ class FeatureExtractor:
             names = [name for name, _ in batch]
             points = [torch.from_numpy(points) for _, points in batch]
             extract = partial(self._extract, prepared=prepared, up=up or self.up)
-            if bad is None:
-                yield from zip(names, extract(points, names))
-                continue
-            refused: list[str] = []
-            feats = attempt(lambda: extract(points, names), refused)
+            refused: list[str] | None = None if bad is None else []
+            for feats in attempt(refused, extract, points, names):
+                yield from zip(names, feats)
             if refused:  # find the bad ones of the batch
-                for i, name in enumerate(names):
-                    alone = attempt(lambda: extract(points[i : i + 1], [name]), bad)
-                    yield from ((name, rows) for rows in alone)
-            yield from zip(names, feats)
+                for cloud, name in zip(points, names):
+                    for feats in attempt(bad, extract, [cloud], [name]):
+                        yield name, feats[0]
 
     @torch.no_grad()
     def _extract(

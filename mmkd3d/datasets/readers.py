@@ -65,14 +65,22 @@ def read_local(
     return (
         cloud
         for name, points in clouds
-        for cloud in attempt(lambda: [local_cloud(points, name, drop_nan=drop_nan, up=up)], bad)
+        for cloud in attempt(bad, local_cloud, points, name, drop_nan=drop_nan, up=up)
     )
 
 
-def attempt(read: Callable[[], list], bad: list[str] | None) -> list:
-    """Call ``read``; with a list ``bad``, an error is appended to it and [] is returned."""
+def attempt(bad: list[str] | None, function: Callable, *args, **kwargs) -> list:
+    """Call a function that may meet a bad file or cloud.
+
+    Args:
+        bad: Errors are appended to this list; None: they are raised.
+        function, args, kwargs: The call.
+
+    Returns:
+        A list with the result, or an empty one after an error.
+    """
     try:
-        return read()
+        return [function(*args, **kwargs)]
     except (ValueError, OSError) as error:
         if bad is None:
             raise
@@ -108,7 +116,8 @@ def _of_files(
     files: Sequence[Path], options: dict, bad: list[str] | None
 ) -> Iterator[tuple[str, Cloud]]:
     for path in files:
-        yield from attempt(lambda: read_file(path, **options), bad)
+        for clouds in attempt(bad, read_file, path, **options):
+            yield from clouds
 
 
 def is_dataset(inputs: CloudInputs) -> bool:

@@ -232,7 +232,7 @@ def check_folder(root: Path, **options) -> tuple[Report, list[str]]:
         return report, good
     for path in tqdm(list(_paths(data)), unit='file', disable=None):
         bad: list[str] = []
-        if attempt(lambda: [read_points(path, **options)], bad):
+        if attempt(bad, read_points, path, **options):
             good.append(Path(path).relative_to(root).as_posix())
         else:
             report.add(False, bad[0])
