@@ -4,24 +4,26 @@
 Writes an npz file with `features`, `ids` (name of the file, with #i for clouds
 of one array), for --level point also `offset` (first point of each cloud), and
 the settings: `level`, `layer`, `input_spec` (json), `checkpoint`,
-`checkpoint_hash`.
+`checkpoint_hash`. Until it is complete, features are kept in NAME.partial
+beside it; the same command goes on from there after an error or a kill.
 """
 
 import argparse
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 from tqdm import tqdm
 
 import mmkd3d
+from mmkd3d.apis.cli import add_reading_options, report_bad
+from mmkd3d.apis.feature_parts import FeatureParts
 from mmkd3d.checkpoints.input_spec import NORMALIZE
-from mmkd3d.datasets.readers import list_files, read_clouds
+from mmkd3d.datasets.find import list_files
+from mmkd3d.datasets.readers import read_clouds
 from mmkd3d.models.backbones.base import LEVELS
-from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import file_digest
 
 EXAMPLES = """examples:
@@ -64,6 +66,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add('--up', choices=('x', 'y', 'z'), help='up axis of the clouds, if it differs from training')
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files')
+    add_reading_options(parser)
     add('--batch-size', type=int, default=32)
     add('--device', help='default: a GPU if there is one')
     add('--out', type=Path, default=Path('features.npz'))
@@ -78,8 +81,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
-def extract(args: argparse.Namespace) -> dict[str, np.ndarray]:
-    """The arrays to write."""
+def extract(args: argparse.Namespace, parts: FeatureParts, bad: list[str] | None) -> dict:
+    """Extract the features that are missing; returns the arrays that were written."""
     files = list_files(args.inputs)
     extractor = mmkd3d.FeatureExtractor(
         args.checkpoint,
@@ -93,48 +96,60 @@ def extract(args: argparse.Namespace) -> dict[str, np.ndarray]:
         device=args.device,
         trust=args.trust_checkpoint,
     )
-    clouds = (
-        cloud
-        for path in tqdm(files, unit='file')
-        for cloud in read_clouds(path, key=args.key, load_dim=args.load_dim)
-    )
-    found = list(extractor.stream(clouds))
-    if not found:
-        raise ValueError('There is no cloud in the inputs.')
-    ids, feats = zip(*found)
-    return dict(
-        stack(feats, args.level),
-        ids=np.array(ids),
+    found = extractor.stream(missing_clouds(args, files, parts.done.copy(), bad), bad=bad)
+    while batch := list(islice(found, args.batch_size)):
+        parts.add(*zip(*batch))
+    if not parts.done:
+        raise ValueError('\n'.join(['There is no usable cloud in the inputs.', *(bad or ())]))
+    return parts.join(
         level=args.level,
         layer=-1 if args.layer is None else args.layer,
         input_spec=json.dumps(extractor.spec._asdict()),
         checkpoint=args.checkpoint.name,
-        checkpoint_hash=file_digest(args.checkpoint)[:16],
+        checkpoint_hash=parts.settings['checkpoint_hash'],
     )
 
 
-def stack(feats: Sequence[Tensor], level: str) -> dict[str, np.ndarray]:
-    """Features as one array; those of points end to end."""
-    arrays = [rows.numpy() for rows in feats]
-    if level != 'point':
-        return dict(features=np.stack(arrays))
-    offset = np.cumsum([0, *map(len, arrays)])
-    return dict(features=np.concatenate(arrays), offset=offset)
+def missing_clouds(
+    args: argparse.Namespace, files: Sequence[Path], done: set[str], bad: list[str] | None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and points of the clouds that are not done."""
+    options = dict(key=args.key, load_dim=args.load_dim, drop_nan=args.drop_nan, bad=bad)
+    for path in tqdm(files, unit='file'):
+        if path.as_posix() not in done:
+            clouds = read_clouds(path, **options)
+            yield from ((name, points) for name, points in clouds if name not in done)
+
+
+def settings(args: argparse.Namespace) -> dict:
+    """What the features depend on."""
+    names = ('config', 'level', 'layer', 'num_points', 'normalize', 'up')
+    names += ('key', 'load_dim', 'drop_nan')
+    digest = file_digest(args.checkpoint)[:16] if args.checkpoint.is_file() else ''
+    return dict({k: getattr(args, k) for k in names}, checkpoint_hash=digest)
 
 
 def main(argv=None) -> None:
     args = parse_args(argv)
+    bad: list[str] | None = [] if args.skip_bad else None
+    parts = None
     try:
-        arrays = extract(args)
+        parts = FeatureParts(args.out, settings(args))
+        arrays = extract(args, parts, bad)
     except (FileNotFoundError, ImportError, ValueError) as error:
-        raise SystemExit(str(error))
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    write_atomic(args.out, content.getbuffer())
+        hint = ''
+        if parts and parts.done:
+            hint = (
+                f'\nThe features of {len(parts.done)} clouds are kept in {parts.folder}: run '
+                'again to go on from them. --skip-bad leaves out clouds that cannot be used.'
+            )
+        raise SystemExit(f'{error}{hint}')
     print(
         f'{args.out}: {len(arrays["ids"])} clouds, features '
         f'{arrays["features"].shape}, {args.level}'
     )
+    if args.skip_bad:
+        report_bad(bad, args.out.with_suffix('.bad.txt'))
 
 
 if __name__ == '__main__':

@@ -2,13 +2,15 @@
 """Find objects in scans of rooms: boxes as JSON, PNG, HTML and PLY.
 
 Writes for each scan NAME.json, NAME.png, NAME.html (an interactive page),
-NAME_points.ply and NAME_found.ply. Boxes are in metres, z up.
+NAME_points.ply and NAME_found.ply. Boxes are in metres, z up, in the
+coordinates of the scan.
 """
 
 import argparse
 from pathlib import Path
 
 import mmkd3d
+from mmkd3d.apis.cli import add_reading_options, report_bad
 
 EXAMPLES = """examples:
   python tools/infer.py scan.ply --checkpoint work_dirs/.../epoch_36.pth
@@ -42,6 +44,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files; default: as in the config')
+    add_reading_options(parser)
     add('--batch-size', type=int, default=1)
     add('--device', help='default: a GPU if there is one')
     add('--no-pictures', action='store_true', help='write only JSON')
@@ -55,6 +58,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> None:
     args = parse_args(argv)
+    bad: list[str] | None = [] if args.skip_bad else None
     try:
         inferencer = mmkd3d.Det3DInferencer(
             args.config,
@@ -73,6 +77,8 @@ def main(argv=None) -> None:
             no_save_vis=args.no_pictures,
             key=args.key,
             load_dim=args.load_dim,
+            drop_nan=args.drop_nan,
+            bad=bad,
         )
     except (FileNotFoundError, ImportError, ValueError) as error:
         raise SystemExit(str(error))
@@ -88,6 +94,8 @@ def main(argv=None) -> None:
                 f'size {size}, yaw {box["yaw"]:.2f}'
             )
         print('\n'.join(map(str, paths)))
+    if args.skip_bad:
+        report_bad(bad, args.out / 'bad.txt')
 
 
 if __name__ == '__main__':

@@ -3,12 +3,15 @@
 import argparse
 import gc
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
 
 from mmkd3d.apis.load import config_path
+from mmkd3d.utils.atomic import write_atomic
 
 
 def config_file(name: str) -> Path:
@@ -42,6 +45,34 @@ def common_parser(description: str, example: str) -> argparse.ArgumentParser:
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the tools that read many files."""
+    parser.add_argument(
+        '--drop-nan', action='store_true', help='drop points with a NaN or infinite value'
+    )
+    parser.add_argument(
+        '--skip-bad',
+        action='store_true',
+        help='leave out clouds that cannot be used, list them at the end, and exit with code 3',
+    )
+
+
+def report_bad(bad: Sequence[str], path: Path) -> None:
+    """List clouds that were left out on stderr and in a file; exit with code 3 if there are any.
+
+    Args:
+        bad: What is wrong, one error for each.
+        path: The file; an older one is removed if there are none.
+    """
+    if not bad:
+        path.unlink(missing_ok=True)
+        return
+    lines = [' '.join(error.split()) for error in bad]
+    write_atomic(path, '\n'.join([*lines, '']).encode())
+    print(f'{len(bad)} left out, listed in {path}:', *lines, sep='\n', file=sys.stderr)
+    raise SystemExit(3)
 
 
 def load_config(args: argparse.Namespace) -> Config:

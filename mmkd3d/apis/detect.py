@@ -13,7 +13,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
-from mmkd3d.datasets.readers import CloudInputs, is_dataset, read_clouds
+from mmkd3d.datasets.readers import CloudInputs, attempt, is_dataset, read_local
 from mmkd3d.utils.detections import Detections, found_boxes
 from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
@@ -46,6 +46,9 @@ class Det3DInferencer(BaseInferencer):
         up: Axis of the scans that points up, ``'x'``, ``'y'`` or ``'z'``.
             Scans are turned; boxes always have z up.
         unit: Metres per unit of the scans, e.g. 0.001. Boxes are in metres.
+            Scans far from zero, e.g. in map coordinates, are moved for the
+            model, and boxes moved back, see
+            :func:`~mmkd3d.datasets.coordinates.origin_of`.
         seed: Seed of the sampling.
         trust: See :func:`~mmkd3d.load_student`.
 
@@ -114,6 +117,8 @@ class Det3DInferencer(BaseInferencer):
         no_save_vis: bool = False,
         key: str | None = None,
         load_dim: int | None = None,
+        drop_nan: bool = False,
+        bad: list[str] | None = None,
     ) -> dict:
         """Detect objects.
 
@@ -124,7 +129,8 @@ class Det3DInferencer(BaseInferencer):
                 GroupFree3D, whose head mixes up the scans of a batch.
             score_threshold: Boxes below it are left out.
             return_datasamples: Return data samples of mmdetection3d, with all
-                boxes, instead of dicts.
+                boxes, instead of dicts. Their boxes are float32: ``origin`` of
+                their metainfo, (3,) in metres, is to be added.
             out_dir: Folder for ``NAME.json`` and the files of
                 :func:`~mmkd3d.visualization.scenes.draw_scene`; empty:
                 nothing is written.
@@ -133,24 +139,33 @@ class Det3DInferencer(BaseInferencer):
             key, load_dim: For files, see
                 :func:`~mmkd3d.datasets.readers.read_file`; ``load_dim`` is
                 that of the config by default.
+            drop_nan: Drop points with a NaN or infinite value.
+            bad: Errors about files and scans that cannot be used are appended
+                to this list, and the others are done; None: they are raised.
 
         Returns:
             dict: ``predictions``, a dict for each scan with its ``name`` and
             ``boxes``, best first: dicts with ``class_name``, ``label``,
             ``score``, ``center`` (gravity centre) and ``size`` in metres, and
-            ``yaw`` in radians, counter-clockwise seen from above. A box has
-            only its best class. ``visualization``: paths of the files of each
-            scan.
+            ``yaw`` in radians, counter-clockwise seen from above. Centres are
+            in the coordinates of the scan, in double precision. A box has only
+            its best class. ``visualization``: paths of the files of each scan.
 
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: A scan is unusable or lacks columns.
         """
-        scans = self._read(inputs, key=key, load_dim=load_dim)
+        scans = self._read(inputs, key=key, load_dim=load_dim, drop_nan=drop_nan, bad=bad)
+        prepared = (
+            (scan, sample) for scan in scans for sample in attempt(bad, self.pipeline, scan)
+        )
         results: dict[str, list] = dict(predictions=[], visualization=[])
         taken: set[str] = set()
-        for chunk in self._get_chunk_data(scans, batch_size):
-            samples = self.forward(self.collate_fn([self.pipeline(scan) for scan in chunk]))
+        for pairs in self._get_chunk_data(prepared, batch_size):
+            chunk, inputs_of_chunk = zip(*pairs)
+            samples = self.forward(self.collate_fn(inputs_of_chunk))
+            for scan, sample in zip(chunk, samples):
+                sample.set_metainfo(dict(origin=scan.origin))
             found = [found_boxes(s.pred_instances_3d, score_threshold) for s in samples]
             predictions = self.postprocess(chunk, found)
             paths: list[list[Path]] = [[] for _ in chunk]
@@ -163,7 +178,7 @@ class Det3DInferencer(BaseInferencer):
                         paths[i].insert(0, write_json(stem, predictions[i]))
             results['predictions'] += samples if return_datasamples else predictions
             results['visualization'] += paths
-        if not results['predictions']:
+        if not results['predictions'] and not bad:
             raise ValueError('There is no scan in the inputs.')
         return results
 
@@ -173,14 +188,15 @@ class Det3DInferencer(BaseInferencer):
                 'Scans are arrays or files, got a data set: evaluate it with '
                 'tools/test.py, which draws with --show-dir.'
             )
-        clouds = read_clouds(
+        clouds = read_local(
             inputs,
+            up=self.up,
             load_dim=load_dim or self.pipeline.load_dim,
             num_mesh_points=MESH_POINTS,
             dense_vertices=True,
             **options,
         )
-        return (upright(name, points, self.up, self.unit) for name, points in clouds)
+        return (upright(cloud, self.up, self.unit) for cloud in clouds)
 
     def forward(self, inputs: dict, **kwargs) -> list:
         """Data samples with ``pred_instances_3d``, on the CPU."""
@@ -193,7 +209,7 @@ class Det3DInferencer(BaseInferencer):
     ) -> list[list[Path]]:
         """Draw boxes into scans; returns the paths for each scan."""
         return [
-            draw_scene(stem, scan.points, dict(found=found), self.classes)
+            draw_scene(stem, scan.points, dict(found=found), self.classes, origin=scan.origin)
             for stem, scan, found in zip(stems, inputs, preds)
         ]
 
@@ -207,11 +223,13 @@ class Det3DInferencer(BaseInferencer):
                         class_name=self.classes[label],
                         label=label,
                         score=score,
-                        center=box[:3],
-                        size=box[3:6],
-                        yaw=box[6],
+                        center=(box[:3] + scan.origin).tolist(),
+                        size=box[3:6].tolist(),
+                        yaw=float(box[6]),
                     )
-                    for box, label, score in zip(*(np.asarray(x).tolist() for x in found))
+                    for box, label, score in zip(
+                        found.boxes.astype(np.float64), found.labels.tolist(), found.scores.tolist()
+                    )
                 ],
             )
             for scan, found in zip(inputs, preds)

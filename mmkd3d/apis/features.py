@@ -1,6 +1,7 @@
 """Features of point clouds by a frozen student."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mmkd3d.checkpoints import read_checkpoint, spec_of_config, stored_spec
-from mmkd3d.datasets.readers import CloudInputs, is_dataset, read_clouds
+from mmkd3d.datasets.readers import CloudInputs, attempt, is_dataset, read_clouds
 from mmkd3d.models.backbones.base import LEVELS
 from mmkd3d.models.layers.patches import PatchGroup
 
@@ -29,6 +30,14 @@ class FeatureExtractor:
     the training data, a warning with both values is given once. Samples of a
     data set are used unchanged. Extra columns are dropped, missing ones are
     filled with zeros.
+
+    Clouds far from zero, e.g. in map coordinates, are moved to an origin of
+    their own in double precision, see
+    :func:`~mmkd3d.datasets.coordinates.origin_of`. For a student of normalised
+    clouds this changes nothing but the precision. A student of clouds that are
+    not normalised reads positions: it gets them relative to that origin, the
+    centre of the cloud in whole units. Subtract an origin of your own first
+    (in float64), if another place shall be zero.
 
     Args:
         checkpoint: One of ours, whole or exported, or a published one; None:
@@ -90,7 +99,12 @@ class FeatureExtractor:
         self.fit = InputFit(self.spec, channels, num_points, normalize)
 
     def __call__(
-        self, inputs: CloudInputs, *, key: str | None = None, load_dim: int | None = None
+        self,
+        inputs: CloudInputs,
+        *,
+        key: str | None = None,
+        load_dim: int | None = None,
+        drop_nan: bool = False,
     ) -> Tensor | list[Tensor]:
         """Extract features.
 
@@ -98,6 +112,8 @@ class FeatureExtractor:
             inputs: See :func:`~mmkd3d.datasets.readers.read_clouds`.
             key, load_dim: For files, see
                 :func:`~mmkd3d.datasets.readers.read_file`.
+            drop_nan: Drop points with a NaN or infinite value; ``'point'`` has
+                no rows for them.
 
         Returns:
             On the CPU, float32: ``'global'`` (B, D), ``'token'`` (B, G, D),
@@ -111,12 +127,13 @@ class FeatureExtractor:
         """
         prepared = is_dataset(inputs)
         up = (getattr(inputs, 'metainfo', None) or {}).get('up_axis') if prepared else None
-        clouds = read_clouds(inputs, key=key, load_dim=load_dim)
+        clouds = read_clouds(inputs, key=key, load_dim=load_dim, drop_nan=drop_nan)
         feats = [rows for _, rows in self.stream(clouds, prepared=prepared, up=up)]
         if not feats:
             raise ValueError('There is no cloud in the inputs.')
         if isinstance(inputs, (np.ndarray, Tensor)):
-            return feats[0] if inputs.ndim == 2 else torch.stack(feats)
+            alike = len({rows.shape for rows in feats}) == 1  # if no points were dropped
+            return feats[0] if inputs.ndim == 2 else torch.stack(feats) if alike else feats
         if isinstance(inputs, (str, Path)) and Path(inputs).is_file() and len(feats) == 1:
             return feats[0]
         return feats if self.level == 'point' else torch.stack(feats)
@@ -127,6 +144,7 @@ class FeatureExtractor:
         *,
         prepared: bool = False,
         up: str | None = None,
+        bad: list[str] | None = None,
     ) -> Iterator[tuple[str, Tensor]]:
         """Extract features of any number of clouds, ``batch_size`` at a time.
 
@@ -135,6 +153,9 @@ class FeatureExtractor:
                 :func:`~mmkd3d.datasets.readers.read_clouds`.
             prepared: Neither sample nor normalise.
             up: Axis that points up, if known.
+            bad: Errors about clouds without features, such as too few points,
+                are appended to this list, and the others are done; None: they
+                are raised.
 
         Yields:
             Name and features of each cloud.
@@ -143,7 +164,14 @@ class FeatureExtractor:
         while batch := list(islice(clouds, self.batch_size)):
             names = [name for name, _ in batch]
             points = [torch.from_numpy(points) for _, points in batch]
-            yield from zip(names, self._extract(points, names, prepared, up or self.up))
+            extract = partial(self._extract, prepared=prepared, up=up or self.up)
+            refused: list[str] | None = None if bad is None else []
+            for feats in attempt(refused, extract, points, names):
+                yield from zip(names, feats)
+            if refused:  # find the bad ones of the batch
+                for cloud, name in zip(points, names):
+                    for feats in attempt(bad, extract, [cloud], [name]):
+                        yield name, feats[0]
 
     @torch.no_grad()
     def _extract(

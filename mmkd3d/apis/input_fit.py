@@ -13,6 +13,8 @@ from mmkd3d.checkpoints.input_spec import NORMALIZE
 from mmkd3d.datasets.transforms.geometry import center_and_scale
 from mmkd3d.ops import farthest_point_sample, gather
 
+from .units import likely_unit, too_high
+
 # Sampling moves the centre and the radius of a cloud by some hundredths.
 TOLERANCE = 0.1
 METRES = (0.1, 200.0)  # plausible extents of a scan in metres
@@ -141,7 +143,8 @@ def differences(points: Tensor, spec: InputSpec, up: str | None = None) -> dict[
     """Compare clouds with the input spec of a student.
 
     Compares centre, radius and extent of the coordinates; the unit is only
-    checked by whether the extent is plausible in metres.
+    checked by whether the extent, and the height if it is known, are plausible
+    for a room in metres.
 
     Args:
         points: (B, N, C).
@@ -164,10 +167,9 @@ def differences(points: Tensor, spec: InputSpec, up: str | None = None) -> dict[
         if other:
             found['normalize'] = other
     if spec.unit == 'm':
-        low, high = extent_of(points).aminmax()
-        if not (METRES[0] <= low and high <= METRES[1]):
-            odd = low if low < METRES[0] else high
-            found['unit'] = f'A cloud has an extent of {odd:.4g}, the student was trained on metres'
+        other = unit_difference(points, up or spec.up)
+        if other:
+            found['unit'] = other
     if up is not None and spec.up not in (None, up):
         found['up'] = f'The clouds have +{up} up, the student was trained with +{spec.up} up'
     return found
@@ -177,6 +179,23 @@ def extent_of(points: Tensor) -> Tensor:
     """Longest side of the bounding box, (B,)."""
     xyz = points[..., :3]
     return (xyz.amax(dim=1) - xyz.amin(dim=1)).amax(dim=1)
+
+
+def unit_difference(points: Tensor, up: str | None) -> str | None:
+    """A sentence about the largest of clouds (B, N, C) that seems not to be in metres."""
+    sides = points[..., :3].amax(dim=1) - points[..., :3].amin(dim=1)
+    for side in sorted(sides.tolist(), key=max, reverse=True):
+        height = side.pop('xyz'.index(up)) if up else None
+        longest = max(side) if height is None else max(*side, height)
+        odd = longest > 0 and not METRES[0] <= longest <= METRES[1]
+        if odd or (height is not None and too_high(height, min(side))):
+            name, metres = likely_unit(longest, height)
+            size = f'an extent of {longest:.4g}' if odd else f'a height of {height:.4g}'
+            return (
+                f'A cloud has {size}, the student was trained on metres (if these are {name}, '
+                f'multiply the coordinates by {metres:g})'
+            )
+    return None
 
 
 def scale_difference(xyz: Tensor, mode: str) -> str | None:

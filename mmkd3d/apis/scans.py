@@ -9,11 +9,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
+from mmkd3d.datasets.coordinates import LocalCloud
 from mmkd3d.datasets.readers import select_channels
 from mmkd3d.utils.rng import isolate_rng
 
-LARGEST = 100.0  # metres: scans indoors are not longer
-TALLEST = 4.0  # metres: rooms are seldom higher
+from .units import LARGEST, SMALLEST, TALLEST, likely_unit, too_high
+
 AXES = dict(x=[1, 2, 0], y=[2, 0, 1], z=[0, 1, 2])  # axis that is up -> order with z up
 ANNOTATIONS = ('LoadAnnotations3D', 'PointSegClassMapping')
 
@@ -23,46 +24,58 @@ class Scan(NamedTuple):
 
     Attributes:
         name: Name of the file, or index of the input.
-        points: (N, C) float32, xyz first.
+        points: (N, C) float32, xyz first, without ``origin``.
+        origin: (3,) float64 in metres, z up, to be added to points and boxes.
     """
 
     name: str
     points: np.ndarray
+    origin: np.ndarray = np.zeros(3)
 
 
-def upright(name: str, points: np.ndarray, up: str = 'z', unit: float = 1.0) -> Scan:
+def upright(cloud: LocalCloud, up: str = 'z', unit: float = 1.0) -> Scan:
     """Turn a scan to z up and scale it to metres.
 
     Warns if the result is implausible for a room, with its extent.
 
     Args:
-        name: Of the scan, for the warning.
-        points: (N, >=3) float32, xyz first; changed in place.
+        cloud: The scan; its points are changed in place.
         up: Axis of the points that is up.
         unit: Metres per unit of the points.
     """
+    name, points, origin = cloud
     points[:, :3] = points[:, AXES[up]] * np.float32(unit)
-    doubt = implausible(np.ptp(points[:, :3], axis=0))
+    doubt = implausible(np.ptp(points[:, :3], axis=0), unit)
     if doubt:
         warnings.warn(f'{name}: {doubt}', stacklevel=2)
-    return Scan(name, points)
+    return Scan(name, points, origin[AXES[up]] * unit)
 
 
-def implausible(extent: np.ndarray) -> str:
-    """A sentence if an extent (3,) is not that of a room in metres with z up, else ''."""
+def implausible(extent: np.ndarray, unit: float = 1.0) -> str:
+    """A sentence if a scan seems not to be a room in metres with z up, else ''.
+
+    Args:
+        extent: (3,) in metres, as far as known.
+        unit: Metres per unit by which the scan was scaled.
+    """
     x, y, z = extent.tolist()
+    longest, width = max(x, y, z), min(x, y)
     text = f'the scan extends over {x:.4g} x {y:.4g} x {z:.4g}'
-    if max(x, y, z) > LARGEST:
-        return (
-            f'{text}. Rooms in metres do not exceed {LARGEST:g}. Give the '
-            'metres per unit of the scan: unit=0.001 for millimetres.'
-        )
-    if z > TALLEST and z > 1.5 * min(x, y):
+    sizes = (
+        f'Rooms in metres are {SMALLEST:g} to {LARGEST:g} long and seldom higher than {TALLEST:g}'
+    )
+    in_range = SMALLEST <= longest <= LARGEST
+    if in_range and z > TALLEST and z > 1.5 * width:
         axis = 'y' if y < x else 'x'
-        return (
-            f'{text}. Rooms with z up are seldom higher than '
-            f'{TALLEST:g}. If {axis} points up, set up={axis!r}.'
+        return f'{text}. {sizes}, with z up. If {axis} points up, set up={axis!r}.'
+    if longest > 0 and (not in_range or too_high(z, width)):
+        name, metres = likely_unit(longest, z)
+        advice = (
+            f'These may be {name}: then set unit={metres:g}, the metres per unit of the scan.'
+            if unit == 1
+            else f'Is unit={unit:g} right? It is the metres per unit of the scan.'
         )
+        return f'{text}. {sizes}. {advice}'
     return ''
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
+from mmkd3d.datasets.find import visible
 from mmkd3d.datasets.posed_images import CAMERAS, read_cameras, read_image
 from mmkd3d.datasets.readers import existing
 from mmkd3d.models.targets.base import BaseImageTarget
@@ -279,10 +280,12 @@ def frame_rows(target: PointTarget, frames: dict, batch_size: int, device: str) 
         return torch.tensor(image).movedim(-1, 0)[None].float() / 255
 
     files: dict[str, tuple[Path, dict]] = {}
-    for cameras in sorted(root.glob(f'*/{CAMERAS}')):
-        ids, _, intrinsics = read_cameras(cameras.parent)
+    for folder in visible(root):
+        if not (folder / CAMERAS).is_file():
+            continue
+        ids, _, intrinsics = read_cameras(folder)
         for i in np.sort(ids):
-            file = cameras.parent / f'{i:05d}.jpg', intrinsics
+            file = folder / f'{i:05d}.jpg', intrinsics
             (key,) = image_keys(read(*file))
             files.setdefault(key, file)
     if not files:

@@ -58,7 +58,7 @@ class PointDataset(BaseDataset):
     """Base of the data sets of single objects.
 
     A subclass implements ``load_data_list``. The pipeline gets a dict with
-    ``path`` (a file for ``LoadPoints``) or ``points`` (float32 (N, 3+F)),
+    ``path`` (a file for ``LoadPoints``) or ``points`` ((N, 3+F), float32 or 64),
     ``sample_id`` and, where known, ``category``, ``gt_label`` and
     ``gt_parts`` (N,). ``metainfo['classes']`` names the labels,
     ``metainfo['up_axis']`` is the axis that points up, where it is known.
@@ -118,7 +118,9 @@ class ArrayDataset(PointDataset):
         """The item with its points."""
         info = super().get_data_info(idx)
         index = info.pop('cloud')
-        info['points'] = self.clouds[index].astype('float32')
+        cloud = np.asarray(self.clouds[index])
+        # at least float32; float64 until LoadPoints has taken off an origin
+        info['points'] = cloud.astype(np.promote_types(cloud.dtype, np.float32))
         if self.parts is not None:
             info['gt_parts'] = self.parts[index].astype('int64')
         return info

@@ -1,11 +1,12 @@
 """Point clouds and meshes in a folder, one file per shape."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmkd3d.datasets.base import PointDataset
+from mmkd3d.datasets.find import files_in
 from mmkd3d.datasets.formats import FORMATS
-from mmkd3d.datasets.readers import existing, files_in
+from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
 
 
@@ -14,12 +15,14 @@ class PointCloudFolder(PointDataset):
     """Shapes in files: ``ROOT/CLASS/**/FILE``, or without classes ``ROOT/**/FILE``.
 
     Labels number the class folders in alphabetical order, or in that of
-    ``metainfo=dict(classes=[...])``. Begin the pipeline with ``LoadPoints``.
+    ``metainfo=dict(classes=[...])``. Links are followed; hidden files and
+    folders, ``__MACOSX`` and text files without points are left out. Begin the
+    pipeline with ``LoadPoints``.
 
     Args:
         data_root: The folder.
         classes: Whether the first sub-folder names the class; 'auto': if
-            there is no file in ``data_root`` itself.
+            there are sub-folders with shapes; shapes beside them are an error.
         extensions: Suffixes of the files, e.g. ('.ply', '.obj'); None: all
             formats of :func:`~mmkd3d.datasets.readers.read_file`.
         file_list: Text file with one path per line, relative to
@@ -28,8 +31,10 @@ class PointCloudFolder(PointDataset):
         kwargs: See :class:`PointDataset`.
 
     Raises:
-        FileNotFoundError: No folder, no list, or a listed file is missing.
-        ValueError: No shape was found, or a class is not in ``metainfo``.
+        FileNotFoundError: No folder, no list, a listed file is missing, or a
+            link is broken.
+        ValueError: No shape was found, a shape is not in the folder of a
+            class, or a class is not in ``metainfo``.
     """
 
     def __init__(
@@ -59,10 +64,26 @@ class PointCloudFolder(PointDataset):
                 f'{root}: no file with one of {" ".join(self.extensions)}. '
                 'Set data_root or extensions of the data set.'
             )
-        with_classes = self.classes
-        if with_classes == 'auto':
-            with_classes = all(path.parent != root for path in files)
-        return self._items(root, files, with_classes)
+        for path in files:
+            if path.is_symlink():
+                existing(path, 'it is a link to a shape', 'Repair or remove the link.')
+        return self._items(root, files, self._has_classes(root, files))
+
+    def _has_classes(self, root: Path, files: list[Path]) -> bool:
+        """Whether the first sub-folder of the files is their class."""
+        inside = [path for path in files if path.parent != root]
+        stray = next((path for path in files if path.parent == root), None)
+        if stray and self.classes and (inside or self.classes != 'auto'):
+            folders = {path.relative_to(root).parts[0] for path in inside}
+            raise ValueError(
+                f'{stray} is not in the folder of a class, as other shapes are: '
+                f'{shown(folders)}. Move it to one or remove it; or set classes=False of the '
+                'data set, if the folders are no classes.'
+                if inside
+                else f'{stray} is not in the folder of a class. Put each shape in one, or set '
+                'classes=False of the data set.'
+            )
+        return bool(self.classes) and not stray
 
     def _listed(self, root: Path) -> list[Path]:
         listed = existing(
@@ -75,20 +96,27 @@ class PointCloudFolder(PointDataset):
             if line
         ]
 
-    def _items(self, root: Path, files: list[Path], with_classes) -> list:
+    def _items(self, root: Path, files: list[Path], with_classes: bool) -> list:
         names = [p.relative_to(root).with_suffix('').as_posix() for p in files]
         items = [dict(path=str(p), sample_id=n) for p, n in zip(files, names)]
         if not with_classes:
             return items
-        found = [n.split('/')[0] if '/' in n else '' for n in names]
+        found = [n.split('/')[0] for n in names]
         classes = tuple(self._metainfo.get('classes', sorted(set(found))))
         for item, name, path in zip(items, found, files):
-            if not name or name not in classes:
+            if name not in classes:
                 raise ValueError(
-                    f'{path}: class {name!r} is not one of {classes}. Put '
-                    'each shape in a folder of its class, or set '
-                    'classes=False.'
+                    f'{path}: the folder {name!r} is not one of the classes of the config, '
+                    f'{shown(classes)}. If it holds no class, remove it, or name the shapes to '
+                    'take in a file_list; else add it to metainfo.classes.'
                 )
             item.update(gt_label=classes.index(name), category=name)
         self._metainfo['classes'] = classes
         return items
+
+
+def shown(names: Iterable[str], most: int = 10) -> str:
+    """The first names, for an error."""
+    names = sorted(names) if isinstance(names, set) else list(names)
+    more = f', ... ({len(names)})' if len(names) > most else ''
+    return ', '.join(map(repr, names[:most])) + more

@@ -6,8 +6,7 @@ files. Columns are x, y, z and then whatever the file holds, in its order.
 Surfaces (off, obj, stl, glb, and ply with faces) are sampled by area.
 """
 
-import glob
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mmkd3d.datasets.coordinates import Cloud, LocalCloud, check_points, local_cloud
+from mmkd3d.datasets.find import list_files
 from mmkd3d.datasets.formats import FORMATS, open_arrays
 
-Cloud = np.ndarray | Tensor
 CloudInputs = Cloud | str | Path | Sequence | Dataset
 
 
@@ -29,21 +29,68 @@ def read_clouds(inputs: CloudInputs, **options) -> Iterator[tuple[str, np.ndarra
         inputs: An array (N, C) or (B, N, C), a list of arrays (N, C) of any
             sizes, a path or a list of paths (see :func:`list_files`), or a
             data set whose samples have ``inputs['points']``.
-        options: For files, see :func:`read_file`.
+        options: See :func:`read_local`.
 
     Returns:
-        Iterator of names, for errors, and points (N, C), float32. Files are
-        read when it is their turn.
+        Iterator of names, for errors, and points (N, C), float32; clouds far
+        from zero are moved, see :func:`~mmkd3d.datasets.coordinates.origin_of`.
+        Files are read when it is their turn.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: ``inputs`` is none of these, or one of the clouds is
             unusable, see :func:`check_points`.
     """
-    return ((name, check_points(points, name)) for name, points in _named(inputs, options))
+    return ((cloud.name, cloud.points) for cloud in read_local(inputs, **options))
 
 
-def _named(inputs: CloudInputs, options: dict) -> Iterator[tuple[str, Cloud]]:
+def read_local(
+    inputs: CloudInputs,
+    *,
+    up: str | None = None,
+    drop_nan: bool = False,
+    bad: list[str] | None = None,
+    **options,
+) -> Iterator[LocalCloud]:
+    """As :func:`read_clouds`, with the origin of each cloud.
+
+    Args:
+        inputs: See :func:`read_clouds`.
+        up, drop_nan: See :func:`~mmkd3d.datasets.coordinates.local_cloud`.
+        bad: Errors about unreadable files and unusable clouds are appended to
+            this list, and the others are read; None: they are raised.
+        options: For files, see :func:`read_file`.
+    """
+    clouds = _named(inputs, options, bad)
+    return (
+        cloud
+        for name, points in clouds
+        for cloud in attempt(bad, local_cloud, points, name, drop_nan=drop_nan, up=up)
+    )
+
+
+def attempt(bad: list[str] | None, function: Callable, *args, **kwargs) -> list:
+    """Call a function that may meet a bad file or cloud.
+
+    Args:
+        bad: Errors are appended to this list; None: they are raised.
+        function, args, kwargs: The call.
+
+    Returns:
+        A list with the result, or an empty one after an error.
+    """
+    try:
+        return [function(*args, **kwargs)]
+    except (ValueError, OSError) as error:
+        if bad is None:
+            raise
+        bad.append(str(error))
+        return []
+
+
+def _named(
+    inputs: CloudInputs, options: dict, bad: list[str] | None
+) -> Iterator[tuple[str, Cloud]]:
     """Names and unchecked clouds."""
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
@@ -55,8 +102,7 @@ def _named(inputs: CloudInputs, options: dict) -> Iterator[tuple[str, Cloud]]:
         inputs = list(inputs) if inputs.ndim == 3 else [inputs]
     if isinstance(inputs, (list, tuple)):
         if inputs and all(isinstance(x, (str, Path)) for x in inputs):
-            files = list_files(inputs)
-            return (cloud for path in files for cloud in read_file(path, **options))
+            return _of_files(list_files(inputs), options, bad)
         return ((f'cloud {i}', points) for i, points in enumerate(inputs))
     if is_dataset(inputs):
         return _packed_clouds(inputs)
@@ -64,6 +110,14 @@ def _named(inputs: CloudInputs, options: dict) -> Iterator[tuple[str, Cloud]]:
         'Clouds are an array, a list of arrays, a path, a list of paths or a data set, '
         f'got a {type(inputs).__name__}.'
     )
+
+
+def _of_files(
+    files: Sequence[Path], options: dict, bad: list[str] | None
+) -> Iterator[tuple[str, Cloud]]:
+    for path in files:
+        for clouds in attempt(bad, read_file, path, **options):
+            yield from clouds
 
 
 def is_dataset(inputs: CloudInputs) -> bool:
@@ -84,40 +138,6 @@ def _packed_clouds(dataset: Any) -> Iterator[tuple[str, Cloud]]:
             )
         points = sample['inputs']['points']
         yield f'sample {i}', getattr(points, 'tensor', points)  # of mmdetection3d's points
-
-
-def list_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """Find point-cloud files, in alphabetical order for each input.
-
-    Args:
-        inputs: Files; folders, searched with their sub-folders for all known
-            formats; patterns such as ``'scans/*.ply'``.
-
-    Raises:
-        FileNotFoundError: An input matches nothing.
-    """
-    files = []
-    for given in inputs:
-        path = Path(given)
-        if path.is_dir():
-            found = files_in(path)
-        elif path.is_file():
-            found = [path]
-        else:
-            found = [Path(match) for match in glob.glob(str(given), recursive=True)]
-        if not found:
-            raise FileNotFoundError(
-                f'{given}: no such file, no file that matches the pattern, and no folder with '
-                f'point clouds. Known formats are {" ".join(FORMATS)}.'
-            )
-        files += sorted(found)
-    return files
-
-
-def files_in(folder: Path, suffixes: Iterable[str] | None = None) -> list[Path]:
-    """Files of a folder and its sub-folders, sorted; of all known formats by default."""
-    suffixes = {suffix.lower() for suffix in suffixes or FORMATS}
-    return sorted(p for p in folder.rglob('*') if p.suffix.lower() in suffixes and p.is_file())
 
 
 def read_file(
@@ -181,6 +201,7 @@ def read_points(
     channels: int | Sequence[int] | None = None,
     *,
     missing: str = 'error',
+    drop_nan: bool = False,
     **options,
 ) -> np.ndarray:
     """Read the only point cloud of a file.
@@ -189,10 +210,12 @@ def read_points(
         path: The file.
         channels: Columns to return, see :func:`select_channels`.
         missing: See :func:`select_channels`.
+        drop_nan: Drop rows with a NaN or infinite value.
         options: See :func:`read_file`.
 
     Returns:
-        (N, C) float32, x, y, z first.
+        (N, C) float32, x, y, z first; a cloud far from zero is moved, see
+        :func:`~mmkd3d.datasets.coordinates.origin_of`.
 
     Raises:
         FileNotFoundError, ImportError: See :func:`read_file`.
@@ -205,7 +228,7 @@ def read_points(
             f'{path}: expected one cloud, an (N, >=3) array, got {len(clouds)}. Store one '
             'cloud per file, or read the file with NpzPoints.'
         )
-    points = check_points(clouds[0][1], path)
+    points = check_points(clouds[0][1], path, drop_nan=drop_nan)
     return select_channels(points, channels, path, missing=missing)
 
 
@@ -284,39 +307,6 @@ def select_channels(
             )
         points = np.pad(points, ((0, 0), (0, lack)))
     return points[:, list(wanted)]
-
-
-def check_points(points: Cloud, source: str | Path) -> np.ndarray:
-    """Convert a cloud to a new float32 array, or refuse it.
-
-    Args:
-        points: (N, C) numbers, the first three columns are x, y, z.
-        source: File or sample, for the error.
-
-    Raises:
-        ValueError: No (N, >=3) array, no point, or a NaN or infinite value.
-    """
-    if isinstance(points, Tensor):
-        points = points.detach().cpu().numpy()
-    points = np.asarray(points)
-    if not points.size:
-        raise ValueError(f'{source}: the cloud is empty. Remove the file or make it again.')
-    if points.ndim != 2 or points.shape[1] < 3:
-        raise ValueError(
-            f'{source}: expected points as an (N, >=3) array, got shape '
-            f'{points.shape}. Store one cloud per file, one point per row.'
-        )
-    if not np.issubdtype(points.dtype, np.number):
-        raise ValueError(f'{source}: expected numbers, got dtype {points.dtype}.')
-    points = points.astype(np.float32)
-    bad = ~np.isfinite(points).all(axis=1)
-    if bad.any():
-        raise ValueError(
-            f'{source}: {bad.sum()} of {len(points)} points have a NaN or '
-            f'infinite value (the first in row {bad.argmax()}). Drop those '
-            'rows or make the file again.'
-        )
-    return points
 
 
 def check_labels(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmkd3d.datasets.base import PointDataset, read_meta, verify_hint
+from mmkd3d.datasets.find import visible
 from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
 
@@ -58,7 +59,7 @@ class ShapeNet55(PointDataset):
         splits = ('train', 'test') if self.whole else (self.split,)
         lists = [root / 'ShapeNet-55' / f'{s}.txt' for s in splits]
         if self.whole and not any(p.exists() for p in lists):
-            files = sorted(p.name for p in points.glob('*.npy'))
+            files = [p.name for p in visible(points) if p.suffix == '.npy']
             return [self._item(points, name, points) for name in files]
         items = []
         for path in lists:

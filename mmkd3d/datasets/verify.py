@@ -1,4 +1,4 @@
-"""Check that the folder of a published data set is complete."""
+"""Check that the folder of a published data set is complete, or that one's own can be read."""
 
 import hashlib
 import json
@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from mmkd3d.datasets import modelnet, scannet_layout, scanobjectnn, shapenet55, shapenetpart
+from mmkd3d.datasets.folder import PointCloudFolder
+from mmkd3d.datasets.readers import attempt, read_points
 from mmkd3d.datasets.safe_pickle import load_pickle
 
 QUICK = dict(serialize_data=False)  # that is for the workers of a loader
@@ -17,14 +20,18 @@ QUICK = dict(serialize_data=False)  # that is for the workers of a loader
 
 @dataclass
 class Report:
-    """Result of a check: lines to print, and whether the data set is complete."""
+    """Result of a check: lines to print, and whether the data set is complete.
+
+    ``word`` begins the lines of findings that are not good.
+    """
 
     lines: list[str] = field(default_factory=list)
     complete: bool = True
+    word: str = 'MISSING'
 
     def add(self, good: bool, text: str) -> None:
         """Add a finding."""
-        self.lines.append(f'{"ok     " if good else "MISSING"} {text}')
+        self.lines.append(f'{"ok     " if good else self.word} {text}')
         self.complete &= bool(good)
 
     def count(self, what: str, got: int, expected: int) -> None:
@@ -206,6 +213,33 @@ def _check_scenes(report: Report, root: Path, split: str, infos: list) -> None:
     digest = hashlib.sha256(json.dumps(table).encode()).hexdigest()[:12]
     report.add(labels, f'{split} boxes: {len(labels):,}, hash of the class counts {digest}')
     report.lines.append('        ' + ', '.join(f'{k} {v}' for k, v in table.items()))
+
+
+def check_folder(root: Path, **options) -> tuple[Report, list[str]]:
+    """Read each shape of a :class:`PointCloudFolder` once and list all that fail.
+
+    Args:
+        root: The folder.
+        options: Of :func:`~mmkd3d.datasets.readers.read_points`.
+
+    Returns:
+        The report, and the paths of the good files, relative to ``root``, as
+        ``file_list`` of the data set takes them.
+    """
+    report, good = Report(word='BAD    '), []
+    data = report.load('folder', PointCloudFolder, root, **QUICK)
+    if data is None:
+        return report, good
+    for path in tqdm(list(_paths(data)), unit='file', disable=None):
+        bad: list[str] = []
+        if attempt(bad, read_points, path, **options):
+            good.append(Path(path).relative_to(root).as_posix())
+        else:
+            report.add(False, bad[0])
+    classes = data.metainfo.get('classes')
+    what = 'without classes' if classes is None else f'of {len(classes)} classes'
+    report.lines.append(f'{len(good):,} of {len(data):,} shapes {what} can be read')
+    return report, good
 
 
 CHECKS: dict[str, Callable[..., Report]] = dict(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from mmkd3d.evaluation.features import label_of
 from mmkd3d.registry import METRICS
 
 
@@ -21,7 +22,7 @@ class Accuracy(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            label, scores = int(sample['gt_label']), sample.get('pred_scores')
+            label, scores = label_of(sample), sample.get('pred_scores')
             if scores is not None and not 0 <= label < len(scores):
                 raise ValueError(
                     f'The label of {sample.get("sample_id", "a sample")} is '

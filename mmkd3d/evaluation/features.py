@@ -80,7 +80,7 @@ def label_of(sample) -> int:
             f'{sample.get("sample_id", "A sample")} has no label: name the array of labels '
             '(label=...), or put the shapes in one folder per class.'
         )
-    return int(sample.gt_label)
+    return int(sample['gt_label'] if isinstance(sample, dict) else sample.gt_label)
 
 
 def check_finite(features: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmkd3d.datasets.find import visible
 from mmkd3d.datasets.readers import existing
 
 Splits = dict[str, dict]  # 'train' and 'test' -> config of a data set
@@ -75,7 +76,7 @@ def folder_splits(root: str | Path, *, num_points: int) -> Splits:
         for split in ('train', 'test')
     }
     classes = sorted(
-        {path.name for folder in splits.values() for path in folder.iterdir() if path.is_dir()}
+        {path.name for folder in splits.values() for path in visible(folder) if path.is_dir()}
     )
     return {
         split: dict(

@@ -21,7 +21,12 @@ MOST_POINTS = 20000
 
 
 def draw_scene(
-    stem: str | Path, points: np.ndarray, groups: dict[str, Detections], classes: Sequence[str]
+    stem: str | Path,
+    points: np.ndarray,
+    groups: dict[str, Detections],
+    classes: Sequence[str],
+    *,
+    origin: np.ndarray | None = None,
 ) -> list[Path]:
     """Write files that show a scan and its boxes; no display is needed.
 
@@ -30,6 +35,8 @@ def draw_scene(
         points: (N, 3 or more) in metres, z up.
         groups: Name (``'truth'``, ``'found'``, at most three others) -> boxes.
         classes: Names of the labels.
+        origin: (3,) float64 of points and boxes. PLY files have it added, in
+            double precision; the page names it.
 
     Returns:
         Paths of ``STEM.png``, ``STEM.html`` (to be turned in a browser),
@@ -42,17 +49,23 @@ def draw_scene(
     picture = draw_boxes(
         with_end(stem, '.png'), shown, {k: x.boxes for k, x in groups.items()}, titles=titles
     )
-    sheet = {'': {caption(groups): cloud_with_boxes(shown, groups, titles)}}
+    text = caption(groups)
+    if origin is not None and np.any(origin):
+        text += f'; coordinates relative to {tuple(np.asarray(origin).tolist())}'
+    sheet = {'': {text: cloud_with_boxes(shown, groups, titles)}}
     page = write_page(
         with_end(stem, '.html'), [(stem.name, sheet)], [picture], title=stem.name, side=700
     )
     return [
         picture,
         page,
-        write_ply(with_end(stem, '_points.ply'), points),
+        write_ply(with_end(stem, '_points.ply'), points, origin=origin),
         *(
             write_box_ply(
-                with_end(stem, f'_{name}.ply'), found.boxes, np.multiply(to_rgb(color), 255)
+                with_end(stem, f'_{name}.ply'),
+                found.boxes,
+                np.multiply(to_rgb(color), 255),
+                origin=origin,
             )
             for color, (name, found) in zip(group_colors(groups), groups.items())
         ),

@@ -31,13 +31,20 @@ TRIANGLES = np.array(
 )
 
 
-def write_ply(path: str | Path, points: np.ndarray, colors: np.ndarray | None = None) -> Path:
+def write_ply(
+    path: str | Path,
+    points: np.ndarray,
+    colors: np.ndarray | None = None,
+    *,
+    origin: np.ndarray | None = None,
+) -> Path:
     """Write a cloud as binary PLY.
 
     Args:
         path: The file; its folder is made.
         points: (N, 3).
         colors: (N, 3) with values 0 to 255, or None.
+        origin: (3,) to add in double precision, or None.
 
     Returns:
         ``path``.
@@ -49,11 +56,16 @@ def write_ply(path: str | Path, points: np.ndarray, colors: np.ndarray | None = 
     if colors is not None:
         colors = np.asarray(colors).astype(np.uint8)
     trimesh.PointCloud(np.asarray(points), colors=colors).export(path)
-    return path
+    return _add_origin(path, origin)
 
 
 def write_box_ply(
-    path: str | Path, boxes: np.ndarray, color: Sequence[int], *, width: float = 0.02
+    path: str | Path,
+    boxes: np.ndarray,
+    color: Sequence[int],
+    *,
+    width: float = 0.02,
+    origin: np.ndarray | None = None,
 ) -> Path:
     """Write the edges of boxes as a binary PLY of thin bars.
 
@@ -64,6 +76,7 @@ def write_box_ply(
         boxes: (M, 7): gravity centre, extents, yaw.
         color: Red, green and blue, 0 to 255.
         width: Of the bars, in the unit of the boxes.
+        origin: See :func:`write_ply`.
 
     Returns:
         ``path``.
@@ -80,6 +93,23 @@ def write_box_ply(
         vertex_colors=np.tile(np.uint8(color), (len(vertices), 1)),
         process=False,
     ).export(path)
+    return _add_origin(path, origin)
+
+
+def _add_origin(path: Path, origin: np.ndarray | None) -> Path:
+    """Add an origin, if there is one, to the vertices of a PLY file, which become doubles."""
+    if origin is None or not np.any(origin):
+        return path
+    from plyfile import PlyData, PlyElement
+
+    data = PlyData.read(path)
+    old = data['vertex'].data
+    wide = [(name, 'f8' if name in 'xyz' else old.dtype[name]) for name in old.dtype.names]
+    vertices = old.astype(wide)
+    for name, shift in zip('xyz', origin):
+        vertices[name] += shift
+    others = [element for element in data.elements if element.name != 'vertex']
+    PlyData([PlyElement.describe(vertices, 'vertex'), *others], byte_order='<').write(path)
     return path
 
 

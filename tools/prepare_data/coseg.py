@@ -23,6 +23,7 @@ import numpy as np
 import trimesh
 from tqdm import tqdm
 
+from mmkd3d.datasets.find import files_in, folders_in
 from mmkd3d.datasets.prepare import sample_mesh, unpacked
 
 CATEGORIES = ('coseg_aliens', 'coseg_vases')
@@ -71,7 +72,7 @@ def read_category(folder: Path, num_points: int, seed: int) -> list[tuple]:
     """Points, parts, split and name of each shape of a category."""
     rows = []
     for is_test, half in ((False, 'train'), (True, 'test')):
-        paths = sorted(p for p in (folder / half).glob('*') if p.suffix in ('.obj', '.off'))
+        paths = files_in(folder / half, ('.obj', '.off')) if (folder / half).is_dir() else []
         if not paths:
             raise SystemExit(f'No meshes in {folder / half}; --help shows the layout.')
         for path in tqdm(paths, f'{folder.name}/{half}'):
@@ -85,7 +86,7 @@ def main(argv=None):
     rows, offset = [], [0]
     with unpacked(args.archive) as root:
         for number, category in enumerate(CATEGORIES):
-            folder = next((p for p in sorted(root.rglob(category)) if p.is_dir()), None)
+            folder = next((p for p in folders_in(root) if p.name == category), None)
             if folder is None:
                 raise SystemExit(f'No folder {category} in {args.archive}.')
             shapes = read_category(folder, args.num_points, args.seed)

@@ -1,7 +1,8 @@
-"""Describe a published data set, or check that a folder of it is complete.
+"""Describe a published data set, or check that a folder is complete and can be read.
 
 python tools/prepare_data/dataset.py info shapenet55
 python tools/prepare_data/dataset.py verify scannet --root data/scannet
+python tools/prepare_data/dataset.py read my_shapes --write-list good.txt
 """
 
 import argparse
@@ -9,7 +10,8 @@ import sys
 from pathlib import Path
 
 from mmkd3d.datasets.base import read_meta
-from mmkd3d.datasets.verify import CHECKS
+from mmkd3d.datasets.verify import CHECKS, check_folder
+from mmkd3d.utils.atomic import write_atomic
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -27,11 +29,34 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     verify.add_argument(
         '--partial', action='store_true', help='scannet: accept any number of scenes'
     )
+    read = commands.add_parser(
+        'read', help='read all files of your own folder and list the bad ones; exit code 1 if any'
+    )
+    read.add_argument('root', type=Path, help='folder of PointCloudFolder')
+    read.add_argument(
+        '--write-list', type=Path, help='write the good files, for file_list of the data set'
+    )
+    read.add_argument('--load-dim', type=int, help='columns of .bin files')
+    read.add_argument(
+        '--drop-nan', action='store_true', help='accept files of which some points are NaN'
+    )
     return parser.parse_args(argv)
+
+
+def read_folder(args: argparse.Namespace) -> int:
+    """Read a folder, print what is bad, and write the list of the others."""
+    report, good = check_folder(args.root, load_dim=args.load_dim, drop_nan=args.drop_nan)
+    print('\n'.join(report.lines))
+    if args.write_list and good:
+        write_atomic(args.write_list, '\n'.join([*good, '']).encode())
+        print(f'{args.write_list} lists the good ones: set file_list of the data set to it')
+    return 0 if report.complete else 1
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
+    if args.command == 'read':
+        return read_folder(args)
     facts = read_meta('published')[args.name]
     if args.command == 'info':
         for key in ('what', 'terms', 'get', 'size'):

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from mmkd3d.datasets.find import files_in, folders_in
 from mmkd3d.datasets.prepare import sample_mesh, unpacked
 
 
@@ -52,7 +53,7 @@ def read_classes(path: Path) -> list[tuple[int, str]]:
 
 
 def find(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.rglob(pattern))
+    found = sorted(path for inner in folders_in(folder) for path in inner.glob(pattern))
     if not found:
         raise SystemExit(f'No {pattern} below {folder}; --help shows the layout.')
     return found[0]
@@ -61,7 +62,7 @@ def find(folder: Path, pattern: str) -> Path:
 def read_benchmark(folder: Path, num_points: int, seed: int) -> dict[str, np.ndarray]:
     """The arrays of the npz file."""
     rows = []
-    meshes = {path.stem: path for path in folder.rglob('m*.off')}
+    meshes = {path.stem: path for path in files_in(folder, ('.off',))}
     for is_test, half in enumerate(('train', 'test')):
         for number, name in tqdm(read_classes(find(folder, f'base/{half}.cla')), half):
             if f'm{number}' not in meshes:

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmkd3d.datasets.readers import check_labels, check_points, read_points, select_channels
+from mmkd3d.datasets.coordinates import check_points, finite_rows
+from mmkd3d.datasets.readers import check_labels, read_points, select_channels
 from mmkd3d.registry import TRANSFORMS
 
 
@@ -24,6 +25,7 @@ class LoadPoints:
         parts_column: Column of the file that holds a part label per point;
             it becomes ``gt_parts``. Counted before ``channels`` are chosen.
         missing: 'error', or 'zero' to fill missing columns with zeros.
+        drop_nan: Drop points with a NaN or infinite value, and their part labels.
         load_dim: Columns of a ``.bin`` file.
         num_mesh_points: Points drawn from the surface of a mesh file.
         seed: Seed of that draw.
@@ -37,6 +39,7 @@ class LoadPoints:
     channels: int | Sequence[int] | None = 3
     parts_column: int | None = None
     missing: str = 'error'
+    drop_nan: bool = False
     load_dim: int | None = None
     num_mesh_points: int = 8192
     seed: int = 0
@@ -44,11 +47,15 @@ class LoadPoints:
     def __call__(self, results: dict) -> dict:
         if 'points' in results:
             source = results.get('sample_id', 'points')
-            points = check_points(results['points'], source)
+            points = self._checked(results, source)
         elif 'path' in results:
             source = results['path']
             points = read_points(
-                source, load_dim=self.load_dim, num_mesh_points=self.num_mesh_points, seed=self.seed
+                source,
+                drop_nan=self.drop_nan,
+                load_dim=self.load_dim,
+                num_mesh_points=self.num_mesh_points,
+                seed=self.seed,
             )
         else:
             raise ValueError(f"LoadPoints needs 'path' or 'points', got {sorted(results)}.")
@@ -63,6 +70,13 @@ class LoadPoints:
     def spec_effect(step: dict, channels: int) -> dict:
         columns = step.get('channels', 3)
         return dict(channels=len(columns) if isinstance(columns, Sequence) else columns)
+
+    def _checked(self, results: dict, source: str) -> np.ndarray:
+        given = np.asarray(results['points'])
+        points = check_points(given, source, drop_nan=self.drop_nan)
+        if len(points) < len(given) and 'gt_parts' in results:
+            results['gt_parts'] = results['gt_parts'][finite_rows(given)]
+        return points
 
     def _take_parts(self, points: np.ndarray, source: str) -> np.ndarray:
         column = select_channels(points, [self.parts_column], source)

@@ -9,9 +9,11 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmkd3d.registry import MODELS
+from mmkd3d.utils.samples import metainfo
 
 from ..layers.side_tuning import SideTuning
 
+NO_LABEL = 'Use a labelled data set: a folder has labels if its shapes lie in folders of classes.'
 _HEAD = r'head\.|backbone\.(.*\.)?(cls_(token|pos)|global_(token|pos)\.cls)$'
 TRANSFER_TYPES = {
     'full': r'',
@@ -126,8 +128,9 @@ class PointClassifier(BaseModel):
             shown = ', '.join(map(str, classes[:9]))
             raise ValueError(
                 f'The data set has {len(classes)} classes ({shown}), the head has '
-                f'num_classes={self.head.num_classes}: set '
-                f'model.head.num_classes={len(classes)}, or use another data set.'
+                f'num_classes={self.head.num_classes}. If these are the classes, set '
+                f'model.head.num_classes={len(classes)}; else correct the data set, e.g. remove '
+                'folders that are no classes.'
             )
 
     def extract(self, points: Tensor) -> dict:
@@ -161,8 +164,8 @@ class PointClassifier(BaseModel):
         if mode == 'tensor':
             return self.head(feats)
         if mode == 'loss':
-            labels = torch.stack([s.gt_label for s in data_samples]).view(-1)
-            return self.head.loss(feats, labels)
+            labels = metainfo(data_samples, 'gt_label', NO_LABEL)
+            return self.head.loss(feats, torch.stack(labels).view(-1))
         if mode == 'predict':
             scores = self.head(feats).softmax(dim=1)
             for sample, score in zip(data_samples, scores):

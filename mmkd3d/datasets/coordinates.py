@@ -1,0 +1,189 @@
+"""Check clouds, and move them near the origin, where float32 is fine enough.
+
+float32 has 24 binary digits: at the coordinates of a map (5,400,000 m north) its
+steps are 0.5 m. Where its steps exceed ``PRECISION`` of a cloud, the cloud gets
+an origin of its own, which is taken off in double precision before anything
+becomes float32; see :func:`origin_of`. All other clouds stay as they are.
+"""
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+Cloud = np.ndarray | Tensor
+
+# Steps of float32 at the largest coordinate, as a part of the cloud's extent: it is moved from
+# PRECISION on, that is about 100 extents from zero; from ROUNDED on shapes are visibly damaged.
+PRECISION = 1e-5
+ROUNDED = 1e-3
+# An array with so few rows and so many columns is a transposed cloud.
+FEW_ROWS, MANY_COLUMNS = 16, 32
+_told: set[str] = set()
+
+
+class LocalCloud(NamedTuple):
+    """A cloud near the origin.
+
+    Attributes:
+        name: For errors.
+        points: (N, C) float32, xyz first, without ``origin``.
+        origin: (3,) float64, to be added to xyz; zeros for most clouds.
+    """
+
+    name: str
+    points: np.ndarray
+    origin: np.ndarray
+
+
+def check_points(points: Cloud, source: str | Path, *, drop_nan: bool = False) -> np.ndarray:
+    """Convert a cloud to a new float32 array, or refuse it.
+
+    A cloud far from zero is moved to its own origin, see :func:`origin_of`.
+
+    Args:
+        points: (N, C) numbers, the first three columns are x, y, z.
+        source: File or sample, for the error.
+        drop_nan: Drop rows with a NaN or infinite value.
+
+    Raises:
+        ValueError: No (N, >=3) array, a transposed one, no point, or a NaN or
+            infinite value.
+    """
+    return local_cloud(points, source, drop_nan=drop_nan).points
+
+
+def local_cloud(
+    points: Cloud, source: str | Path, *, drop_nan: bool = False, up: str | None = None
+) -> LocalCloud:
+    """As :func:`check_points`, with the origin that was taken off.
+
+    Logs the first origin of a process, and warns about coordinates that were
+    rounded before.
+
+    Args:
+        points, source, drop_nan: See :func:`check_points`.
+        up: Axis that points up, see :func:`origin_of`.
+    """
+    array = _numbers(points, source)
+    keep = finite_rows(array)
+    if not keep.all():
+        _refuse_nan(keep, source, drop_nan)
+        array = array[keep]
+    origin = origin_of(array, up)
+    if not origin.any():
+        return LocalCloud(str(source), array.astype(np.float32), origin)
+    _tell_origin(source, origin)
+    _warn_rounded(array, source)
+    xyz = array[:, :3].astype(np.float64) - origin
+    moved = np.concatenate([xyz, array[:, 3:]], axis=1).astype(np.float32)
+    return LocalCloud(str(source), moved, origin)
+
+
+def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
+    """The origin of a cloud: zeros unless float32 is too coarse for it.
+
+    It is too coarse if its steps at the largest coordinate exceed
+    ``PRECISION`` times the longest side of the bounding box. Then the origin is
+    the centre of the box, on the axes where that lies farther from zero than
+    the longest side: heights near zero stay. It is rounded to whole units (to
+    halves, quarters, ... for clouds smaller than a unit), so that it can be
+    written, subtracted and added exactly.
+
+    Args:
+        points: (N, >=3), xyz first.
+        up: Axis along which the lowest coordinate takes the place of the
+            centre: the floor of a room.
+
+    Returns:
+        (3,) float64.
+    """
+    low, high = (f(axis=0).astype(np.float64) for f in (points[:, :3].min, points[:, :3].max))
+    extent = (high - low).max()
+    largest = np.maximum(abs(low), abs(high)).max()
+    if not 0 < PRECISION * extent < np.spacing(np.float32(largest)):
+        return np.zeros(3)
+    center = (low + high) / 2
+    if up is not None:
+        center['xyz'.index(up)] = low['xyz'.index(up)]
+    step = 2.0 ** min(0, np.floor(np.log2(extent)))
+    return np.where(abs(center) > extent, np.rint(center / step) * step, 0.0)
+
+
+def finite_rows(points: np.ndarray) -> np.ndarray:
+    """Rows of (N, C) whose values are all finite, also in float32; (N,) bool."""
+    with np.errstate(over='ignore'):
+        return np.isfinite(points.astype(np.float32)).all(axis=1)
+
+
+def _numbers(points: Cloud, source: str | Path) -> np.ndarray:
+    """The cloud as an (N, >=3) array of its own type, or a ``ValueError``."""
+    if isinstance(points, Tensor):
+        points = points.detach().cpu()
+        points = (points.float() if points.dtype == torch.bfloat16 else points).numpy()
+    points = np.asarray(points)
+    if not points.size:
+        raise ValueError(f'{source}: the cloud is empty. Remove the file or make it again.')
+    if points.ndim != 2 or points.shape[1] < 3:
+        raise ValueError(
+            f'{source}: expected points as an (N, >=3) array, got shape '
+            f'{points.shape}. Store one cloud per file, one point per row.'
+        )
+    if len(points) <= FEW_ROWS and points.shape[1] >= MANY_COLUMNS:
+        raise ValueError(
+            f'{source}: expected points as an (N, >=3) array, one per row, got shape '
+            f'{points.shape}, which seems to be transposed. Give points.T, or '
+            'points.transpose(0, 2, 1) of a batch of clouds.'
+        )
+    if not np.issubdtype(points.dtype, np.number) or np.iscomplexobj(points):
+        raise ValueError(f'{source}: expected real numbers, got dtype {points.dtype}.')
+    return points
+
+
+def _refuse_nan(keep: np.ndarray, source: str | Path, drop_nan: bool) -> None:
+    """``ValueError`` about rows that are not finite, unless they can be dropped."""
+    if keep.any() and drop_nan:
+        return
+    advice = (
+        'Make the file again.'
+        if drop_nan
+        else 'Drop those rows (drop_nan=True, --drop-nan) or make the file again.'
+    )
+    raise ValueError(
+        f'{source}: {(~keep).sum()} of {len(keep)} points have a NaN or infinite value '
+        f'(the first in row {keep.argmin()}). {advice}'
+    )
+
+
+def _tell_origin(source: str | Path, origin: np.ndarray) -> None:
+    if 'origin' not in _told:
+        _told.add('origin')
+        print_log(
+            f'{source}: coordinates are too large for float32. The origin '
+            f'{tuple(origin.tolist())} is taken off; each such cloud has its own.',
+            'current',
+        )
+
+
+def _warn_rounded(points: np.ndarray, source: str | Path) -> None:
+    """Warn if the coordinates of a cloud far from zero were rounded to float32, or float16."""
+    kind = np.float16 if points.dtype == np.float16 else np.float32
+    xyz = points[:, :3].astype(np.float64)
+    near, far = (f(abs(xyz), axis=0).astype(kind) for f in (np.min, np.max))
+    fine, coarse = (np.spacing(x).astype(np.float64) for x in (near, far))
+    extent = np.ptp(xyz, axis=0).max()
+    for axis in np.flatnonzero(coarse > ROUNDED * extent):
+        steps = xyz[:, axis] / fine[axis]
+        if (steps == np.rint(steps)).all() and (steps % 2 == 1).any():
+            warnings.warn(
+                f'{source}: {"xyz"[axis]} goes in steps of {coarse[axis]:g} up to '
+                f'{far[axis]:.8g}, the cloud extends over {extent:.4g}: the coordinates were '
+                f'rounded to {kind.__name__} before, and details are lost. Make the file again '
+                'in double precision, or subtract an origin before rounding.',
+                stacklevel=2,
+            )
+            return
