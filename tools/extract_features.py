@@ -62,6 +62,12 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     add('--normalize', choices=('spec', *NORMALIZE), default='spec', help='default: as in training')
     add('--up', choices=('x', 'y', 'z'), help='up axis of the clouds, if it differs from training')
+    add(
+        '--columns',
+        nargs='+',
+        metavar='NAME',
+        help='columns of files with names, e.g. x y z red green blue; default: x y z and the rest',
+    )
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files')
     add('--batch-size', type=int, default=32)
@@ -96,7 +102,7 @@ def extract(args: argparse.Namespace) -> dict[str, np.ndarray]:
     clouds = (
         cloud
         for path in tqdm(files, unit='file')
-        for cloud in read_clouds(path, key=args.key, load_dim=args.load_dim)
+        for cloud in read_clouds(path, columns=args.columns, key=args.key, load_dim=args.load_dim)
     )
     found = list(extractor.stream(clouds))
     if not found:

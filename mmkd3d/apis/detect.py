@@ -111,6 +111,7 @@ class Det3DInferencer(BaseInferencer):
         out_dir: str | Path = '',
         no_save_pred: bool = False,
         no_save_vis: bool = False,
+        columns: Sequence[str] | None = None,
         key: str | None = None,
         load_dim: int | None = None,
     ) -> dict:
@@ -129,7 +130,7 @@ class Det3DInferencer(BaseInferencer):
                 nothing is written.
             no_save_pred: Write no JSON.
             no_save_vis: Write no images.
-            key, load_dim: For files, see
+            columns, key, load_dim: For files, see
                 :func:`~mmkd3d.datasets.readers.read_file`; ``load_dim`` is
                 that of the config by default.
 
@@ -145,7 +146,7 @@ class Det3DInferencer(BaseInferencer):
             FileNotFoundError: There is no such file.
             ValueError: A scan is unusable or lacks columns.
         """
-        scans = self._read(inputs, key=key, load_dim=load_dim)
+        scans = self._read(inputs, columns=columns, key=key, load_dim=load_dim)
         results: dict[str, list] = dict(predictions=[], visualization=[])
         taken: set[str] = set()
         for chunk in self._get_chunk_data(scans, batch_size):

@@ -90,13 +90,18 @@ class FeatureExtractor:
         self.fit = InputFit(self.spec, channels, num_points, normalize)
 
     def __call__(
-        self, inputs: CloudInputs, *, key: str | None = None, load_dim: int | None = None
+        self,
+        inputs: CloudInputs,
+        *,
+        columns: Sequence[str] | None = None,
+        key: str | None = None,
+        load_dim: int | None = None,
     ) -> Tensor | list[Tensor]:
         """Extract features.
 
         Args:
             inputs: See :func:`~mmkd3d.datasets.readers.read_clouds`.
-            key, load_dim: For files, see
+            columns, key, load_dim: For files, see
                 :func:`~mmkd3d.datasets.readers.read_file`.
 
         Returns:
@@ -111,7 +116,7 @@ class FeatureExtractor:
         """
         prepared = is_dataset(inputs)
         up = (getattr(inputs, 'metainfo', None) or {}).get('up_axis') if prepared else None
-        clouds = read_clouds(inputs, key=key, load_dim=load_dim)
+        clouds = read_clouds(inputs, columns=columns, key=key, load_dim=load_dim)
         feats = [rows for _, rows in self.stream(clouds, prepared=prepared, up=up)]
         if not feats:
             raise ValueError('There is no cloud in the inputs.')
