@@ -64,6 +64,12 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     add('--normalize', choices=('spec', *NORMALIZE), default='spec', help='default: as in training')
     add('--up', choices=('x', 'y', 'z'), help='up axis of the clouds, if it differs from training')
+    add(
+        '--columns',
+        nargs='+',
+        metavar='NAME',
+        help='columns of files with names, e.g. x y z red green blue; default: x y z and the rest',
+    )
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files')
     add_reading_options(parser)
@@ -114,7 +120,8 @@ def missing_clouds(
     args: argparse.Namespace, files: Sequence[Path], done: set[str], bad: list[str] | None
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Names and points of the clouds that are not done."""
-    options = dict(key=args.key, load_dim=args.load_dim, drop_nan=args.drop_nan, bad=bad)
+    names = ('columns', 'key', 'load_dim', 'drop_nan')
+    options = dict({name: getattr(args, name) for name in names}, bad=bad)
     for path in tqdm(files, unit='file'):
         if path.as_posix() not in done:
             clouds = read_clouds(path, **options)
@@ -124,7 +131,7 @@ def missing_clouds(
 def settings(args: argparse.Namespace) -> dict:
     """What the features depend on."""
     names = ('config', 'level', 'layer', 'num_points', 'normalize', 'up')
-    names += ('key', 'load_dim', 'drop_nan')
+    names += ('columns', 'key', 'load_dim', 'drop_nan')
     digest = file_digest(args.checkpoint)[:16] if args.checkpoint.is_file() else ''
     return dict({k: getattr(args, k) for k in names}, checkpoint_hash=digest)
 

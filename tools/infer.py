@@ -42,6 +42,12 @@ def parse_args(argv=None) -> argparse.Namespace:
         default='error',
         help='columns that the config reads and a scan lacks: raise an error, or fill with zeros',
     )
+    add(
+        '--columns',
+        nargs='+',
+        metavar='NAME',
+        help='columns of files with names, e.g. x y z red green blue; default: x y z and the rest',
+    )
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin files; default: as in the config')
     add_reading_options(parser)
@@ -75,6 +81,7 @@ def main(argv=None) -> None:
             score_threshold=args.score,
             out_dir=args.out,
             no_save_vis=args.no_pictures,
+            columns=args.columns,
             key=args.key,
             load_dim=args.load_dim,
             drop_nan=args.drop_nan,

@@ -115,6 +115,7 @@ class Det3DInferencer(BaseInferencer):
         out_dir: str | Path = '',
         no_save_pred: bool = False,
         no_save_vis: bool = False,
+        columns: Sequence[str] | None = None,
         key: str | None = None,
         load_dim: int | None = None,
         drop_nan: bool = False,
@@ -136,7 +137,7 @@ class Det3DInferencer(BaseInferencer):
                 nothing is written.
             no_save_pred: Write no JSON.
             no_save_vis: Write no images.
-            key, load_dim: For files, see
+            columns, key, load_dim: For files, see
                 :func:`~mmkd3d.datasets.readers.read_file`; ``load_dim`` is
                 that of the config by default.
             drop_nan: Drop points with a NaN or infinite value.
@@ -155,7 +156,9 @@ class Det3DInferencer(BaseInferencer):
             FileNotFoundError: There is no such file.
             ValueError: A scan is unusable or lacks columns.
         """
-        scans = self._read(inputs, key=key, load_dim=load_dim, drop_nan=drop_nan, bad=bad)
+        scans = self._read(
+            inputs, columns=columns, key=key, load_dim=load_dim, drop_nan=drop_nan, bad=bad
+        )
         prepared = (
             (scan, sample) for scan in scans for sample in attempt(bad, self.pipeline, scan)
         )

@@ -102,6 +102,7 @@ class FeatureExtractor:
         self,
         inputs: CloudInputs,
         *,
+        columns: Sequence[str] | None = None,
         key: str | None = None,
         load_dim: int | None = None,
         drop_nan: bool = False,
@@ -110,7 +111,7 @@ class FeatureExtractor:
 
         Args:
             inputs: See :func:`~mmkd3d.datasets.readers.read_clouds`.
-            key, load_dim: For files, see
+            columns, key, load_dim: For files, see
                 :func:`~mmkd3d.datasets.readers.read_file`.
             drop_nan: Drop points with a NaN or infinite value; ``'point'`` has
                 no rows for them.
@@ -127,7 +128,7 @@ class FeatureExtractor:
         """
         prepared = is_dataset(inputs)
         up = (getattr(inputs, 'metainfo', None) or {}).get('up_axis') if prepared else None
-        clouds = read_clouds(inputs, key=key, load_dim=load_dim, drop_nan=drop_nan)
+        clouds = read_clouds(inputs, columns=columns, key=key, load_dim=load_dim, drop_nan=drop_nan)
         feats = [rows for _, rows in self.stream(clouds, prepared=prepared, up=up)]
         if not feats:
             raise ValueError('There is no cloud in the inputs.')

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mmkd3d.datasets.base import ArrayDataset
+from mmkd3d.datasets.formats import check_offset
 from mmkd3d.datasets.readers import check_labels, read_arrays
 from mmkd3d.registry import DATASETS
 
@@ -111,11 +113,12 @@ class NpzPoints(ArrayDataset):
         return [items[i] for i in np.flatnonzero(mine)]
 
     def _read(self) -> dict:
-        arrays = read_arrays(self.file, self.keys)
+        arrays: dict[str, Any] = read_arrays(self.file, self.keys)
         if 'offset' in arrays:
-            cuts = arrays.pop('offset')[1:-1]
+            offset = arrays.pop('offset')
             for role in ('points', 'parts'):
                 if role in arrays:
+                    cuts = check_offset(offset, len(arrays[role]), self.file)[1:-1]
                     arrays[role] = np.split(arrays[role], cuts)
         sizes = {
             role: len(array)

@@ -2,8 +2,9 @@
 
 :func:`read_clouds` takes arrays, files, folders, patterns, lists of these, and
 data sets; :mod:`~mmkd3d.datasets.formats` has a function for each format of
-files. Columns are x, y, z and then whatever the file holds, in its order.
-Surfaces (off, obj, stl, glb, and ply with faces) are sampled by area.
+files. Columns are x, y, z, found by their names if the file has names, and then
+whatever the file holds, in its order. Surfaces (off, obj, stl, glb, and ply
+with faces) are sampled by area.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,25 @@ from torch.utils.data import Dataset
 
 from mmkd3d.datasets.coordinates import Cloud, LocalCloud, check_points, local_cloud
 from mmkd3d.datasets.find import list_files
-from mmkd3d.datasets.formats import FORMATS, open_arrays
+from mmkd3d.datasets.formats import FORMATS, open_arrays, take_columns
+from mmkd3d.utils.file_kind import file_kind, special_kind
+
+# What a file may be under a suffix, by its first bytes.
+ARRAYS = ('a numpy array (npy)', 'a zip archive', 'an HDF5 file')
+KINDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(('.npy', '.npz', '.h5', '.hdf5'), ARRAYS),
+    **dict.fromkeys(('.las', '.laz'), ('a las or laz file',)),
+    '.ply': ('a ply file',),
+    '.pcd': ('a pcd file',),
+    '.glb': ('a glb file',),
+    '.bin': ('a file of zero bytes', 'a Python pickle'),  # numbers can look like these
+}
+REPAIRS = {
+    'an HTML page': 'The download failed; get the file again, and look at the page',
+    'a git-lfs pointer': 'Run git lfs pull',
+    'archive': 'Unpack it',
+    'an empty file': 'Make or download it again',
+}
 
 CloudInputs = Cloud | str | Path | Sequence | Dataset
 
@@ -143,21 +162,28 @@ def _packed_clouds(dataset: Any) -> Iterator[tuple[str, Cloud]]:
 def read_file(
     path: str | Path,
     *,
+    columns: Sequence[str] | None = None,
     key: str | None = None,
     load_dim: int | None = None,
     num_mesh_points: int = 8192,
     dense_vertices: bool = False,
     seed: int = 0,
 ) -> list[tuple[str, np.ndarray]]:
-    """Read all clouds of a file, unchecked.
+    """Read all clouds of a file, in the precision of the file, unchecked.
 
     An npy, npz or h5 file may hold many: as an array (S, N, C), or as
     (sum of N, C) with the first point of each cloud in ``offset`` (S + 1,).
 
     Args:
         path: The file; its suffix tells the format, one of ``FORMATS``.
-        key: Name of the array in an npz or h5 file; None takes ``'points'``,
-            ``'data'``, ``'xyz'`` or ``'pcd'``, else the only (N, C) array.
+        columns: Names of the columns to take, in any case, e.g.
+            ``('x', 'y', 'z', 'red', 'green', 'blue')``, or their numbers from
+            0 where they have no names; the first three are the coordinates.
+            None takes x, y, z, wherever they stand, and then all others that
+            are numbers, without an index in the first column.
+        key: Name of the array in an npz or h5 file, with its groups in an h5
+            file (``'scene/points'``); None takes ``'points'``, ``'data'``,
+            ``'xyz'`` or ``'pcd'``, else the only (N, C) array.
         load_dim: Columns of a ``.bin`` file (float32 rows).
         num_mesh_points: Points sampled from a surface.
         dense_vertices: Take the vertices of a mesh, with the columns that a
@@ -171,8 +197,8 @@ def read_file(
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Unknown format, a damaged file, or no such array; the
-            message names the file.
+        ValueError: Unknown format, a damaged file or one of another kind, or
+            no such array or columns; the message names the file.
         ImportError: The format needs a package that is not installed.
     """
     path = existing(path, 'it should hold point clouds', 'Check data_root, or the list of files.')
@@ -181,9 +207,15 @@ def read_file(
         raise ValueError(
             f'{path}: unknown format, expected one of {" ".join(FORMATS)}. Convert the file.'
         )
+    if columns is not None and (isinstance(columns, str) or len(columns) < 3):
+        raise ValueError(
+            f"columns are three names or more, as in ('x', 'y', 'z'), got {columns!r}."
+        )
+    check_kind(path)
     with _readable(path):
         clouds = read(
             path,
+            columns=columns,
             key=key,
             load_dim=load_dim,
             num_mesh_points=num_mesh_points,
@@ -192,8 +224,21 @@ def read_file(
         )
     name = path.as_posix()
     if isinstance(clouds, list):
-        return [(f'{name}#{i}', points) for i, points in enumerate(clouds)]
-    return [(name, clouds)]
+        return [(f'{name}#{i}', take_columns(c, columns, path)) for i, c in enumerate(clouds)]
+    return [(name, take_columns(clouds, columns, path))]
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a file that is something else than its suffix says, by its first bytes.
+
+    Raises:
+        ValueError: E.g. a web page or an archive; the message names it.
+    """
+    kind = file_kind(path)
+    if kind is None or kind in KINDS.get(path.suffix.lower(), ()):
+        return
+    repair = next((text for part, text in REPAIRS.items() if part in kind), 'Rename or convert it')
+    raise ValueError(f'{path} is {kind}, expected a {path.suffix} file with points. {repair}.')
 
 
 def read_points(
@@ -249,11 +294,12 @@ def read_arrays(path: str | Path, keys: Mapping[str, str | None]) -> dict[str, n
         ValueError: A damaged file, or no array of a name.
     """
     path = existing(path, 'it should hold the arrays of a data set', 'Set file and data_root.')
+    check_kind(path)
     with _readable(path), open_arrays(path) as arrays:
         for role, key in keys.items():
             if key is not None and key not in arrays:
                 raise ValueError(f'{path}: no array {key!r} ({role}), there are {list(arrays)}.')
-        return {role: arrays[key][:] for role, key in keys.items() if key is not None}
+        return {role: arrays[key][...] for role, key in keys.items() if key is not None}
 
 
 @contextmanager
@@ -349,8 +395,12 @@ def existing(path: str | Path, purpose: str, hint: str) -> Path:
 
     Raises:
         FileNotFoundError: There is no such file or folder.
+        ValueError: It is neither: a FIFO, a socket or a device.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f'{path} is missing: {purpose}. {hint}')
+    special = special_kind(path)
+    if special:
+        raise ValueError(f'{path} is {special}, expected a file: {purpose}. {hint}')
     return path

@@ -116,7 +116,7 @@ def test_bad_files_are_named(tmp_path):
         np.save(tmp_path / 'bad.npy', values)
         rejects(f'bad.npy.*{message}', read_points, tmp_path / 'bad.npy')
     for name in ('a.txt', 'a.doc'):
-        (tmp_path / name).write_text('')
+        (tmp_path / name).write_text(' \n')
     rejects('a.txt: the cloud is empty', read_points, tmp_path / 'a.txt')
     rejects(r'a.doc: unknown format.*\.npy', read_points, tmp_path / 'a.doc')
     rejects('none.npy', read_points, tmp_path / 'none.npy', error=FileNotFoundError)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,11 @@ class LoadPoints:
     The same pipeline works for data sets of files and of arrays.
 
     Args:
-        channels: Number of columns to keep, x, y, z first, or their indices;
-            None keeps all.
+        columns: Names of the columns to read from files, see
+            :func:`~mmkd3d.datasets.readers.read_file`; None: x, y, z and then
+            all others.
+        channels: Number of columns to keep of these, or their indices; None
+            keeps all, 'auto' keeps all of ``columns`` or, without them, three.
         parts_column: Column of the file that holds a part label per point;
             it becomes ``gt_parts``. Counted before ``channels`` are chosen.
         missing: 'error', or 'zero' to fill missing columns with zeros.
@@ -36,13 +40,17 @@ class LoadPoints:
             ``results['part_ids']``; the message names the file.
     """
 
-    channels: int | Sequence[int] | None = 3
+    columns: Sequence[str] | None = None
+    channels: int | Sequence[int] | str | None = 'auto'
     parts_column: int | None = None
     missing: str = 'error'
     drop_nan: bool = False
     load_dim: int | None = None
     num_mesh_points: int = 8192
     seed: int = 0
+
+    def __post_init__(self):
+        self.channels = _channels(self.channels, self.columns)
 
     def __call__(self, results: dict) -> dict:
         if 'points' in results:
@@ -53,6 +61,7 @@ class LoadPoints:
             points = read_points(
                 source,
                 drop_nan=self.drop_nan,
+                columns=self.columns,
                 load_dim=self.load_dim,
                 num_mesh_points=self.num_mesh_points,
                 seed=self.seed,
@@ -68,8 +77,8 @@ class LoadPoints:
 
     @staticmethod
     def spec_effect(step: dict, channels: int) -> dict:
-        columns = step.get('channels', 3)
-        return dict(channels=len(columns) if isinstance(columns, Sequence) else columns)
+        kept = _channels(step.get('channels', 'auto'), step.get('columns'))
+        return dict(channels=len(kept) if isinstance(kept, Sequence) else kept)
 
     def _checked(self, results: dict, source: str) -> np.ndarray:
         given = np.asarray(results['points'])
@@ -81,6 +90,13 @@ class LoadPoints:
     def _take_parts(self, points: np.ndarray, source: str) -> np.ndarray:
         column = select_channels(points, [self.parts_column], source)
         return np.round(column[:, 0]).astype(np.int64)
+
+
+def _channels(channels: Any, columns: Sequence[str] | None) -> Any:
+    """``channels`` of LoadPoints, with 'auto' replaced."""
+    if channels != 'auto':
+        return channels
+    return len(columns) if columns else 3
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,298 @@
+"""Point clouds as text: a point per line, in any of the usual dialects.
+
+The separator (blanks, tab, comma, semicolon or bar), the decimal sign, lines
+before the first point, and the names of the columns are found from the
+beginning of the file; numpy reads the rest.
+"""
+
+import io
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .columns import Fields, find_axes
+
+HEAD = 1 << 16  # bytes from which the dialect is found
+SHOWN = 80  # characters of a line in an error
+COMMENT = re.compile(r'\s*(#|//|%)')
+# S3DIS has such characters inside of rows.
+CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
+
+
+class Dialect(NamedTuple):
+    """How a line is cut into numbers.
+
+    Attributes:
+        separator: Between columns; None: blanks.
+        decimal: Sign before the fraction.
+    """
+
+    separator: str | None
+    decimal: str = '.'
+
+    def __str__(self) -> str:
+        named = {None: 'blanks', '\t': 'tabs', ', ': "', '"}
+        text = named.get(self.separator, f'{self.separator!r}')
+        return text + (' with decimal commas' if self.decimal == ',' else '')
+
+    def cells(self, line: str) -> list[str]:
+        """Columns of a line, without quotes, and without empty ones at its end."""
+        cells = [cell.strip().strip('"').strip() for cell in line.split(self.separator)]
+        while len(cells) > 1 and not cells[-1]:
+            cells.pop()
+        return cells
+
+    def is_number(self, cell: str) -> bool:
+        try:
+            float(cell.replace(',', '.') if self.decimal == ',' else cell)
+        except ValueError:
+            return False
+        return '_' not in cell
+
+    def mask(self, line: str) -> tuple[bool, ...]:
+        """Which columns of a line are numbers."""
+        return tuple(self.is_number(cell) for cell in self.cells(line))
+
+
+DIALECTS = (
+    Dialect(';'),
+    Dialect('\t'),
+    Dialect(','),
+    Dialect('|'),
+    Dialect(None),
+    Dialect(';', ','),
+    Dialect('\t', ','),
+    Dialect('|', ','),
+    Dialect(None, ','),
+)
+SPACED = Dialect(', ', ',')  # 0,5, 1,5, 2,5
+
+
+class Layout(NamedTuple):
+    """What the beginning of a file tells.
+
+    Attributes:
+        dialect: How lines are cut.
+        mask: Which columns are numbers.
+        start: Index of the line of the first point.
+        names: Of the columns, or None.
+        counts: Number of a line that counts the points -> its numbers.
+    """
+
+    dialect: Dialect
+    mask: tuple[bool, ...]
+    start: int
+    names: list[str] | None
+    counts: dict[int, list[int]]
+
+
+def read_text(path: Path, **_) -> np.ndarray | Fields:
+    """Read the points of a text file, float64.
+
+    Raises:
+        ValueError: Lines that are no points; the message gives the number of
+            the line, its text and the separator that was found.
+    """
+    data = _decoded(path.read_bytes())
+    lines = _head(data).split('\n')
+    if not any(line.strip() and not COMMENT.match(line) for line in lines):
+        return np.zeros((0, 3))
+    layout = _layout(lines, path)
+    before = sum(len(line) + 1 for line in data[:HEAD].split(b'\n')[: layout.start])
+    rows = _rows(data[before:], layout, path)
+    _check_counts(layout.counts, len(rows), path)
+    if layout.names is None:
+        return rows
+    columns = rows.T if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
+    return dict(zip(layout.names, columns))
+
+
+def _decoded(data: bytes) -> bytes:
+    """The text with one byte per ASCII character, ``\\n`` between lines, and no control bytes."""
+    if data.startswith((b'\xff\xfe\0\0', b'\0\0\xfe\xff')):
+        data = data.decode('utf-32').encode()
+    elif data.startswith((b'\xff\xfe', b'\xfe\xff')):
+        data = data.decode('utf-16').encode()
+    elif data[1:64:2].count(0) > 24:
+        data = data.decode('utf-16-le').encode()
+    elif data[:64:2].count(0) > 24:
+        data = data.decode('utf-16-be').encode()
+    data = data.removeprefix(b'\xef\xbb\xbf').translate(None, CONTROLS)
+    if b'\r' in data:
+        data = data.replace(b'\r\n', b'\n').replace(b'\r', b'\n')
+    return data
+
+
+def _head(data: bytes) -> str:
+    head = data[:HEAD]
+    if len(data) > HEAD:
+        head = head[: head.rfind(b'\n') + 1]
+    return head.decode('utf-8', 'replace')
+
+
+def _layout(lines: list[str], path: Path) -> Layout:
+    texts = [line for line in lines if line.strip() and not COMMENT.match(line)]
+    dialect, mask = _dialect(texts[-20:])
+    if dialect is None:
+        number = lines.index(texts[0]) + 1
+        raise ValueError(
+            f'{path}: no line with three numbers or more, separated by blanks, tabs, commas, '
+            f'semicolons or bars. Line {number} is {_shown(texts[0])}.'
+        )
+    start = next(k for k, line in enumerate(lines) if _fits(dialect.mask(line), mask))
+    if _numbers_columns(dialect, lines[start:]):
+        start += 1
+    names = _names(lines[:start], dialect, len(mask), path)
+    if names is None and not all(mask):
+        raise ValueError(
+            f'{path}: line {start + 1}, cut at {dialect}, has columns that are no numbers, and no '
+            f'line before it names the columns: {_shown(lines[start])}.'
+        )
+    return Layout(dialect, mask, start, names, _counts(lines[:start], dialect, len(mask), path))
+
+
+def _dialect(texts: list[str]) -> tuple[Dialect | None, tuple[bool, ...]]:
+    """The dialect in which most lines are alike, and which columns are numbers."""
+    best: tuple = ((0, False), None, ())
+    for dialect in (SPACED, *DIALECTS):
+        masks = [dialect.mask(text) for text in texts]
+        if dialect is SPACED:
+            fractions = r'\s*[-+]?\d+,\d+'
+            masks = [
+                m for m, t in zip(masks, texts) if re.match(rf'({fractions}, ){{2}}{fractions}', t)
+            ]
+        counts = Counter(mask for mask in masks if sum(mask) >= 3)
+        for mask, count in counts.most_common(1):
+            if (count, all(mask)) > best[0]:
+                best = ((count, all(mask)), dialect, mask)
+    return best[1:]
+
+
+def _fits(found: tuple[bool, ...], mask: tuple[bool, ...]) -> bool:
+    return len(found) == len(mask) and all(is_number or not m for is_number, m in zip(found, mask))
+
+
+def _numbers_columns(dialect: Dialect, lines: list[str]) -> bool:
+    """Whether the first line is 0,1,2, as pandas heads columns without names."""
+    cells = dialect.cells(lines[0])
+    below = ''.join(lines[1:3])
+    return cells == [str(k) for k in range(len(cells))] and '.' in below and '.' not in lines[0]
+
+
+def _names(lines: list[str], dialect: Dialect, count: int, path: Path) -> list[str] | None:
+    """Names of the columns, from the lines before the first point."""
+    plain_header = None
+    for k, line in reversed(list(enumerate(lines))):
+        text = COMMENT.sub('', line).strip(' #/%')
+        for cells in (dialect.cells(text), re.split(r'[,;\s]+', text)):
+            if len(find_axes(cells)) == 3 and len(cells) == count:
+                return _unique(cells, k + 1, path)
+        cells = dialect.cells(text)
+        if COMMENT.match(line) or not text or any(dialect.mask(text)):
+            continue
+        axes = find_axes(cells)
+        if axes and axes != cells[:3]:
+            raise ValueError(
+                f'{path}: line {k + 1} names {len(cells)} columns, cut at {dialect}, and the points '
+                f'have {count}: {_shown(line)}. Name every column.'
+            )
+        after_count = k > 0 and _integers(lines[k - 1])
+        if len(cells) == count and not axes and not after_count:
+            plain_header = plain_header or _unique(cells, k + 1, path)
+    return plain_header
+
+
+def _unique(names: list[str], number: int, path: Path) -> list[str]:
+    names = [name or (f'unnamed: {k}' if k else '') for k, name in enumerate(names)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f'{path}: line {number} names two columns {twice[0]!r}. Rename one.')
+    return names
+
+
+def _integers(line: str) -> list[int]:
+    cells = line.split()
+    return [int(cell) for cell in cells] if all(cell.isdecimal() for cell in cells) else []
+
+
+def _counts(lines: list[str], dialect: Dialect, count: int, path: Path) -> dict[int, list[int]]:
+    """Counts of points before the first one; an error for a line that may be a point."""
+    counts = {}
+    for k, line in enumerate(lines):
+        mask = dialect.mask(line)
+        if not line.strip() or COMMENT.match(line):
+            continue
+        if len(mask) < count and _integers(line):
+            counts[k + 1] = _integers(line)
+        elif _ordinals(dialect.cells(line)):
+            continue
+        elif any(mask) and (len(mask) == count or (sum(mask) > 1 and 2 * sum(mask) > len(mask))):
+            raise ValueError(
+                f'{path}: line {k + 1} is no point of {count} columns, cut at {dialect}: '
+                f'{_shown(line)}. Correct it, or begin it with # if it is a title.'
+            )
+    return counts
+
+
+def _ordinals(cells: list[str]) -> bool:
+    """Whether cells are ``,0,1,2``: names of pandas, the first of them empty."""
+    return not cells[0] and cells[1:] == [str(k) for k in range(len(cells) - 1)]
+
+
+def _check_counts(counts: dict[int, list[int]], found: int, path: Path) -> None:
+    for number, (said, *more) in counts.items():
+        if said > found or (more and said != found):
+            raise ValueError(
+                f'{path}: line {number} says {said} points, and {found} follow. The file is cut '
+                'off, or the line is something else: begin it with #.'
+            )
+
+
+def _rows(data: bytes, layout: Layout, path: Path) -> np.ndarray:
+    """Points (N, C) float64, or an array with fields if some columns are text."""
+    body, separator = data, layout.dialect.separator
+    if b'//' in body or b'%' in body:
+        body = re.sub(rb'(//|%)[^\n]*', b'', body)
+    if separator == ', ':
+        body, separator = body.replace(b', ', b';'), ';'
+    if layout.dialect.decimal == ',':
+        body = body.replace(b',', b'.')
+    if separator and f'{separator}\n'.encode() in body:
+        body = re.sub(rb'(%s[ \t]*)+(?=\n|\Z)' % re.escape(separator.encode()), b'', body)
+    text = dict(dtype=[('', 'f8' if number else 'S1') for number in layout.mask], ndmin=1)
+    options = dict(dtype=np.float64, ndmin=2) if all(layout.mask) else text
+    try:
+        return np.loadtxt(
+            io.BytesIO(body),
+            delimiter=separator,
+            quotechar='"' if b'"' in body else None,
+            encoding='utf-8',
+            **options,
+        )
+    except ValueError as error:
+        raise ValueError(_first_bad_line(data, layout, path) or f'{path}: {error}') from error
+
+
+def _first_bad_line(data: bytes, layout: Layout, path: Path) -> str | None:
+    dialect, mask = layout.dialect, layout.mask
+    for k, line in enumerate(data.decode('utf-8', 'replace').split('\n'), layout.start + 1):
+        line = re.sub(r'(#|//|%).*', '', line)
+        found = dialect.mask(line)
+        if not line.strip() or _fits(found, mask):
+            continue
+        where = f'{path}: line {k}, cut at {dialect}'
+        if len(found) != len(mask):
+            return (
+                f'{where}, has {len(found)} columns, expected {len(mask)} as in line '
+                f'{layout.start + 1}: {_shown(line)}. The file is cut off or damaged there.'
+            )
+        column = next(i for i, m in enumerate(mask) if m and not found[i])
+        return f'{where}: {dialect.cells(line)[column]!r} is no number: {_shown(line)}.'
+    return None
+
+
+def _shown(line: str) -> str:
+    return repr(line if len(line) <= SHOWN else line[:SHOWN] + '...')
