@@ -176,9 +176,10 @@ def _warn_rounded(points: np.ndarray, source: str | Path) -> None:
     near, far = (f(abs(xyz), axis=0).astype(kind) for f in (np.min, np.max))
     fine, coarse = (np.spacing(x).astype(np.float64) for x in (near, far))
     extent = np.ptp(xyz, axis=0).max()
-    for axis in np.flatnonzero(coarse > ROUNDED * extent):
+    for axis in np.argsort(-coarse, kind='stable'):
         steps = xyz[:, axis] / fine[axis]
-        if (steps == np.rint(steps)).all() and (steps % 2 == 1).any():
+        rounded = (steps == np.rint(steps)).all() and (steps % 2 == 1).any()
+        if rounded and coarse[axis] > ROUNDED * extent:
             warnings.warn(
                 f'{source}: {"xyz"[axis]} goes in steps of {coarse[axis]:g} up to '
                 f'{far[axis]:.8g}, the cloud extends over {extent:.4g}: the coordinates were '

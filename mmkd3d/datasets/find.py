@@ -16,8 +16,9 @@ from mmkd3d.datasets.formats import FORMATS
 
 TEXT_FORMATS = ('.txt', '.xyz', '.pts', '.csv')
 HEAD = 1 << 16  # bytes of a text file that are searched for a point
-# three numbers at the beginning of a line, in any notation
-POINT = re.compile(r'^[\s;,"]*[-+.\d][-+.,\deE]*(?:[\s;,]+[-+.\d][-+.,\deE]*){2}', re.MULTILINE)
+# three numbers at the beginning of a line; decimal commas count as separators
+POINT = re.compile(r'^[ \t;,"]*[-+.\d][-+.\deE]*(?:[ \t;,"]+[-+.\d][-+.\deE]*){2}', re.MULTILINE)
+BYTE_ORDER_MARKS = '\ufeff\u00ef\u00bb\u00bf'
 
 
 def list_files(inputs: Iterable[str | Path]) -> list[Path]:
@@ -123,4 +124,4 @@ def may_hold_points(path: Path) -> bool:
         head = file.read(HEAD)
     utf16 = head.startswith((b'\xff\xfe', b'\xfe\xff'))
     text = head.decode('utf-16' if utf16 else 'latin-1', errors='ignore')
-    return not text.strip() or POINT.search(text.removeprefix('\u00ef\u00bb\u00bf')) is not None
+    return not text.strip() or POINT.search(text.lstrip(BYTE_ORDER_MARKS)) is not None
