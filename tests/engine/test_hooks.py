@@ -1,7 +1,5 @@
 """Hooks for non-finite losses, reseeding and checkpoint files."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -112,11 +110,11 @@ def test_resuming_skips_files_that_were_cut_off(tmp_path):
     rejects('2 or more', CheckpointHook, max_keep_ckpts=1)
     assert find_resumable(tmp_path) is None
     for epoch in (1, 2, 3):
-        path = tmp_path / f'epoch_{epoch}.pth'
-        torch.save(dict(a=torch.rand(1000)), path)
-        os.utime(path, (epoch, epoch))
+        torch.save(
+            dict(meta=dict(epoch=epoch, iter=epoch), a=torch.rand(1000)),
+            tmp_path / f'epoch_{epoch}.pth',
+        )
     content = (tmp_path / 'epoch_3.pth').read_bytes()
     (tmp_path / 'epoch_3.pth').write_bytes(content[:1000])
-    os.utime(tmp_path / 'epoch_3.pth', (3, 3))
     (tmp_path / 'best.pth').write_bytes(content)
     assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')
