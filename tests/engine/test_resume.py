@@ -117,9 +117,7 @@ def no_pause(monkeypatch):
     ('loop', 'workers', 'at'),
     [('epoch', 0, 6), ('epoch', 0, 4), ('epoch', 1, 6), ('iter', 0, 6), ('iter', 1, 6)],
 )
-def test_a_run_stopped_by_a_signal_resumes_to_the_same_weights(
-    whole, tmp_path, loop, workers, at
-):
+def test_a_run_stopped_by_a_signal_resumes_to_the_same_weights(whole, tmp_path, loop, workers, at):
     cfg, stop = config(tmp_path, loop, workers), StopHook()
     stopped, before = run(cfg, stop, Interrupt(at, stop))
     assert stopped.ended_by.code == 128 + signal.SIGTERM
@@ -131,9 +129,7 @@ def test_a_run_stopped_by_a_signal_resumes_to_the_same_weights(
     assert not list(tmp_path.glob('stop_*'))
 
 
-@pytest.mark.parametrize(
-    ('loop', 'hook'), [('epoch', False), ('epoch', True), ('iter', False)]
-)
+@pytest.mark.parametrize(('loop', 'hook'), [('epoch', False), ('epoch', True), ('iter', False)])
 def test_a_killed_run_resumes_from_an_older_file_if_the_newest_is_damaged(
     whole, tmp_path, loop, hook
 ):

@@ -120,7 +120,7 @@ class CheckpointHook(_CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights that are not finite; add what the hook and readers need."""
-        _check_finite(runner, checkpoint['state_dict'])
+        _check_finite(runner, checkpoint)
         loop, meta = runner.train_loop, checkpoint['meta']
         meta['input_spec'] = spec_of_config(runner.cfg)._asdict()
         meta['epoch_length'], meta['max_iters'] = len(loop.dataloader), loop.max_iters
@@ -173,19 +173,19 @@ def gather_rng_states() -> list[dict]:
     return all_gather_object(rng_state())
 
 
-def _check_finite(runner: Runner, state: dict) -> None:
+def _check_finite(runner: Runner, checkpoint: dict) -> None:
     """Raise :class:`NonFiniteWeightsError` for NaN, and for infinite parameters."""
     parameters = {name for name, _ in unwrap_model(runner.model).named_parameters()}
-    floats = {k: v for k, v in state.items() if torch.is_tensor(v) and v.is_floating_point()}
     wrong = [
         name
-        for name, value in floats.items()
-        if (~value.isfinite() if name in parameters else value.isnan()).any()
+        for name, value in checkpoint['state_dict'].items()
+        if torch.is_tensor(value)
+        and (~value.isfinite() if name in parameters else value.isnan()).any()
     ]
     if wrong:
         more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
         raise NonFiniteWeightsError(
-            f'Iteration {runner.iter}: no checkpoint is written, since NaN or infinite values are '
+            f'Iteration {checkpoint["meta"]["iter"]}: no checkpoint is written, since NaN or infinite values are '
             f'in {", ".join(wrong[:3])}{more}. Lower the learning rate or clip the gradients '
             '(optim_wrapper.clip_grad), then continue from the last checkpoint with --resume.'
         )
