@@ -56,18 +56,22 @@ class Demo:
         from mmengine.config import Config
 
         from mmkd3d.apis.jobs import run_tool
+        from mmkd3d.engine.resume import final_checkpoint
 
-        folder = self.out / (name + self.suffix)
-        epochs = 1 if self.suffix else Config.fromfile(config).train_cfg.max_epochs
-        checkpoint, mark = folder / f'epoch_{epochs}.pth', folder / 'last_checkpoint'
-        # mmengine writes the mark after the checkpoint
-        if mark.is_file() and Path(mark.read_text().strip()).name == checkpoint.name:
+        folder, cfg = self.out / (name + self.suffix), Config.fromfile(config)
+        if self.suffix:
+            cfg.train_cfg.max_epochs = 1
+        try:
+            checkpoint = final_checkpoint(folder, cfg)
+        except ValueError:
+            pass
+        else:
             say(f'{name}: finished already, {checkpoint}')
             return checkpoint
         options = ['--cfg-options', 'randomness.seed=0', *self.options, *options]
         arguments = [config, '--work-dir', folder, '--resume', *options]
         run_tool('train.py', *arguments, log=folder / 'train.log', jobs=self.jobs)
-        return checkpoint
+        return final_checkpoint(folder, cfg)
 
     def row(self, student: str | None) -> dict:
         """Pretrain, finetune and test; returns checkpoints and metrics."""
@@ -148,7 +152,9 @@ def main(argv=None):
     names = [None, *pretrainings()]
     write_rooms(DETECTOR)
     demo = Demo(out, quick=args.quick, jobs=min(os.cpu_count() or 1, len(names)))
-    with ThreadPoolExecutor(demo.jobs) as pool:
+    from mmkd3d.apis.jobs import pass_stop_on
+
+    with pass_stop_on(), ThreadPoolExecutor(demo.jobs) as pool:
         try:
             rows = dict(zip(names, pool.map(demo.row, names)))
         except RuntimeError as error:

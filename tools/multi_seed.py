@@ -22,9 +22,10 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.jobs import lock_folder, run_tool
+from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
 from mmkd3d.apis.load import config_path
 from mmkd3d.datasets.identity import identify
+from mmkd3d.engine.resume import final_checkpoint
 from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.records import (
     check_seeds,
@@ -224,8 +225,8 @@ def do_run(args, run: Run, data: dict, lock: int) -> dict:
                 'evaluated, or remove the folder to train again.'
             )
         checkpoint = saved[-1]
-    else:  # the name only: the folder may have been moved
-        checkpoint = folder / Path((folder / 'last_checkpoint').read_text().strip()).name
+    else:
+        checkpoint = final_checkpoint(folder, read_config(args.config, run.options))
     metrics = {}
     if not args.train_only:
         test = [args.config, checkpoint, '--work-dir', folder / 'test', *options]
@@ -329,7 +330,7 @@ def main(argv=None):
         args.config = config_path(args.config)
         check(args)
         runs = plan(args)
-        with lock_folder(args.work_dir) as lock:
+        with pass_stop_on(), lock_folder(args.work_dir) as lock:
             records, failed = do_runs(args, runs, lock)
             text = spread_table(summarize(records))
             write_record(args.work_dir / 'records.json', records)

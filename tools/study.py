@@ -43,7 +43,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.jobs import lock_folder, run_tool
+from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
 from mmkd3d.apis.load import config_path
 from mmkd3d.evaluation.records import check_seeds, summarize, write_record
 from mmkd3d.utils.atomic import write_atomic
@@ -252,7 +252,7 @@ def run_jobs(jobs: Sequence[Job], out: Path, *, parallel: int = 1) -> dict[str, 
     settings = dict(dep_file=str(out / '.doit.json'), backend='json')
     loader = ModuleTaskLoader(dict(task_study=task_study, DOIT_CONFIG=settings))
     command = ['run', '--continue', '--process', str(parallel), '--parallel-type', 'thread']
-    with lock_folder(out) as lock:
+    with pass_stop_on(), lock_folder(out) as lock:
         DoitMain(loader).run(command)
     return failed
 

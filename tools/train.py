@@ -7,12 +7,16 @@ from mmengine.runner import Runner
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import (
     common_parser,
+    complete_hooks,
     enable_amp,
     enable_auto_scale_lr,
     leave_processes,
     load_config,
     set_resume,
 )
+from mmkd3d.engine.hooks.loaders import check_training
+from mmkd3d.engine.hooks.stop import StopHook
+from mmkd3d.utils.signals import catch_stop
 
 
 def main(argv=None):
@@ -37,9 +41,19 @@ def main(argv=None):
         enable_amp(cfg)
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
-    set_resume(cfg, args.resume)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    runner.train()
+    complete_hooks(cfg)
+    stop = StopHook()
+    with catch_stop(stop.receive):
+        try:
+            set_resume(cfg, args.resume)
+            runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+            runner.register_hook(stop)
+            check_training(runner)  # before mmengine builds what needs the length of an epoch
+            runner.train()
+        except SystemExit:
+            runner = None
+            leave_processes()
+            raise
     del runner
     leave_processes()
 

@@ -8,6 +8,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='mmkd3d.CheckpointHook', interval=1, max_keep_ckpts=3),
+    loaders=dict(type='mmkd3d.CheckLoadersHook'),
     classes=dict(type='mmkd3d.CheckClassesHook'),
     visualization=dict(type='mmkd3d.DetectionVisualizationHook'),
 )

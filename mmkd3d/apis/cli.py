@@ -137,11 +137,46 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
+def complete_hooks(cfg: Config) -> None:
+    """Add the hooks that every training needs, where a config lacks them.
+
+    Configs of mmdetection3d get our :class:`CheckpointHook`, which takes the
+    arguments of mmengine's.
+    """
+    hooks = cfg.setdefault('default_hooks', {})
+    checkpoint = hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
+    stock = cfg.get('default_scope') != 'mmkd3d' and checkpoint is not None
+    if stock and checkpoint.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
+        keep = checkpoint.get('max_keep_ckpts', -1)
+        checkpoint.update(type='mmkd3d.CheckpointHook', max_keep_ckpts=2 if keep == 1 else keep)
+    custom = cfg.custom_hooks = [*(cfg.get('custom_hooks') or [])]
+    known = {str(hook.get('type')) for hook in (*hooks.values(), *custom) if hook is not None}
+    for name in ('mmkd3d.CheckLoadersHook', 'mmkd3d.FiniteLossHook'):
+        if not known & {name, name.removeprefix('mmkd3d.')}:
+            custom.append(dict(type=name))
+
+
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """Resume from a file, or with ``'auto'`` from the newest good one."""
+    """Resume from a file, or with ``'auto'`` from the latest good one.
+
+    ``resume=True`` in the config means ``'auto'``, too, unless ``load_from``
+    names a file.
+
+    Raises:
+        ValueError: The given file is damaged, or no checkpoint of a training.
+    """
+    from mmkd3d.engine.resume import check_sums, find_resumable, training_meta
+
+    if resume is None and cfg.get('resume'):
+        resume = cfg.get('load_from') or 'auto'
     if resume is None:
         return
-    from mmkd3d.engine.hooks.checkpoint import find_resumable
-
-    cfg.load_from = find_resumable(cfg.work_dir) if resume == 'auto' else resume
+    if resume == 'auto':
+        cfg.load_from = find_resumable(cfg.work_dir)
+    elif '://' in resume:
+        cfg.load_from = resume
+    else:
+        check_sums(resume)
+        training_meta(Path(resume))
+        cfg.load_from = resume
     cfg.resume = cfg.load_from is not None

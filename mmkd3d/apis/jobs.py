@@ -3,13 +3,21 @@
 import fcntl
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmkd3d.utils.signals import catch_stop
+
 from .load import config_root
+
+_running: set[subprocess.Popen] = set()
+_starting = threading.RLock()  # a signal handler runs within a thread that may hold it
+_stopped_by = 0
 
 
 @contextmanager
@@ -35,6 +43,45 @@ def lock_folder(folder: Path) -> Iterator[int]:
         yield file.fileno()
 
 
+@contextmanager
+def pass_stop_on() -> Iterator[None]:
+    """Pass SIGTERM and SIGHUP on to the tools that :func:`run_tool` runs.
+
+    A training then saves a checkpoint. :func:`run_tool` starts no further
+    tool, and raises once those that run have ended.
+
+    Raises:
+        SystemExit: After a signal, with code 128 + its number.
+    """
+    global _stopped_by
+
+    def stop(number: int) -> None:
+        global _stopped_by
+        _stopped_by = number
+        with _starting:
+            for process in _running:
+                process.send_signal(number)
+            if not _running:
+                raise SystemExit(128 + number)
+
+    try:
+        with catch_stop(stop):
+            try:
+                yield
+            finally:  # instead of what else the signal caused
+                if _stopped_by:
+                    name = signal.Signals(_stopped_by).name
+                    print(f'{name}: stopped. Run the same command again to continue.', flush=True)
+                _check_stopped()
+    finally:
+        _stopped_by = 0
+
+
+def _check_stopped() -> None:
+    if _stopped_by:
+        raise SystemExit(128 + _stopped_by)
+
+
 def run_tool(tool: str, *arguments, log: Path, lock: int | None = None, jobs: int = 1) -> None:
     """Run ``python tools/TOOL`` and write its output to a file.
 
@@ -48,21 +95,34 @@ def run_tool(tool: str, *arguments, log: Path, lock: int | None = None, jobs: in
 
     Raises:
         RuntimeError: The tool failed; the message is its last line.
+        SystemExit: A signal stopped it, see :func:`pass_stop_on`.
     """
     root, words = config_root().parent, list(map(str, arguments))
     env = dict(os.environ)
     env.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // jobs)))
     env['PYTHONPATH'] = os.pathsep.join(filter(None, [str(root), env.get('PYTHONPATH')]))
-    print('$ ' + shlex.join(['python', f'tools/{tool}', *words]), flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, 'w') as file:
-        code = subprocess.run(
-            [sys.executable, root / 'tools' / tool, *words],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=env,
-            pass_fds=[] if lock is None else [lock],
-        ).returncode
+        with _starting:
+            _check_stopped()
+            print('$ ' + shlex.join(['python', f'tools/{tool}', *words]), flush=True)
+            process = subprocess.Popen(
+                [sys.executable, root / 'tools' / tool, *words],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=env,
+                pass_fds=[] if lock is None else [lock],
+            )
+            _running.add(process)
+        try:
+            code = process.wait()
+        except BaseException:  # Ctrl-C; the tool passes this on to its own ones
+            process.terminate()
+            process.wait()
+            raise
+        finally:
+            _running.discard(process)
+    _check_stopped()
     if code:
         lines = log.read_text(errors='replace').strip().splitlines() or [f'exit code {code}']
         raise RuntimeError(f'{lines[-1]} (log: {log})')

@@ -31,3 +31,18 @@ def isolate_rng(seed: int, device: torch.device) -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
+
+
+def rng_state() -> dict:
+    """State of the generators of Python, NumPy and torch's CPU, as plain data."""
+    name, keys, *rest = np.random.get_state()
+    return dict(
+        python=random.getstate(), numpy=(name, keys.tolist(), *rest), torch=torch.get_rng_state()
+    )
+
+
+def set_rng_state(state: dict) -> None:
+    """Restore what :func:`rng_state` returned."""
+    random.setstate(state['python'])
+    np.random.set_state(state['numpy'])
+    torch.set_rng_state(state['torch'].cpu())

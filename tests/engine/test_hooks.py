@@ -1,19 +1,24 @@
 """Hooks for non-finite losses, reseeding and checkpoint files."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
 import torch.nn as nn
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
-from mmkd3d.engine.hooks.checkpoint import AtomicBackend, CheckpointHook, find_resumable
-from mmkd3d.engine.hooks.finite_loss import NonFiniteLossError
+from mmkd3d.engine.hooks.checkpoint import (
+    AtomicBackend,
+    CheckpointHook,
+    NonFiniteWeightsError,
+    find_resumable,
+)
+from mmkd3d.engine.hooks.finite_loss import NonFiniteGradientError, NonFiniteLossError
 from tests.helpers import REPO, rejects
 
 
@@ -35,21 +40,26 @@ class Numbers(Dataset):
 
 
 class Line(BaseModel):
-    def __init__(self):
+    """Its loss is finite; at ``steep`` its gradient is not."""
+
+    def __init__(self, steep=None):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
-        self.drawn = []
+        self.drawn, self.steep = [], steep
 
     def forward(self, inputs, data_samples, mode):
         x = torch.stack(inputs['points']).mean()
         self.drawn.append((float(torch.rand(1)), float(np.random.rand())))
-        return dict(loss_fit=(self.weight * x).square(), loss_zero=x * 0 + 1)
+        losses = dict(loss_fit=(self.weight * x).square(), loss_zero=x * 0 + 1)
+        if self.steep and self.steep in [sample.sample_id for sample in data_samples]:
+            losses['loss_root'] = (self.weight * 0).sqrt()
+        return losses
 
 
-def runner(work_dir, data=None, **kwargs):
+def runner(work_dir, data=None, model=None, optim_wrapper=None, **kwargs):
     base = Config.fromfile(REPO / 'configs/_base_/default_runtime.py')
     return Runner(
-        model=Line(),
+        model=model or Line(),
         work_dir=str(work_dir),
         train_dataloader=dict(
             batch_size=2,
@@ -58,7 +68,7 @@ def runner(work_dir, data=None, **kwargs):
             dataset=data or Numbers(),
         ),
         train_cfg=dict(by_epoch=True, max_epochs=2),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
+        optim_wrapper=optim_wrapper or dict(optimizer=dict(type='SGD', lr=1e-3)),
         default_hooks=base.default_hooks,
         custom_hooks=base.custom_hooks,
         default_scope='mmkd3d',
@@ -82,6 +92,74 @@ def test_non_finite_loss_stops_before_a_weight_changes(tmp_path):
     assert torch.isnan(dump['inputs']['points'][1]).all()
 
 
+WRAPPERS = dict(
+    plain={},
+    norm=dict(clip_grad=dict(max_norm=1.0)),
+    value=dict(clip_grad=dict(type='value', clip_value=1.0)),
+    accumulated=dict(accumulative_counts=4),
+    repeated=dict(type='mmkd3d.RepeatStepOptimWrapper', clip_grad=dict(max_norm=1.0)),
+)
+
+
+@pytest.mark.parametrize('name', WRAPPERS)
+def test_no_step_is_made_with_a_gradient_that_is_not_finite(tmp_path, name):
+    wrapper = dict(optimizer=dict(type='SGD', lr=1e-3), **WRAPPERS[name])
+    run = runner(tmp_path / name, model=Line('number_3'), optim_wrapper=wrapper)
+    before = []
+    run.model.register_forward_pre_hook(lambda *_: before.append(run.model.weight.item()))
+    with pytest.raises(NonFiniteGradientError) as error:
+        run.train()
+    text = str(error.value)
+    assert 'Iteration 2: the gradient of weight is NaN' in text
+    assert 'the loss is finite (' in text and 'samples number_2, number_3' in text
+    assert run.model.weight.item() == before[-1]
+    dump = torch.load(tmp_path / name / 'nonfinite_batch_rank0.pth', weights_only=True)
+    assert dump['samples'] == ['number_2', 'number_3'] and dump['gradients'] == ['weight']
+    assert not list((tmp_path / name).glob('epoch_*'))
+
+
+class CpuAmp(AmpOptimWrapper):
+    """AmpOptimWrapper without the demand for a GPU."""
+
+    def __init__(self, optimizer, **kwargs):
+        OptimWrapper.__init__(self, optimizer, **kwargs)
+        self._scale_update_param = self.cast_dtype = None
+        self.loss_scaler = torch.amp.GradScaler('cpu')
+
+    optim_context = OptimWrapper.optim_context
+
+
+@pytest.mark.parametrize(('steep', 'epochs'), [('number_3', 30), (True, 20)])
+def test_overflows_of_mixed_precision_are_skipped_but_not_for_ever(tmp_path, steep, epochs):
+    model = Line(steep)
+    wrapper = CpuAmp(torch.optim.SGD(model.parameters(), 1e-3))
+    run = runner(tmp_path / 'amp', model=model, optim_wrapper=wrapper)
+    run.train_loop._max_epochs = epochs
+    if steep is True:  # in every batch
+        model.steep = None
+        model.register_forward_hook(
+            lambda *args: dict(args[-1], loss_root=(model.weight * 0).sqrt())
+        )
+        rejects('41 times in a row', run.train, error=NonFiniteGradientError)
+        assert model.weight.item() == 1 and run.iter == 40
+    else:
+        run.train()  # every fourth step is skipped
+        assert run.iter == 4 * epochs and 0 < model.weight.item() < 1
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    class Spoil(Hook):
+        def after_train_iter(self, runner, *args, **kwargs):
+            if runner.iter == 7:
+                runner.model.weight.data.fill_(float('inf'))
+
+    run = runner(tmp_path / 'spoiled')
+    run.register_hook(Spoil())
+    rejects('Iteration 8: no checkpoint.*weight', run.train, error=NonFiniteWeightsError)
+    assert [p.name for p in (tmp_path / 'spoiled').glob('*.pth')] == ['epoch_1.pth']
+    assert find_resumable(tmp_path / 'spoiled').endswith('epoch_1.pth')
+
+
 def test_random_numbers_depend_on_the_iteration_alone(tmp_path):
     whole = runner(tmp_path / 'whole')
     whole.train()
@@ -103,20 +181,20 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path, monkeypatch):
         raise OSError('power cut')
 
     monkeypatch.setattr('os.fsync', power_cut)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match='power cut'):
         backend.put(b'new and longer', path)
-    assert path.read_bytes() == b'old'
+    assert path.read_bytes() == b'old' and [*path.parent.iterdir()] == [path]
 
 
 def test_resuming_skips_files_that_were_cut_off(tmp_path):
     rejects('2 or more', CheckpointHook, max_keep_ckpts=1)
     assert find_resumable(tmp_path) is None
     for epoch in (1, 2, 3):
-        path = tmp_path / f'epoch_{epoch}.pth'
-        torch.save(dict(a=torch.rand(1000)), path)
-        os.utime(path, (epoch, epoch))
+        torch.save(
+            dict(meta=dict(epoch=epoch, iter=epoch), a=torch.rand(1000)),
+            tmp_path / f'epoch_{epoch}.pth',
+        )
     content = (tmp_path / 'epoch_3.pth').read_bytes()
     (tmp_path / 'epoch_3.pth').write_bytes(content[:1000])
-    os.utime(tmp_path / 'epoch_3.pth', (3, 3))
     (tmp_path / 'best.pth').write_bytes(content)
     assert find_resumable(tmp_path) == str(tmp_path / 'epoch_2.pth')

@@ -1,8 +1,10 @@
 """Random numbers that depend on the iteration only, for exact resume."""
 
+from collections.abc import Callable, Iterator
+
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import set_random_seed
+from mmengine.runner import IterBasedTrainLoop, set_random_seed
 
 from mmkd3d.registry import FUNCTIONS, HOOKS
 
@@ -15,7 +17,8 @@ class ReseedHook(Hook):
     and the iteration, so a resumed run follows the same loss curve as an
     uninterrupted one. Data loader workers get their seeds from the main
     process at the start of an epoch; use :func:`seed_worker` as their
-    ``worker_init_fn``.
+    ``worker_init_fn``. A loop by iteration seeds before it loads each batch,
+    since a resumed one loads the batches again that were trained on.
     """
 
     priority = 'VERY_HIGH'
@@ -27,12 +30,27 @@ class ReseedHook(Hook):
 
     def before_train(self, runner) -> None:
         self._reseed(runner, runner.iter)
+        loop = runner.train_loop
+        if isinstance(loop, IterBasedTrainLoop):
+            loop.dataloader_iterator = seeded(
+                loop.dataloader_iterator, lambda number: self._reseed(runner, -number - 1)
+            )
 
     def before_train_epoch(self, runner) -> None:
-        self._reseed(runner, runner.iter)
+        # of the whole epoch, also where a run resumes within it
+        self._reseed(runner, runner.epoch * len(runner.train_dataloader))
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         self._reseed(runner, runner.iter + 1)
+
+
+def seeded(batches: Iterator, seed: Callable[[int], None]) -> Iterator:
+    """Call ``seed(number)`` before each batch is drawn."""
+    number = 0
+    while True:
+        seed(number)
+        yield next(batches)
+        number += 1
 
 
 @FUNCTIONS.register_module()

@@ -1,0 +1,145 @@
+"""Find the checkpoint to resume from, and go on within an epoch."""
+
+import logging
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+
+def find_resumable(work_dir: str | Path) -> str | None:
+    """Return the checkpoint in ``work_dir`` with the most iterations, or None.
+
+    Unlike mmengine's ``find_latest_checkpoint``, files that are damaged or
+    hold no state of a training are skipped.
+    """
+    for path, _ in checkpoints_of(work_dir, 'epoch_', 'iter_', 'stop_'):
+        return str(path)
+    return None
+
+
+def final_checkpoint(work_dir: str | Path, cfg: Config) -> Path:
+    """Return the last checkpoint of a finished training.
+
+    ``last_checkpoint``, which mmengine writes, is not read: it may be empty
+    or out of date after a kill.
+
+    Args:
+        work_dir: Of the training.
+        cfg: Of the training, with the options of the command line.
+
+    Raises:
+        ValueError: There is none.
+    """
+    found, loop = [], cfg.train_cfg
+    hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or [])]
+    early = any(str((hook or {}).get('type')).endswith('EarlyStoppingHook') for hook in hooks)
+    for path, meta in checkpoints_of(work_dir, 'epoch_', 'iter_'):
+        iterations = loop.get('max_iters') or loop.max_epochs * meta.get('epoch_length', 0)
+        by_epoch = 'max_epochs' in loop and meta['epoch'] == loop.max_epochs
+        if early or by_epoch or meta['iter'] == iterations:
+            return path
+        found.append(path.name)
+    length = {k: loop[k] for k in ('max_epochs', 'max_iters') if k in loop}
+    raise ValueError(
+        f'No good checkpoint of the end of the training ({length}) in {work_dir}, only '
+        f'{", ".join(found[:3]) or "none"}. Continue the training with --resume.'
+    )
+
+
+def checkpoints_of(work_dir: str | Path, *prefixes: str) -> Iterator[tuple[Path, dict]]:
+    """The good checkpoints of a training and their ``meta``, the latest first.
+
+    Args:
+        work_dir: Folder of the checkpoints.
+        *prefixes: Of their names.
+    """
+    found = []
+    for path in Path(work_dir).glob('*.pth'):
+        if path.name.startswith(prefixes):
+            try:
+                found.append((path, training_meta(path)))
+            except ValueError as error:
+                print_log(f'Not used: {error}', logger='current', level=logging.WARNING)
+    found.sort(key=lambda pair: (pair[1]['iter'], pair[1]['epoch'], pair[0].name), reverse=True)
+    for path, meta in found:
+        try:
+            check_sums(path)
+        except ValueError as error:
+            print_log(f'Not used: {error}', logger='current', level=logging.WARNING)
+        else:
+            yield path, meta
+
+
+def training_meta(path: Path) -> dict:
+    """Read ``meta`` of a training checkpoint, without reading its tensors.
+
+    Raises:
+        ValueError: The file is damaged, or no checkpoint of a training.
+    """
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+    except Exception as error:  # damaged bytes raise errors of many types
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f'{path} cannot be read ({reason}); {path.stat().st_size} bytes.'
+        ) from error
+    meta = content.get('meta') if isinstance(content, dict) else None
+    known = meta if isinstance(meta, dict) else {}
+    if not all(isinstance(known.get(key), int) for key in ('iter', 'epoch')):
+        raise ValueError(f"{path} has no meta['iter'] and meta['epoch']: no training wrote it.")
+    return known
+
+
+def check_sums(path: str | Path) -> None:
+    """Compare a checkpoint with the checksums that ``torch.save`` stores.
+
+    ``torch.load`` does not do so: a flipped bit in a weight goes unnoticed.
+
+    Raises:
+        ValueError: They differ, or the file is not of ``torch.save``.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError) as error:
+        raise ValueError(f'{path} is damaged or not a checkpoint: {error}') from error
+    if damaged:
+        raise ValueError(f'{path} is damaged: the checksum of {damaged} differs.')
+
+
+def skip_batches(loop: EpochBasedTrainLoop, number: int, then: Callable[[], object]) -> None:
+    """Let the loop drop the next batches instead of training on them.
+
+    They are loaded, so that sampler and data loader workers draw the same
+    random numbers as without the interruption.
+
+    Args:
+        loop: Before an epoch.
+        number: Of batches, at most those of an epoch.
+        then: Called after the last one is dropped.
+    """
+    left = iter(range(number - 1, -1, -1))
+
+    def drop(idx: int, data_batch: dict) -> None:
+        if next(left) == 0:
+            del loop.run_iter
+            then()
+
+    loop.run_iter = drop
+
+
+def validation_due(runner: Runner) -> bool:
+    """Whether the loop would have validated after its last epoch or iteration."""
+    loop = runner.train_loop
+    if runner.val_loop is None:
+        return False
+    if isinstance(loop, EpochBasedTrainLoop):
+        done, end = loop.epoch, loop.max_epochs
+    else:
+        done, end = loop.iter, loop.max_iters
+    return done >= loop.val_begin and (done % loop.val_interval == 0 or done == end)
