@@ -55,7 +55,7 @@ class IndoorDet3DDataset(Det3DDataset):
         items = [self.parse_data_info(info) for info in infos.data_list]
         for item in items:
             self._check_points(item)
-        if items and not self.test_mode and self.filter_empty_gt:
+        if items and not self.test_mode:
             if not any(len(item['ann_info']['gt_labels_3d']) for item in items):
                 raise ValueError(
                     f'{self.ann_file}: no scan has a box of {", ".join(self.metainfo["classes"])}: '
