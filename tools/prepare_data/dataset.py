@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.datasets.base import read_meta
 from mmkd3d.datasets.verify import CHECKS
 
@@ -30,6 +31,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@short_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     facts = read_meta('published')[args.name]
