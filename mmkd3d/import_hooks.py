@@ -1,7 +1,7 @@
-"""Extend torch, mmengine and mmcv on ``import mmkd3d``.
+"""Extend torch, mmengine, mmcv and mmdet3d on ``import mmkd3d``.
 
 Each addition runs right after its module is imported, or at once if it is
-loaded already, so that ``import mmkd3d`` itself imports none of the three.
+loaded already, so that ``import mmkd3d`` itself imports none of them.
 """
 
 import sys
@@ -103,10 +103,18 @@ def after_mmcv_ext(compiled: ModuleType) -> None:
     wrap_compiled(compiled)
 
 
+def after_mmdet3d_dataset(module: ModuleType) -> None:
+    from mmkd3d.datasets.stock import explain
+
+    explain(getattr(module, 'Det3DDataset', None) or module.Seg3DDataset)
+
+
 HOOKS: dict[str, Callable[[ModuleType], None]] = {
     'torch': after_torch,
     'mmengine.config': after_mmengine_config,
     'mmcv._ext': after_mmcv_ext,
+    'mmdet3d.datasets.det3d_dataset': after_mmdet3d_dataset,
+    'mmdet3d.datasets.seg3d_dataset': after_mmdet3d_dataset,
 }
 
 

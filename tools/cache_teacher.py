@@ -21,6 +21,7 @@ from mmengine.config import DictAction
 
 import mmkd3d
 from mmkd3d.apis.cli import config_file
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.apis.teacher_cache import cache_targets
 
 
@@ -64,24 +65,22 @@ def parse_args(argv):
     return parser.parse_args(argv)
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     config = mmkd3d.get_config(args.config)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     out = args.out or Path('work_dirs', 'teacher_cache', args.config.stem)
-    try:
-        folders = cache_targets(
-            config,
-            out,
-            only=args.only,
-            dtype=args.dtype,
-            batch_size=args.batch_size,
-            rebuild=args.rebuild,
-            device=args.device,
-        )
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error))
+    folders = cache_targets(
+        config,
+        out,
+        only=args.only,
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        rebuild=args.rebuild,
+        device=args.device,
+    )
     options = ' '.join(f'{option}={folder}' for option, folder in folders.items())
     print(f'Train with:\n  --cfg-options {options}')
     return folders

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 import mmkd3d
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.checkpoints import (
     SOURCES,
     convert,
@@ -133,22 +134,20 @@ def publish(state: dict, source: str) -> tuple[dict, dict]:
     return published, dict(source=source, stage=SOURCES[source].stage, dropped=dropped)
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     entry = 'state_dict'
-    try:
-        if args.part == 'backbone':
-            out = export_backbone(args.source_file, args.target_file, trust=args.trust_checkpoint)
-            print(f'{args.source_file} -> {out} (backbone)')
-            return
-        state, meta = read_ours(args)
-        if args.part:
-            state, meta = take_part(state, meta, args.part)
-        if args.to_published:
-            entry = SOURCES[args.source].entry
-            state, meta = publish(state, args.source)
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error))
+    if args.part == 'backbone':
+        out = export_backbone(args.source_file, args.target_file, trust=args.trust_checkpoint)
+        print(f'{args.source_file} -> {out} (backbone)')
+        return
+    state, meta = read_ours(args)
+    if args.part:
+        state, meta = take_part(state, meta, args.part)
+    if args.to_published:
+        entry = SOURCES[args.source].entry
+        state, meta = publish(state, args.source)
     meta['mmkd3d_version'] = mmkd3d.__version__
     args.target_file.parent.mkdir(parents=True, exist_ok=True)
     torch.save({entry: state, 'meta': meta}, args.target_file)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mmkd3d
 from mmkd3d.apis.cli import add_reading_options, report_bad
+from mmkd3d.apis.errors import short_errors
 
 EXAMPLES = """examples:
   python tools/infer.py scan.ply --checkpoint work_dirs/.../epoch_36.pth
@@ -62,33 +63,31 @@ def parse_args(argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@short_errors()
 def main(argv=None) -> None:
     args = parse_args(argv)
     bad: list[str] | None = [] if args.skip_bad else None
-    try:
-        inferencer = mmkd3d.Det3DInferencer(
-            args.config,
-            args.checkpoint,
-            args.device,
-            missing=args.missing,
-            up=args.up,
-            unit=args.unit,
-            trust=args.trust_checkpoint,
-        )
-        results = inferencer(
-            args.inputs,
-            args.batch_size,
-            score_threshold=args.score,
-            out_dir=args.out,
-            no_save_vis=args.no_pictures,
-            columns=args.columns,
-            key=args.key,
-            load_dim=args.load_dim,
-            drop_nan=args.drop_nan,
-            bad=bad,
-        )
-    except (FileNotFoundError, ImportError, ValueError) as error:
-        raise SystemExit(str(error))
+    inferencer = mmkd3d.Det3DInferencer(
+        args.config,
+        args.checkpoint,
+        args.device,
+        missing=args.missing,
+        up=args.up,
+        unit=args.unit,
+        trust=args.trust_checkpoint,
+    )
+    results = inferencer(
+        args.inputs,
+        args.batch_size,
+        score_threshold=args.score,
+        out_dir=args.out,
+        no_save_vis=args.no_pictures,
+        columns=args.columns,
+        key=args.key,
+        load_dim=args.load_dim,
+        drop_nan=args.drop_nan,
+        bad=bad,
+    )
     for prediction, paths in zip(results['predictions'], results['visualization']):
         print(
             f'{prediction["name"]}: {len(prediction["boxes"])} boxes with '

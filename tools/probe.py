@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.apis.load import config_root, find_config
 from mmkd3d.apis.probing import StudentProbe
 from mmkd3d.evaluation.features import POOLINGS
@@ -155,6 +156,7 @@ def splits_of(args) -> Mapping[str, Mapping]:
     )
 
 
+@short_errors()
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)

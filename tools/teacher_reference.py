@@ -13,6 +13,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 import mmkd3d
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.models.teachers.references import make_entry, read_references
 from mmkd3d.registry import MODELS
 
@@ -70,6 +71,7 @@ def teacher_config(args) -> dict:
     return config.to_dict()
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     init_default_scope('mmkd3d')

@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import config_file
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.visualization.masking import draw_masks, draw_teacher
 from mmkd3d.visualization.posed_frames import draw_frames
 from mmkd3d.visualization.pretraining import draw_pretraining, draw_views
@@ -71,6 +72,7 @@ def parse_args(argv):
     return args
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     args.config = Config.fromfile(args.config)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # Modules whose `raise` statements report mistakes in configs, data and arguments.
-CHECKED = ('mmkd3d', 'mmengine.config', 'mmengine.registry')
+CHECKED = ('mmkd3d', 'tools', '__main__', 'mmengine.config', 'mmengine.registry')
 RAISE = dis.opmap['RAISE_VARARGS']
 # A frame of a printed traceback: file, and the source line.
 FRAME = re.compile(r'^  File "(.+)", line \d+, in .+\n(?:    (.*)\n)?(?:    .*\n)*', re.M)
@@ -18,10 +18,10 @@ FRAME = re.compile(r'^  File "(.+)", line \d+, in .+\n(?:    (.*)\n)?(?:    .*\n
 def short_errors() -> Iterator[None]:
     """Print known mistakes in one line; use it as a decorator of ``main``.
 
-    Known are errors of the file system, and all errors that mmkd3d, or the
-    registries and configs of mmengine, raise with a ``raise`` statement, also
-    in the workers of a data loader. Everything else keeps its traceback: an
-    error of Python, numpy or torch inside our code is a bug.
+    Known are errors of the file system, and all errors that mmkd3d, a tool, or
+    the registries and configs of mmengine raise with a ``raise`` statement,
+    also in the workers of a data loader. Everything else keeps its traceback:
+    an error of Python, numpy or torch inside our code is a bug.
 
     Raises:
         SystemExit: In place of a known mistake, with its message; the exit

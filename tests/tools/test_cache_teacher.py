@@ -124,7 +124,7 @@ def test_an_interrupted_build_computes_only_the_rest(run, monkeypatch):
     monkeypatch.setattr(StubImageTeacher, 'forward', interrupted)
     rejects('', run, '--only', 'img', error=KeyboardInterrupt)
     monkeypatch.setattr(StubImageTeacher, 'forward', read)
-    rejects('sample 7 is damaged', run, '--only', 'img', damaged=7, error=OSError)
+    rejects('sample 7 is damaged', run, '--only', 'img', damaged=7, error=SystemExit)
     assert StubImageTeacher.images == 6 * 3
     folder = run('--only', 'img')[IMG_CACHE]
     assert StubImageTeacher.images == 10 * 3

@@ -68,7 +68,11 @@ def test_scans_are_drawn_with_what_the_teacher_says(config, tmp_path, capsys, mo
 def test_what_can_not_be_drawn_is_named(config, tmp_path):
     text = config.read_text()
     config.write_text(text + 'custom_hooks = []\n')
-    rejects('no DistillationHook with frames', visualize.main, ['frames', str(config)])
+    rejects(
+        'no DistillationHook with frames', visualize.main, ['frames', str(config)], error=SystemExit
+    )
     (tmp_path / 'empty').mkdir()
     config.write_text(text.replace('posed_images', '../empty'))
-    rejects('None of the 2 scans has frames', visualize.main, ['frames', str(config)])
+    rejects(
+        'None of the 2 scans has frames', visualize.main, ['frames', str(config)], error=SystemExit
+    )

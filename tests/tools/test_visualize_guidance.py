@@ -93,7 +93,7 @@ def test_without_a_checkpoint_no_other_teacher_is_looked_for(tmp_path):
     config = write_config(tmp_path, model)
     visualize.main(['mask', str(config), 'none', '--out', str(tmp_path / 'out'), '--num', '1'])
     assert (tmp_path / 'out' / 'mask_0.png').is_file()
-    with pytest.raises(FileNotFoundError, match='no weights'):
+    with pytest.raises(SystemExit, match='no weights'):
         visualize.main(['mask', str(config), str(tmp_path / 'x.pth')])
 
 

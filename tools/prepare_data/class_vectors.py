@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.registry import MODELS
 
 SCANNET = (
@@ -37,6 +38,7 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
+@short_errors()
 def main(argv=None, teacher=None):
     args = parse_args(argv)
     teacher = teacher or dict(

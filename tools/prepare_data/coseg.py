@@ -23,6 +23,7 @@ import numpy as np
 import trimesh
 from tqdm import tqdm
 
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.datasets.find import files_in, folders_in
 from mmkd3d.datasets.prepare import sample_mesh, unpacked
 
@@ -81,6 +82,7 @@ def read_category(folder: Path, num_points: int, seed: int) -> list[tuple]:
     return rows
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     rows, offset = [], [0]

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.datasets.base import read_meta
 from mmkd3d.datasets.verify import CHECKS, check_folder
 from mmkd3d.utils.atomic import write_atomic
@@ -53,6 +54,7 @@ def read_folder(args: argparse.Namespace) -> int:
     return 0 if report.complete else 1
 
 
+@short_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     if args.command == 'read':

@@ -27,6 +27,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from mmkd3d.apis.errors import short_errors
+
 NET = dict(model_name='mobilenetv2_100', pad_type='same')
 
 
@@ -60,6 +62,7 @@ def convert(arrays: dict) -> dict:
     return {key: value.contiguous() for key, value in state.items()}
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     if not args.source.is_file():

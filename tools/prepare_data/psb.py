@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.datasets.find import files_in, folders_in
 from mmkd3d.datasets.prepare import sample_mesh, unpacked
 
@@ -83,6 +84,7 @@ def read_benchmark(folder: Path, num_points: int, seed: int) -> dict[str, np.nda
     return arrays
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     with unpacked(args.archive) as folder:

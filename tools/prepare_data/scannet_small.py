@@ -12,13 +12,15 @@ each, and up to 15 posed frames; those of the rooms 4 and 5 are for validation.
 """
 
 import argparse
-import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from mmkd3d.apis.errors import short_errors
+from mmkd3d.datasets.base import verify_hint
+from mmkd3d.datasets.safe_pickle import load_pickle
 from mmkd3d.datasets.scannet_layout import FOLDERS, SEG_IDS, write_infos, write_seg_info
 
 MASKS = ('semantic_mask', 'instance_mask')
@@ -43,11 +45,14 @@ def read_infos(root: Path) -> dict:
     for split in ('train', 'val'):
         path = root / f'scannet_infos_{split}.pkl'
         if path.is_file():
-            with open(path, 'rb') as file:
-                for info in pickle.load(file)['data_list']:
-                    infos[Path(info['lidar_points']['lidar_path']).stem] = info
+            content = load_pickle(path, 'it lists the scans', verify_hint('scannet', root))
+            for info in content['data_list']:
+                infos[Path(info['lidar_points']['lidar_path']).stem] = info
     if not infos:
-        raise SystemExit(f'No scannet_infos_train.pkl in {root}; --help shows the layout.')
+        raise SystemExit(
+            f'No scannet_infos_train.pkl in {root}; --help shows the layout. '
+            + verify_hint('scannet', root)
+        )
     return infos
 
 
@@ -88,6 +93,7 @@ def copy_frames(source: Path, target: Path, num: int = 15) -> None:
     )
 
 
+@short_errors()
 def main(argv=None):
     args = parse_args(argv)
     infos = read_infos(args.root)

@@ -32,6 +32,7 @@ class CheckClassesHook(Hook):
         self.trained_on = ()  # finetuning may start from a checkpoint with other classes
         dataset = runner.train_loop.dataloader.dataset
         self._check(runner.model, dataset)
+        _check_yaw(unwrap_model(runner.model), getattr(dataset, 'metainfo', {}))
         self.trained_on = _classes(dataset)
         if runner.val_loop is not None:
             self.before_val(runner)
@@ -54,9 +55,11 @@ class CheckClassesHook(Hook):
         elif classes and len(classes) != num_classes:
             raise ValueError(
                 f'The data set has {len(classes)} classes, the head of '
-                f'{type(model).__name__} has num_classes={num_classes}. Change '
-                'metainfo=dict(classes=[...]) of the data sets or model.bbox_head.num_classes '
-                '(for a VoteHead also num_sizes and mean_sizes).'
+                f'{type(model).__name__} has num_classes={num_classes}. Set '
+                f'model.bbox_head.num_classes={len(classes)} (for a VoteHead also num_sizes and '
+                'mean_sizes of its bbox_coder), or select classes of the data sets with '
+                'metainfo=dict(classes=[...]). Data with classes of your own are read by '
+                "type='mmkd3d.IndoorDet3DDataset' (docs/detection.md)."
             )
         if classes and self.trained_on and classes != self.trained_on:
             pairs = enumerate(zip_longest(self.trained_on, classes))
@@ -105,3 +108,22 @@ class ClassNamesHook(Hook):
 def _classes(dataset: Dataset) -> tuple:
     """Return the class names of a data set, empty if it has none."""
     return tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())
+
+
+def _check_yaw(model, metainfo: dict) -> None:
+    """Check that a head predicts the yaw of the boxes it is trained on."""
+    head = getattr(model, 'bbox_head', None)
+    kind = type(head).__name__
+    if not metainfo.get('with_yaw'):
+        return
+    if kind == 'GroupFree3DHead':  # takes points_in_boxes_part for points_in_boxes_all
+        advice = 'mmdetection3d 1.4 cannot train it on them: use VoteNet or 3DETR.'
+    elif getattr(head, 'num_angle_bins', None) == 1:
+        advice = 'set model.bbox_head=dict(num_angle_bins=12, criterion=dict(loss_weights=dict(giou=0))).'
+    elif getattr(getattr(head, 'bbox_coder', None), 'with_rot', None) is False:
+        advice = 'set model.bbox_head.bbox_coder=dict(with_rot=True, num_dir_bins=12).'
+    else:
+        return
+    raise ValueError(
+        f'The boxes of the data set have a yaw, which {kind} does not predict: {advice}'
+    )
