@@ -17,6 +17,10 @@ os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # subprocesses would compile to
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser):
+    parser.addoption('--bad-seed', type=int, default=0, help='seed of tests/bad_inputs')
+
+
 def pytest_itemcollected(item):
     """Mark nightly tests as slow too. Run each file in a single pytest-xdist worker."""
     if item.get_closest_marker('nightly'):

@@ -194,7 +194,11 @@ def find_config(
     if config is None:
         from mmkd3d.checkpoints import stored_config
 
-        cfg = stored_config(checkpoint, detector=detector, trust=trust) if checkpoint else None
+        cfg = None
+        if checkpoint:
+            cfg = stored_config(
+                checkpoint, name or 'The checkpoint', detector=detector, trust=trust
+            )
         if not cfg:
             given = f'{name} carries no' if name else 'There is no'
             raise ValueError(

@@ -35,7 +35,7 @@ def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = Fa
         ValueError: There is no backbone in the file.
     """
     content = read_checkpoint(checkpoint, trust=trust)
-    state, _ = our_state(content)
+    state, _ = our_state(content, checkpoint)
     student = {
         key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)
     }

@@ -89,7 +89,7 @@ def load_pretrained(
     else:
         name = checkpoint
         checkpoint = read_checkpoint(checkpoint, trust=trust)
-    state, optional = our_state(checkpoint)
+    state, optional = our_state(checkpoint, name)
     inside = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
     left_out = [k for k in state if not k.startswith(prefix)]
     if not inside:
@@ -118,17 +118,17 @@ def load_pretrained(
     return report
 
 
-def our_state(checkpoint: dict) -> tuple[dict, tuple]:
+def our_state(checkpoint: dict, name: str | Path = 'The checkpoint') -> tuple[dict, tuple]:
     """Our state dict, and the starts of its optional keys.
 
     Only published files, and those converted from them, have optional keys.
     """
-    state = state_dict_of(checkpoint)
+    state = state_dict_of(checkpoint, name)
     source = detect(state)
     if source is not None:
         state, meta = convert(state, source)
     else:
-        meta = meta_of(checkpoint)
+        meta = meta_of(checkpoint, name)
     known = SOURCES.get(meta.get('source'))
     return state, known.optional if known else ()
 

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from mmengine import registry as root
@@ -33,12 +34,17 @@ ADVICE = (
 
 
 def stored_config(
-    checkpoint: dict, *, detector: bool = False, trust: bool = False
+    checkpoint: dict,
+    name: str | Path = 'The checkpoint',
+    *,
+    detector: bool = False,
+    trust: bool = False,
 ) -> Config | None:
     """Read the config in a checkpoint, as far as it is needed and safe to build.
 
     Args:
         checkpoint: See :func:`read_checkpoint`.
+        name: Of the file, for errors.
         detector: Keep the whole model and the test data; by default only the
             student, or the whole model of a method without one.
         trust: Keep everything, unchecked.
@@ -47,29 +53,34 @@ def stored_config(
         The config; or None, if there is none.
 
     Raises:
-        ValueError: See :func:`parse_config` and :func:`check_buildable`.
+        ValueError: The config has no model; or see :func:`parse_config` and
+            :func:`check_buildable`.
     """
-    config = parse_config(checkpoint)
+    config = parse_config(checkpoint, name)
     if config is None or trust:
         return config
     kept = ('default_scope', 'metainfo', 'class_names', 'model', 'test_dataloader')
     settings = {key: config[key] for key in kept if key in config}
     model = settings.get('model')
+    student = model.get('backbone', model) if isinstance(model, Mapping) else model
+    if not isinstance(student, Mapping) or 'type' not in student:
+        raise ValueError(f'{name} has a config without the type of a model. {ADVICE}')
     if not detector:
         settings.pop('test_dataloader', None)
-        if isinstance(model, Mapping) and 'backbone' in model:
+        if 'backbone' in model:
             kept = ('backbone', 'data_preprocessor')
             settings['model'] = {key: model[key] for key in kept if key in model}
     settings = without_initial_weights(settings)
-    check_buildable(settings)
+    check_buildable(settings, name)
     return Config(settings)
 
 
-def parse_config(checkpoint: dict) -> Config | None:
+def parse_config(checkpoint: dict, name: str | Path = 'The checkpoint') -> Config | None:
     """Parse the config in a checkpoint; nothing in it may be built unchecked.
 
     Args:
         checkpoint: See :func:`read_checkpoint`.
+        name: Of the file, for errors.
 
     Returns:
         The whole config; the part that :func:`export_backbone` keeps,
@@ -78,7 +89,7 @@ def parse_config(checkpoint: dict) -> Config | None:
     Raises:
         ValueError: The text is more than assignments of plain values.
     """
-    meta = meta_of(checkpoint)
+    meta = meta_of(checkpoint, name)
     text = meta.get('cfg')
     if text is None:
         backbone = meta.get('backbone')
@@ -92,9 +103,8 @@ def parse_config(checkpoint: dict) -> Config | None:
         return Config(ConfigDict(settings))
     except (AttributeError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as e:
         raise ValueError(
-            "The text in the checkpoint's meta['cfg'] is more than "
-            f'assignments of plain values ({e}). Name the config: a file, '
-            'or one of mmkd3d.list_models().'
+            f"{name} has a text in meta['cfg'] that is more than assignments of plain values "
+            f'({e}). Name the config: a file, or one of mmkd3d.list_models().'
         ) from e
 
 
@@ -127,13 +137,17 @@ def plain(node: ast.AST) -> Any:
     return ast.literal_eval(node)
 
 
-def check_buildable(cfg: Any) -> None:
+def check_buildable(cfg: Any, name: str | Path = 'The checkpoint') -> None:
     """Refuse a stored config that could run code when it is built.
 
     At any depth, each ``type`` must be the name of a type that is registered
     in mmkd3d, mmdetection3d, mmdetection or mmengine or by the user, with or
     without its scope; scopes must be known; there are no addresses to
     download from; and what mmdetection3d evaluates is a plain name.
+
+    Args:
+        cfg: A part of a config.
+        name: Of the file, for errors.
 
     Raises:
         ValueError: It is none of these; the message names the entry.
@@ -151,7 +165,7 @@ def check_buildable(cfg: Any) -> None:
             problem = 'an address to download from'
         else:
             continue
-        raise ValueError(f"The checkpoint's own config has {key}={value!r}, {problem}. {ADVICE}")
+        raise ValueError(f'The config in {name} has {key}={value!r}, {problem}. {ADVICE}')
 
 
 def is_buildable(name: Any) -> bool:
@@ -231,7 +245,9 @@ def is_pretrained(key: str, value: Any) -> bool:
     return key == 'init_cfg' and str(kind).rpartition('.')[2] == 'Pretrained'
 
 
-def stored_spec(checkpoint: dict, config: Config | None = None) -> InputSpec:
+def stored_spec(
+    checkpoint: dict, config: Config | None = None, name: str | Path = 'The checkpoint'
+) -> InputSpec:
     """The input spec in a checkpoint.
 
     Older files of ours have a config instead; the specs of published files
@@ -240,12 +256,13 @@ def stored_spec(checkpoint: dict, config: Config | None = None) -> InputSpec:
     Args:
         checkpoint: See :func:`read_checkpoint`.
         config: Fills in fields that the file does not tell.
+        name: Of the file, for errors.
 
     Raises:
         ValueError: The spec is not one.
     """
-    meta = meta_of(checkpoint)
-    source = meta.get('source') or detect(state_dict_of(checkpoint))
+    meta = meta_of(checkpoint, name)
+    source = meta.get('source') or detect(state_dict_of(checkpoint, name))
     stated = meta.get('input_spec')
     if isinstance(stated, Mapping):
         spec = make_spec({k: stated.get(k) for k in InputSpec._fields})
