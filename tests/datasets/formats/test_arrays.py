@@ -147,10 +147,17 @@ def test_python_objects_are_told_and_never_unpickled(tmp_path):
 
 def npy_header(shape, dtype='<f8', version=1):
     text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + '\n'
-    return b'\x93NUMPY' + bytes([version, 0]) + len(text).to_bytes(2 * version, 'little') + text.encode()
+    return (
+        b'\x93NUMPY'
+        + bytes([version, 0])
+        + len(text).to_bytes(2 * version, 'little')
+        + text.encode()
+    )
 
 
-@pytest.mark.parametrize('shape', ['(10**12, 3)', '(100000000000, 3)', '(31, 3)', '(9, 9, 9)', '(-1, 3)'])
+@pytest.mark.parametrize(
+    'shape', ['(10**12, 3)', '(100000000000, 3)', '(31, 3)', '(9, 9, 9)', '(-1, 3)']
+)
 def test_counts_of_npy_are_checked_before_memory_is_asked_for(tmp_path, shape):
     content = npy_header(shape) + CLOUD.tobytes()
     (tmp_path / 'a.npy').write_bytes(content)
@@ -220,12 +227,17 @@ def test_other_content_under_the_suffix_of_a_cloud_is_named(tmp_path):
         path = tmp_path / f'a.{suffix}'
         for content, message in (
             (b'<!DOCTYPE html><html>', 'is an HTML page.*download failed'),
-            (b'version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 12\n', 'git lfs pull'),
+            (
+                b'version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 12\n',
+                'git lfs pull',
+            ),
             (b'\x1f\x8b\x08\0' + bytes(60), 'is a gzip archive.*Unpack'),
             (b'', 'is an empty file'),
         ):
             path.write_bytes(content)
-            rejects(f'a.{suffix} {message}' if message[:2] == 'is' else message, read, path, load_dim=3)
+            rejects(
+                f'a.{suffix} {message}' if message[:2] == 'is' else message, read, path, load_dim=3
+            )
     os.mkfifo(tmp_path / 'b.ply')  # to open it would wait for a writer
     rejects('b.ply is a FIFO, expected a file', read, tmp_path / 'b.ply')
     rejects('b.ply is a FIFO', read_arrays, tmp_path / 'b.ply', {})

@@ -38,16 +38,25 @@ def test_coordinates_come_first_and_the_rest_in_order(names, expected):
 
 def test_columns_are_chosen_by_name_or_number():
     cloud = fields('t,X,Y,Z,R,nx')
-    for columns in (['x', 'y', 'z', 'red'], ['X', 'Y', 'Z', 'r'], [1, 2, 3, 4], ['1', 'y', 'z', 'R']):
+    for columns in (
+        ['x', 'y', 'z', 'red'],
+        ['X', 'Y', 'Z', 'r'],
+        [1, 2, 3, 4],
+        ['1', 'y', 'z', 'R'],
+    ):
         np.testing.assert_array_equal(take_columns(cloud, columns, 'a.csv'), VALUES[:, 1:5])
     # the first three are the coordinates, whatever their names
     np.testing.assert_array_equal(take_columns(cloud, ['Z', 'T', 'nx'], 'a'), VALUES[:, [3, 0, 5]])
     np.testing.assert_array_equal(take_columns(VALUES, [4, 0, 2], 'a'), VALUES[:, [4, 0, 2]])
-    rejects("a.csv: no column 'blue', there are t, X", take_columns, cloud, ['x', 'y', 'blue'], 'a.csv')
+    rejects(
+        "a.csv: no column 'blue', there are t, X", take_columns, cloud, ['x', 'y', 'blue'], 'a.csv'
+    )
     rejects("a: no column '6'", take_columns, cloud, [0, 1, 6], 'a')
     rejects("a: no column 'x', its 6 columns have no names", take_columns, VALUES, [*'xyz'], 'a')
     rejects('no columns x, y, z among a, b', take_columns, fields('a,b,c,d,e,f'), None, 'a')
-    assert find_axes(['x', 'y', 'z', 'Z']) == ['x', 'y', 'z'] and not find_axes(['X', 'x', 'y', 'z.'])
+    assert find_axes(['x', 'y', 'z', 'Z']) == ['x', 'y', 'z'] and not find_axes(
+        ['X', 'x', 'y', 'z.']
+    )
 
 
 def test_the_type_holds_every_value():

@@ -23,7 +23,9 @@ def read(tmp_path, content, name='a.txt', **options):
 
 DIALECTS = {
     'bom': b'\xef\xbb\xbf' + rows().encode(),
-    'bom and header': b'\xef\xbb\xbf' + b'x;y;z;r;g;b\r\n' + rows(';').replace('\n', '\r\n').encode(),
+    'bom and header': b'\xef\xbb\xbf'
+    + b'x;y;z;r;g;b\r\n'
+    + rows(';').replace('\n', '\r\n').encode(),
     'utf-16': rows('\t').encode('utf-16'),
     'utf-16 without a mark': rows().encode('utf-16-le'),
     'utf-16 of the other order': rows().encode('utf-16-be'),
@@ -74,7 +76,9 @@ def test_every_dialect_gives_the_same_points(tmp_path, dialect):
 def test_columns_are_found_in_any_order_separator_and_encoding(tmp_path, seed):
     rng = np.random.default_rng(seed)
     names = [*'xyz', *rng.choice(['red', 'time', 'nx', 'intensity', 'label'], 3, replace=False)]
-    cloud = np.column_stack([rng.normal(scale=100, size=(7, 3)).round(4), rng.integers(9, size=(7, 3))])
+    cloud = np.column_stack(
+        [rng.normal(scale=100, size=(7, 3)).round(4), rng.integers(9, size=(7, 3))]
+    )
     order = rng.permutation(6)
     separator = rng.choice([' ', ',', ';', '\t', '|', ' ; '])
     table = [[str(value) for value in row[order]] for row in cloud]
@@ -104,7 +108,9 @@ def test_columns_of_text_are_left_out(tmp_path):
     text = 'name,x,y,z,class,r\n' + ''.join(f'chair_{k},{k},{k}.5,0,oak,7\n' for k in range(5))
     points = read(tmp_path, text, 'a.csv')
     np.testing.assert_array_equal(points[2], [2, 2.5, 0, 7])
-    rejects("column 'class' holds no numbers", read, tmp_path, text, columns=['x', 'y', 'z', 'class'])
+    rejects(
+        "column 'class' holds no numbers", read, tmp_path, text, columns=['x', 'y', 'z', 'class']
+    )
     rejects('line 1, cut at .,., has columns that are no numbers', read, tmp_path, text[19:])
 
 
