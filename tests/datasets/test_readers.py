@@ -43,16 +43,15 @@ def write(path):
         with h5py.File(path, 'w') as file:
             file['data'] = CLOUD
             file['label'] = 3
-    elif suffix in ('.txt', '.xyz'):
-        np.savetxt(path, CLOUD)
     elif suffix == '.csv':
         np.savetxt(path, CLOUD, delimiter=',', header='x,y,z,a,b,c', comments='')
     elif suffix == '.pts':
         np.savetxt(path, CLOUD, header='50', comments='')
+    elif suffix in TEXT_FORMATS:
+        np.savetxt(path, CLOUD)
     elif suffix == '.bin':
         CLOUD.tofile(path)
     elif suffix == '.pcd':
-        pytest.importorskip('pypcd4')
         write_pcd(path)
     elif suffix == '.ply':
         pytest.importorskip('plyfile')
@@ -60,7 +59,8 @@ def write(path):
     return path
 
 
-CLOUD_FORMATS = ('.npy', '.npz', '.h5', '.txt', '.xyz', '.csv', '.pts', '.bin', '.pcd', '.ply')
+TEXT_FORMATS = ('.txt', '.xyz', '.xyzn', '.xyzrgb', '.asc', '.csv', '.pts')
+CLOUD_FORMATS = ('.npy', '.npz', '.h5', *TEXT_FORMATS, '.bin', '.pcd', '.ply')
 MESH_FORMATS = ('.off', '.obj', '.stl', '.glb')
 
 
@@ -78,7 +78,7 @@ def test_a_truncated_file_is_named(tmp_path, suffix):
     path = write(tmp_path / f'cloud{suffix}')
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3 - 1])
-    if suffix in ('.txt', '.xyz', '.csv', '.pts'):  # cut within a row
+    if suffix in TEXT_FORMATS:  # cut within a row
         path.write_bytes(content[: content.rindex(b'\n', 0, -1) + 8])
     with pytest.raises(ValueError, match=f'cloud{suffix}'):
         read_points(path, load_dim=6)
@@ -138,7 +138,7 @@ def test_missing_channels_are_an_error_or_zeros():
 
 
 def test_every_known_suffix_has_a_test():
-    assert set(FORMATS) == {*CLOUD_FORMATS, *MESH_FORMATS, '.hdf5'}
+    assert set(FORMATS) == {*CLOUD_FORMATS, *MESH_FORMATS, '.hdf5', '.las', '.laz'}
 
 
 def test_files_are_listed_in_order_with_those_of_sub_folders(tmp_path):

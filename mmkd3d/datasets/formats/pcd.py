@@ -123,15 +123,15 @@ def _values(file: BinaryIO, header: Header, path: Path) -> np.ndarray:
 
 
 def _ascii(file: BinaryIO, dtype: np.dtype, points: int, path: Path) -> np.ndarray:
-    # doubles hold packed colours, which PCL writes as whole numbers, whatever their type is
     rows = np.loadtxt(file, ndmin=2)
     if rows.shape != (points, len(dtype)):
         raise ValueError(
             f'{path}: its header says {points} points of {len(dtype)} columns, and {len(rows)} rows '
             f'of {rows.shape[1]} follow. The file is cut off or damaged.'
         )
-    wide = [(n, 'f8' if plain(n) in COLOURS else dtype[n]) for n in dtype.names]
-    values = np.empty(points, wide)
+    # PCL writes packed colours as whole numbers, whatever their type is
+    wide = {n: 'f8' if dtype[n].kind == 'f' else 'i8' for n in dtype.names if plain(n) in COLOURS}
+    values = np.empty(points, [(n, wide.get(n, dtype[n])) for n in dtype.names])
     for k, name in enumerate(dtype.names):
         values[name] = rows[:, k]
     return values
@@ -151,15 +151,23 @@ def _decompress(data: bytes, size: int, path: Path) -> bytes:
 
 
 def _unpack(packed: np.ndarray) -> Fields:
-    """Colours (N,), 0 to 255, from values with the bits of 0xAARRGGBB."""
+    """Colours (N,), 0 to 255, from values with the bits of 0xAARRGGBB.
+
+    Text has no bits behind a NaN: such colours are lost, and NaN.
+    """
+    colour, lost = packed, None
     if packed.dtype.kind == 'f':
         bits = packed.astype(np.float32).view(np.uint32)
         # numbers above 1 are no colours' bits with alpha 0 or 255, but the colours themselves
-        whole = (packed >= 1) & (packed < 1 << 32) & (packed == np.floor(packed))
-        packed = np.where(whole, np.where(whole, packed, 0).astype(np.uint32), bits)
-    colour = packed.astype(np.int64)
-    shifts = dict(red=16, green=8, blue=0)
-    return {name: (colour >> k & 255).astype(np.uint8) for name, k in shifts.items()}
+        with np.errstate(invalid='ignore'):
+            whole = (packed >= 1) & (packed < 1 << 32) & (packed == np.floor(packed))
+        colour = np.where(whole, np.where(whole, packed, 0).astype(np.uint32), bits)
+        lost = np.isnan(packed) if packed.itemsize == 8 else None
+    colours = {}
+    for name, shift in dict(red=16, green=8, blue=0).items():
+        values = (colour.astype(np.int64) >> shift & 255).astype(np.uint8)
+        colours[name] = values if lost is None or not lost.any() else np.where(lost, np.nan, values)
+    return colours
 
 
 @cache

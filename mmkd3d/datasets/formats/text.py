@@ -176,10 +176,8 @@ def _fits(found: tuple[bool, ...], mask: tuple[bool, ...]) -> bool:
 
 
 def _numbers_columns(dialect: Dialect, lines: list[str]) -> bool:
-    """Whether the first line is 0,1,2, as pandas heads columns without names."""
-    cells = dialect.cells(lines[0])
-    below = ''.join(lines[1:3])
-    return cells == [str(k) for k in range(len(cells))] and '.' in below and '.' not in lines[0]
+    """Whether the first line heads the columns by numbers: the next one has fractions."""
+    return _ordinals(dialect.cells(lines[0])) and dialect.decimal in ''.join(lines[1:2])
 
 
 def _names(lines: list[str], dialect: Dialect, count: int, path: Path) -> list[str] | None:
@@ -222,14 +220,16 @@ def _counts(lines: list[str], dialect: Dialect, count: int, path: Path) -> dict[
     """Counts of points before the first one; an error for a line that may be a point."""
     counts = {}
     for k, line in enumerate(lines):
-        mask = dialect.mask(line)
-        if not line.strip() or COMMENT.match(line):
+        cells = dialect.cells(line)
+        numbers = [cell for cell in cells if dialect.is_number(cell)]
+        fractions = any(dialect.decimal in cell for cell in numbers)
+        if not line.strip() or COMMENT.match(line) or _ordinals(cells):
             continue
-        if len(mask) < count and _integers(line):
+        if len(cells) < count and _integers(line):
             counts[k + 1] = _integers(line)
-        elif _ordinals(dialect.cells(line)):
-            continue
-        elif any(mask) and (len(mask) == count or (sum(mask) > 1 and 2 * sum(mask) > len(mask))):
+        elif (fractions and len(cells) == count) or (
+            len(numbers) > 1 and 2 * len(numbers) > len(cells)
+        ):
             raise ValueError(
                 f'{path}: line {k + 1} is no point of {count} columns, cut at {dialect}: '
                 f'{_shown(line)}. Correct it, or begin it with # if it is a title.'
@@ -238,8 +238,9 @@ def _counts(lines: list[str], dialect: Dialect, count: int, path: Path) -> dict[
 
 
 def _ordinals(cells: list[str]) -> bool:
-    """Whether cells are ``,0,1,2``: names of pandas, the first of them empty."""
-    return not cells[0] and cells[1:] == [str(k) for k in range(len(cells) - 1)]
+    """Whether cells are 0,1,2 or ,0,1,2 as pandas heads columns without names."""
+    cells = cells if cells[0] else cells[1:]
+    return len(cells) > 2 and cells == [str(k) for k in range(len(cells))]
 
 
 def _check_counts(counts: dict[int, list[int]], found: int, path: Path) -> None:
