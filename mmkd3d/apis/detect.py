@@ -227,7 +227,9 @@ class Det3DInferencer(BaseInferencer):
                         yaw=float(box[6]),
                     )
                     for box, label, score in zip(
-                        found.boxes.astype(np.float64), found.labels.tolist(), np.asarray(found.scores).tolist()
+                        found.boxes.astype(np.float64),
+                        found.labels.tolist(),
+                        np.asarray(found.scores).tolist(),
                     )
                 ],
             )
