@@ -21,6 +21,7 @@ Cloud = np.ndarray | Tensor
 # PRECISION on, that is about 100 extents from zero; from ROUNDED on shapes are visibly damaged.
 PRECISION = 1e-5
 ROUNDED = 1e-3
+OUTLIER = 100  # extents of most points
 # An array with so few rows and so many columns is a transposed cloud.
 FEW_ROWS, MANY_COLUMNS = 16, 32
 _told: set[str] = set()
@@ -80,6 +81,7 @@ def local_cloud(
     _tell_origin(source, origin)
     _warn_rounded(array, source)
     xyz = array[:, :3].astype(np.float64) - origin
+    _warn_outliers(array, xyz, source)
     moved = np.concatenate([xyz, array[:, 3:]], axis=1).astype(np.float32)
     return LocalCloud(str(source), moved, origin)
 
@@ -88,7 +90,8 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
     """The origin of a cloud: zeros unless float32 is too coarse for it.
 
     It is too coarse if its steps at the largest coordinate exceed
-    ``PRECISION`` times the longest side of the bounding box. Then the origin is
+    ``PRECISION`` times the longest side of the bounding box, of all points or,
+    if a few lie far away, of the others (:func:`bulk`). Then the origin is
     the centre of the box, on the axes where that lies farther from zero than
     the longest side: heights near zero stay. It is rounded to whole units (to
     halves, quarters, ... for clouds smaller than a unit), so that it can be
@@ -102,11 +105,15 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
     Returns:
         (3,) float64.
     """
-    low, high = (f(axis=0).astype(np.float64) for f in (points[:, :3].min, points[:, :3].max))
+    xyz = points[:, :3]
+    columns = np.ascontiguousarray(xyz.T)  # faster to reduce
+    low, high = (f(axis=1).astype(np.float64) for f in (columns.min, columns.max))
+    steps = np.spacing(np.float32(np.maximum(abs(low), abs(high)).max()))
+    if not 0 < PRECISION * (high - low).max() < steps:
+        low, high = bulk(xyz)
+        if not 0 < PRECISION * (high - low).max() < steps:
+            return np.zeros(3)
     extent = (high - low).max()
-    largest = np.maximum(abs(low), abs(high)).max()
-    if not 0 < PRECISION * extent < np.spacing(np.float32(largest)):
-        return np.zeros(3)
     center = (low + high) / 2
     if up is not None:
         center['xyz'.index(up)] = low['xyz'.index(up)]
@@ -114,10 +121,23 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
     return np.where(abs(center) > extent, np.rint(center / step) * step, 0.0)
 
 
+def bulk(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounding box of most points (N, 3), by quantiles of at most 256 of them."""
+    some = xyz[:: -(-len(xyz) // 256)].astype(np.float64)
+    low, high = np.quantile(some, (0.1, 0.9), axis=0, method='nearest')
+    return low, high
+
+
 def finite_rows(points: np.ndarray) -> np.ndarray:
     """Rows of (N, C) whose values are all finite, also in float32; (N,) bool."""
     with np.errstate(over='ignore'):
-        return np.isfinite(points.astype(np.float32)).all(axis=1)
+        finite = np.isfinite(points.astype(np.float32))
+    return np.ones(len(points), dtype=bool) if finite.all() else finite.all(axis=1)
+
+
+def is_transposed(rows: int, columns: int) -> bool:
+    """Whether the shape of a cloud is that of its transpose."""
+    return rows <= FEW_ROWS and columns >= MANY_COLUMNS
 
 
 def _numbers(points: Cloud, source: str | Path) -> np.ndarray:
@@ -133,7 +153,7 @@ def _numbers(points: Cloud, source: str | Path) -> np.ndarray:
             f'{source}: expected points as an (N, >=3) array, got shape '
             f'{points.shape}. Store one cloud per file, one point per row.'
         )
-    if len(points) <= FEW_ROWS and points.shape[1] >= MANY_COLUMNS:
+    if is_transposed(*points.shape):
         raise ValueError(
             f'{source}: expected points as an (N, >=3) array, one per row, got shape '
             f'{points.shape}, which seems to be transposed. Give points.T, or '
@@ -166,6 +186,20 @@ def _tell_origin(source: str | Path, origin: np.ndarray) -> None:
             f'{source}: coordinates are too large for float32. The origin '
             f'{tuple(origin.tolist())} is taken off; each such cloud has its own.',
             'current',
+        )
+
+
+def _warn_outliers(points: np.ndarray, xyz: np.ndarray, source: str | Path) -> None:
+    """Warn if points lie far from most of a cloud, such as zeros in map coordinates."""
+    low, high = bulk(xyz)
+    far = abs(xyz - (low + high) / 2).max(axis=1) > OUTLIER * (high - low).max()
+    if far.any():
+        first = far.argmax()
+        warnings.warn(
+            f'{source}: {far.sum()} of {len(far)} points lie far from the others, the first in '
+            f'row {first} at {tuple(points[first, :3].tolist())}. If they are no measurements, '
+            'remove them.',
+            stacklevel=2,
         )
 
 

@@ -89,6 +89,65 @@ def test_boxes_are_those_of_the_model(inferencer, room):
     assert thresholded['boxes'] == [b for b in found if b['score'] >= scores[2]]
 
 
+def test_boxes_are_in_the_coordinates_of_the_scan(inferencer, room, tmp_path):
+    """A scan in map coordinates: boxes, JSON and PLY come back there, in double precision."""
+    room = room[:, :3].astype(np.float64)
+    low, high = room.min(0), room.max(0)
+    room -= [*np.rint((low + high) / 2)[:2], np.rint(low[2])]
+    shift = np.array([5e5, 5.4e6, 312.0])
+    near = inferencer(room, score_threshold=0.0)['predictions'][0]['boxes']
+    scans = [room + shift, room, room + shift * 2]
+    results = inferencer(scans, score_threshold=0.0, out_dir=tmp_path)
+    for factor, found in zip((1, 0, 2), results['predictions']):
+        wanted = geometry(near) + np.append(shift * factor, np.zeros(4))
+        np.testing.assert_allclose(geometry(found['boxes']), wanted, rtol=0, atol=1e-5)
+    written = json.loads((tmp_path / 'cloud_0.json').read_text())
+    assert written == results['predictions'][0]
+    plyfile = pytest.importorskip('plyfile')
+    for name in ('points', 'found'):
+        vertex = plyfile.PlyData.read(tmp_path / f'cloud_0_{name}.ply')['vertex']
+        moved = np.stack([vertex[axis] for axis in 'xyz'], 1) - shift
+        vertex = plyfile.PlyData.read(tmp_path / f'cloud_1_{name}.ply')['vertex']
+        as_it_is = np.stack([vertex[axis] for axis in 'xyz'], 1)
+        np.testing.assert_allclose(moved, as_it_is, rtol=0, atol=1e-5)
+    assert '(500000.0, 5400000.0, 312.0)' in (tmp_path / 'cloud_0.html').read_text()
+    (sample,) = inferencer(scans[:1], return_datasamples=True)['predictions']
+    assert sample.origin.tolist() == shift.tolist()
+
+
+def test_a_scan_on_a_map_may_be_turned_and_in_millimetres(checkpoint, room):
+    room = room[:, :3].astype(np.float64)
+    room -= [*np.rint(room.mean(0))[:2], 0]
+    y_up = (room[:, [1, 2, 0]] + [5.4e6, 0, 5e5]) * 1000
+    wanted = geometry(boxes(mmkd3d.Det3DInferencer(None, checkpoint, 'cpu'), room))
+    turned = mmkd3d.Det3DInferencer(None, checkpoint, 'cpu', up='y', unit=0.001)
+    found = geometry(boxes(turned, y_up)) - np.array([5e5, 5.4e6, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-3)
+
+
+def test_bad_scans_are_skipped_and_listed_on_request(
+    inferencer, checkpoint, room, tmp_path, capsys
+):
+    colours = np.concatenate([room[:, :3], room[:, :3]], axis=1)
+    colours[3, 4] = np.nan
+    for name, points in (('a', room), ('b', colours), ('c', room.T), ('d', room)):
+        np.save(tmp_path / f'{name}.npy', points)
+    bad = []
+    found = inferencer(str(tmp_path), 2, bad=bad)['predictions']
+    assert [p['name'][-5:] for p in found] == ['a.npy', 'd.npy']
+    assert 'b.npy: 1 of' in bad[0] and 'c.npy' in bad[1] and len(bad) == 2
+    found = inferencer(str(tmp_path), drop_nan=True, bad=(again := []))['predictions']
+    assert len(found) == 3 and again == bad[1:]
+    options = (
+        f'--checkpoint {checkpoint} --out {tmp_path}/out --device cpu --skip-bad --no-pictures'
+    )
+    with pytest.raises(SystemExit) as stop:
+        infer.main([str(tmp_path), *options.split()])
+    assert stop.value.code == 3 and '2 left out' in capsys.readouterr().err
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['a.json', 'bad.txt', 'd.json']
+    assert (tmp_path / 'out/bad.txt').read_text().splitlines() == bad
+
+
 def test_data_samples_leave_the_device_with_their_boxes(inferencer, room, monkeypatch):
     from mmdet3d.structures import DepthInstance3DBoxes
 
@@ -111,7 +170,12 @@ def test_other_axes_and_units_are_brought_to_metres(checkpoint, room):
 def test_what_is_no_room_in_metres_is_told_with_its_extent(inferencer, room, recwarn):
     inferencer(room)
     assert not [w for w in recwarn if 'extends' in str(w.message)]
-    for scale, words in (((1000, 1000, 1000), 'unit=0.001'), ((1, 1 / 3, 3), "up='y'")):
+    for scale, words in (
+        ((1000, 1000, 1000), 'may be millimetres: then set unit=0.001'),
+        ((1 / 0.3048,) * 3, 'may be feet: then set unit=0.3048'),
+        ((0.001, 0.001, 0.001), 'may be kilometres: then set unit=1000'),
+        ((1, 1 / 3, 3), "up='y'"),
+    ):
         odd = room[:, :3] * scale
         extent = f'{np.ptp(odd.astype("float32")[:, 0]):.4g} x'
         with pytest.warns(UserWarning, match=f'{extent}.*{words}'):

@@ -96,7 +96,46 @@ def test_metres_are_doubted_where_they_make_no_sense(tmp_path):
     (millimetres,) = told(extractor(path), clouds() * 4000)
     assert 'an extent of 6803, the student was trained on m' in millimetres
     (tiny,) = told(extractor(path), clouds() * 0.004)
-    assert 'extent of 0.00' in tiny
+    assert 'extent of 0.00' in tiny and 'kilometres, multiply the coordinates by 1000' in tiny
+    room = np.random.default_rng(0).uniform(0, (14, 18, 8.5), (40, 3))
+    (feet,) = told(extractor(path), room)
+    assert 'a height of 8' in feet and 'if these are feet, multiply the coordinates by 0.3' in feet
+    assert not told(extractor(path), room * 0.3048)
+
+
+@pytest.mark.parametrize('normalize', ['spec', 'none'])
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_features_do_not_depend_on_the_place_on_a_map(normalize, files):
+    points = clouds(2).astype(np.float64)
+    extract = extractor(files['plain'], normalize=normalize)
+    expected = extract(points)
+    for shift in ([5e5, 5.4e6, 0], [-4e6, 1e6, 4.8e6], [0, 0, 2000]):
+        close(extract(points + shift), expected)
+    apart = points + np.array([[[0, 0, 0]], [[5e5, 5.4e6, 0]]])
+    close(extract(apart), expected)
+    dense = extractor(files['plain'], normalize=normalize, level='point')
+    close(dense(apart), dense(points), atol=1e-4)
+
+
+def test_points_that_are_nan_are_dropped_on_request(files):
+    points = clouds(2, 45)
+    kept = points[:, :40].copy()
+    points[0, 40:] = np.nan
+    extract = extractor(files['plain'], level='point', num_points=None)
+    with pytest.warns(UserWarning):
+        first, second = extract(points, drop_nan=True)
+    assert first.shape == (40, 24) and second.shape == (45, 24)
+    close(first, extract(kept[0]))
+
+
+def test_bad_clouds_of_a_stream_are_listed(files):
+    extract = extractor(files['plain'], batch_size=3)
+    good = clouds(3)
+    named = [('a', good[0]), ('small', good[1, :5]), ('b', good[1]), ('c', good[2])]
+    found = dict(extract.stream(named, bad=(bad := [])))
+    assert list(found) == ['a', 'b', 'c'] and 'small: a cloud of 5 points' in bad[0]
+    close(torch.stack([*found.values()]), extract(good))
+    rejects('small: a cloud of 5', lambda: dict(extract.stream(named)))
 
 
 def test_colours_are_read_left_out_or_zero(files, tmp_path, capsys):

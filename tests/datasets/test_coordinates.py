@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import mmkd3d
 from mmkd3d.datasets import coordinates
 from mmkd3d.datasets.coordinates import check_points, local_cloud, origin_of
 from mmkd3d.datasets.readers import read_clouds, read_points
@@ -115,6 +116,18 @@ def test_coordinates_rounded_before_are_told_with_their_step():
         check_points((sphere(radius=1.0) + 500).astype(np.float32), 'a.npy')
 
 
+def test_a_few_points_at_zero_do_not_hide_a_map():
+    given = sphere() + UTM
+    given[[7, 300]] = 0  # a scanner's invalid points
+    with pytest.warns(UserWarning, match=r'a: 2 of 500 .*row 7 at \(0.0, 0.0, 0.0\)'):
+        _, points, origin = local_cloud(given, 'a')
+    kept = np.delete(points, [7, 300], axis=0) + origin
+    np.testing.assert_allclose(kept, np.delete(given, [7, 300], axis=0), rtol=0, atol=1e-6)
+    given = sphere()
+    given[7] = 30  # far, but float32 is fine enough
+    assert not origin_of(given).any()
+
+
 @pytest.mark.parametrize('shape', [(3, 1024), (6, 2048), (3, 40), (9, 100)])
 def test_transposed_clouds_are_refused(shape, tmp_path):
     says = rf'one per row, got shape \({shape[0]}, {shape[1]}\).*transposed.*points.T'
@@ -122,6 +135,13 @@ def test_transposed_clouds_are_refused(shape, tmp_path):
     rejects(f'cloud 0: .*{says}', lambda: list(read_clouds(torch.ones(2, *shape))))
     np.save(tmp_path / 'a.npy', np.ones(shape))
     rejects(f'a.npy: .*{says}', read_points, tmp_path / 'a.npy')
+
+
+def test_models_refuse_what_is_no_batch_of_clouds():
+    student = mmkd3d.load_student('point-mae_toy')
+    for shape in ((2, 3, 1024), (3, 1024), (1024, 3)):
+        says = rf'needs points \(B, N, C\).*got shape \({", ".join(map(str, shape))}\)'
+        rejects(says, student.extract_feat, torch.ones(shape))
 
 
 def test_few_points_and_many_columns_are_no_transposed_cloud():

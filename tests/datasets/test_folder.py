@@ -41,16 +41,38 @@ def test_sub_folders_are_classes_in_alphabetical_order(root):
 def test_classes_of_the_config_set_the_order(root):
     data = build(root, metainfo=dict(classes=('cup', 'plate', 'bowl')))
     assert [data.get_cat_ids(k) for k in range(4)] == [[2], [2], [0], [0]]
-    says = "d.npy: class 'bowl' is not one of"
+    says = "d.npy: the folder 'bowl' is not one of the classes of the config, 'cup'.*file_list"
     rejects(says, build, root, metainfo=dict(classes=('cup',)))
 
 
 def test_a_flat_folder_has_no_labels(root):
-    write(root / 'e.npy')
-    data = build(root, pipeline=PIPELINE)
-    assert len(data) == 5 and 'e' in ids(data)
+    data = build(root / 'cup', pipeline=PIPELINE)
+    assert ids(data) == ['a', 'b'] and 'classes' not in data.metainfo
     assert not hasattr(data[0]['data_samples'], 'gt_label')
-    rejects('e.npy: class', build, root, classes=True)
+    rejects('a.npy is not in the folder of a class', build, root / 'cup', classes=True)
+
+
+def test_a_stray_shape_beside_the_classes_is_named(root):
+    write(root / 'e.npy')
+    for classes in ('auto', True):
+        says = "e.npy is not in the folder of a class, as other shapes are: 'bowl', 'cup'"
+        rejects(says, build, root, classes=classes)
+    assert ids(build(root, classes=False)) == ['bowl/d', 'bowl/deep/c', 'cup/a', 'cup/b', 'e']
+    (root / 'list.txt').write_text('cup/b.npy\nbowl/d.npy\n')  # names a part of the folder
+    assert build(root, file_list=root / 'list.txt').metainfo['classes'] == ('bowl', 'cup')
+
+
+def test_junk_makes_no_class_and_no_shape(root):
+    for name in ('.ipynb_checkpoints/0.npy', '__MACOSX/cup/._a.npy', 'cup/._a.npy'):
+        write(root / name)
+    for name in ('README.txt', 'cup/license.txt'):
+        (root / name).write_text('shapes of our lab\n')
+    (root / 'vase').symlink_to(root / 'cup')
+    data = build(root)
+    assert data.metainfo['classes'] == ('bowl', 'cup', 'vase')
+    assert ids(data) == ['bowl/d', 'bowl/deep/c', 'cup/a', 'cup/b', 'vase/a', 'vase/b']
+    (root / 'cup/z.npy').symlink_to('/nowhere/z.npy')
+    rejects('z.npy is missing: it is a link', build, root, error=FileNotFoundError)
 
 
 def test_a_list_sets_shapes_and_order(root):

@@ -8,6 +8,7 @@ import pytest
 from mmkd3d.datasets.base import read_meta
 from mmkd3d.datasets.toy_rooms import write_toy_rooms
 from mmkd3d.datasets.verify import CHECKS, check_scannet
+from mmkd3d.registry import DATASETS
 from tests.datasets import official
 from tests.helpers import REPO
 
@@ -111,3 +112,24 @@ def test_the_tool_tells_by_its_exit_code(tool, rooms, tmp_path):
     assert code == 0 and 'form' in text and 'main_split' in text
     code, text = tool('--help')
     assert code == 0 and 'python tools/prepare_data/dataset.py verify' in text
+
+
+def test_all_bad_files_of_a_folder_are_listed_in_one_run(tool, tmp_path):
+    root, good = tmp_path / 'shapes', tmp_path / 'good.txt'
+    points = np.random.default_rng(0).normal(size=(2, 9, 3))
+    points[1, 4] = np.nan
+    for name in ('bed', 'chair'):
+        (root / name).mkdir(parents=True)
+        np.save(root / name / 'a.npy', points[0])
+        np.save(root / name / 'b.npy', points[1])
+    (root / 'bed/c.npy').write_bytes(b'cut off')
+    code, said = tool('read', root, '--write-list', good)
+    assert code == 1 and said.count('BAD') == 3
+    assert 'bed/c.npy' in said and '2 of 5 shapes of 2 classes can be read' in said
+    data = DATASETS.build(dict(type='PointCloudFolder', data_root=root, file_list=good))
+    assert [data.get_data_info(i)['sample_id'] for i in range(2)] == ['bed/a', 'chair/a']
+    assert tool('read', root, '--drop-nan')[1].count('BAD') == 1
+    (root / 'bed/c.npy').unlink()
+    assert tool('read', root, '--drop-nan')[0] == 0
+    code, said = tool('read', tmp_path / 'nowhere')
+    assert code == 1 and 'nowhere is missing' in said

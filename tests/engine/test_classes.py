@@ -122,7 +122,7 @@ def test_an_episode_fits_heads_of_its_own_size_and_of_the_whole_set(tmp_path, da
         MODELS.build(classifier(size)).check_classes(data.metainfo)
     for size in (4, 6, 39, 41):
         check = MODELS.build(classifier(size)).check_classes
-        rejects(f'5 classes.*={size}: set', check, data.metainfo)
+        rejects(f'5 classes.*={size}. If these are the classes, set', check, data.metainfo)
     check({})  # data without class names
 
 

@@ -98,3 +98,59 @@ def test_bad_input_is_named_and_nothing_is_written(checkpoint, shapes, tmp_path)
     stops('bare.pth carries no config', tmp_path / 'bare.pth', shapes)
     assert out.read_bytes() == b'older'
     assert sorted(p.name for p in tmp_path.iterdir()) == ['bare.pth', 'features.npz', 'shapes']
+
+
+def many(folder):
+    """Six files, of which the fourth has a NaN."""
+    folder.mkdir()
+    points = clouds(6)
+    points[3, 7] = np.nan
+    for i, cloud in enumerate(points):
+        np.save(folder / f's{i}.npy', cloud)
+    return points
+
+
+def test_what_was_computed_before_a_bad_file_is_kept(checkpoint, tmp_path, monkeypatch):
+    points, out = many(tmp_path / 'many'), tmp_path / 'f.npz'
+    args = checkpoint, tmp_path / 'many', '--batch-size 2 --out', out
+    says = r's3.npy: 1 of 40(.|\n)*features of 2 clouds are kept in .*f.partial(.|\n)*--skip-bad'
+    rejects(says, run, *args, error=SystemExit)
+    assert not out.exists()
+    rejects('layer=None, not 0', run, *args, '--layer 0', error=SystemExit)
+    np.save(tmp_path / 'many/s3.npy', points[2])  # mended
+    for i in range(2):
+        (tmp_path / f'many/s{i}.npy').write_bytes(b'must not be read again')
+    run(*args)
+    found = np.load(out)
+    assert [name[-6:] for name in found['ids']] == [f's{i}.npy' for i in range(6)]
+    points[3] = points[2]
+    np.testing.assert_allclose(found['features'], extractor(checkpoint)(points), atol=1e-4)
+    assert not (tmp_path / 'f.partial').exists()
+
+
+@pytest.mark.parametrize('level', ['global', 'point'])
+def test_bad_files_are_skipped_and_listed(level, checkpoint, tmp_path, capsys):
+    points, out = many(tmp_path / 'many'), tmp_path / 'f.npz'
+    np.save(tmp_path / 'many/s5.npy', points[5, :4])
+    (tmp_path / 'many/s6.npy').write_bytes(b'cut off')
+    args = checkpoint, tmp_path / 'many', f'--level {level} --batch-size 2 --out', out
+    with pytest.raises(SystemExit) as stop:
+        run(*args, '--skip-bad')
+    assert stop.value.code == 3
+    listed = (tmp_path / 'f.bad.txt').read_text().splitlines()
+    assert [line.split(':')[0][-6:] for line in listed] == ['s3.npy', 's6.npy', 's5.npy']
+    assert 'NaN' in listed[0] and 'patches of 8' in listed[2]
+    said = capsys.readouterr().err
+    assert '3 left out' in said and all(line in said for line in listed)
+    found = np.load(out)
+    assert [name[-6:] for name in found['ids']] == ['s0.npy', 's1.npy', 's2.npy', 's4.npy']
+    expected = extractor(checkpoint, level=level)(points[[0, 1, 2, 4]])
+    np.testing.assert_allclose(
+        found['features'], expected.reshape(len(found['features']), -1), atol=1e-4
+    )
+    if level == 'point':
+        assert found['offset'].tolist() == [0, 40, 80, 120, 160]
+    for i in (5, 6):
+        (tmp_path / f'many/s{i}.npy').unlink()
+    run(*args, '--skip-bad --drop-nan')
+    assert len(np.load(out)['ids']) == 5 and not (tmp_path / 'f.bad.txt').exists()

@@ -6,6 +6,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from mmkd3d.datasets.coordinates import is_transposed
 from mmkd3d.ops import three_interpolate
 
 from ..layers.patches import Patches
@@ -78,9 +79,15 @@ class BasePointBackbone(StrictInitModule):
         """Check points and select the channels of the student, (B, N, in_channels).
 
         Raises:
-            ValueError: The points have too few channels, are not finite, or have features of
-                another scale.
+            ValueError: The points are not (B, N, C) or transposed, have too few channels, are
+                not finite, or have features of another scale.
         """
+        if points.ndim != 3 or is_transposed(*points.shape[1:]):
+            raise ValueError(
+                f'{type(self).__name__} needs points (B, N, C), one per row, got shape '
+                f'{tuple(points.shape)}: give points[None] for one cloud, and '
+                'points.transpose(1, 2) for clouds (B, C, N).'
+            )
         channels = points.shape[2]
         if channels < self.in_channels:
             raise ValueError(

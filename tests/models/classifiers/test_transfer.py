@@ -7,6 +7,7 @@ from mmengine.structures import BaseDataElement
 from mmkd3d.models.classifiers.point_classifier import TRANSFER_TYPES
 from mmkd3d.models.layers.side_tuning import SideTuning
 from mmkd3d.registry import MODELS
+from tests.helpers import rejects
 from tests.models.steps import SMALL
 
 
@@ -168,3 +169,12 @@ def test_side_branch_starts_in_the_middle():
     tokens, patches = torch.randn(2, 5, 24), torch.randn(2, 5, 8, 3)
     side = branch.proj(branch.patch_embed.eval()(patches))
     torch.testing.assert_close(branch(tokens, patches), (tokens + side) / 2)
+
+
+def test_a_sample_without_a_label_is_named():
+    inputs, samples = batch()
+    samples[2] = BaseDataElement(metainfo=dict(sample_id='bed/7'))
+    model = classifier('full')
+    rejects(
+        '1 of 4 samples have no gt_label: bed/7.*folders of classes', model, inputs, samples, 'loss'
+    )
