@@ -75,9 +75,9 @@ def files_in(folder: Path, suffixes: Iterable[str] | None = None) -> list[Path]:
 
 
 def folders_in(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """A folder and its visible sub-folders; links back to a folder above are not followed."""
+    """A folder and its visible sub-folders; links to a folder that contains them are left out."""
     real = os.path.realpath(folder)
-    if real in above:
+    if any(os.path.commonpath([real, other]) == real for other in above):
         return
     yield folder
     for path in visible(folder):
@@ -86,8 +86,15 @@ def folders_in(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
 
 
 def visible(folder: Path) -> list[Path]:
-    """Content of a folder that is neither hidden nor the metadata of an archive, sorted."""
-    return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+    """Content of a folder that is neither hidden nor the metadata of an archive, sorted.
+
+    Raises:
+        ValueError: The folder may not be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+    except PermissionError as error:
+        raise ValueError(f'{folder} cannot be read: {error.strerror}. Change its mode.') from error
 
 
 def is_hidden(name: str) -> bool:
@@ -120,8 +127,11 @@ def may_hold_points(path: Path) -> bool:
     """False for a text file that is not empty and has no line of three numbers."""
     if path.suffix.lower() not in TEXT_FORMATS or not path.is_file():
         return True
-    with open(path, 'rb') as file:
-        head = file.read(HEAD)
+    try:
+        with open(path, 'rb') as file:
+            head = file.read(HEAD)
+    except OSError:
+        return True  # named by whoever reads it
     utf16 = head.startswith((b'\xff\xfe', b'\xfe\xff'))
     text = head.decode('utf-16' if utf16 else 'latin-1', errors='ignore')
     return not text.strip() or POINT.search(text.lstrip(BYTE_ORDER_MARKS)) is not None

@@ -1,10 +1,13 @@
 """Point clouds and meshes in a folder, one file per shape."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from mmengine.logging import print_log
+
 from mmkd3d.datasets.base import PointDataset
-from mmkd3d.datasets.find import files_in
+from mmkd3d.datasets.find import files_in, visible
 from mmkd3d.datasets.formats import FORMATS
 from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
@@ -83,7 +86,11 @@ class PointCloudFolder(PointDataset):
                 else f'{stray} is not in the folder of a class. Put each shape in one, or set '
                 'classes=False of the data set.'
             )
-        return bool(self.classes) and not stray
+        if not self.classes or stray:
+            return False
+        if not self.file_list:
+            _tell_empty(root, {path.relative_to(root).parts[0] for path in inside})
+        return True
 
     def _listed(self, root: Path) -> list[Path]:
         listed = existing(
@@ -113,6 +120,17 @@ class PointCloudFolder(PointDataset):
             item.update(gt_label=classes.index(name), category=name)
         self._metainfo['classes'] = classes
         return items
+
+
+def _tell_empty(root: Path, classes: set[str]) -> None:
+    """Log the folders that are no classes because they have no shapes."""
+    empty = [p.name for p in visible(root) if p.is_dir() and p.name not in classes]
+    if empty:
+        print_log(
+            f'{root}: no shapes in the folders {shown(empty)}, which are no classes.',
+            'current',
+            logging.WARNING,
+        )
 
 
 def shown(names: Iterable[str], most: int = 10) -> str:

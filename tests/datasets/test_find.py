@@ -45,6 +45,8 @@ def test_cycles_of_links_end(root):
         (root / name).symlink_to(root)
     (root / 'bed/disk').symlink_to(root.parent / 'disk')
     (root.parent / 'disk/back').symlink_to(root / 'bed')
+    (root / 'bed/all').symlink_to(root.parent)  # contains the folder
+    (root / 'bed/everything').symlink_to('/')
     wanted = ['bed/0.npy', 'bed/disk/deep/1.npy']
     assert names(files_in(root), root) == wanted
     assert names(list_files([f'{root}/**/*.npy']), root) == wanted
@@ -110,6 +112,14 @@ def test_what_counts_as_a_text_of_points(text, holds, tmp_path):
     for encoding in encodings:
         (tmp_path / 'a.txt').write_bytes(text.encode(encoding))
         assert may_hold_points(tmp_path / 'a.txt') == holds, encoding
+
+
+def test_a_folder_that_may_not_be_read_is_named(root, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, 'Permission denied', str(folder))
+
+    monkeypatch.setattr(type(root), 'iterdir', refuse)
+    rejects('data cannot be read: Permission denied', files_in, root)
 
 
 def test_a_pipe_is_no_file(root):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mmkd3d.datasets import folder
 from mmkd3d.registry import DATASETS
 from tests.helpers import rejects
 
@@ -62,13 +63,18 @@ def test_a_stray_shape_beside_the_classes_is_named(root):
     assert build(root, file_list=root / 'list.txt').metainfo['classes'] == ('bowl', 'cup')
 
 
-def test_junk_makes_no_class_and_no_shape(root):
+def test_junk_makes_no_class_and_no_shape(root, monkeypatch):
     for name in ('.ipynb_checkpoints/0.npy', '__MACOSX/cup/._a.npy', 'cup/._a.npy'):
         write(root / name)
     for name in ('README.txt', 'cup/license.txt'):
         (root / name).write_text('shapes of our lab\n')
     (root / 'vase').symlink_to(root / 'cup')
+    (root / 'plate').mkdir()
+    (root / 'plate/notes.md').touch()
+    said = []
+    monkeypatch.setattr(folder, 'print_log', lambda text, *_: said.append(text))
     data = build(root)
+    assert "no shapes in the folders 'plate'" in said[0] and len(said) == 1
     assert data.metainfo['classes'] == ('bowl', 'cup', 'vase')
     assert ids(data) == ['bowl/d', 'bowl/deep/c', 'cup/a', 'cup/b', 'vase/a', 'vase/b']
     (root / 'cup/z.npy').symlink_to('/nowhere/z.npy')
