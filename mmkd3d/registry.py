@@ -5,13 +5,63 @@ in any mmengine config without ``custom_imports``.
 """
 
 import difflib
+import inspect
+from collections.abc import Iterable
+from typing import Any
 
 from mmengine import registry as root
 from mmengine.registry import Registry as _Registry
 
 
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The most similar known word, if any is similar."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return found[0] if found else None
+
+
+def arguments_of(kind: Any) -> tuple[set[str], bool]:
+    """The arguments that a class or function takes by name.
+
+    Where a class passes ``**kwargs`` on, those of its bases count, too.
+
+    Returns:
+        The names, and whether any other name is possible.
+    """
+    names: set[str] = set()
+    inits = (
+        [vars(base).get('__init__') for base in inspect.getmro(kind)[:-1]]
+        if (inspect.isclass(kind))
+        else [kind]
+    )
+    for init in filter(None, inits):
+        parameters = inspect.signature(init).parameters.values()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names - {'self'}, False
+    return names - {'self'}, bool(names)
+
+
 class Registry(_Registry):
-    """An mmengine registry that suggests names when one is not found."""
+    """An mmengine registry that suggests names of types and arguments."""
+
+    def build(self, cfg: dict, *args, **kwargs) -> Any:
+        """Build as mmengine does.
+
+        Raises:
+            TypeError: An unknown argument; the message names the most similar
+                one.
+        """
+        try:
+            return super().build(cfg, *args, **kwargs)
+        except TypeError as error:
+            kind = cfg.get('type')
+            names, anything = arguments_of(self.get(kind) if isinstance(kind, str) else kind)
+            wrong = [word for word in cfg if word not in {*names, 'type', '_scope_'}]
+            if anything or not wrong:
+                raise
+            near = nearest(wrong[0], names, cutoff=0.5)
+            hint = f'did you mean {near}?' if near else f'expected {", ".join(sorted(names))}.'
+            raise TypeError(f'{error}. {kind} has no argument {wrong[0]}: {hint}') from error
 
     def get(self, key: str):
         found = super().get(key)

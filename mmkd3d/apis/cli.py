@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 
+from mmkd3d.apis.config_check import check_config
 from mmkd3d.apis.load import config_path
 from mmkd3d.utils.atomic import write_atomic
 
@@ -76,7 +77,11 @@ def report_bad(bad: Sequence[str], path: Path) -> None:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config and apply the options of the command line."""
+    """Read the config, apply the options of the command line, and check it.
+
+    Raises:
+        SystemExit: The config has a mistake, see :func:`check_config`.
+    """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
@@ -86,6 +91,10 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / args.config.stem)
+    try:
+        check_config(cfg)
+    except ValueError as error:
+        raise SystemExit(f'{args.config}: {error}') from None
     if args.launcher == 'pytorch' and not torch.cuda.is_available():
         use_cpu_processes(cfg)
     return cfg

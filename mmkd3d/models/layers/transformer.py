@@ -68,6 +68,9 @@ class PointBlocks(nn.ModuleList):
             linearly from 0, or one rate for each block.
         mlp_ratio: Width of the MLP over C.
         block: Builds a block from the same arguments as timm's.
+
+    Raises:
+        ValueError: A drop path outside [0, 1).
     """
 
     def __init__(
@@ -80,11 +83,14 @@ class PointBlocks(nn.ModuleList):
         mlp_ratio: float = 4.0,
         block: Callable[..., nn.Module] = Block,
     ):
-        if isinstance(drop_path, (int, float)):
-            drop_path = torch.linspace(0, drop_path, depth).tolist()
+        rates = drop_path if isinstance(drop_path, Sequence) else [drop_path]
+        if not all(0 <= rate < 1 for rate in rates):
+            raise ValueError(f'drop_path must be in [0, 1), got {drop_path}.')
+        if rates is not drop_path:
+            rates = torch.linspace(0, drop_path, depth).tolist()
         super().__init__(
             block(embed_dims, num_heads, mlp_ratio, drop_path=rate, norm_layer=nn.LayerNorm)
-            for rate in drop_path
+            for rate in rates
         )
 
     def forward(

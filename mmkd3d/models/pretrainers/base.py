@@ -46,7 +46,8 @@ class BasePretrainer(BaseModel):
             with patches of one size, None for both.
 
     Raises:
-        ValueError: The method is not for this kind of student.
+        ValueError: The method is not for this kind of student, or the ratio of the masker masks
+            no patch.
     """
 
     with_levels: bool | None = None
@@ -66,6 +67,8 @@ class BasePretrainer(BaseModel):
             self.backbone = MODELS.build(backbone)
             self._check_levels()
         self.masker = TASK_UTILS.build(masker) if masker else None
+        if self.masker is not None and self.masker.ratio > 0:
+            self.check_masks()
         self.decoder = None
 
     def forward(
@@ -155,6 +158,17 @@ class BasePretrainer(BaseModel):
     def num_levels(self) -> int:
         """Levels of a hierarchical student; 0 if its patches have one size."""
         return getattr(self.backbone, 'num_levels', 0)
+
+    def check_masks(self) -> None:
+        """Raise ``ValueError`` if the masker masks no patch of a cloud."""
+        group = getattr(getattr(self, 'backbone', None), 'group', None)
+        coarsest = getattr(group, 'levels', [group])[-1]
+        number = getattr(coarsest, 'num_groups', None)
+        if number and not self.masker.num_masked(number):
+            raise ValueError(
+                f'A ratio of {self.masker.ratio} masks none of {number} tokens: give the masker a '
+                'higher ratio.'
+            )
 
     def _check_levels(self) -> None:
         if self.with_levels not in (None, self.num_levels > 0):

@@ -57,11 +57,7 @@ class M2AE(BasePretrainer):
             )
         self.backbone.freeze_norms(below=self.level)
         groups = self.backbone.group.levels
-        if not self.masker.num_masked(groups[-1].num_groups):
-            raise ValueError(
-                f'A ratio of {self.masker.ratio} masks none of {groups[-1].num_groups} tokens: '
-                'raise the ratio of the masker.'
-            )
+        self.check_masks()
         self.group_size = groups[self.level].group_size
         self.to_points = PointHead(self.decoder.embed_dims, num_pred_points or self.group_size)
 

@@ -91,6 +91,7 @@ class MaskedDistillation(BasePretrainer):
         **kwargs,
     ):
         super().__init__(backbone, masker=masker, **kwargs)
+        self.check_masks()
         self.decoder = MODELS.build(decoder)
         self.teacher = MODELS.build(teacher)
         self.loss_fn = MODELS.build(loss)

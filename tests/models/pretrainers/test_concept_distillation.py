@@ -151,7 +151,7 @@ COSINE = dict(concept=dict(type='mmkd3d.CosineLoss'))
         (dict(losses=dict(embedding=None, concept=None)), 'Nothing to learn'),
         (dict(losses=REBUILD['losses']), 'give a decoder and a masker'),
         (dict(REBUILD, new_backbone=student()), 'PointM2AE is hierarchical'),
-        (dict(REBUILD, masker=FEW), 'for 8 patches: .* higher ratio'),
+        (dict(REBUILD, masker=FEW), 'none of 8 tokens: .* higher ratio'),
         (dict(losses=COSINE), 'MatchedConceptLoss.*got CosineLoss'),
         (dict(extractor=dict(embed_dims=12)), 'width 24.*embed_dims=12'),
         (dict(target=dict(num_views=5)), 'num_views=5 of the 4'),

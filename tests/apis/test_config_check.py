@@ -1,0 +1,85 @@
+"""Mistakes in configs are found before anything is built."""
+
+import copy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmkd3d.apis.config_check import check_config
+from mmkd3d.apis.load import get_config, list_models, shipped_configs
+from mmkd3d.registry import MODELS
+from tests.helpers import rejects
+from tools import test, train
+
+MISTAKES = {
+    'optim_wraper': (dict(type='OptimWrapper'), 'optim_wraper: did you mean optim_wrapper'),
+    'train_cgf': ({}, 'train_cgf: did you mean train_cfg'),
+    'costom_hooks': ([], 'did you mean custom_hooks'),
+    'train_dataloader.batchsize': (4, 'train_dataloader.batchsize .* mean batch_size'),
+    'val_dataloader.batch_size': (0, 'val_dataloader.batch_size must be 1 or more, got 0'),
+    'train_cfg.max_epoch': (3, 'train_cfg.max_epoch .* mean max_epochs'),
+    'train_cfg.max_epochs': (0, 'train_cfg.max_epochs must be 1 or more'),
+    'optim_wrapper.optimizr': ({}, 'optimizr .* mean optimizer'),
+    'optim_wrapper.clip_grad': (dict(max_norm=-1.0), 'max_norm must be positive, got -1'),
+    'optim_wrapper.optimizer.lr': (-1e-3, 'optimizer.lr must be 0 or more'),
+    'optim_wrapper.optimizer.weight_decay': (float('nan'), 'weight_decay must be 0 or more'),
+    'optim_wrapper.optimizer.weightdecay': (0.1, 'mean weight_decay'),
+    'default_hooks.chekpoint': (dict(interval=2), 'did you mean default_hooks.checkpoint'),
+    'default_hooks.checkpoint.intervall': (2, 'no intervall, did you mean interval'),
+    'model.backbone.drop_path_rate': (1.0, r'drop_path_rate must be in \[0, 1\), got 1'),
+    'model.head.dropout': (1.5, r'model.head.dropout must be in \[0, 1\]'),
+    'model.backbone.num_groups': (2000, 'num_groups is 2000, but a cloud has 1024 points'),
+    'model.backbone.num_group': (64, 'has no num_group, did you mean num_groups'),
+    'train_dataloader.dataset.num_point': (64, 'did you mean num_points'),
+}
+
+
+@pytest.fixture(scope='module')
+def classifier():
+    return get_config('classifier_toy')
+
+
+@pytest.mark.parametrize('key', MISTAKES)
+def test_a_mistake_is_found_and_named(classifier, key):
+    value, says = MISTAKES[key]
+    cfg = copy.deepcopy(classifier)
+    cfg.merge_from_dict({key: value})
+    rejects(says, check_config, cfg)
+
+
+@pytest.mark.parametrize('main', [train.main, test.main])
+def test_a_mistake_ends_in_one_line_before_anything_is_built(tmp_path, main):
+    more = ['none.pth'] if main is test.main else []
+    option = ['--cfg-options', 'train_cfg.max_epoch=3']
+    argv = ['classifier_toy', *more, '--work-dir', str(tmp_path / 'run'), *option]
+    rejects('classifier_toy.py: train_cfg.max_epoch .* max_epochs', main, argv, error=SystemExit)
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('name', list_models('*toy*'))
+def test_a_good_config_passes(name):
+    check_config(get_config(name))
+
+
+@pytest.mark.nightly
+def test_no_config_of_ours_or_of_mmdetection3d_has_a_mistake():
+    mmdet3d = pytest.importorskip('mmdet3d')
+    stock = (Path(mmdet3d.__file__).parent / '.mim/configs').rglob('*/*.py')
+    broken = 'multiview-fcos3d_r101-dcn_centerhead_16xb2_waymoD5-3d-3class'  # its base is missing
+    paths = [p for p in stock if '_base_' not in p.parts and p.stem != broken]
+    assert len(paths) > 130
+    for path in [*paths, *shipped_configs()]:
+        check_config(Config.fromfile(path))
+
+
+def test_an_unknown_argument_of_a_module_tells_the_nearest():
+    part = dict(type='PointMAE', mask_ration=0.6)
+    rejects('no argument mask_ration: did you mean masker', MODELS.build, part, error=TypeError)
+    part = dict(type='mmkd3d.PointTransformer', embed_dim=3)
+    rejects('did you mean embed_dims', MODELS.build, part, error=TypeError)
+    part = dict(type='mmkd3d.PointTransformer', xyzw=3)
+    rejects('no argument xyzw: expected .*num_groups', MODELS.build, part, error=TypeError)
+    with pytest.raises(TypeError, match='invalid combination') as error:  # of another kind
+        MODELS.build(dict(type='mmkd3d.PointTransformer', embed_dims='wide'))
+    assert 'no argument' not in str(error.value)
