@@ -25,7 +25,7 @@ DATA = dict(
 EVERYDAY = ('votenet_8xb8_scannet-3d',)
 NAMES = sorted(
     path.stem
-    for family in ('votenet', 'groupfree3d', 'pointnet2')
+    for family in ('votenet', 'groupfree3d', 'pointnet2', 'dgcnn')
     for path in (CONFIGS / family).glob('*.py')
 )
 
@@ -51,6 +51,7 @@ MODEL = dict(
     ],
     groupfree3d=SSG + ['model.bbox_head.num_proposal=16', 'model.bbox_head.num_decoder_layers=3'],
     pointnet2_ssg=SSG + ['model.test_cfg.num_points=512'],
+    dgcnn=['model.backbone.num_samples=(5,5,5)', 'model.test_cfg.num_points=512'],
     pointnet2_msg=MSG + ['model.test_cfg.num_points=512'],
 )
 
@@ -98,7 +99,7 @@ def test_stock_config_trains_and_is_evaluated(name, tmp_path, monkeypatch):
     trained, tested = map(read_logs, ('trained', 'tested'))
     losses = [row['loss'] for row in trained if 'loss' in row]
     assert losses and np.isfinite(losses).all()
-    metric = 'miou' if family.startswith('pointnet2') else 'mAP_0.25'
+    metric = 'miou' if family.startswith(('pointnet2', 'dgcnn')) else 'mAP_0.25'
     for rows in (trained, tested):
         assert any(metric in row for row in rows)
 

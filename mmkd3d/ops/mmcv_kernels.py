@@ -19,7 +19,7 @@ from .boxes import (
     rectangle_overlap,
 )
 from .interpolation import three_nn
-from .neighbors import ball_query, knn
+from .neighbors import ball_query, feature_knn, knn
 from .sampling import farthest_point_sample, farthest_point_sample_with_dist
 
 KERNELS: dict[str, Callable] = {}
@@ -64,7 +64,9 @@ def knn_forward(
     points: Tensor, centers: Tensor, idx: Tensor, dist: Tensor, b: int, n: int, m: int, nsample: int
 ) -> None:
     k = min(nsample, n)  # missing neighbours keep index 0, as in mmcv
-    near = knn(centers, points, k)
+    # mmdetection3d's DGCNN asks for the neighbours of features, which mmcv's CUDA kernel
+    # reads as if they had three columns
+    near = feature_knn(centers, points, k)
     idx[..., :k].copy_(near.idx)
     dist[..., :k].copy_(near.dist)
 
@@ -181,10 +183,8 @@ def nms_rotated(
     iou_threshold: float,
     multi_label: bool,
 ) -> Tensor:
+    # mmcv's kernels take labels and do not compare them: boxes of all classes compete
     overlap = rectangle_iou(boxes_sorted[:, :5], boxes_sorted[:, :5])
-    if multi_label:  # the label is the last column
-        label = boxes_sorted[:, 5]
-        overlap = overlap.masked_fill(label[:, None] != label, 0)
     return order[greedy_nms(overlap, iou_threshold)]
 
 

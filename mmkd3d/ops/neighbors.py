@@ -40,6 +40,12 @@ def knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
         ValueError: Mismatched clouds, or ``k`` outside 1..N.
     """
     check_pair('query', query, 'points', points)
+    return feature_knn(query, points, k)
+
+
+@torch.no_grad()
+def feature_knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
+    """:func:`knn` of features of any width, (B, M, C) and (B, N, C)."""
     N = points.shape[1]
     if not 1 <= k <= N:
         raise ValueError(

@@ -54,21 +54,21 @@ class Distances:
     rows (which is fast) keeps columns in index order. Padding is at infinity.
 
     Args:
-        query: (B, M, 3) coordinates.
-        points: (B, N, 3) coordinates.
+        query: (B, M, C) coordinates, or features of any width.
+        points: (B, N, C).
         num_rows: Rows ``A`` of the layout; the ``N`` points fill ``C``
             columns.
     """
 
     def __init__(self, query: Tensor, points: Tensor, num_rows: int = 1):
         self.query = query.detach().float()
-        B, N, _ = points.shape
+        B, N, C = points.shape
         self.shape = num_rows, -(-N // num_rows)
         size = num_rows * self.shape[1]
-        planes = points.new_full((3, B, size), torch.inf, dtype=torch.float32)
+        planes = points.new_full((C, B, size), torch.inf, dtype=torch.float32)
         planes[:, :, :N] = points.detach().permute(2, 0, 1)
-        # (3, B, C, A) -> (3, B, A * C)
-        self.planes = planes.view(3, B, -1, num_rows).transpose(2, 3).reshape(3, B, 1, size)
+        # rows last to rows first
+        self.planes = planes.view(C, B, -1, num_rows).transpose(2, 3).reshape(C, B, 1, size)
         self.size = size
 
     def __iter__(self) -> Iterator[tuple[slice, slice, Tensor]]:
@@ -94,7 +94,7 @@ class Distances:
         total = shape[0] * shape[1] * shape[2]
         dist, square = (buffer[:total].view(shape) for buffer in buffers)
         torch.sub(query[0], planes[0], out=dist).mul_(dist)
-        for axis in (1, 2):
+        for axis in range(1, len(planes)):
             # not addcmul, which rounds once instead of twice
             torch.sub(query[axis], planes[axis], out=square).mul_(square)
             dist.add_(square)

@@ -82,6 +82,29 @@ def test_knn_puts_neighbours_before_centers(transposed):
     assert got[0, 0].tolist() == [0, 1, 2] and got[0, 3:].eq(0).all()
 
 
+@pytest.mark.skipif(
+    mmcv.ops.get_compiler_version() != 'none (operators of mmkd3d)',
+    reason='the compiled kernel reads features as if they had three columns',
+)
+def test_knn_of_features_equals_loop():
+    feats = torch.rand(2, 20, 64, requires_grad=True)
+    got = mmcv.ops.knn(4, feats, feats)
+    dist = (feats[:, :, None] - feats[:, None]).square().sum(-1)
+    assert torch.equal(got.mT.long(), dist.argsort(-1)[..., :4])
+
+
+def test_mmdetection3ds_dgcnn_takes_a_step():
+    pytest.importorskip('mmdet3d')
+    from mmdet3d.models.backbones import DGCNNBackbone
+
+    torch.manual_seed(0)
+    net = DGCNNBackbone(9, num_samples=(5, 5, 5))
+    out = net(torch.rand(2, 60, 9))
+    assert out['fa_points'].shape == (2, 60, 1216)
+    out['fa_points'].sum().backward()
+    assert all(p.grad.isfinite().all() for p in net.parameters())
+
+
 @pytest.mark.parametrize('name, shape', [('gather_points', (7,)), ('grouping_operation', (7, 4))])
 def test_gathering_and_its_gradient_equal_loop(name, shape):
     feats = torch.rand(2, 3, 9, requires_grad=True)
@@ -156,28 +179,34 @@ def test_points_in_boxes_equal_loop():
     rejects(r'\(2, 40, 3\).*\(1, 6, 7\)', mmcv.ops.points_in_boxes_all, points, boxes[:1])
 
 
-@pytest.mark.skipif(
-    mmcv.ops.get_compiler_version() != 'none (operators of mmkd3d)',
-    reason="mmcv's kernel for the CPU ignores labels, that for CUDA does not",
-)
-def test_nms_rotated_keeps_labels_apart():
+def test_nms_rotated_lets_boxes_of_all_labels_compete():
     pytest.importorskip('shapely')
     boxes = random_boxes(40, room=2.0)[:, [0, 1, 3, 4, 6]]
     scores, labels = torch.rand(40), torch.randint(2, (40,))
-    dets, keep = mmcv.ops.nms_rotated(boxes, scores, 0.3, labels)
     expected = []
     for i in scores.argsort(descending=True).tolist():
         x = boxes[i].tolist()
         for j in expected:
             y = boxes[j].tolist()
             shared = shared_area(x, y)
-            iou = shared / (x[2] * x[3] + y[2] * y[3] - shared)
-            if labels[i] == labels[j] and iou > 0.3:
+            if shared / (x[2] * x[3] + y[2] * y[3] - shared) > 0.3:
                 break
         else:
             expected.append(i)
-    assert keep.tolist() == expected
-    torch.testing.assert_close(dets, torch.cat([boxes, scores[:, None]], 1)[keep])
+    for given in ((), (labels,)):
+        dets, keep = mmcv.ops.nms_rotated(boxes, scores, 0.3, *given)
+        assert keep.tolist() == expected
+        torch.testing.assert_close(dets, torch.cat([boxes, scores[:, None]], 1)[keep])
+
+
+def test_nms_rotated_gives_the_numbers_of_mmcvs_own_test():
+    boxes = torch.tensor(
+        [[6.0, 3, 8, 7, 0.5], [3, 6, 9, 11, 0.6], [3, 7, 10, 12, 0.3], [1, 4, 13, 7, 0.6]]
+    )
+    scores, labels = torch.tensor([0.7, 0.8, 0.5, 0.9]), torch.tensor([1.0, 0, 1, 0])
+    for given in ((), (labels,)):
+        dets, keep = mmcv.ops.nms_rotated(boxes, scores, 0.5, *given)
+        assert keep.tolist() == [3, 1, 0] and torch.equal(dets[:, :5], boxes[keep])
 
 
 @pytest.mark.parametrize('offset', [0, 1])
