@@ -18,7 +18,7 @@ from mmkd3d.utils.detections import Detections, found_boxes
 from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
 
-from .load import ConfigLike, find_config
+from .load import ConfigLike, device_of, find_config
 from .scans import AXES, Scan, ScanPipeline, test_dataset, upright
 
 # The vertices of a mesh with at least so many are its points; of other meshes
@@ -84,7 +84,7 @@ class Det3DInferencer(BaseInferencer):
         init_default_scope(scope)
         self.missing, self.seed, self.trust = missing, seed, trust
         self.up, self.unit = up, unit
-        super().__init__(cfg, weights, device, scope, show_progress=False)
+        super().__init__(cfg, weights, str(device_of(device)), scope, show_progress=False)
         self.classes = class_names(cfg, content, self.model)
 
     def _init_model(self, cfg: Config, weights: str | Path | None, device: str) -> nn.Module:

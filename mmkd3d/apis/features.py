@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.device import get_device
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -18,7 +17,7 @@ from mmkd3d.models.backbones.base import LEVELS
 from mmkd3d.models.layers.patches import PatchGroup
 
 from .input_fit import InputFit
-from .load import ConfigLike, find_config, load_student
+from .load import ConfigLike, device_of, find_config, load_student
 
 
 class FeatureExtractor:
@@ -91,7 +90,7 @@ class FeatureExtractor:
         content = read_checkpoint(checkpoint, trust=trust) if checkpoint else None
         cfg = find_config(config, content, checkpoint, trust=trust)
         self.spec = stored_spec(content, cfg, checkpoint) if content else spec_of_config(cfg)
-        self.device = torch.device(device or get_device())
+        self.device = device_of(device)
         self.model: Any = load_student(cfg, content, device=self.device, name=checkpoint)
         self.level, self.up, self.batch_size = level, up, batch_size
         self.student = self._cut_student(layer)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import torch
 import torch.nn as nn
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
@@ -157,7 +158,7 @@ def load_student(
             load_pretrained(model, checkpoint, prefix='', name=name)
     else:
         warn_of_random_weights(model)
-    return model.to(device or 'cpu').eval()
+    return model.to(device_of(device or 'cpu')).eval()
 
 
 def warn_of_random_weights(model: nn.Module) -> None:
@@ -167,6 +168,21 @@ def warn_of_random_weights(model: nn.Module) -> None:
         'current',
         logging.WARNING,
     )
+
+
+def device_of(device: str | torch.device | None) -> torch.device:
+    """The device of a name; None: a GPU if there is one.
+
+    Raises:
+        ValueError: An unknown device, or a GPU that is not there.
+    """
+    try:
+        found = torch.device(device or get_device())
+        torch.empty(0, device=found)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        known = ', '.join(['cpu', *(f'cuda:{i}' for i in range(torch.cuda.device_count()))])
+        raise ValueError(f'device is one of {known}, got {device!r}.') from error
+    return found
 
 
 def find_config(

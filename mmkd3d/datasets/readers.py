@@ -141,7 +141,7 @@ def _of_files(
 
 def is_dataset(inputs: CloudInputs) -> bool:
     """Whether ``inputs`` is a data set, whose pipeline has prepared the clouds."""
-    others = (str, Path, np.ndarray, Tensor, list, tuple)
+    others = (str, Path, np.ndarray, Tensor, list, tuple, Mapping)
     return not isinstance(inputs, others) and all(
         hasattr(inputs, name) for name in ('__getitem__', '__len__')
     )

@@ -40,6 +40,9 @@ class PatchGroup(nn.Module):
         radius: None: a patch has the K nearest points of the cloud. A number:
             up to K points within this distance (ball query), so that a patch
             does not cross gaps.
+
+    Raises:
+        ValueError: A number below 1.
     """
 
     def __init__(
@@ -51,6 +54,11 @@ class PatchGroup(nn.Module):
         radius: float | None = None,
     ):
         super().__init__()
+        if num_groups < 1 or group_size < 1:
+            raise ValueError(
+                'num_groups and group_size must be 1 or more, got '
+                f'num_groups={num_groups} and group_size={group_size}.'
+            )
         self.num_groups = num_groups
         self.group_size = group_size
         self.fps_rule = fps_rule

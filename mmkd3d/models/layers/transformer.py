@@ -70,7 +70,7 @@ class PointBlocks(nn.ModuleList):
         block: Builds a block from the same arguments as timm's.
 
     Raises:
-        ValueError: A drop path outside [0, 1).
+        ValueError: A drop path outside [0, 1), a negative depth, or heads that do not divide C.
     """
 
     def __init__(
@@ -86,6 +86,10 @@ class PointBlocks(nn.ModuleList):
         rates = drop_path if isinstance(drop_path, Sequence) else [drop_path]
         if not all(0 <= rate < 1 for rate in rates):
             raise ValueError(f'drop_path must be in [0, 1), got {drop_path}.')
+        if depth < 0:
+            raise ValueError(f'depth must be 0 or more, got {depth}.')
+        if num_heads < 1 or embed_dims % num_heads:
+            raise ValueError(f'num_heads must divide embed_dims={embed_dims}, got {num_heads}.')
         if rates is not drop_path:
             rates = torch.linspace(0, drop_path, depth).tolist()
         super().__init__(
