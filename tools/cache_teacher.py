@@ -19,9 +19,9 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-import mmkd3d
 from mmkd3d.apis.cli import config_file
 from mmkd3d.apis.errors import short_errors
+from mmkd3d.apis.load import find_config
 from mmkd3d.apis.teacher_cache import cache_targets
 
 
@@ -68,7 +68,7 @@ def parse_args(argv):
 @short_errors()
 def main(argv=None):
     args = parse_args(argv)
-    config = mmkd3d.get_config(args.config)
+    config = find_config(args.config)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     out = args.out or Path('work_dirs', 'teacher_cache', args.config.stem)

@@ -53,12 +53,11 @@ class Demo:
 
     def train(self, name: str, config: Path, *options: str) -> Path:
         """Train a config; returns its last checkpoint."""
-        from mmengine.config import Config
-
         from mmkd3d.apis.jobs import run_tool
+        from mmkd3d.apis.load import get_config
         from mmkd3d.engine.resume import final_checkpoint
 
-        folder, cfg = self.out / (name + self.suffix), Config.fromfile(config)
+        folder, cfg = self.out / (name + self.suffix), get_config(config)
         if self.suffix:
             cfg.train_cfg.max_epochs = 1
         try:
@@ -110,11 +109,10 @@ def table(rows: dict[str | None, dict]) -> str:
 
 def write_rooms(detector: Path) -> None:
     """Make the rooms once, before several runs need them."""
-    from mmengine.config import Config
-
+    from mmkd3d.apis.load import get_config
     from mmkd3d.datasets.toy_rooms import write_toy_rooms
 
-    dataset = Config.fromfile(detector).train_dataloader.dataset
+    dataset = get_config(detector).train_dataloader.dataset
     write_toy_rooms(dataset.data_root, **dataset.rooms)
 
 

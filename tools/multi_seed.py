@@ -23,7 +23,7 @@ from mmengine.registry import init_default_scope
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
-from mmkd3d.apis.load import config_path
+from mmkd3d.apis.load import config_path, get_config
 from mmkd3d.datasets.identity import identify
 from mmkd3d.engine.resume import final_checkpoint
 from mmkd3d.evaluation.held_out import HeldOut
@@ -112,7 +112,7 @@ def read_config(path: Path, options: list[str]) -> Config:
     """The config with the options of ``--cfg-options``."""
     parser = argparse.ArgumentParser()
     parser.add_argument('options', nargs='*', action=DictAction)
-    cfg = Config.fromfile(path)
+    cfg = get_config(path)
     cfg.merge_from_dict(parser.parse_args(options).options or {})
     return cfg
 

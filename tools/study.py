@@ -44,7 +44,7 @@ from mmengine.config import Config
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
-from mmkd3d.apis.load import config_path
+from mmkd3d.apis.load import config_path, get_config
 from mmkd3d.evaluation.records import check_seeds, summarize, write_record
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import text_digest
@@ -116,7 +116,7 @@ class Job:
 
 def load_study(path: str) -> Config:
     """Read a study; ``ValueError`` if it is wrong."""
-    study = Config.fromfile(path)
+    study = get_config(path)
     study.setdefault('seeds', (0,))
     study.setdefault('tables', [])
     if not study.get('steps'):
@@ -146,7 +146,7 @@ def load_study(path: str) -> Config:
 @functools.cache
 def read_config(target: str) -> tuple[Path, Config]:
     path = config_path(target)
-    return path, Config.fromfile(path)
+    return path, get_config(path)
 
 
 def make_jobs(

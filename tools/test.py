@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import common_parser, leave_processes, load_config
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.engine.hooks.classes import CheckClassesHook
 from mmkd3d.utils.distributed import unwrap_model
@@ -34,6 +35,7 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
     cfg = load_config(args)
+    checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
     cfg.load_from, cfg.resume = None, False
     if args.show_dir:  # instead of mmdetection3d's hook, which opens windows
         cfg.setdefault('default_hooks', {})['visualization'] = dict(
@@ -45,16 +47,15 @@ def main(argv=None):
         )
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     model = runner.model
-    load_pretrained(unwrap_model(model), args.checkpoint, prefix='', trust=args.trust_checkpoint)
+    load_pretrained(unwrap_model(model), checkpoint, prefix='', name=args.checkpoint)
     for hook in runner.hooks:
         if isinstance(hook, CheckClassesHook):  # others act on the weights
-            hook.after_load_checkpoint(
-                runner, read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
-            )
+            hook.after_load_checkpoint(runner, checkpoint)
     runner.test()
     del runner, model
     leave_processes()
 
 
 if __name__ == '__main__':
-    main()
+    with short_errors():
+        main()

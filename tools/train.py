@@ -14,6 +14,7 @@ from mmkd3d.apis.cli import (
     load_config,
     set_resume,
 )
+from mmkd3d.apis.errors import short_errors
 from mmkd3d.engine.hooks.loaders import check_training
 from mmkd3d.engine.hooks.stop import StopHook
 from mmkd3d.utils.signals import catch_stop
@@ -59,4 +60,5 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    main()
+    with short_errors():
+        main()

@@ -4,11 +4,12 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import config_file
 from mmkd3d.apis.errors import short_errors
+from mmkd3d.apis.load import find_config
 from mmkd3d.visualization.masking import draw_masks, draw_teacher
 from mmkd3d.visualization.posed_frames import draw_frames
 from mmkd3d.visualization.pretraining import draw_pretraining, draw_views
@@ -75,7 +76,7 @@ def parse_args(argv):
 @short_errors()
 def main(argv=None):
     args = parse_args(argv)
-    args.config = Config.fromfile(args.config)
+    args.config = find_config(args.config)
     args.config.merge_from_dict(args.cfg_options or {})
     if args.what == 'views':
         paths = draw_views(args.config, args.out, num=args.num)

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from mmkd3d.apis.config_check import check_config
-from mmkd3d.apis.load import config_path
+from mmkd3d.apis.load import config_path, get_config
 from mmkd3d.utils.atomic import write_atomic
 
 
@@ -83,7 +83,9 @@ def load_config(args: argparse.Namespace) -> Config:
         SystemExit: The config has a mistake, see :func:`check_config`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    cfg = get_config(args.config)
+    if 'model' not in cfg:
+        raise ValueError(f'{args.config} has no model: give the config of a training.')
     cfg.launcher = args.launcher
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)

@@ -80,8 +80,20 @@ def get_config(name: str | Path) -> Config:
 
     Args:
         name: See :func:`config_path`.
+
+    Raises:
+        FileNotFoundError: There is no such config, or one of its bases is missing.
+        ValueError: Python cannot run the file.
     """
-    return Config.fromfile(config_path(name))
+    path = config_path(name)
+    try:
+        return Config.fromfile(path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # the file is code
+        raise ValueError(
+            f'{path} cannot be read as a config: {type(error).__name__}: {error}.'
+        ) from error
 
 
 def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,9 @@ def unpacked(archive: str | Path) -> Iterator[Path]:
     if not archive.is_file():
         raise FileNotFoundError(f'No folder and no archive {archive}.')
     with tempfile.TemporaryDirectory() as folder:
-        shutil.unpack_archive(archive, folder)
+        # a tar may name files outside of the folder
+        safe: dict = {} if zipfile.is_zipfile(archive) else dict(filter='data')
+        shutil.unpack_archive(archive, folder, **safe)
         yield Path(folder)
 
 

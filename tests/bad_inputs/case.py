@@ -37,9 +37,9 @@ class Hang(BaseException):
 
 def outcome(case: Case, canary: Path) -> str:
     """Run a case: ``'error'``, ``'right'``, or what went wrong, with details."""
-    found = None
+    found, printed = None, io.StringIO()
     try:
-        with time_limit(), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        with time_limit(), warnings.catch_warnings(), contextlib.redirect_stderr(printed):
             warnings.simplefilter('ignore')
             with contextlib.redirect_stdout(io.StringIO()):
                 result = case.call()
@@ -55,13 +55,14 @@ def outcome(case: Case, canary: Path) -> str:
         return 'right' if case.right(result) else f'wrong: {str(result)[:200]}'
     if case.right is not None:
         return f'refused: {found}'
-    return judge(found, case.named)
+    return judge(found, case.named, printed.getvalue())
 
 
-def judge(error: BaseException, named: str) -> str:
+def judge(error: BaseException, named: str, printed: str) -> str:
     """Whether an error is one that a user understands: ``'error'``, or why it is not."""
     if isinstance(error, SystemExit):
-        text = error.code if isinstance(error.code, str) else None
+        usage = printed if error.code == 2 and ': error: ' in printed else None  # of argparse
+        text = error.code if isinstance(error.code, str) else usage
     else:
         text = known_mistake(error) if isinstance(error, Exception) else None
     if text is None:

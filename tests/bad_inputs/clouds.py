@@ -180,7 +180,12 @@ def wrong_counts(rng, stem: Path, points: np.ndarray):
             rows = min(max(abs(number), 10**9), 10**12)
             file.create_dataset('points', shape=(rows, 3), dtype='f8', chunks=(1000, 3))
     elif kind == 'offset':
-        wrong = [[0, number], [5, len(points)], [0, 30, 20, len(points)], [0.0, 9.5, 20, len(points)]]
+        wrong = [
+            [0, number],
+            [5, len(points)],
+            [0, 30, 20, len(points)],
+            [0.0, 9.5, 20, len(points)],
+        ]
         offset = wrong[rng.integers(len(wrong))]
         kind = f'offset {offset}'
         np.savez(path, points=points, offset=np.array(offset))

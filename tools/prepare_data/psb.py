@@ -56,7 +56,7 @@ def read_classes(path: Path) -> list[tuple[int, str]]:
 def find(folder: Path, pattern: str) -> Path:
     found = sorted(path for inner in folders_in(folder) for path in inner.glob(pattern))
     if not found:
-        raise SystemExit(f'No {pattern} below {folder}; --help shows the layout.')
+        raise FileNotFoundError(f'no {pattern} below {folder}; --help shows the layout')
     return found[0]
 
 
@@ -88,7 +88,10 @@ def read_benchmark(folder: Path, num_points: int, seed: int) -> dict[str, np.nda
 def main(argv=None):
     args = parse_args(argv)
     with unpacked(args.archive) as folder:
-        arrays = read_benchmark(folder, args.num_points, args.seed)
+        try:
+            arrays = read_benchmark(folder, args.num_points, args.seed)
+        except FileNotFoundError as error:
+            raise SystemExit(f'{args.archive}: {error}')
     args.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(args.out, **arrays)
     print(f'{args.out}: {len(arrays["points"])} shapes')
