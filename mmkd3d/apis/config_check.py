@@ -1,6 +1,5 @@
 """Find mistakes in a config before models are built and data are read."""
 
-import difflib
 import inspect
 import math
 import re
