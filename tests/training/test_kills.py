@@ -76,6 +76,7 @@ def result(work_dir, loop):
 @pytest.mark.parametrize('loop', LOOPS)
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_runs_killed_at_random_moments_end_with_the_same_weights(tmp_path, loop, number):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup pytest` ignores it
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     whole.mkdir(), killed.mkdir()
     begin = time.time()
