@@ -28,17 +28,18 @@ def arguments_of(kind: Any) -> tuple[set[str], bool]:
         The names, and whether any other name is possible.
     """
     names: set[str] = set()
-    inits = (
-        [vars(base).get('__init__') for base in inspect.getmro(kind)[:-1]]
-        if (inspect.isclass(kind))
-        else [kind]
-    )
-    for init in filter(None, inits):
-        parameters = inspect.signature(init).parameters.values()
+    inits = [kind]
+    if inspect.isclass(kind):
+        inits = [vars(base)['__init__'] for base in kind.__mro__[:-1] if '__init__' in vars(base)]
+    for init in inits:
+        try:
+            parameters = inspect.signature(init).parameters.values()
+        except ValueError:  # of C code
+            break
         names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names - {'self'}, False
-    return names - {'self'}, bool(names)
+    return names - {'self'}, True
 
 
 class Registry(_Registry):
@@ -54,7 +55,9 @@ class Registry(_Registry):
         try:
             return super().build(cfg, *args, **kwargs)
         except TypeError as error:
-            kind = cfg.get('type')
+            kind = cfg.get('type') if hasattr(cfg, 'get') else None
+            if kind is None:
+                raise
             names, anything = arguments_of(self.get(kind) if isinstance(kind, str) else kind)
             wrong = [word for word in cfg if word not in {*names, 'type', '_scope_'}]
             if anything or not wrong:

@@ -6,6 +6,7 @@ published or ours, the tool can write the student or the teacher alone.
 """
 
 import argparse
+import io
 from collections import Counter
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from mmkd3d.checkpoints import (
     stored_spec,
     to_published,
 )
+from mmkd3d.utils.atomic import write_atomic
 
 
 def parse_args(argv=None):
@@ -149,8 +151,9 @@ def main(argv=None):
         entry = SOURCES[args.source].entry
         state, meta = publish(state, args.source)
     meta['mmkd3d_version'] = mmkd3d.__version__
-    args.target_file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({entry: state, 'meta': meta}, args.target_file)
+    file = io.BytesIO()
+    torch.save({entry: state, 'meta': meta}, file)
+    write_atomic(args.target_file, file.getbuffer())
     parts = Counter(key.split('.')[0] for key in state)
     print(
         f'{args.source_file} -> {args.target_file} '

@@ -160,11 +160,12 @@ def complete_hooks(cfg: Config) -> None:
     if stock and checkpoint.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
         keep = checkpoint.get('max_keep_ckpts', -1)
         checkpoint.update(type='mmkd3d.CheckpointHook', max_keep_ckpts=2 if keep == 1 else keep)
-    custom = cfg.custom_hooks = [*(cfg.get('custom_hooks') or [])]
+    custom = [*(cfg.get('custom_hooks') or [])]
     known = {str(hook.get('type')) for hook in (*hooks.values(), *custom) if hook is not None}
     for name in ('mmkd3d.CheckLoadersHook', 'mmkd3d.FiniteLossHook'):
         if not known & {name, name.removeprefix('mmkd3d.')}:
             custom.append(dict(type=name))
+    cfg.custom_hooks = custom
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:

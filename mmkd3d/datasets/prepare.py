@@ -1,8 +1,8 @@
 """Helpers of ``tools/prepare_data``: archives and meshes to arrays."""
 
 import shutil
+import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +25,7 @@ def unpacked(archive: str | Path) -> Iterator[Path]:
         raise FileNotFoundError(f'No folder and no archive {archive}.')
     with tempfile.TemporaryDirectory() as folder:
         # a tar may name files outside of the folder
-        safe: dict = {} if zipfile.is_zipfile(archive) else dict(filter='data')
+        safe: dict = dict(filter='data') if tarfile.is_tarfile(archive) else {}
         shutil.unpack_archive(archive, folder, **safe)
         yield Path(folder)
 

@@ -15,9 +15,10 @@ def catch_stop(action: Callable[[int], None]) -> Iterator[None]:
     """Call ``action(number)`` at SIGTERM and SIGHUP instead of ending.
 
     A signal that is ignored stays ignored, as SIGHUP is under ``nohup``.
-    Processes forked in this time do not get these signals: a cluster sends
-    them to all processes of a job, and a training needs its data loader
-    workers until it has saved. Does nothing outside the main thread.
+    Processes forked in this time get these signals from their parent only: a
+    cluster sends them to all processes of a job, and a training needs its
+    data loader workers until it has saved. Does nothing outside the main
+    thread.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -33,9 +34,17 @@ def catch_stop(action: Callable[[int], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _block_in_child() -> None:
+def _obey_parent_only() -> None:
     # A mask, because torch sets handlers of its own in data loader workers.
     signal.pthread_sigmask(signal.SIG_BLOCK, _caught)
+    if _caught:
+        threading.Thread(target=_end_at_signal_of_parent, daemon=True).start()
 
 
-os.register_at_fork(after_in_child=_block_in_child)
+def _end_at_signal_of_parent() -> None:
+    while signal.sigwaitinfo(_caught).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
+os.register_at_fork(after_in_child=_obey_parent_only)

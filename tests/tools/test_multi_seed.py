@@ -35,11 +35,13 @@ def tools(monkeypatch):
         folder = Path(words[words.index('--work-dir') + 1])
         if tool == 'train.py':
             folder.mkdir(parents=True)
-            for epoch in (1, tools.epochs):
+            cfg = multi_seed.read_config(words[0], words[words.index('--cfg-options') + 1 :])
+            last = cfg.train_cfg.max_epochs
+            for epoch in (last - 1, last):
                 meta = dict(epoch=epoch, iter=10 * epoch)
                 torch.save(dict(meta=meta), folder / f'epoch_{epoch}.pth')
             (folder / 'best_acc.pth').write_text('best')
-            (folder / 'last_checkpoint').write_text(tools.pointer)
+            (folder / 'last_checkpoint').write_text(f'/moved/epoch_{last - 1}.pth')
         else:
             seed = next(int(w.split('=')[1]) for w in words if w.startswith('randomness.seed='))
             (folder / 'now').mkdir(parents=True)
@@ -86,7 +88,7 @@ def test_other_settings_are_other_runs(tools, tmp_path):
     tools.calls.clear()  # pretraining runs are not tested
     (record,) = run(tmp_path / 'p', '--seeds', '0', '--train-only', config='point-mae_toy')
     assert [tool for tool, _ in tools.calls] == ['train.py']
-    assert Path(record['checkpoint']).name == 'epoch_1.pth' and record['metrics'] == {}
+    assert Path(record['checkpoint']).name == 'epoch_6.pth' and record['metrics'] == {}
 
 
 def test_failed_runs_are_named_and_tried_again(tools, tmp_path):

@@ -1,5 +1,6 @@
 """Stop training at the first NaN or infinite loss or gradient."""
 
+import io
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from mmengine.optim import AmpOptimWrapper, ApexOptimWrapper, OptimWrapper, Opti
 from torch import Tensor
 
 from mmkd3d.registry import HOOKS
+from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.distributed import unwrap_model
 
 
@@ -120,13 +122,19 @@ class FiniteLossHook(Hook):
         batch = self._batch if isinstance(self._batch, dict) else {}
         samples = [sample_name(s) for s in batch.get('data_samples') or []]
         path = Path(runner.work_dir) / f'nonfinite_batch_rank{runner.rank}.pth'
+        file = io.BytesIO()
         torch.save(
-            dict(iter=runner.iter, samples=samples, inputs=batch.get('inputs'), **content), path
+            dict(iter=runner.iter, samples=samples, inputs=batch.get('inputs'), **content), file
         )
+        saved = f'is saved in {path}'
+        try:
+            write_atomic(path, file.getbuffer())
+        except OSError as error:
+            saved = f'cannot be saved ({error})'
         return (
             f'Iteration {runner.iter + 1}: {what} for the samples {", ".join(samples)}. The '
-            f'weights were not updated. The batch is saved in {path}. Check these samples, the '
-            'learning rate and --amp, then continue with --resume.'
+            f'weights were not updated. The batch {saved}. Check these samples, the learning rate '
+            'and --amp, then continue with --resume.'
         )
 
 

@@ -9,6 +9,10 @@ from torch.utils.data import DataLoader
 from mmkd3d.registry import HOOKS
 
 
+class EmptyLoaderError(ValueError):
+    """There is nothing to train or to evaluate on."""
+
+
 @HOOKS.register_module()
 class CheckLoadersHook(Hook):
     """Check that every data loader gives batches.
@@ -32,12 +36,12 @@ def check_training(runner: Runner) -> None:
     """Build the training and validation loops, and check that they have work.
 
     Raises:
-        ValueError: No epochs or iterations, or see :func:`check_loader`.
+        EmptyLoaderError: No epochs or iterations, or see :func:`check_loader`.
     """
     loop = runner.train_loop
     name = 'max_epochs' if isinstance(loop, EpochBasedTrainLoop) else 'max_iters'
     if getattr(loop, name) < 1:
-        raise ValueError(f'train_cfg.{name} must be 1 or more, got {getattr(loop, name)}.')
+        raise EmptyLoaderError(f'train_cfg.{name} must be 1 or more, got {getattr(loop, name)}.')
     check_loader(loop.dataloader, 'train_dataloader')
     if runner.val_loop is not None:
         check_loader(runner.val_loop.dataloader, 'val_dataloader')
@@ -51,7 +55,7 @@ def check_loader(loader: DataLoader, name: str) -> None:
         name: Its key in the config.
 
     Raises:
-        ValueError: It gives none, or another number than in another process
+        EmptyLoaderError: It gives none, or another number than in another process
             that trains: these would wait for each other for ever.
     """
     samples = len(loader.dataset)
@@ -66,14 +70,14 @@ def check_loader(loader: DataLoader, name: str) -> None:
         if len(numbers) > 1:
             found += f' for {len(numbers)} processes'
         if samples == 0:
-            raise ValueError(f'{found}. Check data_root, ann_file, split and the classes.')
+            raise EmptyLoaderError(f'{found}. Check data_root, ann_file, split and the classes.')
         found += f', and batch_size={size} with drop_last={getattr(batches, "drop_last", None)}'
-        raise ValueError(
+        raise EmptyLoaderError(
             f'{found} leaves none. Set {name}.batch_size={max(1, samples // len(numbers))} or '
             f'less, or {name}.drop_last=False, or use more samples.'
         )
     if name == 'train_dataloader' and len({*numbers}) > 1:
-        raise ValueError(
+        raise EmptyLoaderError(
             f'{name} gives {numbers} batches in the processes, which must be equally many. Use '
             "sampler=dict(type='DefaultSampler', round_up=True)."
         )

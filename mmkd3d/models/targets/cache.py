@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from mmkd3d.utils.atomic import write_atomic
+from mmkd3d.utils.atomic import named_errors, write_atomic
 from mmkd3d.version import __version__
 
 FEATURES, RECORD = 'features.npy', 'cache.json'
@@ -187,7 +188,11 @@ class CacheWriter:
                 f'has {free / 1e9:.2f} GB free: use another folder, fewer views, or '
                 'float16.'
             )
-        open_memmap(self.folder / FEATURES, 'w+', dtype, shape)
+        path = self.folder / FEATURES
+        with named_errors(path):
+            open_memmap(path, 'w+', dtype, shape)
+            with open(path, 'r+b') as file:  # take the space, for the same reason
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
     def write(self, features: np.ndarray, digests: np.ndarray | None = None) -> None:
         """Write the next rows.
