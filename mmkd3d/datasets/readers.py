@@ -174,8 +174,8 @@ def read_file(
         raise ValueError(
             f"columns are three names or more, as in ('x', 'y', 'z'), got {columns!r}."
         )
-    check_kind(path)
     with _readable(path):
+        check_kind(path)
         clouds = read(
             path,
             columns=columns,
@@ -241,7 +241,8 @@ def read_arrays(path: str | Path, keys: Mapping[str, str | None]) -> dict[str, n
         ValueError: A damaged file, or no array of a name.
     """
     path = existing(path, 'it should hold the arrays of a data set', 'Set file and data_root.')
-    check_kind(path)
+    with _readable(path):
+        check_kind(path)
     with _readable(path), open_arrays(path) as arrays:
         for role, key in keys.items():
             if key is not None and key not in arrays:
@@ -256,8 +257,10 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except ImportError:
         raise
+    except PermissionError as error:
+        raise ValueError(f'{path}: no permission to read it.') from error
     except Exception as error:
-        if str(path) in str(error):
+        if isinstance(error, ValueError) and str(path) in str(error):
             raise
         raise ValueError(
             f'{path}: cannot be read as {path.suffix} ({error}). The file seems truncated or '
