@@ -18,25 +18,8 @@ from torch.utils.data import Dataset
 
 from mmkd3d.datasets.coordinates import Cloud, LocalCloud, check_points, local_cloud
 from mmkd3d.datasets.find import list_files
-from mmkd3d.datasets.formats import FORMATS, open_arrays, take_columns
-from mmkd3d.utils.file_kind import file_kind, special_kind
-
-# What a file may be under a suffix, by its first bytes.
-ARRAYS = ('a numpy array (npy)', 'a zip archive', 'an HDF5 file')
-KINDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(('.npy', '.npz', '.h5', '.hdf5'), ARRAYS),
-    **dict.fromkeys(('.las', '.laz'), ('a las or laz file',)),
-    '.ply': ('a ply file',),
-    '.pcd': ('a pcd file',),
-    '.glb': ('a glb file',),
-    '.bin': ('a file of zero bytes', 'a Python pickle'),  # numbers can look like these
-}
-REPAIRS = {
-    'an HTML page': 'The download failed; get the file again, and look at the page',
-    'a git-lfs pointer': 'Run git lfs pull',
-    'archive': 'Unpack it',
-    'an empty file': 'Make or download it again',
-}
+from mmkd3d.datasets.formats import FORMATS, check_kind, open_arrays, take_columns
+from mmkd3d.utils.file_kind import special_kind
 
 CloudInputs = Cloud | str | Path | Sequence | Dataset
 
@@ -211,8 +194,8 @@ def read_file(
         raise ValueError(
             f"columns are three names or more, as in ('x', 'y', 'z'), got {columns!r}."
         )
-    check_kind(path)
     with _readable(path):
+        check_kind(path)
         clouds = read(
             path,
             columns=columns,
@@ -226,19 +209,6 @@ def read_file(
     if isinstance(clouds, list):
         return [(f'{name}#{i}', take_columns(c, columns, path)) for i, c in enumerate(clouds)]
     return [(name, take_columns(clouds, columns, path))]
-
-
-def check_kind(path: Path) -> None:
-    """Refuse a file that is something else than its suffix says, by its first bytes.
-
-    Raises:
-        ValueError: E.g. a web page or an archive; the message names it.
-    """
-    kind = file_kind(path)
-    if kind is None or kind in KINDS.get(path.suffix.lower(), ()):
-        return
-    repair = next((text for part, text in REPAIRS.items() if part in kind), 'Rename or convert it')
-    raise ValueError(f'{path} is {kind}, expected a {path.suffix} file with points. {repair}.')
 
 
 def read_points(
@@ -294,7 +264,8 @@ def read_arrays(path: str | Path, keys: Mapping[str, str | None]) -> dict[str, n
         ValueError: A damaged file, or no array of a name.
     """
     path = existing(path, 'it should hold the arrays of a data set', 'Set file and data_root.')
-    check_kind(path)
+    with _readable(path):
+        check_kind(path)
     with _readable(path), open_arrays(path) as arrays:
         for role, key in keys.items():
             if key is not None and key not in arrays:
@@ -309,8 +280,10 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except ImportError:
         raise
+    except PermissionError as error:
+        raise ValueError(f'{path}: no permission to read it.') from error
     except Exception as error:
-        if str(path) in str(error):
+        if isinstance(error, ValueError) and str(path) in str(error):
             raise
         raise ValueError(
             f'{path}: cannot be read as {path.suffix} ({error}). The file seems truncated or '

@@ -1,7 +1,10 @@
 """Pickles of published data sets, read without running what they contain."""
 
 import pickle
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from mmkd3d.datasets.readers import existing
 
@@ -43,7 +46,28 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(
                 f'it contains {module}.{name}; only numpy arrays and plain containers are accepted'
             )
-        return super().find_class(module, name)
+        found = super().find_class(module, name)
+        if name in ('ndarray', '_reconstruct'):
+            return {'ndarray': _array, '_reconstruct': _empty_array}[name]
+        return partial(_stored, found) if found in (bytes, bytearray) else found
+
+
+def _stored(kind: type, *content):
+    """Bytes that the file holds, and not a number of zeros."""
+    if content and isinstance(content[0], int):
+        raise pickle.UnpicklingError(f'it asks for {content[0]} bytes that it does not hold')
+    return kind(*content)
+
+
+def _array(*_):
+    raise pickle.UnpicklingError('it makes an array without values')
+
+
+def _empty_array(kind, shape: tuple, dtype: bytes) -> np.ndarray:
+    """The array, without elements, that numpy pickles before the values."""
+    if kind is not _array or shape != (0,):
+        raise pickle.UnpicklingError(f'it makes an array of shape {shape} without values')
+    return np.empty(shape, np.dtype(dtype))
 
 
 def load_pickle(path: str | Path, purpose: str, hint: str):

@@ -216,6 +216,15 @@ def test_a_dense_mesh_is_its_vertices(tmp_path, monkeypatch, inferencer):
         assert len(scan.points) == wanted
 
 
+def test_columns_of_a_scan_are_chosen_by_name(tmp_path, inferencer, room):
+    header = ';'.join(f'c{k}' for k in range(room.shape[1]))
+    np.savetxt(tmp_path / 'a.csv', room, delimiter=';', header=header, comments='')
+    columns = header.split(';')
+    columns[:3] = 'c2', 'c0', 'c1'
+    (scan,) = inferencer._read(tmp_path / 'a.csv', load_dim=None, columns=columns)
+    np.testing.assert_allclose(scan.points[:, :3], room[:, [2, 0, 1]], rtol=1e-6)
+
+
 def test_config_by_name_and_by_file(checkpoint, tmp_path):
     cfg = small_detector()
     cfg.dump(tmp_path / 'mine.py')

@@ -40,6 +40,35 @@ class Evil:
         return os.system, ('false',)
 
 
+class Asks:
+    """Pickles as a call."""
+
+    def __init__(self, call, *args):
+        self.call = call, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_memory_is_only_taken_for_what_the_file_holds(tmp_path):
+    path = tmp_path / 'bomb.pkl'
+    reconstruct = np.zeros(0).__reduce__()[0]
+    for content, message in (
+        (Asks(bytearray, 10**13), '10000000000000 bytes that it does not hold'),
+        (Asks(bytes, 10**13), '10000000000000 bytes'),
+        (Asks(np.ndarray, (10**13,)), 'without values'),
+        (Asks(reconstruct, np.ndarray, (10**13,), b'f8'), r'shape \(10000000000000,\) without'),
+        (Asks(reconstruct, list, (0,), b'f8'), 'without values'),
+    ):
+        path.write_bytes(pickle.dumps([content]))
+        rejects(f'bomb.pkl: not read.*{message}', load, path)
+    content = [bytearray(b'abc'), b'', np.zeros((0, 3)), np.array(5.0), np.array([], dtype='U3')]
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps(content, protocol=protocol))
+        got = load(path)
+        assert got[:2] == content[:2] and [a.shape for a in got[2:]] == [(0, 3), (), (0,)]
+
+
 def test_anything_else_is_refused(tmp_path):
     path = tmp_path / 'evil.pkl'
     for content in (Evil(), [Evil], eval, np.load):

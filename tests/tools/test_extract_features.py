@@ -52,6 +52,21 @@ def test_features_and_where_they_come_from(checkpoint, shapes, tmp_path, capsys)
     assert '3/3' in printed.err
 
 
+def test_columns_are_chosen_by_name(checkpoint, tmp_path):
+    points = clouds(1)[0]
+    rows = np.column_stack([np.arange(40), points[:, ::-1]])
+    header = dict(header='n;c;b;a', comments='', delimiter=';')
+    np.savetxt(tmp_path / 'a.csv', rows, **header)
+    out = tmp_path / 'f.npz'
+    run(checkpoint, tmp_path / 'a.csv', '--columns A B C --out', out)
+    expected = extractor(checkpoint)(points)
+    np.testing.assert_allclose(np.load(out)['features'][0], expected, atol=1e-4)
+    found = extractor(checkpoint)(tmp_path / 'a.csv', columns=['a', 'b', 'c'])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    says = 'a.csv: no columns x, y, z among n, c, b, a. Choose .* --columns'
+    rejects(says, run, checkpoint, tmp_path / 'a.csv', '--out', out, error=SystemExit)
+
+
 @pytest.mark.filterwarnings('ignore::UserWarning')
 def test_points_are_end_to_end_with_their_offset(checkpoint, tmp_path):
     sizes = (30, 55)

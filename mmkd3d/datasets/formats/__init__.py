@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from .arrays import check_offset, open_arrays, read_arrays_file, read_bin
 from .columns import take_columns
+from .kinds import check_kind
 from .las import read_las
 from .meshes import read_mesh
 from .pcd import read_pcd
@@ -40,4 +41,4 @@ FORMATS: dict[str, Callable] = {
     '.glb': read_mesh,
 }
 
-__all__ = ['FORMATS', 'check_offset', 'open_arrays', 'take_columns']
+__all__ = ['FORMATS', 'check_kind', 'check_offset', 'open_arrays', 'take_columns']

@@ -37,6 +37,10 @@ def read_arrays_file(path: Path, *, key: str | None, **_) -> Clouds:
             if columns:
                 return columns
         key = _find(arrays, key, path)
+        names = key.replace('_values', '_items')  # as pandas writes a table
+        if names != key and names in arrays:
+            texts = [bytes(name).decode() for name in arrays[names][...]]
+            return dict(zip(texts, arrays[key][...].T))
         offset = arrays.get(f'{key.rpartition("/")[0]}/offset'.lstrip('/'))
         return _split(arrays[key][...], offset, path)
 

@@ -28,7 +28,10 @@ AXES = (
 )
 WORLD = (('easting', 'east'), ('northing', 'north'), ('elevation', 'height', 'altitude', 'up'))
 # A first column of such a name numbers the points.
-INDEX = re.compile(r'|unnamed: \d+|#|index|idx|id|no|nr|row|point[_ ]?(id|index|no|number)')
+INDEX = re.compile(
+    r'|unnamed: \d+|#|row|point|f?id|objectid|'
+    r'(?:(?:point|pt|vertex|row)[_ ]?)?(?:id|index|idx|no\.?|nr\.?|num|number)'
+)
 # Columns of several values, in arrays with named fields.
 VECTORS = {
     ('x', 'y', 'z'): re.compile(r'xyz|pos(ition)?s?|points?|coord(inate)?s?|loc(ation)?'),

@@ -32,10 +32,12 @@ class Element(NamedTuple):
 
 
 class Header(NamedTuple):
-    """Attributes:
-    text: The lines that count: no comments, which need not be ASCII.
-    length: Bytes of the header in the file.
-    elements: In their order.
+    """What a ply file holds.
+
+    Attributes:
+        text: The header without comments, which need not be ASCII.
+        length: Bytes of the header in the file.
+        elements: In their order.
     """
 
     text: str

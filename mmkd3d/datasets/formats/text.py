@@ -5,6 +5,7 @@ before the first point, and the names of the columns are found from the
 beginning of the file; numpy reads the rest.
 """
 
+import csv
 import io
 import re
 from collections import Counter
@@ -40,7 +41,10 @@ class Dialect(NamedTuple):
 
     def cells(self, line: str) -> list[str]:
         """Columns of a line, without quotes, and without empty ones at its end."""
-        cells = [cell.strip().strip('"').strip() for cell in line.split(self.separator)]
+        cells = line.split(self.separator)
+        if '"' in line and self.separator not in (None, ', '):  # which quotes may contain
+            cells = next(csv.reader([line], delimiter=self.separator, skipinitialspace=True))
+        cells = [cell.strip().strip('"').strip() for cell in cells]
         while len(cells) > 1 and not cells[-1]:
             cells.pop()
         return cells
@@ -68,7 +72,10 @@ DIALECTS = (
     Dialect('|', ','),
     Dialect(None, ','),
 )
+# With commas for both, only blanks or quotes tell them apart.
 SPACED = Dialect(', ', ',')  # 0,5, 1,5, 2,5
+QUOTED = Dialect(',', ',')  # "0,5","1,5",2
+AMBIGUOUS = {SPACED: r'(\s*[-+]?\d+,\d+, ){2}\s*[-+]?\d+,\d+', QUOTED: '.*"'}
 
 
 class Layout(NamedTuple):
@@ -98,10 +105,12 @@ def read_text(path: Path, **_) -> np.ndarray | Fields:
     """
     data = _decoded(path.read_bytes())
     lines = _head(data).split('\n')
-    if not any(line.strip() and not COMMENT.match(line) for line in lines):
+    if not any(map(_counts_as_text, lines)):
         return np.zeros((0, 3))
     layout = _layout(lines, path)
-    before = sum(len(line) + 1 for line in data[:HEAD].split(b'\n')[: layout.start])
+    before = 0
+    for _ in range(layout.start):
+        before = data.index(b'\n', before) + 1
     rows = _rows(data[before:], layout, path)
     _check_counts(layout.counts, len(rows), path)
     if layout.names is None:
@@ -127,14 +136,24 @@ def _decoded(data: bytes) -> bytes:
 
 
 def _head(data: bytes) -> str:
-    head = data[:HEAD]
-    if len(data) > HEAD:
-        head = head[: head.rfind(b'\n') + 1]
-    return head.decode('utf-8', 'replace')
+    """The first lines, with at least one that is no comment."""
+    size = HEAD
+    while True:
+        head = data[:size]
+        if len(data) > size:
+            head = head[: head.rfind(b'\n') + 1]
+        text = head.decode('utf-8', 'replace')
+        if len(data) <= size or any(_counts_as_text(line) for line in text.split('\n')):
+            return text
+        size *= 4
+
+
+def _counts_as_text(line: str) -> bool:
+    return bool(line.strip()) and not COMMENT.match(line)
 
 
 def _layout(lines: list[str], path: Path) -> Layout:
-    texts = [line for line in lines if line.strip() and not COMMENT.match(line)]
+    texts = [line for line in lines if _counts_as_text(line)]
     dialect, mask = _dialect(texts[-20:])
     if dialect is None:
         number = lines.index(texts[0]) + 1
@@ -157,13 +176,9 @@ def _layout(lines: list[str], path: Path) -> Layout:
 def _dialect(texts: list[str]) -> tuple[Dialect | None, tuple[bool, ...]]:
     """The dialect in which most lines are alike, and which columns are numbers."""
     best: tuple = ((0, False), None, ())
-    for dialect in (SPACED, *DIALECTS):
-        masks = [dialect.mask(text) for text in texts]
-        if dialect is SPACED:
-            fractions = r'\s*[-+]?\d+,\d+'
-            masks = [
-                m for m, t in zip(masks, texts) if re.match(rf'({fractions}, ){{2}}{fractions}', t)
-            ]
+    for dialect in (SPACED, *DIALECTS, QUOTED):
+        pattern = AMBIGUOUS.get(dialect, '')
+        masks = [dialect.mask(text) for text in texts if re.match(pattern, text)]
         counts = Counter(mask for mask in masks if sum(mask) >= 3)
         for mask, count in counts.most_common(1):
             if (count, all(mask)) > best[0]:
@@ -185,20 +200,22 @@ def _names(lines: list[str], dialect: Dialect, count: int, path: Path) -> list[s
     plain_header = None
     for k, line in reversed(list(enumerate(lines))):
         text = COMMENT.sub('', line).strip(' #/%')
+        comment = COMMENT.match(line)
         for cells in (dialect.cells(text), re.split(r'[,;\s]+', text)):
-            if len(find_axes(cells)) == 3 and len(cells) == count:
+            cells = cells[:count] if comment else cells  # more words may follow the names
+            if len(cells) == count and find_axes(cells):
                 return _unique(cells, k + 1, path)
         cells = dialect.cells(text)
-        if COMMENT.match(line) or not text or any(dialect.mask(text)):
+        if comment or not text or any(dialect.mask(text)):
             continue
         axes = find_axes(cells)
-        if axes and axes != cells[:3]:
+        if axes:
             raise ValueError(
                 f'{path}: line {k + 1} names {len(cells)} columns, cut at {dialect}, and the points '
                 f'have {count}: {_shown(line)}. Name every column.'
             )
         after_count = k > 0 and _integers(lines[k - 1])
-        if len(cells) == count and not axes and not after_count:
+        if len(cells) == count and not after_count:
             plain_header = plain_header or _unique(cells, k + 1, path)
     return plain_header
 
@@ -259,7 +276,9 @@ def _rows(data: bytes, layout: Layout, path: Path) -> np.ndarray:
         body = re.sub(rb'(//|%)[^\n]*', b'', body)
     if separator == ', ':
         body, separator = body.replace(b', ', b';'), ';'
-    if layout.dialect.decimal == ',':
+    if layout.dialect == QUOTED:
+        body = re.sub(rb'"([^"\n]*)"', lambda quoted: quoted[1].replace(b',', b'.'), body)
+    elif layout.dialect.decimal == ',':
         body = body.replace(b',', b'.')
     if separator and f'{separator}\n'.encode() in body:
         body = re.sub(rb'(%s[ \t]*)+(?=\n|\Z)' % re.escape(separator.encode()), b'', body)

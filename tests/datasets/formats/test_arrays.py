@@ -100,6 +100,17 @@ def test_arrays_in_groups_of_h5(tmp_path):
     assert [len(points) for points in read(write_h5(path, **many))] == [10, 20]
 
 
+def test_a_table_of_pandas_in_h5(tmp_path):
+    # what to_hdf writes for a table of one type
+    items = np.array([b'Time', b'X', b'Y', b'Z'])
+    values = np.column_stack([np.arange(30), CLOUD])
+    table = dict(
+        t__axis0=items, t__axis1=np.arange(30), t__block0_items=items, t__block0_values=values
+    )
+    (points,) = read(write_h5(tmp_path / 'a.h5', **table))
+    np.testing.assert_array_equal(points, values[:, [1, 2, 3, 0]])
+
+
 def test_h5_reads_nothing_outside_the_file(tmp_path):
     path, other = tmp_path / 'a.h5', write_h5(tmp_path / 'other.h5', points=CLOUD)
     with h5py.File(path, 'w') as file:

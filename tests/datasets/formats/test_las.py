@@ -54,6 +54,8 @@ def test_files_that_are_cut_or_lie_are_told(tmp_path, suffix):
     many = (2**32 - 1).to_bytes(4, 'little')
     path.write_bytes(content[:107] + many + content[111:])
     rejects(f'a.{suffix}: .*4294967295 points', read, path)
+    path.write_bytes(content[:100] + many + content[104:])
+    rejects(f'a.{suffix}: .*4294967295 records', read, path)
 
 
 def test_the_extra_is_named(tmp_path, monkeypatch):

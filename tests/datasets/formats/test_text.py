@@ -43,6 +43,15 @@ DIALECTS = {
     'trailing semicolons of a sheet': rows(';').replace('\n', ';;;\n') + ';;;;;\n',
     'trailing tabs': 'x\ty\tz\tr\tg\tb\t\n' + rows('\t').replace('\n', '\t\n'),
     'quotes': '"x","y","z","r","g","b"\n' + '"' + rows('","').replace('\n', '"\n"')[:-1],
+    'quoted decimal commas': '"'
+    + rows('";"').replace('\n', '"\n"')[:-1].replace('.', ',').replace(';', ','),
+    'decimal commas, quoted where needed': ''.join(
+        ','.join([f'"{v:.6f}"'.replace('.', ',') for v in row[:3]] + [f'{v:.0f}' for v in row[3:]])
+        + '\n'
+        for row in CLOUD
+    ),
+    'names and what they mean': '# x y z r g b (metres, 0 to 255)\n' + rows(),
+    'a long title': '# a scan\n' * 20000 + rows(),
     'title and header': 'scan of a chair\nx,y,z,r,g,b\n' + rows(','),
     'title that mentions numbers': 'room 3 of 5 on 2024-05-01\n' + rows(),
     'CloudCompare': '//X Y Z R G B\n40\n' + rows(),
@@ -108,6 +117,8 @@ def test_columns_of_text_are_left_out(tmp_path):
     text = 'name,x,y,z,class,r\n' + ''.join(f'chair_{k},{k},{k}.5,0,oak,7\n' for k in range(5))
     points = read(tmp_path, text, 'a.csv')
     np.testing.assert_array_equal(points[2], [2, 2.5, 0, 7])
+    quoted = text.replace('oak', '"oak, old"').replace('name', '"name, id"')
+    np.testing.assert_array_equal(read(tmp_path, quoted, 'a.csv'), points)
     rejects(
         "column 'class' holds no numbers", read, tmp_path, text, columns=['x', 'y', 'z', 'class']
     )
@@ -128,6 +139,10 @@ def test_columns_of_text_are_left_out(tmp_path):
         ('50\n' + rows(), 'line 1 says 50 points, and 40 follow'),
         ('//X Y Z R G B\n41\n' + rows(), 'line 2 says 41 points, and 40 follow'),
         ('a,b,c,d,e,f\n' + rows(','), 'no columns x, y, z among a, b, c, d, e, f'),
+        (
+            '"x" "y" "z"\n' + ''.join(f'"{k}" 1 2 3\n' for k in range(9)),
+            'line 1 names 3 columns',
+        ),  # R
         ('t,x,y,z\n' + rows(','), "line 1 names 4 columns, cut at ',', and the points have 6"),
         ('x,y,z,x,e,f\n' + rows(','), "line 1 names two columns 'x'"),
         ('hello\nworld\n', "no line with three numbers.*Line 1 is 'hello'"),
