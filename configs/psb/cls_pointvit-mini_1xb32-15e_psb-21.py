@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/models/classifier_pointvit-s.py',
     '../_base_/datasets/psb_21.py',
     '../_base_/schedules/finetune_300e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/finetune_runtime.py',
 ]
 
 model = dict(

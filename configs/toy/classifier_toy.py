@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/classifier_pointvit-s.py',
     '../_base_/datasets/toy_shapes_cls.py',
     '../_base_/schedules/finetune_300e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/finetune_runtime.py',
 ]
 
 model = dict(

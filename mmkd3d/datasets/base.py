@@ -67,13 +67,30 @@ class PointDataset(BaseDataset):
         data_root: Folder of the data.
         pipeline: Transforms; begin with ``LoadPoints``, end with
             ``PackPoints``.
+        shots: Keep so many shapes of each class, drawn at random; all of a class
+            with fewer. None keeps all shapes.
+        draw: Seed of the draw. With the same number,
+            :func:`~mmkd3d.evaluation.probes.few_label_accuracy` draws the same
+            shapes first.
         kwargs: Other arguments of ``mmengine.dataset.BaseDataset``:
             ``metainfo, indices, test_mode, lazy_init, serialize_data``.
+
+    Raises:
+        ValueError: ``shots`` is below 1, or shapes have no label to draw by.
     """
 
     def __init__(
-        self, data_root: str | Path = '', *, pipeline: Sequence[dict | Callable] = (), **kwargs
+        self,
+        data_root: str | Path = '',
+        *,
+        pipeline: Sequence[dict | Callable] = (),
+        shots: int | None = None,
+        draw: int = 0,
+        **kwargs,
     ):
+        if shots is not None and shots < 1:
+            raise ValueError(f'shots must be at least 1 shape of each class, got {shots}.')
+        self.shots, self.draw = shots, draw
         # our transforms by their bare names, whatever the default scope is
         pipeline = [
             TRANSFORMS.build({'_scope_': 'mmkd3d', **step}) if isinstance(step, Mapping) else step
@@ -82,7 +99,7 @@ class PointDataset(BaseDataset):
         super().__init__(data_root=str(data_root), data_prefix=dict(), pipeline=pipeline, **kwargs)
 
     def filter_data(self) -> list[dict]:
-        """Fail early if no shape is left, or if a transform lacks files.
+        """Draw few labels; fail early if no shape is left, or if a transform lacks files.
 
         A transform may have a method ``check_items(items)``, which is called
         with all items before the first one is loaded.
@@ -93,10 +110,25 @@ class PointDataset(BaseDataset):
                 'shape is left. Check the split, the list of shapes and the '
                 'chosen categories.'
             )
+        items = self.data_list if self.shots is None else self._few()
         for step in self.pipeline.transforms:
             if hasattr(step, 'check_items'):
-                step.check_items(self.data_list)
-        return self.data_list
+                step.check_items(items)
+        return items
+
+    def _few(self) -> list[dict]:
+        """``shots`` items of each class."""
+        labels = np.array([item.get('gt_label', -1) for item in self.data_list])
+        if (labels < 0).any():
+            raise ValueError(
+                f'shots={self.shots} needs a label for every shape: set label of NpzPoints, use '
+                'one folder for each class, or leave shots out.'
+            )
+        rng = np.random.default_rng(self.draw)
+        chosen = [
+            rng.permutation(np.flatnonzero(labels == k))[: self.shots] for k in np.unique(labels)
+        ]
+        return [self.data_list[i] for i in np.sort(np.concatenate(chosen))]
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Labels of a sample, for ``ClassBalancedDataset``."""
