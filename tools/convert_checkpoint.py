@@ -76,7 +76,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle the whole file; a pickle can run any code',
+        help='unpickle the whole file and build what its config names; both can run any code',
     )
     args = parser.parse_args(argv)
     if args.to_published and args.source is None:

@@ -79,7 +79,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle the whole file; a pickle can run any code',
+        help='unpickle the whole file and build what its config names; both can run any code',
     )
     args = parser.parse_args(argv)
     if args.out.suffix != '.npz':

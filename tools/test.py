@@ -20,7 +20,7 @@ def main(argv=None):
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='unpickle the whole file; a pickle can run any code',
+        help='unpickle the whole file and build what its config names; both can run any code',
     )
     parser.add_argument(
         '--show-dir',
