@@ -32,4 +32,4 @@ def check_kind(path: Path) -> None:
     if kind is None or kind in KINDS.get(path.suffix.lower(), ()):
         return
     repair = next((text for part, text in REPAIRS.items() if part in kind), 'Rename or convert it')
-    raise ValueError(f'{path} is {kind}, expected a {path.suffix} file with points. {repair}.')
+    raise ValueError(f'{path}: it is {kind}, expected a {path.suffix} file with points. {repair}.')

@@ -247,7 +247,10 @@ def test_other_content_under_the_suffix_of_a_cloud_is_named(tmp_path):
         ):
             path.write_bytes(content)
             rejects(
-                f'a.{suffix} {message}' if message[:2] == 'is' else message, read, path, load_dim=3
+                f'a.{suffix}: it {message}' if message[:2] == 'is' else message,
+                read,
+                path,
+                load_dim=3,
             )
     os.mkfifo(tmp_path / 'b.ply')  # to open it would wait for a writer
     rejects('b.ply is a FIFO, expected a file', read, tmp_path / 'b.ply')
