@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmkd3d.apis.cli import set_resume
 from mmkd3d.engine.hooks.stop import StopHook
 from mmkd3d.engine.resume import check_sums, final_checkpoint, find_resumable, training_meta
-from mmkd3d.registry import DATASETS
-from tests.engine.small_run import CONFIG, RandomClouds, Watch
+from mmkd3d.registry import DATASETS, METRICS, MODELS
+from tests.engine.small_run import CONFIG, RandomClouds, SmallNet, Watch
 from tests.helpers import REPO, rejects
 
 LOOPS = dict(
@@ -22,9 +23,15 @@ LOOPS = dict(
     iter=dict(by_epoch=False, max_iters=12, val_interval=4),
 )
 VALIDATION = dict(
-    val_dataloader=dict(batch_size=4, num_workers=0, dataset=dict(type='mmkd3d.RandomClouds')),
+    val_dataloader=dict(
+        batch_size=4,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='pseudo_collate'),
+        dataset=dict(type='mmkd3d.RandomClouds'),
+    ),
     val_cfg=dict(),
-    val_evaluator=dict(type='mmkd3d.CountSamples'),
+    val_evaluator=dict(type='mmkd3d.MeanDistance'),
 )
 
 
@@ -37,6 +44,39 @@ class JitteredClouds(RandomClouds):
         noise = torch.rand(16, 3) + float(np.random.rand())
         item['inputs']['points'] = item['inputs']['points'] + noise
         return item
+
+
+@METRICS.register_module(force=True)
+class MeanDistance(BaseMetric):
+    """Mean of all that the model predicts."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [float(x) for x in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(mean=sum(results) / len(results))
+
+
+@MODELS.register_module(force=True)
+class ValidatedNet(SmallNet):
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        out = super().forward(inputs, data_samples, mode)
+        return out if mode == 'loss' else out.flatten(1).mean(1)
+
+
+class Validated(Hook):
+    """The metric after each epoch or iteration; a signal in the second validation."""
+
+    def __init__(self, stop=None):
+        self.found, self.stop = {}, stop
+
+    def after_val_iter(self, runner, *args, **kwargs):
+        if self.stop is not None and self.found:
+            self.stop.receive(signal.SIGTERM)
+
+    def after_val_epoch(self, runner, metrics):
+        assert runner.iter not in self.found
+        self.found[runner.iter] = metrics['mean']
 
 
 class Interrupt(Hook):
@@ -142,6 +182,22 @@ def test_a_killed_run_resumes_from_an_older_file_if_the_newest_is_damaged(
     resumed, after = run(cfg)
     assert min(after) == training_meta(files[-2])['iter'] + 1
     check_same(whole(loop, 0), resumed, {**before, **after})
+
+
+@pytest.mark.parametrize('loop', LOOPS)
+def test_a_validation_that_was_interrupted_is_repeated(tmp_path, loop):
+    by_epoch, kinds = loop == 'epoch', dict(VALIDATION, model=dict(type='mmkd3d.ValidatedNet'))
+    options = dict(loop=loop, by_epoch=by_epoch, interval=1 if by_epoch else 4, **kinds)
+    whole, stop = Validated(), StopHook()
+    run(config(tmp_path / 'whole', **options), whole)
+    assert sorted(whole.found) == [4, 8, 12]
+    cfg, first, second = config(tmp_path / 'run', **options), Validated(stop), Validated()
+    stopped, _ = run(cfg, first, stop)
+    assert stopped.ended_by.code == 143 and sorted(first.found) == [4]
+    set_resume(cfg, 'auto')
+    run(cfg, second)
+    assert {**first.found, **second.found} == whole.found
+    assert sorted(second.found) == [8, 12]  # each once
 
 
 def damaged(content: bytes) -> dict:

@@ -105,3 +105,49 @@ def check(whole, killed, loop):
     expected, found = result(whole, loop), result(killed, loop)
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
     assert not [*killed.glob('stop_*.pth'), *killed.glob('.*.partial')]
+
+
+RANK_1 = """
+import os, signal, sys
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from tools import train
+
+class Kill(Hook):
+    def after_train_iter(self, runner, *args, **kwargs):
+        if runner.rank == 1 and runner.iter + 1 == 3 and not sys.argv[1].endswith('whole'):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+begin = Runner.train
+def begin_with_hook(runner):
+    runner.register_hook(Kill())
+    return begin(runner)
+Runner.train = begin_with_hook
+train.main(['configs/toy/point-mae_toy.py', '--launcher', 'pytorch', '--resume',
+            '--work-dir', *sys.argv[1:]])
+"""
+
+
+@pytest.mark.nightly
+def test_all_processes_stop_after_the_iteration_in_which_one_got_a_signal(tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(RANK_1)
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone']
+    options = ['--cfg-options', *SMALL, 'train_cfg.max_epochs=2', 'find_unused_parameters=False']
+    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(REPO))
+
+    def run(name):
+        words = [*launch, str(script), str(tmp_path / name), *options]
+        done = subprocess.run(words, cwd=REPO, env=env, text=True, capture_output=True)
+        return done.returncode, done.stdout + done.stderr
+
+    assert run('whole')[0] == 0
+    code, text = run('run')
+    assert code and 'SIGTERM after iteration 3: saved' in text
+    assert [p.name for p in (tmp_path / 'run').glob('*.pth')] == ['stop_3.pth']
+    assert run('run')[0] == 0
+    expected, found = (
+        torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True)['state_dict']
+        for name in ('whole', 'run')
+    )
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
