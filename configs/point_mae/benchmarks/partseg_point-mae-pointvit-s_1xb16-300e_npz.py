@@ -6,7 +6,7 @@ _base_ = [
     '../../_base_/models/part-segmentor_pointvit-s.py',
     '../../_base_/datasets/npz_parts.py',
     '../../_base_/schedules/segment_300e.py',
-    '../../_base_/default_runtime.py',
+    '../../_base_/finetune_runtime.py',
 ]
 
 model = dict(
