@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/models/part-segmentor_pointvit-s.py',
     '../_base_/datasets/npz_parts.py',
     '../_base_/schedules/segment_300e.py',
-    '../_base_/finetune_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -60,4 +60,4 @@ test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = dict(period=8, warmup=1, lag=0)
 train_cfg = dict(max_epochs=8, val_interval=8)
-default_hooks = dict(checkpoint=dict(interval=4))
+default_hooks = dict(checkpoint=dict(interval=4), precise_bn=dict(type='mmkd3d.PreciseBNHook'))

@@ -6,7 +6,7 @@ _base_ = [
     '../../_base_/models/part-segmentor_pointvit-s.py',
     '../../_base_/datasets/npz_parts.py',
     '../../_base_/schedules/segment_300e.py',
-    '../../_base_/finetune_runtime.py',
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -19,3 +19,4 @@ model = dict(
     head=dict(num_classes=8, num_categories=2),
     category_parts=None,
 )
+default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))
