@@ -60,4 +60,4 @@ test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = dict(period=8, warmup=1, lag=0)
 train_cfg = dict(max_epochs=8, val_interval=8)
-default_hooks = dict(checkpoint=dict(interval=4))
+default_hooks = dict(checkpoint=dict(interval=4), precise_bn=dict(type='mmkd3d.PreciseBNHook'))

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/models/classifier_pointvit-s.py',
     '../_base_/datasets/psb_21.py',
     '../_base_/schedules/finetune_300e.py',
-    '../_base_/finetune_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -23,4 +23,4 @@ model = dict(
 train_dataloader = dict(drop_last=True)
 param_scheduler = dict(period=15, warmup=2, lag=0)
 train_cfg = dict(max_epochs=15, val_interval=15)
-default_hooks = dict(checkpoint=dict(interval=5))
+default_hooks = dict(checkpoint=dict(interval=5), precise_bn=dict(type='mmkd3d.PreciseBNHook'))

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/classifier_pointvit-s.py',
     '../_base_/datasets/toy_shapes_cls.py',
     '../_base_/schedules/finetune_300e.py',
-    '../_base_/finetune_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(
@@ -13,3 +13,4 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = dict(period=10, warmup=1, lag=0)
 train_cfg = dict(max_epochs=10, val_interval=5)
+default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))

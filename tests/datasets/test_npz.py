@@ -151,3 +151,21 @@ def test_the_21_class_protocol_of_the_real_shapes(data_root):
     cfg = Config.fromfile(REPO / 'configs/_base_/datasets/psb.py')
     cfg.train_dataloader.dataset.file = str(data_root / 'psb_1809.npz')
     assert len(DATASETS.build(cfg.train_dataloader.dataset)) == 904
+
+
+def test_few_labels_are_drawn_of_each_class(file):
+    labels = ARRAYS['fine']
+
+    def chosen(**cfg):
+        data = build(file, **LABELS, ids='model_id', **cfg)
+        return [int(data.get_data_info(k)['sample_id'][-3:]) - 100 for k in range(len(data))]
+
+    rows = chosen(shots=2, draw=3)
+    assert np.bincount(labels[rows]).tolist() == [2, 2, 2, 1]  # class 3 has one shape
+    rng = np.random.default_rng(3)  # as few_label_accuracy draws
+    same = [rng.permutation(np.flatnonzero(labels == k))[:2] for k in range(4)]
+    assert rows == sorted(np.concatenate(same))
+    assert len({tuple(chosen(shots=1, draw=k)) for k in range(9)}) > 1
+    assert chosen(shots=9) == chosen()
+    rejects('at least 1 shape of each class, got 0', build, file, shots=0)
+    rejects('shots=2 needs a label for every shape', build, file, shots=2)

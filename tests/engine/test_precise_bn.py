@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 import torch.nn as nn
 from mmengine.config import Config
@@ -11,7 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmkd3d.engine.hooks.precise_bn import PreciseBNHook, recompute_statistics
+from mmkd3d.engine.hooks.precise_bn import PreciseBNHook, recompute_statistics, shuffled_batches
 from mmkd3d.registry import MODELS
 from tests import runs
 from tests.engine import small_run
@@ -164,6 +165,24 @@ def test_few_labels_give_what_was_learned(tmp_path):
     assert runner.test()['acc/overall'] == 25  # one class for all shapes
     recompute_statistics(runner.model.train(), runner.train_dataloader)
     assert runner.test()['acc/overall'] > 80
+
+
+def on_rank(rank):
+    """Statistics of the first norm, recomputed by both processes, and those of its own batches."""
+    loader = DataLoader(small_run.RandomClouds(), 2, collate_fn=pseudo_collate)
+    model = SmallNorms()
+    expected = naive(model, loader.dataset, 2)['layers.1']
+    recompute_statistics(model.train(), shuffled_batches(loader))
+    return [model.layers[1].running_mean, model.layers[1].running_var], expected
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group('ranks')
+def test_two_processes_average_their_statistics(ranks):
+    (first, own), (second, other) = ranks(on_rank)
+    for a, b, parts in zip(first, second, zip(own, other)):
+        assert torch.equal(a, b) and not torch.equal(*parts)
+        torch.testing.assert_close(a, sum(parts) / 2)
 
 
 def test_no_samples_are_refused():

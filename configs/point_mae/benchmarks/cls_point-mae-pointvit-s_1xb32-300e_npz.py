@@ -4,7 +4,7 @@
 _base_ = [
     '../../_base_/models/classifier_pointvit-s.py',
     '../../_base_/schedules/finetune_300e.py',
-    '../../_base_/finetune_runtime.py',
+    '../../_base_/default_runtime.py',
 ]
 
 shapes = dict(
@@ -63,3 +63,4 @@ model = dict(
     ),
     head=dict(num_classes=10),
 )
+default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))

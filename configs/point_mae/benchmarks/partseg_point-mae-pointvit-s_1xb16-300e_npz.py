@@ -19,3 +19,4 @@ model = dict(
     head=dict(num_classes=8, num_categories=2),
     category_parts=None,
 )
+default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))

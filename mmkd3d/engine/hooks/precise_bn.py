@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from itertools import islice
 
 import torch
-import torch.nn as nn
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import all_reduce_params
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import BaseModel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
@@ -98,7 +98,7 @@ def shuffled_batches(loader: DataLoader) -> DataLoader:
 
 @torch.no_grad()
 def recompute_statistics(
-    model: nn.Module, batches: Iterable[dict], num_batches: int | None = None
+    model: BaseModel, batches: Iterable[dict], num_batches: int | None = None
 ) -> None:
     """Set the statistics of BatchNorm layers to their mean over batches, in place.
 
@@ -114,21 +114,21 @@ def recompute_statistics(
     if not norms:
         return
     modes = {module: module.training for module in model.modules()}
-    kept = {norm: (norm.momentum, norm.num_batches_tracked.clone()) for norm in norms}
+    kept = {norm: (norm.momentum, norm.get_buffer('num_batches_tracked').clone()) for norm in norms}
     model.eval()
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
         norm.train()
     try:
-        with isolate_rng(0, norms[0].running_mean.device):
+        with isolate_rng(0, norms[0].get_buffer('running_mean').device):
             for batch in islice(batches, num_batches):
                 model(**model.data_preprocessor(batch, True), mode='loss')
-        statistics = [b for norm in norms for b in (norm.running_mean, norm.running_var)]
+        statistics = [norm.get_buffer(f'running_{k}') for norm in norms for k in ('mean', 'var')]
         all_reduce_params(statistics, op='mean')
     finally:
         for module, training in modes.items():
             module.training = training
         for norm, (momentum, count) in kept.items():
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
+            norm.get_buffer('num_batches_tracked').copy_(count)
