@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .exporting import is_exporting
+
 
 def gather(x: Tensor, idx: Tensor) -> Tensor:
     """Gather rows of each sample.
@@ -10,7 +12,8 @@ def gather(x: Tensor, idx: Tensor) -> Tensor:
     Args:
         x: (B, N, C) features or coordinates; differentiable.
         idx: (B, ...) int32 or int64, indices into N. The range is checked on
-            the CPU only; on a GPU the check would synchronize.
+            the CPU only, and not while a model is exported; on a GPU the check
+            would synchronize.
 
     Returns:
         (B, ..., C).
@@ -24,7 +27,7 @@ def gather(x: Tensor, idx: Tensor) -> Tensor:
             f'{tuple(x.shape)} and {tuple(idx.shape)}'
         )
     B, N, C = x.shape
-    if idx.numel() and not idx.is_cuda:
+    if idx.numel() and not idx.is_cuda and not is_exporting():
         low, high = (bound.item() for bound in idx.aminmax())
         if low < 0 or high >= N:
             raise ValueError(f'gather got indices from {low} to {high} for N={N} rows per sample')

@@ -3,9 +3,11 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .exporting import is_exporting
 from .pairwise import Distances, check_pair
 
 
@@ -53,6 +55,9 @@ def feature_knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
             f'N={N} points; lower k (group_size) or give larger '
             'clouds'
         )
+    if is_exporting():
+        dist, idx = _all_distances(query, points).topk(k, largest=False)
+        return Neighbors(dist, idx)
     select = _nearest if k == 1 else _nearest_k
     dist = query.new_empty(*query.shape[:2], k, dtype=torch.float32)
     idx = torch.empty_like(dist, dtype=torch.long)
@@ -61,6 +66,12 @@ def feature_knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     # a NaN may select padding; stay in range, so that the NaN reaches the loss,
     # where it is reported
     return Neighbors(dist, idx.clamp_(max=N - 1))
+
+
+def _all_distances(query: Tensor, points: Tensor) -> Tensor:
+    """Squared distances (B, M, N), for models that are exported; rounded as in ``Distances``."""
+    planes = (query.float()[:, :, None] - points.float()[:, None]).square().unbind(-1)
+    return sum(planes[1:], planes[0])
 
 
 def _num_rows(num_points: int, k: int) -> int:
@@ -144,9 +155,9 @@ def ball_query(
             'ball_query needs num_samples >= 1 and 0 <= min_radius < radius, '
             f'got {num_samples}, {min_radius} and {radius}'
         )
-    inner, outer = (
-        torch.tensor(r, dtype=torch.float32).square().item() for r in (min_radius, radius)
-    )
+    inner, outer = (float(np.float32(r) * np.float32(r)) for r in (min_radius, radius))
+    if is_exporting():
+        return _ball_query_of_all(_all_distances(query, points), inner, outer, num_samples)
     idx = query.new_zeros(*query.shape[:2], num_samples, dtype=torch.long)
     rows = _num_rows(points.shape[1], 32)
     for clouds, queries, block in Distances(query, points, rows):
@@ -154,6 +165,17 @@ def ball_query(
             block.masked_fill_((block < inner) & (block > 0), torch.inf)
         idx[clouds, queries] = _first_hits(block, outer, num_samples)
     return idx
+
+
+def _ball_query_of_all(dist: Tensor, inner: float, outer: float, num_samples: int) -> Tensor:
+    """First ids in the ball, (B, M, S), from all distances (B, M, N)."""
+    N = dist.shape[2]
+    hit = (dist < outer) & ((dist >= inner) | (dist == 0))
+    ids = torch.where(hit, torch.arange(N, device=dist.device), N)
+    ids = ids.topk(min(num_samples, N), largest=False).values
+    ids = torch.nn.functional.pad(ids, (0, num_samples - ids.shape[2]), value=N)
+    ids = torch.where(ids == N, ids[..., :1], ids)
+    return ids.masked_fill(ids == N, 0)
 
 
 def _first_hits(block: Tensor, outer: float, num_samples: int) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .exporting import is_exporting
 from .pairwise import check_cloud
 
 # rule -> threads per block of the published CUDA kernel, which decide ties
@@ -39,8 +40,8 @@ def farthest_point_sample(points: Tensor, num_samples: int, *, rule: str = 'mmcv
         ValueError: Unknown rule, ``num_samples < 1`` or a malformed cloud.
     """
     check_cloud('points', points)
-    order = _tie_order(points.shape[1], num_samples, rule, points.device)
-    if points.is_cuda and _triton_sampler() is not None:
+    order = _tie_order(int(points.shape[1]), num_samples, rule, points.device)
+    if points.is_cuda and not is_exporting() and _triton_sampler() is not None:
         sample, layout = _triton_sampler(), order
     else:
         rows = _num_rows(len(order))
@@ -100,11 +101,12 @@ def _tie_order(num_points: int, num_samples: int, rule: str, device: torch.devic
     if num_samples < 1:
         raise ValueError(f'num_samples must be positive, got {num_samples}')
     bits = min(num_points, MAX_THREADS[rule]).bit_length() - 1
-    thread = torch.arange(num_points, device=device) % 2**bits
+    index = torch.arange(num_points, device=device)
+    thread = index % 2**bits
     rank = torch.zeros_like(thread)
     for bit in range(bits):
         rank = rank * 2 + (thread >> bit) % 2
-    return rank.argsort(stable=True)
+    return (rank * num_points + index).argsort()  # no ties: ONNX has no stable sort
 
 
 def _num_rows(num_points: int) -> int:

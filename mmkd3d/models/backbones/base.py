@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmkd3d.datasets.coordinates import is_transposed
 from mmkd3d.ops import three_interpolate
+from mmkd3d.ops.exporting import is_exporting
 
 from ..layers.patches import Patches
 from ..layers.strict_init import StrictInitModule
@@ -78,6 +79,8 @@ class BasePointBackbone(StrictInitModule):
     def read(self, points: Tensor) -> Tensor:
         """Check points and select the channels of the student, (B, N, in_channels).
 
+        An exported student does not check values.
+
         Raises:
             ValueError: The points are not (B, N, C) or transposed, have too few channels, are
                 not finite, or have features of another scale.
@@ -96,6 +99,11 @@ class BasePointBackbone(StrictInitModule):
                 'in_channels=3.'
             )
         points = points[..., : self.in_channels].contiguous()
+        if not is_exporting():
+            self._check_values(points)
+        return points
+
+    def _check_values(self, points: Tensor) -> None:
         finite = points.sum(dim=(1, 2)).isfinite()
         if not finite.all():
             raise ValueError(
@@ -109,7 +117,6 @@ class BasePointBackbone(StrictInitModule):
                 "divide colours by 255 (dict(type='NormalizePointsColor', color_mean=None)) in "
                 'training and test.'
             )
-        return points
 
     def truncate(self, layer: int) -> None:
         """Remove the layers after ``layer``, in place; the final norm stays.

@@ -7,6 +7,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.ops import gather, three_interpolate
+from mmkd3d.ops.exporting import is_exporting
 from mmkd3d.registry import MODELS
 
 from ..layers.patches import PatchEmbed, Patches
@@ -161,6 +162,8 @@ class PointM2AE(BasePointBackbone):
         embed = self.embeds[level]
         if mask is None or self.embed_masked:
             return embed(patches)
+        if is_exporting():  # the number of rows must not depend on values then
+            return embed(patches).masked_fill(mask[..., None], 0.0)
         rows = embed(patches[~mask][None])[0]
         tokens = rows.new_zeros(*mask.shape, rows.shape[-1])
         return tokens.masked_scatter(~mask[..., None], rows)

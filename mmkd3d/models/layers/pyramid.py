@@ -8,6 +8,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from mmkd3d.ops import gather
+from mmkd3d.ops.exporting import is_exporting
 
 from .patches import Patches, PatchGroup
 
@@ -122,9 +123,11 @@ class VisibleTokens(NamedTuple):
     def of(cls, mask: Tensor) -> 'VisibleTokens':
         """From a mask (B, G), True = masked."""
         count = (~mask).sum(dim=1, keepdim=True)
-        idx = mask.byte().argsort(dim=1, stable=True)[:, : int(count.max())]
-        rank = torch.arange(idx.shape[1], device=mask.device)
-        return cls(mask, idx, rank < count)
+        rank = torch.arange(mask.shape[1], device=mask.device)
+        idx = (mask * len(rank) + rank).argsort(dim=1)  # no ties: ONNX has no stable sort
+        if not is_exporting():  # the number must not depend on values then
+            idx = idx[:, : int(count.max())]
+        return cls(mask, idx, rank[: idx.shape[1]] < count)
 
     def take(self, x: Tensor) -> Tensor:
         """Gather the visible tokens, (B, G, C) -> (B, V, C)."""
