@@ -177,7 +177,8 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     Raises:
         ValueError: The given file is damaged, or no checkpoint of a training.
     """
-    from mmkd3d.engine.resume import check_sums, find_resumable, training_meta
+    from mmkd3d.checkpoints.files import check_sums
+    from mmkd3d.engine.resume import find_resumable, training_meta
 
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'

@@ -1,7 +1,6 @@
 """Find the checkpoint to resume from, and go on within an epoch."""
 
 import logging
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mmkd3d.checkpoints.files import check_sums
 
 
 def find_resumable(work_dir: str | Path) -> str | None:
@@ -93,23 +94,6 @@ def training_meta(path: Path) -> dict:
     if not all(isinstance(known.get(key), int) for key in ('iter', 'epoch')):
         raise ValueError(f"{path} has no meta['iter'] and meta['epoch']: no training wrote it.")
     return known
-
-
-def check_sums(path: str | Path) -> None:
-    """Compare a checkpoint with the checksums that ``torch.save`` stores.
-
-    ``torch.load`` does not do so: a flipped bit in a weight goes unnoticed.
-
-    Raises:
-        ValueError: They differ, or the file is not of ``torch.save``.
-    """
-    try:
-        with zipfile.ZipFile(path) as file:
-            damaged = file.testzip()
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError) as error:
-        raise ValueError(f'{path} is damaged or not a checkpoint: {error}') from error
-    if damaged:
-        raise ValueError(f'{path} is damaged: the checksum of {damaged} differs.')
 
 
 def skip_batches(loop: EpochBasedTrainLoop, number: int, then: Callable[[], object]) -> None:

@@ -12,8 +12,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmkd3d.apis.cli import set_resume
+from mmkd3d.checkpoints.files import check_sums
 from mmkd3d.engine.hooks.stop import StopHook
-from mmkd3d.engine.resume import check_sums, final_checkpoint, find_resumable, training_meta
+from mmkd3d.engine.resume import final_checkpoint, find_resumable, training_meta
 from mmkd3d.registry import DATASETS, METRICS, MODELS
 from tests.engine.small_run import CONFIG, RandomClouds, SmallNet, Watch
 from tests.helpers import REPO, rejects

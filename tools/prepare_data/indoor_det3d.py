@@ -28,10 +28,10 @@ from tqdm import tqdm
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.apis.scans import AXES, implausible
 from mmkd3d.datasets.box_files import FORM, Box, read_box_table, read_boxes
-from mmkd3d.datasets.readers import check_points, list_files, read_file, select_channels
+from mmkd3d.datasets.coordinates import local_cloud
+from mmkd3d.datasets.readers import list_files, read_file, select_channels
 from mmkd3d.ops.boxes import points_in_boxes
 
-FAR = 1000.0  # metres from the origin, beyond which float32 rounds visibly
 EXAMPLE = """example:
   python tools/prepare_data/indoor_det3d.py scans/ --boxes boxes.csv --val val.txt --out data/own
 """
@@ -132,13 +132,8 @@ def read_scan(args, path: Path) -> tuple[np.ndarray, np.ndarray]:
     clouds = read_file(path, key=args.key, load_dim=args.load_dim)
     if len(clouds) != 1:
         raise ValueError(f'{path}: expected one scan, got {len(clouds)}. Store one per file.')
-    points, origin = np.array(clouds[0][1]), np.zeros(3)
-    if points.size and points.ndim == 2 and np.abs(points[:, :3]).max() * args.unit > FAR:
-        points = points.astype(np.float64)
-        origin = np.floor(points[:, :3].min(0))
-        points[:, :3] -= origin
-        print(f'{path}: {origin.tolist()} is taken off, as float32 has 7 digits')
-    return select_channels(check_points(points, path), args.columns, path), origin
+    scan = local_cloud(clouds[0][1], path, up=args.up)
+    return select_channels(scan.points, args.columns, path), scan.origin
 
 
 def to_metres(args, box: Box, origin: np.ndarray) -> list[float]:

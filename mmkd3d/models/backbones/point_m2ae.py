@@ -76,12 +76,17 @@ class PointM2AE(BasePointBackbone):
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
+        given = dict(
+            level_dims=level_dims, depths=depths, num_groups=num_groups, group_sizes=group_sizes
+        )
+        if not all(isinstance(value, Sequence) for value in given.values()):
+            raise ValueError(f'Arguments must have one number for each level, got {given}.')
         self.level_dims, self.depths = tuple(level_dims), tuple(depths)
         num_levels = len(level_dims)
         self.radii = tuple(radii or [0.0] * num_levels)
         if norm_levels is None:
             norm_levels = range(num_levels)
-        self._check(num_groups, group_sizes, norm_levels)
+        self._check(dict(given, radii=self.radii), norm_levels)
         self.embed_dims = level_dims[-1]
         self.in_channels = in_channels
         self.embed_masked = embed_masked
@@ -282,17 +287,8 @@ class PointM2AE(BasePointBackbone):
         # an embedding has the depth of the block before it
         return below, num_layers
 
-    def _check(
-        self, num_groups: Sequence[int], group_sizes: Sequence[int], norm_levels: Sequence[int]
-    ) -> None:
+    def _check(self, given: dict, norm_levels: Sequence[int]) -> None:
         """Raise ``ValueError`` if the arguments do not fit together."""
-        given = dict(
-            level_dims=self.level_dims,
-            depths=self.depths,
-            num_groups=tuple(num_groups),
-            group_sizes=tuple(group_sizes),
-            radii=self.radii,
-        )
         if len({len(v) for v in given.values()}) > 1 or not self.depths:
             raise ValueError(f'Arguments must have one number for each level, got {given}.')
         if min(self.radii) < 0:
