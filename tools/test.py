@@ -5,7 +5,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.cli import common_parser, leave_processes, load_config
+from mmkd3d.apis.cli import common_parser, complete_hooks, leave_processes, load_config
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.engine.hooks.classes import CheckClassesHook
@@ -36,6 +36,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     cfg = load_config(args)
     checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
+    complete_hooks(cfg)
     cfg.load_from, cfg.resume = None, False
     if args.show_dir:  # instead of mmdetection3d's hook, which opens windows
         cfg.setdefault('default_hooks', {})['visualization'] = dict(
