@@ -24,7 +24,7 @@ class PreciseBNHook(Hook):
     steps it still contains 0.04. The points of a patch have a variance of about
     1e-5 behind the first layer of the patch embedding, so in eval mode the
     norm divides by far too much, all patches get the same token, and all shapes
-    the same class. Only after 130 steps are both parts of the same size.
+    the same class. Only after about 110 steps are both parts of the same size.
 
     Before each validation and each checkpoint during training, the statistics
     become the mean over batches of the training data, with the weights of that
