@@ -14,7 +14,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.datasets.readers import CloudInputs, is_dataset, read_clouds
-from mmkd3d.utils.detections import Detections, found_boxes
+from mmkd3d.utils.detections import Detections, best_score, found_boxes
 from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
 
@@ -134,8 +134,8 @@ class Det3DInferencer(BaseInferencer):
                 that of the config by default.
 
         Returns:
-            dict: ``predictions``, a dict for each scan with its ``name`` and
-            ``boxes``, best first: dicts with ``class_name``, ``label``,
+            dict: ``predictions``, a dict for each scan with its ``name``,
+            ``best_score``, the highest score of all boxes, and ``boxes``, best first: dicts with ``class_name``, ``label``,
             ``score``, ``center`` (gravity centre) and ``size`` in metres, and
             ``yaw`` in radians, counter-clockwise seen from above. A box has
             only its best class. ``visualization``: paths of the files of each
@@ -152,6 +152,8 @@ class Det3DInferencer(BaseInferencer):
             samples = self.forward(self.collate_fn([self.pipeline(scan) for scan in chunk]))
             found = [found_boxes(s.pred_instances_3d, score_threshold) for s in samples]
             predictions = self.postprocess(chunk, found)
+            for prediction, sample in zip(predictions, samples):
+                prediction['best_score'] = best_score(sample.pred_instances_3d)
             paths: list[list[Path]] = [[] for _ in chunk]
             if out_dir:
                 stems = [Path(out_dir) / file_name(scan.name, taken) for scan in chunk]
