@@ -12,6 +12,7 @@ from pathlib import Path
 import mmkd3d
 from mmkd3d.apis.cli import add_reading_options, report_bad
 from mmkd3d.apis.errors import short_errors
+from mmkd3d.utils.detections import none_found
 
 EXAMPLES = """examples:
   python tools/infer.py scan.ply --checkpoint work_dirs/.../epoch_36.pth
@@ -89,10 +90,10 @@ def main(argv=None) -> None:
         bad=bad,
     )
     for prediction, paths in zip(results['predictions'], results['visualization']):
-        print(
-            f'{prediction["name"]}: {len(prediction["boxes"])} boxes with '
-            f'a score of {args.score:g} or more'
-        )
+        boxes = f'{len(prediction["boxes"])} boxes with a score of {args.score:g} or more'
+        if not prediction['boxes']:
+            boxes = f'{none_found(args.score, prediction["best_score"])} (--score)'
+        print(f'{prediction["name"]}: {boxes}')
         for box in prediction['boxes'][:10]:
             center, size = ('{:.2f} {:.2f} {:.2f}'.format(*box[key]) for key in ('center', 'size'))
             print(

@@ -12,8 +12,9 @@ from mmkd3d.apis.errors import short_errors
 from mmkd3d.apis.load import find_config
 from mmkd3d.visualization.masking import draw_masks, draw_teacher
 from mmkd3d.visualization.posed_frames import draw_frames
-from mmkd3d.visualization.pretraining import draw_pretraining, draw_views
+from mmkd3d.visualization.pretraining import draw_pretraining
 from mmkd3d.visualization.scenes import draw_detections
+from mmkd3d.visualization.teacher_views import draw_views
 
 NO_CHECKPOINT = ('views', 'teacher', 'frames')
 
@@ -28,7 +29,7 @@ def parse_args(argv):
         'what',
         choices=['recon', 'boxes', 'views', 'mask', 'teacher', 'frames'],
         help='recon: visible and predicted points of a pretraining config; boxes: rooms with '
-        'boxes of a detection config; views: images that an image teacher reads; mask: masked '
+        'boxes of a detection config; views: images as the image teacher of the config reads them; mask: masked '
         'and visible patches, their saliency, and the prediction; teacher: features and '
         'saliency of the teacher of I2P-MAE or of a SaliencyMasker; frames: features of the '
         'teacher of a DistillationHook on scans',

@@ -14,7 +14,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.datasets.readers import CloudInputs, attempt, is_dataset, read_local
-from mmkd3d.utils.detections import Detections, found_boxes
+from mmkd3d.utils.detections import Detections, best_score, found_boxes
 from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
 
@@ -145,12 +145,13 @@ class Det3DInferencer(BaseInferencer):
                 to this list, and the others are done; None: they are raised.
 
         Returns:
-            dict: ``predictions``, a dict for each scan with its ``name`` and
-            ``boxes``, best first: dicts with ``class_name``, ``label``,
-            ``score``, ``center`` (gravity centre) and ``size`` in metres, and
-            ``yaw`` in radians, counter-clockwise seen from above. Centres are
-            in the coordinates of the scan, in double precision. A box has only
-            its best class. ``visualization``: paths of the files of each scan.
+            dict: ``predictions``, a dict for each scan with its ``name``, the
+            ``best_score`` of all boxes, and ``boxes``, best first: dicts with
+            ``class_name``, ``label``, ``score``, ``center`` (gravity centre) and
+            ``size`` in metres, and ``yaw`` in radians, counter-clockwise seen
+            from above. Centres are in the coordinates of the scan, in double
+            precision. A box has only its best class. ``visualization``: paths of
+            the files of each scan.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -171,6 +172,8 @@ class Det3DInferencer(BaseInferencer):
                 sample.set_metainfo(dict(origin=scan.origin))
             found = [found_boxes(s.pred_instances_3d, score_threshold) for s in samples]
             predictions = self.postprocess(chunk, found)
+            for prediction, sample in zip(predictions, samples):
+                prediction['best_score'] = best_score(sample.pred_instances_3d)
             paths: list[list[Path]] = [[] for _ in chunk]
             if out_dir:
                 stems = [Path(out_dir) / file_name(scan.name, taken) for scan in chunk]

@@ -9,5 +9,5 @@ def is_exporting() -> bool:
     Checks of values are left out then, and searches are written without loops
     whose length depends on the values.
     """
-    exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)
-    return exporting() or torch.jit.is_tracing()
+    exporting = getattr(torch.compiler, 'is_exporting', None)  # not in old versions of torch
+    return torch.jit.is_tracing() or (exporting is not None and exporting())

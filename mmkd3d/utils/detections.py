@@ -51,6 +51,18 @@ def found_boxes(pred, score: float | None = None) -> Detections:
     return found.take(np.sort(first))
 
 
+def best_score(pred) -> float:
+    """The highest score of a prediction, 0 if it has no box."""
+    return max(pred.scores_3d.tolist(), default=0.0)
+
+
+def none_found(score: float, best: float) -> str:
+    """What to tell if no box reaches a score."""
+    if not best:
+        return 'no box at all'
+    return f'no box with a score of {score:g} or more; the best one has {best:.3g}'
+
+
 def true_boxes(annotation: dict) -> Detections:
     """The boxes of ``eval_ann_info`` of a data sample."""
     return Detections(centered(annotation['gt_bboxes_3d']), np.asarray(annotation['gt_labels_3d']))

@@ -1,11 +1,10 @@
-"""Draw predictions of a pretrainer, and the views of an image teacher."""
+"""Draw predictions of a pretrainer."""
 
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, MODELS
-from torchvision.utils import save_image
+from mmengine.registry import DATASETS
 
 from mmkd3d.models.pretrainers.base import BasePretrainer
 
@@ -55,38 +54,6 @@ def draw_pretraining(
         points = cell[0] if isinstance(cell, tuple) else cell
         paths.append(write_ply(out / f'pretraining_{title}.ply', points))
     return paths
-
-
-def draw_views(config: str | Path | Config, out: str | Path, *, num: int = 4) -> list[Path]:
-    """Draw the views of training clouds that an image teacher gets.
-
-    The renderer is that of the config's image target; without one, four
-    shaded views.
-
-    Args:
-        config: Of a pretraining run, or of a data set alone.
-        out: Output folder.
-        num: Number of clouds.
-
-    Returns:
-        Path of one PNG with a row for each cloud.
-    """
-    cfg = read_config(config)
-    target = (cfg.get('model', {}).get('targets') or {}).get('img') or {}
-    renderer = MODELS.build(target.get('renderer') or dict(type='mmkd3d.ViewRenderer', num_views=4))
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    torch.manual_seed(0)
-    rows = []
-    for index in spread(len(dataset), num):
-        item = dataset[index]
-        points = item['data_samples'].get('view_points')
-        if points is None:
-            points = item['inputs']['points'][:, :3]
-        rows.append(renderer(points[None])[0])  # (V, 3, H, W)
-    path = Path(out) / 'views.png'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_image(torch.cat(rows), path, nrow=len(rows[0]))
-    return [path]
 
 
 def _panels(sample: dict) -> dict:

@@ -1,6 +1,7 @@
 """Detection in scans: input formats, predicted boxes and output files."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -279,5 +280,9 @@ def test_tool(checkpoint, room, tmp_path, capsys):
     said = capsys.readouterr().out
     assert 'room.bin:' in said and ' at ' in said
     assert str(tmp_path / 'out/room.png') in said
+    infer.main([str(tmp_path / 'room.bin'), *options.replace('--score 0', '--score 1').split()])
+    assert re.search(
+        'no box with a score of 1 or more; the best one has 0', capsys.readouterr().out
+    )
     options = ['nothing.ply', '--checkpoint', str(checkpoint)]
     rejects('nothing.ply', infer.main, options, error=SystemExit)

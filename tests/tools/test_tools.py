@@ -32,7 +32,21 @@ VIEWS = dict(
     _base_=[str(REPO / 'configs/_base_/datasets/toy_shapes_views.py')],
     default_scope='mmkd3d',
     train_dataloader=dict(dataset=dict(num_samples=5)),
-    model=dict(targets=dict(img=dict(renderer=dict(type='ViewRenderer', num_views=2, size=60)))),
+    model=dict(
+        targets=dict(
+            img=dict(
+                type='ImageTarget',
+                renderer=dict(type='ViewRenderer', num_views=2, size=90),
+                teacher=dict(
+                    type='TimmTeacher',
+                    model_name='vit_tiny_patch16_224',
+                    checkpoint='weights/none.safetensors',  # is not needed
+                    model_kwargs=dict(depth=1, img_size=64),
+                    channel_order='bgr',
+                ),
+            )
+        )
+    ),
 )
 
 
@@ -40,12 +54,15 @@ def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
     config = tmp_path / 'config.py'
     config.write_text('\n'.join(f'{k} = {v!r}' for k, v in VIEWS.items()))
     visualize.main(['views', str(config), '--out', str(tmp_path / 'out'), '--num', '3'])
-    (path,) = capsys.readouterr().out.split()
+    path = capsys.readouterr().out.split()[-1]
     picture = imread(path)
     # three rows of two images, with two pixels between and around them
-    assert picture.shape[:2] == (3 * 62 + 2, 2 * 62 + 2)
-    cells = picture[2:, 2:].reshape(3, 62, 2, 62, -1)[:, :60, :, :60, :3]
+    assert picture.shape[:2] == (3 * 66 + 2, 2 * 66 + 2)
+    cells = picture[2:, 2:].reshape(3, 66, 2, 66, -1)[:, :64, :, :64, :3]
     assert (cells[:, 0] == 1).all() and (cells.std((1, 3)) > 0.05).all()
+    text = config.read_text().partition('model')[0]
+    config.write_text(text + "model = dict(type='MaskedAutoencoder')")
+    rejects('no image teacher', visualize.main, ['views', str(config)], error=SystemExit)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='has a GPU')

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 
 from mmkd3d.registry import HOOKS
 
@@ -82,7 +83,7 @@ class DetectionVisualizationHook(Hook):
                 truth, ``eval_ann_info``.
             classes: Class names.
         """
-        from mmkd3d.utils.detections import found_boxes, true_boxes
+        from mmkd3d.utils.detections import best_score, found_boxes, none_found, true_boxes
         from mmkd3d.visualization.scenes import draw_scene
 
         if isinstance(points, (list, tuple)):
@@ -93,5 +94,8 @@ class DetectionVisualizationHook(Hook):
         if self.draw_pred:
             groups['found'] = found_boxes(sample.pred_instances_3d, self.score_thr)
         name = Path(sample.get('lidar_path') or f'scene_{self.num_drawn}').stem
+        if self.draw_pred and not len(groups['found'].boxes):
+            best = best_score(sample.pred_instances_3d)
+            print_log(f'{name}: {none_found(self.score_thr, best)} (--show-score)', 'current')
         draw_scene(self.out_dir / name, points, groups, classes)
         self.num_drawn += 1

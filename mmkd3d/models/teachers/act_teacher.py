@@ -8,7 +8,7 @@ from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import MODELS
 
 from ..layers.patches import Patches
-from .base import BaseTeacher
+from .base import BaseTeacher, report_weights
 
 
 @MODELS.register_module()
@@ -61,6 +61,8 @@ class ACTTeacher(BaseTeacher):
         super().__init__(net, net.embed_dims, keep_weights=keep_weights)
         self.train_mode = train_mode
         self.num_codes = len(net.quantizer.codebook)
+        if random_weights:  # else load_pretrained has reported
+            report_weights(self, None, trained=False)
 
     def train(self, mode: bool = True) -> 'ACTTeacher':
         """Set the mode; applies to the autoencoder if ``train_mode`` is set."""

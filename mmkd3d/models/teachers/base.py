@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor
 
 from ..layers.patches import Patches
@@ -298,6 +299,21 @@ def per_channel(values: Sequence[float] | None, name: str) -> Tensor:
     if given.shape != (3,) or (name.endswith('std') and given.min() <= 0):
         raise ValueError(f'{name} needs one number per channel, above 0 for std; got {values}.')
     return given.float().view(1, 3, 1, 1)
+
+
+def report_weights(teacher: BaseTeacher, source: str | Path | None, trained: bool = True) -> None:
+    """Log what a teacher has loaded, as is done for students.
+
+    Args:
+        teacher: Ready to use.
+        source: File, folder or name of the weights; None if unknown.
+        trained: False for random weights.
+    """
+    state = teacher.net.state_dict()
+    kind = f'{type(teacher).__name__} ({type(teacher.net).__name__})'
+    size = f'{len(state)} tensors, {sum(x.numel() for x in state.values()) / 1e6:.1f} M numbers'
+    text = f'Loaded {source} -> {kind}: {size}' if trained else f'{kind} has random weights: {size}'
+    print_log(text, 'current')
 
 
 def check_weights(checkpoint: str | None, model_name: str, published: str) -> None:

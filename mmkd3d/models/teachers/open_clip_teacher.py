@@ -14,7 +14,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS
 from mmkd3d.utils.hashes import file_digest
 
-from .base import ImageTeacher, check_weights, weights_error
+from .base import ImageTeacher, check_weights, report_weights, weights_error
 from .references import check_reference
 from .saliency import activation_energy, class_attention, query_attention, to_map
 from .token_transformer import TokenTransformer
@@ -81,6 +81,9 @@ class OpenClipTeacher(ImageTeacher):
             **options,
         )
         self.model_name, self.tower = model_name, tower
+        report_weights(
+            self, checkpoint or f'{model_name} {pretrained} (open_clip)', not random_weights
+        )
         check_reference(self, reference)
 
     @torch.no_grad()

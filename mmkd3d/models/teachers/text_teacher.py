@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
-from .base import BaseTeacher, randomize
+from .base import BaseTeacher, randomize, report_weights
 from .open_clip_teacher import create_clip, import_open_clip, model_config
 from .references import SENTENCE, check_reference
 from .token_transformer import TokenTransformer
@@ -98,6 +98,7 @@ class TextTeacher(LanguageTeacher):
             keep_weights=keep_weights,
         )
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        report_weights(self, folder, not random_weights)
         check_reference(self, reference)
 
     @torch.no_grad()
@@ -218,6 +219,9 @@ class OpenClipTextTeacher(LanguageTeacher):
         super().__init__(net, net.output_dim, normalize=normalize, keep_weights=keep_weights)
         self.tokenizer = import_open_clip().get_tokenizer(model_name)
         self.truncate = truncate
+        report_weights(
+            self, checkpoint or f'{model_name} {pretrained} (open_clip)', not random_weights
+        )
         check_reference(self, reference)
 
     def tokenize(self, sentences: Sequence[str]) -> Tensor:

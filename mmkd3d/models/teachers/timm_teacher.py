@@ -14,7 +14,7 @@ from mmkd3d.checkpoints.keymap import Rule, rename
 from mmkd3d.checkpoints.maps.teachers import IMG_IN21K
 from mmkd3d.registry import MODELS
 
-from .base import ImageTeacher, check_weights, randomize, weights_error
+from .base import ImageTeacher, check_weights, randomize, report_weights, weights_error
 from .references import check_reference
 from .saliency import activation_energy, class_attention, inputs_of, to_map, why_no_attention
 from .token_transformer import TokenTransformer
@@ -112,6 +112,8 @@ class TimmTeacher(ImageTeacher):
         )
         self.model_name, self.grid_size = model_name, found.grid_size
         self.gives_map = found.gives_map
+        hub = net.pretrained_cfg.get('hf_hub_id') or net.pretrained_cfg.get('url')
+        report_weights(self, checkpoint or f'{hub} (timm)', not random_weights)
         check_reference(self, reference)
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ import torch
 import torch.nn as nn
 from mmengine.optim import build_optim_wrapper
 
+from mmkd3d.models.teachers import base
 from mmkd3d.models.teachers.base import BaseTeacher, randomize
 from mmkd3d.registry import MODELS
 from tests.models.teachers.nets import CLIP, TOWER, VIT, build_clip
@@ -188,6 +189,18 @@ def test_timm_weights_come_from_a_local_file_whose_classifier_is_left_out(tmp_pa
     del state['blocks.0.attn.qkv.weight']
     with pytest.raises(FileNotFoundError, match='Missing key'):
         from_file(state, tmp_path)
+
+
+def test_teachers_tell_what_was_loaded_from_where(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(base, 'print_log', lambda text, logger: said.append(text))
+    teacher = vit()
+    from_file(teacher.net.state_dict(), tmp_path)
+    text()
+    size = f'{len(teacher.net.state_dict())} tensors'
+    assert f'TimmTeacher (VisionTransformer) has random weights: {size}' in said[0]
+    assert f'Loaded {tmp_path}/weights.pth -> TimmTeacher (VisionTransformer): {size}' in said[1]
+    assert 'minilm' in said[2].lower() and '-> TextTeacher (BertModel)' in said[2]
 
 
 @pytest.fixture(scope='module')
