@@ -89,7 +89,7 @@ class FeatureExtractor:
             raise ValueError(f'batch_size is 1 or more, got {batch_size}.')
         content = read_checkpoint(checkpoint, trust=trust) if checkpoint else None
         cfg = find_config(config, content, checkpoint, trust=trust)
-        self.spec = stored_spec(content, cfg, checkpoint) if content else spec_of_config(cfg)
+        self.spec = stored_spec(content, cfg, str(checkpoint)) if content else spec_of_config(cfg)
         self.device = device_of(device)
         self.model: Any = load_student(cfg, content, device=self.device, name=checkpoint)
         self.level, self.up, self.batch_size = level, up, batch_size
