@@ -172,17 +172,20 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     """Resume from a file, or with ``'auto'`` from the latest good one.
 
     ``resume=True`` in the config means ``'auto'``, too, unless ``load_from``
-    names a file.
+    names a file. Without ``resume``, training starts from ``load_from``.
 
     Raises:
-        ValueError: The given file is damaged, or no checkpoint of a training.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, or no checkpoint of a training.
     """
-    from mmkd3d.checkpoints.files import check_sums
+    from mmkd3d.checkpoints.files import check_sums, read_checkpoint
     from mmkd3d.engine.resume import find_resumable, training_meta
 
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'
     if resume is None:
+        if cfg.get('load_from') and '://' not in cfg.load_from:
+            read_checkpoint(cfg.load_from)
         return
     if resume == 'auto':
         cfg.load_from = find_resumable(cfg.work_dir)

@@ -160,6 +160,17 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     assert find_resumable(tmp_path / 'spoiled').endswith('epoch_1.pth')
 
 
+@pytest.mark.parametrize(
+    'change, named', [(lambda x: x * torch.nan, 'NaN'), (lambda x: x.long(), 'int64')]
+)
+def test_training_does_not_start_from_weights_that_no_training_wrote(change, named, tmp_path):
+    path = tmp_path / 'bad.pth'
+    state = {key: change(value) for key, value in Line().state_dict().items()}
+    torch.save(dict(state_dict=state, meta={}), path)
+    run = runner(tmp_path / 'run', load_from=str(path))
+    rejects(f'bad.pth: the weights weight.*{named}', run.train)
+
+
 def test_random_numbers_depend_on_the_iteration_alone(tmp_path):
     whole = runner(tmp_path / 'whole')
     whole.train()

@@ -11,7 +11,8 @@ from mmengine.hooks import CheckpointHook as _CheckpointHook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmkd3d.checkpoints import spec_of_config
+from mmkd3d.checkpoints import spec_of_config, state_dict_of
+from mmkd3d.checkpoints.loading import check_weights
 from mmkd3d.engine.resume import find_resumable, skip_batches, validation_due
 from mmkd3d.registry import HOOKS
 from mmkd3d.utils.atomic import write_atomic
@@ -51,6 +52,7 @@ class CheckpointHook(_CheckpointHook):
             checkpoint before it writes the newer one.
         NonFiniteWeightsError: A weight is NaN or infinite. Nothing is
             written.
+        ValueError: A weight of ``load_from`` is one that no training wrote.
     """
 
     def __init__(self, *args, max_keep_ckpts: int = 3, **kwargs):
@@ -65,7 +67,15 @@ class CheckpointHook(_CheckpointHook):
         self._rng_states: list | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep what :meth:`before_train` needs."""
+        """Refuse weights that no training wrote; keep what :meth:`before_train` needs."""
+        own = unwrap_model(runner.model).state_dict()
+        name = runner._load_from or 'The checkpoint'
+        state = {
+            key: value
+            for key, value in state_dict_of(checkpoint, name).items()
+            if key in own and value.shape == own[key].shape
+        }
+        check_weights(state, own, name)
         self._loaded = dict(checkpoint.get('meta') or {}, rng=checkpoint.get('rng_states'))
 
     def before_train(self, runner: Runner) -> None:
