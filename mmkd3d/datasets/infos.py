@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,10 @@ def read_infos(path: str | Path, classes: Sequence[str] | None = None) -> Infos:
             f'{", ".join(map(str, content)) if isinstance(content, Mapping) else type(content)}. '
             f'{TOOL} makes such a file.'
         )
-    metainfo = dict(content.get('metainfo') or {})
+    metainfo = content.get('metainfo') or {}
+    if not isinstance(metainfo, Mapping):
+        raise ValueError(f'{path}: expected metainfo to be a dict, got {metainfo!r}.')
+    metainfo = dict(metainfo)
     names = _names(path, metainfo, classes)
     for info in content['data_list']:
         _check_scan(path, info, len(names))
@@ -88,18 +91,28 @@ def _names(path: str | Path, metainfo: dict, classes: Sequence[str] | None) -> t
     return names
 
 
+def _numbers(values: Any) -> np.ndarray:
+    """As an array; NaN if they are no numbers."""
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError):
+        return np.array(np.nan)
+
+
 def _check_scan(path: str | Path, info: dict, num_classes: int) -> None:
     """Check the keys and boxes of a scan."""
-    points = info.get('lidar_points') or {}
-    lacks = [k for k in ('lidar_path', 'num_pts_feats') if k not in points]
-    if lacks or 'instances' not in info:
+    points = info.get('lidar_points') if isinstance(info, Mapping) else None
+    known = isinstance(points, Mapping) and {'lidar_path', 'num_pts_feats'} <= points.keys()
+    if not known or not isinstance(info.get('instances'), list):
         raise ValueError(
             f'{path}: every scan needs lidar_points=dict(lidar_path, num_pts_feats) and '
-            f'instances, got {info}.'
+            f'a list of instances, got {str(info)[:200]}.'
         )
     for i, box in enumerate(info['instances']):
         where = f'{path}: box {i} of {points["lidar_path"]}'
-        label, values = box['bbox_label_3d'], np.asarray(box['bbox_3d'], float)
+        if not isinstance(box, Mapping) or not {'bbox_label_3d', 'bbox_3d'} <= box.keys():
+            raise ValueError(f'{where} needs bbox_3d and bbox_label_3d, got {str(box)[:200]}.')
+        label, values = box['bbox_label_3d'], _numbers(box['bbox_3d'])
         if label not in range(-1, num_classes):
             raise ValueError(f'{where} has the label {label}, but there are {num_classes} classes.')
         if values.shape not in ((6,), (7,)) or not np.isfinite(values).all():

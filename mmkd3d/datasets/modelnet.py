@@ -94,7 +94,9 @@ class ModelNet40(ArrayDataset):
             f'it holds the 8,192 points of the {self.split} shapes',
             f"Set source='txt', or get it. {self._hint()}",
         )
-        if len(content) != 2 or len(content[0]) != len(content[1]):
+        rows = (list, tuple, np.ndarray)
+        pair = isinstance(content, rows) and [isinstance(x, rows) for x in content] == [True] * 2
+        if not pair or len(content[0]) != len(content[1]):
             raise ValueError(
                 f'{path}: expected two lists of one length, clouds and labels'
                 f'. Get the file again. {self._hint()}'

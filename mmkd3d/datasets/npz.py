@@ -125,6 +125,11 @@ class NpzPoints(ArrayDataset):
             for role, array in arrays.items()
             if role not in ('names', 'part_offset')
         }
+        if np.ndim(arrays.get('label', [])) != 1:
+            raise ValueError(
+                f"{self.file}: '{self.keys['label']}' has shape {arrays['label'].shape}, expected "
+                'the class of each shape, (S,).'
+            )
         if len(set(sizes.values())) > 1:
             raise ValueError(
                 f'{self.file}: arrays of different length: {sizes}. Check the names of the arrays.'
@@ -141,8 +146,10 @@ class NpzPoints(ArrayDataset):
     def _label(self, arrays: dict, mine: np.ndarray, items: list) -> np.ndarray:
         """Label the items; which shapes are of a class that is kept."""
         label, names = arrays['label'], arrays.get('names')
-        if names is None:
-            names = np.arange(int(label.max()) + 1).astype(str)
+        if names is None and label.dtype.kind in 'iufb':
+            names = np.arange(int(np.nan_to_num(label).max(initial=0)) + 1).astype(str)
+        elif names is None:
+            names = np.unique(label)
         label = check_labels(label, len(names), self.file)
         total = np.bincount(label, minlength=len(names))
         keep = total >= max(self.min_per_class, 1)

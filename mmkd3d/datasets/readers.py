@@ -343,7 +343,13 @@ def check_labels(
         ValueError: A label that is not a whole number or is out of range.
     """
     labels = np.asarray(labels)
-    whole = labels.astype(np.int64)
+    if labels.dtype.kind not in 'iufb':
+        raise ValueError(
+            f'{source}: expected {what}s as whole numbers from 0, got {labels.dtype}. Number the '
+            'classes, and name them apart.'
+        )
+    with np.errstate(invalid='ignore'):  # NaN is refused below
+        whole = labels.astype(np.int64)
     if isinstance(allowed, int):
         good, text = (whole >= 0) & (whole < allowed), f'0..{allowed - 1}'
     else:

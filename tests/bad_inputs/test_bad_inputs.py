@@ -8,10 +8,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.bad_inputs import arguments, checkpoints, clouds, commands, folders
+from tests.bad_inputs import annotations, arguments, checkpoints, clouds, commands, folders
 from tests.bad_inputs.case import outcome
 
-COUNTS = {checkpoints: 160, clouds: 240, arguments: 120, folders: 60, commands: 40}
+COUNTS = {checkpoints: 160, clouds: 240, arguments: 120, folders: 60, commands: 40, annotations: 80}
 
 
 @pytest.mark.nightly
