@@ -1,6 +1,6 @@
 """Trainings that are killed at random moments and resumed, compared with whole ones.
 
-``MMKD3D_KILLS=30`` is the number of kills and ``MMKD3D_KILL_SEED`` the seed of their moments.
+``MMKD3D_KILLS`` is the number of kills, 12 by default, and ``MMKD3D_KILL_SEED`` the seed of their moments.
 """
 
 import json
@@ -18,7 +18,7 @@ from mmkd3d.apis.load import get_config
 from mmkd3d.engine.resume import final_checkpoint
 from tests.helpers import REPO
 
-KILLS = int(os.environ.get('MMKD3D_KILLS', 30))
+KILLS = int(os.environ.get('MMKD3D_KILLS', 12))
 SEED = int(os.environ.get('MMKD3D_KILL_SEED', 0))
 SMALL = [
     'train_dataloader.dataset.num_samples=32',
