@@ -88,7 +88,7 @@ def test_what_is_missing_or_does_not_fit_is_named(tmp_path):
     archive = lambda path: ['--archive', str(tmp_path / path), '--out', str(tmp_path / 'out.npz')]
     stop = dict(error=SystemExit)
     rejects('test.cla lists m6.off', psb.main, archive('psb'), **stop)
-    rejects('No base/train.cla', psb.main, archive('psb/benchmark/db'), **stop)
+    rejects('no base/train.cla', psb.main, archive('psb/benchmark/db'), **stop)
     rejects('no archive', psb.main, archive('none.zip'), **stop)
     write_coseg(tmp_path / 'coseg')
     np.savetxt(tmp_path / 'coseg/coseg_vases/seg/3.eseg', [1, 2], fmt='%d')
