@@ -22,8 +22,27 @@ from .input_spec import InputSpec, make_spec, spec_of_config
 from .sources import SOURCES, detect
 
 SCOPES = ('mmkd3d', 'mmengine', 'mmdet3d', 'mmdet')
-# Registered types that unpickle or download files, or look up other types.
-REFUSED = ('Albu', 'DataBaseSampler', 'ObjectSample', 'Pretrained', 'RandomSamplingNegPos')
+# Registered types that read, download or run files, or look up other types.
+REFUSED = (
+    'Albu',
+    'AppearanceFreeLink',
+    'BertModel',
+    'DataBaseSampler',
+    'Detectron2Wrapper',
+    'KnowledgeDistillationSingleStageDetector',
+    'LAD',
+    'ObjectSample',
+    'Pretrained',
+    'RandomSamplingNegPos',
+)
+# Arguments that switch the safe reading of other files off.
+UNSAFE = ('trust', 'weights_only', 'model_kwargs')
+ADDRESS = re.compile(r'\s*[\w+.-]+://|\s*[\w-]+:')  # https://..., hf-hub:..., local-dir:...
+FILE = re.compile(
+    r'.*[/\\].*|.*\.(py|pt|pth|pkl|pickle|bin|onnx|safetensors|npy|npz|h5|hdf5|json|ya?ml|txt|csv)',
+    re.DOTALL,
+)
+NAMES = ('classes', 'class_names')  # of which a sofa/couch may be one
 # Arguments of mmdetection and mmdetection3d that are evaluated as Python code.
 EVALUATED = ('seg_3d_dtype', 'warp_mode')
 MAX_ITEMS = 100_000  # of the largest config of mmdetection3d: about 2,000
@@ -70,9 +89,20 @@ def stored_config(
         if 'backbone' in model:
             kept = ('backbone', 'data_preprocessor')
             settings['model'] = {key: model[key] for key in kept if key in model}
+    elif 'test_dataloader' in settings:
+        settings['test_dataloader'] = dict(dataset=pipeline_of(settings['test_dataloader']))
     settings = without_initial_weights(settings)
     check_buildable(settings, name)
     return Config(settings)
+
+
+def pipeline_of(dataloader: Any) -> dict:
+    """What a detector needs of the config of its test data: type, pipeline and classes."""
+    dataset = dataloader.get('dataset') if isinstance(dataloader, Mapping) else None
+    while isinstance(dataset, Mapping) and 'dataset' in dataset:  # a wrapper
+        dataset = dataset['dataset']
+    kept = ('type', 'pipeline', 'metainfo')
+    return {k: dataset[k] for k in kept if k in dataset} if isinstance(dataset, Mapping) else {}
 
 
 def parse_config(checkpoint: dict, name: str | Path = 'The checkpoint') -> Config | None:
@@ -137,17 +167,19 @@ def plain(node: ast.AST) -> Any:
     return ast.literal_eval(node)
 
 
-def check_buildable(cfg: Any, name: str | Path = 'The checkpoint') -> None:
+def check_buildable(cfg: Any, name: str | Path = 'The checkpoint', *, files: bool = False) -> None:
     """Refuse a stored config that could run code when it is built.
 
     At any depth, each ``type`` must be the name of a type that is registered
     in mmkd3d, mmdetection3d, mmdetection or mmengine or by the user, with or
-    without its scope; scopes must be known; there are no addresses to
-    download from; and what mmdetection3d evaluates is a plain name.
+    without its scope, and no teacher; scopes must be known; no file and no
+    address to download from is named; and what mmdetection3d evaluates is a
+    plain name.
 
     Args:
         cfg: A part of a config.
         name: Of the file, for errors.
+        files: Files may be named: of a data set.
 
     Raises:
         ValueError: It is none of these; the message names the entry.
@@ -161,8 +193,12 @@ def check_buildable(cfg: Any, name: str | Path = 'The checkpoint') -> None:
             problem = f'expected one of {", ".join(known_scopes())}'
         elif key in EVALUATED and not re.fullmatch(r'[\w.]+', str(value)):
             problem = 'which mmdetection3d would run as code'
-        elif isinstance(value, str) and re.match(r'\s*[\w+.-]+://', value):
+        elif key in UNSAFE and value:
+            problem = 'which can switch the safe reading of files off'
+        elif key not in NAMES and isinstance(value, str) and ADDRESS.match(value):
             problem = 'an address to download from'
+        elif key not in NAMES and not files and isinstance(value, str) and FILE.fullmatch(value):
+            problem = 'a file; the weights are in the checkpoint itself'
         else:
             continue
         raise ValueError(f'The config in {name} has {key}={value!r}, {problem}. {ADVICE}')
@@ -170,18 +206,26 @@ def check_buildable(cfg: Any, name: str | Path = 'The checkpoint') -> None:
 
 def is_buildable(name: Any) -> bool:
     """Whether ``name`` is a registered type that may be built from a stored config."""
+    found = registered(name)
+    # teachers, which hide their network, read their weights from other files
+    return bool(found) and not any(getattr(part, 'hides_net', False) for part in found)
+
+
+def registered(name: Any) -> list:
+    """What is registered under a name, in any registry; nothing that is always refused."""
     if not isinstance(name, str) or not re.fullmatch(r'(\w+\.)?\w+', name):
-        return False
+        return []
     scope, _, kind = name.rpartition('.')
     if kind in REFUSED or scope not in ('', *known_scopes()):
-        return False
+        return []
     for imported in ((), ('mmkd3d',), SCOPES):  # mmdetection3d's only if it is needed
         for registry in registries():
             if registry.scope in imported:
                 registry.import_from_location()
-        if any(kind in r.module_dict for r in registries() if scope in ('', r.scope)):
-            return True
-    return False
+        found = [r.module_dict.get(kind) for r in registries() if scope in ('', r.scope)]
+        if any(found):
+            return [part for part in found if part]
+    return []
 
 
 def registries() -> Iterator[Registry]:

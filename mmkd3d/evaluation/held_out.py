@@ -10,7 +10,7 @@ from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 
 from mmkd3d.checkpoints import read_checkpoint
-from mmkd3d.checkpoints.stored import ADVICE, check_buildable, items_of, parse_config
+from mmkd3d.checkpoints.stored import ADVICE, check_buildable, items_of, parse_config, registered
 from mmkd3d.datasets.identity import Identity, identify
 from mmkd3d.registry import DATASETS
 
@@ -95,10 +95,17 @@ def check_dataset(dataset: Mapping) -> None:
     Raises:
         ValueError: See :func:`~mmkd3d.checkpoints.stored.check_buildable`.
     """
-    check_buildable(dataset)
+    check_buildable(dataset, files=True)
     for key, value in items_of(dataset):
-        if key == 'ann_file' and value:
-            raise ValueError(f'Its data set unpickles ann_file={value!r}. {ADVICE}')
+        modules = [part.__module__ for part in registered(value)] if key == 'type' else []
+        if (
+            key == 'ann_file'
+            and value
+            or any(m.startswith(('mmdet.', 'mmdet3d.')) for m in modules)
+        ):
+            raise ValueError(
+                f'Its data set may unpickle its annotations ({key}={value!r}). {ADVICE}'
+            )
 
 
 def without_pipelines(cfg: Any) -> Any:
