@@ -1,6 +1,7 @@
 """Checkpoints whose stored config runs a function: no way in builds it."""
 
 import contextlib
+import pickle
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mmkd3d.datasets.identity import Identity
 from mmkd3d.evaluation.held_out import HeldOut
 from tests.apis.student_files import config_of
 from tests.apis.test_students import BACKBONE
+from tests.bad_inputs.commands import Hostile
 from tests.detection_runs import small_detector
 from tools import convert_checkpoint, extract_features, infer
 
@@ -54,7 +56,24 @@ def hostile_configs(canary) -> dict:
 
     step = dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH')
     nested = dict(type='mmdet3d.MultiScaleFlipAug3D', img_scale=(1, 1), transforms=[code])
+    script, pickled = canary.with_name('script.py'), canary.with_name('evil.pth')
+    if canary.parent.is_dir():
+        script.write_text(f'import os; os.mkdir({str(canary)!r}); model = dict(type="VoteNet")')
+        pickled.write_bytes(pickle.dumps(Hostile(canary)))
+    act = mmkd3d.get_config('act-autoencoder_toy').model
+    teacher = dict(type='ACTTeacher', autoencoder=act, checkpoint=str(pickled), trust=True)
+    distilled = dict(
+        type='mmdet.KnowledgeDistillationSingleStageDetector', teacher_config=str(script)
+    )
+    crowd = dict(type='mmdet.CrowdHumanDataset', ann_file='', extra_ann_file=str(pickled))
+    clip = dict(
+        type='OpenClipTeacher', model_name='local-dir:x', model_kwargs=dict(weights_only=False)
+    )
     return {
+        'teacher that trusts': student(**{'model.backbone': teacher}),
+        'teacher of a hub': student(**{'model.backbone': clip}),
+        'config file of a teacher': detector(model=distilled),
+        'annotations': student(**{'train_dataloader.dataset': crowd}),
         'whole model': Config(dict(model=run)),
         'backbone': student(**{'model.backbone': run}),
         'part of a backbone': student(**{'model.backbone.norm_cfg': run}),
