@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from mmkd3d.utils.detections import Detections, best_score, found_boxes
 from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
 
-from .load import ConfigLike, device_of, find_config
+from .load import ConfigLike, device_of, find_config, stored_model
 from .scans import AXES, Scan, ScanPipeline, test_dataset, upright
 
 # The vertices of a mesh with at least so many are its points; of other meshes
@@ -83,12 +84,15 @@ class Det3DInferencer(BaseInferencer):
         scope = cfg.get('default_scope', 'mmkd3d')
         init_default_scope(scope)
         self.missing, self.seed, self.trust = missing, seed, trust
+        self.content = content if model is None and not trust else None
         self.up, self.unit = up, unit
         super().__init__(cfg, weights, str(device_of(device)), scope, show_progress=False)
         self.classes = class_names(cfg, content, self.model)
 
     def _init_model(self, cfg: Config, weights: str | Path | None, device: str) -> nn.Module:
-        model = MODELS.build(cfg.model)
+        with stored_model(self.content, weights) if self.content else nullcontext():
+            model = MODELS.build(cfg.model)
+        self.content = None
         if weights is None:
             self._load_weights_to_model(model, None, cfg)  # warns
         else:

@@ -1,6 +1,8 @@
 """Shipped configs by name, and models with their weights."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,6 +14,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ConfigLike: TypeAlias = Config | str | Path | None
@@ -162,7 +165,11 @@ def load_student(
         name = name or 'the given dict'
     cfg = find_config(config, checkpoint, name, trust=trust)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
-    model: Any = build_student(cfg.model)
+    if config is None and not trust:
+        with stored_model(checkpoint, name):
+            model: Any = build_student(cfg.model)
+    else:
+        model = build_student(cfg.model)
     if checkpoint is not None:
         if hasattr(model, 'backbone'):
             load_pretrained(model.backbone, checkpoint, name=name)
@@ -171,6 +178,37 @@ def load_student(
     else:
         warn_of_random_weights(model)
     return model.to(device_of(device or 'cpu')).eval()
+
+
+@contextmanager
+def stored_model(checkpoint: dict, name: str | Path | None) -> Iterator[None]:
+    """Build a model from the config in a checkpoint, which may be wrong or far too large.
+
+    Raises:
+        ValueError: In place of any error of the body; or the model has many
+            more weights than the file.
+    """
+    from mmkd3d.checkpoints import state_dict_of
+
+    sizes = [value.numel() for value in state_dict_of(checkpoint, name).values()]
+    left = [2 * len(sizes) + 1000, 2 * sum(sizes) + 10**7]  # weights, and their numbers
+
+    def count(module: nn.Module, key: str, weight: nn.Parameter | None) -> None:
+        left[0] -= 1
+        left[1] -= 0 if weight is None else weight.numel()
+        if min(left) < 0:
+            raise ValueError(f'it has many more weights than the {len(sizes)} in the file')
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f'The model of the config in {name} cannot be built ({type(error).__name__}: '
+            f'{error}). Name the config, a file or one of mmkd3d.list_models().'
+        ) from error
+    finally:
+        hook.remove()
 
 
 def warn_of_random_weights(model: nn.Module) -> None:

@@ -117,8 +117,9 @@ def zip_kind(path: Path) -> tuple[str | None, str]:
 
 def reason_of(path: Path, error: Exception) -> str:
     """Why a file was not read, and what to do."""
-    # torch puts advice around it that does not fit here
-    reason = str(error).split('WeightsUnpickler error: ')[-1].strip().split('\n')[0]
+    # without torch's advice, which is to switch safety off
+    lines = [line.strip() for line in str(error).split('WeightsUnpickler error: ')[-1].split('\n')]
+    reason = next((line for line in lines if line and 'weights_only' not in line), '')
     intact = zipfile.is_zipfile(path) or 'GLOBAL' in reason
     if isinstance(error, pickle.UnpicklingError) and intact:
         return (

@@ -229,6 +229,7 @@ def doubt_of(key: str, value: Tensor, own: Tensor) -> str | None:
         return f'hold no values ({value.layout} on {value.device})'
     if not value.is_floating_point() or not value.numel():
         return None
+    value = value.to(own.dtype)  # as they are loaded: 1e300 is infinite in float32
     if not torch.isfinite(value).all():
         return 'are NaN or infinite'
     if value.ndim > 1 and not value.any() and own.any():

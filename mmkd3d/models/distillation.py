@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mmkd3d.checkpoints import read_checkpoint
+from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.registry import MODELS
 from mmkd3d.utils.distributed import unwrap_model
 from mmkd3d.utils.samples import stack_padded
@@ -200,15 +201,18 @@ def load_projector(checkpoint: str | Path, name: str = 'distill') -> nn.Sequenti
         name: Of the hook.
 
     Raises:
-        ValueError: The checkpoint has no projector of this name.
+        ValueError: The checkpoint has no projector of this name, or one that
+            no training wrote.
     """
-    hooks = read_checkpoint(checkpoint).get('distillation', {})
-    if name not in hooks:
+    hooks = read_checkpoint(checkpoint).get('distillation') or {}
+    saved = hooks.get(name) if isinstance(hooks, Mapping) else None
+    state = saved.get('projector') if isinstance(saved, Mapping) else None
+    weights = [v for k, v in state.items() if k.endswith('weight')] if state else []
+    if not weights or not all(torch.is_tensor(v) and v.ndim == 2 for v in weights):
         raise ValueError(
             f'{checkpoint} has no projector {name!r}, only {sorted(hooks)}: use the '
             'checkpoint of a run with a DistillationHook of this name.'
         )
-    state = hooks[name]['projector']
     projector = make_projector(saved_widths(state))
-    projector.load_state_dict(state)
+    load_pretrained(projector, state, prefix='', name=checkpoint)
     return projector.eval()

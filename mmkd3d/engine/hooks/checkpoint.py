@@ -11,8 +11,8 @@ from mmengine.hooks import CheckpointHook as _CheckpointHook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmkd3d.checkpoints import spec_of_config, state_dict_of
-from mmkd3d.checkpoints.loading import check_weights
+from mmkd3d.checkpoints import spec_of_config
+from mmkd3d.checkpoints.loading import check_weights, compare, expected_state, our_state, starts
 from mmkd3d.engine.resume import find_resumable, skip_batches, validation_due
 from mmkd3d.registry import HOOKS
 from mmkd3d.utils.atomic import write_atomic
@@ -52,7 +52,8 @@ class CheckpointHook(_CheckpointHook):
             checkpoint before it writes the newer one.
         NonFiniteWeightsError: A weight is NaN or infinite. Nothing is
             written.
-        ValueError: A weight of ``load_from`` is one that no training wrote.
+        ValueError: No weight of ``load_from`` fits the model, not all of a
+            checkpoint to resume from do, or one is such as no training writes.
     """
 
     def __init__(self, *args, max_keep_ckpts: int = 3, **kwargs):
@@ -67,15 +68,29 @@ class CheckpointHook(_CheckpointHook):
         self._rng_states: list | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse weights that no training wrote; keep what :meth:`before_train` needs."""
-        own = unwrap_model(runner.model).state_dict()
+        """Refuse weights that do not fit; keep what :meth:`before_train` needs.
+
+        mmengine leaves weights that do not fit at their random values.
+        """
         name = runner._load_from or 'The checkpoint'
-        state = {
-            key: value
-            for key, value in state_dict_of(checkpoint, name).items()
-            if key in own and value.shape == own[key].shape
-        }
-        check_weights(state, own, name)
+        state, _ = our_state(checkpoint, name)
+        own = expected_state(unwrap_model(runner.model), state)
+        report, fitting = compare(own, state, [])
+        if runner._resume and (len(fitting) < len(own) or 'optimizer' not in checkpoint):
+            raise ValueError(
+                f'{name} does not hold the state of a training of this model:\n{report}\nWithout '
+                '--resume, load_from starts from the weights that fit.'
+            )
+        if not fitting:
+            raise ValueError(
+                f'{name} has no weight that fits the model, its keys start with {starts(state)}. '
+                "A student alone is given to model.backbone.init_cfg=dict(type='Pretrained', "
+                'checkpoint=...).'
+            )
+        check_weights(fitting, own, name)
+        if len(fitting) < len(own):
+            print_log(f'{name} fits in part:\n{report}', 'current', logging.WARNING)
+        checkpoint['state_dict'] = state  # without the prefixes of wrappers
         self._loaded = dict(checkpoint.get('meta') or {}, rng=checkpoint.get('rng_states'))
 
     def before_train(self, runner: Runner) -> None:

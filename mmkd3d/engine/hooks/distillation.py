@@ -13,6 +13,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.utils import apply_to
 from torch import Tensor
 
+from mmkd3d.checkpoints.loading import check_weights
 from mmkd3d.models.distillation import find_module, make_projector, not_called, saved_widths
 from mmkd3d.registry import HOOKS, MODELS
 from mmkd3d.utils.distributed import unwrap_model
@@ -228,6 +229,8 @@ class DistillationHook(Hook):
                 'resume.'
             )
         self._build_projector(runner, width, device)
+        where = f'The projector {self.name!r} of the checkpoint'
+        check_weights(saved['projector'], self.projector.state_dict(), where)
         self.projector.load_state_dict(saved['projector'])
         self.optimizer.load_state_dict(saved['optimizer'])
 

@@ -86,8 +86,8 @@ class PointBlocks(nn.ModuleList):
         rates = drop_path if isinstance(drop_path, Sequence) else [drop_path]
         if not all(0 <= rate < 1 for rate in rates):
             raise ValueError(f'drop_path must be in [0, 1), got {drop_path}.')
-        if depth < 0:
-            raise ValueError(f'depth must be 0 or more, got {depth}.')
+        if not 0 <= depth <= 1000:
+            raise ValueError(f'depth must be between 0 and 1000, got {depth}.')
         if num_heads < 1 or embed_dims % num_heads:
             raise ValueError(f'num_heads must divide embed_dims={embed_dims}, got {num_heads}.')
         if rates is not drop_path:

@@ -1,0 +1,1 @@
+import os; os.mkdir('x'); model = dict(type="VoteNet")
