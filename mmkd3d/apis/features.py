@@ -91,7 +91,9 @@ class FeatureExtractor:
         cfg = find_config(config, content, checkpoint, trust=trust)
         self.spec = stored_spec(content, cfg, str(checkpoint)) if content else spec_of_config(cfg)
         self.device = device_of(device)
-        self.model: Any = load_student(cfg, content, device=self.device, name=checkpoint)
+        self.model: Any = load_student(
+            config, content, device=self.device, trust=trust, name=checkpoint
+        )
         self.level, self.up, self.batch_size = level, up, batch_size
         self.student = self._cut_student(layer)
         channels = getattr(self.student, 'in_channels', 3)

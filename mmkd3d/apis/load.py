@@ -157,12 +157,14 @@ def load_student(
             fit.
     """
     from mmkd3d.checkpoints import load_pretrained, read_checkpoint
+    from mmkd3d.checkpoints.files import check_content
 
     if isinstance(checkpoint, (str, Path)):
         name = checkpoint
         checkpoint = read_checkpoint(checkpoint, trust=trust)
     elif checkpoint is not None:
         name = name or 'the given dict'
+        check_content(checkpoint, name)
     cfg = find_config(config, checkpoint, name, trust=trust)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     if config is None and not trust:

@@ -134,7 +134,7 @@ def reason_of(path: Path, error: Exception) -> str:
     )
 
 
-def check_content(content: Any, path: Path) -> None:
+def check_content(content: Any, path: str | Path) -> None:
     """Refuse a checkpoint that is not a dict with plain metadata.
 
     Raises:
@@ -169,6 +169,12 @@ def meta_of(checkpoint: dict, name: str | Path = 'The checkpoint') -> dict:
     if not isinstance(meta, dict):
         raise ValueError(f"{name} has a {type(meta).__name__} under 'meta', expected a dict.")
     return meta
+
+
+def source_of(meta: dict) -> str | None:
+    """Kind of the published file that a checkpoint was converted from, if its metadata tell it."""
+    source = meta.get('source')
+    return source if isinstance(source, str) else None
 
 
 def state_dict_of(checkpoint: dict, name: str | Path = 'The checkpoint') -> dict:

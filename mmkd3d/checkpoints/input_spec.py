@@ -52,7 +52,7 @@ def make_spec(given: Mapping) -> InputSpec:
             )
     for name in ('points', 'channels'):
         value = getattr(spec, name)
-        if value is not None and (not isinstance(value, int) or value < 1):
+        if value is not None and (type(value) is not int or value < 1):
             raise ValueError(f'input_spec: {name} is a number from 1 on or None, got {value!r}.')
     return spec
 

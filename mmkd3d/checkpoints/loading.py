@@ -11,7 +11,7 @@ import torch.nn as nn
 from mmengine.logging import print_log
 from torch import Tensor
 
-from .files import meta_of, read_checkpoint, state_dict_of
+from .files import check_content, meta_of, read_checkpoint, source_of, state_dict_of
 from .sources import SOURCES, convert, detect
 
 TEACHER = 'teacher.net.'
@@ -84,11 +84,12 @@ def load_pretrained(
         ValueError: A key is missing, unexpected or of another shape; or see
             :func:`check_weights`.
     """
-    if isinstance(checkpoint, dict):
-        name = name or 'the given dict'
-    else:
+    if isinstance(checkpoint, (str, Path)):
         name = checkpoint
         checkpoint = read_checkpoint(checkpoint, trust=trust)
+    else:
+        name = name or 'the given dict'
+        check_content(checkpoint, name)
     state, optional = our_state(checkpoint, name)
     inside = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
     left_out = [k for k in state if not k.startswith(prefix)]
@@ -129,7 +130,7 @@ def our_state(checkpoint: dict, name: str | Path = 'The checkpoint') -> tuple[di
         state, meta = convert(state, source)
     else:
         meta = meta_of(checkpoint, name)
-    known = SOURCES.get(meta.get('source'))
+    known = SOURCES.get(source_of(meta) or '')
     return state, known.optional if known else ()
 
 

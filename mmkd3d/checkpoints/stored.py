@@ -17,7 +17,7 @@ from mmengine import registry as root
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 
-from .files import meta_of, state_dict_of
+from .files import meta_of, source_of, state_dict_of
 from .input_spec import InputSpec, make_spec, spec_of_config
 from .sources import SOURCES, detect
 
@@ -306,7 +306,7 @@ def stored_spec(
         ValueError: The spec is not one.
     """
     meta = meta_of(checkpoint, name)
-    source = meta.get('source') or detect(state_dict_of(checkpoint, name))
+    source = source_of(meta) or detect(state_dict_of(checkpoint, name))
     stated = meta.get('input_spec')
     if isinstance(stated, Mapping):
         spec = make_spec({k: stated.get(k) for k in InputSpec._fields})
@@ -315,7 +315,7 @@ def stored_spec(
     else:
         try:
             cfg = parse_config(checkpoint)
-        except ValueError:
-            cfg = None
-        spec = spec_of_config(cfg) if cfg else InputSpec()
+            spec = spec_of_config(cfg) if cfg else InputSpec()
+        except (AttributeError, KeyError, TypeError, ValueError):  # of another kind of training
+            spec = InputSpec()
     return spec.filled(spec_of_config(config)) if config else spec

@@ -155,3 +155,23 @@ def test_all_commands_that_can_trust_a_checkpoint_are_tried():
     able = {path.stem for path in TOOLS.glob('*.py') if '--trust-checkpoint' in path.read_text()}
     others = {'probe', 'test'}  # they read the config of a file that the user names
     assert able <= {*ways_in(Path('x'), Path('/tmp'))} | others
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(depth=10**9),
+        dict(depth=900),
+        dict(embed_dims=10**7),
+        dict(embed_dims='128'),
+        dict(depth=4.0),
+        dict(embed_dims=-128),
+        dict(patch_dims='ab'),
+    ],
+)
+def test_sizes_that_the_file_cannot_have_are_refused(change, tmp_path):
+    cfg = config_of({**BACKBONE, **change})
+    path = tmp_path / 'a.pth'
+    torch.save(dict(meta=dict(cfg=cfg.pretty_text), state_dict={'backbone.a': torch.ones(1)}), path)
+    with pytest.raises(ValueError, match='config in .*a.pth cannot be built'):
+        mmkd3d.FeatureExtractor(path)

@@ -84,6 +84,19 @@ def test_a_whole_model_is_named_and_never_loaded(tmp_path):
     rejects('whole model, a Linear', read_checkpoint, tmp_path / 'whole.pth', trust=True)
 
 
+def test_nobody_is_told_to_switch_safety_off(tmp_path):
+    path = tmp_path / 'evil.pth'
+    torch.save(Call(), path)
+    with pytest.raises(ValueError, match='posix.system') as error:
+        read_checkpoint(path)
+    assert 'Re-running' not in str(error.value)
+
+
+class Call:
+    def __reduce__(self):
+        return os.system, ('true',)
+
+
 def test_formats_are_told_by_content_and_not_by_name(tmp_path):
     state = dict(a=torch.ones(2))
     save_file(state, tmp_path / 'a.pth')
@@ -114,6 +127,7 @@ def changed(key, change):
 
 WRONG = dict(
     nan=('fc.weight', lambda x: x * torch.nan, 'fc.weight are NaN'),
+    too_large=('fc.weight', lambda x: x.double() * 1e300, 'fc.weight are NaN or infinite'),
     one_nan=('fc.bias', lambda x: x / torch.tensor([1, 0.0]), 'fc.bias are NaN or infinite'),
     zeros=('fc.weight', torch.zeros_like, 'fc.weight are all zero'),
     whole=('fc.weight', lambda x: x.long(), 'are torch.int64, expected torch.float32'),
@@ -154,3 +168,9 @@ def test_random_weights_are_told(monkeypatch):
     monkeypatch.setattr('mmkd3d.apis.load.print_log', lambda text, *_: told.append(text))
     mmkd3d.load_student('point-mae_toy')
     assert told == ['PointTransformer has random weights: no checkpoint was given.']
+
+
+@pytest.mark.parametrize('content', [[1], (1,), torch.ones(2), nn.Linear(1, 1), 3])
+def test_objects_in_memory_are_named_too(content):
+    rejects('given dict holds', load_pretrained, nn.Linear(1, 1), content)
+    rejects('given dict holds', mmkd3d.load_student, 'point-mae_toy', content)

@@ -171,6 +171,27 @@ def test_training_does_not_start_from_weights_that_no_training_wrote(change, nam
     rejects(f'bad.pth: the weights weight.*{named}', run.train)
 
 
+def test_training_starts_from_weights_that_fit_or_not_at_all(tmp_path):
+    weight = torch.full((1,), 7.0)
+    path = tmp_path / 'start.pth'
+
+    def begin(content, **kwargs):
+        torch.save(content, path)
+        run = runner(tmp_path / 'run', load_from=str(path), **kwargs)
+        run.load_or_resume()
+        return float(run.model.weight)
+
+    for state in ({'_orig_mod.weight': weight}, {'module.weight': weight}, dict(weight=weight)):
+        for content in (dict(state_dict=state), dict(model=state), state):
+            assert begin(content) == 7
+    meta = dict(meta=dict(epoch=1, iter=4))
+    rejects('start.pth has no weight that fits', begin, dict(state_dict=dict(other=weight)))
+    foreign = dict(state_dict=dict(other=weight, weight=weight[:0]), optimizer={}, **meta)
+    rejects('does not hold the state of a training', begin, foreign, resume=True)
+    bare = dict(state_dict=dict(weight=weight), **meta)
+    rejects('does not hold the state of a training', begin, bare, resume=True)
+
+
 def test_random_numbers_depend_on_the_iteration_alone(tmp_path):
     whole = runner(tmp_path / 'whole')
     whole.train()
