@@ -7,17 +7,22 @@ beginning of the file; numpy reads the rest.
 
 import csv
 import io
+import logging
 import re
 from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 
 from .columns import Fields, find_axes
 
 HEAD = 1 << 16  # bytes from which the dialect is found
 SHOWN = 80  # characters of a line in an error
+COUNTED = 10  # points from which 0, 1, 2, ... in the first column is no coordinate
 COMMENT = re.compile(r'\s*(#|//|%)')
 # S3DIS has such characters inside of rows.
 CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
@@ -96,8 +101,11 @@ class Layout(NamedTuple):
     counts: dict[int, list[int]]
 
 
-def read_text(path: Path, **_) -> np.ndarray | Fields:
+def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray | Fields:
     """Read the points of a text file, float64.
+
+    Without names, a first of four columns or more that numbers the points from
+    0 or 1 is left out, unless ``columns`` chooses by numbers.
 
     Raises:
         ValueError: Lines that are no points; the message gives the number of
@@ -114,9 +122,12 @@ def read_text(path: Path, **_) -> np.ndarray | Fields:
     rows = _rows(data[before:], layout, path)
     _check_counts(layout.counts, len(rows), path)
     if layout.names is None:
+        if columns is None and _numbers_points(rows):
+            _log_numbers(path)
+            return rows[:, 1:]
         return rows
-    columns = rows.T if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
-    return dict(zip(layout.names, columns))
+    values = rows.T if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
+    return dict(zip(layout.names, values))
 
 
 def _decoded(data: bytes) -> bytes:
@@ -260,6 +271,18 @@ def _ordinals(cells: list[str]) -> bool:
     return len(cells) > 2 and cells == [str(k) for k in range(len(cells))]
 
 
+def _numbers_points(rows: np.ndarray) -> bool:
+    """Whether the first column of (N, C) is 0..N-1 or 1..N, beside three others."""
+    count, width = rows.shape
+    first = rows[:, 0]
+    return bool(
+        count >= COUNTED
+        and width > 3
+        and first[0] in (0, 1)
+        and (first == np.arange(count) + first[0]).all()
+    )
+
+
 def _check_counts(counts: dict[int, list[int]], found: int, path: Path) -> None:
     for number, (said, *more) in counts.items():
         if said > found or (more and said != found):
@@ -316,3 +339,13 @@ def _first_bad_line(data: bytes, layout: Layout, path: Path) -> str | None:
 
 def _shown(line: str) -> str:
     return repr(line if len(line) <= SHOWN else line[:SHOWN] + '...')
+
+
+@cache
+def _log_numbers(path: Path) -> None:
+    print_log(
+        f'{path}: its first column numbers the points and is left out. To keep it, choose '
+        "columns=('0', '1', '2'), in the tools --columns 0 1 2.",
+        'current',
+        logging.INFO,
+    )

@@ -108,6 +108,31 @@ def test_columns_are_found_in_any_order_separator_and_encoding(tmp_path, seed):
     np.testing.assert_array_equal(found, cloud[:, wanted])
 
 
+@pytest.mark.parametrize('separator', [' ', ',', ';'])
+@pytest.mark.parametrize('start', [0, 1])
+def test_a_first_column_that_numbers_the_points_is_left_out(tmp_path, separator, start):
+    numbers = np.arange(40)[:, None] + start
+    text = '\n'.join(separator.join(map(repr, row)) for row in np.hstack([numbers, CLOUD]).tolist())
+    np.testing.assert_array_equal(read(tmp_path, text), CLOUD)
+    kept = read(tmp_path, text, columns=['0', '1', '2', '3'])
+    np.testing.assert_array_equal(kept, np.hstack([numbers, CLOUD[:, :3]]))
+
+
+@pytest.mark.parametrize(
+    'table',
+    [
+        np.column_stack([np.arange(40), CLOUD[:, :2]]),  # three columns are x, y, z
+        np.column_stack([np.arange(40) + 2, CLOUD]),
+        np.column_stack([np.arange(40)[::-1], CLOUD]),
+        np.column_stack([np.arange(40) * 0.5, CLOUD]),
+        np.column_stack([np.arange(9), CLOUD[:9]]),  # too few to tell
+    ],
+)
+def test_other_first_columns_are_coordinates(tmp_path, table):
+    text = '\n'.join(' '.join(map(repr, row)) for row in table.tolist())
+    np.testing.assert_array_equal(read(tmp_path, text), table)
+
+
 def test_text_keeps_double_precision(tmp_path):
     points = read(tmp_path, '5432100.123456 430000.654321 12.5\n' * 3, 'a.asc')
     assert points.dtype == np.float64 and points[0, 0] == 5432100.123456
