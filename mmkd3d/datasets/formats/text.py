@@ -130,6 +130,32 @@ def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray |
     return dict(zip(layout.names, values))
 
 
+def begins_with_points(head: bytes) -> bool:
+    """Whether a text may hold points, by its first ``HEAD`` bytes.
+
+    It does if a line has three numbers or more and nothing else, or if its
+    header names x, y, z. An empty file, or a beginning of comments alone, may.
+    """
+    try:
+        lines = _decoded(head).decode('utf-8', 'replace').split('\n')
+    except UnicodeDecodeError:
+        return False
+    cut = len(head) == HEAD
+    if cut:
+        lines.pop()
+    texts = [line for line in lines if _counts_as_text(line)]
+    for line in texts:
+        masks = [d.mask(line) for d in (*DIALECTS, QUOTED)]
+        if any(len(mask) > 2 and all(mask) for mask in masks):
+            return True
+    if not texts:
+        return cut or not any(map(str.strip, lines))
+    try:
+        return bool(find_axes(_layout(lines, Path()).names or []))
+    except ValueError:
+        return False
+
+
 def _decoded(data: bytes) -> bytes:
     """The text with one byte per ASCII character, ``\\n`` between lines, and no control bytes."""
     if data.startswith((b'\xff\xfe\0\0', b'\0\0\xfe\xff')):
