@@ -64,7 +64,7 @@ def local_cloud(
     """As :func:`check_points`, with the origin that was taken off.
 
     Logs the first origin of a process, and warns about coordinates that were
-    rounded before.
+    rounded before and about points far from all others.
 
     Args:
         points, source, drop_nan: See :func:`check_points`.
@@ -76,12 +76,12 @@ def local_cloud(
         _refuse_nan(keep, source, drop_nan)
         array = array[keep]
     origin = origin_of(array, up)
+    _warn_outliers(array, source)
     if not origin.any():
         return LocalCloud(str(source), array.astype(np.float32), origin)
     _tell_origin(source, origin)
     _warn_rounded(array, source)
     xyz = array[:, :3].astype(np.float64) - origin
-    _warn_outliers(array, xyz, source)
     moved = np.concatenate([xyz, array[:, 3:]], axis=1).astype(np.float32)
     return LocalCloud(str(source), moved, origin)
 
@@ -122,10 +122,20 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
 
 
 def bulk(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounding box of most points (N, 3), by quantiles of at most 256 of them."""
+    """Bounding box of most points (N, 3), by quantiles of at most 256 of them.
+
+    Zeros, which scanners write for missing points, do not count.
+    """
+    xyz = _measured(xyz)
     some = xyz[:: -(-len(xyz) // 256)].astype(np.float64)
     low, high = np.quantile(some, (0.1, 0.9), axis=0, method='nearest')
     return low, high
+
+
+def _measured(xyz: np.ndarray) -> np.ndarray:
+    """Points (N, 3) other than (0, 0, 0); all if there are no others."""
+    seen = xyz.any(axis=1)
+    return xyz if seen.all() or not seen.any() else xyz[seen]
 
 
 def finite_rows(points: np.ndarray) -> np.ndarray:
@@ -189,10 +199,14 @@ def _tell_origin(source: str | Path, origin: np.ndarray) -> None:
         )
 
 
-def _warn_outliers(points: np.ndarray, xyz: np.ndarray, source: str | Path) -> None:
+def _warn_outliers(points: np.ndarray, source: str | Path) -> None:
     """Warn if points lie far from most of a cloud, such as zeros in map coordinates."""
+    xyz = points[:, :3]
     low, high = bulk(xyz)
-    far = abs(xyz - (low + high) / 2).max(axis=1) > OUTLIER * (high - low).max()
+    reach = OUTLIER * (high - low).max()
+    if not reach:
+        return  # most are the same point
+    far = abs(xyz - (low + high) / 2).max(axis=1) > reach
     if far.any():
         first = far.argmax()
         warnings.warn(
@@ -206,7 +220,7 @@ def _warn_outliers(points: np.ndarray, xyz: np.ndarray, source: str | Path) -> N
 def _warn_rounded(points: np.ndarray, source: str | Path) -> None:
     """Warn if the coordinates of a cloud far from zero were rounded to float32, or float16."""
     kind = np.float16 if points.dtype == np.float16 else np.float32
-    xyz = points[:, :3].astype(np.float64)
+    xyz = _measured(points[:, :3]).astype(np.float64)
     near, far = (f(abs(xyz), axis=0).astype(kind) for f in (np.min, np.max))
     fine, coarse = (np.spacing(x).astype(np.float64) for x in (near, far))
     extent = np.ptp(xyz, axis=0).max()

@@ -6,19 +6,15 @@ and text files without points, such as README.txt, are left out.
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmkd3d.datasets.formats import FORMATS
+from mmkd3d.datasets.formats import FORMATS, begins_with_points
+from mmkd3d.datasets.formats.text import HEAD
 
 TEXT_FORMATS = ('.txt', '.xyz', '.pts', '.csv')
-HEAD = 1 << 16  # bytes of a text file that are searched for a point
-# three numbers at the beginning of a line; decimal commas count as separators
-POINT = re.compile(r'^[ \t;,"]*[-+.\d][-+.\deE]*(?:[ \t;,"]+[-+.\d][-+.\deE]*){2}', re.MULTILINE)
-BYTE_ORDER_MARKS = '\ufeff\u00ef\u00bb\u00bf'
 
 
 def list_files(inputs: Iterable[str | Path]) -> list[Path]:
@@ -124,7 +120,7 @@ def matches(pattern: Path) -> list[Path]:
 
 
 def may_hold_points(path: Path) -> bool:
-    """False for a text file that is not empty and has no line of three numbers."""
+    """False for a text file that is not empty and whose beginning has no points."""
     if path.suffix.lower() not in TEXT_FORMATS or not path.is_file():
         return True
     try:
@@ -132,6 +128,4 @@ def may_hold_points(path: Path) -> bool:
             head = file.read(HEAD)
     except OSError:
         return True  # named by whoever reads it
-    utf16 = head.startswith((b'\xff\xfe', b'\xfe\xff'))
-    text = head.decode('utf-16' if utf16 else 'latin-1', errors='ignore')
-    return not text.strip() or POINT.search(text.lstrip(BYTE_ORDER_MARKS)) is not None
+    return begins_with_points(head)

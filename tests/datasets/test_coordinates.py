@@ -128,6 +128,32 @@ def test_a_few_points_at_zero_do_not_hide_a_map():
     assert not origin_of(given).any()
 
 
+@pytest.mark.parametrize('part', [0.15, 0.5, 0.9])
+def test_many_points_at_zero_do_not_hide_a_map(part):
+    given = sphere(2000) + UTM
+    missing = np.random.default_rng(1).random(2000) < part  # pixels of a structured scan
+    given[missing] = 0
+    with pytest.warns(UserWarning, match=f'a: {missing.sum()} of 2000 points lie far'):
+        _, points, origin = local_cloud(given, 'a')
+    np.testing.assert_allclose(points[~missing] + origin, given[~missing], rtol=0, atol=1e-6)
+    with pytest.warns(UserWarning, match='lie far'):
+        with pytest.warns(UserWarning, match='a: y goes in steps of 0.5'):
+            check_points(given.astype(np.float32), 'a')
+
+
+def test_far_points_of_a_local_cloud_are_told():
+    given = sphere()
+    given[7, 1] = 5e6
+    with pytest.warns(UserWarning, match=r'a: 1 of 500 points lie far .*row 7'):
+        assert not local_cloud(given, 'a').origin.any()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        given[7, 1], given[:100] = 0, 0  # zeros of a local cloud are near
+        check_points(given, 'a')
+        given[:400] = given[400]  # padded by copies of a point
+        check_points(given, 'a')
+
+
 @pytest.mark.parametrize('shape', [(3, 1024), (6, 2048), (3, 40), (9, 100)])
 def test_transposed_clouds_are_refused(shape, tmp_path):
     says = rf'one per row, got shape \({shape[0]}, {shape[1]}\).*transposed.*points.T'

@@ -104,6 +104,13 @@ def test_text_without_points_is_left_out_and_told(root, monkeypatch):
         ('chair_0001\nchair_0002\n', False),
         ('version 1 2 3\n', False),
         ('0\n1\n2\n', False),
+        ('name,x,y,z\n' + 'tree,1.5,2,3\n' * 9, True),
+        ('t;x;y;z\n' + '2020-01-01T10:00:00;1,5;2;3\n' * 9, True),
+        ('"id","x","y","z"\n' + '"p1","1","2","3"\n' * 9, True),
+        ('1|2|3\n', True),
+        ('# a long title\n' * 9999 + '1 2 3\n', True),
+        ('name,points,faces,holes\n' + 'tree,15,2,3\n' * 9, False),
+        ('Made in 2019, 2020, and 2021\nby 3 of us in 4 labs of 5\n', False),
         ('%PDF-1.4\x00\x01', False),
     ],
 )
@@ -112,6 +119,11 @@ def test_what_counts_as_a_text_of_points(text, holds, tmp_path):
     for encoding in encodings:
         (tmp_path / 'a.txt').write_bytes(text.encode(encoding))
         assert may_hold_points(tmp_path / 'a.txt') == holds, encoding
+
+
+def test_utf_16_without_a_mark_is_text(tmp_path):
+    (tmp_path / 'a.txt').write_bytes(('1.5\t2\t3\n' * 9).encode('utf-16-le'))
+    assert may_hold_points(tmp_path / 'a.txt')
 
 
 def test_a_folder_that_may_not_be_read_is_named(root, monkeypatch):

@@ -16,7 +16,7 @@ from .las import read_las
 from .meshes import read_mesh
 from .pcd import read_pcd
 from .ply import read_ply
-from .text import read_text
+from .text import begins_with_points, read_text
 
 FORMATS: dict[str, Callable] = {
     '.npy': read_arrays_file,
@@ -41,4 +41,11 @@ FORMATS: dict[str, Callable] = {
     '.glb': read_mesh,
 }
 
-__all__ = ['FORMATS', 'check_kind', 'check_offset', 'open_arrays', 'take_columns']
+__all__ = [
+    'FORMATS',
+    'begins_with_points',
+    'check_kind',
+    'check_offset',
+    'open_arrays',
+    'take_columns',
+]

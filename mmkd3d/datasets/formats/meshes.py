@@ -15,11 +15,15 @@ def read_mesh(
 ) -> np.ndarray | Fields:
     """Sample the surface of a mesh by area; a file without faces gives its vertices."""
     kind = path.suffix.lower()[1:]
-    dict(off=_check_off, stl=_check_stl).get(kind, lambda path: None)(path)
     # content alone: files that it names, such as textures, are not opened
-    mesh = _load(io.BytesIO(path.read_bytes()), kind)
+    data = path.read_bytes().removeprefix(b'\xef\xbb\xbf')
+    if kind == 'off':
+        _check_off(data, path)
+    if kind == 'stl':
+        data = data[: _stl_size(data, path)]
+    mesh = _load(io.BytesIO(data), kind)
     if not len(getattr(mesh, 'faces', ())):
-        return _vertices(path, kind)
+        return _vertices(data, path)
     if dense_vertices and len(mesh.vertices) >= num_mesh_points:
         of_vertices = getattr(mesh.visual, 'kind', None) == 'vertex'
         return _columns(mesh.vertices, mesh.visual.vertex_colors if of_vertices else ())
@@ -44,11 +48,12 @@ def _sampled(mesh: Any, count: int, seed: int) -> Fields:
     return _columns(points)
 
 
-def _vertices(path: Path, kind: str) -> Fields:
+def _vertices(data: bytes, path: Path) -> Fields:
     """Vertices of a file without faces, with their colours if all have one."""
     import trimesh
 
-    scene = trimesh.load_scene(io.BytesIO(path.read_bytes()), file_type=kind, process=False)
+    kind = path.suffix.lower()[1:]
+    scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False)
     clouds = scene.dump()
     clouds = [cloud for cloud in clouds if len(cloud.vertices)]
     if not clouds:
@@ -70,9 +75,9 @@ def _columns(points: np.ndarray, colours: Any = ()) -> Fields:
     return fields
 
 
-def _check_off(path: Path) -> None:
+def _check_off(data: bytes, path: Path) -> None:
     """Refuse a file with fewer lines than its header counts vertices and faces."""
-    lines = [line for line in path.read_bytes().split(b'\n') if line.split(b'#')[0].strip()]
+    lines = [line for line in data.split(b'\n') if line.split(b'#')[0].strip()]
     words = b' '.join(lines[:2]).upper().partition(b'OFF')[2].split()
     # counts stand in the line of OFF or in the next
     head = 1 if len(lines[0].upper().partition(b'OFF')[2].split()) >= 2 else 2
@@ -85,15 +90,18 @@ def _check_off(path: Path) -> None:
             )
 
 
-def _check_stl(path: Path) -> None:
-    """Refuse a binary file that is shorter than its count of triangles, or an unfinished text."""
-    with open(path, 'rb') as file:
-        head = file.read(84)
-        file.seek(max(0, path.stat().st_size - 256))
-        tail = file.read()
-    if head.lstrip().startswith(b'solid') and b'\0' not in head:
-        if b'endsolid' not in tail:
+def _stl_size(data: bytes, path: Path) -> int:
+    """Bytes up to the end of the last triangle.
+
+    Raises:
+        ValueError: A binary file that is shorter than its count of triangles,
+            or an unfinished text.
+    """
+    head = data[:84]
+    if head.lstrip().lower().startswith(b'solid') and b'\0' not in head:
+        if b'endsolid' not in data[-256:].lower():
             raise ValueError(f'{path}: it has no line endsolid. The file is cut off; get it again.')
-        return
+        return len(data)
     count = int.from_bytes(head[80:84], 'little')
-    check_size(path, f'{count} triangles', 50 * count, path.stat().st_size - 84)
+    check_size(path, f'{count} triangles', 50 * count, len(data) - 84)
+    return 84 + 50 * count

@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from .arrays import check_size
 from .columns import Fields, plain
 
+PACKED = 100  # more than lzf can pack
 COLOURS = ('rgb', 'rgba')  # packed into one value
 
 
@@ -75,22 +76,34 @@ def _header(file: BinaryIO, path: Path) -> Header:
     points = area if points < 0 else points
     if area != points or points < 0:
         raise ValueError(f'{path}: its header says {points} POINTS, and WIDTH x HEIGHT is {area}.')
-    return Header(_dtype(entries, path), points, height > 1, ' '.join(entries['DATA']).lower())
+    encoding = ' '.join(entries['DATA']).lower()
+    room = path.stat().st_size * (PACKED if encoding == 'binary_compressed' else 1)
+    dtype = _dtype(entries, max(points, 1), room, path)
+    return Header(dtype, points, height > 1, encoding)
 
 
-def _dtype(entries: dict[str, list[str]], path: Path) -> np.dtype:
+def _dtype(entries: dict[str, list[str]], points: int, room: int, path: Path) -> np.dtype:
+    """Type of a point, if so many of them fit into ``room`` bytes."""
     names = entries['FIELDS']
-    counts = entries.get('COUNT', ['1'] * len(names))
+    counts = [int(count) for count in entries.get('COUNT', ['1'] * len(names))]
     if not len(names) == len(entries['SIZE']) == len(entries['TYPE']) == len(counts):
         raise ValueError(f'{path}: FIELDS, SIZE, TYPE and COUNT of its header differ in length.')
-    columns = []
+    if min(counts) < 1:
+        raise ValueError(f'{path}: COUNT of its header is {min(counts)}, expected 1 or more.')
+    said = f'{points} points of {sum(counts)} columns'
+    check_size(path, said, sum(counts) * points, room)
+    columns: dict[str, str] = {}
     for k, (name, size, kind, count) in enumerate(
-        zip(names, entries['SIZE'], entries['TYPE'], map(int, counts))
+        zip(names, entries['SIZE'], entries['TYPE'], counts)
     ):
         type_ = f'<{dict(F="f", I="i", U="u")[kind.upper()]}{size}'
         name = f'_ {k}' if name == '_' else name
-        columns += [(name if count == 1 else f'{name}_{i}', type_) for i in range(count)]
-    return np.dtype(columns)
+        for i in range(count):
+            column = name if count == 1 else f'{name}_{i}'
+            while column in columns:  # the first of a name is the one that is meant
+                column += f'_{k}'
+            columns[column] = type_
+    return np.dtype(list(columns.items()))
 
 
 def _values(file: BinaryIO, header: Header, path: Path) -> np.ndarray:

@@ -16,6 +16,9 @@ SIZES = dict(
     int=4, uint=4, int32=4, uint32=4, float=4, float32=4, double=8, float64=8,
 )  # fmt: skip
 
+MARK = b'\xef\xbb\xbf'
+OLD_MAC = re.compile(rb'ply\r[^\n]')
+
 
 class Element(NamedTuple):
     """Rows of a ply file.
@@ -51,20 +54,51 @@ def read_ply(
     """Read the vertices with their columns, or sample the faces."""
     from plyfile import PlyData
 
-    with open(path, 'rb') as file:
+    with _opened(path) as file:
         header = _header(file, path)
-    _check_counts(header, path)
+        _check_counts(header, file, path)
     elements = {element.name: element for element in header.elements}
     if 'vertex' not in elements:
         raise ValueError(f'{path}: no element vertex, there are {", ".join(elements) or "none"}.')
     if 'face' in elements and elements['face'].count:
         if not dense_vertices or elements['vertex'].count < num_mesh_points:
-            return sample_mesh(_clean(path, header, lower=True), 'ply', num_mesh_points, seed)
+            return _sampled(path, header, num_mesh_points, seed)
     data = PlyData.read(_clean(path, header))
     vertex = next(element for element in data.elements if element.name.lower() == 'vertex')
     # lists, which have a len_dtype, are no columns
     names = [p.name for p in vertex.properties if not hasattr(p, 'len_dtype')]
     return {name: vertex[name] for name in names}
+
+
+def _sampled(path: Path, header: Header, count: int, seed: int) -> Fields:
+    """Sample the faces by area."""
+    from plyfile import PlyData
+
+    try:
+        return sample_mesh(_clean(path, header, lower=True), 'ply', count, seed)
+    except ValueError:
+        if 'format ascii' in header.text:
+            raise
+    # trimesh reads lists of different length, as of triangles and quads, in text alone
+    data, text = PlyData.read(_clean(path, header, lower=True)), io.BytesIO()
+    data.text = True
+    data.write(text)
+    text.seek(0)
+    return sample_mesh(text, 'ply', count, seed)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file without a byte-order mark, and with ``\\n`` where lines end in ``\\r`` alone."""
+    with open(path, 'rb') as file:
+        start = file.read(8)
+    if not start.startswith(MARK) and not OLD_MAC.match(start):
+        return open(path, 'rb')
+    data = path.read_bytes().removeprefix(MARK)
+    if OLD_MAC.match(data):
+        head, end, body = data.partition(b'end_header\r')
+        body = body.replace(b'\r', b'\n') if b'format ascii' in head else body
+        data = (head + end).replace(b'\r', b'\n') + body
+    return io.BytesIO(data)
 
 
 def _header(file: BinaryIO, path: Path) -> Header:
@@ -87,7 +121,8 @@ def _header(file: BinaryIO, path: Path) -> Header:
             return Header('\n'.join(lines) + '\n', file.tell(), elements)
 
 
-def _check_counts(header: Header, path: Path) -> None:
+def _check_counts(header: Header, file: BinaryIO, path: Path) -> None:
+    """Refuse a file that does not hold what its header says; ``file`` stands behind the header."""
     ascii_ = 'format ascii' in header.text
     needed = sum(
         element.count * (2 * len(element.sizes) if ascii_ else sum(element.sizes))
@@ -96,17 +131,25 @@ def _check_counts(header: Header, path: Path) -> None:
     said = ', '.join(f'{element.count} of {element.name}' for element in header.elements)
     if min((element.count for element in header.elements), default=0) < 0:
         raise ValueError(f'{path}: its header says {said}.')
+    rows = sum(1 for line in file if line.strip()) if ascii_ else 0
     # the last line may lack its end
-    check_size(path, said, needed - int(ascii_), path.stat().st_size - header.length)
+    size = file.seek(0, io.SEEK_END) - header.length
+    check_size(path, said, needed - int(ascii_), size)
+    if rows > sum(element.count for element in header.elements):
+        raise ValueError(
+            f'{path}: its header says {said}, and {rows} rows follow. Correct the header, or make '
+            'the file again.'
+        )
 
 
 def _clean(path: Path, header: Header, lower: bool = False) -> BinaryIO | str:
     """The file with a header that all readers take: ASCII, and for meshes in lower case."""
     text = header.text.lower() if lower else header.text
-    with open(path, 'rb') as file:
+    with _opened(path) as file:
         stored = file.read(header.length)
         if (
-            stored.isascii()
+            not isinstance(file, io.BytesIO)
+            and stored.isascii()
             and b'\r' not in stored
             and not (lower and re.search(rb'[A-Z]', stored))
         ):

@@ -5,19 +5,27 @@ before the first point, and the names of the columns are found from the
 beginning of the file; numpy reads the rest.
 """
 
+import contextlib
 import csv
 import io
+import logging
 import re
 from collections import Counter
+from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 
 from .columns import Fields, find_axes
 
 HEAD = 1 << 16  # bytes from which the dialect is found
 SHOWN = 80  # characters of a line in an error
+COUNTED = 10  # points from which 0, 1, 2, ... in the first column is no coordinate
+NOTE = re.compile(r'(\s*[-+.\d].*?\S)\s+(#|//|%).*')  # behind a point
+STATION = re.compile(rb'^[ \t]*(\d+)[ \t]*$', re.MULTILINE)  # a count between points
 COMMENT = re.compile(r'\s*(#|//|%)')
 # S3DIS has such characters inside of rows.
 CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
@@ -96,27 +104,63 @@ class Layout(NamedTuple):
     counts: dict[int, list[int]]
 
 
-def read_text(path: Path, **_) -> np.ndarray | Fields:
+def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray | Fields:
     """Read the points of a text file, float64.
+
+    Without names, a first of four columns or more that numbers the points from
+    0 or 1 is left out, unless ``columns`` chooses by numbers.
 
     Raises:
         ValueError: Lines that are no points; the message gives the number of
             the line, its text and the separator that was found.
     """
     data = _decoded(path.read_bytes())
-    lines = _head(data).split('\n')
+    lines = _lines(_head(data))
     if not any(map(_counts_as_text, lines)):
         return np.zeros((0, 3))
     layout = _layout(lines, path)
     before = 0
     for _ in range(layout.start):
         before = data.index(b'\n', before) + 1
-    rows = _rows(data[before:], layout, path)
-    _check_counts(layout.counts, len(rows), path)
+    body = data[before:]
+    stations = STATION.findall(body) if layout.counts else []
+    if stations:  # each scanner's points follow their count
+        body = STATION.sub(b'', body)
+    rows = _rows(body, layout, path)
+    _check_counts(layout.counts, len(rows), path, sum(map(int, stations)))
     if layout.names is None:
+        if columns is None and _numbers_points(rows):
+            _log_numbers(path)
+            return rows[:, 1:]
         return rows
-    columns = rows.T if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
-    return dict(zip(layout.names, columns))
+    values = rows.T if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
+    return dict(zip(layout.names, values))
+
+
+def begins_with_points(head: bytes) -> bool:
+    """Whether a text may hold points, by its first ``HEAD`` bytes.
+
+    It does if a line has three numbers or more and nothing else, or if its
+    header names x, y, z. An empty file, or a beginning of comments alone, may.
+    """
+    try:
+        lines = _lines(_decoded(head).decode('utf-8', 'replace'))
+    except UnicodeDecodeError:
+        return False
+    cut = len(head) == HEAD
+    if cut:
+        lines.pop()
+    texts = [line for line in lines if _counts_as_text(line)]
+    for line in texts:
+        masks = [d.mask(line) for d in (*DIALECTS, QUOTED)]
+        if any(len(mask) > 2 and all(mask) for mask in masks):
+            return True
+    if not texts:
+        return cut or not any(map(str.strip, lines))
+    try:
+        return bool(find_axes(_layout(lines, Path()).names or []))
+    except ValueError:
+        return False
 
 
 def _decoded(data: bytes) -> bytes:
@@ -146,6 +190,11 @@ def _head(data: bytes) -> str:
         if len(data) <= size or any(_counts_as_text(line) for line in text.split('\n')):
             return text
         size *= 4
+
+
+def _lines(text: str) -> list[str]:
+    """Lines of a text, without the notes behind points."""
+    return [NOTE.sub(r'\1', line) if NOTE.match(line) else line for line in text.split('\n')]
 
 
 def _counts_as_text(line: str) -> bool:
@@ -260,11 +309,25 @@ def _ordinals(cells: list[str]) -> bool:
     return len(cells) > 2 and cells == [str(k) for k in range(len(cells))]
 
 
-def _check_counts(counts: dict[int, list[int]], found: int, path: Path) -> None:
+def _numbers_points(rows: np.ndarray) -> bool:
+    """Whether the first column of (N, C) is 0..N-1 or 1..N, beside three others."""
+    count, width = rows.shape
+    first = rows[:, 0]
+    return bool(
+        count >= COUNTED
+        and width > 3
+        and first[0] in (0, 1)
+        and (first == np.arange(count) + first[0]).all()
+    )
+
+
+def _check_counts(counts: dict[int, list[int]], found: int, path: Path, later: int) -> None:
+    """Compare the points with the counts before them, and the sum of counts between them."""
     for number, (said, *more) in counts.items():
-        if said > found or (more and said != found):
+        if said + later > found or ((more or later) and said + later != found):
+            lines = f'line {number} says' if not later else f'line {number} and later ones say'
             raise ValueError(
-                f'{path}: line {number} says {said} points, and {found} follow. The file is cut '
+                f'{path}: {lines} {said + later} points, and {found} follow. The file is cut '
                 'off, or the line is something else: begin it with #.'
             )
 
@@ -280,20 +343,48 @@ def _rows(data: bytes, layout: Layout, path: Path) -> np.ndarray:
         body = re.sub(rb'"([^"\n]*)"', lambda quoted: quoted[1].replace(b',', b'.'), body)
     elif layout.dialect.decimal == ',':
         body = body.replace(b',', b'.')
+    full = body
     if separator and f'{separator}\n'.encode() in body:
         body = re.sub(rb'(%s[ \t]*)+(?=\n|\Z)' % re.escape(separator.encode()), b'', body)
-    text = dict(dtype=[('', 'f8' if number else 'S1') for number in layout.mask], ndmin=1)
-    options = dict(dtype=np.float64, ndmin=2) if all(layout.mask) else text
     try:
-        return np.loadtxt(
-            io.BytesIO(body),
-            delimiter=separator,
-            quotechar='"' if b'"' in body else None,
-            encoding='utf-8',
-            **options,
-        )
+        return _table(body, separator, layout.mask)
     except ValueError as error:
+        if separator and body != full and b'"' not in full:
+            fill = partial(_with_last_cells, separator=separator.encode(), count=len(layout.mask))
+            with contextlib.suppress(ValueError):
+                return _table(fill(full), separator, layout.mask)
+            data = fill(data)
         raise ValueError(_first_bad_line(data, layout, path) or f'{path}: {error}') from error
+
+
+def _table(body: bytes, separator: str | None, mask: tuple[bool, ...]) -> np.ndarray:
+    text = dict(dtype=[('', 'f8' if number else 'S1') for number in mask], ndmin=1)
+    options = dict(dtype=np.float64, ndmin=2) if all(mask) else text
+    return np.loadtxt(
+        io.BytesIO(body),
+        delimiter=separator,
+        quotechar='"' if b'"' in body else None,
+        encoding='utf-8',
+        **options,
+    )
+
+
+def _with_last_cells(body: bytes, separator: bytes, count: int) -> bytes:
+    """Lines with NaN for empty cells at the end of ``count`` columns."""
+    lines = []
+    for line in body.split(b'\n'):
+        cells = [cell.strip() for cell in line.split(separator)]
+        while len(cells) > count and not cells[-1]:
+            cells.pop()
+        k = len(cells)
+        while k > 0 and not cells[k - 1]:
+            k -= 1
+        if k == 0:
+            cells = []
+        elif len(cells) == count:
+            cells[k:] = [b'nan'] * (count - k)
+        lines.append(separator.join(cells))
+    return b'\n'.join(lines)
 
 
 def _first_bad_line(data: bytes, layout: Layout, path: Path) -> str | None:
@@ -316,3 +407,13 @@ def _first_bad_line(data: bytes, layout: Layout, path: Path) -> str | None:
 
 def _shown(line: str) -> str:
     return repr(line if len(line) <= SHOWN else line[:SHOWN] + '...')
+
+
+@cache
+def _log_numbers(path: Path) -> None:
+    print_log(
+        f'{path}: its first column numbers the points and is left out. To keep it, choose '
+        "columns=('0', '1', '2'), in the tools --columns 0 1 2.",
+        'current',
+        logging.INFO,
+    )

@@ -105,3 +105,25 @@ def test_headers_that_lie_are_told(tmp_path):
     ):
         (tmp_path / name).write_bytes(content)
         rejects(f'{name}: .*{message}', read, tmp_path / name)
+
+
+def test_stl_in_upper_case_and_with_bytes_behind_it(tmp_path):
+    box = trimesh.creation.box()
+    for suffix, kind in (('.ascii.stl', 'stl_ascii'), ('.stl', 'stl')):
+        path = tmp_path / f'a{suffix}'
+        box.export(path, file_type=kind)
+        wanted, content = read(path, num_mesh_points=9), path.read_bytes()
+        path.write_bytes(content.upper() if kind == 'stl_ascii' else content + b'extra')
+        np.testing.assert_array_equal(read(path, num_mesh_points=9), wanted)
+
+
+@pytest.mark.parametrize('suffix', ['obj', 'off'])
+def test_a_byte_order_mark_hides_no_vertex(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    trimesh.creation.box().export(path)
+    wanted, content = read(path, num_mesh_points=9), path.read_bytes()
+    path.write_bytes(b'\xef\xbb\xbf' + content)
+    np.testing.assert_array_equal(read(path, num_mesh_points=9), wanted)
+    if suffix == 'obj':
+        path.write_text('\ufeffv 1 2 3\nv 4 5 6\n')
+        np.testing.assert_array_equal(read(path), [[1, 2, 3], [4, 5, 6]])

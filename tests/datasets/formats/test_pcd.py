@@ -155,9 +155,25 @@ def test_headers_that_lie_and_files_that_are_cut_are_told(tmp_path):
         (head(rows.dtype, 30, WIDTH=7) + body, '30 POINTS, and WIDTH x HEIGHT is 7'),
         (head(rows.dtype, -3) + body, '-3 POINTS'),
         (head(rows.dtype, 30, COUNT='1 1') + body, 'differ in length'),
+        (head(rows.dtype, 30, COUNT='1 1 0') + body, 'COUNT of its header is 0'),
+        (head(rows.dtype, 30, COUNT='1 1 -5') + body, 'COUNT of its header is -5'),
+        (head(rows.dtype, 1, COUNT='1 1 10000000') + body, '1 points of 10000002 columns'),
+        (head(rows.dtype, 0, COUNT='1 1 10000000'), 'of 10000002 columns'),
+        (
+            head(rows.dtype, 9, 'binary_compressed', COUNT='1 1 10000000') + body,
+            '9 points of 10000002 columns',
+        ),
         (head(rows.dtype, 30, TYPE=None) + body, 'no TYPE'),
         (head(rows.dtype, 30, 'zstd') + body, "DATA is 'zstd'"),
         (head(rows.dtype, 30, TYPE='Q F F') + body, 'cannot be read'),
         (head(rows.dtype, 30)[:60], 'no line DATA'),
     ):
         rejects(f'a.pcd: .*{message}', read, tmp_path, content)
+
+
+def test_two_fields_of_a_name_are_two_columns(tmp_path):
+    rows = table(('w', 'f4'), ('v', 'f4'))
+    rows['w'], rows['v'] = 7, 8
+    points = read(tmp_path, head(rows.dtype, 30, fields='x y z x x') + rows.tobytes())
+    np.testing.assert_array_equal(points[:, :3], XYZ)
+    assert (points[:, 3:] == [7, 8]).all()

@@ -1,6 +1,9 @@
+import struct
+
 import numpy as np
 import pytest
 
+from mmkd3d.datasets.formats.ply import MARK
 from mmkd3d.datasets.readers import read_file
 from tests.helpers import rejects
 
@@ -101,3 +104,38 @@ def test_headers_that_lie_and_files_that_are_cut_are_told(tmp_path):
         (head().replace('element', 'elephant').encode() + body, 'cannot be read'),
     ):
         rejects(f'a.ply: .*{message}', read, tmp_path, content)
+
+
+def test_triangles_and_quads_may_be_mixed(tmp_path):
+    vertices = [(0, 0), (1, 0), (1, 1), (0, 1), (2, 0)]
+    after = 'element face 2|property list uchar int vertex_indices|property uchar flags'
+    for order, encoding in (('<', 'binary_little_endian'), ('>', 'binary_big_endian')):
+        header = head('x y z', encoding, points=5, after=after)
+        body = b''.join(struct.pack(f'{order}3d', *xy, 5) for xy in vertices)
+        body += struct.pack(f'{order}B4iBB3iB', 4, 0, 1, 2, 3, 1, 3, 1, 4, 2, 2)
+        points = read(tmp_path, header.encode() + body, num_mesh_points=200)
+        assert points.shape == (200, 3) and (points[:, 2] == 5).all()
+        x, y = points[:, 0], points[:, 1]
+        assert ((x >= 0) & (y >= 0) & (y <= 1) & (x + y <= 2)).all()
+        assert (x > 1).any() and (x < 0.5).any()
+        assert ((x < 1) & (x > y)).any() and ((x < 1) & (x < y)).any()
+        rejects('a.ply: ', read, tmp_path, header.encode() + body[:-3], num_mesh_points=9)
+
+
+def test_byte_order_marks_and_old_line_ends(tmp_path):
+    binary, ascii_ = head().encode(), head(format_='ascii').encode() + text().encode()
+    for content in (
+        binary.replace(b'\n', b'\r') + ROWS.tobytes(),
+        ascii_.replace(b'\n', b'\r'),
+        MARK + ascii_,
+        MARK + ascii_.replace(b'\n', b'\r\n'),
+        MARK + binary + ROWS.tobytes(),
+    ):
+        np.testing.assert_array_equal(read(tmp_path, content), CLOUD)
+
+
+def test_more_rows_than_the_header_says_are_told(tmp_path):
+    content = head(format_='ascii', points=7).encode() + text().encode()
+    rejects('a.ply: its header says 7 of vertex, and 12 rows follow', read, tmp_path, content)
+    content = head(format_='ascii').encode() + text().encode() + b'\n \n'
+    np.testing.assert_array_equal(read(tmp_path, content), CLOUD)

@@ -62,6 +62,10 @@ DIALECTS = {
     'numpy': '# x y z r g b\n' + rows(','),
     'comments': '# made by hand\n% twice\n// thrice\n\n' + rows() + '# the end\n',
     'comments between': rows().replace('\n', '\n# next\n// next\n', 3),
+    'notes behind points': rows().replace('\n', ' # note of mine\n'),
+    'notes behind points and names': 'x y z r g b\n' + rows().replace('\n', ' // 1 2 3\n'),
+    'two stations': '15\n' + rows(cloud=CLOUD[:15]) + '25\n' + rows(cloud=CLOUD[15:]),
+    'three stations': '1\n' + '1\n'.join(rows(cloud=CLOUD[k : k + 1]) for k in range(40)),
     'blank lines': '\n \n\t\n' + rows().replace('\n', '\n\n'),
     'windows': rows().replace('\n', '\r\n'),
     'old mac': rows().replace('\n', '\r'),
@@ -108,6 +112,45 @@ def test_columns_are_found_in_any_order_separator_and_encoding(tmp_path, seed):
     np.testing.assert_array_equal(found, cloud[:, wanted])
 
 
+@pytest.mark.parametrize('separator', [' ', ',', ';'])
+@pytest.mark.parametrize('start', [0, 1])
+def test_a_first_column_that_numbers_the_points_is_left_out(tmp_path, separator, start):
+    numbers = np.arange(40)[:, None] + start
+    text = '\n'.join(separator.join(map(repr, row)) for row in np.hstack([numbers, CLOUD]).tolist())
+    np.testing.assert_array_equal(read(tmp_path, text), CLOUD)
+    kept = read(tmp_path, text, columns=['0', '1', '2', '3'])
+    np.testing.assert_array_equal(kept, np.hstack([numbers, CLOUD[:, :3]]))
+
+
+@pytest.mark.parametrize(
+    'table',
+    [
+        np.column_stack([np.arange(40), CLOUD[:, :2]]),  # three columns are x, y, z
+        np.column_stack([np.arange(40) + 2, CLOUD]),
+        np.column_stack([np.arange(40)[::-1], CLOUD]),
+        np.column_stack([np.arange(40) * 0.5, CLOUD]),
+        np.column_stack([np.arange(9), CLOUD[:9]]),  # too few to tell
+    ],
+)
+def test_other_first_columns_are_coordinates(tmp_path, table):
+    text = '\n'.join(' '.join(map(repr, row)) for row in table.tolist())
+    np.testing.assert_array_equal(read(tmp_path, text), table)
+
+
+@pytest.mark.parametrize('separator', [',', ';', '\t', '|'])
+def test_empty_last_cells_are_nan(tmp_path, separator):
+    for end in ('', separator):
+        lines = rows(separator).replace('\n', f'{end}\n').split('\n')
+        lines[3] = separator.join([*lines[3].split(separator)[:5], '', ''][: 6 + bool(end)])
+        lines[9] = separator.join([*lines[9].split(separator)[:4], '', '', ''][: 6 + bool(end)])
+        wanted = CLOUD.copy()
+        wanted[3, 5:] = wanted[9, 4:] = np.nan
+        np.testing.assert_array_equal(read(tmp_path, '\n'.join(lines)), wanted)
+    rejects('2 of 40 points have a NaN', read_points, tmp_path / 'a.txt')
+    cut = '\n'.join([*lines, lines[0].rpartition(separator)[0].rpartition(separator)[0]])
+    rejects('line 42, .* has 5 columns', read, tmp_path, cut)
+
+
 def test_text_keeps_double_precision(tmp_path):
     points = read(tmp_path, '5432100.123456 430000.654321 12.5\n' * 3, 'a.asc')
     assert points.dtype == np.float64 and points[0, 0] == 5432100.123456
@@ -137,6 +180,7 @@ def test_columns_of_text_are_left_out(tmp_path):
         ('n/a n/a 0.3\n' + '1 2 3\n' * 9, "line 1 is no point of 3 columns, .*'n/a n/a 0.3'"),
         ('0.1 0.2\n' + '1 2 3\n' * 9, "line 1 is no point of 3 columns, .*'0.1 0.2'"),
         ('50\n' + rows(), 'line 1 says 50 points, and 40 follow'),
+        ('15\n' + rows() + '26\n' + rows(), 'line 1 and later ones say 41 points, and 80 follow'),
         ('//X Y Z R G B\n41\n' + rows(), 'line 2 says 41 points, and 40 follow'),
         ('a,b,c,d,e,f\n' + rows(','), 'no columns x, y, z among a, b, c, d, e, f'),
         (
