@@ -15,7 +15,7 @@ from mmkd3d.apis.cli import (
     set_resume,
 )
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.engine.hooks.loaders import EmptyLoaderError, check_training
+from mmkd3d.engine.hooks.loaders import check_training
 from mmkd3d.engine.hooks.stop import StopHook
 from mmkd3d.utils.signals import catch_stop
 
@@ -46,16 +46,12 @@ def main(argv=None):
     stop = StopHook()
     with catch_stop(stop.receive):
         try:
-            try:
+            with short_errors():
                 set_resume(cfg, args.resume)
-            except (OSError, ValueError) as error:
-                raise SystemExit(f'--resume: {error}') from None
             runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
             runner.register_hook(stop)
-            try:  # before mmengine builds what needs the length of an epoch
+            with short_errors():  # before mmengine builds what needs the length of an epoch
                 check_training(runner)
-            except EmptyLoaderError as error:
-                raise SystemExit(str(error)) from None
             runner.train()
         except SystemExit:
             runner = None

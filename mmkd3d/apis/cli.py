@@ -175,24 +175,27 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     names a file. Without ``resume``, training starts from ``load_from``.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is damaged, or no checkpoint of a training.
+        ValueError: There is no such file, or it is damaged, or no checkpoint
+            of a training. The message names the option.
     """
     from mmkd3d.checkpoints.files import check_sums, read_checkpoint
     from mmkd3d.engine.resume import find_resumable, training_meta
 
+    option = 'load_from' if resume is None else '--resume'
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'
-    if resume is None:
-        if cfg.get('load_from') and '://' not in cfg.load_from:
-            read_checkpoint(cfg.load_from)
-        return
-    if resume == 'auto':
-        cfg.load_from = find_resumable(cfg.work_dir)
-    elif '://' in resume:
-        cfg.load_from = resume
-    else:
-        check_sums(resume)
-        training_meta(Path(resume))
-        cfg.load_from = resume
-    cfg.resume = cfg.load_from is not None
+    auto = resume == 'auto'
+    start = find_resumable(cfg.work_dir) if auto else resume or cfg.get('load_from')
+    if start and not auto and '://' not in str(start):
+        try:
+            if not Path(start).is_file():
+                raise FileNotFoundError(f'No checkpoint at {start}.')
+            if resume is None:
+                read_checkpoint(start)
+            else:
+                check_sums(start)
+                training_meta(Path(start))
+        except (OSError, ValueError) as error:
+            raise ValueError(f'{option}: {error}') from error
+    cfg.load_from = start
+    cfg.resume = resume is not None and start is not None

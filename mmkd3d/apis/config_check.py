@@ -1,6 +1,7 @@
 """Find mistakes in a config before models are built and data are read."""
 
 import inspect
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, Tes
 from torch.utils.data import DataLoader
 
 from mmkd3d import registry
+from mmkd3d.apis.config_types import check_types, check_whole
 from mmkd3d.checkpoints import spec_of_config
 from mmkd3d.registry import arguments_of, nearest
 
@@ -44,7 +46,30 @@ HOOKS = {
 LOADER = {'dataset', 'num_batch_per_epoch'}
 CLIP = {'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'}
 RATE = re.compile(r'(.*_)?(drop(out|path|_path|_out)?|dropout_p)(_rate|_ratio|_prob)?')
-EVERYWHERE = {'type', '_scope_', '_delete_'}
+EVERYWHERE = {'type', '_scope_', '_delete_', 'priority', 'convert_to_iter_based'}
+# Their classes in mmengine are checked as ours are.
+STOCK = (roots.HOOKS, roots.DATA_SAMPLERS, roots.DATASETS, roots.METRICS, roots.EVALUATOR)
+LOGGER = dict(interval=1)
+STOCK_SCOPES = ('', 'mmengine')
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+# Keys of dicts that may have others, too.
+KNOWN = dict(
+    auto_scale_lr={'base_batch_size', 'enable'},
+    env_cfg={'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
+    metainfo={'classes', 'palette'},
+    paramwise_cfg={
+        'bias_decay_mult',
+        'bias_lr_mult',
+        'bypass_duplicate',
+        'custom_keys',
+        'dcn_offset_lr_mult',
+        'dwconv_decay_mult',
+        'flat_decay_mult',
+        'layer_decay_rate',
+        'norm_decay_mult',
+    },
+)
+DICTS = ('optimizer', 'clip_grad', 'paramwise_cfg')
 
 
 def check_config(cfg: Config) -> None:
@@ -52,7 +77,7 @@ def check_config(cfg: Config) -> None:
 
     Names at the top that resemble a key of the runner, names of arguments of
     data loaders, loops, optimizers and hooks, and of every module of ours;
-    rates outside [0, 1], rates of optimizers and bounds of gradients that are
+    values of another type than these take; rates outside [0, 1], rates of optimizers and bounds of gradients that are
     negative, more patches than points.
 
     Args:
@@ -64,6 +89,10 @@ def check_config(cfg: Config) -> None:
     top = {*inspect.signature(Runner).parameters, *TOP} - {'cfg'}
     _refuse_similar(set(cfg) - VARIABLES, top, '')
     _refuse_similar(cfg.get('default_hooks') or {}, HOOKS, 'default_hooks.')
+    check_whole(
+        (cfg.get('default_hooks') or {}).get('logger') or {}, 'default_hooks.logger', LOGGER
+    )
+    _check_runner(cfg)
     for split, loops in dict(
         train=(EpochBasedTrainLoop, IterBasedTrainLoop), val=(ValLoop,), test=(TestLoop,)
     ).items():
@@ -72,6 +101,11 @@ def check_config(cfg: Config) -> None:
     _check_optimizer(cfg.get('optim_wrapper') or {})
     scope = cfg.get('default_scope') or 'mmengine'
     for path, part in _parts({key: cfg[key] for key in cfg}, ''):
+        known = KNOWN.get(path.rpartition('.')[2])
+        if known:
+            _refuse_similar(part, known, f'{path}.')
+        check_whole(part, path)
+        _check_empty(part, path)
         _check_arguments(part, path, scope)
         _check_rates(part, path)
     _check_points(cfg)
@@ -105,14 +139,37 @@ def _refuse_unknown(words: Iterable, known: set[str], where: str) -> None:
             raise ValueError(f'{where}.{word} is not an argument: {hint}')
 
 
+def _check_runner(cfg: Config) -> None:
+    """Check the settings of the runner itself."""
+    for split, third in dict(
+        train='optim_wrapper', val='val_evaluator', test='test_evaluator'
+    ).items():
+        parts = (f'{split}_dataloader', f'{split}_cfg', third)
+        lacks = [key for key in parts if key in cfg and cfg[key] is None]
+        if lacks and any(cfg.get(key) is not None for key in parts):
+            raise ValueError(f'The config needs {", ".join(parts)} or none: {lacks[0]} is None.')
+    if cfg.get('launcher', 'none') not in LAUNCHERS:
+        raise ValueError(f'launcher must be one of {", ".join(LAUNCHERS)}, got {cfg.launcher!r}.')
+    level = cfg.get('log_level', 'INFO')
+    if not isinstance(level, int) and level not in logging._nameToLevel:
+        raise ValueError(
+            f'log_level must be one of {", ".join(logging._nameToLevel)}, got {level!r}.'
+        )
+    known = inspect.signature(Runner.set_randomness).parameters
+    randomness = cfg.get('randomness') or {}
+    _refuse_unknown(randomness, {*known} - {'self'}, 'randomness')
+    if not isinstance(randomness.get('seed'), (int, type(None))):
+        raise ValueError(f'randomness.seed must be a whole number, got {randomness["seed"]!r}.')
+    hooks = cfg.get('custom_hooks') or []
+    for hook in hooks if isinstance(hooks, (list, tuple)) else []:
+        if isinstance(hook, str):
+            raise ValueError(f'custom_hooks must be a list of dict(type=...), got {hook!r} in it.')
+
+
 def _check_loader(loader: Mapping, where: str) -> None:
     if not isinstance(loader, Mapping):
         return
     _refuse_unknown(loader, {*inspect.signature(DataLoader).parameters, *LOADER}, where)
-    for name, least in (('batch_size', 1), ('num_workers', 0)):
-        value = loader.get(name)
-        if isinstance(value, int) and value < least:
-            raise ValueError(f'{where}.{name} must be {least} or more, got {value}.')
 
 
 def _check_loop(loop: Mapping, classes: Iterable[type], where: str) -> None:
@@ -126,9 +183,6 @@ def _check_loop(loop: Mapping, classes: Iterable[type], where: str) -> None:
         known |= arguments_of(one)[0]
     if not (kind and arguments_of(kind)[1]):
         _refuse_unknown(loop, known - {'runner', 'dataloader'}, where)
-    for name in ('max_epochs', 'max_iters'):
-        if isinstance(loop.get(name), int) and loop[name] < 1:
-            raise ValueError(f'{where}.{name} must be 1 or more, got {loop[name]}.')
 
 
 def _check_optimizer(wrapper: Mapping) -> None:
@@ -140,11 +194,18 @@ def _check_optimizer(wrapper: Mapping) -> None:
         names, anything = arguments_of(kind)
         if not anything:
             _refuse_unknown(wrapper, {*names, 'optimizer', 'paramwise_cfg', 'constructor'}, where)
+    for name in DICTS:
+        if not isinstance(wrapper.get(name), (Mapping, type(None))):
+            raise ValueError(f'{where}.{name} must be a dict, got {wrapper[name]!r}.')
     optimizer = wrapper.get('optimizer')
     if isinstance(optimizer, Mapping):
         kind = _find(optimizer.get('type'), roots.OPTIMIZERS)
         if kind is not None and not arguments_of(kind)[1]:
             _refuse_unknown(optimizer, arguments_of(kind)[0] - {'params'}, f'{where}.optimizer')
+            check_types(optimizer, f'{where}.optimizer', kind)
+        betas = optimizer.get('betas', ())
+        if not all(isinstance(beta, (int, float)) and 0 <= beta < 1 for beta in betas):
+            raise ValueError(f'{where}.optimizer.betas must be in [0, 1), got {betas}.')
         for name in ('lr', 'weight_decay', 'momentum', 'eps'):
             _check_number(optimizer, name, f'{where}.optimizer', above=False)
     clip = wrapper.get('clip_grad')
@@ -156,10 +217,10 @@ def _check_optimizer(wrapper: Mapping) -> None:
 
 def _check_number(part: Mapping, name: str, where: str, *, above: bool) -> None:
     """Refuse negative numbers, NaN and infinity, with ``above`` also 0."""
-    value = part.get(name)
-    if isinstance(value, (int, float)) and not (
-        math.isfinite(value) and (value > 0 if above else value >= 0)
-    ):
+    value = part.get(name, 1)
+    if not isinstance(value, (int, float)):
+        raise ValueError(f'{where}.{name} must be a number, got {value!r}.')
+    if not (math.isfinite(value) and (value > 0 if above else value >= 0)):
         wanted = 'positive' if above else '0 or more'
         raise ValueError(f'{where}.{name} must be {wanted}, got {value}.')
 
@@ -177,11 +238,18 @@ def _find(kind: Any, root: roots.Registry) -> Any:
 
 
 def _check_arguments(part: Mapping, path: str, scope: str) -> None:
-    """Refuse arguments that no module of ours of this type takes."""
+    """Check names and types of the arguments of a module of ours or of mmengine."""
     kind = part.get('type')
     if not isinstance(kind, str):
         return
     given, _, name = kind.rpartition('.')
+    for root in STOCK:
+        found = root.module_dict.get(name)
+        if found is not None and found.__module__.startswith('mmengine.') and given in STOCK_SCOPES:
+            names, anything = arguments_of(found)
+            if not anything:
+                _refuse_unknown(part, names, path)
+            check_types(part, path, found)
     if (given or part.get('_scope_') or scope) != 'mmkd3d':
         return
     for one in vars(registry).values():
@@ -190,11 +258,22 @@ def _check_arguments(part: Mapping, path: str, scope: str) -> None:
         one.import_from_location()
         found = one.module_dict.get(name)
         if found is not None and found.__module__.startswith('mmkd3d.'):
-            known = arguments_of(found)[0] | EVERYWHERE | {'priority'}
+            names, anything = arguments_of(found)
+            known = names | EVERYWHERE
             for word in part:
                 near = nearest(str(word), known)
                 if word not in known and near:
                     raise ValueError(f'{path}.{word}: {name} has no {word}, did you mean {near}?')
+            if not anything:
+                _refuse_unknown(part, known - EVERYWHERE, path)
+            check_types(part, path, found)
+
+
+def _check_empty(part: Mapping, path: str) -> None:
+    """Refuse lists that leave no data."""
+    for name in ('datasets', 'indices'):
+        if isinstance(part.get(name), (list, tuple)) and not part[name]:
+            raise ValueError(f'{path}.{name} is empty: leave it out, or fill it.')
 
 
 def _check_rates(part: Mapping, path: str) -> None:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmkd3d.checkpoints.files import check_sums
+from mmkd3d.checkpoints.files import check_sums, reason_of
 
 
 def find_resumable(work_dir: str | Path) -> str | None:
@@ -85,14 +85,20 @@ def training_meta(path: Path) -> dict:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except Exception as error:  # damaged bytes raise errors of many types
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f'{path} cannot be read ({reason}); {path.stat().st_size} bytes.'
-        ) from error
+        raise ValueError(f'{path} {reason_of(path, error)}') from error
     meta = content.get('meta') if isinstance(content, dict) else None
     known = meta if isinstance(meta, dict) else {}
     if not all(isinstance(known.get(key), int) for key in ('iter', 'epoch')):
         raise ValueError(f"{path} has no meta['iter'] and meta['epoch']: no training wrote it.")
+    for key, least in (('iter', 0), ('epoch', 0), ('epoch_length', 1)):
+        value = known.get(key, least)
+        if not isinstance(value, int) or value < least:
+            raise ValueError(
+                f"{path} has meta['{key}']={value!r}, expected a whole number of {least} or more: "
+                'no training wrote it.'
+            )
+    if not isinstance(content.get('message_hub'), dict):
+        raise ValueError(f"{path} has no dict under 'message_hub': no training wrote it.")
     return known
 
 

@@ -223,7 +223,7 @@ def test_resuming_skips_files_that_were_cut_off(tmp_path):
     assert find_resumable(tmp_path) is None
     for epoch in (1, 2, 3):
         torch.save(
-            dict(meta=dict(epoch=epoch, iter=epoch), a=torch.rand(1000)),
+            dict(meta=dict(epoch=epoch, iter=epoch), a=torch.rand(1000), message_hub={}),
             tmp_path / f'epoch_{epoch}.pth',
         )
     content = (tmp_path / 'epoch_3.pth').read_bytes()

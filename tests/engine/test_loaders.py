@@ -66,6 +66,14 @@ def test_what_gives_batches_passes_and_no_samples_do_not(tmp_path):
         rejects(f'{name}_dataloader gives no batch', getattr(CheckLoadersHook(), hook), run)
 
 
+def test_a_sampler_without_an_end_needs_a_loop_that_counts_iterations(tmp_path):
+    run = runner(tmp_path, batch_size=2, sampler=SAMPLER)
+    rejects('train_dataloader.sampler .* never ends.*IterBasedTrainLoop', check_training, run)
+    loop = SimpleNamespace(dataloader=run.train_loop.dataloader)
+    run = SimpleNamespace(val_loop=loop)
+    rejects('val_dataloader.sampler .* never ends', CheckLoadersHook().before_val, run)
+
+
 def test_processes_with_different_numbers_of_batches_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(
         'mmkd3d.engine.hooks.loaders.all_gather_object', lambda number: [number, number - 1]

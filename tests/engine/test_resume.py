@@ -210,7 +210,8 @@ def damaged(content: bytes) -> dict:
 
 
 def save(path, **meta):
-    torch.save(dict(meta=meta, state_dict=dict(a=torch.rand(1000))), path)
+    state = dict(a=torch.rand(1000))
+    torch.save(dict(meta=meta, state_dict=state, message_hub={}), path)
 
 
 def test_resuming_takes_the_file_of_most_iterations_that_is_good(tmp_path):
@@ -228,6 +229,25 @@ def test_resuming_takes_the_file_of_most_iterations_that_is_good(tmp_path):
         assert find_resumable(tmp_path) == str(good), name
         rejects('iter_11.pth is damaged', check_sums, path)
         rejects('iter_11.pth', set_resume, Config(dict(work_dir='')), str(path))
+
+
+def test_what_no_training_wrote_is_not_resumed(tmp_path):
+    path, cfg = tmp_path / 'iter_1.pth', Config(dict(work_dir=''))
+    for wrong in (dict(iter=-5), dict(epoch=-1), dict(epoch_length='x')):
+        save(path, **dict(dict(epoch=1, iter=1), **wrong))
+        rejects(rf'--resume: .*{next(iter(wrong))}.*expected a whole', set_resume, cfg, str(path))
+    torch.save(dict(meta=dict(epoch=1, iter=1), message_hub=None), path)
+    rejects("no dict under 'message_hub'", set_resume, cfg, str(path))
+    torch.save(dict(hook=Interrupt(1)), path)
+    rejects('pth holds more than tensors and plain data: ', set_resume, cfg, str(path))
+
+
+def test_a_missing_file_is_called_missing_and_the_option_is_named(tmp_path):
+    path = str(tmp_path / 'none.pth')
+    rejects('^--resume: No checkpoint at', set_resume, Config(dict(work_dir='')), path)
+    for resume in (True, False):
+        cfg = Config(dict(work_dir='', load_from=path, resume=resume))
+        rejects('^load_from: No checkpoint at', set_resume, cfg, None)
 
 
 def test_the_result_of_a_training_is_its_last_file_whatever_the_pointer_says(tmp_path):

@@ -9,10 +9,6 @@ from torch.utils.data import DataLoader
 from mmkd3d.registry import HOOKS
 
 
-class EmptyLoaderError(ValueError):
-    """There is nothing to train or to evaluate on."""
-
-
 @HOOKS.register_module()
 class CheckLoadersHook(Hook):
     """Check that every data loader gives batches.
@@ -36,48 +32,53 @@ def check_training(runner: Runner) -> None:
     """Build the training and validation loops, and check that they have work.
 
     Raises:
-        EmptyLoaderError: No epochs or iterations, or see :func:`check_loader`.
+        ValueError: No epochs or iterations, or see :func:`check_loader`.
     """
     loop = runner.train_loop
     name = 'max_epochs' if isinstance(loop, EpochBasedTrainLoop) else 'max_iters'
     if getattr(loop, name) < 1:
-        raise EmptyLoaderError(f'train_cfg.{name} must be 1 or more, got {getattr(loop, name)}.')
-    check_loader(loop.dataloader, 'train_dataloader')
+        raise ValueError(f'train_cfg.{name} must be 1 or more, got {getattr(loop, name)}.')
+    check_loader(loop.dataloader, 'train_dataloader', by_epoch=name == 'max_epochs')
     if runner.val_loop is not None:
         check_loader(runner.val_loop.dataloader, 'val_dataloader')
 
 
-def check_loader(loader: DataLoader, name: str) -> None:
+def check_loader(loader: DataLoader, name: str, *, by_epoch: bool = True) -> None:
     """Check that a data loader gives batches, equally many in each process.
 
     Args:
         loader: Any data loader.
         name: Its key in the config.
+        by_epoch: Whether its loop waits for the last batch.
 
     Raises:
-        EmptyLoaderError: It gives none, or another number than in another process
+        ValueError: It gives none, never ends, or gives another number than in another process
             that trains: these would wait for each other for ever.
     """
     samples = len(loader.dataset)
     batches = getattr(loader, 'batch_sampler', None) or loader
     sampler = getattr(batches, 'sampler', None) or loader.sampler
     endless = isinstance(sampler, InfiniteSampler) and samples > 0
-    own = 1 if endless else len(loader)
-    numbers = all_gather_object(own)
+    if endless and by_epoch:
+        raise ValueError(
+            f"{name}.sampler is an InfiniteSampler, which never ends. Use type='DefaultSampler'"
+            + (", or train_cfg=dict(type='IterBasedTrainLoop')." if 'train' in name else '.')
+        )
+    numbers = all_gather_object(1 if endless else len(loader))
     if min(numbers) == 0:
         size = getattr(batches, 'batch_size', None)
         found = f'{name} gives no batch: its data set has {samples} samples'
         if len(numbers) > 1:
             found += f' for {len(numbers)} processes'
         if samples == 0:
-            raise EmptyLoaderError(f'{found}. Check data_root, ann_file, split and the classes.')
+            raise ValueError(f'{found}. Check data_root, ann_file, split and the classes.')
         found += f', and batch_size={size} with drop_last={getattr(batches, "drop_last", None)}'
-        raise EmptyLoaderError(
+        raise ValueError(
             f'{found} leaves none. Set {name}.batch_size={max(1, samples // len(numbers))} or '
             f'less, or {name}.drop_last=False, or use more samples.'
         )
     if name == 'train_dataloader' and len({*numbers}) > 1:
-        raise EmptyLoaderError(
+        raise ValueError(
             f'{name} gives {numbers} batches in the processes, which must be equally many. Use '
             "sampler=dict(type='DefaultSampler', round_up=True)."
         )
