@@ -116,6 +116,9 @@ class NpzPoints(ArrayDataset):
 
     def _read(self) -> dict:
         arrays: dict[str, Any] = read_arrays(self.file, self.keys)
+        for role in ('label', 'names', 'ids', 'split'):
+            if role in arrays and arrays[role].dtype.kind in 'SO':  # texts in h5 files
+                arrays[role] = np.char.decode(arrays[role].astype('S'), 'utf-8', 'replace')
         if 'offset' in arrays:
             offset = arrays.pop('offset')
             for role in ('points', 'parts'):

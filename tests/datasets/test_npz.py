@@ -78,6 +78,18 @@ def test_classes_of_the_config_set_the_order(file):
     rejects('a list of texts', build, file, **LABELS, metainfo=dict(classes=[1, 2]))
 
 
+def test_texts_of_h5_files_are_texts(tmp_path):
+    h5py = pytest.importorskip('h5py')
+    texts = dict(names=['Stühle', 'bed'], ids=list('pqrstuvw'), split=['train', 'test'] * 4)
+    with h5py.File(tmp_path / 'shapes.h5', 'w') as file:
+        for name, values in dict(texts, points=ARRAYS['points'], label=[0, 1] * 4).items():
+            file[name] = values
+    keys = dict(label='label', names='names', ids='ids', split='split', split_value='test')
+    data = build(tmp_path / 'shapes.h5', **keys, metainfo=dict(classes=['bed', 'Stühle']))
+    info = data.get_data_info(0)
+    assert (info['sample_id'], info['category'], info['gt_label']) == ('shapes_q', 'bed', 0)
+
+
 def test_clouds_of_any_size_by_offset(tmp_path):
     points = rng.normal(size=(10, 3))
     np.savez(tmp_path / 'r.npz', xyz=points, part=np.arange(10), offset=np.array([0, 4, 10]))
