@@ -106,11 +106,12 @@ def _rows(path: Path) -> Iterable[tuple[str, dict]]:
             if not key or value in (None, ''):
                 continue
             name = _name(str(key), value, source)
-            if found.setdefault(name, value) != value:
+            if name in found and found[name] != value:
                 raise ValueError(
                     f'{source}: {key!r} is one of two columns for {name}, and they differ: '
                     f'{found[name]!r} and {value!r}. Remove or rename one.'
                 )
+            found[name] = value
         yield source, found
 
 
@@ -174,6 +175,8 @@ def _box(row: dict, source: str) -> Box:
     lacks = [key for key in ('class', *NUMBERS) if key not in row]
     if lacks:
         raise ValueError(f'{source}: no {", ".join(lacks)}, got {", ".join(row)}. {FORM}')
+    if not isinstance(row['class'], (str, int)):
+        raise ValueError(f'{source}: expected the name of a class, got {row["class"]!r}.')
     try:
         numbers = [float(row[key]) for key in NUMBERS]
         yaw = float(row.get('yaw', 0))

@@ -137,6 +137,14 @@ def test_mistakes_are_told(tmp_path):
         says('--unit is more than 0 metres', None, '--unit', unit)
     for columns in ('0', '2', '-1'):
         says(f'--columns is 3 .*got {columns}', None, '--columns', columns)
+    box = {'scan': 'room0', 'class': 'crate', 'center': [1, 1, 1], 'size': [1, 1, 1]}
+    for change, message in (
+        ({'center': [float('nan'), 1, 1]}, 'expected finite numbers'),
+        ({'class': ['crate']}, r"the name of a class, got \['crate'\]"),
+        ({'rotations': dict(x=0, y=0, z=90)}, "'rotations' seems to be a turn"),
+    ):
+        (tmp_path / 'one.json').write_text(json.dumps([dict(box, **change)]))
+        says(message, None, '--boxes', str(tmp_path / 'one.json'))
     (tmp_path / 'deep.json').write_text('[' * 100000)
     says('deep.json: not read .*recursion', None, '--boxes', str(tmp_path / 'deep.json'))
     says('expected finite numbers', [*good[:2], 'nan', *good[3:]])
