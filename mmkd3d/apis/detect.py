@@ -16,6 +16,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.datasets.readers import CloudInputs, attempt, is_dataset, read_local
 from mmkd3d.utils.detections import Detections, best_score, found_boxes
+from mmkd3d.utils.names import check_class_names, stored_classes
 from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
 
@@ -257,12 +258,13 @@ def class_names(cfg: Config, content: dict | None, model: nn.Module) -> tuple[st
         model: With a ``bbox_head``.
 
     Raises:
-        ValueError: There are none, or not as many as the head predicts.
+        ValueError: There are none, not as many as the head predicts, or no list of names.
     """
-    meta = (content or {}).get('meta') or {}
-    trained = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES') or ()
+    trained = stored_classes(content or {}) or check_class_names(
+        ((content or {}).get('meta') or {}).get('CLASSES'), "the checkpoint's meta, CLASSES"
+    )
     number = getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
-    named = config_classes(cfg)
+    named = check_class_names(config_classes(cfg), 'the config')
     for names, whose in ((trained, 'checkpoint'), (named, 'config')):
         if names and number not in (None, len(names)):
             raise ValueError(
@@ -276,7 +278,7 @@ def class_names(cfg: Config, content: dict | None, model: nn.Module) -> tuple[st
             'Neither the checkpoint nor the config names the classes: set '
             'test_dataloader.dataset.metainfo=dict(classes=[...]).'
         )
-    return tuple(trained or named)
+    return trained or named
 
 
 def config_classes(cfg: Config) -> Sequence[str]:

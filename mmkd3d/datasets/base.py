@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ class PointDataset(BaseDataset):
             ``metainfo, indices, test_mode, lazy_init, serialize_data``.
 
     Raises:
-        ValueError: ``shots`` is below 1, or shapes have no label to draw by.
+        ValueError: ``shots`` is no whole number from 1, or shapes have no label to draw by.
     """
 
     def __init__(
@@ -88,8 +89,11 @@ class PointDataset(BaseDataset):
         draw: int = 0,
         **kwargs,
     ):
-        if shots is not None and shots < 1:
-            raise ValueError(f'shots must be at least 1 shape of each class, got {shots}.')
+        whole = isinstance(shots, Integral) and not isinstance(shots, bool)
+        if shots is not None and not (whole and shots >= 1):
+            raise ValueError(
+                f'shots must be a whole number, at least 1 shape of each class, got {shots!r}.'
+            )
         self.shots, self.draw = shots, draw
         # our transforms by their bare names, whatever the default scope is
         pipeline = [

@@ -3,9 +3,12 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 # Names of csv columns and json keys, lower case, that are understood beside ours.
 ALIASES = dict(
@@ -18,11 +21,25 @@ ALIASES = dict(
     length='dx',
     width='dy',
     height='dz',
+    heading='yaw',
+    heading_angle='yaw',
+    yaw_angle='yaw',
+    yaw_rad='yaw',
+    rotation_z='yaw',
+    rot_z='yaw',
+    rz='yaw',
     name='scan',
     file='scan',
     scene='scan',
 )
 NUMBERS = ('x', 'y', 'z', 'dx', 'dy', 'dz')
+# Other names of turns: which axis, direction or unit they mean is not certain.
+ANGLE = re.compile(
+    r'yaw|heading|rot(_|ation|\b)|angle|theta|orient|direction|azimuth|pitch|roll|quat'
+    r'|\b[rq][wxyz]\b|(\b|_)(deg|rad)(rees?|ians?)?\b'
+)
+UNIT = re.compile(r'(.*?)[\s_]*[\[(]\s*(.*?)\s*[\])]')  # 'x [m]'
+OURS = ('m', 'metre', 'metres', 'meter', 'meters', 'rad', 'radian', 'radians')
 FORM = (
     'A csv file has the columns class, x, y, z, dx, dy, dz and perhaps yaw; a json file a list '
     'of {"class": ..., "center": [x, y, z], "size": [dx, dy, dz], "yaw": ...}. A table for '
@@ -81,11 +98,51 @@ def _rows(path: Path) -> Iterable[tuple[str, dict]]:
         else:
             delimiter = max(',;\t', key=text.partition('\n')[0].count)
             rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError, csv.Error) as error:
         raise ValueError(f'{path}: not read ({error}). {FORM}') from error
     for number, row in enumerate(rows):
-        row = {str(k).strip().lower(): v for k, v in row.items() if k and v not in (None, '')}
-        yield f'{path}, box {number}', {ALIASES.get(k, k): v for k, v in row.items()}
+        source, found = f'{path}, box {number}', {}
+        for key, value in row.items():
+            if not key or value in (None, ''):
+                continue
+            name = _name(str(key), value, source)
+            if name in found and found[name] != value:
+                raise ValueError(
+                    f'{source}: {key!r} is one of two columns for {name}, and they differ: '
+                    f'{found[name]!r} and {value!r}. Remove or rename one.'
+                )
+            found[name] = value
+        yield source, found
+
+
+def _name(key: str, value: Any, source: str) -> str:
+    """Our name of a column; an error for a turn or a unit that is not understood."""
+    name = key.strip().lower()
+    unit = UNIT.fullmatch(name)
+    if unit:
+        name = unit[1]
+    name = ALIASES.get(name, name)
+    if name not in (*NUMBERS, 'yaw'):
+        if ANGLE.search(key.lower()) and not _is_zero(value):
+            raise ValueError(
+                f'{source}: {key!r} seems to be a turn, {value!r}, which is not read. If it is the '
+                'turn about the axis that points up, counter-clockwise seen from above, name it '
+                'yaw; give --degrees if it is not in radians. Else remove it.'
+            )
+    elif unit and unit[2] not in OURS:
+        raise ValueError(
+            f'{source}: {key!r} is not in metres or radians. Name it {name}, and give '
+            f'{"--degrees" if name == "yaw" else "--unit, the metres per unit"}.'
+        )
+    return name
+
+
+def _is_zero(value: Any) -> bool:
+    values = list(value.values()) if isinstance(value, Mapping) else value
+    try:
+        return not np.asarray(values, float).any()
+    except (TypeError, ValueError):
+        return False
 
 
 def _json_rows(content) -> list[dict]:
@@ -118,6 +175,8 @@ def _box(row: dict, source: str) -> Box:
     lacks = [key for key in ('class', *NUMBERS) if key not in row]
     if lacks:
         raise ValueError(f'{source}: no {", ".join(lacks)}, got {", ".join(row)}. {FORM}')
+    if not isinstance(row['class'], (str, int)):
+        raise ValueError(f'{source}: expected the name of a class, got {row["class"]!r}.')
     try:
         numbers = [float(row[key]) for key in NUMBERS]
         yaw = float(row.get('yaw', 0))

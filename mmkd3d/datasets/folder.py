@@ -11,6 +11,10 @@ from mmkd3d.datasets.find import files_in, visible
 from mmkd3d.datasets.formats import FORMATS
 from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
+from mmkd3d.utils.names import check_class_names, read_names
+
+# Folders with these names alone are splits.
+SPLITS = {'train', 'training', 'val', 'valid', 'validation', 'test', 'testing'}
 
 
 @DATASETS.register_module()
@@ -26,7 +30,7 @@ class PointCloudFolder(PointDataset):
         data_root: The folder.
         classes: Whether the first sub-folder names the class; 'auto': if
             there are sub-folders with shapes; shapes beside them are an error.
-        extensions: Suffixes of the files, e.g. ('.ply', '.obj'); None: all
+        extensions: Suffix of the files, or several, e.g. ('.ply', '.obj'); None: all
             formats of :func:`~mmkd3d.datasets.readers.read_file`.
         file_list: Text file with one path per line, relative to
             ``data_root``: the shapes to take, in this order.
@@ -37,7 +41,8 @@ class PointCloudFolder(PointDataset):
         FileNotFoundError: No folder, no list, a listed file is missing, or a
             link is broken.
         ValueError: No shape was found, a shape is not in the folder of a
-            class, or a class is not in ``metainfo``.
+            class, a class is not in ``metainfo``, the folders are splits, or
+            two files of a folder differ in the suffix only.
     """
 
     def __init__(
@@ -45,13 +50,15 @@ class PointCloudFolder(PointDataset):
         data_root: str | Path,
         *,
         classes: bool | str = 'auto',
-        extensions: Sequence[str] | None = None,
+        extensions: str | Sequence[str] | None = None,
         file_list: str | Path | None = None,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ):
         self.classes, self.file_list = classes, file_list
-        self.extensions = tuple(extensions or FORMATS)
+        self.extensions = (
+            (extensions,) if isinstance(extensions, str) else tuple(extensions or FORMATS)
+        )
         super().__init__(data_root, pipeline=pipeline, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -96,20 +103,32 @@ class PointCloudFolder(PointDataset):
         listed = existing(
             self.file_list, 'it lists the shapes', 'Set file_list to a text file, or leave it out.'
         )
-        lines = [line.strip() for line in listed.read_text().splitlines()]
         return [
             existing(root / line, f'{listed} lists it', 'Correct the list or data_root.')
-            for line in lines
-            if line
+            for line in read_names(listed)
         ]
 
     def _items(self, root: Path, files: list[Path], with_classes: bool) -> list:
         names = [p.relative_to(root).with_suffix('').as_posix() for p in files]
+        first: dict[str, Path] = {}
+        for path, name in zip(files, names):
+            if first.setdefault(name, path) != path:
+                raise ValueError(
+                    f'{first[name]} and {path} differ in the suffix only. If they hold the same '
+                    "shape, set extensions of the data set, as in ('.ply',); else rename one."
+                )
         items = [dict(path=str(p), sample_id=n) for p, n in zip(files, names)]
         if not with_classes:
             return items
         found = [n.split('/')[0] for n in names]
-        classes = tuple(self._metainfo.get('classes', sorted(set(found))))
+        wanted = check_class_names(self._metainfo.get('classes'), 'metainfo of PointCloudFolder')
+        if not wanted and {name.lower() for name in found} <= SPLITS:
+            raise ValueError(
+                f'{root}: the folders {shown(set(found))} seem to be splits, not classes. Set '
+                f'data_root to one, such as {root / found[0]}; or set classes=False of the data '
+                'set to take all shapes without labels.'
+            )
+        classes = wanted or tuple(sorted(set(found)))
         for item, name, path in zip(items, found, files):
             if name not in classes:
                 raise ValueError(

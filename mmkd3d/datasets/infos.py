@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmkd3d.datasets.safe_pickle import load_pickle
+from mmkd3d.utils.names import check_class_names
 
 TOOL = 'python tools/prepare_data/indoor_det3d.py'
 
@@ -62,7 +64,8 @@ def label_names(path: str | Path, known: Sequence[str], wanted: Sequence[str] | 
     Raises:
         ValueError: A wanted class is not in the file.
     """
-    unknown = [name for name in wanted or () if name not in known]
+    wanted = check_class_names(wanted, 'metainfo of the data set')
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         near = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f' Did you mean {near[0]!r}?' if near else ''
@@ -70,7 +73,7 @@ def label_names(path: str | Path, known: Sequence[str], wanted: Sequence[str] | 
             f'{path} has the classes {", ".join(known)}, not {", ".join(unknown)}.{hint} '
             'metainfo=dict(classes=[...]) of the data set selects from them; leave it out for all.'
         )
-    return tuple(wanted or known)
+    return wanted or tuple(known)
 
 
 def _names(path: str | Path, metainfo: dict, classes: Sequence[str] | None) -> tuple[str, ...]:
@@ -81,14 +84,17 @@ def _names(path: str | Path, metainfo: dict, classes: Sequence[str] | None) -> t
                 f"{path} does not name its classes: it has no metainfo['categories']. Set "
                 'metainfo=dict(classes=[...]) of the data set, in the order of the labels.'
             )
-        return tuple(classes)
-    names = tuple(sorted(categories, key=categories.get))
-    if [categories[name] for name in names] != list(range(len(names))):
+        return check_class_names(classes, 'metainfo of the data set')
+    numbers = list(categories.values()) if isinstance(categories, Mapping) else [None]
+    if not all(isinstance(n, Integral) for n in numbers) or set(numbers) != set(
+        range(len(numbers))
+    ):
         raise ValueError(
             f"{path}: metainfo['categories'] numbers the classes from 0 without gaps, got "
-            f'{categories}.'
+            f'{str(categories)[:200]!r}.'
         )
-    return names
+    names = sorted(categories, key=categories.get)
+    return check_class_names(names, f"{path}, metainfo['categories']")
 
 
 def _numbers(values: Any) -> np.ndarray:

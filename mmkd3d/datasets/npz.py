@@ -10,6 +10,7 @@ from mmkd3d.datasets.base import ArrayDataset
 from mmkd3d.datasets.formats import check_offset
 from mmkd3d.datasets.readers import check_labels, read_arrays
 from mmkd3d.registry import DATASETS
+from mmkd3d.utils.names import check_class_names
 
 
 @DATASETS.register_module()
@@ -41,16 +42,17 @@ class NpzPoints(ArrayDataset):
         pipeline: Transforms.
         kwargs: See :class:`PointDataset`.
 
-    Labels are numbered anew, without gaps, over the classes that are kept;
-    part labels stay as they are. With ``parts``, ``metainfo['parts']`` (class
+    Labels are numbered anew, without gaps, over the classes that are kept, in the
+    order of the file, or in that of ``metainfo=dict(classes=[...])``, which may
+    have more; part labels stay as they are. With ``parts``, ``metainfo['parts']`` (class
     -> part labels) is there for :class:`PartIoU`, and without ``label`` all
     shapes are of one class, named as the file.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: A missing array, arrays of different length, labels
-            without a name, part labels beyond ``part_offset``, or nothing
-            left.
+            without a name, part labels beyond ``part_offset``, a class that is
+            kept but not in ``metainfo``, or nothing left.
     """
 
     def __init__(
@@ -114,6 +116,9 @@ class NpzPoints(ArrayDataset):
 
     def _read(self) -> dict:
         arrays: dict[str, Any] = read_arrays(self.file, self.keys)
+        for role in ('label', 'names', 'ids', 'split'):
+            if role in arrays and arrays[role].dtype.kind in 'SO':  # texts in h5 files
+                arrays[role] = np.char.decode(arrays[role].astype('S'), 'utf-8', 'replace')
         if 'offset' in arrays:
             offset = arrays.pop('offset')
             for role in ('points', 'parts'):
@@ -163,17 +168,27 @@ class NpzPoints(ArrayDataset):
             if unknown:
                 raise ValueError(f'{self.file}: no class {sorted(unknown)}.')
             keep &= np.isin(names, self.subset_of_classes)
-        classes = tuple(names[keep].tolist())
+        kept = [str(name) for name in names[keep]]
         number = np.cumsum(keep) - 1
+        classes = check_class_names(self._metainfo.get('classes'), 'metainfo of NpzPoints')
+        if classes:
+            unknown = [name for name in kept if name not in classes]
+            if unknown:
+                raise ValueError(
+                    f'{self.file}: the class {unknown[0]!r} is not one of metainfo.classes, '
+                    f'{", ".join(map(repr, classes))}. Add it, or select with subset_of_classes.'
+                )
+            number[keep] = [classes.index(name) for name in kept]
         for item, k in zip(items, label):
             item.update(gt_label=int(number[k]), category=str(names[k]))
-        self._metainfo['classes'] = classes
+        self._metainfo['classes'] = classes or tuple(kept)
         if self.parts is not None:
             offset = self._part_offset(arrays, len(names))
             table = {
                 str(names[k]): self._parts_of(label == k, offset[k : k + 2], k)
                 for k in np.flatnonzero(keep)
             }
+            table |= {name: () for name in classes if name not in table}
             self._metainfo.setdefault('parts', table)
         return keep[label]
 

@@ -267,6 +267,9 @@ def test_configs_that_do_not_fit_are_refused(checkpoint, tmp_path):
     cfg, meta = small_detector(), dict(classes=CLASSES[:10])
     other = write_checkpoint(cfg, tmp_path / 'x.pth', dataset_meta=meta)
     rejects('checkpoint names 10', build, cfg, other, 'cpu')
+    for meta in (dict(dataset_meta=[1]), dict(dataset_meta=dict(classes=7)), dict(CLASSES='abc')):
+        other = write_checkpoint(cfg, tmp_path / 'x.pth', **meta)
+        rejects("the checkpoint's meta.*expected", build, cfg, other, 'cpu')
     cfg.test_dataloader.dataset.pipeline.pop(0)
     rejects('no LoadPointsFromFile', build, cfg, checkpoint, 'cpu')
     cfg.test_dataloader = None

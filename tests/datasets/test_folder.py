@@ -46,6 +46,25 @@ def test_classes_of_the_config_set_the_order(root):
     rejects(says, build, root, metainfo=dict(classes=('cup',)))
 
 
+def test_splits_are_no_classes(root):
+    for names in (('train', 'test'), ('Train', 'val', 'test')):
+        inner = root / '_'.join(names)
+        for name in names:
+            write(inner / name / 'cup/a.npy')
+        rejects('seem to be splits.*such as .*[Tt](rain|est); or', build, inner)
+        assert len(build(inner, classes=False)) == len(names)
+        assert build(inner, metainfo=dict(classes=names)).metainfo['classes'] == names
+    write(inner / 'boat/a.npy')
+    write(inner / 'train/b.npy')
+    assert 'train' in build(inner).metainfo['classes']
+
+
+def test_files_that_differ_in_the_suffix_only_are_told(root):
+    write(root / 'cup/a.xyz')
+    rejects('a.npy and .*a.xyz differ in the suffix only.*extensions', build, root)
+    assert ids(build(root, extensions='.npy')) == ['bowl/d', 'cup/a', 'cup/b']
+
+
 def test_a_flat_folder_has_no_labels(root):
     data = build(root / 'cup', pipeline=PIPELINE)
     assert ids(data) == ['a', 'b'] and 'classes' not in data.metainfo
@@ -86,6 +105,11 @@ def test_a_list_sets_shapes_and_order(root):
     (root / 'list.txt').write_text('cup/b.npy\nbowl/d.npy\n\n')
     data = build(root, file_list=root / 'list.txt')
     assert ids(data) == ['cup/b', 'bowl/d']
+    (root / 'list.txt').write_text('cup/z.npy\n')
+    (root / 'list.txt').write_text('cup/b.npy\n', encoding='utf-8-sig')
+    assert ids(build(root, file_list=root / 'list.txt')) == ['cup/b']
+    (root / 'list.txt').write_text('cup/b.npy\n', encoding='utf-16')
+    rejects('list.txt: expected a text in UTF-8', build, root, file_list=root / 'list.txt')
     (root / 'list.txt').write_text('cup/z.npy\n')
     says = 'z.npy is missing.*list.txt'
     rejects(says, build, root, file_list=root / 'list.txt', error=FileNotFoundError)

@@ -126,7 +126,9 @@ def test_mistakes_are_told(tmp_path):
     box = ('data_list', 0, 'instances', 2)
     says("not robott. Did you mean 'robot'", metainfo=dict(classes=['robott']))
     says('does not name its classes', 'metainfo', value={})
-    says('without gaps', 'metainfo', 'categories', value=dict(a=1, b=2))
+    for value in (dict(a=1, b=2), dict(a='0', b=1), ['a', 'b'], 'ab'):
+        says('without gaps', 'metainfo', 'categories', value=value)
+    says('list of texts', 'metainfo', 'categories', value={3: 0, 'b': 1})
     says('box 2 of room0.bin has the label 7', *box, 'bbox_label_3d', value=7)
     says(r'box 2 of room0.bin has the size \[1.0, 0.0', *box, 'bbox_3d', value=[0, 0, 0, 1, 0, 1])
     says('6 or 7 finite numbers', *box, 'bbox_3d', value=[0, 0, 0, 1, 1, np.nan])

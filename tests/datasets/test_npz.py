@@ -62,6 +62,34 @@ def test_small_classes_and_named_classes(file):
     assert data.metainfo['classes'] == ('b', 'd') and len(data) == 3
 
 
+def test_classes_of_the_config_set_the_order(file):
+    wanted = ('c', 'x', 'b', 'a', 'd')
+    data = build(file, **LABELS, parts='part', metainfo=dict(classes=wanted), pipeline=PIPELINE)
+    assert data.metainfo['classes'] == wanted and data.metainfo['parts']['x'] == ()
+    plain = build(file, **LABELS, parts='part')
+    assert {k: v for k, v in data.metainfo['parts'].items() if v} == plain.metainfo['parts']
+    for k, label in enumerate(ARRAYS['fine']):
+        assert wanted[data.get_cat_ids(k)[0]] == ARRAYS['fine_names'][label]
+    few = dict(LABELS, subset_of_classes=['b', 'c'])
+    data = build(file, **few, metainfo=dict(classes=['c', 'b']))
+    assert [data.get_cat_ids(k)[0] for k in range(len(data))] == [1, 1, 0, 0, 0]
+    says = "the class 'b' is not one of metainfo.classes, 'c', 'a'"
+    rejects(says, build, file, **few, metainfo=dict(classes=['c', 'a']))
+    rejects('a list of texts', build, file, **LABELS, metainfo=dict(classes=[1, 2]))
+
+
+def test_texts_of_h5_files_are_texts(tmp_path):
+    h5py = pytest.importorskip('h5py')
+    texts = dict(names=['Stühle', 'bed'], ids=list('pqrstuvw'), split=['train', 'test'] * 4)
+    with h5py.File(tmp_path / 'shapes.h5', 'w') as file:
+        for name, values in dict(texts, points=ARRAYS['points'], label=[0, 1] * 4).items():
+            file[name] = values
+    keys = dict(label='label', names='names', ids='ids', split='split', split_value='test')
+    data = build(tmp_path / 'shapes.h5', **keys, metainfo=dict(classes=['bed', 'Stühle']))
+    info = data.get_data_info(0)
+    assert (info['sample_id'], info['category'], info['gt_label']) == ('shapes_q', 'bed', 0)
+
+
 def test_clouds_of_any_size_by_offset(tmp_path):
     points = rng.normal(size=(10, 3))
     np.savez(tmp_path / 'r.npz', xyz=points, part=np.arange(10), offset=np.array([0, 4, 10]))
@@ -167,5 +195,9 @@ def test_few_labels_are_drawn_of_each_class(file):
     assert rows == sorted(np.concatenate(same))
     assert len({tuple(chosen(shots=1, draw=k)) for k in range(9)}) > 1
     assert chosen(shots=9) == chosen()
-    rejects('at least 1 shape of each class, got 0', build, file, shots=0)
+    assert chosen(shots=1000000) == chosen()
+    for shots in (0, -1, 1.5, True, '2'):
+        rejects(
+            f'at least 1 shape of each class, got {shots!r}', build, file, **LABELS, shots=shots
+        )
     rejects('shots=2 needs a label for every shape', build, file, shots=2)

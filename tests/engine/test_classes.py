@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmkd3d.engine.hooks.classes import CheckClassesHook
 from mmkd3d.registry import DATASETS, MODELS
 from tests.datasets import official
 from tests.helpers import REPO, rejects
@@ -113,6 +114,27 @@ def test_a_checkpoint_stores_the_classes_it_was_trained_on(tmp_path):
     rejects("class 0 .*'bolt'.*'nut'", tool.main, words)
     # finetuning may start from a checkpoint with other classes
     make_runner(tmp_path, classifier(3), turned, load_from=checkpoint).train()
+
+
+def test_class_names_that_are_no_list_of_names_are_told():
+    hook = CheckClassesHook()
+    hook.after_load_checkpoint(None, dict(meta=dict(dataset_meta=dict(classes=['a', 'b']))))
+    assert hook.trained_on == ('a', 'b')
+    for checkpoint in (dict(), dict(meta=None), dict(meta=dict(dataset_meta=dict(classes=None)))):
+        hook.after_load_checkpoint(None, checkpoint)
+        assert hook.trained_on == ()
+    for meta in ([1], 'x', dict(dataset_meta=[1]), dict(dataset_meta='x')):
+        rejects('meta: expected a dict', hook.after_load_checkpoint, None, dict(meta=meta))
+    for classes, message in (
+        (7, "list of texts.*got '7'"),
+        ('abc', "list of texts.*got 'abc'"),
+        ([1, 2], 'list of texts'),
+        (['a', 'a'], "'a' is there twice"),
+        (['a', 'b\x1b[31m'], r"'b\\x1b\[31m' is no class name"),
+        (['a', ' '], "' ' is no class name"),
+    ):
+        checkpoint = dict(meta=dict(dataset_meta=dict(classes=classes)))
+        rejects(message, hook.after_load_checkpoint, None, checkpoint)
 
 
 def test_an_episode_fits_heads_of_its_own_size_and_of_the_whole_set(tmp_path, data_root):

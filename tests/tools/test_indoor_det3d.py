@@ -1,6 +1,7 @@
 """Scans and boxes become a detection data set."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -94,7 +95,15 @@ def test_files_of_boxes_agree(tmp_path):
     write_csv(tmp_path / 'degrees.csv', turned, HEAD.replace('class', 'Label'))
     semicolons = (tmp_path / 'boxes.csv').read_text().replace(',', ';')
     (tmp_path / 'semicolons.csv').write_text(semicolons, encoding='utf-8-sig')
-    cases = {'table.json': [], 'files': [], 'semicolons.csv': [], 'degrees.csv': ['--degrees']}
+    names = HEAD.replace('yaw', 'rotation_z').replace('x,y,z', 'x [m],y (m),Z [M]')
+    write_csv(tmp_path / 'names.csv', [[*row, 0] for row in rows], names + ',pitch')
+    cases = {
+        'names.csv': [],
+        'table.json': [],
+        'files': [],
+        'semicolons.csv': [],
+        'degrees.csv': ['--degrees'],
+    }
     for boxes, options in cases.items():
         found = run(tmp_path, *options, boxes=boxes)['train'].data_list
         for ours, theirs in zip(found, wanted):
@@ -114,6 +123,30 @@ def test_mistakes_are_told(tmp_path):
     good = ['room0', 'crate', 1, 1, 0.5, 0.5, 0.5, 0.5, 0]
     says(r"'crate' is none of --classes pallet robot", None, '--classes', 'pallet', 'robot')
     says(r'box 8: the size is \[0.5, -1.0', [*good[:6], -1, 1, 0])
+    says('box 8: the size is .*more than twice the diagonal of .*room0', [*good[:5], 1e6, 1, 1, 0])
+    for name in ('angle', 'yaw_deg', 'rotation_y', 'Rotation', 'roll', 'theta [rad]'):
+        head = HEAD.replace('yaw', name)
+        says(rf"'{re.escape(name)}' seems to be a turn, '0.3'.*name it yaw", head=head)
+    says("'yaw \\(deg\\)' is not in metres.*--degrees", head=HEAD.replace('yaw', 'yaw (deg)'))
+    says("'dx \\[mm\\]' is not in metres.*--unit", head=HEAD.replace('dx', 'dx [mm]'))
+    says('two columns for class', [*good, 'robot'], head=HEAD + ',label')
+    says("classes 'Crate' and 'crate' differ in case", ['room0', 'Crate', *good[2:]])
+    says('twice', None, '--classes', *CLASSES, CLASSES[0])
+    says(r"'cr\\x1b\[31m' is no class name", ['room0', 'cr\x1b[31m', *good[2:]])
+    for unit in ('0', '-1', 'nan', 'inf'):
+        says('--unit is more than 0 metres', None, '--unit', unit)
+    for columns in ('0', '2', '-1'):
+        says(f'--columns is 3 .*got {columns}', None, '--columns', columns)
+    box = {'scan': 'room0', 'class': 'crate', 'center': [1, 1, 1], 'size': [1, 1, 1]}
+    for change, message in (
+        ({'center': [float('nan'), 1, 1]}, 'expected finite numbers'),
+        ({'class': ['crate']}, r"the name of a class, got \['crate'\]"),
+        ({'rotations': dict(x=0, y=0, z=90)}, "'rotations' seems to be a turn"),
+    ):
+        (tmp_path / 'one.json').write_text(json.dumps([dict(box, **change)]))
+        says(message, None, '--boxes', str(tmp_path / 'one.json'))
+    (tmp_path / 'deep.json').write_text('[' * 100000)
+    says('deep.json: not read .*recursion', None, '--boxes', str(tmp_path / 'deep.json'))
     says('expected finite numbers', [*good[:2], 'nan', *good[3:]])
     says("could not convert string to float: 'far'", [*good[:2], 'far', *good[3:]])
     says('box 8: no point of .*room0.npy is inside.*drop-empty', [*good[:2], 90, *good[3:]])
@@ -126,7 +159,11 @@ def test_mistakes_are_told(tmp_path):
     says('no such file or folder of boxes', None, '--boxes', 'none.csv')
     (tmp_path / 'val.txt').write_text('room9\n')
     says('lists room9, of which there is no scan')
-    (tmp_path / 'val.txt').write_text('room1\n')
+    (tmp_path / 'val.txt').write_text('room1\nroom1.npy\n')
+    says('val.txt lists room1 more than once')
+    (tmp_path / 'val.txt').write_text('room1\n', encoding='utf-16')
+    says('val.txt: expected a text in UTF-8')
+    (tmp_path / 'val.txt').write_text('room1\n', encoding='utf-8-sig')
     (tmp_path / 'train.txt').write_text('room0\nroom1\n')
     says('room1 is in both lists', None, '--train', str(tmp_path / 'train.txt'))
     (tmp_path / 'files').mkdir()

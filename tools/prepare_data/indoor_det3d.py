@@ -18,6 +18,7 @@ Prints the classes with their numbers and mean sizes, and what to set in a confi
 """
 
 import argparse
+import math
 import pickle
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from mmkd3d.datasets.box_files import FORM, Box, read_box_table, read_boxes
 from mmkd3d.datasets.coordinates import local_cloud
 from mmkd3d.datasets.readers import list_files, read_file, select_channels
 from mmkd3d.ops.boxes import points_in_boxes
+from mmkd3d.utils.names import check_class_names, read_names
 
 EXAMPLE = """example:
   python tools/prepare_data/indoor_det3d.py scans/ --boxes boxes.csv --val val.txt --out data/own
@@ -55,7 +57,12 @@ def parse_args(argv=None):
     add('--drop-empty', action='store_true', help='leave out boxes without points inside')
     add('--key', help='array of npz and h5 files; default: points')
     add('--load-dim', type=int, help='columns of .bin scans')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not 0 < args.unit < math.inf:
+        raise ValueError(f'--unit is more than 0 metres, got {args.unit}.')
+    if args.columns < 3:
+        raise ValueError(f'--columns is 3 (x, y, z) or more, got {args.columns}.')
+    return args
 
 
 def find_scans(args) -> dict[str, Path]:
@@ -101,12 +108,15 @@ def read_splits(args, scans: dict[str, Path]) -> dict[str, list[str]]:
         if path is None:
             splits[split] = [name for name in scans if name not in splits['val']]
         else:
-            lines = [Path(line.strip()) for line in path.read_text().splitlines() if line.strip()]
+            lines = [Path(line) for line in read_names(path)]
             # a dot may be part of a name
             splits[split] = [line.name if line.name in scans else line.stem for line in lines]
             unknown = [name for name in splits[split] if name not in scans]
             if unknown:
                 raise ValueError(f'{path} lists {unknown[0]}, of which there is no scan.')
+            twice = [name for name in splits[split] if splits[split].count(name) > 1]
+            if twice:
+                raise ValueError(f'{path} lists {twice[0]} more than once. Remove the others.')
         if not splits[split]:
             raise ValueError(f'There is no scan for {split}. Change the lists.')
     both = sorted(set(splits['train']) & set(splits['val']))
@@ -117,14 +127,25 @@ def read_splits(args, scans: dict[str, Path]) -> dict[str, list[str]]:
 
 def class_list(args, boxes: dict[str, list[Box]]) -> list[str]:
     """Names of the classes, in the order of the labels."""
+    check_class_names(args.classes, '--classes')
     names = sorted({box.name for found in boxes.values() for box in found})
+    check_class_names(names, args.boxes)
     if not names:
         raise ValueError(f'{args.boxes}: there is no box. {FORM}')
     unknown = [name for name in names if args.classes and name not in args.classes]
     if unknown:
         source = next(b.source for found in boxes.values() for b in found if b.name == unknown[0])
         raise ValueError(f'{source}: {unknown[0]!r} is none of --classes {" ".join(args.classes)}.')
-    return args.classes or names
+    if args.classes:
+        return args.classes
+    alike = {name.casefold(): name for name in names}
+    for name in names:
+        if alike[name.casefold()] != name:
+            raise ValueError(
+                f'{args.boxes}: the classes {name!r} and {alike[name.casefold()]!r} differ in case '
+                'only. Write them alike, or list both with --classes.'
+            )
+    return names
 
 
 def read_scan(args, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -166,6 +187,13 @@ def write_scan(args, name: str, path: Path, boxes: list[Box], classes: list[str]
             f'{len(boxes)} boxes. The scan spans {low} to {high}. Check the coordinates, the unit '
             'and the axis that is up; --drop-empty leaves such boxes out.'
         )
+    diagonal = float(np.linalg.norm(np.ptp(points[:, :3], axis=0)))
+    for row, box in zip(rows, boxes):
+        if row[3:6].max() > 2 * diagonal:
+            raise ValueError(
+                f'{box.source}: the size is {row[3:6].tolist()} metres, more than twice the '
+                f'diagonal of {path}, {diagonal:.4g}. Check the unit of the boxes and of the scan.'
+            )
     instances = [
         dict(bbox_3d=row.tolist(), bbox_label_3d=classes.index(box.name))
         for row, box, filled in zip(rows, boxes, held)

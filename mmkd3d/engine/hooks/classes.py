@@ -7,6 +7,7 @@ from torch.utils.data import Dataset
 
 from mmkd3d.registry import HOOKS
 from mmkd3d.utils.distributed import unwrap_model
+from mmkd3d.utils.names import check_class_names, stored_classes
 
 
 @HOOKS.register_module()
@@ -19,14 +20,13 @@ class CheckClassesHook(Hook):
     linked by a checkpoint, must list the same classes in the same order.
 
     Raises:
-        ValueError: The classes differ.
+        ValueError: The classes differ, or are no list of names.
     """
 
     trained_on: tuple = ()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-        self.trained_on = tuple(meta.get('classes') or ())
+        self.trained_on = stored_classes(checkpoint)
 
     def before_train(self, runner) -> None:
         self.trained_on = ()  # finetuning may start from a checkpoint with other classes
@@ -107,7 +107,8 @@ class ClassNamesHook(Hook):
 
 def _classes(dataset: Dataset) -> tuple:
     """Return the class names of a data set, empty if it has none."""
-    return tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())
+    classes = getattr(dataset, 'metainfo', {}).get('classes')
+    return check_class_names(classes, f'metainfo of {type(dataset).__name__}')
 
 
 def _check_yaw(model, metainfo: dict) -> None:
