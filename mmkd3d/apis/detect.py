@@ -91,7 +91,7 @@ class Det3DInferencer(BaseInferencer):
         self.classes = class_names(cfg, content, self.model)
 
     def _init_model(self, cfg: Config, weights: str | Path | None, device: str) -> nn.Module:
-        with stored_model(self.content, weights) if self.content else nullcontext():
+        with stored_model(self.content, str(weights)) if self.content else nullcontext():
             model = MODELS.build(cfg.model)
         self.content = None
         if weights is None:

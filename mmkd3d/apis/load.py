@@ -167,8 +167,8 @@ def load_student(
         check_content(checkpoint, name)
     cfg = find_config(config, checkpoint, name, trust=trust)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
-    if config is None and not trust:
-        with stored_model(checkpoint, name):
+    if config is None and checkpoint is not None and not trust:
+        with stored_model(checkpoint, str(name)):
             model: Any = build_student(cfg.model)
     else:
         model = build_student(cfg.model)
@@ -183,7 +183,7 @@ def load_student(
 
 
 @contextmanager
-def stored_model(checkpoint: dict, name: str | Path | None) -> Iterator[None]:
+def stored_model(checkpoint: dict, name: str) -> Iterator[None]:
     """Build a model from the config in a checkpoint, which may be wrong or far too large.
 
     Raises:
