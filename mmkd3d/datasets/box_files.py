@@ -101,7 +101,8 @@ def _rows(path: Path) -> Iterable[tuple[str, dict]]:
     except (ValueError, AttributeError, TypeError, RecursionError, csv.Error) as error:
         raise ValueError(f'{path}: not read ({error}). {FORM}') from error
     for number, row in enumerate(rows):
-        source, found = f'{path}, box {number}', {}
+        source = f'{path}, box {number}'
+        found: dict[str, Any] = {}
         for key, value in row.items():
             if not key or value in (None, ''):
                 continue

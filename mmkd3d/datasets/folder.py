@@ -123,9 +123,10 @@ class PointCloudFolder(PointDataset):
         found = [n.split('/')[0] for n in names]
         wanted = check_class_names(self._metainfo.get('classes'), 'metainfo of PointCloudFolder')
         if not wanted and {name.lower() for name in found} <= SPLITS:
+            split = next((name for name in found if name.lower().startswith('train')), found[0])
             raise ValueError(
                 f'{root}: the folders {shown(set(found))} seem to be splits, not classes. Set '
-                f'data_root to one, such as {root / found[0]}; or set classes=False of the data '
+                f'data_root to one, such as {root / split}; or set classes=False of the data '
                 'set to take all shapes without labels.'
             )
         classes = wanted or tuple(sorted(set(found)))

@@ -168,20 +168,14 @@ class NpzPoints(ArrayDataset):
             if unknown:
                 raise ValueError(f'{self.file}: no class {sorted(unknown)}.')
             keep &= np.isin(names, self.subset_of_classes)
-        kept = [str(name) for name in names[keep]]
+        kept = check_class_names([str(name) for name in names[keep]], self.file)
         number = np.cumsum(keep) - 1
-        classes = check_class_names(self._metainfo.get('classes'), 'metainfo of NpzPoints')
+        classes = self._wanted(kept)
         if classes:
-            unknown = [name for name in kept if name not in classes]
-            if unknown:
-                raise ValueError(
-                    f'{self.file}: the class {unknown[0]!r} is not one of metainfo.classes, '
-                    f'{", ".join(map(repr, classes))}. Add it, or select with subset_of_classes.'
-                )
             number[keep] = [classes.index(name) for name in kept]
         for item, k in zip(items, label):
             item.update(gt_label=int(number[k]), category=str(names[k]))
-        self._metainfo['classes'] = classes or tuple(kept)
+        self._metainfo['classes'] = classes or kept
         if self.parts is not None:
             offset = self._part_offset(arrays, len(names))
             table = {
@@ -191,6 +185,17 @@ class NpzPoints(ArrayDataset):
             table |= {name: () for name in classes if name not in table}
             self._metainfo.setdefault('parts', table)
         return keep[label]
+
+    def _wanted(self, kept: Sequence[str]) -> tuple[str, ...]:
+        """Classes of the config, () if it has none."""
+        classes = check_class_names(self._metainfo.get('classes'), 'metainfo of NpzPoints')
+        unknown = [name for name in kept if name not in classes]
+        if classes and unknown:
+            raise ValueError(
+                f'{self.file}: the class {unknown[0]!r} is not one of metainfo.classes, '
+                f'{", ".join(map(repr, classes))}. Add it, or select with subset_of_classes.'
+            )
+        return classes
 
     def _part_offset(self, arrays: dict, classes: int) -> list[int]:
         """First part label of each class, and the end; [] if unknown."""

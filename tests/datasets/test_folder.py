@@ -51,7 +51,7 @@ def test_splits_are_no_classes(root):
         inner = root / '_'.join(names)
         for name in names:
             write(inner / name / 'cup/a.npy')
-        rejects('seem to be splits.*such as .*[Tt](rain|est); or', build, inner)
+        rejects('seem to be splits.*such as .*[Tt]rain; or', build, inner)
         assert len(build(inner, classes=False)) == len(names)
         assert build(inner, metainfo=dict(classes=names)).metainfo['classes'] == names
     write(inner / 'boat/a.npy')

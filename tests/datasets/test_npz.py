@@ -139,6 +139,8 @@ def test_errors_name_the_file_and_the_fix(file, tmp_path):
     rejects(r"no class \['z'\]", build, file, **LABELS, subset_of_classes=['z'])
     np.savez(file, **dict(ARRAYS, fine=ARRAYS['fine'] + 1))
     rejects('shapes.npz: label 4 is out of range, expected 0..3', build, file, **LABELS)
+    np.savez(file, **dict(ARRAYS, fine_names=np.array(['a', 'a', 'c', 'd'])))
+    rejects("shapes.npz: the class 'a' is there twice", build, file, **LABELS)
     parts = dict(LABELS, parts='part', part_offset='start')
     for arrays, message in (
         (dict(start=np.arange(0, 8, 2)), "'start' must hold.*4 classes"),
