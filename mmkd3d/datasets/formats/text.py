@@ -25,6 +25,8 @@ HEAD = 1 << 16  # bytes from which the dialect is found
 SHOWN = 80  # characters of a line in an error
 COUNTED = 10  # points from which 0, 1, 2, ... in the first column is no coordinate
 NOTE = re.compile(r'(\s*[-+.\d].*?\S)\s+(#|//|%).*')  # behind a point
+PAIR = re.compile(rb'(?<![\d.])(\d+),(\d+)(?![\d.])')  # 0,05 of 0,05,1,50,2,25
+PAIRS = re.compile(r'[ \t]*[-+]?\d+,\d+(,[-+]?\d+,\d+){2,}[ \t]*')
 STATION = re.compile(rb'^[ \t]*(\d+)[ \t]*$', re.MULTILINE)  # a count between points
 COMMENT = re.compile(r'\s*(#|//|%)')
 # S3DIS has such characters inside of rows.
@@ -115,6 +117,8 @@ def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray |
             the line, its text and the separator that was found.
     """
     data = _decoded(path.read_bytes())
+    if _has_pairs(_head(data)):
+        data = PAIR.sub(rb'\1.\2', data)
     lines = _lines(_head(data))
     if not any(map(_counts_as_text, lines)):
         return np.zeros((0, 3))
@@ -129,9 +133,12 @@ def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray |
     rows = _rows(body, layout, path)
     _check_counts(layout.counts, len(rows), path, sum(map(int, stations)))
     if layout.names is None:
+        if _starts_with_count(rows):
+            _log_left(path, f'line {layout.start + 1} counts the points and the columns')
+            rows = rows[1:]
         if columns is None and _numbers_points(rows):
-            _log_numbers(path)
-            return rows[:, 1:]
+            _log_left(path, 'the first column numbers the points')
+            rows = rows[:, 1:]
         return rows
     values = rows.T if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
     return dict(zip(layout.names, values))
@@ -192,6 +199,23 @@ def _head(data: bytes) -> str:
         size *= 4
 
 
+def _has_pairs(text: str) -> bool:
+    """Whether commas both separate columns and begin fractions: 1,370,-0,302,-4,059.
+
+    Told by zeros that no whole number begins with, in fractions of one length.
+    """
+    rows = [line.split(',') for line in text.split('\n') if PAIRS.fullmatch(line)]
+    rows = rows[-20:]
+    if not rows or len({len(row) for row in rows}) > 1:
+        return False
+    wholes, fractions = ([cell for row in rows for cell in row[k::2]] for k in (0, 1))
+    return (
+        len(set(map(len, fractions))) == 1
+        and any(re.match(r'0\d', fraction) for fraction in fractions)
+        and not any(re.match(r'\s*[-+]?0\d', whole) for whole in wholes)
+    )
+
+
 def _lines(text: str) -> list[str]:
     """Lines of a text, without the notes behind points."""
     return [NOTE.sub(r'\1', line) if NOTE.match(line) else line for line in text.split('\n')]
@@ -211,7 +235,8 @@ def _layout(lines: list[str], path: Path) -> Layout:
             f'semicolons or bars. Line {number} is {_shown(texts[0])}.'
         )
     start = next(k for k, line in enumerate(lines) if _fits(dialect.mask(line), mask))
-    if _numbers_columns(dialect, lines[start:]):
+    if _numbers_columns(dialect, lines[start : start + 20]):
+        _log_left(path, f'line {start + 1} numbers the columns')
         start += 1
     names = _names(lines[:start], dialect, len(mask), path)
     if names is None and not all(mask):
@@ -240,8 +265,16 @@ def _fits(found: tuple[bool, ...], mask: tuple[bool, ...]) -> bool:
 
 
 def _numbers_columns(dialect: Dialect, lines: list[str]) -> bool:
-    """Whether the first line heads the columns by numbers: the next one has fractions."""
-    return _ordinals(dialect.cells(lines[0])) and dialect.decimal in ''.join(lines[1:2])
+    """Whether the first line heads the columns by numbers, and is no point.
+
+    All other lines have three fractions or more; between blanks, three columns
+    alone are a point.
+    """
+    first, *others = [dialect.cells(line) for line in lines if _counts_as_text(line)]
+    if not _ordinals(first) or (dialect.separator is None and len(first) < 4):
+        return False
+    fractions = [sum(dialect.decimal in cell for cell in cells) for cells in others]
+    return min(fractions, default=0) >= 3
 
 
 def _names(lines: list[str], dialect: Dialect, count: int, path: Path) -> list[str] | None:
@@ -307,6 +340,18 @@ def _ordinals(cells: list[str]) -> bool:
     """Whether cells are 0,1,2 or ,0,1,2 as pandas heads columns without names."""
     cells = cells if cells[0] else cells[1:]
     return len(cells) > 2 and cells == [str(k) for k in range(len(cells))]
+
+
+def _starts_with_count(rows: np.ndarray) -> bool:
+    """Whether the first row (C,) is N, 3, ... and whole, before N others with fractions."""
+    count, first = len(rows) - 1, rows[0]
+    return bool(
+        count >= COUNTED
+        and first[0] == count
+        and first[1] in (3, rows.shape[1])
+        and (first == np.rint(first)).all()
+        and (rows[1:, -3:] != np.rint(rows[1:, -3:])).any(axis=1).all()
+    )
 
 
 def _numbers_points(rows: np.ndarray) -> bool:
@@ -410,10 +455,5 @@ def _shown(line: str) -> str:
 
 
 @cache
-def _log_numbers(path: Path) -> None:
-    print_log(
-        f'{path}: its first column numbers the points and is left out. To keep it, choose '
-        "columns=('0', '1', '2'), in the tools --columns 0 1 2.",
-        'current',
-        logging.INFO,
-    )
+def _log_left(path: Path, what: str) -> None:
+    print_log(f'{path}: {what}, and is left out.', 'current', logging.INFO)
