@@ -164,7 +164,7 @@ def _numbers(points: Cloud, source: str | Path) -> np.ndarray:
         points = points.detach().cpu()
         points = (points.float() if points.dtype == torch.bfloat16 else points).numpy()
     if isinstance(points, np.ma.MaskedArray) and points.dtype.kind in 'fiu':
-        points = points.astype(np.result_type(points.dtype, np.float16)).filled(np.nan)
+        points = np.ma.filled(points.astype(np.result_type(points, np.float16)), np.nan)
     points = np.asarray(points)
     if not points.size:
         raise ValueError(f'{source}: the cloud is empty. Remove the file or make it again.')

@@ -49,13 +49,13 @@ class Dialect(NamedTuple):
         text = named.get(self.separator, f'{self.separator!r}')
         return text + (' with decimal commas' if self.decimal == ',' else '')
 
-    def cells(self, line: str) -> list[str]:
-        """Columns of a line, without quotes, and without empty ones at its end."""
+    def cells(self, line: str, least: int = 1) -> list[str]:
+        """Columns of a line, without quotes, and without empty ones at its end behind ``least``."""
         cells = line.split(self.separator)
         if '"' in line and self.separator not in (None, ', '):  # which quotes may contain
             cells = next(csv.reader([line], delimiter=self.separator, skipinitialspace=True))
         cells = [cell.strip().strip('"').strip() for cell in cells]
-        while len(cells) > 1 and not cells[-1]:
+        while len(cells) > least and not cells[-1]:
             cells.pop()
         return cells
 
@@ -234,7 +234,8 @@ def _layout(lines: list[str], path: Path) -> Layout:
             f'{path}: no line with three numbers or more, separated by blanks, tabs, commas, '
             f'semicolons or bars. Line {number} is {_shown(texts[0])}.'
         )
-    start = next(k for k, line in enumerate(lines) if _fits(dialect.mask(line), mask))
+    mask = _with_rare_columns(dialect, mask, texts[-20:])
+    start = next(k for k, line in enumerate(lines) if _is_point(dialect, line, mask))
     if _numbers_columns(dialect, lines[start : start + 20]):
         _log_left(path, f'line {start + 1} numbers the columns')
         start += 1
@@ -258,6 +259,25 @@ def _dialect(texts: list[str]) -> tuple[Dialect | None, tuple[bool, ...]]:
             if (count, all(mask)) > best[0]:
                 best = ((count, all(mask)), dialect, mask)
     return best[1:]
+
+
+def _with_rare_columns(
+    dialect: Dialect, mask: tuple[bool, ...], texts: list[str]
+) -> tuple[bool, ...]:
+    """The mask with columns of numbers at the end that are empty in most lines."""
+    full = max((dialect.mask(text) for text in texts), key=len)
+    if len(full) > len(mask) and all(full) and all(mask):
+        if all(len(dialect.cells(text, len(full))) == len(full) for text in texts):
+            return full
+    return mask
+
+
+def _is_point(dialect: Dialect, line: str, mask: tuple[bool, ...]) -> bool:
+    """Whether a line has numbers where the mask has, or nothing in the last columns."""
+    cells = dialect.cells(line, len(mask))
+    filled = len(dialect.cells(line))
+    found = tuple(k >= filled or dialect.is_number(cell) for k, cell in enumerate(cells))
+    return filled > 2 and _fits(found, mask)
 
 
 def _fits(found: tuple[bool, ...], mask: tuple[bool, ...]) -> bool:

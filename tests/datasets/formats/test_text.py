@@ -151,6 +151,18 @@ def test_empty_last_cells_are_nan(tmp_path, separator):
     rejects('line 42, .* has 5 columns', read, tmp_path, cut)
 
 
+@pytest.mark.parametrize('header', ['', 'x,y,z,r,g,b\n'])
+def test_a_last_column_may_be_empty_in_most_lines(tmp_path, header):
+    lines = [line.rpartition(',')[0] + ',' for line in rows(',').splitlines()]
+    lines[33] = rows(',').splitlines()[33]
+    wanted = CLOUD.copy()
+    wanted[np.arange(40) != 33, 5] = np.nan
+    np.testing.assert_array_equal(read(tmp_path, header + '\n'.join(lines)), wanted)
+    lines[1:] = rows(',').splitlines()[1:]  # in the first alone
+    wanted[1:] = CLOUD[1:]
+    np.testing.assert_array_equal(read(tmp_path, header + '\n'.join(lines)), wanted)
+
+
 def test_commas_for_both_are_told_by_leading_zeros(tmp_path):
     text = ''.join(','.join(f'{v:.3f}' for v in row).replace('.', ',') + '\n' for row in CLOUD)
     np.testing.assert_array_equal(read(tmp_path, text), CLOUD.round(3))
@@ -191,6 +203,7 @@ def test_columns_of_text_are_left_out(tmp_path):
     text = 'name,x,y,z,class,r\n' + ''.join(f'chair_{k},{k},{k}.5,0,oak,7\n' for k in range(5))
     points = read(tmp_path, text, 'a.csv')
     np.testing.assert_array_equal(points[2], [2, 2.5, 0, 7])
+    np.testing.assert_array_equal(read(tmp_path, text.replace('oak', '3', 1), 'a.csv'), points)
     quoted = text.replace('oak', '"oak, old"').replace('name', '"name, id"')
     np.testing.assert_array_equal(read(tmp_path, quoted, 'a.csv'), points)
     rejects(
