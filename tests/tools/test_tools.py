@@ -77,6 +77,8 @@ def test_what_does_not_fit_is_a_clear_error(student, tmp_path):
     rejects('none.pth', evaluate, tmp_path / 'none.pth', error=FileNotFoundError)
     rejects('This is a pretraining', evaluate, student)
     # scaling needs the base batch size
-    (tmp_path / 'config.py').write_text("model = dict()\noptim_wrapper = dict(type='OptimWrapper')\n")
+    (tmp_path / 'config.py').write_text(
+        "model = dict()\noptim_wrapper = dict(type='OptimWrapper')\n"
+    )
     words = [str(tmp_path / 'config.py'), '--auto-scale-lr']
     rejects('base_batch_size', train.main, words, error=SystemExit)

@@ -6,7 +6,6 @@ beginning of the file; numpy reads the rest.
 """
 
 import contextlib
-import csv
 import io
 import logging
 import re
@@ -20,72 +19,26 @@ import numpy as np
 from mmengine.logging import print_log
 
 from .columns import Fields, find_axes
+from .dialects import (
+    DIALECTS,
+    PAIR,
+    QUOTED,
+    Dialect,
+    find_dialect,
+    fits,
+    has_pairs,
+    is_point,
+    with_rare_columns,
+)
 
 HEAD = 1 << 16  # bytes from which the dialect is found
 SHOWN = 80  # characters of a line in an error
 COUNTED = 10  # points from which 0, 1, 2, ... in the first column is no coordinate
 NOTE = re.compile(r'(\s*[-+.\d].*?\S)\s+(#|//|%).*')  # behind a point
-PAIR = re.compile(rb'(?<![\d.])(\d+),(\d+)(?![\d.])')  # 0,05 of 0,05,1,50,2,25
-PAIRS = re.compile(r'[ \t]*[-+]?\d+,\d+(,[-+]?\d+,\d+){2,}[ \t]*')
 STATION = re.compile(rb'^[ \t]*(\d+)[ \t]*$', re.MULTILINE)  # a count between points
 COMMENT = re.compile(r'\s*(#|//|%)')
 # S3DIS has such characters inside of rows.
 CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
-
-
-class Dialect(NamedTuple):
-    """How a line is cut into numbers.
-
-    Attributes:
-        separator: Between columns; None: blanks.
-        decimal: Sign before the fraction.
-    """
-
-    separator: str | None
-    decimal: str = '.'
-
-    def __str__(self) -> str:
-        named = {None: 'blanks', '\t': 'tabs', ', ': "', '"}
-        text = named.get(self.separator, f'{self.separator!r}')
-        return text + (' with decimal commas' if self.decimal == ',' else '')
-
-    def cells(self, line: str, least: int = 1) -> list[str]:
-        """Columns of a line, without quotes, and without empty ones at its end behind ``least``."""
-        cells = line.split(self.separator)
-        if '"' in line and self.separator not in (None, ', '):  # which quotes may contain
-            cells = next(csv.reader([line], delimiter=self.separator, skipinitialspace=True))
-        cells = [cell.strip().strip('"').strip() for cell in cells]
-        while len(cells) > least and not cells[-1]:
-            cells.pop()
-        return cells
-
-    def is_number(self, cell: str) -> bool:
-        try:
-            float(cell.replace(',', '.') if self.decimal == ',' else cell)
-        except ValueError:
-            return False
-        return '_' not in cell
-
-    def mask(self, line: str) -> tuple[bool, ...]:
-        """Which columns of a line are numbers."""
-        return tuple(self.is_number(cell) for cell in self.cells(line))
-
-
-DIALECTS = (
-    Dialect(';'),
-    Dialect('\t'),
-    Dialect(','),
-    Dialect('|'),
-    Dialect(None),
-    Dialect(';', ','),
-    Dialect('\t', ','),
-    Dialect('|', ','),
-    Dialect(None, ','),
-)
-# With commas for both, only blanks or quotes tell them apart.
-SPACED = Dialect(', ', ',')  # 0,5, 1,5, 2,5
-QUOTED = Dialect(',', ',')  # "0,5","1,5",2
-AMBIGUOUS = {SPACED: r'(\s*[-+]?\d+,\d+, ){2}\s*[-+]?\d+,\d+', QUOTED: '.*"'}
 
 
 class Layout(NamedTuple):
@@ -117,7 +70,7 @@ def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray |
             the line, its text and the separator that was found.
     """
     data = _decoded(path.read_bytes())
-    if _has_pairs(_head(data)):
+    if has_pairs(_head(data)):
         data = PAIR.sub(rb'\1.\2', data)
     lines = _lines(_head(data))
     if not any(map(_counts_as_text, lines)):
@@ -159,7 +112,7 @@ def begins_with_points(head: bytes) -> bool:
         lines.pop()
     texts = [line for line in lines if _counts_as_text(line)]
     for line in texts:
-        masks = [d.mask(line) for d in (*DIALECTS, QUOTED)]
+        masks = [dialect.mask(line) for dialect in (*DIALECTS, QUOTED)]
         if any(len(mask) > 2 and all(mask) for mask in masks):
             return True
     if not texts:
@@ -199,23 +152,6 @@ def _head(data: bytes) -> str:
         size *= 4
 
 
-def _has_pairs(text: str) -> bool:
-    """Whether commas both separate columns and begin fractions: 1,370,-0,302,-4,059.
-
-    Told by zeros that no whole number begins with, in fractions of one length.
-    """
-    rows = [line.split(',') for line in text.split('\n') if PAIRS.fullmatch(line)]
-    rows = rows[-20:]
-    if not rows or len({len(row) for row in rows}) > 1:
-        return False
-    wholes, fractions = ([cell for row in rows for cell in row[k::2]] for k in (0, 1))
-    return (
-        len(set(map(len, fractions))) == 1
-        and any(re.match(r'0\d', fraction) for fraction in fractions)
-        and not any(re.match(r'\s*[-+]?0\d', whole) for whole in wholes)
-    )
-
-
 def _lines(text: str) -> list[str]:
     """Lines of a text, without the notes behind points."""
     return [NOTE.sub(r'\1', line) if NOTE.match(line) else line for line in text.split('\n')]
@@ -227,15 +163,15 @@ def _counts_as_text(line: str) -> bool:
 
 def _layout(lines: list[str], path: Path) -> Layout:
     texts = [line for line in lines if _counts_as_text(line)]
-    dialect, mask = _dialect(texts[-20:])
+    dialect, mask = find_dialect(texts[-20:])
     if dialect is None:
         number = lines.index(texts[0]) + 1
         raise ValueError(
             f'{path}: no line with three numbers or more, separated by blanks, tabs, commas, '
             f'semicolons or bars. Line {number} is {_shown(texts[0])}.'
         )
-    mask = _with_rare_columns(dialect, mask, texts[-20:])
-    start = next(k for k, line in enumerate(lines) if _is_point(dialect, line, mask))
+    mask = with_rare_columns(dialect, mask, texts[-20:])
+    start = next(k for k, line in enumerate(lines) if is_point(dialect, line, mask))
     if _numbers_columns(dialect, lines[start : start + 20]):
         _log_left(path, f'line {start + 1} numbers the columns')
         start += 1
@@ -246,42 +182,6 @@ def _layout(lines: list[str], path: Path) -> Layout:
             f'line before it names the columns: {_shown(lines[start])}.'
         )
     return Layout(dialect, mask, start, names, _counts(lines[:start], dialect, len(mask), path))
-
-
-def _dialect(texts: list[str]) -> tuple[Dialect | None, tuple[bool, ...]]:
-    """The dialect in which most lines are alike, and which columns are numbers."""
-    best: tuple = ((0, False), None, ())
-    for dialect in (SPACED, *DIALECTS, QUOTED):
-        pattern = AMBIGUOUS.get(dialect, '')
-        masks = [dialect.mask(text) for text in texts if re.match(pattern, text)]
-        counts = Counter(mask for mask in masks if sum(mask) >= 3)
-        for mask, count in counts.most_common(1):
-            if (count, all(mask)) > best[0]:
-                best = ((count, all(mask)), dialect, mask)
-    return best[1:]
-
-
-def _with_rare_columns(
-    dialect: Dialect, mask: tuple[bool, ...], texts: list[str]
-) -> tuple[bool, ...]:
-    """The mask with columns of numbers at the end that are empty in most lines."""
-    full = max((dialect.mask(text) for text in texts), key=len)
-    if len(full) > len(mask) and all(full) and all(mask):
-        if all(len(dialect.cells(text, len(full))) == len(full) for text in texts):
-            return full
-    return mask
-
-
-def _is_point(dialect: Dialect, line: str, mask: tuple[bool, ...]) -> bool:
-    """Whether a line has numbers where the mask has, or nothing in the last columns."""
-    cells = dialect.cells(line, len(mask))
-    filled = len(dialect.cells(line))
-    found = tuple(k >= filled or dialect.is_number(cell) for k, cell in enumerate(cells))
-    return filled > 2 and _fits(found, mask)
-
-
-def _fits(found: tuple[bool, ...], mask: tuple[bool, ...]) -> bool:
-    return len(found) == len(mask) and all(is_number or not m for is_number, m in zip(found, mask))
 
 
 def _numbers_columns(dialect: Dialect, lines: list[str]) -> bool:
@@ -457,7 +357,7 @@ def _first_bad_line(data: bytes, layout: Layout, path: Path) -> str | None:
     for k, line in enumerate(data.decode('utf-8', 'replace').split('\n'), layout.start + 1):
         line = re.sub(r'(#|//|%).*', '', line)
         found = dialect.mask(line)
-        if not line.strip() or _fits(found, mask):
+        if not line.strip() or fits(found, mask):
             continue
         where = f'{path}: line {k}, cut at {dialect}'
         if len(found) != len(mask):
