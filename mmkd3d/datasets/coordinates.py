@@ -151,10 +151,20 @@ def is_transposed(rows: int, columns: int) -> bool:
 
 
 def _numbers(points: Cloud, source: str | Path) -> np.ndarray:
-    """The cloud as an (N, >=3) array of its own type, or a ``ValueError``."""
+    """The cloud as an (N, >=3) array of its own type, or a ``ValueError``.
+
+    Masked values become NaN.
+    """
     if isinstance(points, Tensor):
+        if points.layout != torch.strided:
+            raise ValueError(
+                f'{source}: expected points as an (N, >=3) array, got a tensor of layout '
+                f'{points.layout}. Give points.to_dense().'
+            )
         points = points.detach().cpu()
         points = (points.float() if points.dtype == torch.bfloat16 else points).numpy()
+    if isinstance(points, np.ma.MaskedArray) and points.dtype.kind in 'fiu':
+        points = np.ma.filled(points.astype(np.result_type(points, np.float16)), np.nan)
     points = np.asarray(points)
     if not points.size:
         raise ValueError(f'{source}: the cloud is empty. Remove the file or make it again.')

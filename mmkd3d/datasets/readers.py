@@ -28,8 +28,9 @@ def read_clouds(inputs: CloudInputs, **options) -> Iterator[tuple[str, np.ndarra
     """Read clouds one after another, in the given order.
 
     Args:
-        inputs: An array (N, C) or (B, N, C), a list of arrays (N, C) of any
-            sizes, a path or a list of paths (see :func:`list_files`), or a
+        inputs: An array (N, C) or (B, N, C), a data frame with columns x, y, z
+            (see :func:`read_file`), a list of arrays (N, C) or data frames of
+            any sizes, a path or a list of paths (see :func:`list_files`), or a
             data set whose samples have ``inputs['points']``.
         options: See :func:`read_local`.
 
@@ -96,6 +97,8 @@ def _named(
     """Names and unchecked clouds."""
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
+    if _is_frame(inputs):
+        inputs = [inputs]
     if isinstance(inputs, (np.ndarray, Tensor)):
         if inputs.ndim not in (2, 3):
             raise ValueError(
@@ -105,13 +108,29 @@ def _named(
     if isinstance(inputs, (list, tuple)):
         if inputs and all(isinstance(x, (str, Path)) for x in inputs):
             return _of_files(list_files(inputs), options, bad)
-        return ((f'cloud {i}', points) for i, points in enumerate(inputs))
+        return _of_list(inputs, bad)
     if is_dataset(inputs):
         return _packed_clouds(inputs)
     raise ValueError(
         'Clouds are an array, a list of arrays, a path, a list of paths or a data set, '
         f'got a {type(inputs).__name__}.'
     )
+
+
+def _of_list(clouds: Sequence, bad: list[str] | None) -> Iterator[tuple[str, Cloud]]:
+    for i, points in enumerate(clouds):
+        name = f'cloud {i}'
+        if not _is_frame(points):
+            yield name, points
+            continue
+        fields = {str(column): np.asarray(points[column]) for column in points.columns}
+        for cloud in attempt(bad, take_columns, fields, None, Path(name)):
+            yield name, cloud
+
+
+def _is_frame(inputs: Any) -> bool:
+    """Whether ``inputs`` is a table of pandas or polars."""
+    return hasattr(inputs, 'columns') and hasattr(inputs, 'to_numpy')
 
 
 def _of_files(
@@ -125,7 +144,7 @@ def _of_files(
 def is_dataset(inputs: CloudInputs) -> bool:
     """Whether ``inputs`` is a data set, whose pipeline has prepared the clouds."""
     others = (str, Path, np.ndarray, Tensor, list, tuple, Mapping)
-    return not isinstance(inputs, others) and all(
+    return not (isinstance(inputs, others) or _is_frame(inputs)) and all(
         hasattr(inputs, name) for name in ('__getitem__', '__len__')
     )
 

@@ -182,6 +182,16 @@ def test_no_real_numbers_are_refused():
     assert check_points(torch.ones(9, 3, dtype=torch.bfloat16), 'a').dtype == np.float32
 
 
+def test_sparse_tensors_are_refused_and_masked_values_are_nan():
+    points = torch.from_numpy(sphere(20))
+    rejects('a: .*layout torch.sparse_coo.*to_dense', check_points, points.to_sparse(), 'a')
+    for dtype in ('float32', 'int16'):
+        given = np.ma.masked_array((9 * sphere(20)).astype(dtype), mask=np.eye(20, 3) > 0)
+        rejects('a: 3 of 20 points have a NaN', check_points, given, 'a')
+        kept = check_points(given, 'a', drop_nan=True)
+        assert (kept == given.data[3:].astype(np.float32)).all()
+
+
 def test_rows_that_are_not_finite_are_dropped_on_request(tmp_path):
     points = sphere(20)
     points[3], points[7, 1] = np.nan, np.inf

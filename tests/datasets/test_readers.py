@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from mmkd3d.datasets.formats import FORMATS
-from mmkd3d.datasets.readers import list_files, read_clouds, read_file, read_points, select_channels
+from mmkd3d.datasets.readers import (
+    is_dataset,
+    list_files,
+    read_clouds,
+    read_file,
+    read_points,
+    select_channels,
+)
 from tests.helpers import rejects
 
 rng = np.random.default_rng(0)
@@ -187,3 +194,20 @@ def test_one_cloud_has_the_name_of_its_file(tmp_path):
     # an offset that is not a valid point index is ignored
     np.savez(tmp_path / 'a.npz', points=CLOUD, offset=[0.5, 2, 3])
     np.testing.assert_array_equal(read_points(tmp_path / 'a.npz'), CLOUD)
+
+
+def test_data_frames_are_read_by_their_columns():
+    pandas = pytest.importorskip('pandas')
+    xyz = np.random.default_rng(0).normal(size=(9, 3))
+    frame = pandas.DataFrame(dict(z=xyz[:, 2], name='tree', x=xyz[:, 0], r=7, y=xyz[:, 1]))
+    wanted = np.column_stack([xyz, np.full(9, 7)]).astype(np.float32)
+    for given in (frame, [frame], (frame,)):
+        ((name, points),) = read_clouds(given)
+        assert name == 'cloud 0'
+        np.testing.assert_array_equal(points, wanted)
+    ((_, points),) = read_clouds(pandas.DataFrame(xyz))
+    np.testing.assert_array_equal(points, xyz.astype(np.float32))
+    assert not is_dataset(frame)
+    bad = []
+    assert len(list(read_clouds([frame, frame[['x', 'y']]], bad=bad))) == 1
+    assert 'cloud 1: no columns x, y, z among x, y' in bad[0]

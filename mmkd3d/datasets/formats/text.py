@@ -6,7 +6,6 @@ beginning of the file; numpy reads the rest.
 """
 
 import contextlib
-import csv
 import io
 import logging
 import re
@@ -20,6 +19,17 @@ import numpy as np
 from mmengine.logging import print_log
 
 from .columns import Fields, find_axes
+from .dialects import (
+    DIALECTS,
+    PAIR,
+    QUOTED,
+    Dialect,
+    find_dialect,
+    fits,
+    has_pairs,
+    is_point,
+    with_rare_columns,
+)
 
 HEAD = 1 << 16  # bytes from which the dialect is found
 SHOWN = 80  # characters of a line in an error
@@ -29,61 +39,6 @@ STATION = re.compile(rb'^[ \t]*(\d+)[ \t]*$', re.MULTILINE)  # a count between p
 COMMENT = re.compile(r'\s*(#|//|%)')
 # S3DIS has such characters inside of rows.
 CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
-
-
-class Dialect(NamedTuple):
-    """How a line is cut into numbers.
-
-    Attributes:
-        separator: Between columns; None: blanks.
-        decimal: Sign before the fraction.
-    """
-
-    separator: str | None
-    decimal: str = '.'
-
-    def __str__(self) -> str:
-        named = {None: 'blanks', '\t': 'tabs', ', ': "', '"}
-        text = named.get(self.separator, f'{self.separator!r}')
-        return text + (' with decimal commas' if self.decimal == ',' else '')
-
-    def cells(self, line: str) -> list[str]:
-        """Columns of a line, without quotes, and without empty ones at its end."""
-        cells = line.split(self.separator)
-        if '"' in line and self.separator not in (None, ', '):  # which quotes may contain
-            cells = next(csv.reader([line], delimiter=self.separator, skipinitialspace=True))
-        cells = [cell.strip().strip('"').strip() for cell in cells]
-        while len(cells) > 1 and not cells[-1]:
-            cells.pop()
-        return cells
-
-    def is_number(self, cell: str) -> bool:
-        try:
-            float(cell.replace(',', '.') if self.decimal == ',' else cell)
-        except ValueError:
-            return False
-        return '_' not in cell
-
-    def mask(self, line: str) -> tuple[bool, ...]:
-        """Which columns of a line are numbers."""
-        return tuple(self.is_number(cell) for cell in self.cells(line))
-
-
-DIALECTS = (
-    Dialect(';'),
-    Dialect('\t'),
-    Dialect(','),
-    Dialect('|'),
-    Dialect(None),
-    Dialect(';', ','),
-    Dialect('\t', ','),
-    Dialect('|', ','),
-    Dialect(None, ','),
-)
-# With commas for both, only blanks or quotes tell them apart.
-SPACED = Dialect(', ', ',')  # 0,5, 1,5, 2,5
-QUOTED = Dialect(',', ',')  # "0,5","1,5",2
-AMBIGUOUS = {SPACED: r'(\s*[-+]?\d+,\d+, ){2}\s*[-+]?\d+,\d+', QUOTED: '.*"'}
 
 
 class Layout(NamedTuple):
@@ -115,6 +70,8 @@ def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray |
             the line, its text and the separator that was found.
     """
     data = _decoded(path.read_bytes())
+    if has_pairs(_head(data)):
+        data = PAIR.sub(rb'\1.\2', data)
     lines = _lines(_head(data))
     if not any(map(_counts_as_text, lines)):
         return np.zeros((0, 3))
@@ -129,9 +86,12 @@ def read_text(path: Path, *, columns: Sequence[str] | None, **_) -> np.ndarray |
     rows = _rows(body, layout, path)
     _check_counts(layout.counts, len(rows), path, sum(map(int, stations)))
     if layout.names is None:
+        if _starts_with_count(rows):
+            _log_left(path, f'line {layout.start + 1} counts the points and the columns')
+            rows = rows[1:]
         if columns is None and _numbers_points(rows):
-            _log_numbers(path)
-            return rows[:, 1:]
+            _log_left(path, 'the first column numbers the points')
+            rows = rows[:, 1:]
         return rows
     values = rows.T if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
     return dict(zip(layout.names, values))
@@ -152,7 +112,7 @@ def begins_with_points(head: bytes) -> bool:
         lines.pop()
     texts = [line for line in lines if _counts_as_text(line)]
     for line in texts:
-        masks = [d.mask(line) for d in (*DIALECTS, QUOTED)]
+        masks = [dialect.mask(line) for dialect in (*DIALECTS, QUOTED)]
         if any(len(mask) > 2 and all(mask) for mask in masks):
             return True
     if not texts:
@@ -203,15 +163,17 @@ def _counts_as_text(line: str) -> bool:
 
 def _layout(lines: list[str], path: Path) -> Layout:
     texts = [line for line in lines if _counts_as_text(line)]
-    dialect, mask = _dialect(texts[-20:])
+    dialect, mask = find_dialect(texts[-20:])
     if dialect is None:
         number = lines.index(texts[0]) + 1
         raise ValueError(
             f'{path}: no line with three numbers or more, separated by blanks, tabs, commas, '
             f'semicolons or bars. Line {number} is {_shown(texts[0])}.'
         )
-    start = next(k for k, line in enumerate(lines) if _fits(dialect.mask(line), mask))
-    if _numbers_columns(dialect, lines[start:]):
+    mask = with_rare_columns(dialect, mask, texts[-20:])
+    start = next(k for k, line in enumerate(lines) if is_point(dialect, line, mask))
+    if _numbers_columns(dialect, lines[start : start + 20]):
+        _log_left(path, f'line {start + 1} numbers the columns')
         start += 1
     names = _names(lines[:start], dialect, len(mask), path)
     if names is None and not all(mask):
@@ -222,26 +184,17 @@ def _layout(lines: list[str], path: Path) -> Layout:
     return Layout(dialect, mask, start, names, _counts(lines[:start], dialect, len(mask), path))
 
 
-def _dialect(texts: list[str]) -> tuple[Dialect | None, tuple[bool, ...]]:
-    """The dialect in which most lines are alike, and which columns are numbers."""
-    best: tuple = ((0, False), None, ())
-    for dialect in (SPACED, *DIALECTS, QUOTED):
-        pattern = AMBIGUOUS.get(dialect, '')
-        masks = [dialect.mask(text) for text in texts if re.match(pattern, text)]
-        counts = Counter(mask for mask in masks if sum(mask) >= 3)
-        for mask, count in counts.most_common(1):
-            if (count, all(mask)) > best[0]:
-                best = ((count, all(mask)), dialect, mask)
-    return best[1:]
-
-
-def _fits(found: tuple[bool, ...], mask: tuple[bool, ...]) -> bool:
-    return len(found) == len(mask) and all(is_number or not m for is_number, m in zip(found, mask))
-
-
 def _numbers_columns(dialect: Dialect, lines: list[str]) -> bool:
-    """Whether the first line heads the columns by numbers: the next one has fractions."""
-    return _ordinals(dialect.cells(lines[0])) and dialect.decimal in ''.join(lines[1:2])
+    """Whether the first line heads the columns by numbers, and is no point.
+
+    All other lines have three fractions or more; between blanks, three columns
+    alone are a point.
+    """
+    first, *others = [dialect.cells(line) for line in lines if _counts_as_text(line)]
+    if not _ordinals(first) or (dialect.separator is None and len(first) < 4):
+        return False
+    fractions = [sum(dialect.decimal in cell for cell in cells) for cells in others]
+    return min(fractions, default=0) >= 3
 
 
 def _names(lines: list[str], dialect: Dialect, count: int, path: Path) -> list[str] | None:
@@ -307,6 +260,18 @@ def _ordinals(cells: list[str]) -> bool:
     """Whether cells are 0,1,2 or ,0,1,2 as pandas heads columns without names."""
     cells = cells if cells[0] else cells[1:]
     return len(cells) > 2 and cells == [str(k) for k in range(len(cells))]
+
+
+def _starts_with_count(rows: np.ndarray) -> bool:
+    """Whether the first row (C,) is N, 3, ... and whole, before N others with fractions."""
+    count, first = len(rows) - 1, rows[0]
+    return bool(
+        count >= COUNTED
+        and first[0] == count
+        and first[1] in (3, rows.shape[1])
+        and (first == np.rint(first)).all()
+        and (rows[1:, -3:] != np.rint(rows[1:, -3:])).any(axis=1).all()
+    )
 
 
 def _numbers_points(rows: np.ndarray) -> bool:
@@ -392,7 +357,7 @@ def _first_bad_line(data: bytes, layout: Layout, path: Path) -> str | None:
     for k, line in enumerate(data.decode('utf-8', 'replace').split('\n'), layout.start + 1):
         line = re.sub(r'(#|//|%).*', '', line)
         found = dialect.mask(line)
-        if not line.strip() or _fits(found, mask):
+        if not line.strip() or fits(found, mask):
             continue
         where = f'{path}: line {k}, cut at {dialect}'
         if len(found) != len(mask):
@@ -410,10 +375,5 @@ def _shown(line: str) -> str:
 
 
 @cache
-def _log_numbers(path: Path) -> None:
-    print_log(
-        f'{path}: its first column numbers the points and is left out. To keep it, choose '
-        "columns=('0', '1', '2'), in the tools --columns 0 1 2.",
-        'current',
-        logging.INFO,
-    )
+def _log_left(path: Path, what: str) -> None:
+    print_log(f'{path}: {what}, and is left out.', 'current', logging.INFO)

@@ -151,6 +151,49 @@ def test_empty_last_cells_are_nan(tmp_path, separator):
     rejects('line 42, .* has 5 columns', read, tmp_path, cut)
 
 
+@pytest.mark.parametrize('header', ['', 'x,y,z,r,g,b\n'])
+def test_a_last_column_may_be_empty_in_most_lines(tmp_path, header):
+    lines = [line.rpartition(',')[0] + ',' for line in rows(',').splitlines()]
+    lines[33] = rows(',').splitlines()[33]
+    wanted = CLOUD.copy()
+    wanted[np.arange(40) != 33, 5] = np.nan
+    np.testing.assert_array_equal(read(tmp_path, header + '\n'.join(lines)), wanted)
+    lines[1:] = rows(',').splitlines()[1:]  # in the first alone
+    wanted[1:] = CLOUD[1:]
+    np.testing.assert_array_equal(read(tmp_path, header + '\n'.join(lines)), wanted)
+
+
+def test_commas_for_both_are_told_by_leading_zeros(tmp_path):
+    text = ''.join(','.join(f'{v:.3f}' for v in row).replace('.', ',') + '\n' for row in CLOUD)
+    np.testing.assert_array_equal(read(tmp_path, text), CLOUD.round(3))
+    np.testing.assert_array_equal(read(tmp_path, 'x,y,z,r,g,b\n' + text), CLOUD.round(3))
+    whole = np.random.default_rng(0).integers(100, 999, (40, 6))  # may be either: six columns
+    np.testing.assert_array_equal(read(tmp_path, rows(',', whole).replace('.000000', '')), whole)
+
+
+@pytest.mark.parametrize('separator', [' ', ','])
+def test_a_first_point_like_column_numbers_is_kept(tmp_path, separator):
+    for first, others in (
+        ('0 1 2', CLOUD[:, :3].round(0)),
+        ('0 1 2', np.column_stack([CLOUD[:, :2], np.ones(40)])),
+        ('0 1 2 3 4', CLOUD[:, 1:].round(0)),
+    ):
+        lines = [first.split(), *([f'{v:g}' for v in row] for row in others)]
+        points = read(tmp_path, '\n'.join(separator.join(line) for line in lines))
+        assert points.shape == (41, len(others[0])) and points[0, 2] == 2
+    points = read(tmp_path, '0 1 2\n' + rows(cloud=CLOUD[:, :3]))
+    assert points.shape == (41, 3)
+
+
+@pytest.mark.parametrize('more', ['', ' 0', ' 0 0'])
+def test_a_count_as_long_as_a_point_is_none(tmp_path, more):
+    count = 3 + len(more) // 2
+    given = rng.normal(size=(40, count)).round(3)
+    text = '\n'.join(' '.join(map(repr, row)) for row in given.tolist())
+    for said, kept in ((f'40 3 0{more}', 40), (f'41 3 0{more}', 41), (f'40 2 0{more}', 41)):
+        assert len(read(tmp_path, f'{said}\n{text}')) == kept
+
+
 def test_text_keeps_double_precision(tmp_path):
     points = read(tmp_path, '5432100.123456 430000.654321 12.5\n' * 3, 'a.asc')
     assert points.dtype == np.float64 and points[0, 0] == 5432100.123456
@@ -160,6 +203,7 @@ def test_columns_of_text_are_left_out(tmp_path):
     text = 'name,x,y,z,class,r\n' + ''.join(f'chair_{k},{k},{k}.5,0,oak,7\n' for k in range(5))
     points = read(tmp_path, text, 'a.csv')
     np.testing.assert_array_equal(points[2], [2, 2.5, 0, 7])
+    np.testing.assert_array_equal(read(tmp_path, text.replace('oak', '3', 1), 'a.csv'), points)
     quoted = text.replace('oak', '"oak, old"').replace('name', '"name, id"')
     np.testing.assert_array_equal(read(tmp_path, quoted, 'a.csv'), points)
     rejects(
