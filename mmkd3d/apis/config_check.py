@@ -160,6 +160,8 @@ def _check_runner(cfg: Config) -> None:
     _refuse_unknown(randomness, {*known} - {'self'}, 'randomness')
     if not isinstance(randomness.get('seed'), (int, type(None))):
         raise ValueError(f'randomness.seed must be a whole number, got {randomness["seed"]!r}.')
+    if not isinstance(cfg.get('resume', False), bool):
+        raise ValueError(f'resume must be True or False, got {cfg.resume!r}.')
     hooks = cfg.get('custom_hooks') or []
     for hook in hooks if isinstance(hooks, (list, tuple)) else []:
         if isinstance(hook, str):
