@@ -50,7 +50,6 @@ EVERYWHERE = {'type', '_scope_', '_delete_', 'priority', 'convert_to_iter_based'
 # Their classes in mmengine are checked as ours are.
 STOCK = (roots.HOOKS, roots.DATA_SAMPLERS, roots.DATASETS, roots.METRICS, roots.EVALUATOR)
 LOGGER = dict(interval=1)
-STOCK_SCOPES = ('', 'mmengine')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 # Keys of dicts that may have others, too.
 KNOWN = dict(
@@ -160,6 +159,8 @@ def _check_runner(cfg: Config) -> None:
     _refuse_unknown(randomness, {*known} - {'self'}, 'randomness')
     if not isinstance(randomness.get('seed'), (int, type(None))):
         raise ValueError(f'randomness.seed must be a whole number, got {randomness["seed"]!r}.')
+    if not isinstance(cfg.get('resume', False), bool):
+        raise ValueError(f'resume must be True or False, got {cfg.resume!r}.')
     hooks = cfg.get('custom_hooks') or []
     for hook in hooks if isinstance(hooks, (list, tuple)) else []:
         if isinstance(hook, str):
@@ -243,16 +244,8 @@ def _check_arguments(part: Mapping, path: str, scope: str) -> None:
     if not isinstance(kind, str):
         return
     given, _, name = kind.rpartition('.')
-    for root in STOCK:
-        found = root.module_dict.get(name)
-        if found is not None and found.__module__.startswith('mmengine.') and given in STOCK_SCOPES:
-            names, anything = arguments_of(found)
-            if not anything:
-                _refuse_unknown(part, names, path)
-            check_types(part, path, found)
-    if (given or part.get('_scope_') or scope) != 'mmkd3d':
-        return
-    for one in vars(registry).values():
+    ours = (given or part.get('_scope_') or scope) == 'mmkd3d'
+    for one in vars(registry).values() if ours else ():
         if not isinstance(one, registry.Registry):
             continue
         one.import_from_location()
@@ -265,7 +258,17 @@ def _check_arguments(part: Mapping, path: str, scope: str) -> None:
                 if word not in known and near:
                     raise ValueError(f'{path}.{word}: {name} has no {word}, did you mean {near}?')
             if not anything:
-                _refuse_unknown(part, known - EVERYWHERE, path)
+                _refuse_unknown(part, names, path)
+            check_types(part, path, found)
+            if isinstance(part.get('pipeline'), (list, tuple)) and not part['pipeline']:
+                raise ValueError(f'{path}.pipeline is empty: add dict(type=...) of transforms.')
+            return
+    for root in STOCK if given in ('', 'mmengine') else ():
+        found = root.module_dict.get(name)
+        if found is not None and found.__module__.startswith('mmengine.'):
+            names, anything = arguments_of(found)
+            if not anything:
+                _refuse_unknown(part, names, path)
             check_types(part, path, found)
 
 

@@ -54,6 +54,8 @@ MISTAKES = {
     'randomness.seed': ('x', "seed must be a whole number, got 'x'"),
     'auto_scale_lr': (dict(base_batch_sze=5), 'did you mean auto_scale_lr.base_batch_size'),
     'env_cfg.cudnn_benchmrk': (True, 'did you mean env_cfg.cudnn_benchmark'),
+    'train_dataloader.dataset.pipeline': ([], 'pipeline is empty'),
+    'resume': ('maybe', 'resume must be True or False'),
     'launcher': ('foo', 'launcher must be one of none, pytorch'),
     'log_level': ('LOUD', 'log_level must be one of .*INFO'),
 }

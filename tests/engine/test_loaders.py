@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from mmkd3d.apis.cli import complete_hooks
 from mmkd3d.engine.hooks.loaders import CheckLoadersHook, check_training
+from mmkd3d.models.heads.classification import ClsHead
 from mmkd3d.registry import DATASETS
 from tests.engine.small_run import CONFIG, RandomClouds
 from tests.helpers import rejects
@@ -79,6 +80,31 @@ def test_processes_with_different_numbers_of_batches_are_an_error(tmp_path, monk
         'mmkd3d.engine.hooks.loaders.all_gather_object', lambda number: [number, number - 1]
     )
     rejects(r'gives \[4, 3\] batches .* round_up', check_training, runner(tmp_path))
+
+
+def test_a_last_batch_of_one_is_an_error_only_for_a_head_with_batch_norm(tmp_path):
+    for size, drop, hidden, found in (
+        (7, False, (4,), True),
+        (1, True, (4,), True),
+        (7, True, (4,), False),
+        (7, False, (), False),
+        (6, False, (4,), False),
+    ):
+        run = runner(tmp_path, batch_size=size, drop_last=drop)
+        run.model.head = ClsHead(6, 2, hidden_dims=hidden)
+        if found:
+            rejects('batch of 1 of 8 samples.* model.head .*drop_last=True', check_training, run)
+        else:
+            check_training(run)
+
+
+def test_custom_keys_of_no_parameter_are_told(tmp_path, monkeypatch):
+    run = runner(tmp_path)
+    run.cfg.optim_wrapper.paramwise_cfg = dict(custom_keys=dict(backbonne={}, backbone={}))
+    told = []
+    monkeypatch.setattr(run.logger, 'warning', told.append)
+    CheckLoadersHook().before_train(run)
+    assert len(told) == 1 and "'backbonne'" in told[0]
 
 
 def test_the_tool_says_so_before_schedulers_need_the_length_of_an_epoch(tmp_path):
