@@ -13,6 +13,9 @@ from mmkd3d.registry import DATASETS
 from mmkd3d.utils.names import check_class_names
 
 
+MAX_CLASSES = 100_000
+
+
 @DATASETS.register_module()
 class NpzPoints(ArrayDataset):
     """Shapes stacked in an npz or h5 file, with labels in arrays beside them.
@@ -152,7 +155,13 @@ class NpzPoints(ArrayDataset):
         """Label the items; which shapes are of a class that is kept."""
         label, names = arrays['label'], arrays.get('names')
         if names is None and label.dtype.kind in 'iufb':
-            names = np.arange(int(np.nan_to_num(label).max(initial=0)) + 1).astype(str)
+            highest = int(np.nan_to_num(label).max(initial=0))
+            if highest > MAX_CLASSES:
+                raise ValueError(
+                    f"{self.file}: '{self.keys['label']}' goes up to {highest}, expected the ids "
+                    'of classes, counted from 0.'
+                )
+            names = np.arange(highest + 1).astype(str)
         elif names is None:
             names = np.unique(label)
         label = check_labels(label, len(names), self.file)

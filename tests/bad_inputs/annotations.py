@@ -88,6 +88,7 @@ def labels(rng, path: Path, canary: Path) -> Case:
     changes = dict(
         short=dict(label=np.arange(4) % 2),
         high=dict(label=np.arange(6)),
+        huge=dict(label=np.arange(6) * 10**9, names=None),
         negative=dict(label=np.arange(6) - 3),
         fraction=dict(label=np.arange(6) / 4),
         nan=dict(label=np.full(6, np.nan)),
