@@ -12,7 +12,6 @@ from mmkd3d.datasets.readers import check_labels, read_arrays
 from mmkd3d.registry import DATASETS
 from mmkd3d.utils.names import check_class_names
 
-
 MAX_CLASSES = 100_000
 
 
