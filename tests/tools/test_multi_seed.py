@@ -39,7 +39,7 @@ def tools(monkeypatch):
             last = cfg.train_cfg.max_epochs
             for epoch in (last - 1, last):
                 meta = dict(epoch=epoch, iter=10 * epoch)
-                torch.save(dict(meta=meta), folder / f'epoch_{epoch}.pth')
+                torch.save(dict(meta=meta, message_hub={}), folder / f'epoch_{epoch}.pth')
             (folder / 'best_acc.pth').write_text('best')
             (folder / 'last_checkpoint').write_text(f'/moved/epoch_{last - 1}.pth')
         else:
