@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 import mmkd3d
+from mmkd3d.apis.cli import add_trust_option
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.checkpoints import (
     SOURCES,
@@ -73,11 +74,7 @@ def parse_args(argv=None):
         help='write only the student of any file, with the keys of a backbone, '
         "for init_cfg in our and mmdetection3d's configs",
     )
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='unpickle the whole file and build what its config names; both can run any code',
-    )
+    add_trust_option(parser)
     args = parser.parse_args(argv)
     if args.to_published and args.source is None:
         parser.error('--to-published needs --source, the kind to write.')

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 import mmkd3d
-from mmkd3d.apis.cli import add_reading_options, report_bad
+from mmkd3d.apis.cli import add_reading_options, add_trust_option, report_bad
 from mmkd3d.apis.feature_parts import FeatureParts
 from mmkd3d.checkpoints.input_spec import NORMALIZE
 from mmkd3d.datasets.find import list_files
@@ -76,11 +76,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add('--batch-size', type=int, default=32)
     add('--device', help='default: a GPU if there is one')
     add('--out', type=Path, default=Path('features.npz'))
-    add(
-        '--trust-checkpoint',
-        action='store_true',
-        help='unpickle the whole file and build what its config names; both can run any code',
-    )
+    add_trust_option(parser)
     args = parser.parse_args(argv)
     if args.out.suffix != '.npz':
         parser.error(f'--out is an npz file, got {args.out}.')

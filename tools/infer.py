@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import mmkd3d
-from mmkd3d.apis.cli import add_reading_options, report_bad
+from mmkd3d.apis.cli import add_reading_options, add_trust_option, report_bad
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.utils.detections import none_found
 
@@ -56,11 +56,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add('--batch-size', type=int, default=1)
     add('--device', help='default: a GPU if there is one')
     add('--no-pictures', action='store_true', help='write only JSON')
-    add(
-        '--trust-checkpoint',
-        action='store_true',
-        help='unpickle the whole file and build what its config names; both can run any code',
-    )
+    add_trust_option(parser)
     return parser.parse_args(argv)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+from mmkd3d.apis.cli import add_trust_option
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.apis.load import config_root, find_config
 from mmkd3d.apis.probing import StudentProbe
@@ -109,11 +110,7 @@ def parse_args(argv):
     )
     add('--cache', default='work_dirs/features', help='folder of features (%(default)s)')
     add('--out', help='JSON file of the results')
-    add(
-        '--trust-checkpoint',
-        action='store_true',
-        help='unpickle the whole file and build what its config names; both can run any code',
-    )
+    add_trust_option(parser)
     args = parser.parse_args(argv)
     try:
         check_seeds(args.seeds)

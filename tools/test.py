@@ -5,7 +5,13 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.cli import common_parser, complete_hooks, leave_processes, load_config
+from mmkd3d.apis.cli import (
+    add_trust_option,
+    common_parser,
+    complete_hooks,
+    leave_processes,
+    load_config,
+)
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.engine.hooks.classes import CheckClassesHook
@@ -17,11 +23,7 @@ def main(argv=None):
         'Evaluate a model', 'python tools/test.py configs/toy/votenet_toy.py out/epoch_6.pth'
     )
     parser.add_argument('checkpoint', help='checkpoint of the whole model, ours or a published one')
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='unpickle the whole file and build what its config names; both can run any code',
-    )
+    add_trust_option(parser)
     parser.add_argument(
         '--show-dir',
         help='for detection: folder for predicted and true boxes of each scene, '

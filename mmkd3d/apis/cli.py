@@ -48,6 +48,15 @@ def common_parser(description: str, example: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_trust_option(parser: argparse.ArgumentParser) -> None:
+    """Option of the tools that read checkpoints of others."""
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle the whole file and build what its config names; both can run any code',
+    )
+
+
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """Options of the tools that read many files."""
     parser.add_argument(

@@ -92,7 +92,11 @@ class FeatureExtractor:
         self.spec = stored_spec(content, cfg, str(checkpoint)) if content else spec_of_config(cfg)
         self.device = device_of(device)
         self.model: Any = load_student(
-            config, content, device=self.device, trust=trust, name=checkpoint
+            None if config is None else cfg,
+            content,
+            device=self.device,
+            trust=trust,
+            name=checkpoint,
         )
         self.level, self.up, self.batch_size = level, up, batch_size
         self.student = self._cut_student(layer)

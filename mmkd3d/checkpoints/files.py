@@ -65,7 +65,8 @@ def check_kind(path: Path) -> None:
     Raises:
         ValueError: The message says what the file is.
     """
-    if zipfile.is_zipfile(path):
+    packed = zipfile.is_zipfile(path)
+    if packed:
         kind, advice = zip_kind(path)
     elif path.suffix == '.safetensors':
         kind, advice = file_kind(path) or 'a damaged safetensors file', 'Get it again.'
@@ -73,14 +74,14 @@ def check_kind(path: Path) -> None:
         return
     else:
         kind, advice = file_kind(path), 'Get the checkpoint again.'
-    if kind == 'a zip archive':
+    if kind == 'a zip archive':  # by its first bytes, without a directory at its end
         raise ValueError(
             f'{path} is cut off after {path.stat().st_size} bytes, by the download or the write. '
             'Get the checkpoint again.'
         )
     if kind:
         raise ValueError(f'{path} is {kind}, not a checkpoint. {advice}')
-    if zipfile.is_zipfile(path):
+    if packed:
         check_sums(path)
 
 

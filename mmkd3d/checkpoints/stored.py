@@ -128,8 +128,7 @@ def parse_config(checkpoint: dict, name: str | Path = 'The checkpoint') -> Confi
         return None
     try:
         settings = dict(text) if isinstance(text, Mapping) else parse(text)
-        for _ in items_of(settings):
-            pass  # a structure that contains itself is no config
+        list(items_of(settings))  # an error if the structure contains itself
         return Config(ConfigDict(settings))
     except (AttributeError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as e:
         raise ValueError(

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from mmkd3d.datasets.base import ArrayDataset, read_labelled_h5, read_meta, verify_hint
-from mmkd3d.datasets.readers import check_labels, existing
+from mmkd3d.datasets.labels import check_labels
+from mmkd3d.datasets.readers import existing
 from mmkd3d.datasets.safe_pickle import load_pickle
 from mmkd3d.registry import DATASETS
 

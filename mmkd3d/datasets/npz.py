@@ -8,7 +8,8 @@ import numpy as np
 
 from mmkd3d.datasets.base import ArrayDataset
 from mmkd3d.datasets.formats import check_offset
-from mmkd3d.datasets.readers import check_labels, read_arrays
+from mmkd3d.datasets.labels import check_labels
+from mmkd3d.datasets.readers import read_arrays
 from mmkd3d.registry import DATASETS
 from mmkd3d.utils.names import check_class_names
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmkd3d.datasets.base import ArrayDataset, read_labelled_h5, read_meta, verify_hint
-from mmkd3d.datasets.readers import check_labels, existing
+from mmkd3d.datasets.labels import check_labels
+from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
 
 FILES = dict(

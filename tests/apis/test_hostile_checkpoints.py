@@ -152,7 +152,7 @@ def test_trust_opens_it(canary, tmp_path):
 
 
 def test_all_commands_that_can_trust_a_checkpoint_are_tried():
-    able = {path.stem for path in TOOLS.glob('*.py') if '--trust-checkpoint' in path.read_text()}
+    able = {path.stem for path in TOOLS.glob('*.py') if 'add_trust_option' in path.read_text()}
     others = {'probe', 'test'}  # they read the config of a file that the user names
     assert able <= {*ways_in(Path('x'), Path('/tmp'))} | others
 

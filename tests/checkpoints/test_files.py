@@ -160,7 +160,8 @@ def test_other_precisions_and_zero_biases_load(kind):
 def test_a_matrix_that_starts_at_zero_may_be_zero():
     model = nn.Linear(3, 2)
     nn.init.zeros_(model.weight)
-    load_pretrained(model, model.state_dict(), prefix='')
+    report = load_pretrained(model, model.state_dict(), prefix='')
+    assert report.loaded == ['bias', 'weight']
 
 
 def test_random_weights_are_told(monkeypatch):

@@ -9,7 +9,8 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmkd3d.datasets.coordinates import check_points, finite_rows
-from mmkd3d.datasets.readers import check_labels, read_points, select_channels
+from mmkd3d.datasets.labels import check_labels
+from mmkd3d.datasets.readers import read_points, select_channels
 from mmkd3d.registry import TRANSFORMS
 
 
