@@ -11,10 +11,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmkd3d.datasets.formats import FORMATS, begins_with_points
+from mmkd3d.datasets.formats import FORMATS, begins_with_points, read_text
 from mmkd3d.datasets.formats.text import HEAD
 
-TEXT_FORMATS = ('.txt', '.xyz', '.pts', '.csv')
+TEXT_FORMATS = tuple(suffix for suffix, read in FORMATS.items() if read is read_text)
 
 
 def list_files(inputs: Iterable[str | Path]) -> list[Path]:

@@ -83,12 +83,12 @@ def test_hidden_files_and_metadata_are_left_out(root):
 def test_text_without_points_is_left_out_and_told(root, monkeypatch):
     said = []
     monkeypatch.setattr(find, 'print_log', lambda text, *_: said.append(text))
-    for name in ('README.txt', 'bed/labels.csv'):
+    for name in ('README.txt', 'bed/labels.csv', 'bed/signature.asc'):
         (root / name).write_text('shapes of our lab, 2024\nbed 0\n')
     np.savetxt(root / 'bed/3.txt', CLOUD)
     assert names(files_in(root), root) == ['bed/0.npy', 'bed/3.txt']
     (text,) = said
-    assert '2 text files without points are left out' in text and 'README.txt' in text
+    assert '3 text files without points are left out' in text and 'README.txt' in text
     assert list_files([root / 'README.txt'])  # by its name
 
 

@@ -22,7 +22,6 @@ ARRAY_NAMES = ('points', 'data', 'xyz', 'pcd')
 # Larger arrays that are packed by more than this are no point clouds.
 LARGE, RATIO = 1 << 28, 100
 NPY, NPZ, H5 = 'a numpy array (npy)', 'a zip archive', 'an HDF5 file'
-ARCHIVES = (NPY, NPZ, H5, 'an empty zip archive')
 
 Clouds = np.ndarray | Fields | list
 
