@@ -181,7 +181,8 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     """Resume from a file, or with ``'auto'`` from the latest good one.
 
     ``resume=True`` in the config means ``'auto'``, too, unless ``load_from``
-    names a file. Without ``resume``, training starts from ``load_from``.
+    names a file. Where there is nothing to resume from, training starts from
+    ``load_from``.
 
     Raises:
         ValueError: There is no such file, or it is damaged, or no checkpoint
@@ -190,12 +191,14 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     from mmkd3d.checkpoints.files import check_sums, read_checkpoint
     from mmkd3d.engine.resume import find_resumable, training_meta
 
-    option = 'load_from' if resume is None else '--resume'
+    option = 'load_from' if resume in (None, 'auto') else '--resume'
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'
     auto = resume == 'auto'
-    start = find_resumable(cfg.work_dir) if auto else resume or cfg.get('load_from')
-    if start and not auto and '://' not in str(start):
+    if auto:
+        resume = find_resumable(cfg.work_dir)  # checked
+    start = resume or cfg.get('load_from')
+    if start and not (auto and resume) and '://' not in str(start):
         try:
             if not Path(start).is_file():
                 raise FileNotFoundError(f'No checkpoint at {start}.')
@@ -206,5 +209,4 @@ def set_resume(cfg: Config, resume: str | None) -> None:
                 training_meta(Path(start))
         except (OSError, ValueError) as error:
             raise ValueError(f'{option}: {error}') from error
-    cfg.load_from = start
-    cfg.resume = resume is not None and start is not None
+    cfg.load_from, cfg.resume = start, resume is not None

@@ -264,3 +264,15 @@ def test_the_result_of_a_training_is_its_last_file_whatever_the_pointer_says(tmp
     save(tmp_path / 'iter_90.pth', epoch=8, iter=90, epoch_length=10)
     by_iteration = Config(dict(train_cfg=dict(max_iters=90)))
     assert final_checkpoint(tmp_path, by_iteration).name == 'epoch_9.pth'
+
+
+def test_without_anything_to_resume_a_training_starts_from_load_from(tmp_path):
+    start = tmp_path / 'start.pth'
+    torch.save(dict(state_dict=dict(weight=torch.ones(1))), start)
+    for resume in (None, 'auto'):
+        cfg = Config(dict(work_dir=str(tmp_path / 'new'), load_from=str(start)))
+        set_resume(cfg, resume)
+        assert cfg.load_from == str(start) and cfg.resume is False
+    cfg = Config(dict(work_dir=str(tmp_path / 'new')))
+    set_resume(cfg, 'auto')
+    assert cfg.load_from is None and cfg.resume is False

@@ -38,7 +38,7 @@ POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 4096\
         (b'[{"id": 1}]', 'a JSON text'),
         (POINTER.encode(), 'a git-lfs pointer to a file of 4096 bytes'),
         (POINTER.replace('\n', '\r\n').encode(), 'a git-lfs pointer to a file of 4096 bytes'),
-        (gzip.compress(b'0 0 0'), 'a gzip archive'),
+        (gzip.compress(b'0 0 0', mtime=0), 'a gzip archive'),
         (zipped(), 'a zip archive'),
         (b'\x89PNG\r\n\x1a\n....', 'a PNG picture'),
         (b'\xff\xd8\xff\xe0\0\x10JFIF', 'a JPEG picture'),
