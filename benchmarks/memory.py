@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn as nn
-from mmengine.structures import InstanceData
 
+from .inputs import room_batch
 from .measure import format_bytes, peak_memory, reset_peak
 
 HEADER = ('part', 'batch 1', 'per scene', 'batch {}, computed')
@@ -109,38 +109,7 @@ def saved_bytes(model: nn.Module, batch_size: int, num_points: int, device: str)
 
 def loss_of(model: nn.Module, batch_size: int, num_points: int, device: str) -> torch.Tensor:
     """Loss of synthetic rooms under bf16 autocast."""
-    batch = model.data_preprocessor(rooms(batch_size, num_points), training=True)
+    batch = model.data_preprocessor(room_batch(num_points, batch_size), training=True)
     with torch.autocast(device.split(':')[0], torch.bfloat16):
         losses = model(**batch, mode='loss')
     return model.parse_losses(losses)[0]
-
-
-def rooms(batch_size: int, num_points: int, num_boxes: int = 8) -> dict:
-    """Random points in rooms of 6 x 5 x 3 m, with boxes of class 0."""
-    from mmdet3d.structures import DepthInstance3DBoxes, Det3DDataSample, PointData
-
-    generator = torch.Generator().manual_seed(0)
-    size = torch.tensor([6.0, 5.0, 3.0])
-    points, samples = [], []
-    for _ in range(batch_size):
-        points.append(torch.rand(num_points, 3, generator=generator) * size)
-        centers = torch.rand(num_boxes, 3, generator=generator) * size
-        boxes = DepthInstance3DBoxes(
-            torch.cat([centers, torch.ones(num_boxes, 3)], dim=1),
-            box_dim=6,
-            with_yaw=False,
-            origin=(0.5, 0.5, 0.5),
-        )
-        sample = Det3DDataSample(metainfo=dict(box_type_3d=DepthInstance3DBoxes))
-        sample.gt_instances_3d = InstanceData(
-            bboxes_3d=boxes, labels_3d=torch.zeros(num_boxes, dtype=torch.long)
-        )
-        offset = (points[-1][:, None] - centers).abs().amax(dim=2)
-        nearest, index = offset.min(dim=1)
-        inside = nearest < 0.5
-        sample.gt_pts_seg = PointData(
-            pts_instance_mask=torch.where(inside, index + 1, 0),
-            pts_semantic_mask=torch.where(inside, 0, 40),
-        )
-        samples.append(sample)
-    return dict(inputs=dict(points=points), data_samples=samples)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmkd3d import ops
 
+from .inputs import object_clouds, room_clouds
 from .measure import Measurement, format_bytes, format_seconds, isolate, measure
 
 HEADER = (
@@ -53,23 +54,13 @@ QUICK_SIZES = dict(
 class Inputs:
     """Clouds, centres and features of one size.
 
-    Objects fill a unit sphere. Scenes are rooms of 6 x 5 x 2.5 metres with
-    points on the walls, floor and ceiling.
+    Objects fill a unit sphere. Scenes are the walls, floor and ceiling of a room.
     """
 
     def __init__(self, size: Size, batch: int, device: str):
-        generator = torch.Generator().manual_seed(0)
-        shape = batch, size.num_points, 3
-        if size.is_scene:
-            points = torch.rand(shape, generator=generator)
-            axis = torch.randint(3, shape[:2], generator=generator)[..., None]
-            points.scatter_(2, axis, points.gather(2, axis).round())
-            points *= torch.tensor((6.0, 5.0, 2.5))
-        else:
-            points = torch.randn(shape, generator=generator)
-            points /= points.norm(dim=-1, keepdim=True)
-            radius = torch.rand((*shape[:2], 1), generator=generator)
-            points *= radius ** (1 / 3)
+        clouds = room_clouds if size.is_scene else object_clouds
+        points = clouds(batch, size.num_points)
+        generator = torch.Generator().manual_seed(2)
         self.size = size
         self.points = points.to(device)
         self.centers = self.points[:, : size.num_centers].contiguous()

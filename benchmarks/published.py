@@ -1,4 +1,4 @@
-"""Components shared by the published code of several methods.
+"""Point-MAE as implemented in its published code, whose parts the other methods share.
 
 Each class implements its base class as the published code does: with the same
 parameters and, up to rounding, the same result.
@@ -12,7 +12,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmkd3d.models.layers.patches import PatchEmbed, RowBatchNorm
+from mmkd3d.models.layers.patches import PatchEmbed, PatchGroup, RowBatchNorm
 from mmkd3d.models.layers.transformer import split_by_mask
 from mmkd3d.models.maskers.base import RandomMasker
 from mmkd3d.models.teachers.base import BaseTeacher
@@ -47,6 +47,23 @@ class PublishedPatchEmbed(PatchEmbed):
         return x if mask is None else split_by_mask(x, mask)[0]
 
 
+def looped_knn(query: Tensor, points: Tensor, k: int) -> Tensor:
+    """Indices (B, M, k) from full tables of squared differences."""
+    return torch.stack(
+        [
+            (q[:, None] - p).square().sum(2).topk(k, largest=False).indices
+            for q, p in zip(query, points)
+        ]
+    )
+
+
+class PublishedPatchGroup(PatchGroup):
+    """Searches neighbours one cloud at a time."""
+
+    def neighbors(self, points, centers):
+        return looped_knn(centers, points, self.group_size)
+
+
 class PublishedMasker(RandomMasker):
     """Shuffles masks with numpy, one cloud at a time."""
 
@@ -58,6 +75,9 @@ class PublishedMasker(RandomMasker):
             np.random.shuffle(mask)
             masks[i] = mask
         return torch.from_numpy(masks).to(torch.bool).to(centers.device)
+
+
+FORMS = (PublishedPatchGroup, PublishedBatchNorm, PublishedPatchEmbed, PublishedMasker)  # Point-MAE
 
 
 def make_published(model: nn.Module, forms: Iterable[type]) -> None:

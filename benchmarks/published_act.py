@@ -9,7 +9,6 @@ from torch import Tensor
 
 from mmkd3d.models.layers.dgcnn import DGCNN, EdgeConv
 from mmkd3d.models.layers.folding import FoldingDecoder
-from mmkd3d.models.layers.patches import PatchGroup
 from mmkd3d.models.layers.quantizer import GumbelQuantizer
 from mmkd3d.models.losses.distances import CosineLoss
 from mmkd3d.models.teachers.prompted_transformer import PromptedTransformer
@@ -19,26 +18,11 @@ from .published import (
     PublishedBatchNorm,
     PublishedMasker,
     PublishedPatchEmbed,
+    PublishedPatchGroup,
     convolve,
     convolve_linear,
+    looped_knn,
 )
-
-
-def looped_knn(query: Tensor, points: Tensor, k: int) -> Tensor:
-    """Indices (B, M, k) from full tables of squared differences."""
-    return torch.stack(
-        [
-            (q[:, None] - p).square().sum(2).topk(k, largest=False).indices
-            for q, p in zip(query, points)
-        ]
-    )
-
-
-class PublishedPatchGroup(PatchGroup):
-    """Searches neighbours one cloud at a time."""
-
-    def neighbors(self, points, centers):
-        return looped_knn(centers, points, self.group_size)
 
 
 class PublishedEdgeConv(EdgeConv):

@@ -15,8 +15,7 @@ from mmkd3d.models.pretrainers.i2p_mae import I2PMAE
 from mmkd3d.ops import gather
 
 from .ops import naive_interpolate
-from .published import PublishedBatchNorm, PublishedPatchEmbed, convolve
-from .published_act import PublishedPatchGroup
+from .published import PublishedBatchNorm, PublishedPatchEmbed, PublishedPatchGroup, convolve
 from .published_views import VIEW_FORMS
 
 

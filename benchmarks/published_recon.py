@@ -5,12 +5,10 @@ See :mod:`.published`.
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from mmkd3d.models.backbones.recon_transformer import CrossAttention
 from mmkd3d.models.data_preprocessor import RandomRotation
 from mmkd3d.models.layers.patches import PatchGroup
-from mmkd3d.models.losses.modal_contrast import SingleModalContrast
 from mmkd3d.models.targets.text import TextTarget
 
 from .ops import squared_distance
@@ -65,22 +63,6 @@ class PublishedTextTarget(TextTarget):
         return self.teacher.encode_text(sentences)
 
 
-class PublishedContrast(SingleModalContrast):
-    """Compares strings pair by pair, and computes a loss per shape."""
-
-    def forward(self, feats, categories):
-        z = F.normalize(self.proj(feats), dim=-1)
-        same = torch.tensor([[a == b for b in categories] for a in categories], device=z.device)
-        loss = 0.0
-        for cosine, positive in zip(z @ z.T, same):
-            logits = torch.cat(
-                [cosine.masked_select(positive).mean()[None], cosine.masked_select(~positive)]
-            )
-            first = torch.zeros(1, dtype=torch.long, device=z.device)
-            loss += F.cross_entropy(logits[None] / self.temperature, first)
-        return self.loss_weight * loss / len(feats)
-
-
 FORMS = (
     PublishedPatchGroup,
     PublishedBatchNorm,
@@ -89,5 +71,4 @@ FORMS = (
     PublishedRotation,
     PublishedCrossAttention,
     PublishedTextTarget,
-    PublishedContrast,
 )

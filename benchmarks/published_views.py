@@ -13,7 +13,7 @@ from mmkd3d.models.views.axis_projector import FREE, VIEWS, AxisProjector, Frame
 
 
 class PublishedAxisProjector(AxisProjector):
-    """Renders one view at a time from 25 copies of every point, in float32."""
+    """Renders one view at a time, three equal channels, from 25 copies of every point."""
 
     def forward(self, points: Tensor) -> tuple[tuple, tuple]:
         """Images (B, 3, H, W) and frames of each view of points (B, N, 3)."""
@@ -34,11 +34,12 @@ class PublishedAxisProjector(AxisProjector):
         offset = self.size // 2 - (middle / 2).floor() - 1
         dense = (dense + offset).long().clamp(0, self.size - 1)
         index = dense[..., 0] * self.size + dense[..., 1]  # (B, 25N)
-        sums = points.new_zeros(len(points), self.size**2).scatter_add(
-            1, index, values.expand(-1, -1, len(steps)).flatten(1)
+        values = values.expand(-1, -1, len(steps)).flatten(1)[..., None]
+        sums = points.new_zeros(len(points), self.size**2, 3).scatter_add(
+            1, index[..., None].expand(-1, -1, 3), values.expand(-1, -1, 3)
         )
-        images = sums.sigmoid().view(-1, 1, self.size, self.size)
-        return images.expand(-1, 3, -1, -1), Frame(low, cell, offset)
+        images = sums.sigmoid().mT.unflatten(2, (self.size, self.size))
+        return images, Frame(low, cell, offset)
 
     def read(self, maps: Tensor, positions: Tensor, frame: Frame) -> Tensor:
         """Resize the maps of one view and sample them at positions.

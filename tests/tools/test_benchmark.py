@@ -1,11 +1,15 @@
 """The benchmark tool, and equality of the compared implementations."""
 
 import runpy
+from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import ops as benchmark_ops
+from benchmarks import processes, steps, usage
+from benchmarks.interleave import Found
+from benchmarks.methods import METHODS
 from mmkd3d import ops
 from tests.helpers import REPO
 
@@ -30,23 +34,27 @@ def test_the_naive_form_computes_the_same(inputs, operator):
 
 @pytest.fixture
 def benchmark(capsys):
-    """Run the tool; returns the header and rows of its table."""
+    """Run the tool; returns the header and rows of each table."""
     main = runpy.run_path(str(REPO / 'tools' / 'benchmark.py'))['main']
 
     def run(*argv):
-        threads = str(torch.get_num_threads())
-        size = [] if argv == ('ops',) else ['--batch-size', '2']
-        main([*argv, *size, '--device', 'cpu', '--threads', threads, '--quick'])
-        table = [line for line in capsys.readouterr().out.splitlines() if line.startswith('|')]
-        header, _, *rows = ([cell.strip() for cell in line.strip('|').split('|')] for line in table)
-        return header, rows
+        main([*argv, '--threads', str(torch.get_num_threads())])
+        tables = []
+        for line in capsys.readouterr().out.splitlines():
+            if line.startswith('| -'):
+                continue
+            if line.startswith('|'):
+                tables[-1].append([cell.strip() for cell in line.strip('|').split('|')])
+            elif not tables or tables[-1]:
+                tables.append([])
+        return [table for table in tables if table]
 
     return run
 
 
 def test_quick_benchmark_prints_a_row_per_operator_and_size(benchmark, monkeypatch):
     monkeypatch.setattr(benchmark_ops, 'has_compiled_mmcv', lambda: False)
-    header, rows = benchmark('ops')
+    [[header, *rows]] = benchmark('ops', '--quick')
     assert header == list(benchmark_ops.HEADER)
     assert [row[0] for row in rows] == [*benchmark_ops.OPERATORS] * 2
     for row in rows:
@@ -55,47 +63,51 @@ def test_quick_benchmark_prints_a_row_per_operator_and_size(benchmark, monkeypat
         assert cells['naive / ours'].endswith('x') and cells['mmcv'] == 'not available'
 
 
-BF16, VISIBLE = 'bf16 teacher', 'visible only'
+def test_everything_is_measured_within_the_minutes(benchmark, monkeypatch):
+    """Each method, and what surrounds the step, with another checkout beside it."""
+    budgets = []
+
+    def measured(jobs, *, num_threads, budget, min_rounds=5):
+        budgets.append(budget)
+        assert {'before', 'ours'} <= {*jobs} and jobs['before'].checkout == 'older'
+        info = dict(peak=2**20, batch_size=8, flops=1e9, samples=4)
+        lap = dict(seconds=2.0, fp32=1e9, bf16=2e9)
+        found = {name: Found([lap], info) for name in jobs}
+        return found | {'before': Found([dict(lap, seconds=6.0)], info)}
+
+    monkeypatch.setattr(steps, 'interleave', measured)
+    monkeypatch.setattr(usage, 'interleave', measured)
+    rates = {1: processes.Rate(2.0, 1.9, 2.1), 2: processes.Rate(3.8, 3.7, 3.9)}
+    monkeypatch.setattr(processes, 'scaling', lambda *_: rates)
+    tables = benchmark('all', '--minutes', '2', '--before', 'older')
+    assert sum(budgets) == pytest.approx(2 * 60, rel=0.2)
+    assert len(tables) == len(METHODS) + 2
+    for header, *rows in tables[: len(METHODS)]:
+        cells = dict(zip(header, rows[-1]))
+        assert cells['mode'] == 'ours, bf16' and cells['against before'] == '3.00x (3.00-3.00)'
+    header, *rows = tables[-2]
+    faster = {row[0]: row[-1] for row in rows if row[1] == 'before'}
+    assert {*faster.values()} == {'3.00x (3.00-3.00)'} and {*usage.COMMANDS} < {
+        name.removesuffix(', CPU time') for name in faster
+    }
 
 
-@pytest.mark.parametrize(
-    'argv, modes, num_parts',
-    [
-        (['act', '--stage', '1'], [BF16], 7),
-        (['act', '--stage', '2'], ['train-mode teacher', BF16], 7),
-        (['recon'], [BF16, 'cached'], 10),
-        (['i2p_mae'], [BF16, VISIBLE, f'{VISIBLE}, {BF16}'], 9),
-    ],
-)
-def test_quick_benchmark_of_a_method_prints_a_row_per_mode(benchmark, argv, modes, num_parts):
-    if argv[0] != 'act':
-        pytest.importorskip('open_clip')
-    header, rows = benchmark('pretrain', *argv)
-    assert [row[0] for row in rows] == ['reference', 'ours', *(f'ours, {mode}' for mode in modes)]
-    for row in rows:
-        cells = dict(zip(header, row))
-        assert cells['reference / this'].endswith('x')
-        assert float(cells['samples/s']) > 0
-        assert cells['peak'] == 'unknown' or cells['peak'].endswith('MiB')
-        step = float(cells.pop('step, ms'))
-        parts = [float(cells[name]) for name in cells if name.endswith(', ms')]
-        assert len(parts) == num_parts
-        assert sum(parts) == pytest.approx(step, abs=0.6)
+def test_an_unknown_method_is_named(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark('steps', 'point-mae')
+    assert 'unknown method point-mae; there are point_mae, act' in capsys.readouterr().err
 
 
-def test_quick_benchmarks_of_contrast_and_targets_print_both_forms(benchmark):
-    header, rows = benchmark('contrast')
-    assert [row[0] for row in rows] == ['double loop', 'ours']
-    assert rows[0][-1] == '1.0x'
-    pytest.importorskip('open_clip')
-    _, rows = benchmark('targets')
-    assert [row[0] for row in rows] == ['whole maps', 'ours']
-    assert rows[0][2] == '1.0x'
+def test_samples_are_read_as_published_and_by_our_pipeline():
+    for published in (False, True):
+        job = usage.Samples(published, num_shapes=2)
+        assert job.run()['seconds'] > 0 and job.info() == dict(samples=2)
+        assert not Path(job.folder.name).exists()
 
 
 def test_memory_of_a_detector_prints_its_parts_and_their_sum(benchmark):
     pytest.importorskip('mmdet3d')
-    header, rows = benchmark('memory', 'votenet_toy')
+    [[header, *rows]] = benchmark('memory', 'votenet_toy', '--batch-size', '2', '--points', '2048')
     assert header[-1] == 'batch 2, computed'
     assert [row[0] for row in rows][-2:] == ['weights, gradients, AdamW', 'all']
     *parts, whole = (int(row[-1].removesuffix(' MiB')) for row in rows)
