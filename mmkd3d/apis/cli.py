@@ -119,6 +119,7 @@ def use_cpu_processes(cfg: Config) -> None:
         type='MMDistributedDataParallel',
         device_ids=None,
         broadcast_buffers=False,
+        gradient_as_bucket_view=True,  # no copies of the gradients before and after their sum
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
 
