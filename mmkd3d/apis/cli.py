@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.utils import digit_version
 
 from mmkd3d.apis.config_check import check_config
 from mmkd3d.apis.load import config_path, get_config
@@ -109,8 +110,11 @@ def load_config(args: argparse.Namespace) -> Config:
         check_config(cfg)
     except ValueError as error:
         raise SystemExit(f'{args.config}: {error}') from None
-    if args.launcher == 'pytorch' and not torch.cuda.is_available():
-        use_cpu_processes(cfg)
+    if not torch.cuda.is_available():
+        if args.launcher == 'pytorch':
+            use_cpu_processes(cfg)
+        if digit_version(torch.__version__) < digit_version('2.4'):  # has it for GPUs only
+            (cfg.get('optim_wrapper') or {}).get('optimizer', {}).pop('fused', None)
     return cfg
 
 
