@@ -24,7 +24,11 @@ def main(argv=None):
     parser = common_parser(
         'Train a model', 'python tools/train.py configs/toy/point-mae_toy.py --work-dir out'
     )
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: bf16 on CPUs and recent GPUs, fp16 on older GPUs',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',

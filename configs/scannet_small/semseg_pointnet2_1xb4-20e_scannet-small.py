@@ -11,7 +11,9 @@ model = dict(
     decode_head=dict(num_classes=20, ignore_index=20),
     test_cfg={{_base_.test_blocks}},
 )
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=1e-2))
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=1e-2, fused=True)
+)
 param_scheduler = dict(type='CosineAnnealingLR', T_max=20, eta_min=1e-5, by_epoch=True)
 train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=20)
 val_cfg = dict()

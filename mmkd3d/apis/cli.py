@@ -4,15 +4,19 @@ import argparse
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.utils import digit_version
 
 from mmkd3d.apis.config_check import check_config
 from mmkd3d.apis.load import config_path, get_config
 from mmkd3d.utils.atomic import write_atomic
+from mmkd3d.utils.precision import has_bf16
 
 
 def config_file(name: str) -> Path:
@@ -106,8 +110,11 @@ def load_config(args: argparse.Namespace) -> Config:
         check_config(cfg)
     except ValueError as error:
         raise SystemExit(f'{args.config}: {error}') from None
-    if args.launcher == 'pytorch' and not torch.cuda.is_available():
-        use_cpu_processes(cfg)
+    if not torch.cuda.is_available():
+        if args.launcher == 'pytorch':
+            use_cpu_processes(cfg)
+        if digit_version(torch.__version__) < digit_version('2.4'):  # has it for GPUs only
+            (cfg.get('optim_wrapper') or {}).get('optimizer', {}).pop('fused', None)
     return cfg
 
 
@@ -138,14 +145,24 @@ def leave_processes() -> None:
 
 
 def enable_amp(cfg: Config) -> None:
-    """Switch the optimizer wrapper to automatic mixed precision."""
+    """Switch the optimizer wrapper to automatic mixed precision.
+
+    bf16 on CPUs and on GPUs that have it. Older GPUs use fp16 with a scaled loss.
+    """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'mmkd3d.Bf16OptimWrapper'):
         raise SystemExit(f'--amp needs optim_wrapper.type=OptimWrapper, got {kind}.')
-    if not torch.cuda.is_available():
-        raise SystemExit('--amp needs a GPU, and torch sees none.')
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    device = torch.device(get_device())
+    if device.type == 'cuda' and (kind == 'AmpOptimWrapper' or not has_bf16(device)):
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        return
+    if not has_bf16(device):
+        text = '--amp: this CPU has no bf16 instructions, training gets slower.'
+        warnings.warn(text, stacklevel=2)
+    cfg.optim_wrapper.type = 'mmkd3d.Bf16OptimWrapper'
+    for name in ('loss_scale', 'dtype', 'use_fsdp'):  # of AmpOptimWrapper
+        cfg.optim_wrapper.pop(name, None)
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:

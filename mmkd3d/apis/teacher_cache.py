@@ -97,6 +97,7 @@ def cache_targets(
         folders[option] = Path(out) / name
         if rebuild:
             remove_cache(folders[option])
+        target.adopt_precision(folders[option])
         write_cache(folders[option], rows, target.identity(), dtype)
     return folders
 

@@ -197,21 +197,8 @@ def test_without_a_place_that_is_seen_the_loss_is_0(tmp_path, plain):
     assert all(v.isfinite().all() for v in weights(runner).values())
 
 
-@OPTIM_WRAPPERS.register_module(force=True)
-class Bfloat16Wrapper(OptimWrapper):
-    """Mixed precision on the CPU; mmengine's wrapper needs a GPU."""
-
-    def optim_context(self, model):
-        from contextlib import ExitStack
-
-        stack = ExitStack()
-        stack.enter_context(super().optim_context(model))
-        stack.enter_context(torch.autocast('cpu', torch.bfloat16))
-        return stack
-
-
 def test_mixed_precision(tmp_path, whole):
-    optim = dict(CONFIG['optim_wrapper'], type='Bfloat16Wrapper')
+    optim = dict(CONFIG['optim_wrapper'], type='mmkd3d.Bf16OptimWrapper')
     runner, watch = train(tmp_path, hook(target=NOISY), optim_wrapper=optim)
     losses, exact = watch['loss_distill'], whole[1]['loss_distill']
     assert losses == pytest.approx(exact, rel=0.1) and losses != exact

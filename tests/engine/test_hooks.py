@@ -97,6 +97,7 @@ WRAPPERS = dict(
     norm=dict(clip_grad=dict(max_norm=1.0)),
     value=dict(clip_grad=dict(type='value', clip_value=1.0)),
     accumulated=dict(accumulative_counts=4),
+    bf16=dict(type='mmkd3d.Bf16OptimWrapper', clip_grad=dict(max_norm=1.0)),
     repeated=dict(type='mmkd3d.RepeatStepOptimWrapper', clip_grad=dict(max_norm=1.0)),
 )
 

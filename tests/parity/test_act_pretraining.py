@@ -34,6 +34,7 @@ def autoencoder(config: dict) -> dict:
             num_prompts=config['num_prompt_token'],
             deep_prompts=config['use_deep_prompt'],
             keep_teacher=True,
+            precision='fp32',
             teacher=dict(
                 type='mmkd3d.TimmTeacher',
                 model_name=config['visual_embed_type'],

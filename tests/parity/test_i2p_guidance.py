@@ -87,7 +87,7 @@ class Guidance:
         self.tolerance = self.manifest['tolerance']
         config = self.manifest['config']
         self.target = MODELS.build(
-            dict(type='mmkd3d.DenseTarget', teacher=clip_teacher(config['clip']))
+            dict(type='mmkd3d.DenseTarget', teacher=clip_teacher(config['clip']), precision='fp32')
         )
         visual = {
             key: entry

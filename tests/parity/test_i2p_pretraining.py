@@ -49,7 +49,7 @@ def pretrainer(config: dict, teacher: dict) -> dict:
             drop_path_rate=config['drop_path_rate'],
         ),
         masker=dict(type='mmkd3d.SaliencyMasker', ratio=config['mask_ratio']),
-        target=dict(type='mmkd3d.DenseTarget', teacher=teacher),
+        target=dict(type='mmkd3d.DenseTarget', teacher=teacher, precision='fp32'),
         losses=dict(
             chamfer=dict(type='mmkd3d.ChamferLoss', norm='l2'), semantic=dict(type='mmkd3d.L2Loss')
         ),

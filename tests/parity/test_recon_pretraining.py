@@ -245,6 +245,7 @@ def test_recon_with_its_teachers_gives_the_published_losses(path):
     cfg['targets'] = dict(
         img=dict(
             type='mmkd3d.ImageTarget',
+            precision='fp32',
             teacher=dict(
                 type='mmkd3d.TimmTeacher',
                 model_name='vit_base_patch16_224.orig_in21k',
@@ -256,6 +257,7 @@ def test_recon_with_its_teachers_gives_the_published_losses(path):
         ),
         text=dict(
             type='mmkd3d.TextTarget',
+            precision='fp32',
             teacher=dict(
                 type='mmkd3d.OpenClipTextTeacher',
                 model_name='ViT-B-32-quickgelu',

@@ -65,12 +65,6 @@ def test_visualize_draws_the_views_of_the_config(tmp_path, capsys):
     rejects('no image teacher', visualize.main, ['views', str(config)], error=SystemExit)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='has a GPU')
-def test_amp_without_a_gpu_is_a_clear_error(tmp_path):
-    words = [str(mmkd3d.config_path('point-mae_toy')), '--amp', '--work-dir', str(tmp_path)]
-    rejects('--amp needs a GPU', train.main, words, error=SystemExit)
-
-
 def test_what_does_not_fit_is_a_clear_error(student, tmp_path):
     evaluate = lambda file: test.main([config, str(file), '--work-dir', str(tmp_path)])
     config = str(mmkd3d.config_path('classifier_toy'))

@@ -3,7 +3,7 @@
 optim_wrapper = dict(
     type='OptimWrapper',
     # Weight decay on all parameters, those of norms and biases too.
-    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.1),
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.1, fused=True),
     clip_grad=dict(max_norm=0.1, norm_type=2),
 )
 # In epochs; the rate changes with each iteration.

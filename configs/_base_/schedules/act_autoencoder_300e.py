@@ -2,7 +2,7 @@
 # hooks that anneal temperature and KL weight by iteration.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=5e-4),
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=5e-4, fused=True),
     # No decay for 1-D parameters, biases and everything called a token.
     paramwise_cfg=dict(
         norm_decay_mult=0.0,

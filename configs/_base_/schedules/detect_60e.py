@@ -1,7 +1,7 @@
 # Small detection runs on two CPU cores: 60 epochs.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.25)}),
 )

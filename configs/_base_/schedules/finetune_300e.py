@@ -1,7 +1,7 @@
 # Finetuning for classification as published for Point-MAE and ACT.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
     # No decay for 1-D parameters, biases and everything called a token.
     paramwise_cfg=dict(

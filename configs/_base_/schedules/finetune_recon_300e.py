@@ -2,7 +2,7 @@
 # `cls` have a ten times larger learning rate and, unlike in ACT, weight decay.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,

@@ -1,7 +1,7 @@
 # Pretraining as published for Point-MAE and ACT: epochs 0..300 of a cosine.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
     # No decay for 1-D parameters, biases and everything called a token.
     paramwise_cfg=dict(
         norm_decay_mult=0.0,

@@ -1,7 +1,7 @@
 # Pretraining of the mini students on two CPU cores: 30 epochs with batch size 64.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
     # No decay for 1-D parameters, biases and everything called a token.
     paramwise_cfg=dict(
         norm_decay_mult=0.0,

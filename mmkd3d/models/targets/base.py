@@ -13,9 +13,9 @@ from mmkd3d.registry import MODELS
 from mmkd3d.utils.hashes import frozen_fingerprint, row_digests
 from mmkd3d.utils.samples import sample_ids
 
-from ..teachers.base import autocast, check_precision
+from ..teachers.precision import autocast, check_precision, choose_precision
 from ..views.base import Views, take_views
-from .cache import FeatureCache
+from .cache import FeatureCache, read_record
 
 # Arguments that change no cached feature: weights are identified by their
 # fingerprint instead of their path, and caches hold no saliency.
@@ -29,8 +29,10 @@ class BaseTarget(nn.Module):
 
     Args:
         teacher: Config of a teacher.
-        precision: Of the teacher: ``'fp32'``, ``'bf16'`` or ``'fp16'``,
-            independent of that of the student. Features are float32.
+        precision: Of the teacher: ``'fp32'``, ``'bf16'``, ``'fp16'``, or
+            ``'auto'``, which :func:`choose_precision` replaces when the teacher
+            first runs, and a cache of fp32 or bf16 features by its own.
+            Independent of the student. Features are float32.
 
     Attributes:
         dims: D, width of the features.
@@ -42,7 +44,7 @@ class BaseTarget(nn.Module):
     teacher: nn.Module | None
     cache: FeatureCache | None = None
 
-    def __init__(self, teacher: dict, *, precision: str = 'fp32'):
+    def __init__(self, teacher: dict, *, precision: str = 'auto'):
         super().__init__()
         check_precision(precision)
         self.teacher = MODELS.build(teacher)
@@ -67,6 +69,7 @@ class BaseTarget(nn.Module):
 
     def identity(self) -> dict:
         """Key that identifies a cache of the features; needs the teacher."""
+        self._resolve_precision(next(self.teacher.net.parameters()).device)
         return dict(
             teacher=dict(
                 describe(self.teacher_cfg),
@@ -84,12 +87,28 @@ class BaseTarget(nn.Module):
             StaleCacheError: Its identity differs, see :class:`FeatureCache`.
         """
         if folder is not None:
+            self.adopt_precision(folder)
             self.cache = FeatureCache(folder, self.identity())
             self.teacher = None
 
+    def adopt_precision(self, folder: str | Path) -> None:
+        """Replace ``'auto'`` by the precision of a cache, complete or not.
+
+        So a cache that was built on one machine is read, and continued, on any.
+        """
+        record = read_record(Path(folder)) or {}
+        found = record.get('identity', {}).get('teacher', {}).get('precision')
+        if self.precision == 'auto' and found in ('fp32', 'bf16'):
+            self.precision = found
+
     def autocast(self, device: torch.device) -> AbstractContextManager:
         """Context with the precision of the teacher."""
+        self._resolve_precision(device)
         return autocast(device, self.precision)
+
+    def _resolve_precision(self, device: torch.device) -> None:
+        if self.precision == 'auto':
+            self.precision = choose_precision(self.teacher, device)
 
 
 class BaseImageTarget(BaseTarget):
@@ -114,7 +133,7 @@ class BaseImageTarget(BaseTarget):
 
     shape: tuple
 
-    def __init__(self, teacher: dict, views: dict, *, precision: str = 'fp32'):
+    def __init__(self, teacher: dict, views: dict, *, precision: str = 'auto'):
         super().__init__(teacher, precision=precision)
         self.views_cfg = views
         self.views = MODELS.build(views)
@@ -218,7 +237,7 @@ class ImageTarget(BaseImageTarget):
         *,
         cache: str | Path | None = None,
         reduce: str = 'random',
-        precision: str = 'fp32',
+        precision: str = 'auto',
     ):
         super().__init__(
             teacher, dict(type='mmkd3d.RenderedViews', renderer=renderer), precision=precision

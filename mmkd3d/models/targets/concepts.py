@@ -55,7 +55,7 @@ class ConceptTargets(BaseImageTarget):
         num_views: int | None = None,
         num_regions: int = 3,
         cache: str | Path | None = None,
-        precision: str = 'fp32',
+        precision: str = 'auto',
         images_at_once: int | None = None,
     ):
         super().__init__(teacher, views or dict(type='mmkd3d.RenderedViews'), precision=precision)

@@ -52,7 +52,7 @@ class DenseTarget(BaseTarget):
         teacher: dict,
         projector: dict | None = None,
         *,
-        precision: str = 'fp32',
+        precision: str = 'auto',
         images_at_once: int | None = None,
     ):
         super().__init__(teacher, precision=precision)

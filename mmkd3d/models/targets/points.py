@@ -56,7 +56,7 @@ class PointTarget(BaseTarget):
         teacher: dict,
         views: dict,
         *,
-        precision: str = 'fp32',
+        precision: str = 'auto',
         images_at_once: int | None = None,
         cache: str | Path | None = None,
     ):

@@ -52,7 +52,7 @@ class TextTarget(BaseTarget):
         source: str = 'category',
         cache: str | Path | None = None,
         batch_size: int = 512,
-        precision: str = 'fp32',
+        precision: str = 'auto',
     ):
         super().__init__(teacher, precision=precision)
         if source not in HINTS:

@@ -1,7 +1,6 @@
 """Base classes of the teachers: frozen networks that are not part of the student."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -12,8 +11,6 @@ from torch import Tensor
 
 from ..layers.patches import Patches
 from .saliency import choose_saliency
-
-PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 
 class BaseTeacher(nn.Module):
@@ -174,18 +171,6 @@ def randomize(net: nn.Module, seed: int = 0) -> nn.Module:
             if hasattr(module, 'reset_parameters'):
                 module.reset_parameters()
     return net
-
-
-def check_precision(precision: str) -> None:
-    """Raise ``ValueError`` for an unknown precision."""
-    if precision not in PRECISIONS:
-        raise ValueError(f'precision is one of {", ".join(PRECISIONS)}, got {precision!r}.')
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """Autocast to a precision; ``'fp32'`` disables a surrounding autocast."""
-    dtype = PRECISIONS[precision]
-    return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
 CHANNEL_ORDERS = ('rgb', 'bgr')

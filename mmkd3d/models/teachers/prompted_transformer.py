@@ -9,7 +9,18 @@ from mmkd3d.registry import MODELS
 from mmkd3d.utils.hashes import frozen_fingerprint
 
 from ..layers.transformer import position_mlp
-from .base import BaseTeacher, autocast, check_precision
+from .base import BaseTeacher
+from .precision import autocast, check_precision, choose_precision
+
+
+class FrozenTransformer(BaseTeacher):
+    """A transformer without embedding and head."""
+
+    def reference_feature(self) -> Tensor:
+        """Mean of the outputs for fixed tokens."""
+        length, device = self.net.num_tokens or 64, next(self.net.parameters()).device
+        tokens = torch.arange(length * self.embed_dims, device=device).sin()
+        return self.net(tokens.view(1, length, -1)).mean(1)[0]
 
 
 @MODELS.register_module()
@@ -34,7 +45,8 @@ class PromptedTransformer(nn.Module):
         num_prompts: P, prompts in front of the patches.
         deep_prompts: Whether each block has its own prompts.
         prompt_dropout: Dropout rate of the prompts.
-        precision: Of the frozen blocks: ``'fp32'``, ``'bf16'`` or ``'fp16'``.
+        precision: Of the frozen blocks: ``'fp32'``, ``'bf16'``, ``'fp16'``, or
+            ``'auto'``, see :func:`choose_precision`.
         keep_teacher: Save the frozen weights in checkpoints.
     """
 
@@ -46,13 +58,13 @@ class PromptedTransformer(nn.Module):
         num_prompts: int = 64,
         deep_prompts: bool = True,
         prompt_dropout: float = 0.1,
-        precision: str = 'fp32',
+        precision: str = 'auto',
         keep_teacher: bool = False,
     ):
         super().__init__()
         check_precision(precision)
         net = MODELS.build(teacher).token_transformer()
-        self.frozen = BaseTeacher(net, net.embed_dims, keep_weights=keep_teacher)
+        self.frozen = FrozenTransformer(net, net.embed_dims, keep_weights=keep_teacher)
         self.num_prompts = num_prompts
         self.deep_prompts = deep_prompts and num_prompts > 0
         self.prompt_dropout = prompt_dropout
@@ -100,6 +112,8 @@ class PromptedTransformer(nn.Module):
         # x and pos may have the precision of a surrounding autocast.
         own = self.proj_pre.weight.dtype
         x, pos = x.to(own), self.pos_embed(centers).to(own)  # (B, G, W)
+        if self.precision == 'auto':
+            self.precision = choose_precision(self.frozen, x.device)
         with autocast(x.device, self.precision):
             read = self._read_deep if self.deep_prompts else self._read_shallow
             return net.norm(read(net, net.pre(x), pos)).to(own)
