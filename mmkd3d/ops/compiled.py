@@ -23,6 +23,13 @@ def use_kernels(x: Tensor) -> bool:
     return kernels() is not None
 
 
+def can_search(*clouds: Tensor) -> bool:
+    """:func:`use_kernels` for clouds: the loops order finite distances only."""
+    if not use_kernels(clouds[0]):
+        return False
+    return all(cloud.detach().float().sum().isfinite() for cloud in clouds)
+
+
 @functools.lru_cache
 def kernels() -> ModuleType | None:
     """The loops, or None without Numba."""
