@@ -6,7 +6,7 @@ make it work on any machine:
 - an :class:`~mmkd3d.ops.dispatch.Extension` replaces ``mmcv._ext``, or
   wraps the compiled one;
 - the few Python wrappers of mmcv that require CUDA, even for CPU tensors, are
-  replaced.
+  replaced, and those of :mod:`mmkd3d.ops.mmcv_layers`, which are faster.
 
 Both happen while ``mmcv._ext`` is imported (:mod:`mmkd3d.import_hooks`), before
 anything can import a name from ``mmcv.ops``.
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .dispatch import Extension, mode, require_compiled
 from .mmcv_kernels import KERNELS
+from .mmcv_layers import convolve, group_rows
 
 
 def make_stand_in() -> Extension:
@@ -56,11 +57,13 @@ def wrap_compiled(compiled: ModuleType) -> None:
 
 
 def replace_wrappers() -> None:
-    """Replace the wrappers of mmcv that only work with CUDA."""
+    """Replace the wrappers of mmcv that only work with CUDA, or are slow without."""
     sample = importlib.import_module('mmcv.ops.furthest_point_sample')
     sample.FurthestPointSampling.forward = staticmethod(_sample(sample))
     knn = importlib.import_module('mmcv.ops.knn')
     knn.KNN.forward = staticmethod(_knn(knn))
+    group_rows(importlib.import_module('mmcv.ops.group_points').GroupingOperation)
+    convolve(importlib.import_module('mmcv.cnn.bricks.conv_module').ConvModule)
     boxes = importlib.import_module('mmcv.ops.points_in_boxes')
     for original in (boxes.points_in_boxes_part, boxes.points_in_boxes_all):
         _rebind(original, _points_in_boxes(boxes, original))

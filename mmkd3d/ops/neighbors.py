@@ -7,8 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compiled import can_search, in_threads, kernels
 from .exporting import is_exporting
 from .pairwise import Distances, check_pair
+
+
+PAIRS_PER_THREAD = 2**18  # of a query and a point, compared in some 0.1 ms
 
 
 class Neighbors(NamedTuple):
@@ -58,6 +62,11 @@ def feature_knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     if is_exporting():
         dist, idx = _all_distances(query, points).topk(k, largest=False)
         return Neighbors(dist, idx)
+    if points.shape[2] == 3 and can_search(query, points):
+        dist = torch.empty(*query.shape[:2], k)
+        idx = torch.zeros_like(dist, dtype=torch.long)
+        _search('nearest', query, points, dist.numpy(), idx.numpy())
+        return Neighbors(dist, idx)
     select = _nearest if k == 1 else _nearest_k
     dist = query.new_empty(*query.shape[:2], k, dtype=torch.float32)
     idx = torch.empty_like(dist, dtype=torch.long)
@@ -66,6 +75,18 @@ def feature_knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
     # a NaN may select padding; stay in range, so that the NaN reaches the loss,
     # where it is reported
     return Neighbors(dist, idx.clamp_(max=N - 1))
+
+
+def _search(kernel: str, query: Tensor, points: Tensor, *args: object) -> None:
+    """Run a compiled search of all queries (B, M, 3) among points (B, N, 3)."""
+    centers = query.float().contiguous().numpy()
+    planes = points.float().mT.contiguous().numpy()
+    run = getattr(kernels(), kernel)
+    in_threads(
+        lambda start, stop: run(start, stop, centers, planes, *args),
+        query.shape[0] * query.shape[1],
+        PAIRS_PER_THREAD // points.shape[1],
+    )
 
 
 def _all_distances(query: Tensor, points: Tensor) -> Tensor:
@@ -159,6 +180,9 @@ def ball_query(
     if is_exporting():
         return _ball_query_of_all(_all_distances(query, points), inner, outer, num_samples)
     idx = query.new_zeros(*query.shape[:2], num_samples, dtype=torch.long)
+    if can_search(query, points):
+        _search('first_in_ball', query, points, *np.float32((inner, outer)), idx.numpy())
+        return idx
     rows = _num_rows(points.shape[1], 32)
     for clouds, queries, block in Distances(query, points, rows):
         if inner > 0:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .compiled import can_search, in_threads, kernels
 from .exporting import is_exporting
 from .pairwise import check_cloud
 
@@ -15,6 +16,7 @@ from .pairwise import check_cloud
 MAX_THREADS = dict(mmcv=1024, pointnet2=512)
 # pointnet2 treats points closer than this to the origin as padding
 PADDING_SQUARED_NORM = 1e-3
+PAIRS_PER_THREAD = 2**18  # distances that take some 0.1 ms
 
 
 @torch.no_grad()
@@ -41,7 +43,9 @@ def farthest_point_sample(points: Tensor, num_samples: int, *, rule: str = 'mmcv
     """
     check_cloud('points', points)
     order = _tie_order(int(points.shape[1]), num_samples, rule, points.device)
-    if points.is_cuda and not is_exporting() and _triton_sampler() is not None:
+    if can_search(points):
+        sample, layout = _compiled_sample, order
+    elif points.is_cuda and not is_exporting() and _triton_sampler() is not None:
         sample, layout = _triton_sampler(), order
     else:
         rows = _num_rows(len(order))
@@ -134,6 +138,18 @@ def _farthest(running: Tensor, rows: int) -> Tensor:
     col = grid.amax(1).argmax(1)[:, None, None]
     row = grid.gather(2, col.expand(-1, rows, 1)).argmax(1)  # (B, 1)
     return row * grid.shape[2] + col[:, 0]
+
+
+def _compiled_sample(planes: Tensor, running: Tensor, num_samples: int) -> Tensor:
+    """:func:`_sample` in a loop over clouds, each of which stays in the cache of one core."""
+    picked = torch.zeros(running.shape[0], num_samples, dtype=torch.long)
+    arrays = planes.transpose(0, 1).contiguous().numpy(), running.numpy(), picked.numpy()
+    in_threads(
+        lambda start, stop: kernels().farthest(start, stop, *arrays),
+        len(running),
+        PAIRS_PER_THREAD // (running.shape[1] * num_samples),
+    )
+    return picked
 
 
 def _sample(planes: Tensor, running: Tensor, num_samples: int, rows: int) -> Tensor:

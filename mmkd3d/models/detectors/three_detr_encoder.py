@@ -10,7 +10,7 @@ from mmkd3d.registry import MODELS
 
 from ..backbones.base import BasePointBackbone, find_layer
 from ..layers.patches import Patches, PatchGroup, maximum
-from ..layers.point_mlp import shared_mlp
+from ..layers.point_mlp import run_mlp, shared_mlp
 from ..layers.transformer import PositionEmbed, split_by_mask
 from .detr_layers import EncoderLayer, xavier_init
 
@@ -51,7 +51,7 @@ class PatchPointNet(nn.Module):
                 f'{channels}. Pretraining uses coordinates only: set in_channels=3 '
                 'in its backbone.'
             )
-        x = self.mlp((patches / self.unit).flatten(0, 2))  # (BGK, C)
+        x = run_mlp(self.mlp, (patches / self.unit).flatten(0, 2))  # (BGK, C)
         return maximum(x.view(B * G, K, -1)).view(B, G, -1)
 
 

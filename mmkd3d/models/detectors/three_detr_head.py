@@ -10,7 +10,7 @@ from mmkd3d.ops import farthest_point_sample, gather
 from mmkd3d.registry import MODELS
 
 from ..layers.patches import RowBatchNorm
-from ..layers.point_mlp import on_rows, shared_mlp
+from ..layers.point_mlp import on_rows, run_mlp, shared_mlp
 from .box_coding import MIN_EXTENT, RawBoxes, decode_boxes
 from .box_selection import select_boxes
 from .detr_layers import FourierPositions, ThreeDETRDecoder
@@ -109,7 +109,7 @@ class ThreeDETRHead(BaseModule):
         x = self.decoder(memory, self.positions(centers, low, high), query_pos)
         rows = x.flatten(0, 2)  # (LBQ, D): the norms have the statistics of all layers
         return RawBoxes(
-            **{name: mlp(rows).view(*x.shape[:3], -1) for name, mlp in self.mlps.items()}
+            **{name: run_mlp(mlp, rows).view(*x.shape[:3], -1) for name, mlp in self.mlps.items()}
         ), query_xyz
 
     def sample_queries(self, centers: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.ops import ball_query, farthest_point_sample, gather, group, knn
+from mmkd3d.ops.batch_norm import batch_norm
 
 
 class Patches(NamedTuple):
@@ -97,16 +98,12 @@ class PatchGroup(nn.Module):
 class RowBatchNorm(nn.BatchNorm1d):
     """``BatchNorm1d`` over rows (N, C) that is exact on a CPU, too.
 
-    In training on a CPU, torch sums rows of this layout one after another in
-    float32, and loses up to four digits over the 262,144 rows of a batch of
-    patches. The same norm over (1, C, N) is exact.
+    See :func:`mmkd3d.ops.batch_norm.batch_norm`.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise rows (N, C)."""
-        if x.device.type != 'cpu' or not self.training:
-            return super().forward(x)
-        return super().forward(x.T[None])[0].T.contiguous()
+        return batch_norm(x, self)
 
 
 class PatchEmbed(nn.Module):

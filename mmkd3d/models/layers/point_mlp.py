@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmkd3d.ops import three_interpolate
+from mmkd3d.ops.batch_norm import batch_norm, linear_norm
 
 from .patches import RowBatchNorm
 
@@ -18,9 +19,32 @@ def shared_mlp(*dims: int, bias: bool = True) -> list[nn.Module]:
     return layers
 
 
+def run_mlp(mlp: nn.Sequential, x: Tensor) -> Tensor:
+    """Run an MLP over rows (N, C), each norm in one step with its linear layer and ReLU."""
+    layers = list(mlp)
+    while layers:
+        layer = layers.pop(0)
+        if isinstance(layer, nn.Linear) and layers and isinstance(layers[0], RowBatchNorm):
+            norm, relu = layers.pop(0), _pop_relu(layers)
+            x = linear_norm(x, layer.weight, layer.bias, norm, relu=relu)
+        elif isinstance(layer, RowBatchNorm):
+            x = batch_norm(x, layer, relu=_pop_relu(layers))
+        else:
+            x = layer(x)
+    return x
+
+
+def _pop_relu(layers: list[nn.Module]) -> bool:
+    """Remove the first layer if it is a ReLU."""
+    if layers and isinstance(layers[0], nn.ReLU):
+        layers.pop(0)
+        return True
+    return False
+
+
 def on_rows(mlp: nn.Sequential, x: Tensor) -> Tensor:
     """Run an MLP with norms over rows on (B, N, D)."""
-    return mlp(x.flatten(0, 1)).view(*x.shape[:2], -1)
+    return run_mlp(mlp, x.flatten(0, 1)).view(*x.shape[:2], -1)
 
 
 def carry_to_points(
