@@ -240,12 +240,11 @@ class Samples:
 def text_rows(target: TextTarget, samples: Samples) -> Rows:
     """All distinct texts of a data set, sorted."""
     if target.source == 'category':
-        loaded = [samples.infos()]
+        loaded = [dict(data_samples=samples.infos())]
     else:
         num_batches = -(-len(samples) // samples.batch_size)
-        batches_ = tqdm(samples.batches(), 'collecting texts', total=num_batches)
-        loaded = (batch['data_samples'] for batch in batches_)
-    texts = sorted({text for samples_ in loaded for text in target.texts(samples_)})
+        loaded = tqdm(samples.batches(), 'collecting texts', total=num_batches)
+    texts = sorted({text for batch in loaded for text in target.texts(batch['data_samples'])})
 
     def batches(start):
         for i in range(start, len(texts), samples.batch_size):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from torch.utils.data import Dataset
@@ -145,24 +146,26 @@ def fit_copies(num_bytes: int, copies: int | None, max_gb: float | None) -> int:
 
     Args:
         num_bytes: Size of one copy of all samples.
-        copies: K; None: as many as fit.
+        copies: K; None: as many as fit, or 1.
         max_gb: Largest size of the file with all copies, in 1e9 bytes; None:
             any.
 
     Raises:
-        ValueError: One copy or ``copies`` do not fit, or ``copies`` is below 1.
+        ValueError: One copy or ``copies`` do not fit, ``copies`` is below 1, or
+            ``max_gb`` is no positive number.
     """
     if copies is not None and copies < 1:
         raise ValueError(f'copies must be at least 1, got {copies}.')
     if max_gb is None:
-        return copies
-    fit = int((max_gb * 1e9 - HEADER) // num_bytes)
+        return copies or 1
+    if not 0 < max_gb < float('inf'):
+        raise ValueError(f'max_gb must be a positive number of GB, got {max_gb}.')
+    fit = max(int((max_gb * 1e9 - HEADER) // num_bytes), 0)
     if fit < (copies or 1):
-        holds = f'{max_gb:g} GB hold {fit}' if fit > 0 else f'{max_gb:g} GB hold none'
         raise ValueError(
-            f'One augmented copy of the features takes {num_bytes / 1e9:.4g} GB: {holds}'
-            f'{f" of {copies}" if copies else ""}. Raise max_gb (--max-gb), lower copies '
-            '(--copies), or store float16.'
+            f'One augmented copy of the features takes {num_bytes / 1e9:.4g} GB: {max_gb:g} GB '
+            f'hold {fit or "none"}{f" of {copies}" if copies else ""}. Raise max_gb (--max-gb), '
+            'lower copies (--copies), or store float16.'
         )
     return copies or fit
 
@@ -175,7 +178,7 @@ class CopyRows(Dataset):
         num_copies: K.
     """
 
-    def __init__(self, dataset: Dataset, num_copies: int):
+    def __init__(self, dataset: Any, num_copies: int):
         self.dataset, self.num_copies = dataset, num_copies
         pipelines = [getattr(part, 'pipeline', None) for part in parts(dataset)]
         steps = [step for pipeline in pipelines for step in getattr(pipeline, 'transforms', ())]

@@ -249,6 +249,7 @@ def test_the_budget_holds_as_many_copies_as_fit(clouds, tmp_path, capsys):
         (None, 1.0, r'takes 2 GB: 1 GB hold none. Raise max_gb \(--max-gb'),
         (3, 5.0, 'takes 2 GB: 5 GB hold 2 of 3'),
         (0, None, 'at least 1, got 0'),
+        (None, float('nan'), 'positive number of GB, got nan'),
     ):
         rejects(message, fit_copies, 2 * 10**9, copies, max_gb)
     assert fit_copies(10, 7, None) == fit_copies(10, 7, 1.0) == 7
