@@ -63,7 +63,7 @@ class PublishedDenseTarget(DenseTarget):
     """Renders all clouds at once, and resizes maps to the images."""
 
     @torch.no_grad()
-    def forward_views(self, points):
+    def forward_views(self, points, data_samples=None):
         images, frames = self.projector(points)
         with self.autocast(points.device):
             maps = self.teacher.forward_dense(torch.cat(images))  # of 3B images

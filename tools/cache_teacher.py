@@ -3,14 +3,16 @@
 
 Every target of the model (model.targets.NAME, or model.target) gets a cache in
 OUT/NAME. Text: all categories or captions of the training set, in all prompts.
-Images: all views of every shape. These must not change between epochs: random views,
-AugmentRendering without train=False, and random steps before KeepViewPoints
-raise an error. For a config with a DistillationHook: the feature maps of all
+Images: all views of every shape. These must not change between epochs: random views
+and random steps before KeepViewPoints raise an error. Where a recipe augments
+what the teacher sees (images with AugmentRendering, or clouds for a
+DenseTarget), --copies K or --max-gb X caches K augmented copies of every shape,
+and training draws one of them in every step. For a config with a DistillationHook: the feature maps of all
 posed frames of the hook.
 
 You can stop the command at any time and resume with the same command. A cache
-is refused if the teacher (compared by a checksum of its weights), the renderer
-or prompts, or the data differ: rebuild it with --rebuild. The command prints
+is refused if the teacher (compared by a checksum of its weights), the renderer,
+augmentation or prompts, or the data differ: rebuild it with --rebuild. The command prints
 the options that train with the caches.
 """
 
@@ -31,6 +33,7 @@ def parse_args(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: python tools/cache_teacher.py '
         'recon-mini_1xb64-30e_psb\n'
+        'augmented: python tools/cache_teacher.py i2p-mae-b_1xb64-300e_shapenet55 --max-gb 200\n'
         'then: python tools/train.py CONFIG --cfg-options '
         'model.targets.img.cache=FOLDER model.targets.text.cache=FOLDER',
     )
@@ -48,8 +51,17 @@ def parse_args(argv):
     parser.add_argument(
         '--dtype',
         choices=('float32', 'float16'),
-        default='float32',
-        help='type of the stored features; float16 takes half the space and changes the loss slightly',
+        help='type of the stored features; float16 takes half the space and changes the loss '
+        'slightly; default: float16 for the maps of a DenseTarget, else float32',
+    )
+    parser.add_argument(
+        '--copies', type=int, metavar='K', help='augmented copies of every shape to cache'
+    )
+    parser.add_argument(
+        '--max-gb',
+        type=float,
+        metavar='X',
+        help='largest size of the augmented copies, in 1e9 bytes; without --copies as many as fit',
     )
     parser.add_argument(
         '--batch-size', type=int, default=64, help='samples or texts per forward pass of a teacher'
@@ -77,6 +89,8 @@ def main(argv=None):
         out,
         only=args.only,
         dtype=args.dtype,
+        copies=args.copies,
+        max_gb=args.max_gb,
         batch_size=args.batch_size,
         rebuild=args.rebuild,
         device=args.device,

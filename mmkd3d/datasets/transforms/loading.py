@@ -137,7 +137,7 @@ class PackPoints:
 
     ``inputs``: ``points`` (N, 3+F) float and, where the data set renders
     them, ``views`` (V, H, W) float. ``data_samples``: an element with the
-    metainfo ``sample_id``, ``category`` and ``caption`` and the fields
+    metainfo ``sample_id``, ``category``, ``caption`` and ``copy_idx`` and the fields
     ``gt_label`` (long scalar), ``gt_parts`` (N,) long, ``image`` (3, H, W)
     float in [0, 1] and ``view_points`` (M, 3) float, if present.
 
@@ -146,7 +146,7 @@ class PackPoints:
             a tensor yet.
     """
 
-    meta_keys: Sequence[str] = ('sample_id', 'category', 'caption')
+    meta_keys: Sequence[str] = ('sample_id', 'category', 'caption', 'copy_idx')
 
     def __call__(self, results: dict) -> dict:
         points = check_points(results['points'], results.get('sample_id', '?'))

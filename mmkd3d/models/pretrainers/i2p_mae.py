@@ -49,9 +49,12 @@ class I2PMAE(M2AE):
             self.loss_semantic = MODELS.build(losses['semantic'])
             self.to_feats = nn.Linear(self.decoder.embed_dims, self.group_size * self.target.dims)
 
-    def forward_teacher(self, points: Tensor) -> ViewFeatures:
-        """Feature and saliency maps of the views of points (B, N, 3+F)."""
-        maps = self.target.forward_views(coordinates(points))
+    def forward_teacher(self, points: Tensor, data_samples: list | None = None) -> ViewFeatures:
+        """Feature and saliency maps of the views of points (B, N, 3+F).
+
+        A cache of the teacher looks them up by the data samples.
+        """
+        maps = self.target.forward_views(coordinates(points), data_samples)
         if self.standardize is None:
             return maps
         feats = self.standardize(maps.feats.flatten(0, 1))
@@ -92,7 +95,7 @@ class I2PMAE(M2AE):
     def loss(self, points: Tensor, data_samples: list | None) -> dict:
         """Chamfer distance of the masked patches, feature loss of the visible ones."""
         patches = self.group(points)  # of each level (B, G, K, 3)
-        maps = self.forward_teacher(points)  # V views (B, V, D, h, w)
+        maps = self.forward_teacher(points, data_samples)  # V views (B, V, D, h, w)
         mask = self.draw_mask(points, patches, maps)  # (B, G) of the top level
         feats = self.forward_encoder(patches, mask)  # levels (B, G, C) each
         tokens = self.forward_decoder(feats, patches, mask)  # (B, G, C) of self.level

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -9,17 +10,22 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mmkd3d.registry import MODELS
+from mmkd3d.registry import MODELS, TRANSFORMS, Registry
 from mmkd3d.utils.hashes import frozen_fingerprint, row_digests
-from mmkd3d.utils.samples import sample_ids
+from mmkd3d.utils.samples import metainfo, sample_ids
 
 from ..teachers.precision import autocast, check_precision, choose_precision
 from ..views.base import Views, take_views
 from .cache import FeatureCache, read_record
 
 # Arguments that change no cached feature: weights are identified by their
-# fingerprint instead of their path, and caches hold no saliency.
-IGNORED = ('checkpoint', 'reference', 'keep_weights', 'saliency')
+# fingerprint instead of their path, and data by their checksums; only
+# DenseTarget caches saliency.
+IGNORED = ('checkpoint', 'reference', 'keep_weights', 'saliency', 'root', 'file')
+COPIES = (
+    "Put dict(type='AugmentedCopies', num_copies=...) in the pipeline; tools/train.py does that "
+    'for a cache of augmented copies.'
+)
 
 
 class BaseTarget(nn.Module):
@@ -38,11 +44,16 @@ class BaseTarget(nn.Module):
         dims: D, width of the features.
         teacher: The teacher, or None if a cache is used.
         cache: The cache, or None.
+        copies: Config of :class:`AugmentedCopies`, of a cache of augmented
+            copies; or None.
+        tolerance: Largest difference of the ``digests`` of equal inputs.
     """
 
     dims: int
     teacher: nn.Module | None
     cache: FeatureCache | None = None
+    copies: dict | None = None
+    tolerance: int = 0
 
     def __init__(self, teacher: dict, *, precision: str = 'auto'):
         super().__init__()
@@ -70,6 +81,7 @@ class BaseTarget(nn.Module):
     def identity(self) -> dict:
         """Key that identifies a cache of the features; needs the teacher."""
         self._resolve_precision(next(self.teacher.net.parameters()).device)
+        copies = {} if self.copies is None else dict(copies=describe_copies(self.copies))
         return dict(
             teacher=dict(
                 describe(self.teacher_cfg),
@@ -77,6 +89,7 @@ class BaseTarget(nn.Module):
                 checksum=int(frozen_fingerprint(self.teacher.net.state_dict())),
             ),
             transform=self.transform(),
+            **copies,
         )
 
     def open_cache(self, folder: str | Path | None) -> None:
@@ -101,6 +114,30 @@ class BaseTarget(nn.Module):
         if self.precision == 'auto' and found in ('fp32', 'bf16'):
             self.precision = found
 
+    def digests(self, inputs: Tensor) -> Tensor:
+        """Checksums (B,) int64 of the inputs of the teacher (B, ...)."""
+        return row_digests(inputs)
+
+    def look_up(
+        self, data_samples: list, inputs: Callable[[], Tensor | None], device: torch.device
+    ) -> Tensor:
+        """Features (B, ...) float32 from the cache.
+
+        Args:
+            data_samples: B elements with ``sample_id`` and, for a cache of
+                augmented copies, ``copy_idx``.
+            inputs: Gives the inputs (B, ...) of the teacher, which are checked
+                once, or None.
+            device: Of the features.
+        """
+        copies = metainfo(data_samples, 'copy_idx', COPIES) if self.copies else None
+        rows = self.cache.rows(sample_ids(data_samples), copies)
+        if not self.cache.is_checked(rows):
+            found = inputs()
+            if found is not None:
+                self.cache.check(rows, self.digests(found).cpu().numpy(), self.tolerance)
+        return torch.from_numpy(self.cache.features[rows]).to(device).float()
+
     def autocast(self, device: torch.device) -> AbstractContextManager:
         """Context with the precision of the teacher."""
         self._resolve_precision(device)
@@ -115,8 +152,8 @@ class BaseImageTarget(BaseTarget):
     """Features of a frozen teacher for views of the samples, with a cache.
 
     With a cache no teacher runs, and features are looked up by ``sample_id``.
-    Random views and augmented images cannot be cached and are refused. If
-    samples contain the inputs of the teacher, these are compared with the
+    Random views cannot be cached and are refused, and augmented images as a
+    fixed number of copies only. If samples contain the inputs of the teacher, these are compared with the
     cached checksums once. Remove the loading steps from the pipeline to save
     their time.
 
@@ -169,13 +206,8 @@ class BaseImageTarget(BaseTarget):
         """Features (B, W, ...) of the views ``view_idx`` (B, W), or of all."""
         if self.cache is None:
             return self.read(self.views(points, data_samples, view_idx=view_idx))
-        rows = self.cache.rows(sample_ids(data_samples))
-        if not self.cache.is_checked(rows):
-            inputs = self.views.inputs(data_samples)
-            if inputs is not None:
-                self.cache.check(rows, row_digests(inputs).cpu().numpy())
-        feats = torch.from_numpy(self.cache.features[rows]).float()  # (B, V, ...)
-        return take_views(feats.to(points.device), view_idx)
+        feats = self.look_up(data_samples, lambda: self.views.inputs(data_samples), points.device)
+        return take_views(feats, view_idx)
 
 
 def read_dense(target: BaseTarget, images: Tensor, images_at_once: int | None) -> dict:
@@ -196,17 +228,29 @@ def read_dense(target: BaseTarget, images: Tensor, images_at_once: int | None) -
     return {name: torch.cat([m[name].float() for m in maps]) for name in maps[0]}
 
 
-def describe(cfg: dict | None) -> dict | None:
+def describe(cfg: dict | None, registry: Registry = MODELS) -> dict | None:
     """Type and arguments of a config, with defaults, as plain data."""
     if cfg is None:
         return None
     kind = cfg['type']
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    kind = registry.get(kind) if isinstance(kind, str) else kind
     given = {k: v for k, v in cfg.items() if k not in ('type', '_scope_', *IGNORED)}
     bound = inspect.signature(kind).bind_partial(**given)
     bound.apply_defaults()
     arguments = {k: v for k, v in bound.arguments.items() if k not in IGNORED}
     return json.loads(json.dumps(dict(type=kind.__name__, **arguments), default=str))
+
+
+def describe_copies(copies: dict) -> dict:
+    """Config of :class:`AugmentedCopies` as plain data, its steps by their number."""
+    return dict(
+        num_copies=copies['num_copies'],
+        transforms={
+            str(i): describe(step, TRANSFORMS)
+            for i, step in enumerate(copies.get('transforms', ()))
+        },
+        augments={str(i): describe(step) for i, step in enumerate(copies.get('augments', ()))},
+    )
 
 
 @MODELS.register_module()
@@ -221,6 +265,8 @@ class ImageTarget(BaseImageTarget):
             as :class:`ViewRenderer`; None: the samples contain images.
         cache: Folder of a cache, built by ``tools/cache_teacher.py``; see
             :class:`BaseImageTarget`.
+        copies: How the images of a cache were augmented, config of
+            :class:`AugmentedCopies`; set by ``tools/train.py``.
         reduce: For several views per sample: ``'random'`` draws one in every
             step, ``'mean'`` averages the features.
         precision: See :class:`BaseTarget`.
@@ -236,12 +282,14 @@ class ImageTarget(BaseImageTarget):
         renderer: dict | None = None,
         *,
         cache: str | Path | None = None,
+        copies: dict | None = None,
         reduce: str = 'random',
         precision: str = 'auto',
     ):
         super().__init__(
             teacher, dict(type='mmkd3d.RenderedViews', renderer=renderer), precision=precision
         )
+        self.copies = copies
         if reduce not in ('random', 'mean'):
             raise ValueError(f"reduce is 'random' or 'mean', got {reduce!r}.")
         self.dims = self.teacher.global_dims

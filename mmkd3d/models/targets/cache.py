@@ -27,11 +27,13 @@ class FeatureCache:
 
     The folder has two files, written by :class:`CacheWriter`:
 
-    - ``features.npy``: (count, ...), memory-mapped;
-    - ``cache.json``: ``identity``, a description of teacher and transform;
-      ``keys``, the sample id or text of each row; ``done``, the number of
-      finished rows; ``digests``, hashes of the inputs of the teacher (empty
-      for texts); ``source`` and ``version``, for people.
+    - ``features.npy``: (count, ...), memory-mapped; with K augmented copies of
+      each sample, K rows of it follow each other;
+    - ``cache.json``: ``identity``, a description of teacher, transform and
+      copies; ``keys``, the sample id or text of each row, or of K rows;
+      ``done``, the number of finished rows; ``digests``, hashes of the inputs
+      of the teacher, of the first copy (empty for texts); ``source`` and
+      ``version``, for people.
 
     Args:
         folder: Of the cache.
@@ -39,7 +41,8 @@ class FeatureCache:
             :meth:`BaseTarget.identity`.
 
     Attributes:
-        keys: Of the rows.
+        keys: Sample ids or texts.
+        num_copies: K, rows of each key.
         features: (count, ...) in the dtype of the storage.
 
     Raises:
@@ -58,11 +61,12 @@ class FeatureCache:
                 f'{build_command(self.folder)}'
             )
         refuse_stale(self.folder, record['identity'], identity)
-        self.keys = record['keys']
-        if record['done'] < len(self.keys):
+        self.keys, self.num_copies = record['keys'], count_copies(identity)
+        count = len(self.keys) * self.num_copies
+        if record['done'] < count:
             raise ValueError(
                 f'The teacher cache in {folder} has {record["done"]} of '
-                f'{len(self.keys)} rows: its build was interrupted. Resume it:\n  '
+                f'{count} rows: its build was interrupted. Resume it:\n  '
                 f'{build_command(self.folder)}'
             )
         try:
@@ -73,8 +77,13 @@ class FeatureCache:
         self._digests = np.array(record['digests'], dtype=np.int64)
         self._checked = np.zeros(len(self.keys), dtype=bool)
 
-    def rows(self, keys: Sequence[str]) -> np.ndarray:
-        """Rows (len(keys),) of the keys; ``ValueError`` for unknown ones."""
+    def rows(self, keys: Sequence[str], copies: Sequence[int] | None = None) -> np.ndarray:
+        """Rows (len(keys),) of the keys; ``ValueError`` for unknown ones.
+
+        Args:
+            keys: Sample ids or texts.
+            copies: For each of them the number of a copy, from 0; None: 0.
+        """
         unknown = [key for key in keys if key not in self._row]
         if unknown:
             raise ValueError(
@@ -83,19 +92,31 @@ class FeatureCache:
                 'Rebuild it from the data set of this run:\n  '
                 f'{build_command(self.folder, rebuild=True)}'
             )
-        return np.array([self._row[key] for key in keys])
+        rows = np.array([self._row[key] for key in keys]) * self.num_copies
+        if copies is None:
+            return rows
+        if not all(0 <= copy < self.num_copies for copy in copies):
+            raise ValueError(
+                f'The teacher cache in {self.folder} has {self.num_copies} copies of each '
+                f'sample, got copy_idx {max(copies)}: set num_copies of AugmentedCopies in the '
+                'pipeline to the same number.'
+            )
+        return rows + np.asarray(copies)
 
-    def check(self, rows: np.ndarray, digests: np.ndarray) -> None:
-        """Compare inputs of the teacher with those that were cached.
+    def check(self, rows: np.ndarray, digests: np.ndarray, tolerance: int = 0) -> None:
+        """Compare inputs of the teacher with those that were cached, of first copies.
 
         Args:
             rows: (B,) of the cache.
-            digests: (B,) int64 of ``mmkd3d.utils.hashes.row_digests``.
+            digests: (B,) int64, see :meth:`BaseTarget.digests`.
+            tolerance: Largest difference of equal inputs.
 
         Raises:
             StaleCacheError: Some samples differ.
         """
-        differ = self._digests[rows] != digests
+        first_copy = rows % self.num_copies == 0
+        rows, digests = rows[first_copy] // self.num_copies, digests[first_copy]
+        differ = np.abs(self._digests[rows] - digests) > tolerance
         if differ.any():
             first = int(np.flatnonzero(differ)[0])
             raise StaleCacheError(
@@ -111,8 +132,9 @@ class FeatureCache:
         self._checked[rows] = True
 
     def is_checked(self, rows: np.ndarray) -> bool:
-        """Whether ``check`` has passed for all of these rows."""
-        return bool(self._checked[rows].all())
+        """Whether ``check`` has passed for all first copies among these rows."""
+        copies, rows = rows % self.num_copies, rows // self.num_copies
+        return bool((self._checked[rows] | (copies > 0)).all())
 
 
 class CacheWriter:
@@ -123,14 +145,15 @@ class CacheWriter:
 
     Args:
         folder: Of the cache.
-        keys: Of the rows, unique.
-        shape: Of the feature of one key.
+        keys: Of the rows, or of K copies each, unique.
+        shape: Of the feature of one row.
         identity: ``dict(teacher=..., transform=...)``, see
             :meth:`BaseTarget.identity`.
         source: Origin of the data, for people.
         dtype: Of the storage, ``'float32'`` or ``'float16'``.
 
     Attributes:
+        count: Number of rows.
         done: Number of written rows.
         num_bytes: Size of all features.
 
@@ -153,7 +176,8 @@ class CacheWriter:
         if dtype not in DTYPES:
             raise ValueError(f'dtype is one of {", ".join(DTYPES)}, got {dtype!r}.')
         self.folder = Path(folder)
-        shape = (len(keys), *shape)
+        self.num_copies = count_copies(identity)
+        shape = (len(keys) * self.num_copies, *shape)
         self.num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         found = read_record(self.folder)
         if found is None:
@@ -170,7 +194,7 @@ class CacheWriter:
         self._features = np.load(self.folder / FEATURES, mmap_mode='r+')
         refuse_stale(self.folder, dict(dtype=str(self._features.dtype)), dict(dtype=dtype))
         self._record = found
-        self.done = found['done']
+        self.count, self.done = len(self._features), found['done']
 
     def _create(self, keys: list[str], shape: tuple, dtype: str) -> None:
         if len(set(keys)) < len(keys):
@@ -199,7 +223,7 @@ class CacheWriter:
 
         Args:
             features: (n, ...) float32.
-            digests: (n,) int64 hashes of the inputs; None for texts.
+            digests: (n,) int64 of the inputs; None for texts.
 
         Raises:
             ValueError: Some features are not finite in the dtype.
@@ -215,32 +239,40 @@ class CacheWriter:
             )
         self._features[self.done : end] = features
         if digests is not None:
-            self._record['digests'] += digests.tolist()
+            self._record['digests'] += digests[
+                -self.done % self.num_copies :: self.num_copies
+            ].tolist()
         self.done = end
-        count = len(self._record['keys'])
-        if end == count or end - self._record['done'] >= count / 100:
+        if end == self.count or end - self._record['done'] >= self.count / 100:
             self._features.flush()
             self._record['done'] = end
             write_atomic(self.folder / RECORD, json.dumps(self._record).encode())
 
-    def refuse_changed(self, digests: dict[int, int]) -> None:
+    def refuse_changed(self, digests: dict[int, int], tolerance: int = 0) -> None:
         """Check that finished rows were computed from the same data.
 
         Args:
-            digests: Hashes of some samples, by row; unfinished rows are
-                ignored.
+            digests: Of the (first copies of) some samples, by their index;
+                unfinished ones are ignored.
+            tolerance: Largest difference of equal inputs.
 
         Raises:
-            StaleCacheError: A hash differs.
+            StaleCacheError: A checksum differs.
         """
-        for row, now in digests.items():
-            if row < self.done and self._record['digests'][row] != now:
+        known = self._record['digests']
+        for index, now in digests.items():
+            if index < len(known) and abs(known[index] - now) > tolerance:
                 raise StaleCacheError(
                     f'The teacher cache in {self.folder} was started with other data: '
-                    f'the checksum of row {row} is {self._record["digests"][row]} '
+                    f'the checksum of row {index} is {known[index]} '
                     f'there and {now} in this run. Rebuild it:\n  '
                     f'{build_command(self.folder, rebuild=True)}'
                 )
+
+
+def count_copies(identity: dict) -> int:
+    """K, augmented copies of each sample in a cache with this identity."""
+    return identity.get('copies', {}).get('num_copies', 1)
 
 
 def remove_cache(folder: str | Path) -> None:
