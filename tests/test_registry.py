@@ -41,4 +41,6 @@ except KeyError as error:
 
 
 def test_an_unknown_name_suggests_names_of_modules_that_are_not_imported():
-    rejects('Did you mean .*ReConTransformer', registry.MODELS.get, 'ReconTransformr', error=KeyError)
+    rejects(
+        'Did you mean .*ReConTransformer', registry.MODELS.get, 'ReconTransformr', error=KeyError
+    )

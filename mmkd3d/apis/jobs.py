@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mmkd3d.utils.signals import catch_stop
 
-from .load import config_root
+from .config_files import config_root
 
 _running: set[subprocess.Popen] = set()
 _starting = threading.RLock()  # a signal handler runs within a thread that may hold it

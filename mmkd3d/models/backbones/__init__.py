@@ -1,0 +1,3 @@
+"""Students."""
+
+LEVELS = ('global', 'token', 'point')  # of the features that a student can extract
