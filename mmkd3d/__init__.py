@@ -6,11 +6,11 @@ from .version import __version__
 _LAZY = dict(
     Det3DInferencer='mmkd3d.apis.detect',
     FeatureExtractor='mmkd3d.apis.features',
-    config_path='mmkd3d.apis.load',
+    config_path='mmkd3d.apis.config_files',
     export_backbone='mmkd3d.checkpoints',
     get_config='mmkd3d.apis.load',
     get_model='mmkd3d.apis.load',
-    list_models='mmkd3d.apis.load',
+    list_models='mmkd3d.apis.config_files',
     load_pretrained='mmkd3d.checkpoints',
     load_student='mmkd3d.apis.load',
 )

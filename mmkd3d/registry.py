@@ -1,16 +1,19 @@
-"""Registries of mmkd3d: children of mmengine's roots, filled on first use.
+"""Registries of mmkd3d: children of mmengine's roots.
 
-Because every registry names its ``locations``, ``type='mmkd3d.X'`` resolves
-in any mmengine config without ``custom_imports``.
+``type='mmkd3d.X'`` resolves in any mmengine config without ``custom_imports``:
+the module that registers ``X`` is imported when ``X`` is asked for, others are not.
 """
 
 import difflib
+import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine import registry as root
 from mmengine.registry import Registry as _Registry
+
+from mmkd3d.utils.discovery import registered_modules
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -43,7 +46,30 @@ def arguments_of(kind: Any) -> tuple[set[str], bool]:
 
 
 class Registry(_Registry):
-    """An mmengine registry that suggests names of types and arguments."""
+    """An mmengine registry that suggests names of types and arguments.
+
+    Args:
+        modules: Name -> module that registers it.
+        kwargs: Of mmengine's.
+    """
+
+    def __init__(self, *args, modules: Mapping[str, str], **kwargs):
+        super().__init__(*args, **kwargs)
+        self.modules = modules
+
+    @property
+    def names(self) -> list[str]:
+        """All names, also of modules that are not imported yet."""
+        return [*{**self.modules, **self.module_dict}]
+
+    def find(self, name: str) -> Any:
+        """What is registered here under a name without a scope; None: nothing."""
+        if name not in self.module_dict and name in self.modules:
+            importlib.import_module(self.modules[name])
+        return self.module_dict.get(name)
+
+    def import_from_location(self) -> None:
+        """Do nothing: :meth:`find` imports what is needed."""
 
     def build(self, cfg: dict, *args, **kwargs) -> Any:
         """Build as mmengine does.
@@ -67,9 +93,9 @@ class Registry(_Registry):
             raise TypeError(f'{error}. {kind} has no argument {wrong[0]}: {hint}') from error
 
     def get(self, key: str):
-        found = super().get(key)
+        found = self._find_anywhere(key)
         if found is None and '.' not in key:
-            near = difflib.get_close_matches(key, self.module_dict, n=3)
+            near = difflib.get_close_matches(key, self.names, n=3)
             hint = f' Did you mean {", ".join(near)}?' if near else ''
             raise KeyError(
                 f"'{key}' is not a {self.name} of mmkd3d or of its parents."
@@ -79,44 +105,44 @@ class Registry(_Registry):
         return found
 
     def __contains__(self, key: str) -> bool:
-        return super().get(key) is not None
+        return self._find_anywhere(key) is not None
+
+    def _find_anywhere(self, key: str) -> Any:
+        scope, name = self.split_scope_key(key)
+        if scope in (None, self.scope):
+            self.find(name)
+        return super().get(key)
 
 
-def _child(name: str, parent: _Registry, *locations: str) -> Registry:
-    return Registry(
-        name,
-        parent=parent,
-        scope='mmkd3d',
-        locations=[f'mmkd3d.{location}' for location in locations],
-    )
+def _child(registry: str) -> Registry:
+    parent = getattr(root, registry)
+    modules = registered_modules().get(registry, {})
+    return Registry(parent.name, parent=parent, scope='mmkd3d', modules=modules)
 
 
-MODELS = _child('model', root.MODELS, 'models')
-TASK_UTILS = _child('task util', root.TASK_UTILS, 'models')
-DATASETS = _child('dataset', root.DATASETS, 'datasets')
-TRANSFORMS = _child('transform', root.TRANSFORMS, 'datasets.transforms')
-METRICS = _child('metric', root.METRICS, 'evaluation')
-HOOKS = _child('hook', root.HOOKS, 'engine')
-PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS, 'engine')
-OPTIM_WRAPPERS = _child('optimizer wrapper', root.OPTIM_WRAPPERS, 'engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child(
-    'optimizer wrapper constructor', root.OPTIM_WRAPPER_CONSTRUCTORS, 'engine'
-)
-LOOPS = _child('loop', root.LOOPS, 'engine')
-FUNCTIONS = _child('function', root.FUNCTIONS, 'engine')
+MODELS = _child('MODELS')
+TASK_UTILS = _child('TASK_UTILS')
+DATASETS = _child('DATASETS')
+TRANSFORMS = _child('TRANSFORMS')
+METRICS = _child('METRICS')
+HOOKS = _child('HOOKS')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
+LOOPS = _child('LOOPS')
+FUNCTIONS = _child('FUNCTIONS')
 
-# Register empty children too: mmengine warns for each that is missing. Without
-# a location it would look for `mmkd3d.utils.register_all_modules`.
-for _parent in (
-    root.DATA_SAMPLERS,
-    root.EVALUATOR,
-    root.LOG_PROCESSORS,
-    root.MODEL_WRAPPERS,
-    root.OPTIMIZERS,
-    root.RUNNERS,
-    root.RUNNER_CONSTRUCTORS,
-    root.VISBACKENDS,
-    root.VISUALIZERS,
-    root.WEIGHT_INITIALIZERS,
+# Register empty children too: mmengine warns for each that is missing.
+for _name in (
+    'DATA_SAMPLERS',
+    'EVALUATOR',
+    'LOG_PROCESSORS',
+    'MODEL_WRAPPERS',
+    'OPTIMIZERS',
+    'RUNNERS',
+    'RUNNER_CONSTRUCTORS',
+    'VISBACKENDS',
+    'VISUALIZERS',
+    'WEIGHT_INITIALIZERS',
 ):
-    _child(_parent.name, _parent, 'registry')
+    _child(_name)

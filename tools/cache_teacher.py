@@ -19,12 +19,8 @@ the options that train with the caches.
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from mmkd3d.apis.cli import config_file
+from mmkd3d.apis.cli import add_options, config_file, read_options
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.apis.load import find_config
-from mmkd3d.apis.teacher_cache import cache_targets
 
 
 def parse_args(argv):
@@ -68,21 +64,20 @@ def parse_args(argv):
     )
     parser.add_argument('--device', help='device of the teachers, such as cpu')
     parser.add_argument('--rebuild', action='store_true', help='remove existing caches first')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value with dots inside key',
-    )
+    add_options(parser)
     return parser.parse_args(argv)
 
 
 @short_errors()
 def main(argv=None):
     args = parse_args(argv)
+
+    # imported here: --help needs neither
+    from mmkd3d.apis.load import find_config
+    from mmkd3d.apis.teacher_cache import cache_targets
+
     config = find_config(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
+    config.merge_from_dict(read_options(args.cfg_options))
     out = args.out or Path('work_dirs', 'teacher_cache', args.config.stem)
     folders = cache_targets(
         config,

@@ -10,24 +10,11 @@ import io
 from collections import Counter
 from pathlib import Path
 
-import torch
-
 import mmkd3d
+from mmkd3d import checkpoints
 from mmkd3d.apis.cli import add_trust_option
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.checkpoints import (
-    SOURCES,
-    convert,
-    detect,
-    export_backbone,
-    published_name,
-    read_checkpoint,
-    split_teacher,
-    stage_of,
-    state_dict_of,
-    stored_spec,
-    to_published,
-)
+from mmkd3d.checkpoints.maps import SOURCES
 from mmkd3d.utils.atomic import write_atomic
 
 
@@ -83,14 +70,14 @@ def parse_args(argv=None):
 
 def read_ours(args) -> tuple[dict, dict]:
     """Our state dict of the file that is read, and its metadata."""
-    checkpoint = read_checkpoint(args.source_file, trust=args.trust_checkpoint)
-    state = state_dict_of(checkpoint)
-    found = detect(state)
+    checkpoint = checkpoints.read_checkpoint(args.source_file, trust=args.trust_checkpoint)
+    state = checkpoints.state_dict_of(checkpoint)
+    found = checkpoints.detect(state)
     if args.to_published and found:
         raise ValueError(f'{args.source_file} is a published file already: {found}.')
     source = None if args.to_published else args.source or found
     if source is not None:
-        return convert(state, source)
+        return checkpoints.convert(state, source)
     if not (args.to_published or args.part):
         raise ValueError(
             f'{args.source_file} is none of the published files that are '
@@ -100,15 +87,15 @@ def read_ours(args) -> tuple[dict, dict]:
     meta = checkpoint.get('meta') or {}
     return state, dict(
         source=meta.get('source'),
-        stage=stage_of(state),
+        stage=checkpoints.stage_of(state),
         dropped=[],
-        input_spec=stored_spec(checkpoint)._asdict(),
+        input_spec=checkpoints.stored_spec(checkpoint)._asdict(),
     )
 
 
 def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
     """The student or the teacher of a pretraining file."""
-    student, teacher = split_teacher(state)
+    student, teacher = checkpoints.split_teacher(state)
     if not (student and teacher):
         raise ValueError(
             'Only a pretraining file that holds its teacher can be split; the '
@@ -118,7 +105,7 @@ def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
         )
     if part == 'student':
         return student, dict(meta, part=part)
-    if stage_of(teacher) != 'teacher':
+    if checkpoints.stage_of(teacher) != 'teacher':
         raise ValueError(
             'The teachers in this file are networks for images and texts, no '
             'stage I file: their own files are of more use.'
@@ -128,8 +115,8 @@ def take_part(state: dict, meta: dict, part: str) -> tuple[dict, dict]:
 
 def publish(state: dict, source: str) -> tuple[dict, dict]:
     """The published state dict, and metadata that lists what it lacks."""
-    published = to_published(state, source)
-    dropped = [key for key in state if published_name(key, source) is None]
+    published = checkpoints.to_published(state, source)
+    dropped = [key for key in state if checkpoints.published_name(key, source) is None]
     return published, dict(source=source, stage=SOURCES[source].stage, dropped=dropped)
 
 
@@ -138,7 +125,9 @@ def main(argv=None):
     args = parse_args(argv)
     entry = 'state_dict'
     if args.part == 'backbone':
-        out = export_backbone(args.source_file, args.target_file, trust=args.trust_checkpoint)
+        out = checkpoints.export_backbone(
+            args.source_file, args.target_file, trust=args.trust_checkpoint
+        )
         print(f'{args.source_file} -> {out} (backbone)')
         return
     state, meta = read_ours(args)
@@ -148,6 +137,8 @@ def main(argv=None):
         entry = SOURCES[args.source].entry
         state, meta = publish(state, args.source)
     meta['mmkd3d_version'] = mmkd3d.__version__
+    import torch
+
     file = io.BytesIO()
     torch.save({entry: state, 'meta': meta}, file)
     write_atomic(args.target_file, file.getbuffer())

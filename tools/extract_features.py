@@ -8,23 +8,25 @@ the settings: `level`, `layer`, `input_spec` (json), `checkpoint`,
 beside it; the same command goes on from there after an error or a kill.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 import mmkd3d
 from mmkd3d.apis.cli import add_reading_options, add_trust_option, report_bad
-from mmkd3d.apis.feature_parts import FeatureParts
 from mmkd3d.checkpoints.input_spec import NORMALIZE
-from mmkd3d.datasets.find import list_files
-from mmkd3d.datasets.readers import read_clouds
-from mmkd3d.models.backbones.base import LEVELS
+from mmkd3d.models.backbones import LEVELS
 from mmkd3d.utils.hashes import file_digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mmkd3d.apis.feature_parts import FeatureParts
 
 EXAMPLES = """examples:
   python tools/extract_features.py work_dirs/.../epoch_300.pth shapes/ one.ply
@@ -85,6 +87,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def extract(args: argparse.Namespace, parts: FeatureParts, bad: list[str] | None) -> dict:
     """Extract the features that are missing; returns the arrays that were written."""
+    from mmkd3d.datasets.find import list_files
+
     files = list_files(args.inputs)
     extractor = mmkd3d.FeatureExtractor(
         args.checkpoint,
@@ -116,6 +120,10 @@ def missing_clouds(
     args: argparse.Namespace, files: Sequence[Path], done: set[str], bad: list[str] | None
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Names and points of the clouds that are not done."""
+    from tqdm import tqdm
+
+    from mmkd3d.datasets.readers import read_clouds
+
     names = ('columns', 'key', 'load_dim', 'drop_nan')
     options = dict({name: getattr(args, name) for name in names}, bad=bad)
     for path in tqdm(files, unit='file'):
@@ -134,6 +142,8 @@ def settings(args: argparse.Namespace) -> dict:
 
 def main(argv=None) -> None:
     args = parse_args(argv)
+    from mmkd3d.apis.feature_parts import FeatureParts
+
     bad: list[str] | None = [] if args.skip_bad else None
     parts = None
     try:

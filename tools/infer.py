@@ -12,7 +12,6 @@ from pathlib import Path
 import mmkd3d
 from mmkd3d.apis.cli import add_reading_options, add_trust_option, report_bad
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.utils.detections import none_found
 
 EXAMPLES = """examples:
   python tools/infer.py scan.ply --checkpoint work_dirs/.../epoch_36.pth
@@ -63,6 +62,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 @short_errors()
 def main(argv=None) -> None:
     args = parse_args(argv)
+    from mmkd3d.utils.detections import none_found
+
     bad: list[str] | None = [] if args.skip_bad else None
     inferencer = mmkd3d.Det3DInferencer(
         args.config,

@@ -10,23 +10,20 @@ result with protocol, seed, commit, and checksums of data and checkpoint) and
 tables.md.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+import mmkd3d
+from mmkd3d.apis.cli import key_value, read_options
+from mmkd3d.apis.config_files import config_path
 from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
-from mmkd3d.apis.load import config_path, get_config
-from mmkd3d.datasets.identity import identify
-from mmkd3d.engine.resume import final_checkpoint
-from mmkd3d.evaluation.held_out import HeldOut
 from mmkd3d.evaluation.records import (
     check_seeds,
     make_record,
@@ -34,9 +31,11 @@ from mmkd3d.evaluation.records import (
     summarize,
     write_record,
 )
-from mmkd3d.registry import DATASETS
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import file_digest, text_digest
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 TIMES = ('time', 'data_time')  # mmengine reports them beside the metrics
 
@@ -101,6 +100,7 @@ def parse_args(argv):
         '--cfg-options',
         nargs='+',
         default=[],
+        type=key_value,
         help='settings to override, as key=value with dots inside key',
     )
     args = parser.parse_args(argv)
@@ -110,10 +110,8 @@ def parse_args(argv):
 
 def read_config(path: Path, options: list[str]) -> Config:
     """The config with the options of ``--cfg-options``."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument('options', nargs='*', action=DictAction)
-    cfg = get_config(path)
-    cfg.merge_from_dict(parser.parse_args(options).options or {})
+    cfg = mmkd3d.get_config(path)
+    cfg.merge_from_dict(read_options(options))
     return cfg
 
 
@@ -190,6 +188,12 @@ def examine_data(args, run: Run) -> dict:
         ValueError: The model was pretrained on test shapes, without
             ``--allow-shared-shapes``.
     """
+    from mmengine.registry import init_default_scope
+
+    from mmkd3d.datasets.identity import identify
+    from mmkd3d.evaluation.held_out import HeldOut
+    from mmkd3d.registry import DATASETS
+
     cfg = read_config(args.config, run.options)
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     try:
@@ -211,6 +215,8 @@ def examine_data(args, run: Run) -> dict:
 
 def do_run(args, run: Run, data: dict, lock: int) -> dict:
     """Train and test; returns the record, and writes it to ``record.json``."""
+    from mmkd3d.engine.resume import final_checkpoint
+
     folder, start = run.folder, time.time()
     options = ['--cfg-options', f'randomness.seed={run.seed}', *run.options]
     best = ['default_hooks.checkpoint.save_best=auto'] * args.best_on_test

@@ -11,16 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import add_trust_option
+from mmkd3d.apis.config_files import config_root
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.apis.load import config_root, find_config
-from mmkd3d.apis.probing import StudentProbe
-from mmkd3d.evaluation.features import POOLINGS
-from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
+from mmkd3d.evaluation.published import METHODS, POOLINGS, PUBLISHED
 from mmkd3d.evaluation.records import check_seeds, spread_table, summarize, write_record
-from mmkd3d.evaluation.splits import config_splits, folder_splits, npz_splits
-from mmkd3d.evaluation.zero_shot import is_zero_shot
 
 EXAMPLES = """examples:
   python tools/probe.py point-mae_pointvit-mini_1xb64-30e_psb out_{seed}/epoch_30.pth \\
@@ -130,6 +125,9 @@ def parse_args(argv):
 
 def splits_of(args) -> Mapping[str, Mapping]:
     """Configs of the data; those of the config where none are named."""
+    from mmkd3d.apis.load import find_config
+    from mmkd3d.evaluation.splits import config_splits, folder_splits, npz_splits
+
     if args.data is None:
         test = find_config(args.config).get('test_dataloader')
         if not test:
@@ -157,6 +155,13 @@ def splits_of(args) -> Mapping[str, Mapping]:
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
+
+    # imported here: --help needs none of them
+    from mmkd3d.apis.load import find_config
+    from mmkd3d.apis.probing import StudentProbe
+    from mmkd3d.evaluation.protocols import Probes
+    from mmkd3d.evaluation.zero_shot import is_zero_shot
+
     asked = is_zero_shot(find_config(args.config).model)
     methods = args.method or (['zero-shot'] if asked else ['svm', 'knn'])
     probes = Probes(

@@ -32,6 +32,8 @@ protocol, seed, commit, and checksums of data and checkpoint), tables.md, and
 a plot of each curve.
 """
 
+from __future__ import annotations
+
 import argparse
 import functools
 import json
@@ -39,15 +41,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
+import mmkd3d
+from mmkd3d.apis.config_files import config_path
 from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
-from mmkd3d.apis.load import config_path, get_config
 from mmkd3d.evaluation.records import check_seeds, summarize, write_record
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import text_digest
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 STEP = {  # kind -> its other fields
     'train': {'seeds', 'test', 'options', 'arguments'},
@@ -78,7 +82,7 @@ class Job:
     kind: str
     config: Path
     words: list[str]
-    needs: dict[str, 'Job']
+    needs: dict[str, Job]
     settings: str
     folder: Path
 
@@ -116,7 +120,7 @@ class Job:
 
 def load_study(path: str) -> Config:
     """Read a study; ``ValueError`` if it is wrong."""
-    study = get_config(path)
+    study = mmkd3d.get_config(path)
     study.setdefault('seeds', (0,))
     study.setdefault('tables', [])
     if not study.get('steps'):
@@ -146,7 +150,7 @@ def load_study(path: str) -> Config:
 @functools.cache
 def read_config(target: str) -> tuple[Path, Config]:
     path = config_path(target)
-    return path, get_config(path)
+    return path, mmkd3d.get_config(path)
 
 
 def make_jobs(

@@ -9,13 +9,9 @@ import argparse
 import json
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-
 import mmkd3d
+from mmkd3d.apis.cli import add_options, read_options
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.models.teachers.references import make_entry, read_references
-from mmkd3d.registry import MODELS
 
 
 def parse_args(argv):
@@ -34,14 +30,7 @@ def parse_args(argv):
         default='model.teacher',
         help='key of the teacher in the config; default: %(default)s',
     )
-    parser.add_argument(
-        '--options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='arguments of the teacher',
-    )
+    add_options(parser, '--options', help='arguments of the teacher')
     parser.add_argument('--name', help='name of the weights, for messages')
     parser.add_argument(
         '--record',
@@ -54,6 +43,8 @@ def parse_args(argv):
 
 def teacher_config(args) -> dict:
     """Type and arguments of the teacher, with the reference check off."""
+    from mmengine.config import Config
+
     name = args.teacher
     if '/' in name or name.endswith('.py') or name in mmkd3d.list_models():
         found = mmkd3d.get_config(name)
@@ -67,13 +58,20 @@ def teacher_config(args) -> dict:
     else:
         found = dict(type=name)
     config = Config(dict(found))
-    config.merge_from_dict({**args.options, 'reference': False})
+    config.merge_from_dict({**read_options(args.options), 'reference': False})
     return config.to_dict()
 
 
 @short_errors()
 def main(argv=None):
     args = parse_args(argv)
+
+    # imported here: --help needs none of them
+    from mmengine.registry import init_default_scope
+
+    from mmkd3d.models.teachers.references import make_entry, read_references
+    from mmkd3d.registry import MODELS
+
     init_default_scope('mmkd3d')
     config = teacher_config(args)
     name = args.name or ' '.join(

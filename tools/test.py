@@ -1,10 +1,6 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint with the evaluators of its config."""
 
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import (
     add_trust_option,
     common_parser,
@@ -13,9 +9,6 @@ from mmkd3d.apis.cli import (
     load_config,
 )
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.checkpoints import load_pretrained, read_checkpoint
-from mmkd3d.engine.hooks.classes import CheckClassesHook
-from mmkd3d.utils.distributed import unwrap_model
 
 
 def main(argv=None):
@@ -36,6 +29,15 @@ def main(argv=None):
         '--show-num', type=int, help='with --show-dir: number of scenes; default: all'
     )
     args = parser.parse_args(argv)
+
+    # imported here: --help needs none of them
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    from mmkd3d.checkpoints import load_pretrained, read_checkpoint
+    from mmkd3d.engine.hooks.classes import CheckClassesHook
+    from mmkd3d.utils.distributed import unwrap_model
+
     cfg = load_config(args)
     checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
     complete_hooks(cfg)

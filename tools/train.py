@@ -1,10 +1,6 @@
 #!/usr/bin/env python
 """Train a model: pretraining, classification, detection, segmentation."""
 
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
 from mmkd3d.apis.cli import (
     common_parser,
     complete_hooks,
@@ -15,9 +11,6 @@ from mmkd3d.apis.cli import (
     set_resume,
 )
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.apis.teacher_copies import use_cached_copies
-from mmkd3d.engine.hooks.loaders import check_training
-from mmkd3d.engine.hooks.stop import StopHook
 from mmkd3d.utils.signals import catch_stop
 
 
@@ -42,6 +35,15 @@ def main(argv=None):
         help='resume from a file or, without one, from the newest checkpoint in the work dir',
     )
     args = parser.parse_args(argv)
+
+    # imported here: --help needs none of them
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    from mmkd3d.apis.teacher_copies import use_cached_copies
+    from mmkd3d.engine.hooks.loaders import check_training
+    from mmkd3d.engine.hooks.stop import StopHook
+
     cfg = load_config(args)
     if args.amp:
         enable_amp(cfg)

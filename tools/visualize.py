@@ -4,17 +4,8 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-import mmkd3d  # noqa: F401  (stands in for what mmcv lacks, before mmdet3d)
-from mmkd3d.apis.cli import config_file
+from mmkd3d.apis.cli import add_options, config_file, read_options
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.apis.load import find_config
-from mmkd3d.visualization.masking import draw_masks, draw_teacher
-from mmkd3d.visualization.posed_frames import draw_frames
-from mmkd3d.visualization.pretraining import draw_pretraining
-from mmkd3d.visualization.scenes import draw_detections
-from mmkd3d.visualization.teacher_views import draw_views
 
 NO_CHECKPOINT = ('views', 'teacher', 'frames')
 
@@ -48,12 +39,7 @@ def parse_args(argv):
         help='for mask and teacher: npz file with an array points, or a config with a data set; '
         "default: the config's data set",
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value with dots inside key',
-    )
+    add_options(parser)
     parser.add_argument(
         '--score',
         type=float,
@@ -77,8 +63,17 @@ def parse_args(argv):
 @short_errors()
 def main(argv=None):
     args = parse_args(argv)
+
+    # imported here: --help needs none of them
+    from mmkd3d.apis.load import find_config
+    from mmkd3d.visualization.masking import draw_masks, draw_teacher
+    from mmkd3d.visualization.posed_frames import draw_frames
+    from mmkd3d.visualization.pretraining import draw_pretraining
+    from mmkd3d.visualization.scenes import draw_detections
+    from mmkd3d.visualization.teacher_views import draw_views
+
     args.config = find_config(args.config)
-    args.config.merge_from_dict(args.cfg_options or {})
+    args.config.merge_from_dict(read_options(args.cfg_options))
     if args.what == 'views':
         paths = draw_views(args.config, args.out, num=args.num)
     elif args.what == 'frames':

@@ -5,10 +5,10 @@ import importlib
 _LAZY = dict(
     Det3DInferencer='detect',
     FeatureExtractor='features',
-    config_path='load',
+    config_path='config_files',
     get_config='load',
     get_model='load',
-    list_models='load',
+    list_models='config_files',
     load_student='load',
 )
 

@@ -1,4 +1,10 @@
-"""The command line that mm tools share."""
+"""The command line that mm tools share.
+
+Functions import torch and mmengine themselves, so that ``--help`` and mistakes in
+arguments need neither.
+"""
+
+from __future__ import annotations
 
 import argparse
 import gc
@@ -7,16 +13,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from mmengine.config import Config, DictAction
-from mmengine.device import get_device
-from mmengine.utils import digit_version
-
-from mmkd3d.apis.config_check import check_config
-from mmkd3d.apis.load import config_path, get_config
+from mmkd3d.apis.config_files import config_path
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.precision import has_bf16
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def config_file(name: str) -> Path:
@@ -25,6 +28,33 @@ def config_file(name: str) -> Path:
         return config_path(name)
     except FileNotFoundError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def key_value(text: str) -> str:
+    """Type of the words of ``--cfg-options``."""
+    if '=' not in text:
+        raise argparse.ArgumentTypeError(f'expected key=value, got {text!r}')
+    return text
+
+
+def add_options(
+    parser: argparse.ArgumentParser,
+    name: str = '--cfg-options',
+    help: str = 'settings to override, as key=value with dots inside key',
+) -> None:
+    """Option that takes words KEY=VALUE, see :func:`read_options`; may be given again."""
+    parser.add_argument(
+        name, nargs='+', action='extend', default=[], type=key_value, metavar='KEY=VALUE', help=help
+    )
+
+
+def read_options(words: Sequence[str]) -> dict:
+    """The values of words KEY=VALUE, as mmengine's ``DictAction`` reads them."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument('options', nargs='*', action=DictAction)
+    return parser.parse_args(['--', *words]).options or {}
 
 
 def common_parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -36,12 +66,7 @@ def common_parser(description: str, example: str) -> argparse.ArgumentParser:
     )
     parser.add_argument('config', type=config_file, help='name of a shipped config, or a file')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings to override, as key=value with dots inside key',
-    )
+    add_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -95,13 +120,17 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         SystemExit: The config has a mistake, see :func:`check_config`.
     """
+    import torch
+
+    from mmkd3d.apis.config_check import check_config
+    from mmkd3d.apis.load import get_config
+
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = get_config(args.config)
     if 'model' not in cfg:
         raise ValueError(f'{args.config} has no model: give the config of a training.')
     cfg.launcher = args.launcher
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(read_options(args.cfg_options))
     if args.work_dir:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -113,6 +142,8 @@ def load_config(args: argparse.Namespace) -> Config:
     if not torch.cuda.is_available():
         if args.launcher == 'pytorch':
             use_cpu_processes(cfg)
+        from mmengine.utils import digit_version
+
         if digit_version(torch.__version__) < digit_version('2.4'):  # has it for GPUs only
             (cfg.get('optim_wrapper') or {}).get('optimizer', {}).pop('fused', None)
     return cfg
@@ -120,6 +151,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def use_cpu_processes(cfg: Config) -> None:
     """Let several processes train on CPU, where mmengine would ask CUDA."""
+    import torch
+
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = dict(
@@ -138,6 +171,8 @@ def leave_processes() -> None:
     collective aborts it (before Python 3.14). The threads end with the group,
     which a runner and its model keep alive: drop them first.
     """
+    import torch
+
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # nobody leaves while another is at work
         gc.collect()  # a runner is part of cycles
@@ -149,6 +184,11 @@ def enable_amp(cfg: Config) -> None:
 
     bf16 on CPUs and on GPUs that have it. Older GPUs use fp16 with a scaled loss.
     """
+    import torch
+    from mmengine.device import get_device
+
+    from mmkd3d.utils.precision import has_bf16
+
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'mmkd3d.Bf16OptimWrapper'):
         raise SystemExit(f'--amp needs optim_wrapper.type=OptimWrapper, got {kind}.')

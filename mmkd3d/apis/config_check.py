@@ -248,8 +248,7 @@ def _check_arguments(part: Mapping, path: str, scope: str) -> None:
     for one in vars(registry).values() if ours else ():
         if not isinstance(one, registry.Registry):
             continue
-        one.import_from_location()
-        found = one.module_dict.get(name)
+        found = one.find(name)
         if found is not None and found.__module__.startswith('mmkd3d.'):
             names, anything = arguments_of(found)
             known = names | EVERYWHERE

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mmkd3d.checkpoints import read_checkpoint, spec_of_config, stored_spec
 from mmkd3d.datasets.readers import CloudInputs, attempt, is_dataset, read_clouds
-from mmkd3d.models.backbones.base import LEVELS
+from mmkd3d.models.backbones import LEVELS
 from mmkd3d.models.layers.patches import PatchGroup
 
 from .input_fit import InputFit

@@ -1,21 +1,29 @@
-"""Run the tools as subprocesses."""
+"""Run the tools as subprocesses.
+
+They are forks of one process that has imported torch, mmengine and mmdetection3d
+(:mod:`mmkd3d.apis.warm`), which takes longer than many a job.
+"""
 
 import fcntl
+import multiprocessing
 import os
 import shlex
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
 from pathlib import Path
+from typing import Any
 
 from mmkd3d.utils.signals import catch_stop
 
-from .load import config_root
+from . import warm
+from .config_files import config_root
 
-_running: set[subprocess.Popen] = set()
+_running: set[BaseProcess] = set()
 _starting = threading.RLock()  # a signal handler runs within a thread that may hold it
 _stopped_by = 0
 
@@ -60,7 +68,7 @@ def pass_stop_on() -> Iterator[None]:
         _stopped_by = number
         with _starting:
             for process in _running:
-                process.send_signal(number)
+                _signal(process, number)
             if not _running:
                 raise SystemExit(128 + number)
 
@@ -97,32 +105,65 @@ def run_tool(tool: str, *arguments, log: Path, lock: int | None = None, jobs: in
         RuntimeError: The tool failed; the message is its last line.
         SystemExit: A signal stopped it, see :func:`pass_stop_on`.
     """
-    root, words = config_root().parent, list(map(str, arguments))
-    env = dict(os.environ)
-    env.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // jobs)))
-    env['PYTHONPATH'] = os.pathsep.join(filter(None, [str(root), env.get('PYTHONPATH')]))
+    path, words = config_root().parent / 'tools' / tool, list(map(str, arguments))
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, 'w') as file:
-        with _starting:
-            _check_stopped()
-            print('$ ' + shlex.join(['python', f'tools/{tool}', *words]), flush=True)
-            process = subprocess.Popen(
-                [sys.executable, root / 'tools' / tool, *words],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=env,
-                pass_fds=[] if lock is None else [lock],
-            )
-            _running.add(process)
-        try:
-            code = process.wait()
-        except BaseException:  # Ctrl-C; the tool passes this on to its own ones
-            process.terminate()
-            process.wait()
-            raise
-        finally:
-            _running.discard(process)
+    log.write_bytes(b'')
+    with _starting:
+        _check_stopped()
+        print('$ ' + shlex.join(['python', f'tools/{tool}', *words]), flush=True)
+        process = _start(path, words, log.resolve(), lock, jobs)
+        _running.add(process)
+    try:
+        code = _exit_code(process)
+    except BaseException:  # Ctrl-C; the tool passes this on to its own ones
+        _signal(process, signal.SIGTERM)
+        _exit_code(process)
+        raise
+    finally:
+        _running.discard(process)
     _check_stopped()
     if code:
         lines = log.read_text(errors='replace').strip().splitlines() or [f'exit code {code}']
         raise RuntimeError(f'{lines[-1]} (log: {log})')
+
+
+class _Descriptor:
+    """A file descriptor that a process takes along."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        return DupFd(self.number).__reduce_ex__(2)
+
+
+def _start(tool: Path, words: list[str], log: Path, lock: int | None, jobs: int) -> BaseProcess:
+    """Start a tool; the first call also starts the process from which all are forked."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['mmkd3d.apis.warm_server'])
+    before = dict(os.environ)
+    path = [str(tool.parents[1]), before.get('PYTHONPATH')]
+    os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, path))
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // jobs)))
+    descriptor = None if lock is None else _Descriptor(lock)
+    arguments = (tool, words, log, dict(os.environ), os.getcwd(), descriptor)
+    process = context.Process(target=warm.run, args=arguments, name=tool.name)
+    try:
+        process.start()  # numpy and torch of the first process read the variables
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return process
+
+
+def _signal(process: BaseProcess, number: int) -> None:
+    with _starting:  # no two threads may ask for the state of a process at a time
+        if process.is_alive() and process.pid is not None:
+            os.kill(process.pid, number)
+
+
+def _exit_code(process: BaseProcess) -> int:
+    wait([process.sentinel])
+    with _starting:
+        process.join()
+        return process.exitcode or 0

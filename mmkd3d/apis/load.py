@@ -1,10 +1,8 @@
-"""Shipped configs by name, and models with their weights."""
+"""Configs, and models with their weights."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,66 +14,9 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-PACKAGE = Path(__file__).resolve().parents[1]
+from mmkd3d.apis.config_files import config_path
+
 ConfigLike: TypeAlias = Config | str | Path | None
-
-
-def config_root() -> Path:
-    """Folder of the shipped configs: the checkout's, or the wheel's.
-
-    Raises:
-        FileNotFoundError: The installation has no configs.
-    """
-    for folder in (PACKAGE.parent / 'configs', PACKAGE / '.mim' / 'configs'):
-        if (folder / '_base_' / 'default_runtime.py').is_file():
-            return folder
-    raise FileNotFoundError(
-        f'No configs beside {PACKAGE} nor in {PACKAGE / ".mim"}: the '
-        'installation is incomplete, install mmkd3d again.'
-    )
-
-
-def shipped_configs() -> list[Path]:
-    """Files of the shipped configs, without those to inherit from."""
-    return sorted(path for path in config_root().rglob('*.py') if '_base_' not in path.parts)
-
-
-def list_models(pattern: str = '*') -> list[str]:
-    """Names of the shipped configs.
-
-    Args:
-        pattern: Wildcards for the name: ``'point-mae*'``.
-    """
-    names = sorted(path.stem for path in shipped_configs())
-    return [name for name in names if fnmatch(name, pattern)]
-
-
-def config_path(name: str | Path) -> Path:
-    """Path of a config.
-
-    Args:
-        name: A file, or the name of a shipped config, with or without its
-            folder and ``.py``: ``'act_toy'``, ``'toy/act_toy.py'``.
-
-    Raises:
-        FileNotFoundError: There is no such file and no such config; the
-            message lists similar names.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    wanted = Path(name).as_posix().removesuffix('.py')
-    for path in shipped_configs():
-        if f'/{path.with_suffix("").as_posix()}'.endswith(f'/{wanted}'):
-            return path
-    stem = wanted.split('/')[-1]
-    names, start = list_models(), stem.replace('_', '-')
-    longer = [known for known in names if known.replace('_', '-').startswith(start)]
-    close = get_close_matches(stem, names, n=3, cutoff=0.5)
-    similar = [*dict.fromkeys(longer + close)][:3]
-    hint = f'Did you mean {", ".join(similar)}? ' if similar else ''
-    raise FileNotFoundError(
-        f'No file and no shipped config {str(name)!r}. {hint}mmkd3d.list_models() lists all names.'
-    )
 
 
 def get_config(name: str | Path) -> Config:

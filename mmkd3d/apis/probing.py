@@ -8,7 +8,8 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
-from mmkd3d.apis.load import find_config, list_models, load_student
+from mmkd3d.apis.config_files import list_models
+from mmkd3d.apis.load import find_config, load_student
 from mmkd3d.checkpoints import load_pretrained
 from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.features import cached_features

@@ -1,28 +1,31 @@
 """Load weights, ours and published ones, with an account of every key."""
 
-from .export import export_backbone, split_teacher
-from .files import read_checkpoint, state_dict_of
-from .input_spec import InputSpec, spec_of_config
-from .loading import LoadReport, load_pretrained, stage_of
-from .sources import SOURCES, convert, detect, our_name, published_name, to_published
-from .stored import stored_config, stored_spec
+import importlib
 
-__all__ = [
-    'InputSpec',
-    'LoadReport',
-    'SOURCES',
-    'convert',
-    'detect',
-    'export_backbone',
-    'load_pretrained',
-    'our_name',
-    'published_name',
-    'read_checkpoint',
-    'spec_of_config',
-    'split_teacher',
-    'stage_of',
-    'state_dict_of',
-    'stored_config',
-    'stored_spec',
-    'to_published',
-]
+_LAZY = dict(
+    InputSpec='input_spec',
+    LoadReport='loading',
+    SOURCES='sources',
+    convert='sources',
+    detect='sources',
+    export_backbone='export',
+    load_pretrained='loading',
+    our_name='sources',
+    published_name='sources',
+    read_checkpoint='files',
+    spec_of_config='input_spec',
+    split_teacher='export',
+    stage_of='loading',
+    state_dict_of='files',
+    stored_config='stored',
+    stored_spec='stored',
+    to_published='sources',
+)
+
+__all__ = list(_LAZY)
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        return getattr(importlib.import_module(f'{__name__}.{_LAZY[name]}'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

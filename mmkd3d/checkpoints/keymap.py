@@ -1,9 +1,12 @@
 """Rules that rename the keys of a state dict."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from __future__ import annotations  # the tools list the sources before torch is imported
 
-from torch import Tensor
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 from .input_spec import InputSpec
 

@@ -17,6 +17,8 @@ from mmengine import registry as root
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 
+from mmkd3d.registry import Registry as OwnRegistry
+
 from .files import meta_of, source_of, state_dict_of
 from .input_spec import InputSpec, make_spec, spec_of_config
 from .sources import SOURCES, detect
@@ -217,11 +219,15 @@ def registered(name: Any) -> list:
     scope, _, kind = name.rpartition('.')
     if kind in REFUSED or scope not in ('', *known_scopes()):
         return []
-    for imported in ((), ('mmkd3d',), SCOPES):  # mmdetection3d's only if it is needed
+    for imported in ((), SCOPES):  # mmdetection3d's only if it is needed
         for registry in registries():
             if registry.scope in imported:
                 registry.import_from_location()
-        found = [r.module_dict.get(kind) for r in registries() if scope in ('', r.scope)]
+        found = [
+            r.find(kind) if isinstance(r, OwnRegistry) else r.module_dict.get(kind)
+            for r in registries()
+            if scope in ('', r.scope)
+        ]
         if any(found):
             return [part for part in found if part]
     return []

@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from mmkd3d.datasets.identity import identify, parts
+from mmkd3d.evaluation.published import POOLINGS
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import frozen_fingerprint, text_digest
 
-POOLINGS = ('global', 'max', 'mean', 'max-mean')
 VERSION = 2  # of the format; increase it with every change
 NUM_CHECKED = 4  # shapes whose features are recomputed to validate a cache
 

@@ -1,18 +1,28 @@
-"""Import all modules of a package, which register their classes."""
+"""Where registered classes are defined, without importing them."""
 
-import importlib
-import pkgutil
-from collections.abc import Sequence
+import re
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# `@MODELS.register_module(name='X')`, maybe further decorators, `class Y` or `def y`
+REGISTERED = re.compile(
+    r"^@([A-Z_]+)\.register_module\((?:name='(\w+)')?\)\n(?:@.*\n)*(?:class|def) (\w+)", re.M
+)
 
 
-def import_modules(package: str, path: list[str], skip: Sequence[str] = ()) -> None:
-    """Import every module and sub-package of ``package``.
+@cache
+def registered_modules() -> dict[str, dict[str, str]]:
+    """Modules of mmkd3d that register something.
 
-    Args:
-        package: Name of the package, ``__name__`` in its ``__init__``.
-        path: Its ``__path__``.
-        skip: Modules to leave out: those that need an optional package.
+    Returns:
+        For each registry in :mod:`mmkd3d.registry`, such as ``'MODELS'``, the
+        module of every registered name.
     """
-    for module in pkgutil.iter_modules(path):
-        if module.name not in skip:
-            importlib.import_module(f'{package}.{module.name}')
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted(PACKAGE.rglob('*.py')):
+        for registry, name, defined in REGISTERED.findall(path.read_text(encoding='utf-8')):
+            parts = path.relative_to(PACKAGE.parent).with_suffix('').parts
+            module = '.'.join(parts).removesuffix('.__init__')
+            found.setdefault(registry, {})[name or defined] = module
+    return found

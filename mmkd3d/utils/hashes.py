@@ -4,14 +4,16 @@ Caches, teacher references, autoencoder checkpoints and result records store
 these numbers: a change here makes all of them stale.
 """
 
+from __future__ import annotations  # the tools hash texts before torch is imported
+
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as signed numbers.
 GOLDEN = -7046029254386353131
@@ -31,6 +33,9 @@ def row_digests(x: Tensor) -> Tensor:
     Returns:
         (B,) int64.
     """
+    import torch
+    import torch.nn.functional as F
+
     bits = x.float().contiguous().flatten(1).view(torch.int32)  # (B, n)
     length = bits.shape[1]
     bits = F.pad(bits, (0, length % 2)).view(torch.int64)  # (B, n / 2)
@@ -78,6 +83,8 @@ def frozen_fingerprint(state: Mapping[str, Tensor]) -> Tensor:
         CRC-32 over the sorted names, each followed by the float32 values of
         its tensor; an int64 scalar on the CPU.
     """
+    import torch
+
     checksum = 0
     for name in sorted(state):
         values = state[name].detach().cpu().float().contiguous()

@@ -7,7 +7,8 @@ import pytest
 from mmengine.config import Config
 
 from mmkd3d.apis.config_check import check_config
-from mmkd3d.apis.load import get_config, list_models, shipped_configs
+from mmkd3d.apis.config_files import list_models, shipped_configs
+from mmkd3d.apis.load import get_config
 from mmkd3d.registry import MODELS
 from tests.helpers import rejects
 from tools import test, train

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
-from mmkd3d.apis.load import config_root
+from mmkd3d.apis.config_files import config_root
 from mmkd3d.evaluation.probes import (
     C_GRID,
     few_label_accuracy,
@@ -14,7 +14,8 @@ from mmkd3d.evaluation.probes import (
     linear_svm,
     logistic_accuracy,
 )
-from mmkd3d.evaluation.protocols import METHODS, PUBLISHED, Probes
+from mmkd3d.evaluation.protocols import Probes
+from mmkd3d.evaluation.published import METHODS, PUBLISHED
 from mmkd3d.evaluation.splits import config_splits
 from tests.helpers import rejects
 

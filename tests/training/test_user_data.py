@@ -5,7 +5,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmkd3d.apis.load import config_path
+from mmkd3d.apis.config_files import config_path
 from tests import runs
 
 NAMES = ('ball', 'box', 'plate')

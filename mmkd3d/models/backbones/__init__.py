@@ -1,3 +1,3 @@
-from mmkd3d.utils.discovery import import_modules
+"""Students."""
 
-import_modules(__name__, __path__)
+LEVELS = ('global', 'token', 'point')  # of the features that a student can extract

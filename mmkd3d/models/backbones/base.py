@@ -12,8 +12,8 @@ from mmkd3d.ops.exporting import is_exporting
 
 from ..layers.patches import Patches
 from ..layers.strict_init import StrictInitModule
+from . import LEVELS
 
-LEVELS = ('global', 'token', 'point')
 MAX_FEATURE = 10.0  # of a point; colours from 0 to 255 exceed it
 
 

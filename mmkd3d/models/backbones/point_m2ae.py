@@ -13,7 +13,8 @@ from mmkd3d.registry import MODELS
 from ..layers.patches import PatchEmbed, Patches
 from ..layers.pyramid import PyramidGroup, VisibleTokens, point_indices, propagate_mask
 from ..layers.transformer import LocalBlock, PositionEmbed, block_stacks, init_transformer
-from .base import LEVELS, BasePointBackbone, find_layer
+from . import LEVELS
+from .base import BasePointBackbone, find_layer
 
 
 @MODELS.register_module()

@@ -4,9 +4,6 @@ Only the detector itself needs mmdetection3d, which is imported when one is buil
 """
 
 from mmkd3d.registry import MODELS
-from mmkd3d.utils.discovery import import_modules
-
-import_modules(__name__, __path__, skip=('three_detr',))
 
 
 @MODELS.register_module(name='ThreeDETR')

@@ -1,0 +1,5 @@
+"""Imported by the server of multiprocessing's ``forkserver``, and by nothing else."""
+
+from mmkd3d.apis.warm import prepare
+
+prepare()

@@ -1,1 +1,0 @@
-import os; os.mkdir('x'); model = dict(type="VoteNet")

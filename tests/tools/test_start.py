@@ -1,0 +1,64 @@
+"""Tools start without what they do not need."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers import REPO
+
+HEAVY = {'torch', 'mmengine', 'mmcv', 'mmdet3d', 'matplotlib', 'scipy'}
+# The first measures torch, the second has no --help.
+OTHERS = {'benchmark.py', 'missing_requirements.py'}
+TOOLS = sorted({path.name for path in (REPO / 'tools').glob('*.py')} - OTHERS)
+RUN = """
+import runpy, sys
+heavy = set(sys.argv.pop().split())
+for tool in sys.argv[1:]:
+    for words in ['--help'], ['--no-such-option']:
+        sys.argv = [tool, *words]
+        try:
+            runpy.run_path(tool, run_name='__main__')
+        except SystemExit as end:
+            assert (end.code or 0) == (2 if words == ['--no-such-option'] else 0), tool
+    assert not heavy & sys.modules.keys(), (tool, heavy & sys.modules.keys())
+"""
+
+
+def test_help_and_unknown_options_import_nothing_heavy():
+    paths = [f'tools/{name}' for name in TOOLS]
+    done = subprocess.run(
+        [sys.executable, '-c', RUN, *paths, ' '.join(HEAVY)],
+        cwd=REPO,
+        env={'PYTHONPATH': str(REPO)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count('usage: ') >= len(TOOLS)
+
+
+MISTAKES = {
+    "expected key=value, got 'a.b'": ['point-mae_toy', '--cfg-options', 'a.b'],
+    'No file and no shipped config': ['no_such_config'],
+}
+
+
+@pytest.mark.parametrize('says', MISTAKES)
+def test_mistakes_in_arguments_import_nothing_heavy(says):
+    code = f"""
+import runpy, sys
+sys.argv = ['tools/train.py', *{MISTAKES[says]!r}]
+try:
+    runpy.run_path('tools/train.py', run_name='__main__')
+except SystemExit as end:
+    print(end.code, *{HEAVY!r} & sys.modules.keys())
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=REPO,
+        env={'PYTHONPATH': str(REPO)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ['2'] and says in done.stderr
