@@ -57,7 +57,7 @@ def hostile_configs(canary) -> dict:
     step = dict(type='mmdet3d.LoadPointsFromFile', coord_type='DEPTH')
     nested = dict(type='mmdet3d.MultiScaleFlipAug3D', img_scale=(1, 1), transforms=[code])
     script, pickled = canary.with_name('script.py'), canary.with_name('evil.pth')
-    if canary.parent.is_dir():
+    if canary.is_absolute():
         script.write_text(f'import os; os.mkdir({str(canary)!r}); model = dict(type="VoteNet")')
         pickled.write_bytes(pickle.dumps(Hostile(canary)))
     act = mmkd3d.get_config('act-autoencoder_toy').model
