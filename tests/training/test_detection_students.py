@@ -8,7 +8,7 @@ from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 
-from benchmarks.memory import rooms
+from benchmarks.inputs import room_batch
 from tests.helpers import REPO
 
 pytest.importorskip('mmdet3d')
@@ -68,7 +68,7 @@ def build(detector, student):
 
 def scenes(shift=(0.0, 0.0, 0.0)):
     """Two rooms on a grid of 1/256 m, so that a shift causes no rounding."""
-    batch = rooms(2, 1024)
+    batch = room_batch(1024, 2)
     shift = torch.tensor(shift)
     batch['inputs']['points'] = [(256 * p).round() / 256 + shift for p in batch['inputs']['points']]
     for sample in batch['data_samples']:
