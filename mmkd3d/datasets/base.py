@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mmkd3d.datasets.items import LazyItems
 from mmkd3d.datasets.readers import read_arrays
 from mmkd3d.registry import TRANSFORMS
 
@@ -102,7 +103,7 @@ class PointDataset(BaseDataset):
         ]
         super().__init__(data_root=str(data_root), data_prefix=dict(), pipeline=pipeline, **kwargs)
 
-    def filter_data(self) -> list[dict]:
+    def filter_data(self) -> Sequence[dict]:
         """Draw few labels; fail early if no shape is left, or if a transform lacks files.
 
         A transform may have a method ``check_items(items)``, which is called
@@ -118,6 +119,8 @@ class PointDataset(BaseDataset):
         for step in self.pipeline.transforms:
             if hasattr(step, 'check_items'):
                 step.check_items(items)
+        if isinstance(items, LazyItems) and self._indices is None:
+            self.serialize_data = False  # a few arrays already
         return items
 
     def _few(self) -> list[dict]:

@@ -1,14 +1,16 @@
 """Point clouds and meshes in a folder, one file per shape."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mmengine.logging import print_log
 
 from mmkd3d.datasets.base import PointDataset
-from mmkd3d.datasets.find import files_in, visible
+from mmkd3d.datasets.find import files_of, list_folder, visible
 from mmkd3d.datasets.formats import FORMATS
+from mmkd3d.datasets.items import FileItems
 from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
 from mmkd3d.utils.names import check_class_names, read_names
@@ -61,85 +63,100 @@ class PointCloudFolder(PointDataset):
         )
         super().__init__(data_root, pipeline=pipeline, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> Sequence[dict]:
         """One item per file, in alphabetical order of the paths."""
         root = existing(
             self.data_root,
             'PointCloudFolder reads shapes there',
             'Set data_root of the data set to a folder of point files.',
         )
-        files = self._listed(root) if self.file_list else files_in(root, self.extensions)
-        if not files:
+        names = self._listed(root) if self.file_list else self._found(root)
+        if not names:
             raise ValueError(
                 f'{root}: no file with one of {" ".join(self.extensions)}. '
                 'Set data_root or extensions of the data set.'
             )
-        for path in files:
-            if path.is_symlink():
-                existing(path, 'it is a link to a shape', 'Repair or remove the link.')
-        return self._items(root, files, self._has_classes(root, files))
+        return self._items(root, names, self._has_classes(root, names))
 
-    def _has_classes(self, root: Path, files: list[Path]) -> bool:
+    def _has_classes(self, root: Path, names: list[str]) -> bool:
         """Whether the first sub-folder of the files is their class."""
-        inside = [path for path in files if path.parent != root]
-        stray = next((path for path in files if path.parent == root), None)
-        if stray and self.classes and (inside or self.classes != 'auto'):
-            folders = {path.relative_to(root).parts[0] for path in inside}
-            raise ValueError(
-                f'{stray} is not in the folder of a class, as other shapes are: '
-                f'{shown(folders)}. Move it to one or remove it; or set classes=False of the '
-                'data set, if the folders are no classes.'
-                if inside
-                else f'{stray} is not in the folder of a class. Put each shape in one, or set '
-                'classes=False of the data set.'
-            )
+        stray = next((name for name in names if '/' not in name), None)
+        if stray and self.classes:
+            folders = {name.partition('/')[0] for name in names if '/' in name}
+            if folders:
+                raise ValueError(
+                    f'{root / stray} is not in the folder of a class, as other shapes are: '
+                    f'{shown(folders)}. Move it to one or remove it; or set classes=False of the '
+                    'data set, if the folders are no classes.'
+                )
+            if self.classes != 'auto':
+                raise ValueError(
+                    f'{root / stray} is not in the folder of a class. Put each shape in one, or '
+                    'set classes=False of the data set.'
+                )
         if not self.classes or stray:
             return False
         if not self.file_list:
-            _tell_empty(root, {path.relative_to(root).parts[0] for path in inside})
+            _tell_empty(root, {name.partition('/')[0] for name in names})
         return True
 
-    def _listed(self, root: Path) -> list[Path]:
+    def _found(self, root: Path) -> list[str]:
+        listing = list_folder(root, self.extensions)
+        for link in listing.links:
+            existing(root / link, 'it is a link to a shape', 'Repair or remove the link.')
+        return listing.files
+
+    def _listed(self, root: Path) -> list[str]:
+        """The names in the list; each of their folders is listed once to find missing ones."""
         listed = existing(
             self.file_list, 'it lists the shapes', 'Set file_list to a text file, or leave it out.'
         )
-        return [
-            existing(root / line, f'{listed} lists it', 'Correct the list or data_root.')
-            for line in read_names(listed)
-        ]
+        names = [PurePath(line).as_posix() for line in read_names(listed)]
+        known: dict[str, set[str]] = {}
+        for name in names:
+            inner, _, last = name.rpartition('/')
+            if inner not in known:
+                known[inner] = files_of(root / inner)
+            if last not in known[inner]:
+                existing(root / name, f'{listed} lists it', 'Correct the list or data_root.')
+        return names
 
-    def _items(self, root: Path, files: list[Path], with_classes: bool) -> list:
-        names = [p.relative_to(root).with_suffix('').as_posix() for p in files]
-        first: dict[str, Path] = {}
-        for path, name in zip(files, names):
-            if first.setdefault(name, path) != path:
+    def _items(self, root: Path, names: list[str], with_classes: bool) -> Sequence[dict]:
+        first: dict[str, str] = {}
+        for name in names:
+            known = first.setdefault(os.path.splitext(name)[0], name)
+            if known != name:
                 raise ValueError(
-                    f'{first[name]} and {path} differ in the suffix only. If they hold the same '
-                    "shape, set extensions of the data set, as in ('.ply',); else rename one."
+                    f'{root / known} and {root / name} differ in the suffix only. If they hold '
+                    "the same shape, set extensions of the data set, as in ('.ply',); else rename "
+                    'one.'
                 )
-        items = [dict(path=str(p), sample_id=n) for p, n in zip(files, names)]
         if not with_classes:
-            return items
-        found = [n.split('/')[0] for n in names]
+            return FileItems(root, names)
+        found = dict.fromkeys(name.partition('/')[0] for name in names)
         wanted = check_class_names(self._metainfo.get('classes'), 'metainfo of PointCloudFolder')
         if not wanted and {name.lower() for name in found} <= SPLITS:
-            split = next((name for name in found if name.lower().startswith('train')), found[0])
+            split = next(
+                (name for name in found if name.lower().startswith('train')), next(iter(found))
+            )
             raise ValueError(
                 f'{root}: the folders {shown(set(found))} seem to be splits, not classes. Set '
                 f'data_root to one, such as {root / split}; or set classes=False of the data '
                 'set to take all shapes without labels.'
             )
-        classes = wanted or tuple(sorted(set(found)))
-        for item, name, path in zip(items, found, files):
-            if name not in classes:
+        classes = wanted or tuple(sorted(found))
+        number = {name: k for k, name in enumerate(classes)}
+        for folder in found:
+            if folder not in number:
+                path = next(name for name in names if name.startswith(f'{folder}/'))
                 raise ValueError(
-                    f'{path}: the folder {name!r} is not one of the classes of the config, '
-                    f'{shown(classes)}. If it holds no class, remove it, or name the shapes to '
-                    'take in a file_list; else add it to metainfo.classes.'
+                    f'{root / path}: the folder {folder!r} is not one of the classes of the '
+                    f'config, {shown(classes)}. If it holds no class, remove it, or name the '
+                    'shapes to take in a file_list; else add it to metainfo.classes.'
                 )
-            item.update(gt_label=classes.index(name), category=name)
         self._metainfo['classes'] = classes
-        return items
+        labels = (number[name.partition('/')[0]] for name in names)
+        return FileItems(root, names, labels, classes)
 
 
 def _tell_empty(root: Path, classes: set[str]) -> None:

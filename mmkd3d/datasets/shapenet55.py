@@ -1,12 +1,14 @@
 """ShapeNet-55: 52,470 shapes of 55 categories, 8,192 points each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 from mmkd3d.datasets.base import PointDataset, read_meta, verify_hint
-from mmkd3d.datasets.find import visible
+from mmkd3d.datasets.find import list_folder
+from mmkd3d.datasets.items import FileItems
 from mmkd3d.datasets.readers import existing
 from mmkd3d.registry import DATASETS
+from mmkd3d.utils.names import read_names
 
 
 @DATASETS.register_module()
@@ -52,16 +54,16 @@ class ShapeNet55(PointDataset):
         super().__init__(data_root, pipeline=pipeline, **kwargs)
         self._metainfo.setdefault('classes', tuple(self.names.values()))
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> FileItems:
         """One item per listed file; files are opened by ``LoadPoints``."""
         root, hint = Path(self.data_root), verify_hint('shapenet55', self.data_root)
         points = existing(root / 'shapenet_pc', 'it holds the points of ShapeNet-55', hint)
         splits = ('train', 'test') if self.whole else (self.split,)
         lists = [root / 'ShapeNet-55' / f'{s}.txt' for s in splits]
         if self.whole and not any(p.exists() for p in lists):
-            files = [p.name for p in visible(points) if p.suffix == '.npy']
-            return [self._item(points, name, points) for name in files]
-        items = []
+            names = [name for name in list_folder(points, ['.npy']).files if '/' not in name]
+            return self._items(points, _checked(names, self.names, points))
+        names = []
         for path in lists:
             existing(
                 path,
@@ -69,23 +71,21 @@ class ShapeNet55(PointDataset):
                 'Copy it from data/ShapeNet55-34/ShapeNet-55 of the '
                 f'Point-BERT repository, or set whole=True. {hint}',
             )
-            items += [
-                self._item(points, line.strip(), path)
-                for line in path.read_text().splitlines()
-                if line.strip()
-            ]
-        return items
+            names += _checked(read_names(path), self.names, path)
+        return self._items(points, names)
 
-    def _item(self, folder: Path, name: str, source: Path) -> dict:
-        synset, _, model = name.partition('-')
-        if synset not in self.names or not model.endswith('.npy'):
+    def _items(self, folder: Path, names: list[str]) -> FileItems:
+        number = {synset: k for k, synset in enumerate(self.names)}
+        labels = (number[name.partition('-')[0]] for name in names)
+        return FileItems(folder, names, labels, tuple(self.names.values()))
+
+
+def _checked(names: list[str], synsets: Container[str], source: Path) -> list[str]:
+    """The names, if they are such as those of the published files."""
+    for name in names:
+        if name.partition('-')[0] not in synsets or not name.endswith('.npy'):
             raise ValueError(
                 f'{source}: {name!r} is not SYNSET-MODEL.npy with one of the '
                 '55 synsets. The list or the folder is not the published one.'
             )
-        return dict(
-            path=str(folder / name),
-            sample_id=name.removesuffix('.npy'),
-            gt_label=tuple(self.names).index(synset),
-            category=self.names[synset],
-        )
+    return names

@@ -1,11 +1,13 @@
 """ToyShapes: everyday objects made from a seed, for runs without downloads."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from mmkd3d.datasets.base import PointDataset
+from mmkd3d.datasets.items import LazyItems
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
 from mmkd3d.datasets.procedural.solids import Surface, rotation
 from mmkd3d.ops.projection import orthographic, splat_depth
@@ -89,12 +91,9 @@ class ToyShapes(PointDataset):
         )
         self.categories = categories
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> LazyItems:
         """One item per shape; points are made on access."""
-        return [
-            dict(index=i, sample_id=f'toy_{self.split}_{self.seed}_{i:06d}')
-            for i in range(self.num_samples)
-        ]
+        return LazyItems(self.num_samples, partial(_item, f'toy_{self.split}_{self.seed}'))
 
     def get_data_info(self, idx: int) -> dict:
         """The item with its points."""
@@ -136,6 +135,10 @@ class ToyShapes(PointDataset):
         if self.views:
             made['views'] = depth_views(made['points'][:, :3], self.views, self.view_size)
         return made
+
+
+def _item(name: str, index: int) -> dict:
+    return dict(index=index, sample_id=f'{name}_{index:06d}')
 
 
 def _pose(points: np.ndarray, normals: np.ndarray, rng) -> tuple:

@@ -130,7 +130,7 @@ def test_a_folder_that_may_not_be_read_is_named(root, monkeypatch):
     def refuse(folder):
         raise PermissionError(13, 'Permission denied', str(folder))
 
-    monkeypatch.setattr(type(root), 'iterdir', refuse)
+    monkeypatch.setattr(os, 'scandir', refuse)
     rejects('data cannot be read: Permission denied', files_in, root)
 
 

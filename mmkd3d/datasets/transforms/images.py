@@ -1,5 +1,6 @@
 """Renderings of shapes, for image teachers."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class LoadRendering:
     def check_items(self, items: Sequence[dict]) -> None:
         """Fail early if shapes have no image."""
         root = existing(self.root, 'LoadRendering reads images there', 'Set root to their folder.')
-        present = {path.name for path in root.iterdir()}
+        present = set(os.listdir(root))
         lacking = [
             [path.name for path in self._paths(item) if path.name not in present] for item in items
         ]
