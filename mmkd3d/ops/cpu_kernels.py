@@ -131,6 +131,29 @@ def add_rows(start, stop, rows, idx, out):
 
 
 @_compile
+def maxima(start, stop, x, out, place):
+    """Maxima of x (N, K, C) over K and their first places, to out and place (N, C); keeps NaN."""
+    for n in range(start, stop):
+        out[n] = x[n, 0]
+        place[n] = 0
+        for k in range(1, x.shape[1]):
+            for c in range(x.shape[2]):
+                value, best = x[n, k, c], out[n, c]
+                better = value > best or (value != value and best == best)
+                out[n, c] = value if better else best
+                place[n, c] = k if better else place[n, c]
+
+
+@_compile
+def maxima_gradient(start, stop, grad, place, out):
+    """Write grad (N, C) to out (N, K, C) at the places of the maxima, and 0 elsewhere."""
+    for n in range(start, stop):
+        for k in range(out.shape[1]):
+            for c in range(out.shape[2]):
+                out[n, k, c] = grad[n, c] if place[n, c] == k else np.float32(0)
+
+
+@_compile
 def moments(start, stop, x, total, square):
     """Add rows of x (N, C) and their squares to total and square (C,), float64."""
     for row in range(start, stop):
