@@ -93,7 +93,9 @@ def _is_pointwise(module: nn.Module) -> bool:
     parts = conv, norm, module.activate
     if tuple(map(type, parts)) != (nn.Conv2d, nn.BatchNorm2d, nn.ReLU):
         return False
-    if any(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in parts):
+    if any(
+        part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in parts
+    ):
         return False
     shape = conv.kernel_size, conv.stride, conv.padding, conv.groups
     return (

@@ -40,8 +40,6 @@ class _Maximum(torch.autograd.Function):
         out = grad.new_empty(ctx.shape)
         arrays = grad.contiguous().numpy(), place.numpy(), out.numpy()
         in_threads(
-            lambda start, stop: kernels().maxima_gradient(start, stop, *arrays),
-            len(out),
-            ctx.least,
+            lambda start, stop: kernels().maxima_gradient(start, stop, *arrays), len(out), ctx.least
         )
         return out
