@@ -11,7 +11,6 @@ from .compiled import can_search, in_threads, kernels
 from .exporting import is_exporting
 from .pairwise import Distances, check_pair
 
-
 PAIRS_PER_THREAD = 2**18  # of a query and a point, compared in some 0.1 ms
 
 
