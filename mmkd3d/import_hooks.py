@@ -109,10 +109,17 @@ def after_mmdet3d_dataset(module: ModuleType) -> None:
     explain(getattr(module, 'Det3DDataset', None) or module.Seg3DDataset)
 
 
+def after_mmdet3d_set_abstraction(module: ModuleType) -> None:
+    from mmkd3d.ops.mmcv_layers import pool_rows
+
+    pool_rows(module.BasePointSAModule)
+
+
 HOOKS: dict[str, Callable[[ModuleType], None]] = {
     'torch': after_torch,
     'mmengine.config': after_mmengine_config,
     'mmcv._ext': after_mmcv_ext,
+    'mmdet3d.models.layers.pointnet_modules.point_sa_module': after_mmdet3d_set_abstraction,
     'mmdet3d.datasets.det3d_dataset': after_mmdet3d_dataset,
     'mmdet3d.datasets.seg3d_dataset': after_mmdet3d_dataset,
 }

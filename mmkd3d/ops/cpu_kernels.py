@@ -131,6 +131,29 @@ def add_rows(start, stop, rows, idx, out):
 
 
 @_compile
+def maxima(start, stop, x, out, place):
+    """Maxima of x (N, K, C) over K and their first places, to out and place (N, C); keeps NaN."""
+    for n in range(start, stop):
+        out[n] = x[n, 0]
+        place[n] = 0
+        for k in range(1, x.shape[1]):
+            for c in range(x.shape[2]):
+                value, best = x[n, k, c], out[n, c]
+                better = value > best or (value != value and best == best)
+                out[n, c] = value if better else best
+                place[n, c] = k if better else place[n, c]
+
+
+@_compile
+def maxima_gradient(start, stop, grad, place, out):
+    """Write grad (N, C) to out (N, K, C) at the places of the maxima, and 0 elsewhere."""
+    for n in range(start, stop):
+        for k in range(out.shape[1]):
+            for c in range(out.shape[2]):
+                out[n, k, c] = grad[n, c] if place[n, c] == k else np.float32(0)
+
+
+@_compile
 def moments(start, stop, x, total, square):
     """Add rows of x (N, C) and their squares to total and square (C,), float64."""
     for row in range(start, stop):
@@ -175,3 +198,43 @@ def norm_gradient(start, stop, grad, x, scale, shift, mean, slope, offset, relu,
             if relu and not x[row, c] * scale[c] + shift[c] > 0:
                 value = np.float32(0)
             out[row, c] = value * scale[c] - (x[row, c] - mean[c]) * slope[c] - offset[c]
+
+
+@_compile
+def hashed(x):
+    """Mix the bits of an unsigned number; lowbias32 of C. Wellons, 2018."""
+    x = np.uint32(x ^ (x >> np.uint32(16)))
+    x = np.uint32(x * np.uint32(0x7FEB352D))
+    x = np.uint32(x ^ (x >> np.uint32(15)))
+    x = np.uint32(x * np.uint32(0x846CA68B))
+    return np.uint32(x ^ (x >> np.uint32(16)))
+
+
+@_compile
+def row_seed(seed, row):
+    return hashed(np.uint32(hashed(np.uint32(row)) + np.uint32(seed)))
+
+
+@_compile
+def drop(start, stop, number, seed, limit, scale, weights):
+    """Set weights (n, T) to 0 where their 32 random bits are below the limit."""
+    limit = np.uint32(limit)
+    for row in range(start, stop):
+        own = row_seed(seed, number + row)
+        for i in range(weights.shape[1]):
+            bits = hashed(np.uint32(own + np.uint32(i) * np.uint32(0x9E3779B9)))
+            weights[row, i] = np.float32(0) if bits < limit else weights[row, i]
+
+
+@_compile
+def drop_gradient(start, stop, number, seed, limit, scale, weights, slope, mean):
+    """Drop the same weights as ``drop``, and turn their gradient into that of the logits."""
+    limit, scale = np.uint32(limit), np.float32(scale)
+    for row in range(start, stop):
+        own = row_seed(seed, number + row)
+        for i in range(weights.shape[1]):
+            bits = hashed(np.uint32(own + np.uint32(i) * np.uint32(0x9E3779B9)))
+            kept = np.float32(0) if bits < limit else scale
+            weight = weights[row, i]
+            slope[row, i] = weight * (slope[row, i] * kept - mean[row])
+            weights[row, i] = weight * kept

@@ -2,7 +2,7 @@
 
 Groups of points are stored as rows of channels, (B, M, K, C) in memory, which torch calls
 channels-last. 1x1 convolutions keep this layout, as a matrix product with the batch norm and the
-ReLU after it. Models, weights and shapes stay the same; other layers run as before.
+ReLU after it, and the maximum over a group reads it. Models, weights and shapes stay the same; other layers run as before.
 """
 
 import torch
@@ -12,6 +12,7 @@ from .batch_norm import linear_norm
 from .compiled import in_threads, kernels, use_kernels
 from .dispatch import mode
 from .gather import gather
+from .pooling import maximum
 
 
 def group_rows(function: type[torch.autograd.Function]) -> None:
@@ -53,6 +54,21 @@ def convolve(module: type[nn.Module]) -> None:
 
     forward.__doc__ = stock.__doc__
     module.forward = forward
+
+
+def pool_rows(module: type[nn.Module]) -> None:
+    """Let mmdetection3d's set abstraction take maxima of rows on a CPU."""
+    stock = module._pool_features
+
+    def pool(self, features: Tensor) -> Tensor:
+        if self.pool_mod != 'max' or not _is_rows(features) or not _runs_here(features):
+            return stock(self, features)
+        B, C, M, K = features.shape
+        rows = features.permute(0, 2, 3, 1).reshape(B * M, K, C)
+        return maximum(rows).view(B, M, C).mT.contiguous()
+
+    pool.__doc__ = stock.__doc__
+    module._pool_features = pool
 
 
 def _runs_here(x: Tensor) -> bool:

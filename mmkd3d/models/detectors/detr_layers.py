@@ -7,6 +7,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmkd3d.ops.attention import dropout_attention
+
 from .box_coding import normalize
 
 
@@ -38,10 +40,10 @@ def attend(
             (query, key, value), attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
         )
     ]  # 3 x (B, H, Q or T, C / H)
-    out = F.scaled_dot_product_attention(
+    out = dropout_attention(
         *heads,
-        attn_mask=None if allowed is None else allowed[:, None],
-        dropout_p=attention.dropout if attention.training else 0.0,
+        allowed=None if allowed is None else allowed[:, None],
+        dropout=attention.dropout if attention.training else 0.0,
     )
     return attention.out_proj(out.transpose(1, 2).flatten(2))
 
