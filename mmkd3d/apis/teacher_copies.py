@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from mmkd3d.datasets.identity import parts
 from mmkd3d.datasets.transforms.copies import AugmentedCopies
-from mmkd3d.models.targets.base import ImageTarget
+from mmkd3d.models.targets.base import BaseImageTarget
 from mmkd3d.models.targets.cache import read_record
 from mmkd3d.models.targets.dense import DenseTarget
 from mmkd3d.registry import MODELS
@@ -54,7 +54,9 @@ def is_augmented(cfg: Config, target: dict) -> bool:
     """Whether the pipeline or the data preprocessor augments what a teacher sees."""
     if has_clouds(target):
         return True
-    if not issubclass(MODELS.get(target['type']), ImageTarget) or target.get('renderer'):
+    views = target.get('views') or dict(type='RenderedViews', renderer=target.get('renderer'))
+    has_images = name_of(views) == 'RenderedViews' and not views.get('renderer')
+    if not issubclass(MODELS.get(target['type']), BaseImageTarget) or not has_images:
         return False
     steps = [step for dataset in datasets_of(cfg) for step in dataset['pipeline']]
     return any(

@@ -310,6 +310,11 @@ def refuse_stale(folder: Path, found: dict, expected: dict) -> None:
     """Raise ``StaleCacheError`` with all differences of two descriptions."""
     lines = differences(found, expected)
     if lines:
+        if 'copies' in found and 'copies' not in expected:
+            lines.append(
+                'A cache of augmented copies is for the config that it was built for, trained by '
+                'tools/train.py.'
+            )
         raise StaleCacheError(
             f'The teacher cache in {folder} is stale:\n  '
             + '\n  '.join(lines)

@@ -35,6 +35,7 @@ class ConceptTargets(BaseImageTarget):
             ones; None: all.
         num_regions: K; 0 for none.
         cache: Folder of a cache of all views, see :class:`BaseImageTarget`.
+        copies: See :class:`ImageTarget`.
         precision: See :class:`BaseTarget`.
         images_at_once: Images per forward pass of the teacher, to save
             memory; None: all.
@@ -55,6 +56,7 @@ class ConceptTargets(BaseImageTarget):
         num_views: int | None = None,
         num_regions: int = 3,
         cache: str | Path | None = None,
+        copies: dict | None = None,
         precision: str = 'auto',
         images_at_once: int | None = None,
     ):
@@ -79,7 +81,7 @@ class ConceptTargets(BaseImageTarget):
                 'another teacher, or set num_regions=0.'
             )
         self.views_per_step = num_views or available
-        self.num_regions = num_regions
+        self.num_regions, self.copies = num_regions, copies
         self.images_at_once = images_at_once
         self.dims = self.teacher.global_dims
         self.shape = (available, 1 + num_regions, self.dims)
