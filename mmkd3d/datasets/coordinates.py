@@ -41,6 +41,22 @@ class LocalCloud(NamedTuple):
     origin: np.ndarray
 
 
+class Extent(NamedTuple):
+    """Bounding boxes of a cloud, (3,) float64 each: of all points, and of most (:func:`bulk`)."""
+
+    low: np.ndarray
+    high: np.ndarray
+    bulk_low: np.ndarray
+    bulk_high: np.ndarray
+
+    @classmethod
+    def of(cls, points: np.ndarray) -> 'Extent':
+        """The boxes of (N, >=3) numbers, xyz first."""
+        columns = np.ascontiguousarray(points[:, :3].T)  # faster to reduce
+        low, high = (f(axis=1).astype(np.float64) for f in (columns.min, columns.max))
+        return cls(low, high, *bulk(columns.T))
+
+
 def check_points(points: Cloud, source: str | Path, *, drop_nan: bool = False) -> np.ndarray:
     """Convert a cloud to a new float32 array, or refuse it.
 
@@ -75,8 +91,9 @@ def local_cloud(
     if not keep.all():
         _refuse_nan(keep, source, drop_nan)
         array = array[keep]
-    origin = origin_of(array, up)
-    _warn_outliers(array, source)
+    extent = Extent.of(array)
+    origin = _origin(extent, up)
+    _warn_outliers(array, extent, source)
     if not origin.any():
         return LocalCloud(str(source), array.astype(np.float32), origin)
     _tell_origin(source, origin)
@@ -105,20 +122,22 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
     Returns:
         (3,) float64.
     """
-    xyz = points[:, :3]
-    columns = np.ascontiguousarray(xyz.T)  # faster to reduce
-    low, high = (f(axis=1).astype(np.float64) for f in (columns.min, columns.max))
-    steps = np.spacing(np.float32(np.maximum(abs(low), abs(high)).max()))
+    return _origin(Extent.of(points), up)
+
+
+def _origin(extent: Extent, up: str | None) -> np.ndarray:
+    low, high = extent.low, extent.high
+    steps = np.spacing(np.float32(max(-low.min(), high.max())))
     if not 0 < PRECISION * (high - low).max() < steps:
-        low, high = bulk(xyz)
+        low, high = extent.bulk_low, extent.bulk_high
         if not 0 < PRECISION * (high - low).max() < steps:
             return np.zeros(3)
-    extent = (high - low).max()
+    longest = (high - low).max()
     center = (low + high) / 2
     if up is not None:
         center['xyz'.index(up)] = low['xyz'.index(up)]
-    step = 2.0 ** min(0, np.floor(np.log2(extent)))
-    return np.where(abs(center) > extent, np.rint(center / step) * step, 0.0)
+    step = 2.0 ** min(0, np.floor(np.log2(longest)))
+    return np.where(abs(center) > longest, np.rint(center / step) * step, 0.0)
 
 
 def bulk(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,10 +145,11 @@ def bulk(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Zeros, which scanners write for missing points, do not count.
     """
-    xyz = _measured(xyz)
-    some = xyz[:: -(-len(xyz) // 256)].astype(np.float64)
-    low, high = np.quantile(some, (0.1, 0.9), axis=0, method='nearest')
-    return low, high
+    if not xyz[:, 0].all():
+        xyz = _measured(xyz)
+    some = np.sort(xyz[:: -(-len(xyz) // 256)].T.astype(np.float64))
+    last = some.shape[1] - 1
+    return some[:, round(0.1 * last)], some[:, round(0.9 * last)]
 
 
 def _measured(xyz: np.ndarray) -> np.ndarray:
@@ -140,9 +160,12 @@ def _measured(xyz: np.ndarray) -> np.ndarray:
 
 def finite_rows(points: np.ndarray) -> np.ndarray:
     """Rows of (N, C) whose values are all finite, also in float32; (N,) bool."""
-    with np.errstate(over='ignore'):
+    with np.errstate(over='ignore', invalid='ignore'):
+        low, high = points.min(), points.max()  # NaN if there is one
+        if np.isfinite(np.float32(low)) and np.isfinite(np.float32(high)):
+            return np.ones(len(points), dtype=bool)
         finite = np.isfinite(points.astype(np.float32))
-    return np.ones(len(points), dtype=bool) if finite.all() else finite.all(axis=1)
+    return finite.all(axis=1)
 
 
 def is_transposed(rows: int, columns: int) -> bool:
@@ -209,15 +232,13 @@ def _tell_origin(source: str | Path, origin: np.ndarray) -> None:
         )
 
 
-def _warn_outliers(points: np.ndarray, source: str | Path) -> None:
+def _warn_outliers(points: np.ndarray, extent: Extent, source: str | Path) -> None:
     """Warn if points lie far from most of a cloud, such as zeros in map coordinates."""
-    xyz = points[:, :3]
-    low, high = bulk(xyz)
-    reach = OUTLIER * (high - low).max()
-    if not reach:
-        return  # most are the same point
-    far = abs(xyz - (low + high) / 2).max(axis=1) > reach
-    if far.any():
+    center = (extent.bulk_low + extent.bulk_high) / 2
+    reach = OUTLIER * (extent.bulk_high - extent.bulk_low).max()
+    farthest = np.maximum(extent.high - center, center - extent.low).max()
+    if farthest > reach > 0:  # 0: most are the same point
+        far = abs(points[:, :3] - center).max(axis=1) > reach
         first = far.argmax()
         warnings.warn(
             f'{source}: {far.sum()} of {len(far)} points lie far from the others, the first in '

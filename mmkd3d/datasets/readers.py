@@ -214,9 +214,9 @@ def read_file(
             f"columns are three names or more, as in ('x', 'y', 'z'), got {columns!r}."
         )
     with _readable(path):
-        check_kind(path)
         clouds = read(
             path,
+            kind=check_kind(path),
             columns=columns,
             key=key,
             load_dim=load_dim,
@@ -336,6 +336,8 @@ def select_channels(
     if channels is None:
         return points
     wanted = range(channels) if isinstance(channels, int) else channels
+    if list(wanted) == list(range(points.shape[1])):
+        return points
     lack = max(wanted) + 1 - points.shape[1]
     if lack > 0:
         if missing != 'zero':

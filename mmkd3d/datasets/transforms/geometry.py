@@ -109,8 +109,8 @@ def center_and_scale(xyz: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     Returns:
         (..., 1, 3) and (..., 1, 1).
     """
-    low, high = xyz.amin(-2, keepdim=True), xyz.amax(-2, keepdim=True)
     if mode == 'unit_cube':
+        low, high = xyz.amin(-2, keepdim=True), xyz.amax(-2, keepdim=True)
         return (low + high) / 2, (high - low).amax(-1, keepdim=True) / 2
     center = xyz.mean(-2, keepdim=True)
     if mode == 'center':
