@@ -42,19 +42,31 @@ class LocalCloud(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Bounding boxes of a cloud, (3,) float64 each: of all points, and of most (:func:`bulk`)."""
+    """Bounding boxes of a cloud: of all points, and of most (:func:`bulk`).
 
-    low: np.ndarray
-    high: np.ndarray
-    bulk_low: np.ndarray
-    bulk_high: np.ndarray
+    Three numbers are faster as lists of Python than as arrays.
+    """
+
+    low: list[float]
+    high: list[float]
+    bulk_low: list[float]
+    bulk_high: list[float]
 
     @classmethod
-    def of(cls, points: np.ndarray) -> 'Extent':
-        """The boxes of (N, >=3) numbers, xyz first."""
-        columns = np.ascontiguousarray(points[:, :3].T)  # faster to reduce
-        low, high = (f(axis=1).astype(np.float64) for f in (columns.min, columns.max))
-        return cls(low, high, *bulk(columns.T))
+    def of(cls, points: np.ndarray) -> 'Extent | None':
+        """The boxes of (N, >=3) numbers, xyz first; None if not all are finite in float32."""
+        columns = np.ascontiguousarray(points.T)  # faster to reduce
+        with np.errstate(all='ignore'):
+            low, high = columns.min(axis=1), columns.max(axis=1)  # NaN if there is one
+            if not np.isfinite(np.stack([low, high]).astype(np.float32)).all():
+                return None
+        return cls(low[:3].tolist(), high[:3].tolist(), *bulk(columns[:3]))
+
+    def longest(self) -> float:
+        return max(high - low for low, high in zip(self.low, self.high))
+
+    def longest_of_bulk(self) -> float:
+        return max(high - low for low, high in zip(self.bulk_low, self.bulk_high))
 
 
 def check_points(points: Cloud, source: str | Path, *, drop_nan: bool = False) -> np.ndarray:
@@ -87,11 +99,12 @@ def local_cloud(
         up: Axis that points up, see :func:`origin_of`.
     """
     array = _numbers(points, source)
-    keep = finite_rows(array)
-    if not keep.all():
+    extent = Extent.of(array)
+    if extent is None:
+        keep = finite_rows(array)
         _refuse_nan(keep, source, drop_nan)
         array = array[keep]
-    extent = Extent.of(array)
+        extent = Extent.of(array)
     origin = _origin(extent, up)
     _warn_outliers(array, extent, source)
     if not origin.any():
@@ -126,30 +139,30 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
 
 
 def _origin(extent: Extent, up: str | None) -> np.ndarray:
-    low, high = extent.low, extent.high
-    steps = np.spacing(np.float32(max(-low.min(), high.max())))
-    if not 0 < PRECISION * (high - low).max() < steps:
-        low, high = extent.bulk_low, extent.bulk_high
-        if not 0 < PRECISION * (high - low).max() < steps:
+    steps = np.spacing(np.float32(max(-min(extent.low), max(extent.high))))
+    low, high, longest = extent.low, extent.high, extent.longest()
+    if not 0 < PRECISION * longest < steps:
+        low, high, longest = extent.bulk_low, extent.bulk_high, extent.longest_of_bulk()
+        if not 0 < PRECISION * longest < steps:
             return np.zeros(3)
-    longest = (high - low).max()
-    center = (low + high) / 2
+    center = (np.array(low) + np.array(high)) / 2
     if up is not None:
         center['xyz'.index(up)] = low['xyz'.index(up)]
     step = 2.0 ** min(0, np.floor(np.log2(longest)))
     return np.where(abs(center) > longest, np.rint(center / step) * step, 0.0)
 
 
-def bulk(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounding box of most points (N, 3), by quantiles of at most 256 of them.
+def bulk(columns: np.ndarray) -> tuple[list[float], list[float]]:
+    """Bounding box of most points (3, N), by quantiles of at most 256 of them.
 
     Zeros, which scanners write for missing points, do not count.
     """
-    if not xyz[:, 0].all():
-        xyz = _measured(xyz)
-    some = np.sort(xyz[:: -(-len(xyz) // 256)].T.astype(np.float64))
+    if not columns[0].all():
+        columns = _measured(columns.T).T
+    some = columns[:, :: -(-columns.shape[1] // 256)].astype(np.float64)
+    some.sort(axis=1)
     last = some.shape[1] - 1
-    return some[:, round(0.1 * last)], some[:, round(0.9 * last)]
+    return some[:, round(0.1 * last)].tolist(), some[:, round(0.9 * last)].tolist()
 
 
 def _measured(xyz: np.ndarray) -> np.ndarray:
@@ -160,12 +173,8 @@ def _measured(xyz: np.ndarray) -> np.ndarray:
 
 def finite_rows(points: np.ndarray) -> np.ndarray:
     """Rows of (N, C) whose values are all finite, also in float32; (N,) bool."""
-    with np.errstate(over='ignore', invalid='ignore'):
-        low, high = points.min(), points.max()  # NaN if there is one
-        if np.isfinite(np.float32(low)) and np.isfinite(np.float32(high)):
-            return np.ones(len(points), dtype=bool)
-        finite = np.isfinite(points.astype(np.float32))
-    return finite.all(axis=1)
+    with np.errstate(over='ignore'):
+        return np.isfinite(points.astype(np.float32)).all(axis=1)
 
 
 def is_transposed(rows: int, columns: int) -> bool:
@@ -202,7 +211,7 @@ def _numbers(points: Cloud, source: str | Path) -> np.ndarray:
             f'{points.shape}, which seems to be transposed. Give points.T, or '
             'points.transpose(0, 2, 1) of a batch of clouds.'
         )
-    if not np.issubdtype(points.dtype, np.number) or np.iscomplexobj(points):
+    if points.dtype.kind not in 'fiu':
         raise ValueError(f'{source}: expected real numbers, got dtype {points.dtype}.')
     return points
 
@@ -234,9 +243,10 @@ def _tell_origin(source: str | Path, origin: np.ndarray) -> None:
 
 def _warn_outliers(points: np.ndarray, extent: Extent, source: str | Path) -> None:
     """Warn if points lie far from most of a cloud, such as zeros in map coordinates."""
-    center = (extent.bulk_low + extent.bulk_high) / 2
-    reach = OUTLIER * (extent.bulk_high - extent.bulk_low).max()
-    farthest = np.maximum(extent.high - center, center - extent.low).max()
+    center = [(low + high) / 2 for low, high in zip(extent.bulk_low, extent.bulk_high)]
+    reach = OUTLIER * extent.longest_of_bulk()
+    sides = zip(extent.low, center, extent.high)
+    farthest = max(max(high - middle, middle - low) for low, middle, high in sides)
     if farthest > reach > 0:  # 0: most are the same point
         far = abs(points[:, :3] - center).max(axis=1) > reach
         first = far.argmax()

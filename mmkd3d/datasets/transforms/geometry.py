@@ -112,10 +112,12 @@ def center_and_scale(xyz: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     if mode == 'unit_cube':
         low, high = xyz.amin(-2, keepdim=True), xyz.amax(-2, keepdim=True)
         return (low + high) / 2, (high - low).amax(-1, keepdim=True) / 2
-    center = xyz.mean(-2, keepdim=True)
+    columns = xyz.mT.contiguous()  # faster to reduce
+    center = columns.mean(-1, keepdim=True)
     if mode == 'center':
-        return center, torch.ones_like(center[..., :1])
-    return center, (xyz - center).norm(dim=-1, keepdim=True).amax(-2, keepdim=True)
+        return center.mT, torch.ones_like(center[..., :1, :])
+    squares = (columns - center).square_().sum(-2, keepdim=True)
+    return center.mT, squares.amax(-1, keepdim=True).sqrt()
 
 
 @TRANSFORMS.register_module()
@@ -152,9 +154,10 @@ class NormalizePoints:
                 f'{source}: all points coincide, there is no scale to '
                 "normalise. Remove the file, or use mode='center'."
             )
-        results['points'] = np.concatenate(
-            [((xyz - center) / scale).float().numpy(), points[:, 3:]], axis=1
-        )
+        moved = ((xyz - center) / scale).float().numpy()
+        if points.shape[1] > 3:
+            moved = np.concatenate([moved, points[:, 3:]], axis=1)
+        results['points'] = moved
         return results
 
     @staticmethod
