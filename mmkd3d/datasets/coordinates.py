@@ -22,6 +22,7 @@ Cloud = np.ndarray | Tensor
 PRECISION = 1e-5
 ROUNDED = 1e-3
 OUTLIER = 100  # extents of most points
+INFINITE = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity
 # An array with so few rows and so many columns is a transposed cloud.
 FEW_ROWS, MANY_COLUMNS = 16, 32
 _told: set[str] = set()
@@ -55,12 +56,10 @@ class Extent(NamedTuple):
     @classmethod
     def of(cls, points: np.ndarray) -> 'Extent | None':
         """The boxes of (N, >=3) numbers, xyz first; None if not all are finite in float32."""
-        columns = np.ascontiguousarray(points.T)  # faster to reduce
-        with np.errstate(all='ignore'):
-            low, high = columns.min(axis=1), columns.max(axis=1)  # NaN if there is one
-            if not np.isfinite(np.stack([low, high]).astype(np.float32)).all():
-                return None
-        return cls(low[:3].tolist(), high[:3].tolist(), *bulk(columns[:3]))
+        low, high = extremes(points)
+        if not all(-INFINITE < value < INFINITE for value in low + high):  # false for NaN
+            return None
+        return cls(low[:3], high[:3], *bulk(points[:, :3]))
 
     def longest(self) -> float:
         return max(high - low for low, high in zip(self.low, self.high))
@@ -87,7 +86,12 @@ def check_points(points: Cloud, source: str | Path, *, drop_nan: bool = False) -
 
 
 def local_cloud(
-    points: Cloud, source: str | Path, *, drop_nan: bool = False, up: str | None = None
+    points: Cloud,
+    source: str | Path,
+    *,
+    drop_nan: bool = False,
+    up: str | None = None,
+    copy: bool = True,
 ) -> LocalCloud:
     """As :func:`check_points`, with the origin that was taken off.
 
@@ -97,6 +101,7 @@ def local_cloud(
     Args:
         points, source, drop_nan: See :func:`check_points`.
         up: Axis that points up, see :func:`origin_of`.
+        copy: Without, a float32 array that need not be moved is returned itself.
     """
     array = _numbers(points, source)
     extent = Extent.of(array)
@@ -108,7 +113,7 @@ def local_cloud(
     origin = _origin(extent, up)
     _warn_outliers(array, extent, source)
     if not origin.any():
-        return LocalCloud(str(source), array.astype(np.float32), origin)
+        return LocalCloud(str(source), array.astype(np.float32, copy=copy), origin)
     _tell_origin(source, origin)
     _warn_rounded(array, source)
     xyz = array[:, :3].astype(np.float64) - origin
@@ -139,7 +144,10 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
 
 
 def _origin(extent: Extent, up: str | None) -> np.ndarray:
-    steps = np.spacing(np.float32(max(-min(extent.low), max(extent.high))))
+    largest = max(-min(extent.low), max(extent.high))
+    if PRECISION * extent.longest_of_bulk() > largest * 2.0**-22:  # steps are finer, at a glance
+        return np.zeros(3)
+    steps = np.spacing(np.float32(largest))
     low, high, longest = extent.low, extent.high, extent.longest()
     if not 0 < PRECISION * longest < steps:
         low, high, longest = extent.bulk_low, extent.bulk_high, extent.longest_of_bulk()
@@ -152,14 +160,31 @@ def _origin(extent: Extent, up: str | None) -> np.ndarray:
     return np.where(abs(center) > longest, np.rint(center / step) * step, 0.0)
 
 
-def bulk(columns: np.ndarray) -> tuple[list[float], list[float]]:
-    """Bounding box of most points (3, N), by quantiles of at most 256 of them.
+def extremes(points: np.ndarray) -> tuple[list[float], list[float]]:
+    """Minimum and maximum of every column (N, C); NaN if there is one."""
+    with np.errstate(invalid='ignore'):
+        return _reduce(points, np.minimum).tolist(), _reduce(points, np.maximum).tolist()
+
+
+def _reduce(points: np.ndarray, function: np.ufunc) -> np.ndarray:
+    """Reduce (N, C) to (C,), in 16 long rows at a time, for which numpy is fast."""
+    while len(points) >= 64 and points.flags.c_contiguous:
+        length = len(points) // 16
+        rows, rest = points[: 16 * length], points[16 * length :]
+        points = function.reduce(rows.reshape(16, -1)).reshape(length, -1)
+        if len(rest):
+            points = np.concatenate([points, rest])
+    return function.reduce(points)
+
+
+def bulk(xyz: np.ndarray) -> tuple[list[float], list[float]]:
+    """Bounding box of most points (N, 3), by quantiles of at most 256 of them.
 
     Zeros, which scanners write for missing points, do not count.
     """
-    if not columns[0].all():
-        columns = _measured(columns.T).T
-    some = columns[:, :: -(-columns.shape[1] // 256)].astype(np.float64)
+    if not xyz[:, 0].all():
+        xyz = _measured(xyz)
+    some = xyz[:: -(-len(xyz) // 256)].T.astype(np.float64, order='C')
     some.sort(axis=1)
     last = some.shape[1] - 1
     return some[:, round(0.1 * last)].tolist(), some[:, round(0.9 * last)].tolist()

@@ -262,7 +262,7 @@ def read_points(
             f'{path}: expected one cloud, an (N, >=3) array, got {len(clouds)}. Store one '
             'cloud per file, or read the file with NpzPoints.'
         )
-    points = check_points(clouds[0][1], path, drop_nan=drop_nan)
+    points = local_cloud(clouds[0][1], path, drop_nan=drop_nan, copy=False).points
     return select_channels(points, channels, path, missing=missing)
 
 

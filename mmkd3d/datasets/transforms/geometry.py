@@ -20,7 +20,7 @@ def _take(results: dict, index: np.ndarray) -> dict:
     """Select points and their labels."""
     for key in ('points', 'gt_parts'):
         if key in results:
-            results[key] = results[key][index]
+            results[key] = results[key].take(index, axis=0)
     return results
 
 
@@ -31,6 +31,16 @@ def _points(results: dict, name: str) -> np.ndarray:
             "pipeline with dict(type='LoadPoints')."
         )
     return results['points']
+
+
+def subset(have: int, want: int) -> np.ndarray:
+    """Indices (want,) of 0..have-1 in random order, each at most once.
+
+    From numpy's global state, as ``np.random.choice(have, want, replace=False)``,
+    which however permutes all.
+    """
+    generator = np.random.Generator(np.random.get_bit_generator())
+    return generator.choice(have, want, replace=False)
 
 
 @TRANSFORMS.register_module()
@@ -79,7 +89,7 @@ class SamplePoints:
             extra = np.random.randint(have, size=want - have)
             return np.concatenate([np.arange(have), extra])
         if self.method == 'random':
-            return np.random.choice(have, want, replace=False)
+            return subset(have, want)
         if self.method == 'first':
             return np.arange(want)
         return self._farthest(points)
