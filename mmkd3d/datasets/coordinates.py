@@ -22,6 +22,7 @@ Cloud = np.ndarray | Tensor
 PRECISION = 1e-5
 ROUNDED = 1e-3
 OUTLIER = 100  # extents of most points
+INFINITE = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity
 # An array with so few rows and so many columns is a transposed cloud.
 FEW_ROWS, MANY_COLUMNS = 16, 32
 _told: set[str] = set()
@@ -39,6 +40,32 @@ class LocalCloud(NamedTuple):
     name: str
     points: np.ndarray
     origin: np.ndarray
+
+
+class Extent(NamedTuple):
+    """Bounding boxes of a cloud: of all points, and of most (:func:`bulk`).
+
+    Three numbers are faster as lists of Python than as arrays.
+    """
+
+    low: list[float]
+    high: list[float]
+    bulk_low: list[float]
+    bulk_high: list[float]
+
+    @classmethod
+    def of(cls, points: np.ndarray) -> 'Extent | None':
+        """The boxes of (N, >=3) numbers, xyz first; None if not all are finite in float32."""
+        low, high = extremes(points)
+        if not all(-INFINITE < value < INFINITE for value in low + high):  # false for NaN
+            return None
+        return cls(low[:3], high[:3], *bulk(points[:, :3]))
+
+    def longest(self) -> float:
+        return max(high - low for low, high in zip(self.low, self.high))
+
+    def longest_of_bulk(self) -> float:
+        return max(high - low for low, high in zip(self.bulk_low, self.bulk_high))
 
 
 def check_points(points: Cloud, source: str | Path, *, drop_nan: bool = False) -> np.ndarray:
@@ -59,7 +86,12 @@ def check_points(points: Cloud, source: str | Path, *, drop_nan: bool = False) -
 
 
 def local_cloud(
-    points: Cloud, source: str | Path, *, drop_nan: bool = False, up: str | None = None
+    points: Cloud,
+    source: str | Path,
+    *,
+    drop_nan: bool = False,
+    up: str | None = None,
+    copy: bool = True,
 ) -> LocalCloud:
     """As :func:`check_points`, with the origin that was taken off.
 
@@ -69,16 +101,19 @@ def local_cloud(
     Args:
         points, source, drop_nan: See :func:`check_points`.
         up: Axis that points up, see :func:`origin_of`.
+        copy: Without, a float32 array that need not be moved is returned itself.
     """
     array = _numbers(points, source)
-    keep = finite_rows(array)
-    if not keep.all():
+    extent = Extent.of(array)
+    if extent is None:
+        keep = finite_rows(array)
         _refuse_nan(keep, source, drop_nan)
         array = array[keep]
-    origin = origin_of(array, up)
-    _warn_outliers(array, source)
+        extent = Extent.of(array)
+    origin = _origin(extent, up)
+    _warn_outliers(array, extent, source)
     if not origin.any():
-        return LocalCloud(str(source), array.astype(np.float32), origin)
+        return LocalCloud(str(source), array.astype(np.float32, copy=copy), origin)
     _tell_origin(source, origin)
     _warn_rounded(array, source)
     xyz = array[:, :3].astype(np.float64) - origin
@@ -105,31 +140,54 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
     Returns:
         (3,) float64.
     """
-    xyz = points[:, :3]
-    columns = np.ascontiguousarray(xyz.T)  # faster to reduce
-    low, high = (f(axis=1).astype(np.float64) for f in (columns.min, columns.max))
-    steps = np.spacing(np.float32(np.maximum(abs(low), abs(high)).max()))
-    if not 0 < PRECISION * (high - low).max() < steps:
-        low, high = bulk(xyz)
-        if not 0 < PRECISION * (high - low).max() < steps:
+    return _origin(Extent.of(points), up)
+
+
+def _origin(extent: Extent, up: str | None) -> np.ndarray:
+    largest = max(-min(extent.low), max(extent.high))
+    if PRECISION * extent.longest_of_bulk() > largest * 2.0**-22:  # steps are finer, at a glance
+        return np.zeros(3)
+    steps = np.spacing(np.float32(largest))
+    low, high, longest = extent.low, extent.high, extent.longest()
+    if not 0 < PRECISION * longest < steps:
+        low, high, longest = extent.bulk_low, extent.bulk_high, extent.longest_of_bulk()
+        if not 0 < PRECISION * longest < steps:
             return np.zeros(3)
-    extent = (high - low).max()
-    center = (low + high) / 2
+    center = (np.array(low) + np.array(high)) / 2
     if up is not None:
         center['xyz'.index(up)] = low['xyz'.index(up)]
-    step = 2.0 ** min(0, np.floor(np.log2(extent)))
-    return np.where(abs(center) > extent, np.rint(center / step) * step, 0.0)
+    step = 2.0 ** min(0, np.floor(np.log2(longest)))
+    return np.where(abs(center) > longest, np.rint(center / step) * step, 0.0)
 
 
-def bulk(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def extremes(points: np.ndarray) -> tuple[list[float], list[float]]:
+    """Minimum and maximum of every column (N, C); NaN if there is one."""
+    with np.errstate(invalid='ignore'):
+        return _reduce(points, np.minimum).tolist(), _reduce(points, np.maximum).tolist()
+
+
+def _reduce(points: np.ndarray, function: np.ufunc) -> np.ndarray:
+    """Reduce (N, C) to (C,), in 16 long rows at a time, for which numpy is fast."""
+    while len(points) >= 64 and points.flags.c_contiguous:
+        length = len(points) // 16
+        rows, rest = points[: 16 * length], points[16 * length :]
+        points = function.reduce(rows.reshape(16, -1)).reshape(length, -1)
+        if len(rest):
+            points = np.concatenate([points, rest])
+    return function.reduce(points)
+
+
+def bulk(xyz: np.ndarray) -> tuple[list[float], list[float]]:
     """Bounding box of most points (N, 3), by quantiles of at most 256 of them.
 
     Zeros, which scanners write for missing points, do not count.
     """
-    xyz = _measured(xyz)
-    some = xyz[:: -(-len(xyz) // 256)].astype(np.float64)
-    low, high = np.quantile(some, (0.1, 0.9), axis=0, method='nearest')
-    return low, high
+    if not xyz[:, 0].all():
+        xyz = _measured(xyz)
+    some = xyz[:: -(-len(xyz) // 256)].T.astype(np.float64, order='C')
+    some.sort(axis=1)
+    last = some.shape[1] - 1
+    return some[:, round(0.1 * last)].tolist(), some[:, round(0.9 * last)].tolist()
 
 
 def _measured(xyz: np.ndarray) -> np.ndarray:
@@ -141,8 +199,7 @@ def _measured(xyz: np.ndarray) -> np.ndarray:
 def finite_rows(points: np.ndarray) -> np.ndarray:
     """Rows of (N, C) whose values are all finite, also in float32; (N,) bool."""
     with np.errstate(over='ignore'):
-        finite = np.isfinite(points.astype(np.float32))
-    return np.ones(len(points), dtype=bool) if finite.all() else finite.all(axis=1)
+        return np.isfinite(points.astype(np.float32)).all(axis=1)
 
 
 def is_transposed(rows: int, columns: int) -> bool:
@@ -179,7 +236,7 @@ def _numbers(points: Cloud, source: str | Path) -> np.ndarray:
             f'{points.shape}, which seems to be transposed. Give points.T, or '
             'points.transpose(0, 2, 1) of a batch of clouds.'
         )
-    if not np.issubdtype(points.dtype, np.number) or np.iscomplexobj(points):
+    if points.dtype.kind not in 'fiu':
         raise ValueError(f'{source}: expected real numbers, got dtype {points.dtype}.')
     return points
 
@@ -209,15 +266,14 @@ def _tell_origin(source: str | Path, origin: np.ndarray) -> None:
         )
 
 
-def _warn_outliers(points: np.ndarray, source: str | Path) -> None:
+def _warn_outliers(points: np.ndarray, extent: Extent, source: str | Path) -> None:
     """Warn if points lie far from most of a cloud, such as zeros in map coordinates."""
-    xyz = points[:, :3]
-    low, high = bulk(xyz)
-    reach = OUTLIER * (high - low).max()
-    if not reach:
-        return  # most are the same point
-    far = abs(xyz - (low + high) / 2).max(axis=1) > reach
-    if far.any():
+    center = [(low + high) / 2 for low, high in zip(extent.bulk_low, extent.bulk_high)]
+    reach = OUTLIER * extent.longest_of_bulk()
+    sides = zip(extent.low, center, extent.high)
+    farthest = max(max(high - middle, middle - low) for low, middle, high in sides)
+    if farthest > reach > 0:  # 0: most are the same point
+        far = abs(points[:, :3] - center).max(axis=1) > reach
         first = far.argmax()
         warnings.warn(
             f'{source}: {far.sum()} of {len(far)} points lie far from the others, the first in '

@@ -214,9 +214,9 @@ def read_file(
             f"columns are three names or more, as in ('x', 'y', 'z'), got {columns!r}."
         )
     with _readable(path):
-        check_kind(path)
         clouds = read(
             path,
+            kind=check_kind(path),
             columns=columns,
             key=key,
             load_dim=load_dim,
@@ -262,7 +262,7 @@ def read_points(
             f'{path}: expected one cloud, an (N, >=3) array, got {len(clouds)}. Store one '
             'cloud per file, or read the file with NpzPoints.'
         )
-    points = check_points(clouds[0][1], path, drop_nan=drop_nan)
+    points = local_cloud(clouds[0][1], path, drop_nan=drop_nan, copy=False).points
     return select_channels(points, channels, path, missing=missing)
 
 
@@ -336,6 +336,8 @@ def select_channels(
     if channels is None:
         return points
     wanted = range(channels) if isinstance(channels, int) else channels
+    if list(wanted) == list(range(points.shape[1])):
+        return points
     lack = max(wanted) + 1 - points.shape[1]
     if lack > 0:
         if missing != 'zero':

@@ -4,7 +4,10 @@ What an npy, npz or h5 file is, its first bytes tell, not its suffix. Sizes in
 headers are compared with what the file stores before memory is asked for.
 """
 
+import functools
+import io
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +29,9 @@ NPY, NPZ, H5 = 'a numpy array (npy)', 'a zip archive', 'an HDF5 file'
 Clouds = np.ndarray | Fields | list
 
 
-def read_arrays_file(path: Path, *, key: str | None, **_) -> Clouds:
-    """Read the clouds of an npy, npz or h5 file, see ``read_file``."""
-    if file_kind(path) == NPY:
+def read_arrays_file(path: Path, *, kind: str | None, key: str | None, **_) -> Clouds:
+    """Read the clouds of an npy, npz or h5 file of a kind, see ``read_file`` and ``file_kind``."""
+    if kind == NPY:
         return _split(read_npy(path), None, path)
     with open_arrays(path) as arrays:
         if key is None and not any(_last(name) in ARRAY_NAMES for name in arrays):
@@ -59,12 +62,13 @@ def read_bin(path: Path, *, load_dim: int | None, **_) -> np.ndarray:
 def read_npy(path: Path) -> np.ndarray:
     """Read an npy file that holds numbers."""
     with open(path, 'rb') as file:
-        shape, dtype = _npy_header(file)
-        start = file.tell()
-    _check_numbers(dtype, path, 'the array')
-    needed = math.prod(shape) * dtype.itemsize
-    check_size(path, f'an array of shape {shape}', needed, path.stat().st_size - start)
-    return np.load(path, allow_pickle=False)
+        shape, fortran, dtype = _npy_header(file)
+        _check_numbers(dtype, path, 'the array')
+        size = math.prod(shape)
+        stored = os.fstat(file.fileno()).st_size - file.tell()
+        check_size(path, f'an array of shape {shape}', size * dtype.itemsize, stored)
+        values = np.fromfile(file, dtype, size)
+    return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
 
 
 @contextmanager
@@ -149,7 +153,7 @@ class _Member:
         self.archive, self.info, self.path = archive, info, path
         self.name = info.filename[:-4]
         with archive.zip.open(info) as file:
-            self.shape, self.dtype = _npy_header(file)
+            self.shape, _, self.dtype = _npy_header(file)
             self.start = file.tell()
 
     def __getitem__(self, item) -> np.ndarray:
@@ -220,14 +224,25 @@ class _Dataset:
         return np.asarray(data[item])
 
 
-def _npy_header(file) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array in npy format; leaves the file at the values."""
+def _npy_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of an array in npy format; leaves the file at the values."""
+    start = file.read(10)
+    if start[6:7] == b'\1':
+        return _parse_header(start + file.read(int.from_bytes(start[8:10], 'little')))
+    start += file.read(2)
+    return _parse_header(start + file.read(int.from_bytes(start[8:12], 'little')))
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """As :func:`_npy_header`. Files of a data set have the same header."""
+    file = io.BytesIO(header)
     first = np.lib.format.read_magic(file) == (1, 0)
-    header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
     if min(shape, default=0) < 0:
         raise ValueError(f'an array of shape {shape}')
-    return shape, dtype
+    return shape, fortran, dtype
 
 
 def _check_numbers(dtype: np.dtype, path: Path, what: str) -> None:

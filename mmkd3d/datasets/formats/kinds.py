@@ -22,14 +22,17 @@ REPAIRS = {
 }
 
 
-def check_kind(path: Path) -> None:
+def check_kind(path: Path) -> str | None:
     """Refuse a file that is something else than its suffix says, by its first bytes.
+
+    Returns:
+        See :func:`~mmkd3d.utils.file_kind.file_kind`.
 
     Raises:
         ValueError: E.g. a web page or an archive; the message names it.
     """
     kind = file_kind(path)
     if kind is None or kind in KINDS.get(path.suffix.lower(), ()):
-        return
+        return kind
     repair = next((text for part, text in REPAIRS.items() if part in kind), 'Rename or convert it')
     raise ValueError(f'{path}: it is {kind}, expected a {path.suffix} file with points. {repair}.')

@@ -20,7 +20,7 @@ def _take(results: dict, index: np.ndarray) -> dict:
     """Select points and their labels."""
     for key in ('points', 'gt_parts'):
         if key in results:
-            results[key] = results[key][index]
+            results[key] = results[key].take(index, axis=0)
     return results
 
 
@@ -31,6 +31,16 @@ def _points(results: dict, name: str) -> np.ndarray:
             "pipeline with dict(type='LoadPoints')."
         )
     return results['points']
+
+
+def subset(have: int, want: int) -> np.ndarray:
+    """Indices (want,) of 0..have-1 in random order, each at most once.
+
+    From numpy's global state, as ``np.random.choice(have, want, replace=False)``,
+    which however permutes all.
+    """
+    generator = np.random.Generator(np.random.get_bit_generator())
+    return generator.choice(have, want, replace=False)
 
 
 @TRANSFORMS.register_module()
@@ -79,7 +89,7 @@ class SamplePoints:
             extra = np.random.randint(have, size=want - have)
             return np.concatenate([np.arange(have), extra])
         if self.method == 'random':
-            return np.random.choice(have, want, replace=False)
+            return subset(have, want)
         if self.method == 'first':
             return np.arange(want)
         return self._farthest(points)
@@ -109,13 +119,15 @@ def center_and_scale(xyz: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     Returns:
         (..., 1, 3) and (..., 1, 1).
     """
-    low, high = xyz.amin(-2, keepdim=True), xyz.amax(-2, keepdim=True)
     if mode == 'unit_cube':
+        low, high = xyz.amin(-2, keepdim=True), xyz.amax(-2, keepdim=True)
         return (low + high) / 2, (high - low).amax(-1, keepdim=True) / 2
-    center = xyz.mean(-2, keepdim=True)
+    columns = xyz.mT.contiguous()  # faster to reduce
+    center = columns.mean(-1, keepdim=True)
     if mode == 'center':
-        return center, torch.ones_like(center[..., :1])
-    return center, (xyz - center).norm(dim=-1, keepdim=True).amax(-2, keepdim=True)
+        return center.mT, torch.ones_like(center[..., :1, :])
+    squares = (columns - center).square_().sum(-2, keepdim=True)
+    return center.mT, squares.amax(-1, keepdim=True).sqrt()
 
 
 @TRANSFORMS.register_module()
@@ -152,9 +164,10 @@ class NormalizePoints:
                 f'{source}: all points coincide, there is no scale to '
                 "normalise. Remove the file, or use mode='center'."
             )
-        results['points'] = np.concatenate(
-            [((xyz - center) / scale).float().numpy(), points[:, 3:]], axis=1
-        )
+        moved = ((xyz - center) / scale).float().numpy()
+        if points.shape[1] > 3:
+            moved = np.concatenate([moved, points[:, 3:]], axis=1)
+        results['points'] = moved
         return results
 
     @staticmethod
