@@ -16,6 +16,7 @@ class Method(NamedTuple):
         published: Module with the published forms of its parts; None: there is no reference.
         published_teacher: Precision of the teacher in the published code on a GPU.
         with_teacher: Whether a frozen teacher takes part.
+        caches: Options of targets whose features can be cached.
         with_images: Whether samples carry images.
         is_room: Whether samples are rooms with boxes.
         cpu_batch: Samples in a batch on a CPU.
@@ -27,6 +28,7 @@ class Method(NamedTuple):
     published: str | None = None
     published_teacher: str = 'fp32'
     with_teacher: bool = True
+    caches: tuple[str, ...] = ()
     with_images: bool = False
     is_room: bool = False
     cpu_batch: int = 8
@@ -41,7 +43,11 @@ class Method(NamedTuple):
         modes['ours'] = Mode()
         if self.with_teacher:
             modes[f'ours, {BF16_TEACHER}'] = Mode(teacher='bf16')
-        return modes | {'ours, bf16': Mode(teacher='bf16', autocast=True)}
+        modes['ours, bf16'] = Mode(teacher='bf16', autocast=True)
+        if self.caches:
+            modes['ours, cached'] = Mode(cached=True)
+            modes['ours, cached, bf16'] = Mode(cached=True, autocast=True)
+        return modes
 
 
 class Mode(NamedTuple):
@@ -51,11 +57,13 @@ class Mode(NamedTuple):
         published: Use the published forms, and the optimizer as they do.
         teacher: Precision of the teacher.
         autocast: Run the student in bf16, as with ``--amp``.
+        cached: Read caches instead of running teachers.
     """
 
     published: bool = False
     teacher: str = 'fp32'
     autocast: bool = False
+    cached: bool = False
 
 
 STUDENT = {
@@ -93,6 +101,7 @@ METHODS = dict(
         'recon-b_1xb128-300e_shapenet55',
         STUDENT | {'teacher': ('targets.img.forward', 'targets.text.forward')},
         published='published_recon',
+        caches=('targets.img', 'targets.text'),
         with_images=True,
     ),
     i2p_mae=Method(
@@ -100,11 +109,12 @@ METHODS = dict(
         'i2p-mae-b_1xb64-300e_shapenet55',
         STUDENT
         | {
-            'teacher': ('target.teacher.forward_dense',),
+            'teacher': ('forward_teacher',),
             'targets': ('target.saliency_at', 'forward_semantic'),
         },
         published='published_i2p_mae',
         published_teacher='fp16',
+        caches=('target',),
         cpu_batch=4,
     ),
     votenet=Method(

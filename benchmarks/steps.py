@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
 from operator import attrgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
@@ -12,6 +14,7 @@ import torch.nn as nn
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
+from .caches import trust_caches, use_caches
 from .inputs import num_points_of, object_batch, room_batch
 from .interleave import Found, Job, interleave, quartiles, ratio
 from .measure import format_bytes, peak_memory, reset_peak
@@ -104,9 +107,9 @@ class TrainStep:
         torch.backends.cudnn.allow_tf32 = case.matmul_precision != 'highest'
         torch.manual_seed(0)
         self.device, self.mode = torch.device(case.device), mode
-        self.model = build_model(cfg, method, mode, case).to(case.device)
+        self.batch = make_batch(cfg, method, mode, case)
+        self.model = build_model(cfg, method, mode, case, self.batch).to(case.device)
         self.optimizer = build_optimizer(cfg, self.model, mode)
-        self.batch = make_batch(cfg, method, case)
         self.watch = Stopwatch(case.device)
         for part, paths in method.parts.items():
             for path in paths:
@@ -142,14 +145,13 @@ class TrainStep:
 
 def shipped_config(name: str) -> Config:
     """Config by its name, or by its path in ``configs/``."""
-    from mmkd3d import get_config
-    from mmkd3d.apis.load import config_root
+    import mmkd3d
 
-    path = config_root() / name
-    return get_config(path if path.is_file() else name)
+    path = Path(mmkd3d.__file__).parents[1] / 'configs' / name
+    return mmkd3d.get_config(path if path.is_file() else name)
 
 
-def build_model(cfg: Config, method: Method, mode: Mode, case: Case) -> nn.Module:
+def build_model(cfg: Config, method: Method, mode: Mode, case: Case, batch: dict) -> nn.Module:
     """Model of a config in train mode, with random weights everywhere."""
     from benchmarks.published import make_published, parts_of
     from mmkd3d.registry import MODELS
@@ -158,7 +160,13 @@ def build_model(cfg: Config, method: Method, mode: Mode, case: Case) -> nn.Modul
     model_cfg = untrained(cfg.model.to_dict())
     if case.shrink is not None:
         model_cfg = case.shrink(model_cfg)
-    model = MODELS.build(ConfigDict(model_cfg))
+    if mode.cached:
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # open files stay
+            use_caches(model_cfg, method.caches, batch['data_samples'], Path(folder))
+            model = MODELS.build(ConfigDict(model_cfg))
+            trust_caches(model)
+    else:
+        model = MODELS.build(ConfigDict(model_cfg))
     published_on_gpu = mode.published and case.device.startswith('cuda')
     precision = method.published_teacher if published_on_gpu else mode.teacher
     for part in parts_of(model):
@@ -192,7 +200,7 @@ def build_optimizer(cfg: Config, model: nn.Module, mode: Mode) -> torch.optim.Op
     return build_optim_wrapper(model, cfg.optim_wrapper).optimizer
 
 
-def make_batch(cfg: Config, method: Method, case: Case) -> dict:
+def make_batch(cfg: Config, method: Method, mode: Mode, case: Case) -> dict:
     """Random batch of the size of the config."""
     size = case.batch_size
     if size is None:
@@ -202,7 +210,7 @@ def make_batch(cfg: Config, method: Method, case: Case) -> dict:
     if method.is_room:
         channels = cfg.model.backbone.get('in_channels', 3)
         return room_batch(num_points, size, num_channels=channels)
-    return object_batch(num_points, size, method.with_images)
+    return object_batch(num_points, size, method.with_images and not mode.cached)
 
 
 def measure_steps(
@@ -258,7 +266,7 @@ def step_table(name: str, found: dict[str, Found | str]) -> tuple[list, list]:
 
 def roofline_share(step: Found, roofline: Found | str, mode: Mode, with_teacher: bool) -> str:
     """Share of the measured matrix products per second, '' where precisions are mixed."""
-    mixed = with_teacher and (mode.teacher == 'bf16') != mode.autocast
+    mixed = with_teacher and not mode.cached and (mode.teacher == 'bf16') != mode.autocast
     if isinstance(roofline, str) or mixed:
         return ''
     rates = [lap['bf16' if mode.autocast else 'fp32'] for lap in roofline.rounds]

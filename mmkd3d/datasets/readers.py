@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mmkd3d.datasets.coordinates import Cloud, LocalCloud, check_points, local_cloud
+from mmkd3d.datasets.coordinates import Cloud, LocalCloud, local_cloud
 from mmkd3d.datasets.find import list_files
 from mmkd3d.datasets.formats import FORMATS, check_kind, open_arrays, take_columns
 from mmkd3d.utils.file_kind import special_kind

@@ -29,7 +29,8 @@ def small_model(name):
     """Small model of a benchmark in train mode, and its batch."""
     method = METHODS[name]
     cfg = shipped_config(method.config)
-    return build_model(cfg, method, Mode(), CASE), make_batch(cfg, method, CASE)
+    batch = make_batch(cfg, method, Mode(), CASE)
+    return build_model(cfg, method, Mode(), CASE, batch), batch
 
 
 def with_published(model, name):

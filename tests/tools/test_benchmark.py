@@ -69,7 +69,8 @@ def test_everything_is_measured_within_the_minutes(benchmark, monkeypatch):
 
     def measured(jobs, *, num_threads, budget, min_rounds=5):
         budgets.append(budget)
-        assert {'before', 'ours'} <= {*jobs} and jobs['before'].checkout == 'older'
+        assert {'before', 'ours'} <= {*jobs}
+        assert 'older' in (jobs['before'].checkout, *jobs['before'].args)
         info = dict(peak=2**20, batch_size=8, flops=1e9, samples=4)
         lap = dict(seconds=2.0, fp32=1e9, bf16=2e9)
         found = {name: Found([lap], info) for name in jobs}
@@ -84,7 +85,7 @@ def test_everything_is_measured_within_the_minutes(benchmark, monkeypatch):
     assert len(tables) == len(METHODS) + 2
     for header, *rows in tables[: len(METHODS)]:
         cells = dict(zip(header, rows[-1]))
-        assert cells['mode'] == 'ours, bf16' and cells['against before'] == '3.00x (3.00-3.00)'
+        assert cells['mode'].endswith('bf16') and cells['against before'] == '3.00x (3.00-3.00)'
     header, *rows = tables[-2]
     faster = {row[0]: row[-1] for row in rows if row[1] == 'before'}
     assert {*faster.values()} == {'3.00x (3.00-3.00)'} and {*usage.COMMANDS} < {
