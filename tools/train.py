@@ -15,7 +15,6 @@ from mmkd3d.apis.cli import (
     set_resume,
 )
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.apis.teacher_copies import use_cached_copies
 from mmkd3d.engine.hooks.loaders import check_training
 from mmkd3d.engine.hooks.stop import StopHook
 from mmkd3d.utils.signals import catch_stop
@@ -45,6 +44,8 @@ def main(argv=None):
         enable_auto_scale_lr(cfg)
     complete_hooks(cfg)
     with short_errors():
+        from mmkd3d.apis.teacher_copies import use_cached_copies
+
         use_cached_copies(cfg)
     stop = StopHook()
     with catch_stop(stop.receive):
