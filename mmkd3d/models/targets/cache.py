@@ -52,13 +52,13 @@ class FeatureCache:
     """
 
     def __init__(self, folder: str | Path, identity: dict):
-        self.folder = Path(folder)
+        self.folder, self.identity = Path(folder), identity
         record = read_record(self.folder)
         if record is None:
             raise FileNotFoundError(
                 f'No teacher cache ({RECORD}) in {folder}. Build it, also if it was '
                 f'built by a version that did not write this file:\n  '
-                f'{build_command(self.folder)}'
+                f'{build_command(self.folder, identity)}'
             )
         refuse_stale(self.folder, record['identity'], identity)
         self.keys, self.num_copies = record['keys'], count_copies(identity)
@@ -67,7 +67,7 @@ class FeatureCache:
             raise ValueError(
                 f'The teacher cache in {folder} has {record["done"]} of '
                 f'{count} rows: its build was interrupted. Resume it:\n  '
-                f'{build_command(self.folder)}'
+                f'{build_command(self.folder, identity)}'
             )
         try:
             self.features = np.load(self.folder / FEATURES, mmap_mode='r')
@@ -90,7 +90,7 @@ class FeatureCache:
                 f'{len(unknown)} of {len(keys)} samples are not in the teacher cache '
                 f'in {self.folder}, which has {len(self.keys)}: {_some(unknown)}. '
                 'Rebuild it from the data set of this run:\n  '
-                f'{build_command(self.folder, rebuild=True)}'
+                f'{build_command(self.folder, self.identity, rebuild=True)}'
             )
         rows = np.array([self._row[key] for key in keys]) * self.num_copies
         if copies is None:
@@ -125,7 +125,7 @@ class FeatureCache:
                 f'{_some([self.keys[row] for row in rows[differ]])} (checksum of the '
                 f'first: the cache has {self._digests[rows[first]]}, this run has '
                 f'{digests[first]}). If the data changed, rebuild the cache:\n  '
-                f'{build_command(self.folder, rebuild=True)}\n'
+                f'{build_command(self.folder, self.identity, rebuild=True)}\n'
                 'If images or view points are augmented, remove that augmentation or '
                 'train without the cache.'
             )
@@ -189,7 +189,7 @@ class CacheWriter:
             raise StaleCacheError(
                 f'The teacher cache in {self.folder} was built for other samples: '
                 f'it has {len(found["keys"])}, this run has {len(keys)}. Rebuild it:\n  '
-                f'{build_command(self.folder, rebuild=True)}'
+                f'{build_command(self.folder, identity, rebuild=True)}'
             )
         self._features = np.load(self.folder / FEATURES, mmap_mode='r+')
         refuse_stale(self.folder, dict(dtype=str(self._features.dtype)), dict(dtype=dtype))
@@ -266,7 +266,7 @@ class CacheWriter:
                     f'The teacher cache in {self.folder} was started with other data: '
                     f'the checksum of row {index} is {known[index]} '
                     f'there and {now} in this run. Rebuild it:\n  '
-                    f'{build_command(self.folder, rebuild=True)}'
+                    f'{build_command(self.folder, self._record["identity"], rebuild=True)}'
                 )
 
 
@@ -281,9 +281,11 @@ def remove_cache(folder: str | Path) -> None:
         Path(folder, name).unlink(missing_ok=True)
 
 
-def build_command(folder: Path, rebuild: bool = False) -> str:
-    """The command that builds the cache in ``folder``."""
+def build_command(folder: Path, identity: dict | None = None, *, rebuild: bool = False) -> str:
+    """The command that builds the cache in ``folder``, with the copies of ``identity``."""
     command = f'python tools/cache_teacher.py CONFIG --out {folder.parent} --only {folder.name}'
+    if identity and 'copies' in identity:
+        command += f' --copies {identity["copies"]["num_copies"]}'
     return f'{command} --rebuild' if rebuild else command
 
 
@@ -318,7 +320,7 @@ def refuse_stale(folder: Path, found: dict, expected: dict) -> None:
         raise StaleCacheError(
             f'The teacher cache in {folder} is stale:\n  '
             + '\n  '.join(lines)
-            + f'\nRebuild it:\n  {build_command(folder, rebuild=True)}'
+            + f'\nRebuild it:\n  {build_command(folder, expected, rebuild=True)}'
         )
 
 
