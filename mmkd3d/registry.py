@@ -102,6 +102,7 @@ OPTIM_WRAPPERS = _child('optimizer wrapper', root.OPTIM_WRAPPERS, 'engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     'optimizer wrapper constructor', root.OPTIM_WRAPPER_CONSTRUCTORS, 'engine'
 )
+STRATEGIES = _child('strategy', root.STRATEGIES, 'engine')
 LOOPS = _child('loop', root.LOOPS, 'engine')
 FUNCTIONS = _child('function', root.FUNCTIONS, 'engine')
 
