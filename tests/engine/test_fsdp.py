@@ -141,7 +141,7 @@ def test_a_student_trains_as_with_ddp(ranks, tmp_path):
     found = [reply[0] for reply in ranks(train_split, cfg.to_dict(), tmp_path / 'fsdp', {})]
     for one, two in zip(wanted, found, strict=True):
         assert list(two.values()) == pytest.approx(list(one.values()), abs=1e-5)
-    students = [load_student(tmp_path / kind / 'epoch_2.pth') for kind in ('ddp', 'fsdp')]
+    students = [load_student(cfg, tmp_path / kind / 'epoch_2.pth') for kind in ('ddp', 'fsdp')]
     for one, two in zip(*(student.parameters() for student in students), strict=True):
         torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-5)
 
