@@ -51,8 +51,6 @@ def main(argv=None):
         enable_auto_scale_lr(cfg)
     complete_hooks(cfg)
     with short_errors():
-        from mmkd3d.apis.teacher_copies import use_cached_copies
-
         use_cached_copies(cfg)
     stop = StopHook()
     with catch_stop(stop.receive):

@@ -29,6 +29,7 @@ TOP = {
     'input_spec',
     'model_wrapper_cfg',
     'runner_type',
+    'strategy',
     'sync_bn',
 }
 VARIABLES = {'eval_dataloader'}  # of mmdetection3d's own configs

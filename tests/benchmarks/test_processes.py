@@ -30,7 +30,7 @@ def test_ratios_are_of_all_samples_per_second(monkeypatch):
 def test_a_failed_run_shows_its_output():
     cfg = processes.point_mae()
     cfg.model.type = 'PointMAX'
-    with pytest.raises(RuntimeError, match='1 processes: .*PointMAX'):
+    with pytest.raises(RuntimeError, match="(?s)1 processes: .*'PointMAX' is not a model"):
         processes.scaling(cfg, 2, 1, processes=(1,), repeats=1)
 
 

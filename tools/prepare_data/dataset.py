@@ -3,6 +3,7 @@
 python tools/prepare_data/dataset.py info shapenet55
 python tools/prepare_data/dataset.py verify scannet --root data/scannet
 python tools/prepare_data/dataset.py read my_shapes --write-list good.txt
+python tools/prepare_data/dataset.py shards my_shapes my_shards --shard-mb 256
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.datasets.base import read_meta
+from mmkd3d.datasets.shards import pack_folder
 from mmkd3d.datasets.verify import CHECKS, check_folder
 from mmkd3d.utils.atomic import write_atomic
 
@@ -37,10 +39,18 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     read.add_argument(
         '--write-list', type=Path, help='write the good files, for file_list of the data set'
     )
-    read.add_argument('--load-dim', type=int, help='columns of .bin files')
-    read.add_argument(
-        '--drop-nan', action='store_true', help='accept files of which some points are NaN'
+    shards = commands.add_parser(
+        'shards', help='pack your own folder into tar files; the same command again goes on'
     )
+    shards.add_argument('root', type=Path, help='folder of PointCloudFolder')
+    shards.add_argument('out', type=Path, help='folder to write, for PointCloudShards')
+    shards.add_argument('--shard-mb', type=int, default=256, help='size of a shard')
+    shards.add_argument('--file-list', type=Path, help='shapes to take, such as read writes')
+    for command in (read, shards):
+        command.add_argument('--load-dim', type=int, help='columns of .bin files')
+        command.add_argument(
+            '--drop-nan', action='store_true', help='accept files of which some points are NaN'
+        )
     return parser.parse_args(argv)
 
 
@@ -59,6 +69,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     if args.command == 'read':
         return read_folder(args)
+    if args.command == 'shards':
+        options = dict(load_dim=args.load_dim, drop_nan=args.drop_nan)
+        number = pack_folder(
+            args.root, args.out, shard_mb=args.shard_mb, file_list=args.file_list, **options
+        )
+        print(f'{args.out} holds {number} shards: set data_root of PointCloudShards to it')
+        return 0
     facts = read_meta('published')[args.name]
     if args.command == 'info':
         for key in ('what', 'terms', 'get', 'size'):

@@ -53,6 +53,8 @@ def check_training(runner: Runner) -> None:
 
 def _refuse_single_samples(runner: Runner) -> None:
     """Refuse a batch of one sample where a head needs more for BatchNorm."""
+    if not isinstance(runner.model, nn.Module):
+        return  # a FlexibleRunner builds it later, and the hook checks again
     loop = runner.train_loop
     batches = getattr(loop.dataloader, 'batch_sampler', None)
     sampler: Any = getattr(batches, 'sampler', None)
