@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mmkd3d.ops import ball_query, farthest_point_sample, gather, group, knn
 
+from .masking import sort_by_mask
+
 
 class Patches(NamedTuple):
     """Local patches of a batch of clouds.
@@ -99,14 +101,44 @@ class RowBatchNorm(nn.BatchNorm1d):
 
     In training on a CPU, torch sums rows of this layout one after another in
     float32, and loses up to four digits over the 262,144 rows of a batch of
-    patches. The same norm over (1, C, N) is exact.
+    patches. Here float32 is summed in blocks.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise rows (N, C)."""
-        if x.device.type != 'cpu' or not self.training:
+        if x.device.type != 'cpu' or not self.training or x.dtype != torch.float32 or len(x) < 2:
             return super().forward(x)
-        return super().forward(x.T[None])[0].T.contiguous()
+        y, mean, var = _NormalizeRows.apply(x, self.weight, self.bias, self.eps)
+        if self.track_running_stats:
+            self.num_batches_tracked.add_(1)
+            part = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean, part)
+            self.running_var.lerp_(var * (len(x) / (len(x) - 1)), part)
+        return y
+
+
+class _NormalizeRows(torch.autograd.Function):
+    """Batch norm of rows (N, C) with sums over blocks of rows; also returns mean and variance."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, eps):
+        mean = x.mean(0)
+        centered = x - mean
+        var = centered.square().mean(0)
+        inverse = (var + eps).rsqrt()
+        ctx.save_for_backward(centered, inverse, weight)
+        ctx.mark_non_differentiable(mean, var)
+        return torch.addcmul(bias, centered, weight * inverse), mean, var
+
+    @staticmethod
+    def backward(ctx, grad, *_):
+        centered, inverse, weight = ctx.saved_tensors
+        grad_bias = grad.sum(0)
+        grad_weight = (grad * centered).sum(0) * inverse
+        scale, count = weight * inverse, len(grad)
+        grad_x = torch.addcmul(-scale * grad_bias / count, grad, scale)
+        grad_x.addcmul_(centered, scale * inverse * grad_weight, value=-1 / count)
+        return grad_x, grad_weight, grad_bias, None
 
 
 class PatchEmbed(nn.Module):
@@ -188,7 +220,10 @@ class PatchEmbed(nn.Module):
         x += F.linear(pooled, weight_pooled, layer.bias)
         x = norm(x.flatten(0, 1))  # (BGK, 512)
         if mask is not None:
-            x = x[~mask.flatten().repeat_interleave(K)]  # (BVK, 512)
+            visible, _ = sort_by_mask(mask)
+            x = (
+                x.unflatten(0, (-1, K)).index_select(0, visible.flatten()).flatten(0, 1)
+            )  # (BVK, 512)
         x = self.second[2:](x).view(-1, K, self.embed_dims)
         return maximum(x).view(B, -1, self.embed_dims)
 
