@@ -25,9 +25,8 @@ class NonFiniteGradientError(NonFiniteLossError):
 class FiniteLossHook(Hook):
     """Stop training at the first NaN or infinite loss or gradient.
 
-    The losses are checked before the backward pass, the gradients after it
-    and before the optimizer's step, so the weights and the optimizer state
-    are still valid. The error lists loss terms or parameters, and the
+    Losses and gradients are checked after the backward pass and before the
+    optimizer's step, so the weights and the optimizer state are still valid. The error lists loss terms or parameters, and the
     samples, and the batch is saved to ``WORK_DIR/nonfinite_batch_rank0.pth``
     (load it with ``weights_only=True``). Works with any mmengine model and
     any ``OptimWrapper``.
@@ -50,16 +49,15 @@ class FiniteLossHook(Hook):
     def __init__(self, max_overflows: int = 40):
         self.max_overflows = max_overflows
         self._batch: dict | None = None
+        self._terms: dict[str, Tensor] = {}  # of the loss
 
     def before_train(self, runner) -> None:
         model = unwrap_model(runner.model)
         parse_losses = model.parse_losses
 
         def parse_and_check(losses: dict):
-            total, log_vars = parse_losses(losses)
-            if not torch.isfinite(total):
-                self._stop_at_loss(runner, log_vars)
-            return total, log_vars
+            total, self._terms = parse_losses(losses)
+            return total, self._terms
 
         model.parse_losses = parse_and_check
         self._names = {id(p): name for name, p in model.named_parameters()}
@@ -85,7 +83,12 @@ class FiniteLossHook(Hook):
                 for p in group['params']
                 if p.requires_grad
             ]
-            if norm_is_finite(parameters):
+            # both in one tensor, to wait for a GPU only once
+            found = torch.stack([loss.detach().isfinite(), norm_is_finite(parameters, loss.device)])
+            loss_is_finite, gradients_are_finite = found.tolist()
+            if not loss_is_finite:
+                self._stop_at_loss(runner)
+            if gradients_are_finite:
                 overflows = 0
                 return
             overflows += 1
@@ -95,10 +98,10 @@ class FiniteLossHook(Hook):
 
         wrapper.backward = backward_and_check
 
-    def _stop_at_loss(self, runner, log_vars: dict) -> None:
+    def _stop_at_loss(self, runner) -> None:
         terms = [
             f'{name}={value.item()}'
-            for name, value in log_vars.items()
+            for name, value in self._terms.items()
             if name != 'loss' and not torch.isfinite(value)
         ]
         raise NonFiniteLossError(self._report(runner, ', '.join(terms), terms=terms))
@@ -138,13 +141,13 @@ class FiniteLossHook(Hook):
         )
 
 
-def norm_is_finite(parameters: list[Tensor]) -> bool:
-    """Whether the norm of all gradients is, which a single NaN makes NaN."""
+def norm_is_finite(parameters: list[Tensor], device: torch.device) -> Tensor:
+    """Whether the norm of all gradients is, which a single NaN makes NaN; a bool on ``device``."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
-        return True
+        return torch.tensor(True, device=device)
     norms = torch._foreach_norm(gradients)
-    return bool(torch.stack([norm.float().to(norms[0].device) for norm in norms]).norm().isfinite())
+    return torch.stack([norm.float().to(device) for norm in norms]).norm().isfinite()
 
 
 def sample_name(sample) -> str:

@@ -12,6 +12,8 @@ from mmkd3d.ops import ball_query, farthest_point_sample, gather, group, knn
 from mmkd3d.ops.batch_norm import batch_norm
 from mmkd3d.ops.pooling import maximum
 
+from .masking import sort_by_mask
+
 
 class Patches(NamedTuple):
     """Local patches of a batch of clouds.
@@ -186,7 +188,10 @@ class PatchEmbed(nn.Module):
         x += F.linear(pooled, weight_pooled, layer.bias)
         x = norm(x.flatten(0, 1))  # (BGK, 512)
         if mask is not None:
-            x = x[~mask.flatten().repeat_interleave(K)]  # (BVK, 512)
+            visible, _ = sort_by_mask(mask)
+            x = (
+                x.unflatten(0, (-1, K)).index_select(0, visible.flatten()).flatten(0, 1)
+            )  # (BVK, 512)
         x = self.second[2:](x).view(-1, K, self.embed_dims)
         return maximum(x).view(B, -1, self.embed_dims)
 

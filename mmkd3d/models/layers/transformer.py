@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mmkd3d.registry import MODELS
 
+from .masking import sort_by_mask
+
 
 def split_by_mask(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Visible and masked rows of ``x``, each in its order.
@@ -21,8 +23,11 @@ def split_by_mask(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         visible (B, V, ...) and masked (B, M, ...).
     """
-    B, tail = len(x), x.shape[2:]
-    return (x[~mask].view(B, -1, *tail), x[mask].view(B, -1, *tail))
+    visible, masked = (
+        x.flatten(0, 1).index_select(0, rows.flatten()).view(*rows.shape, *x.shape[2:])
+        for rows in sort_by_mask(mask)
+    )
+    return visible, masked
 
 
 def position_mlp(embed_dims: int, hidden_dims: int = 128) -> nn.Sequential:

@@ -62,7 +62,8 @@ class BaseMasker(nn.Module):
         mask = torch.zeros(B, G, dtype=torch.bool, device=centers.device)
         order = self.order(centers, points, scores, generator)
         first = order.argsort(dim=1)[:, : self.num_masked(G)]
-        return mask.scatter_(1, first, True)
+        mask.scatter_(1, first, True).num_visible = G - first.shape[1]  # see layers/masking.py
+        return mask
 
     def extra_repr(self) -> str:
         return f'ratio={self.ratio}'

@@ -96,7 +96,9 @@ def check_scores(scores: Tensor, centers: Tensor) -> None:
             f'{tuple(scores.shape)}.'
         )
     finite = scores.isfinite().all(1)
-    if not finite.all():
+    if finite.is_cuda:  # reading it would wait for the GPU
+        torch._assert_async(finite.all(), 'The saliency of a cloud is not finite.')
+    elif not finite.all():
         odd = (~finite).nonzero().flatten().tolist()
         raise ValueError(
             f'The saliency of the clouds {odd} of the batch is not finite: check for points that '

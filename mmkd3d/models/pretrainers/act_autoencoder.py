@@ -130,7 +130,7 @@ class ACTAutoencoder(BasePretrainer):
             loss_recon=sum(self.loss_fn(pred.flatten(0, 1), target) for pred in preds),
             loss_kl=self.kl_weight * uniform_kl(feats['logits']),
             code_perplexity=perplexity(counts),
-            temperature=points.new_tensor(self.quantizer.temperature),
+            temperature=points.new_full((), self.quantizer.temperature),
         )
 
     def predict(

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmkd3d.registry import MODELS, TASK_UTILS
 
 from ..layers.patches import Patches, PointHead
+from ..layers.transformer import split_by_mask
 
 
 class BasePretrainer(BaseModel):
@@ -210,7 +211,7 @@ class Reconstruction(BasePretrainer):
 
     def forward_target(self, patches: Patches, mask: Tensor) -> Tensor:
         """Points (BM, K, 3) of the masked patches, relative to their centres."""
-        return patches.points[mask]
+        return split_by_mask(patches.points, mask)[1].flatten(0, 1)
 
     def predict(self, points: Tensor, data_samples: list | None) -> list:
         """Return ``input``, ``visible`` and ``pred`` points of each cloud."""

@@ -161,7 +161,8 @@ class FeatureBank:
 
     def rows(self, names: Sequence[str]) -> Tensor:
         """Rows (len(names),) long of known items, on the device of feats."""
-        return torch.tensor([self._row[name] for name in names], device=self.feats.device)
+        rows = torch.tensor([self._row[name] for name in names])
+        return rows.to(self.feats.device, non_blocking=True)
 
     def clear(self) -> None:
         """Remove all items."""
