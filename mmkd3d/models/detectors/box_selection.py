@@ -81,7 +81,7 @@ def count_points(boxes: DecodedBoxes, points: Tensor) -> Tensor:
     bottom = center - size * size.new_tensor([0, 0, 0.5])
     return points_in_boxes(
         points[..., :3], torch.cat([bottom, size, -heading], -1), sides=True
-    ).sum(1)
+    ).float().sum(1)  # floats are exact here, and faster than integers
 
 
 def nonempty(counts: Tensor, objectness: Tensor, min_points: int) -> Tensor:
