@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Evaluate a checkpoint with the evaluators of its config."""
 
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -16,6 +17,7 @@ from mmkd3d.apis.errors import short_errors
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.engine.hooks.classes import CheckClassesHook
 from mmkd3d.utils.distributed import unwrap_model
+from mmkd3d.utils.memory import keep_freed_memory
 
 
 def main(argv=None):
@@ -37,6 +39,8 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
     cfg = load_config(args)
+    if get_device() == 'cpu':
+        keep_freed_memory()
     checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
     complete_hooks(cfg)
     cfg.load_from, cfg.resume = None, False

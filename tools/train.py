@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Train a model: pretraining, classification, detection, segmentation."""
 
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -17,6 +18,7 @@ from mmkd3d.apis.cli import (
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.engine.hooks.loaders import check_training
 from mmkd3d.engine.hooks.stop import StopHook
+from mmkd3d.utils.memory import keep_freed_memory
 from mmkd3d.utils.signals import catch_stop
 
 
@@ -38,6 +40,8 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
     cfg = load_config(args)
+    if get_device() == 'cpu':
+        keep_freed_memory()
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

@@ -49,7 +49,9 @@ def choose_form(monkeypatch, form):
         share = compiled.in_threads
         monkeypatch.setattr(torch, 'get_num_threads', lambda: 3)
         for module in (batch_norm, boxes, neighbors, pooling, sampling):
-            monkeypatch.setattr(module, 'in_threads', lambda run, count, least: share(run, count, 1))
+            monkeypatch.setattr(
+                module, 'in_threads', lambda run, count, least: share(run, count, 1)
+            )
 
 
 FORMS = ['torch', 'loops', 'threads']

@@ -42,7 +42,9 @@ def test_outputs_and_gradients_are_those_of_weights_set_to_zero(with_mask, block
     expected = (logits.softmax(-1) * kept / 0.75) @ value
     torch.testing.assert_close(found, expected)
     grad = torch.randn_like(found)
-    for pair in zip(*(torch.autograd.grad(x, (query, key, value), grad) for x in (found, expected))):
+    for pair in zip(
+        *(torch.autograd.grad(x, (query, key, value), grad) for x in (found, expected))
+    ):
         torch.testing.assert_close(*pair)
 
 

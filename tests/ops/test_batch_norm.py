@@ -24,7 +24,7 @@ def run(x, linear, norm, relu, forward):
     x = x.clone().requires_grad_()
     out = forward(x, linear, norm, relu)
     out.backward(x.detach().sin().sum(1, keepdim=True) + 1 + 0 * out.detach())
-    parameters = [*linear.parameters(), *norm.parameters()]
+    parameters = [linear.weight, *norm.parameters()]  # the gradient of the bias is 0
     return [out.detach(), x.grad, *(p.grad for p in parameters), *norm.buffers()]
 
 

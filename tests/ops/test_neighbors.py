@@ -7,15 +7,7 @@ import torch
 from mmkd3d.ops import ball_query, knn, neighbors, pairwise
 from tests.helpers import rejects
 
-from .clouds import (
-    CLOUDS,
-    FORMS,
-    choose_form,
-    random_cloud,
-    sampled,
-    squared_distance,
-    tied_cloud,
-)
+from .clouds import CLOUDS, FORMS, choose_form, random_cloud, sampled, squared_distance, tied_cloud
 
 SIZES = [  # B, M, N, k
     (1, 1, 1, 1),

@@ -7,15 +7,7 @@ import torch
 from mmkd3d.ops import farthest_point_sample, farthest_point_sample_with_dist, gather
 from tests.helpers import rejects
 
-from .clouds import (
-    CLOUDS,
-    FORMS,
-    choose_form,
-    random_cloud,
-    sampled,
-    squared_distance,
-    tied_cloud,
-)
+from .clouds import CLOUDS, FORMS, choose_form, random_cloud, sampled, squared_distance, tied_cloud
 
 
 def reduce_block(values, ids):
