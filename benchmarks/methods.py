@@ -108,10 +108,7 @@ METHODS = dict(
         'I2P-MAE',
         'i2p-mae-b_1xb64-300e_shapenet55',
         STUDENT
-        | {
-            'teacher': ('forward_teacher',),
-            'targets': ('target.saliency_at', 'forward_semantic'),
-        },
+        | {'teacher': ('forward_teacher',), 'targets': ('target.saliency_at', 'forward_semantic')},
         published='published_i2p_mae',
         published_teacher='fp16',
         caches=('target',),

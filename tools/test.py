@@ -31,14 +31,18 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     # imported here: --help needs none of them
+    from mmengine.device import get_device
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
     from mmkd3d.checkpoints import load_pretrained, read_checkpoint
     from mmkd3d.engine.hooks.classes import CheckClassesHook
     from mmkd3d.utils.distributed import unwrap_model
+    from mmkd3d.utils.memory import keep_freed_memory
 
     cfg = load_config(args)
+    if get_device() == 'cpu':
+        keep_freed_memory()
     checkpoint = read_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
     complete_hooks(cfg)
     cfg.load_from, cfg.resume = None, False

@@ -37,14 +37,18 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     # imported here: --help needs none of them
+    from mmengine.device import get_device
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
     from mmkd3d.apis.teacher_copies import use_cached_copies
     from mmkd3d.engine.hooks.loaders import check_training
     from mmkd3d.engine.hooks.stop import StopHook
+    from mmkd3d.utils.memory import keep_freed_memory
 
     cfg = load_config(args)
+    if get_device() == 'cpu':
+        keep_freed_memory()
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

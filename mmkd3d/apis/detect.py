@@ -16,6 +16,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmkd3d.checkpoints import load_pretrained, read_checkpoint
 from mmkd3d.datasets.readers import CloudInputs, attempt, is_dataset, read_local
 from mmkd3d.utils.detections import Detections, best_score, found_boxes
+from mmkd3d.utils.memory import keep_freed_memory
 from mmkd3d.utils.names import check_class_names, stored_classes
 from mmkd3d.utils.rng import isolate_rng
 from mmkd3d.visualization.scenes import draw_scene, with_end
@@ -84,6 +85,8 @@ class Det3DInferencer(BaseInferencer):
         test_dataset(cfg)  # an error for other configs, before the model is built
         scope = cfg.get('default_scope', 'mmkd3d')
         init_default_scope(scope)
+        if device_of(device).type == 'cpu':
+            keep_freed_memory()
         self.missing, self.seed, self.trust = missing, seed, trust
         self.content = content if model is None and not trust else None
         self.up, self.unit = up, unit

@@ -73,7 +73,7 @@ class _DropoutAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, query, key, value, allowed, dropout, seed):
         query, key, value = (x.contiguous() for x in (query, key, value))
-        out = torch.empty_like(query)
+        out = value.new_empty(*query.shape[:3], value.shape[3])
         norm = query.new_empty(query.shape[:3], dtype=torch.float32)  # log of the sum of weights
         for b, h, rows, number, weights in _Blocks(query, key, allowed):
             top = weights.amax(1, keepdim=True)

@@ -8,6 +8,8 @@ from +x to +y. Semantics follow mmcv 2.1.
 import torch
 from torch import Tensor
 
+from .compiled import in_threads, kernels, use_kernels
+
 IOU3D_MARGIN = 0.01  # metres; of mmcv's iou3d kernels
 
 # Box pairs and point-box pairs per chunk: bounds the memory, and keeps the
@@ -29,20 +31,34 @@ def points_in_boxes(points: Tensor, boxes: Tensor, *, sides: bool = False) -> Te
     Returns:
         (B, N, T) bool.
     """
-    x, y, bottom, dx, dy, dz, yaw = boxes.float().unsqueeze(1).unbind(-1)
-    middle, cos, sin = bottom + dz / 2, yaw.cos(), yaw.sin()  # (B, 1, T)
+    x, y, bottom, dx, dy, dz, yaw = boxes.float().unbind(-1)
+    parts = x, y, bottom + dz / 2, dx / 2, dy / 2, dz / 2, yaw.cos(), yaw.sin()  # (B, T) each
     inside = points.new_empty((*points.shape[:2], boxes.shape[1]), dtype=torch.bool)
+    if use_kernels(points):
+        for cloud, *of_cloud in zip(points.detach().float(), inside, torch.stack(parts, 1)):
+            _fill_inside(cloud, *of_cloud, sides)
+        return inside
+    x, y, z, half_x, half_y, half_z, cos, sin = (part.unsqueeze(1) for part in parts)
     less = torch.le if sides else torch.lt
     step = max(1, _COMBINATIONS // max(1, boxes.shape[0] * boxes.shape[1]))
     for start in range(0, points.shape[1], step):
         part = points[:, start : start + step].float().unsqueeze(2)
         px, py, pz = part.unbind(-1)  # (B, n, 1)
         px, py = px - x, py - y
-        along = less((px * cos + py * sin).abs(), dx / 2)
-        across = less((py * cos - px * sin).abs(), dy / 2)
-        height = (pz - middle).abs() <= dz / 2
-        inside[:, start : start + step] = along & across & height
+        along = less((px * cos + py * sin).abs(), half_x)
+        across = less((py * cos - px * sin).abs(), half_y)
+        inside[:, start : start + step] = along & across & ((pz - z).abs() <= half_z)
     return inside
+
+
+def _fill_inside(points: Tensor, inside: Tensor, boxes: Tensor, sides: bool) -> None:
+    """Fill ``inside`` (N, T) of points (N, 3) and parts of boxes (8, T)."""
+    arrays = points.contiguous().numpy(), boxes.detach().numpy(), sides, inside.numpy()
+    in_threads(
+        lambda start, stop: kernels().inside_boxes(start, stop, *arrays),
+        len(points),
+        _COMBINATIONS // max(1, boxes.shape[1]),
+    )
 
 
 def rectangle_overlap(

@@ -16,7 +16,7 @@ _compile = numba.njit(cache=True, nogil=True, boundscheck=False)
 
 # Distances at a time. They are not negative, so that their bits sort as integers do, and
 # minima of integers are computed for many values at once.
-CHUNK = 64
+CHUNK = 128
 LARGEST = np.int32(2**31 - 1)
 
 
@@ -118,6 +118,24 @@ def lower(running, dist):
         running[j] = min(running[j], dist[j])
         top = max(top, running[j])
     return top
+
+
+@_compile
+def inside_boxes(start, stop, points, boxes, sides, out):
+    """Whether points (N, 3) lie in boxes (8, T), to out (N, T).
+
+    The rows of ``boxes`` are the centre, half of the size, and cosine and sine of the yaw.
+    """
+    for n in range(start, stop):
+        x, y, z = points[n]
+        row = out[n]
+        for t in range(boxes.shape[1]):
+            dx, dy, dz = x - boxes[0, t], y - boxes[1, t], z - boxes[2, t]
+            along = abs(dx * boxes[6, t] + dy * boxes[7, t])
+            across = abs(dy * boxes[6, t] - dx * boxes[7, t])
+            beside = (along < boxes[3, t]) & (across < boxes[4, t])
+            on_side = (along <= boxes[3, t]) & (across <= boxes[4, t])
+            row[t] = (beside | (on_side & sides)) & (abs(dz) <= boxes[5, t])
 
 
 @_compile

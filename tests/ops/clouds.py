@@ -5,6 +5,8 @@ import random
 import numpy as np
 import torch
 
+from mmkd3d.ops import batch_norm, boxes, compiled, neighbors, pooling, sampling
+
 
 def random_cloud(num_clouds, num_points, seed=0):
     """Random points (B, N, 3) in a unit cube around the origin."""
@@ -37,3 +39,19 @@ def sampled(number, *lists):
         rng.shuffle(column)
         columns.append(column)
     return list(zip(*columns))
+
+
+def choose_form(monkeypatch, form):
+    """Run searches in PyTorch, in compiled loops, or in these over several threads."""
+    if form == 'torch':
+        monkeypatch.setattr(compiled, 'kernels', lambda: None)
+    elif form == 'threads':
+        share = compiled.in_threads
+        monkeypatch.setattr(torch, 'get_num_threads', lambda: 3)
+        for module in (batch_norm, boxes, neighbors, pooling, sampling):
+            monkeypatch.setattr(
+                module, 'in_threads', lambda run, count, least: share(run, count, 1)
+            )
+
+
+FORMS = ['torch', 'loops', 'threads']

@@ -7,7 +7,7 @@ import torch
 from mmkd3d.ops import ball_query, knn, neighbors, pairwise
 from tests.helpers import rejects
 
-from .clouds import CLOUDS, random_cloud, sampled, squared_distance, tied_cloud
+from .clouds import CLOUDS, FORMS, choose_form, random_cloud, sampled, squared_distance, tied_cloud
 
 SIZES = [  # B, M, N, k
     (1, 1, 1, 1),
@@ -42,8 +42,11 @@ def naive_knn(query, points, k):
 BLOCK_SIZES = [1, 100, 1000, 2**19]
 
 
-@pytest.mark.parametrize('size, kind, block_size', sampled(14, SIZES, CLOUDS, BLOCK_SIZES))
-def test_knn_equals_a_loop_bit_by_bit(size, kind, block_size, monkeypatch):
+@pytest.mark.parametrize(
+    'size, kind, form, block_size', sampled(21, SIZES, CLOUDS, FORMS, BLOCK_SIZES)
+)
+def test_knn_equals_a_loop_bit_by_bit(size, kind, form, block_size, monkeypatch):
+    choose_form(monkeypatch, form)
     monkeypatch.setattr(pairwise, 'MAX_ENTRIES_CPU', block_size)
     B, M, N, k = size
     query, points = CLOUDS[kind](B, M, seed=1), CLOUDS[kind](B, N, seed=2)
@@ -57,6 +60,7 @@ def test_knn_equals_a_loop_bit_by_bit(size, kind, block_size, monkeypatch):
 def test_knn_gives_the_same_in_any_layout(monkeypatch, rows, k):
     query, points = tied_cloud(2, 20, seed=1), tied_cloud(2, 200, seed=2)
     expected = knn(query, points, k)
+    choose_form(monkeypatch, 'torch')
     monkeypatch.setattr(neighbors, '_num_rows', lambda *_: rows)
     found = knn(query, points, k)
     assert torch.equal(found.idx, expected.idx)
@@ -72,6 +76,16 @@ def test_knn_stays_in_range_and_keeps_a_nan(nan, k):
     assert found.idx.max() < 143 and found.idx.min() >= 0
     assert found.dist[0, 1].isnan().all()
     assert found.dist[0, ::2].isfinite().all()
+
+
+def test_a_point_that_is_not_finite_is_found_as_in_torch(monkeypatch):
+    query, points = random_cloud(1, 9), random_cloud(1, 300, seed=1)
+    points[0, 7, 1], points[0, 9, 0] = float('nan'), float('inf')
+    found = [knn(query, points, k) for k in (1, 5)], ball_query(query, points, 0.4, 8)
+    choose_form(monkeypatch, 'torch')
+    for got, k in zip(found[0], (1, 5)):
+        assert torch.equal(got.idx, knn(query, points, k).idx)
+    assert torch.equal(found[1], ball_query(query, points, 0.4, 8))
 
 
 def naive_ball_query(query, points, radius, num_samples, min_radius):
@@ -90,9 +104,10 @@ RADII = [(0.25, 0.0), (0.5, 0.25), (9.0, 0.0), (0.01, 0.0)]
 
 
 @pytest.mark.parametrize(
-    'size, kind, radii, block_size', sampled(28, SIZES, CLOUDS, RADII, BLOCK_SIZES)
+    'size, kind, radii, form, block_size', sampled(42, SIZES, CLOUDS, RADII, FORMS, BLOCK_SIZES)
 )
-def test_ball_query_equals_a_loop(size, kind, radii, block_size, monkeypatch):
+def test_ball_query_equals_a_loop(size, kind, radii, form, block_size, monkeypatch):
+    choose_form(monkeypatch, form)
     monkeypatch.setattr(pairwise, 'MAX_ENTRIES_CPU', block_size)
     (B, M, N, S), (radius, min_radius) = size, radii
     query, points = CLOUDS[kind](B, M, seed=1), CLOUDS[kind](B, N, seed=2)

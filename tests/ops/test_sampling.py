@@ -7,7 +7,7 @@ import torch
 from mmkd3d.ops import farthest_point_sample, farthest_point_sample_with_dist, gather
 from tests.helpers import rejects
 
-from .clouds import CLOUDS, random_cloud, sampled, squared_distance, tied_cloud
+from .clouds import CLOUDS, FORMS, choose_form, random_cloud, sampled, squared_distance, tied_cloud
 
 
 def reduce_block(values, ids):
@@ -62,8 +62,11 @@ SIZES = [  # clouds, points, samples
 ]
 
 
-@pytest.mark.parametrize('size, rule, kind', sampled(16, SIZES, ['mmcv', 'pointnet2'], CLOUDS))
-def test_fps_equals_the_kernel_with_its_ties(size, rule, kind):
+@pytest.mark.parametrize(
+    'size, rule, kind, form', sampled(24, SIZES, ['mmcv', 'pointnet2'], CLOUDS, FORMS)
+)
+def test_fps_equals_the_kernel_with_its_ties(size, rule, kind, form, monkeypatch):
+    choose_form(monkeypatch, form)
     num_clouds, num_points, num_samples = size
     points = CLOUDS[kind](num_clouds, num_points, seed=num_points)
     found = farthest_point_sample(points, num_samples, rule=rule)
@@ -71,8 +74,10 @@ def test_fps_equals_the_kernel_with_its_ties(size, rule, kind):
     assert torch.equal(found, naive_fps(points, num_samples, rule))
 
 
+@pytest.mark.parametrize('form', ['torch', 'loops'])
 @pytest.mark.parametrize('rule, num_points', [('mmcv', 1500), ('pointnet2', 1100)])
-def test_fps_tie_order_wraps_at_the_block_size(rule, num_points):
+def test_fps_tie_order_wraps_at_the_block_size(rule, num_points, form, monkeypatch):
+    choose_form(monkeypatch, form)
     points = tied_cloud(1, num_points)
     assert torch.equal(farthest_point_sample(points, 4, rule=rule), naive_fps(points, 4, rule))
 

@@ -79,9 +79,11 @@ def count_points(boxes: DecodedBoxes, points: Tensor) -> Tensor:
     """Number of points in each box, faces included, (B, Q)."""
     center, size, heading = boxes.tensor.split([3, 3, 1], -1)
     bottom = center - size * size.new_tensor([0, 0, 0.5])
-    return points_in_boxes(
-        points[..., :3], torch.cat([bottom, size, -heading], -1), sides=True
-    ).sum(1)
+    return (
+        points_in_boxes(points[..., :3], torch.cat([bottom, size, -heading], -1), sides=True)
+        .float()
+        .sum(1)
+    )  # floats are exact here, and faster than integers
 
 
 def nonempty(counts: Tensor, objectness: Tensor, min_points: int) -> Tensor:

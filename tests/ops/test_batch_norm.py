@@ -1,0 +1,86 @@
+"""Linear layers with norms over rows, against torch in double precision."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from mmkd3d.ops.batch_norm import batch_norm, linear_norm
+
+from .clouds import FORMS, choose_form
+
+
+def make(C=16, D=24, momentum=0.1):
+    torch.manual_seed(0)
+    linear, norm = nn.Linear(C, D), nn.BatchNorm1d(D, momentum=momentum)
+    nn.init.uniform_(norm.weight, -1, 2)
+    nn.init.normal_(norm.bias)
+    return linear, norm
+
+
+def run(x, linear, norm, relu, forward):
+    """Output, all gradients and running statistics."""
+    x = x.clone().requires_grad_()
+    out = forward(x, linear, norm, relu)
+    out.backward(x.detach().sin().sum(1, keepdim=True) + 1 + 0 * out.detach())
+    parameters = [linear.weight, *norm.parameters()]  # the gradient of the bias is 0
+    return [out.detach(), x.grad, *(p.grad for p in parameters), *norm.buffers()]
+
+
+def ours(x, linear, norm, relu):
+    return linear_norm(x, linear.weight, linear.bias, norm, relu=relu)
+
+
+def exact(x, linear, norm, relu):
+    x = norm(linear(x))
+    return x.relu() if relu else x
+
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('relu', [False, True])
+@pytest.mark.parametrize('N, momentum', [(2, 0.1), (3000, None)])
+def test_a_layer_and_its_gradients_are_exact(form, relu, N, momentum, monkeypatch):
+    choose_form(monkeypatch, form)
+    layers = make(momentum=momentum)
+    x = torch.randn(N, 16) + 3
+    double = [copy.deepcopy(layer).double() for layer in layers]
+    found, expected = run(x, *layers, relu, ours), run(x.double(), *double, relu, exact)
+    for got, want in zip(found, expected):
+        error = (got - want).abs().max()
+        assert error <= (1e-3 if N == 2 else 2e-5) * want.abs().max().clamp(min=1)
+
+
+def test_in_evaluation_the_norm_is_part_of_the_weights_without_changing_them():
+    linear, norm = make()
+    x = torch.randn(500, 16)
+    linear_norm(x, linear.weight, linear.bias, norm, relu=True)  # running statistics
+    norm.eval()
+    before = copy.deepcopy([linear.state_dict(), norm.state_dict()])
+    for bias in (linear.bias, None):
+        expected = norm(nn.functional.linear(x, linear.weight, bias)).relu()
+        with torch.no_grad():
+            found = linear_norm(x, linear.weight, bias, norm, relu=True)
+        torch.testing.assert_close(found, expected)
+        with_grad = linear_norm(x, linear.weight, bias, norm, relu=True)
+        torch.testing.assert_close(with_grad, expected, rtol=0, atol=0)
+    for old, new in zip(before, (linear.state_dict(), norm.state_dict())):
+        assert all(torch.equal(old[key], new[key]) for key in old)
+
+
+def test_half_precision_rows_keep_their_type_but_not_their_sums():
+    _, norm = make(D=24)
+    x = (torch.randn(20_000, 24) + 5).bfloat16().requires_grad_()
+    expected = copy.deepcopy(norm)(x.float())
+    found = batch_norm(x, norm)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected.bfloat16())
+    found.sum().backward()
+    assert x.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(norm.running_mean, x.detach().float().mean(0) * 0.1)
+
+
+def test_one_row_is_an_error_in_training():
+    _, norm = make()
+    with pytest.raises(ValueError, match='more than 1 value per channel'):
+        batch_norm(torch.randn(1, 24), norm)
