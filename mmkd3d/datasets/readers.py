@@ -364,7 +364,7 @@ def existing(path: str | Path, purpose: str, hint: str) -> Path:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f'{path} is missing: {purpose}. {hint}')
-    special = special_kind(path)
+    special = special_kind(path.stat().st_mode)
     if special:
         raise ValueError(f'{path} is {special}, expected a file: {purpose}. {hint}')
     return path
