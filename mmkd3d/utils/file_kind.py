@@ -1,5 +1,6 @@
 """Tell what a file is by its first bytes, whatever its name says."""
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -59,8 +60,7 @@ def file_kind(path: str | Path) -> str | None:
     Raises:
         OSError: The file is missing or cannot be opened.
     """
-    path = Path(path)
-    mode = path.stat().st_mode
+    mode = os.stat(path).st_mode
     special = special_kind(mode)
     if special or stat.S_ISDIR(mode):
         return special or 'a folder'

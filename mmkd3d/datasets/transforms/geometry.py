@@ -121,7 +121,7 @@ def center_and_scale(columns: np.ndarray, mode: str) -> tuple[np.ndarray, np.nda
     if mode == 'unit_cube':
         low, high = columns.min(-1, keepdims=True), columns.max(-1, keepdims=True)
         return (low + high) / 2, (high - low).max(-2, keepdims=True) / 2
-    center = columns.mean(-1, keepdims=True)
+    center = columns.sum(-1, keepdims=True) / columns.shape[-1]
     if mode == 'center':
         return center, np.ones_like(center[..., :1, :])
     squares = np.square(columns - center).sum(-2, keepdims=True)
