@@ -82,7 +82,9 @@ class InputFit:
         inputs = sample(points, number)
         if mode == 'none':
             return inputs, points[..., :3]
-        center, scale = center_and_scale(inputs[..., :3].double(), mode)
+        columns = inputs[..., :3].mT.double().cpu().contiguous().numpy()
+        found = center_and_scale(columns, mode)
+        center, scale = (torch.from_numpy(x).mT.to(points.device) for x in found)
         if not (scale > 0).all():
             first = int((scale <= 0).flatten().nonzero()[0])
             raise ValueError(

@@ -23,6 +23,7 @@ from mmkd3d.utils.signals import catch_stop
 from . import warm
 from .config_files import config_root
 
+SERVER = 'mmkd3d.apis.warm_server'
 _running: set[BaseProcess] = set()
 _starting = threading.RLock()  # a signal handler runs within a thread that may hold it
 _stopped_by = 0
@@ -140,7 +141,7 @@ class _Descriptor:
 def _start(tool: Path, words: list[str], log: Path, lock: int | None, jobs: int) -> BaseProcess:
     """Start a tool; the first call also starts the process from which all are forked."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['mmkd3d.apis.warm_server'])
+    context.set_forkserver_preload([SERVER])
     before = dict(os.environ)
     path = [str(tool.parents[1]), before.get('PYTHONPATH')]
     os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, path))

@@ -31,6 +31,14 @@ _handlers: dict[int, Any] = {}  # of signals, in the tools
 _is_warm = False
 
 
+def ignore_stop() -> None:
+    """Let the process that is forked outlive the tools.
+
+    A cluster sends signals to all processes of a job.
+    """
+    _handlers.update({number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS})
+
+
 def prepare() -> None:
     """Import what most tools need, once, in the process that is forked.
 
@@ -38,8 +46,6 @@ def prepare() -> None:
     fork, and CUDA does not, which starts as soon as mmengine looks for a GPU.
     """
     global _is_warm
-    # A cluster sends signals to all processes of a job: this one must outlive the tools.
-    _handlers.update({number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS})
     if sys.platform != 'linux':
         return
     import torch

@@ -54,12 +54,10 @@ class Extent(NamedTuple):
     bulk_high: list[float]
 
     @classmethod
-    def of(cls, points: np.ndarray) -> 'Extent | None':
-        """The boxes of (N, >=3) numbers, xyz first; None if not all are finite in float32."""
-        low, high = extremes(points)
-        if not all(-INFINITE < value < INFINITE for value in low + high):  # false for NaN
-            return None
-        return cls(low[:3], high[:3], *bulk(points[:, :3]))
+    def of(cls, points: np.ndarray) -> 'Extent':
+        """The boxes of (N, >=3) finite numbers, xyz first."""
+        low, high = (_reduce(points, f)[:3].tolist() for f in (np.minimum, np.maximum))
+        return cls(low, high, *bulk(points[:, :3]))
 
     def longest(self) -> float:
         return max(high - low for low, high in zip(self.low, self.high))
@@ -104,12 +102,15 @@ def local_cloud(
         copy: Without, a float32 array that need not be moved is returned itself.
     """
     array = _numbers(points, source)
-    extent = Extent.of(array)
-    if extent is None:
+    with np.errstate(invalid='ignore'):
+        least, most = float(array.min()), float(array.max())  # NaN if there is one
+    if not -INFINITE < least <= most < INFINITE:
         keep = finite_rows(array)
         _refuse_nan(keep, source, drop_nan)
         array = array[keep]
-        extent = Extent.of(array)
+    elif _is_near(array, least, most):
+        return LocalCloud(str(source), array.astype(np.float32, copy=copy), np.zeros(3))
+    extent = Extent.of(array)
     origin = _origin(extent, up)
     _warn_outliers(array, extent, source)
     if not origin.any():
@@ -144,10 +145,7 @@ def origin_of(points: np.ndarray, up: str | None = None) -> np.ndarray:
 
 
 def _origin(extent: Extent, up: str | None) -> np.ndarray:
-    largest = max(-min(extent.low), max(extent.high))
-    if PRECISION * extent.longest_of_bulk() > largest * 2.0**-22:  # steps are finer, at a glance
-        return np.zeros(3)
-    steps = np.spacing(np.float32(largest))
+    steps = np.spacing(np.float32(max(-min(extent.low), max(extent.high))))
     low, high, longest = extent.low, extent.high, extent.longest()
     if not 0 < PRECISION * longest < steps:
         low, high, longest = extent.bulk_low, extent.bulk_high, extent.longest_of_bulk()
@@ -160,14 +158,24 @@ def _origin(extent: Extent, up: str | None) -> np.ndarray:
     return np.where(abs(center) > longest, np.rint(center / step) * step, 0.0)
 
 
-def extremes(points: np.ndarray) -> tuple[list[float], list[float]]:
-    """Minimum and maximum of every column (N, C); NaN if there is one."""
-    with np.errstate(invalid='ignore'):
-        return _reduce(points, np.minimum).tolist(), _reduce(points, np.maximum).tolist()
+def _is_near(points: np.ndarray, least: float, most: float) -> bool:
+    """Whether it is plain that a cloud needs no origin and has no outliers.
+
+    Args:
+        points: (N, >=3) finite numbers, xyz first.
+        least: The smallest of all.
+        most: The largest.
+    """
+    low, high = bulk(points[:, :3])
+    longest = max(b - a for a, b in zip(low, high))
+    center = [(a + b) / 2 for a, b in zip(low, high)]
+    farthest = max(most - min(center), max(center) - least)
+    # float32 has 24 digits: its steps are at most 2^-23 of a number
+    return PRECISION * longest > max(-least, most) * 2.0**-22 and farthest < OUTLIER * longest
 
 
 def _reduce(points: np.ndarray, function: np.ufunc) -> np.ndarray:
-    """Reduce (N, C) to (C,), in 16 long rows at a time, for which numpy is fast."""
+    """Minimum or maximum of every column (N, C), in 16 long rows at a time, for which numpy is fast."""
     while len(points) >= 64 and points.flags.c_contiguous:
         length = len(points) // 16
         rows, rest = points[: 16 * length], points[16 * length :]

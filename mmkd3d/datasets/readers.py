@@ -7,6 +7,7 @@ whatever the file holds, in its order. Surfaces (off, obj, stl, glb, and ply
 with faces) are sampled by area.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -224,10 +225,10 @@ def read_file(
             dense_vertices=dense_vertices,
             seed=seed,
         )
-    name = path.as_posix()
     if isinstance(clouds, list):
+        name = path.as_posix()
         return [(f'{name}#{i}', take_columns(c, columns, path)) for i, c in enumerate(clouds)]
-    return [(name, take_columns(clouds, columns, path))]
+    return [(path.as_posix(), take_columns(clouds, columns, path))]
 
 
 def read_points(
@@ -361,10 +362,14 @@ def existing(path: str | Path, purpose: str, hint: str) -> Path:
         FileNotFoundError: There is no such file or folder.
         ValueError: It is neither: a FIFO, a socket or a device.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f'{path} is missing: {purpose}. {hint}')
-    special = special_kind(path)
+    path = path if isinstance(path, Path) else Path(path)
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        if path.exists():
+            raise
+        raise FileNotFoundError(f'{path} is missing: {purpose}. {hint}') from None
+    special = special_kind(mode)
     if special:
         raise ValueError(f'{path} is {special}, expected a file: {purpose}. {hint}')
     return path

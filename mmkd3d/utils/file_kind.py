@@ -1,5 +1,6 @@
 """Tell what a file is by its first bytes, whatever its name says."""
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -59,11 +60,11 @@ def file_kind(path: str | Path) -> str | None:
     Raises:
         OSError: The file is missing or cannot be opened.
     """
-    path = Path(path)
-    special = special_kind(path)
-    if special or path.is_dir():
+    mode = os.stat(path).st_mode
+    special = special_kind(mode)
+    if special or stat.S_ISDIR(mode):
         return special or 'a folder'
-    with open(path, 'rb') as file:
+    with open(path, 'rb', buffering=0) as file:
         head = file.read(1024)
     if not head:
         return 'an empty file'
@@ -78,9 +79,8 @@ def file_kind(path: str | Path) -> str | None:
     return _text_kind(head)
 
 
-def special_kind(path: Path) -> str | None:
-    """Name a FIFO, a socket or a device, which may never end; None for others."""
-    mode = path.stat().st_mode
+def special_kind(mode: int) -> str | None:
+    """Name a FIFO, a socket or a device, which may never end, by ``st_mode``; None for others."""
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
     kinds = {stat.S_IFIFO: 'a FIFO', stat.S_IFSOCK: 'a socket'}

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mmkd3d.apis.jobs import lock_folder, run_tool
+from mmkd3d.apis.jobs import lock_folder
 from tests.helpers import REPO, rejects
 
 
@@ -26,11 +26,62 @@ def test_a_folder_stays_locked_as_long_as_a_subprocess_of_its_owner_runs(tmp_pat
         pass
 
 
-def test_a_failed_tool_is_an_error_with_its_last_line(tmp_path):
-    log = tmp_path / 'run' / 'log.txt'
-    says = r'No such file.*\(log: .*log.txt\)'
-    rejects(says, run_tool, 'nothing.py', log=log, error=RuntimeError)
-    assert 'nothing.py' in log.read_text()
+TOOLS = """
+import os, signal, sys
+from pathlib import Path
+from mmkd3d.apis import jobs
+out = Path(sys.argv[1])
+(out / 'tools').mkdir()
+(out / 'tools/tool.py').write_text('''
+import atexit, multiprocessing, os, signal, sys
+print('arguments', *sys.argv[1:], flush=True)
+default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+print(multiprocessing.get_start_method(), default, flush=True)
+if sys.argv[1] == 'pass':
+    atexit.register(print, 'atexit', os.environ['OMP_NUM_THREADS'], os.getcwd())
+if sys.argv[1] == 'exit':
+    sys.exit('one line')
+if sys.argv[1] == 'kill':
+    os.kill(os.getpid(), signal.SIGKILL)
+''')
+jobs.config_root = lambda: out / 'configs'
+jobs.SERVER = sys.argv[2]
+os.chdir(out)
+for tool, word in ('tool.py', 'pass'), ('tool.py', 'exit'), ('tool.py', 'kill'), ('no.py', 'x'):
+    try:
+        jobs.run_tool(tool, word, log=out / f'{word}.log')
+    except RuntimeError as error:
+        print(f'{word} failed: {error}')
+"""
+
+
+def check_logs(folder, server):
+    """Run tools that end in several ways, and compare their logs and errors."""
+    done = subprocess.run(
+        [sys.executable, '-c', TOOLS, str(folder), server],
+        cwd=REPO,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(REPO)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    failed = [line for line in done.stdout.splitlines() if not line.startswith('$')]
+    assert len(failed) == 3
+    assert failed[0] == f'exit failed: one line (log: {folder / "exit.log"})'
+    assert failed[1].startswith('kill failed: fork True')
+    assert 'No such file' in failed[2] and 'no.py' in failed[2]
+    log = (folder / 'pass.log').read_text().splitlines()
+    assert log == ['arguments pass', 'fork True', f'atexit 1 {folder}']
+    assert 'one line' in (folder / 'exit.log').read_text().splitlines()
+
+
+def test_tools_write_to_their_log_and_their_failures_are_reported(tmp_path):
+    check_logs(tmp_path, 'tests.apis.cold_server')
+
+
+@pytest.mark.slow
+def test_forked_tools_write_to_their_log_and_their_failures_are_reported(tmp_path):
+    check_logs(tmp_path, 'mmkd3d.apis.warm_server')
 
 
 TOOL = """
@@ -50,6 +101,7 @@ from pathlib import Path
 from mmkd3d.apis import jobs
 out = Path(sys.argv[1])
 jobs.config_root = lambda: out / 'configs'
+jobs.SERVER = sys.argv[2]
 def two_tools(name):
     jobs.run_tool('tool.py', out / name, log=out / f'{name}.log')
 with jobs.pass_stop_on(), ThreadPoolExecutor(2) as pool:
@@ -64,13 +116,23 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize('name', ['SIGTERM', 'SIGHUP'])
-def test_a_signal_reaches_the_tools_and_no_further_one_is_started(tmp_path, name):
+SIGNALS = [
+    ('SIGTERM', 'tests.apis.cold_server'),
+    ('SIGHUP', 'tests.apis.cold_server'),
+    pytest.param('SIGTERM', 'mmkd3d.apis.warm_server', marks=pytest.mark.nightly),
+]
+
+
+@pytest.mark.parametrize(('name', 'server'), SIGNALS)
+def test_a_signal_reaches_the_tools_and_no_further_one_is_started(tmp_path, name, server):
     (tmp_path / 'tools').mkdir()
     (tmp_path / 'tools/tool.py').write_text(TOOL)
     number = getattr(signal, name)
     parent = subprocess.Popen(
-        [sys.executable, '-c', PARENT, str(tmp_path)], cwd=REPO, stdout=subprocess.PIPE, text=True
+        [sys.executable, '-c', PARENT, str(tmp_path), server],
+        cwd=REPO,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     wait_for(lambda: {p.name for p in tmp_path.glob('*.pid')} == {'a.pid', 'b.pid'})
     parent.send_signal(number)

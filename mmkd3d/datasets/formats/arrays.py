@@ -64,10 +64,12 @@ def read_npy(path: Path) -> np.ndarray:
     with open(path, 'rb') as file:
         shape, fortran, dtype = _npy_header(file)
         _check_numbers(dtype, path, 'the array')
-        size = math.prod(shape)
+        size = math.prod(shape) * dtype.itemsize
         stored = os.fstat(file.fileno()).st_size - file.tell()
-        check_size(path, f'an array of shape {shape}', size * dtype.itemsize, stored)
-        values = np.fromfile(file, dtype, size)
+        check_size(path, f'an array of shape {shape}', size, stored)
+        content = np.empty(size, np.uint8)
+        check_size(path, f'an array of shape {shape}', size, file.readinto(content))
+    values = content.view(dtype)
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
 
 

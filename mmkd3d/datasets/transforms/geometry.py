@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mmkd3d.ops.sampling import farthest_point_sample
 from mmkd3d.registry import TRANSFORMS
@@ -109,25 +108,24 @@ class ShufflePoints:
         return _take(results, np.random.permutation(len(points)))
 
 
-def center_and_scale(xyz: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+def center_and_scale(columns: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray]:
     """Offset and scale of a cloud for :class:`NormalizePoints`.
 
     Args:
-        xyz: (..., N, 3).
+        columns: (..., 3, N).
         mode: One of ``MODES``.
 
     Returns:
-        (..., 1, 3) and (..., 1, 1).
+        (..., 3, 1) and (..., 1, 1).
     """
     if mode == 'unit_cube':
-        low, high = xyz.amin(-2, keepdim=True), xyz.amax(-2, keepdim=True)
-        return (low + high) / 2, (high - low).amax(-1, keepdim=True) / 2
-    columns = xyz.mT.contiguous()  # faster to reduce
-    center = columns.mean(-1, keepdim=True)
+        low, high = columns.min(-1, keepdims=True), columns.max(-1, keepdims=True)
+        return (low + high) / 2, (high - low).max(-2, keepdims=True) / 2
+    center = columns.sum(-1, keepdims=True) / columns.shape[-1]
     if mode == 'center':
-        return center.mT, torch.ones_like(center[..., :1, :])
-    squares = (columns - center).square_().sum(-2, keepdim=True)
-    return center.mT, squares.amax(-1, keepdim=True).sqrt()
+        return center, np.ones_like(center[..., :1, :])
+    squares = np.square(columns - center).sum(-2, keepdims=True)
+    return center, np.sqrt(squares.max(-1, keepdims=True))
 
 
 @TRANSFORMS.register_module()
@@ -156,15 +154,15 @@ class NormalizePoints:
 
     def __call__(self, results: dict) -> dict:
         points = _points(results, 'NormalizePoints')
-        xyz = torch.from_numpy(points[:, :3].astype(np.float64))
-        center, scale = center_and_scale(xyz, self.mode)
+        columns = points[:, :3].T.astype(np.float64, order='C')  # faster to reduce
+        center, scale = center_and_scale(columns, self.mode)
         if not scale > 0:
             source = results.get('path', results.get('sample_id', 'a cloud'))
             raise ValueError(
                 f'{source}: all points coincide, there is no scale to '
                 "normalise. Remove the file, or use mode='center'."
             )
-        moved = ((xyz - center) / scale).float().numpy()
+        moved = np.ascontiguousarray(((columns - center) / scale).T, dtype=np.float32)
         if points.shape[1] > 3:
             moved = np.concatenate([moved, points[:, 3:]], axis=1)
         results['points'] = moved

@@ -153,8 +153,10 @@ class PackPoints:
         inputs = dict(points=torch.from_numpy(points))
         if 'views' in results:
             inputs['views'] = torch.as_tensor(results['views'])
-        meta = {k: results[k] for k in self.meta_keys if k in results}
-        sample = BaseDataElement(metainfo=meta)
+        sample = BaseDataElement()
+        for key in self.meta_keys:
+            if key in results:  # set_metainfo would copy it
+                sample.set_field(results[key], key, field_type='metainfo')
         if 'gt_label' in results:
             sample.gt_label = torch.tensor(int(results['gt_label']))
         if 'gt_parts' in results:
