@@ -7,16 +7,17 @@ from typing import Any
 import mmengine
 import torch
 import torch.distributed as dist
-import torch.distributed.tensor
 import torch.nn as nn
 from mmengine._strategy import DDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner.checkpoint import save_checkpoint
 
 from mmkd3d.registry import STRATEGIES
 
+WHOLE = ('DistillationHook', 'LinearProbeHook', 'PreciseBNHook')  # call parts, or add parameters
 BLOCKS = ('Block', 'ResidualAttentionBlock', 'BertLayer')  # of timm, CLIP and transformers
 
 
@@ -39,7 +40,8 @@ class FSDPStrategy(DDPStrategy):
 
     Raises:
         ImportError: torch is older than 2.6.
-        ValueError: No part of the model is one of ``blocks``, or it has several optimizers.
+        ValueError: No part of the model is one of ``blocks``, it has several optimizers, or
+            the run has one process without a launcher.
     """
 
     def __init__(self, *, blocks: Sequence[str] = BLOCKS, **kwargs):
@@ -57,12 +59,17 @@ class FSDPStrategy(DDPStrategy):
             raise ImportError(
                 f'FSDPStrategy needs torch 2.6, this is {torch.__version__}.'
             ) from error
-        model = self.convert_model(model.to(get_device()))
         if not any(map(self._is_block, model.modules())):
             raise ValueError(
                 f'FSDPStrategy: no part of {type(model).__name__} is a '
                 f'{" or ".join(sorted(self.blocks))}. Set strategy.blocks to its large classes.'
             )
+        if not dist.is_initialized():
+            raise ValueError(
+                'FSDPStrategy splits a model over several processes: start them with '
+                'tools/dist_train.sh, or give --launcher.'
+            )
+        model = self.convert_model(model.to(get_device()))
         mesh = dist.init_device_mesh(torch.device(get_device()).type, (dist.get_world_size(),))
         teachers = [m.net for m in model.modules() if getattr(m, 'hides_net', False)]
         for root in (model, *teachers):
@@ -70,6 +77,19 @@ class FSDPStrategy(DDPStrategy):
                 if self._is_block(module):
                     fully_shard(module, mesh=mesh)
         return fully_shard(model, mesh=mesh)
+
+    def check_hooks(self, hooks: Sequence[Hook]) -> None:
+        """Refuse hooks that need a model that is not split.
+
+        Raises:
+            ValueError: There is one.
+        """
+        found = [type(hook).__name__ for hook in hooks if type(hook).__name__ in WHOLE]
+        if found:
+            raise ValueError(
+                f'{found[0]} does not work with FSDPStrategy: leave out the hook, or train with '
+                'the default runner.'
+            )
 
     def _is_block(self, module: nn.Module) -> bool:
         return not self.blocks.isdisjoint(kind.__name__ for kind in type(module).__mro__)
@@ -145,7 +165,7 @@ def whole(value: Any) -> Any:
         return type(value)((key, whole(inner)) for key, inner in value.items())
     if isinstance(value, (list, tuple)):
         return type(value)(map(whole, value))
-    if isinstance(value, dist.tensor.DTensor):
+    if hasattr(value, 'full_tensor'):  # a DTensor, whose import takes a while
         return value.full_tensor().cpu()
     return value
 
@@ -154,8 +174,10 @@ def split(value: Any, like: Any) -> Any:
     """Split a whole tensor as another one, if that is split and has the same shape."""
     if isinstance(like, nn.Parameter):
         like = like.data
-    if not isinstance(like, dist.tensor.DTensor) or not torch.is_tensor(value):
+    if not hasattr(like, 'full_tensor') or not torch.is_tensor(value):
         return value
     if value.shape != like.shape:
         return value  # a number of steps, or weights that are told not to fit
-    return dist.tensor.distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)

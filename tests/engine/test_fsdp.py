@@ -15,7 +15,9 @@ from torch.distributed.tensor import DTensor
 from mmkd3d import load_student
 from mmkd3d.checkpoints import read_checkpoint
 from mmkd3d.engine.fsdp import FSDPStrategy
+from mmkd3d.engine.hooks.finite_loss import FiniteLossHook
 from mmkd3d.engine.hooks.loaders import check_training
+from mmkd3d.engine.hooks.precise_bn import PreciseBNHook
 from mmkd3d.registry import MODELS
 from tests import runs
 from tests.engine.small_run import CONFIG, RandomClouds  # noqa: F401  (registers the data set)
@@ -146,6 +148,11 @@ def test_a_student_trains_as_with_ddp(ranks, tmp_path):
         torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-5)
 
 
-def test_a_model_without_blocks_is_refused():
-    strategy = FSDPStrategy(blocks=['Layer'], work_dir='unused', env_kwargs=dict(launcher='none'))
+def test_what_cannot_be_split_is_refused(tmp_path):
+    options = dict(work_dir=str(tmp_path), env_kwargs=dict(launcher='none'))
+    strategy = FSDPStrategy(blocks=['Layer'], **options)
     rejects('no part of SplitNet is a Layer. Set strategy.blocks', strategy._wrap_model, SplitNet())
+    strategy = FSDPStrategy(**options)
+    rejects('start them with tools/dist_train.sh', strategy._wrap_model, SplitNet())
+    hooks = [FiniteLossHook(), PreciseBNHook()]
+    rejects('PreciseBNHook does not work with FSDPStrategy', strategy.check_hooks, hooks)

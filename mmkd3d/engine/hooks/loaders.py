@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
+from mmkd3d.engine.fsdp import FSDPStrategy
 from mmkd3d.models.heads.classification import ClsHead
 from mmkd3d.registry import HOOKS
 
@@ -25,6 +26,8 @@ class CheckLoadersHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         check_training(runner)
+        if isinstance(getattr(runner, 'strategy', None), FSDPStrategy):
+            runner.strategy.check_hooks(runner.hooks)
         _warn_of_unused_keys(runner)
 
     def before_val(self, runner: Runner) -> None:
