@@ -97,8 +97,8 @@ def load_student(
         ValueError: No config is known, it has no model, or the weights do not
             fit.
     """
-    from mmkd3d.checkpoints import load_pretrained, read_checkpoint
-    from mmkd3d.checkpoints.files import check_content
+    from mmkd3d.checkpoints.files import check_content, read_checkpoint
+    from mmkd3d.checkpoints.loading import load_pretrained
 
     if isinstance(checkpoint, (str, Path)):
         name = checkpoint
