@@ -56,8 +56,9 @@ def batch_norm(x: Tensor, norm: _BatchNorm, *, relu: bool = False) -> Tensor:
     Returns:
         (N, C).
     """
-    if norm.training and x.device.type == 'cpu' and len(x) > 1:
-        if use_kernels(x) and x.dtype != torch.float64 and norm.affine:
+    # In bf16, torch's norm is three times as fast, and loses less than bf16 does by rounding.
+    if norm.training and x.device.type == 'cpu' and len(x) > 1 and x.dtype != torch.bfloat16:
+        if use_kernels(x) and x.dtype == torch.float32 and norm.affine:
             return _batch_norm(x, norm, relu)
         # the same norm over (1, C, N) is exact
         x = _stock(x.T.contiguous()[None], norm)[0].T.contiguous()
@@ -72,12 +73,11 @@ def _stock(x: Tensor, norm: _BatchNorm) -> Tensor:
 
 
 def _batch_norm(x: Tensor, norm: _BatchNorm, relu: bool) -> Tensor:
-    rows = x.float().contiguous()
+    rows = x.contiguous()
     mean, var = _moments(rows.detach())
     if norm.track_running_stats:
         _update(norm, mean, var * (len(x) / (len(x) - 1)))
-    out = _BatchNormRows.apply(rows, norm.weight, norm.bias, mean, var, norm.eps, relu)
-    return out.to(x.dtype)
+    return _BatchNormRows.apply(rows, norm.weight, norm.bias, mean, var, norm.eps, relu)
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
