@@ -1,4 +1,4 @@
-"""Point cloud operators in plain PyTorch; nothing to compile.
+"""Point cloud operators in PyTorch and, on a CPU, in loops that Numba compiles when first used.
 
 Searches run in float32 (even under autocast) with bounded memory, and return
 the same indices on every device. Indices carry no gradient; values gathered or

@@ -35,7 +35,8 @@ def kernels() -> ModuleType | None:
     """The loops, or None without Numba."""
     try:
         from . import cpu_kernels
-    except ImportError as error:  # also where numba does not support the version of numpy
+    # Numba is missing, does not support the version of numpy, or finds no folder for its cache
+    except (ImportError, RuntimeError) as error:
         logging.getLogger(__name__).warning(
             'Point operators run in PyTorch, slower on a CPU than with Numba: %s', error
         )

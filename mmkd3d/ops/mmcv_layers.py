@@ -5,6 +5,8 @@ channels-last. 1x1 convolutions keep this layout, as a matrix product with the b
 ReLU after it, and the maximum over a group reads it. Models, weights and shapes stay the same; other layers run as before.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -85,7 +87,7 @@ def _is_rows(x: Tensor) -> bool:
     )
 
 
-def _is_pointwise(module: nn.Module) -> bool:
+def _is_pointwise(module: Any) -> bool:
     """Whether a ``ConvModule`` is a plain 1x1 convolution, a batch norm and a ReLU."""
     conv, norm = module.conv, module.norm
     if module.order != ('conv', 'norm', 'act') or not module.with_activation:
@@ -98,7 +100,7 @@ def _is_pointwise(module: nn.Module) -> bool:
     ):
         return False
     shape = conv.kernel_size, conv.stride, conv.padding, conv.groups
-    return (
+    return bool(
         shape == ((1, 1), (1, 1), (0, 0), 1)
         and norm.affine
         and norm.track_running_stats
