@@ -84,3 +84,14 @@ def test_one_row_is_an_error_in_training():
     _, norm = make()
     with pytest.raises(ValueError, match='more than 1 value per channel'):
         batch_norm(torch.randn(1, 24), norm)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float64])
+def test_a_norm_of_images_takes_rows(dtype):
+    """Those of mmcv's 1x1 convolutions."""
+    norm = nn.BatchNorm2d(24)
+    x = torch.randn(50, 24).to(dtype)
+    expected = copy.deepcopy(norm).to(dtype)(x[..., None, None]).flatten(1)
+    torch.testing.assert_close(
+        batch_norm(x, norm if dtype != torch.float64 else norm.double()), expected
+    )
