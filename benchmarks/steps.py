@@ -24,7 +24,7 @@ from .roofline import Roofline, count_flops
 NOTE = (
     'Each mode in a process of its own, one step of each in turn. Medians of all steps, and '
     'quartiles of the ratios. Parts are those of the forward pass; the rest is losses, masks and '
-    'augmentation. Weights of teachers are random. peak: GPU memory, or resident memory of the '
+    'augmentation. Ours keep freed memory, as tools/train.py does. Weights of teachers are random. peak: GPU memory, or resident memory of the '
     'whole process. roofline: share of the matrix products that the machine made per second in '
     'the same minutes, in the same precision; not given where a step mixes two.'
 )
@@ -101,6 +101,8 @@ class TrainStep:
     """
 
     def __init__(self, name: str, mode: Mode, case: Case):
+        if case.device == 'cpu' and not mode.published:
+            keep_memory()
         method = METHODS[name]
         cfg = shipped_config(method.config)
         torch.set_float32_matmul_precision(case.matmul_precision)
@@ -141,6 +143,15 @@ class TrainStep:
         return dict(
             peak=peak, batch_size=len(self.batch['data_samples']), flops=count_flops(self.step)
         )
+
+
+def keep_memory() -> None:
+    """Keep freed memory as ``tools/train.py`` does; earlier versions did not."""
+    try:
+        from mmkd3d.utils.memory import keep_freed_memory
+    except ImportError:
+        return
+    keep_freed_memory()
 
 
 def shipped_config(name: str) -> Config:
