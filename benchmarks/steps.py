@@ -138,11 +138,13 @@ class TrainStep:
             self.optimizer.zero_grad()
 
     def info(self) -> dict:
-        """Peak memory and FLOPs."""
+        """Peak memory, and FLOPs or None if there is no memory to count them."""
         peak = peak_memory(self.on_gpu)
-        return dict(
-            peak=peak, batch_size=len(self.batch['data_samples']), flops=count_flops(self.step)
-        )
+        try:
+            flops = count_flops(self.step)
+        except torch.cuda.OutOfMemoryError:
+            flops = None
+        return dict(peak=peak, batch_size=len(self.batch['data_samples']), flops=flops)
 
 
 def keep_memory() -> None:
@@ -278,7 +280,7 @@ def step_table(name: str, found: dict[str, Found | str]) -> tuple[list, list]:
 def roofline_share(step: Found, roofline: Found | str, mode: Mode, with_teacher: bool) -> str:
     """Share of the measured matrix products per second, '' where precisions are mixed."""
     mixed = with_teacher and not mode.cached and (mode.teacher == 'bf16') != mode.autocast
-    if isinstance(roofline, str) or mixed:
+    if isinstance(roofline, str) or mixed or step.info['flops'] is None:
         return ''
     rates = [lap['bf16' if mode.autocast else 'fp32'] for lap in roofline.rounds]
     return f'{100 * step.info["flops"] / step.seconds / quartiles(rates)[0]:.0f} %'

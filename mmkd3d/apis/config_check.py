@@ -69,6 +69,7 @@ KNOWN = dict(
         'norm_decay_mult',
     },
 )
+WRAPPER = {'optimizer', 'paramwise_cfg', 'constructor'}  # read by the builder of a wrapper
 DICTS = ('optimizer', 'clip_grad', 'paramwise_cfg')
 
 
@@ -195,7 +196,7 @@ def _check_optimizer(wrapper: Mapping) -> None:
     if kind is not None and 'constructor' not in wrapper:
         names, anything = arguments_of(kind)
         if not anything:
-            _refuse_unknown(wrapper, {*names, 'optimizer', 'paramwise_cfg', 'constructor'}, where)
+            _refuse_unknown(wrapper, names | WRAPPER, where)
     for name in DICTS:
         if not isinstance(wrapper.get(name), (Mapping, type(None))):
             raise ValueError(f'{where}.{name} must be a dict, got {wrapper[name]!r}.')
@@ -252,6 +253,8 @@ def _check_arguments(part: Mapping, path: str, scope: str) -> None:
         found = one.find(name)
         if found is not None and found.__module__.startswith('mmkd3d.'):
             names, anything = arguments_of(found)
+            if one is registry.OPTIM_WRAPPERS:
+                names |= WRAPPER
             known = names | EVERYWHERE
             for word in part:
                 near = nearest(str(word), known)

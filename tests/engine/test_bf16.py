@@ -7,6 +7,8 @@ import torch
 from mmengine.config import Config
 
 import mmkd3d.apis.cli as cli
+from mmkd3d import get_config
+from mmkd3d.apis.config_check import check_config
 from mmkd3d.registry import MODELS
 from tests.engine.small_run import CONFIG, SmallNet, make_runner, train, weights
 from tests.helpers import rejects
@@ -86,3 +88,12 @@ def test_amp_says_what_it_can_not_do_well(monkeypatch):
         cli.enable_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))))
     twice = Config(dict(optim_wrapper=dict(type='mmkd3d.RepeatStepOptimWrapper')))
     rejects('--amp needs optim_wrapper.type', cli.enable_amp, twice, error=SystemExit)
+
+
+def test_a_config_may_name_the_wrapper():
+    cfg = get_config('point-mae_toy')
+    cfg.optim_wrapper.type = 'mmkd3d.Bf16OptimWrapper'
+    assert cfg.optim_wrapper.paramwise_cfg
+    check_config(cfg)
+    cfg.optim_wrapper.accumulate = 2
+    rejects('did you mean accumulative_counts', check_config, cfg)
