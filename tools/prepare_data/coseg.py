@@ -27,7 +27,6 @@ from mmkd3d.datasets.prepare import sample_mesh, unpacked
 
 # what is heavy is imported in the functions: --help needs none of it
 
-
 CATEGORIES = ('coseg_aliens', 'coseg_vases')
 
 
