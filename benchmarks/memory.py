@@ -8,7 +8,8 @@ import torch
 import torch.nn as nn
 
 from .inputs import room_batch
-from .measure import format_bytes, peak_memory, reset_peak
+from .measure import peak_memory, reset_peak
+from .tables import format_bytes
 
 HEADER = ('part', 'batch 1', 'per scene', 'batch {}, computed')
 STATE = 16  # bytes per parameter: weight, gradient, two AdamW moments

@@ -12,7 +12,8 @@ from torch import Tensor
 from mmkd3d import ops
 
 from .inputs import object_clouds, room_clouds
-from .measure import Measurement, format_bytes, format_seconds, isolate, measure
+from .measure import Measurement, isolate, measure
+from .tables import format_bytes, format_seconds
 
 HEADER = (
     'operator',

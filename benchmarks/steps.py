@@ -17,9 +17,10 @@ from mmengine.registry import init_default_scope
 from .caches import trust_caches, use_caches
 from .inputs import num_points_of, object_batch, room_batch
 from .interleave import Found, Job, interleave, quartiles, ratio
-from .measure import format_bytes, peak_memory, reset_peak
+from .measure import peak_memory, reset_peak
 from .methods import METHODS, Method, Mode
 from .roofline import Roofline, count_flops
+from .tables import format_bytes
 
 NOTE = (
     'Each mode in a process of its own, one step of each in turn. Medians of all steps, and '

@@ -7,8 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.measure import format_bytes, format_seconds, markdown_table  # noqa: E402
 from benchmarks.methods import METHODS  # noqa: E402
+from benchmarks.tables import format_bytes, format_seconds, markdown_table  # noqa: E402
 
 # mmkd3d is imported within the functions: processes that measure another checkout
 # load its package instead, and they import this file first.

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from benchmarks.measure import format_bytes, format_seconds, isolate, markdown_table, measure
+from benchmarks.measure import isolate, measure
 
 
 def measure_allocation(mebibytes):
@@ -36,12 +36,3 @@ def test_measure_takes_the_best_of_several_calls():
 
     found = measure(slower_at_first, device='cpu', budget=0.1)
     assert len(calls) > 1 and found.seconds < 0.05
-
-
-def test_numbers_are_readable():
-    assert format_seconds(1.234) == '1.23 s'
-    assert format_seconds(0.01234) == '12.3 ms'
-    assert format_bytes(3 * 2**20) == '3 MiB'
-    assert format_bytes(None) == 'unknown'
-    table = '| a    | long |\n| ---- | ---- |\n| word | b    |'
-    assert markdown_table(['a', 'long'], [['word', 'b']]) == table

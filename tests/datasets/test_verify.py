@@ -110,6 +110,8 @@ def test_the_tool_tells_by_its_exit_code(tool, rooms, tmp_path):
     assert code == 1 and 'NOT complete' in text and 'shapenet_pc' in text
     code, text = tool('info', 'scanobjectnn')
     assert code == 0 and 'form' in text and 'main_split' in text
+    code, text = tool('verify', '--help')
+    assert '{' + ','.join(CHECKS) + '}' in text
     code, text = tool('--help')
     assert code == 0 and 'python tools/prepare_data/dataset.py verify' in text
 

@@ -12,10 +12,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.registry import MODELS
 
 SCANNET = (
     'wall floor cabinet bed chair sofa table door window bookshelf picture counter desk curtain '
@@ -41,6 +39,12 @@ def parse_args(argv=None):
 @short_errors()
 def main(argv=None, teacher=None):
     args = parse_args(argv)
+
+    # imported here: --help needs neither
+    import torch
+
+    from mmkd3d.registry import MODELS
+
     teacher = teacher or dict(
         type='mmkd3d.OpenClipTextTeacher', model_name=args.model_name, checkpoint=args.checkpoint
     )

@@ -20,12 +20,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import trimesh
 from tqdm import tqdm
 
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.datasets.find import files_in, folders_in
 from mmkd3d.datasets.prepare import sample_mesh, unpacked
+
+# what is heavy is imported in the functions: --help needs none of it
 
 CATEGORIES = ('coseg_aliens', 'coseg_vases')
 
@@ -48,6 +48,8 @@ def face_parts(path: Path, seg: Path) -> np.ndarray:
 
     Edges are numbered by their first face and, in it, by their place.
     """
+    import trimesh
+
     faces = trimesh.load(path, force='mesh', process=False).faces
     per_face = seg / f'{path.stem}.seg'
     if per_face.is_file():
@@ -71,6 +73,8 @@ def face_parts(path: Path, seg: Path) -> np.ndarray:
 
 def read_category(folder: Path, num_points: int, seed: int) -> list[tuple]:
     """Points, parts, split and name of each shape of a category."""
+    from mmkd3d.datasets.find import files_in
+
     rows = []
     for is_test, half in ((False, 'train'), (True, 'test')):
         paths = files_in(folder / half, ('.obj', '.off')) if (folder / half).is_dir() else []
@@ -85,6 +89,9 @@ def read_category(folder: Path, num_points: int, seed: int) -> list[tuple]:
 @short_errors()
 def main(argv=None):
     args = parse_args(argv)
+
+    from mmkd3d.datasets.find import folders_in
+
     rows, offset = [], [0]
     with unpacked(args.archive) as root:
         for number, category in enumerate(CATEGORIES):

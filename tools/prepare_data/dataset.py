@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.datasets.base import read_meta
-from mmkd3d.datasets.shards import pack_folder
-from mmkd3d.datasets.verify import CHECKS, check_folder
 from mmkd3d.utils.atomic import write_atomic
+
+# what is heavy is imported in the functions: --help needs none of it
+
+NAMES = ('shapenet55', 'modelnet40', 'modelnet_fewshot', 'scanobjectnn', 'shapenetpart', 'scannet')
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -27,7 +28,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         'verify', help='count files and list missing ones; exit code 1 if incomplete'
     )
     for command in (info, verify):
-        command.add_argument('name', choices=tuple(CHECKS))
+        command.add_argument('name', choices=NAMES)
     verify.add_argument('--root', type=Path, required=True)
     verify.add_argument(
         '--partial', action='store_true', help='scannet: accept any number of scenes'
@@ -56,6 +57,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def read_folder(args: argparse.Namespace) -> int:
     """Read a folder, print what is bad, and write the list of the others."""
+    from mmkd3d.datasets.verify import check_folder
+
     report, good = check_folder(args.root, load_dim=args.load_dim, drop_nan=args.drop_nan)
     print('\n'.join(report.lines))
     if args.write_list and good:
@@ -64,28 +67,49 @@ def read_folder(args: argparse.Namespace) -> int:
     return 0 if report.complete else 1
 
 
+def write_shards(args: argparse.Namespace) -> int:
+    """Pack a folder into tar files."""
+    from mmkd3d.datasets.shards import pack_folder
+
+    number = pack_folder(
+        args.root,
+        args.out,
+        shard_mb=args.shard_mb,
+        file_list=args.file_list,
+        load_dim=args.load_dim,
+        drop_nan=args.drop_nan,
+    )
+    print(f'{args.out} holds {number} shards: set data_root of PointCloudShards to it')
+    return 0
+
+
+def print_facts(name: str) -> int:
+    """Print what is known of a published data set."""
+    from mmkd3d.datasets.base import read_meta
+
+    facts = read_meta('published')[name]
+    for key in ('what', 'terms', 'get', 'size'):
+        print(f'{key:6} {facts[key]}')
+    for line in facts['layout']:
+        print(f'layout {line}')
+    return 0
+
+
 @short_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     if args.command == 'read':
         return read_folder(args)
     if args.command == 'shards':
-        options = dict(load_dim=args.load_dim, drop_nan=args.drop_nan)
-        number = pack_folder(
-            args.root, args.out, shard_mb=args.shard_mb, file_list=args.file_list, **options
-        )
-        print(f'{args.out} holds {number} shards: set data_root of PointCloudShards to it')
-        return 0
-    facts = read_meta('published')[args.name]
+        return write_shards(args)
     if args.command == 'info':
-        for key in ('what', 'terms', 'get', 'size'):
-            print(f'{key:6} {facts[key]}')
-        for line in facts['layout']:
-            print(f'layout {line}')
-        return 0
-    options = dict(partial=True) if args.partial else {}
-    if options and args.name != 'scannet':
+        return print_facts(args.name)
+    if args.partial and args.name != 'scannet':
         raise SystemExit('--partial is for scannet')
+
+    from mmkd3d.datasets.verify import CHECKS
+
+    options = dict(partial=True) if args.partial else {}
     report = CHECKS[args.name](args.root, **options)
     print('\n'.join(report.lines))
     print(f'{args.name} in {args.root} is {"complete" if report.complete else "NOT complete"}')

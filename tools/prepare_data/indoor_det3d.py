@@ -23,16 +23,13 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.apis.scans import AXES, implausible
 from mmkd3d.datasets.box_files import FORM, Box, read_box_table, read_boxes
-from mmkd3d.datasets.coordinates import local_cloud
-from mmkd3d.datasets.readers import list_files, read_file, select_channels
-from mmkd3d.ops.boxes import points_in_boxes
 from mmkd3d.utils.names import check_class_names, read_names
+
+# what is heavy is imported in the functions: --help needs none of it
 
 EXAMPLE = """example:
   python tools/prepare_data/indoor_det3d.py scans/ --boxes boxes.csv --val val.txt --out data/own
@@ -51,7 +48,7 @@ def parse_args(argv=None):
     add('--out', type=Path, default=Path('data/indoor'))
     add('--classes', nargs='+', help='in the order of the labels; default: all, sorted by name')
     add('--columns', type=int, default=3, help='columns to write: 6 keeps colours after xyz')
-    add('--up', choices=tuple(AXES), default='z', help='up axis of scans and boxes')
+    add('--up', choices=('x', 'y', 'z'), default='z', help='up axis of scans and boxes')
     add('--unit', type=float, default=1.0, help='metres per unit of scans and boxes, e.g. 0.001')
     add('--degrees', action='store_true', help='yaws are in degrees')
     add('--drop-empty', action='store_true', help='leave out boxes without points inside')
@@ -67,6 +64,8 @@ def parse_args(argv=None):
 
 def find_scans(args) -> dict[str, Path]:
     """Name of each scan -> its file."""
+    from mmkd3d.datasets.readers import list_files
+
     scans: dict[str, Path] = {}
     for path in list_files(args.scans):
         if path.resolve() == args.boxes.resolve() or path.stem in scans:
@@ -150,6 +149,9 @@ def class_list(args, boxes: dict[str, list[Box]]) -> list[str]:
 
 def read_scan(args, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, columns), float32, and what was taken off x, y, z in double precision."""
+    from mmkd3d.datasets.coordinates import local_cloud
+    from mmkd3d.datasets.readers import read_file, select_channels
+
     clouds = read_file(path, key=args.key, load_dim=args.load_dim)
     if len(clouds) != 1:
         raise ValueError(f'{path}: expected one scan, got {len(clouds)}. Store one per file.')
@@ -159,6 +161,8 @@ def read_scan(args, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def to_metres(args, box: Box, origin: np.ndarray) -> list[float]:
     """Centre, size and yaw of a box with z up, in metres and radians."""
+    from mmkd3d.apis.scans import AXES
+
     yaw = np.deg2rad(box.yaw) if args.degrees else box.yaw
     if abs(yaw) > 2 * np.pi:
         raise ValueError(f'{box.source}: the yaw {box.yaw} is no angle in radians. Use --degrees.')
@@ -169,6 +173,11 @@ def to_metres(args, box: Box, origin: np.ndarray) -> list[float]:
 
 def write_scan(args, name: str, path: Path, boxes: list[Box], classes: list[str]) -> dict:
     """Write the points of a scan; returns its info."""
+    import torch
+
+    from mmkd3d.apis.scans import AXES, implausible
+    from mmkd3d.ops.boxes import points_in_boxes
+
     points, origin = read_scan(args, path)
     points[:, :3] = points[:, AXES[args.up]] * args.unit
     doubt = implausible(np.ptp(points[:, :3], axis=0))

@@ -23,11 +23,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import timm
-import torch
-from safetensors.torch import save_file
 
 from mmkd3d.apis.errors import short_errors
+
+# what is heavy is imported in the functions: --help needs none of it
 
 NET = dict(model_name='mobilenetv2_100', pad_type='same')
 
@@ -43,6 +42,9 @@ def parse_args(argv):
 
 def convert(arrays: dict) -> dict:
     """State dict of timm's MobileNetV2, norms reduced to their bias."""
+    import timm
+    import torch
+
     state = timm.create_model(**NET).state_dict()
     weights = [k for k, v in state.items() if k.endswith('weight') and v.ndim > 1]
     count = sum(name.startswith('w') for name in arrays)
@@ -67,6 +69,9 @@ def main(argv=None):
     args = parse_args(argv)
     if not args.source.is_file():
         raise SystemExit(f'No file {args.source}.')
+
+    from safetensors.torch import save_file
+
     with np.load(args.source, allow_pickle=False) as arrays:
         state = convert(dict(arrays))
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,9 @@ import numpy as np
 from tqdm import tqdm
 
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.datasets.find import files_in, folders_in
 from mmkd3d.datasets.prepare import sample_mesh, unpacked
+
+# mmkd3d.datasets.find is imported in the functions: --help does not need it
 
 
 def parse_args(argv=None):
@@ -54,6 +55,8 @@ def read_classes(path: Path) -> list[tuple[int, str]]:
 
 
 def find(folder: Path, pattern: str) -> Path:
+    from mmkd3d.datasets.find import folders_in
+
     found = sorted(path for inner in folders_in(folder) for path in inner.glob(pattern))
     if not found:
         raise FileNotFoundError(f'no {pattern} below {folder}; --help shows the layout')
@@ -62,6 +65,8 @@ def find(folder: Path, pattern: str) -> Path:
 
 def read_benchmark(folder: Path, num_points: int, seed: int) -> dict[str, np.ndarray]:
     """The arrays of the npz file."""
+    from mmkd3d.datasets.find import files_in
+
     rows = []
     meshes = {path.stem: path for path in files_in(folder, ('.off',))}
     for is_test, half in enumerate(('train', 'test')):

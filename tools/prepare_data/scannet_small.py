@@ -16,12 +16,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.datasets.base import verify_hint
-from mmkd3d.datasets.safe_pickle import load_pickle
 from mmkd3d.datasets.scannet_layout import FOLDERS, SEG_IDS, write_infos, write_seg_info
+
+# what is heavy is imported in the functions: --help needs none of it
 
 MASKS = ('semantic_mask', 'instance_mask')
 
@@ -41,6 +40,9 @@ def parse_args(argv=None):
 
 def read_infos(root: Path) -> dict:
     """Info of each scan of the training and validation files, by its name."""
+    from mmkd3d.datasets.base import verify_hint
+    from mmkd3d.datasets.safe_pickle import load_pickle
+
     infos = {}
     for split in ('train', 'val'):
         path = root / f'scannet_infos_{split}.pkl'
@@ -73,6 +75,8 @@ def copy_scan(name: str, root: Path, out: Path, num_points: int, rng) -> np.ndar
 
 def copy_frames(source: Path, target: Path, num: int = 15) -> None:
     """Copy frames, evenly over the scan, and write their cameras.npz."""
+    from PIL import Image
+
     poses = sorted(source.glob('[0-9]*.txt'))
     if not poses:
         raise SystemExit(

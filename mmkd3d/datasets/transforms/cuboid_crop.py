@@ -6,6 +6,9 @@ import numpy as np
 
 from mmkd3d.registry import TRANSFORMS
 
+CELLS = 16  # per axis, of CellCounts
+FIRST_TRIES = 4  # after so many failures CellCounts saves more time than it takes
+
 
 @TRANSFORMS.register_module()
 @dataclass
@@ -53,37 +56,90 @@ class RandomCuboidCrop:
         """
         if len(results['points']) < self.min_points:
             return results
-        # Whole columns: most tries fail on the first axes.
         xyz = np.ascontiguousarray(results['points'].coord.numpy().T)
         extent = np.ptp(xyz, axis=1)
         boxes = results.get('gt_bboxes_3d')
-        centers = np.zeros((0, 3)) if boxes is None else (boxes.gravity_center.numpy())
-        for _ in range(self.num_tries):
-            kept = self._try(xyz, extent, centers)
+        centers = np.zeros((0, 3)) if boxes is None else boxes.gravity_center.numpy()
+        counts = None
+        for done in range(self.num_tries):
+            if done == FIRST_TRIES and np.isfinite(extent).all():
+                counts = CellCounts(xyz, extent)
+            drawn = self._draw(xyz.shape[1])
+            if drawn is None or (counts and counts.at_most(*drawn) < self.min_points):
+                continue
+            kept = self._try(xyz, extent, centers, *drawn)
             if kept is not None:
                 return _crop(results, *kept)
         return results
 
-    def _try(
-        self, xyz: np.ndarray, extent: np.ndarray, centers: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Masks of the points (3, N) and boxes (M, 3) to keep; None if it fails."""
+    def _draw(self, num_points: int) -> tuple[np.ndarray, int] | None:
+        """Fractions (3,) and the index of the centre; None if the aspect is wrong."""
         fractions = np.random.uniform(*self.crop_range, size=3)
         # Neighbours in size have the largest ratio.
-        ordered = np.sort(fractions)
-        if (ordered[:-1] / ordered[1:]).max() < self.aspect:
+        small, middle, large = sorted(fractions.tolist())
+        if max(small / middle, middle / large) < self.aspect:
             return None
-        middle = xyz[:, np.random.randint(xyz.shape[1])]
-        inside = True
-        for x, center, half in zip(xyz, middle, extent * fractions / 2):
-            inside = inside & (np.abs(x - center) <= half)
+        return fractions, np.random.randint(num_points)
+
+    def _try(
+        self,
+        xyz: np.ndarray,
+        extent: np.ndarray,
+        centers: np.ndarray,
+        fractions: np.ndarray,
+        center: int,
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Indices of the points and mask of the boxes to keep; None if it fails."""
+        inside = np.ones(xyz.shape[1], bool)
+        for x, middle, half in zip(xyz, xyz[:, center], extent * fractions / 2):
+            offset = x - middle
+            inside &= np.abs(offset, out=offset) <= half
             if np.count_nonzero(inside) < self.min_points:
                 return None
-        left = xyz[:, inside]
+        index = np.flatnonzero(inside)
+        left = xyz.take(index, 1)
         held = ((centers >= left.min(1)) & (centers <= left.max(1))).all(1)
         if len(centers) and not held.any():
             return None
-        return inside, held
+        return index, held
+
+
+class CellCounts:
+    """Upper bounds of the number of points in cuboids, from counts per cell of a grid.
+
+    Args:
+        xyz: Coordinates, (3, N).
+        extent: Extent of each axis, (3,), finite.
+    """
+
+    def __init__(self, xyz: np.ndarray, extent: np.ndarray):
+        low = xyz.min(1, keepdims=True)
+        # from 0 to CELLS; the float is within 1e-5 of the exact place
+        self.cells = (xyz - low) * (CELLS / np.maximum(extent, 1e-30))[:, None].astype('f4')
+        x, y, z = np.minimum(self.cells.astype(np.int16), CELLS - 1)
+        counts = np.bincount((x * CELLS + y) * CELLS + z, minlength=CELLS**3)
+        table = np.zeros((CELLS + 1,) * 3, int)
+        table[1:, 1:, 1:] = counts.reshape(CELLS, CELLS, CELLS).cumsum(0).cumsum(1).cumsum(2)
+        self.sums = table.tolist()
+
+    def at_most(self, fractions: np.ndarray, center: int) -> int:
+        """Number of points in all cells that a cuboid touches.
+
+        Args:
+            fractions: Size of the cuboid as fractions of the extents, (3,).
+            center: Index of the point in its middle.
+        """
+        middle, half = self.cells[:, center].tolist(), (fractions * (CELLS / 2)).tolist()
+        (a, b), (c, d), (e, f) = [
+            # 0.01 is more than all errors of rounding
+            (max(int(m - h - 0.01), 0), min(int(m + h + 0.01) + 1, CELLS))
+            for m, h in zip(middle, half)
+        ]
+        before, until = (
+            plane[d][f] - plane[c][f] - plane[d][e] + plane[c][e]
+            for plane in (self.sums[a], self.sums[b])
+        )
+        return until - before
 
 
 def _crop(results: dict, points: np.ndarray, boxes: np.ndarray) -> dict:

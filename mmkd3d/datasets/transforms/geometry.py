@@ -54,7 +54,9 @@ class SamplePoints:
         replace: Always sample with replacement, as the published part
             segmentation does ('random' only).
 
-    A cloud with fewer points keeps all of them and repeats some.
+    Drawn points are in random order, and every order is equally likely. A cloud
+    with ``num_points`` points or fewer keeps all of them in their order; behind
+    them it repeats some.
 
     Raises:
         ValueError: An unknown method.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmkd3d.datasets.transforms.cuboid_crop import RandomCuboidCrop
+from mmkd3d.datasets.transforms.cuboid_crop import CellCounts, RandomCuboidCrop
 from mmkd3d.registry import TRANSFORMS
 from tests.helpers import rejects
 
@@ -124,3 +124,80 @@ def test_settings_are_the_published_ones_and_fractions_are_checked():
         np.random.seed(seed)
         lengths.append(len(crop()(scene())['points']))
     assert lengths[0] == lengths[1] != lengths[2]
+
+
+def crop_by_every_point(xyz, centers, min_points):
+    """The crop as 3DETR writes it: each try compares all points with its faces."""
+    extent = np.ptp(xyz, axis=0)
+    for number in range(1, 101):
+        fractions = np.random.uniform(0.5, 1.0, size=3)
+        ordered = np.sort(fractions)
+        if (ordered[:-1] / ordered[1:]).max() < 0.8:
+            continue
+        middle = xyz[np.random.randint(len(xyz))]
+        # the half in float32, as the coordinates
+        inside = (np.abs(xyz - middle) <= (extent * fractions / 2).astype('f4')).all(1)
+        if inside.sum() >= min_points:
+            low, high = xyz[inside].min(0), xyz[inside].max(0)
+            held = ((centers >= low) & (centers <= high)).all(1)
+            if held.any():
+                return inside, held, number
+    return np.ones(len(xyz), bool), np.ones(len(centers), bool), 100
+
+
+SHAPES = {
+    'room': lambda xyz: xyz,
+    'far': lambda xyz: xyz + 5000,
+    'flat': lambda xyz: xyz * torch.tensor([1, 1, 0]),
+    'grid': lambda xyz: (xyz * 4).round() / 4,
+    'point': lambda xyz: xyz * 0 + 1,
+}
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_crop_and_random_numbers_are_those_of_the_plain_form(shape):
+    tries = []
+    for seed in range(30):
+        before = scene(seed=seed)
+        points, boxes = before['points'].tensor, before['gt_bboxes_3d'].tensor
+        points[:, :3] = SHAPES[shape](points[:, :3])
+        boxes[:, :3] = SHAPES[shape](before['gt_bboxes_3d'].gravity_center)
+        boxes[:, 5] = 0  # without height the bottom is the centre
+        centers = before['gt_bboxes_3d'].gravity_center.numpy()
+        min_points = 200 + seed * 12
+        np.random.seed(seed)
+        inside, held, number = crop_by_every_point(points[:, :3].numpy(), centers, min_points)
+        drawn = np.random.random()
+        np.random.seed(seed)
+        after = crop(min_points=min_points)(dict(before))
+        assert np.random.random() == drawn
+        assert torch.equal(after['points'].tensor, points[torch.from_numpy(inside)])
+        assert after['pts_instance_mask'].tolist() == inside.nonzero()[0].tolist()
+        assert after['gt_labels_3d'].tolist() == held.nonzero()[0].tolist()
+        tries.append(number)
+    assert min(tries) < 4
+    if shape in ('room', 'far', 'grid'):  # some soon, some late, some never
+        assert max(tries) == 100 and sum(10 < number < 100 for number in tries) > 3
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_cells_of_a_cuboid_hold_at_least_its_points(shape):
+    rng = np.random.default_rng(0)
+    xyz = SHAPES[shape](scene(num_points=2000)['points'].coord).numpy().T.copy()
+    extent = np.ptp(xyz, axis=1)
+    counts, surplus = CellCounts(xyz, extent), []
+    for center in range(500):
+        fractions = rng.uniform(0.3, 1, 3)
+        # faces on borders of cells, too
+        fractions[center % 4 :] = rng.integers(1, 8, 3)[center % 4 :] / 8
+        half = (extent * fractions / 2).astype('f4')[:, None]
+        exact = (np.abs(xyz - xyz[:, [center]]) <= half).all(0).sum()
+        surplus.append(counts.at_most(fractions, center) - exact)
+    assert min(surplus) >= 0 and np.mean(surplus) < 300
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_scene_with_a_point_that_is_not_finite_is_no_error(value):
+    before = scene()
+    before['points'].tensor[3, 0] = value
+    assert len(crop(min_points=599)(before)['points']) >= 599

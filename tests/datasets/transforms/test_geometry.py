@@ -1,3 +1,6 @@
+import itertools
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -40,6 +43,57 @@ def test_first_and_fps_are_deterministic_and_fps_matches_a_loop():
     assert one.tolist() == chosen
     after = run(item(1000), type='SamplePoints', num_points=1000, replace=True)
     assert len(np.unique(after['gt_parts'])) < 800
+
+
+def draws(times, n, **cfg):
+    """Indices (times, num_points) of points drawn from n, method 'random'."""
+    np.random.seed(0)
+    sample = TRANSFORMS.build(dict(type='SamplePoints', **cfg))
+    cloud = dict(points=np.zeros((n, 3), np.float32), gt_parts=np.arange(n))
+    return np.stack([sample(dict(cloud))['gt_parts'] for _ in range(times)])
+
+
+@pytest.mark.parametrize(
+    'n, num_points, replace, expected',
+    [
+        (5, 3, False, itertools.permutations(range(5), 3)),
+        (4, 3, True, itertools.product(range(4), repeat=3)),
+        (3, 3, True, itertools.product(range(3), repeat=3)),
+        (2, 4, True, itertools.product(range(2), repeat=4)),
+        # all of the cloud, then any
+        (4, 4, False, [(0, 1, 2, 3)]),
+        (3, 5, False, ((0, 1, 2, *more) for more in itertools.product(range(3), repeat=2))),
+    ],
+)
+def test_random_draws_are_equally_likely(n, num_points, replace, expected):
+    expected = set(expected)
+    found = draws(100 * len(expected), n, num_points=num_points, replace=replace)
+    counts = Counter(map(tuple, found.tolist()))
+    assert counts.keys() <= expected
+    # Pearson's test, whose mean is the number of degrees of freedom
+    chi2 = sum((counts[drawn] - 100) ** 2 / 100 for drawn in expected)
+    freedom = len(expected) - 1
+    assert abs(chi2 - freedom) <= 4 * np.sqrt(2 * freedom)
+
+
+@pytest.mark.parametrize('num_points', [100, 1000])  # numpy has a method for few, one for many
+def test_random_draws_from_a_large_cloud_are_even_and_in_random_order(num_points):
+    n, times = 20000, 400
+    found = draws(times, n, num_points=num_points)
+    chosen = np.zeros((times, n), bool)
+    np.put_along_axis(chosen, found, True, axis=1)
+    assert (chosen.sum(1) == num_points).all()
+    share = num_points / n
+    # variances of the counts per point and per place, as fractions of what chance gives
+    assert abs(chosen.sum(0).var() / (times * share * (1 - share)) - 1) < 0.05
+    assert abs((found.mean(0) - (n - 1) / 2).var() / (n**2 / 12 / times) - 1) < 0.5
+    for step in (1, 7, n // 2):  # points drawn together
+        together = np.count_nonzero(chosen & np.roll(chosen, step, 1))
+        mean = times * num_points * (num_points - 1) / (n - 1)
+        assert abs(together - mean) < 5 * np.sqrt(2 * mean)
+    # no order of neighbours
+    rising = np.count_nonzero(found[:, 1:] > found[:, :-1]) / found[:, 1:].size
+    assert abs(rising - 0.5) < 0.02
 
 
 def test_normalised_clouds_match_a_loop():
