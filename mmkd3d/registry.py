@@ -68,6 +68,14 @@ class Registry(_Registry):
             importlib.import_module(self.modules[name])
         return self.module_dict.get(name)
 
+    def _register_module(self, module, module_name=None, force=False) -> None:
+        """Register, after what mmkd3d has under the same name: so ``force=True`` replaces it."""
+        names = [module_name] if isinstance(module_name, str) else module_name
+        for name in names or [module.__name__]:
+            if self.modules.get(name, module.__module__) != module.__module__:
+                self.find(name)
+        super()._register_module(module, module_name, force)
+
     def import_from_location(self) -> None:
         """Do nothing: :meth:`find` imports what is needed."""
 

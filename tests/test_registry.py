@@ -44,3 +44,22 @@ def test_an_unknown_name_suggests_names_of_modules_that_are_not_imported():
     rejects(
         'Did you mean .*ReConTransformer', registry.MODELS.get, 'ReconTransformr', error=KeyError
     )
+
+
+def test_a_class_of_a_user_replaces_ours_only_by_force():
+    code = """import sys
+import mmkd3d
+from mmkd3d.registry import TRANSFORMS
+class NormalizePoints: pass
+try:
+    TRANSFORMS.register_module()(NormalizePoints)
+except KeyError as error:
+    print(error)
+TRANSFORMS.register_module(name=['NormalizePoints', 'Other'], force=True)(NormalizePoints)
+import mmkd3d.datasets.transforms.geometry
+print(TRANSFORMS.get('mmkd3d.NormalizePoints') is TRANSFORMS.get('Other') is NormalizePoints)
+"""
+    done = subprocess.run([sys.executable, '-c', code], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    refused, replaced = done.stdout.splitlines()
+    assert 'already registered' in refused and 'geometry' in refused and replaced == 'True'

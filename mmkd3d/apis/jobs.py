@@ -125,7 +125,8 @@ def run_tool(tool: str, *arguments, log: Path, lock: int | None = None, jobs: in
     _check_stopped()
     if code:
         lines = log.read_text(errors='replace').strip().splitlines() or [f'exit code {code}']
-        raise RuntimeError(f'{lines[-1]} (log: {log})')
+        killed = f'killed by {signal.Signals(-code).name}, after: ' if code < 0 else ''
+        raise RuntimeError(f'{killed}{lines[-1]} (log: {log})')
 
 
 class _Descriptor:

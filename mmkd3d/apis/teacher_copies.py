@@ -29,13 +29,15 @@ def use_cached_copies(cfg: Config) -> None:
     Args:
         cfg: Of the training; changed in place.
     """
-    for target in model_targets(cfg).values():
+    targets = model_targets(cfg).values()
+    images = [target for target in targets if not has_clouds(target) and is_augmented(cfg, target)]
+    for target in targets:
         folder = None if target.get('copies') else target.get('cache')
         record = read_record(Path(folder)) if folder else None
         copies = record['identity'].get('copies') if record else None
         if copies and is_augmented(cfg, target):
             target['copies'] = draw_copies(cfg, target, copies['num_copies'])
-            if not has_clouds(target):
+            if target in images and all(other.get('cache') for other in images):
                 drop_images(cfg)
 
 
@@ -105,7 +107,9 @@ def draw_copies(cfg: Config, target: dict, num_copies: int) -> dict:
     pipeline = list(datasets[0]['pipeline'])
     inside = [step for step in pipeline if is_inside(step, has_clouds(target))]
     copies = dict(num_copies=num_copies, transforms=inside, augments=augments)
-    first = next(i for i, step in enumerate(pipeline) if step in inside)
+    first = next(
+        i for i, step in enumerate(pipeline) if step in inside or name_of(step) == 'PackPoints'
+    )
     rest = [step for step in pipeline if step not in inside]
     for dataset in datasets:
         dataset['pipeline'] = [*rest[:first], dict(type=f'mmkd3d.{STEP}', **copies), *rest[first:]]
@@ -122,7 +126,9 @@ def drop_images(cfg: Config) -> None:
     for dataset in datasets_of(cfg):
         for step in dataset['pipeline']:
             if name_of(step) == STEP:
-                step['transforms'] = []
+                step['transforms'] = [
+                    inner for inner in step['transforms'] if name_of(inner) not in IMAGE_STEPS
+                ]
 
 
 def datasets_of(cfg: Config) -> Iterator[dict]:

@@ -94,6 +94,7 @@ def run(
 
     multiprocessing.set_start_method(None, force=True)  # it was forkserver
     np.random.seed()  # as in a new process, not the state of this one
+    torch.seed()
     if env['OMP_NUM_THREADS'].isdecimal():
         torch.set_num_threads(int(env['OMP_NUM_THREADS']))
     sys.argv = [str(tool), *words]

@@ -59,7 +59,9 @@ class PointCloudShards(PointDataset):
         try:
             manifest = json.loads(path.read_text())
             classes, counts = manifest['classes'], [int(n) for n in manifest['shards']]
-        except (ValueError, TypeError, KeyError) as error:
+            if not counts:
+                raise ValueError('no shards')
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise ValueError(f'{path} is damaged ({error!r}). {HINT}') from error
         parts = [_read_index(root, k, count) for k, count in enumerate(counts)]
         self._starts = np.cumsum([0, *counts])

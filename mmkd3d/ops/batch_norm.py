@@ -28,12 +28,13 @@ def linear_norm(
     Returns:
         (N, D).
     """
-    if not norm.training and norm.track_running_stats and not torch.is_grad_enabled():
+    in_evaluation = not norm.training and not torch.is_grad_enabled()
+    if in_evaluation and norm.track_running_stats and norm.affine:
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         shift = norm.bias - norm.running_mean * scale
         if bias is not None:
             shift = shift + bias * scale
-        x = F.linear(x, weight * scale[:, None], shift)
+        x = F.linear(x, (weight * scale[:, None]).to(weight.dtype), shift.to(weight.dtype))
         return x.relu_() if relu else x
     # With contiguous columns, the gradient of a narrow weight is ten times as fast.
     columns = weight.t().contiguous()
@@ -58,7 +59,7 @@ def batch_norm(x: Tensor, norm: _BatchNorm, *, relu: bool = False) -> Tensor:
     """
     # In bf16, torch's norm is three times as fast, and loses less than bf16 does by rounding.
     if norm.training and x.device.type == 'cpu' and len(x) > 1 and x.dtype != torch.bfloat16:
-        if use_kernels(x) and x.dtype == torch.float32 and norm.affine:
+        if use_kernels(x) and x.dtype == torch.float32 and norm.affine and x.numel():
             return _batch_norm(x, norm, relu)
         # the same norm over (1, C, N) is exact
         x = _stock(x.T.contiguous()[None], norm)[0].T.contiguous()

@@ -30,7 +30,15 @@ def points_in_boxes(points: Tensor, boxes: Tensor, *, sides: bool = False) -> Te
 
     Returns:
         (B, N, T) bool.
+
+    Raises:
+        ValueError: Other shapes.
     """
+    if points.shape[::2] != (len(boxes), 3):
+        raise ValueError(
+            'points_in_boxes needs points (B, N, 3) and boxes (B, T, 7), got '
+            f'{tuple(points.shape)} and {tuple(boxes.shape)}'
+        )
     x, y, bottom, dx, dy, dz, yaw = boxes.float().unbind(-1)
     parts = x, y, bottom + dz / 2, dx / 2, dy / 2, dz / 2, yaw.cos(), yaw.sin()  # (B, T) each
     inside = points.new_empty((*points.shape[:2], boxes.shape[1]), dtype=torch.bool)

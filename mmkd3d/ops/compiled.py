@@ -16,9 +16,12 @@ def use_kernels(x: Tensor) -> bool:
     """Whether to run the compiled loops on ``x``.
 
     Otherwise the same is computed in PyTorch: on GPUs, in models that are exported or compiled,
-    and where Numba can't be imported. Both give the same indices.
+    in the transforms of ``torch.func``, and where Numba can't be imported. Both give the same
+    indices.
     """
     if x.device.type != 'cpu' or is_exporting() or torch.compiler.is_compiling():
+        return False
+    if torch._C._are_functorch_transforms_active():
         return False
     return kernels() is not None
 
@@ -35,6 +38,9 @@ def kernels() -> ModuleType | None:
     """The loops, or None without Numba."""
     try:
         from . import cpu_kernels
+
+        if cpu_kernels.numba.config.DISABLE_JIT:
+            raise RuntimeError('NUMBA_DISABLE_JIT is set')
     # Numba is missing, does not support the version of numpy, or finds no folder for its cache
     except (ImportError, RuntimeError) as error:
         logging.getLogger(__name__).warning(

@@ -16,6 +16,8 @@ from .dispatch import mode
 from .gather import gather
 from .pooling import maximum
 
+HOOKS = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
+
 
 def group_rows(function: type[torch.autograd.Function]) -> None:
     """Let mmcv's ``GroupingOperation`` return rows on a CPU."""
@@ -95,9 +97,9 @@ def _is_pointwise(module: Any) -> bool:
     parts = conv, norm, module.activate
     if tuple(map(type, parts)) != (nn.Conv2d, nn.BatchNorm2d, nn.ReLU):
         return False
-    if any(
-        part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in parts
-    ):
+    if any(getattr(part, hooks) for part in parts for hooks in HOOKS):
+        return False
+    if torch.nn.modules.module._has_any_global_hook() or module.with_explicit_padding:
         return False
     shape = conv.kernel_size, conv.stride, conv.padding, conv.groups
     return bool(

@@ -62,7 +62,7 @@ def feature_knn(query: Tensor, points: Tensor, k: int) -> Neighbors:
         dist, idx = _all_distances(query, points).topk(k, largest=False)
         return Neighbors(dist, idx)
     if points.shape[2] == 3 and can_search(query, points):
-        dist = torch.empty(*query.shape[:2], k)
+        dist = query.new_empty(*query.shape[:2], k, dtype=torch.float32)
         idx = torch.zeros_like(dist, dtype=torch.long)
         _search('nearest', query, points, dist.numpy(), idx.numpy())
         return Neighbors(dist, idx)

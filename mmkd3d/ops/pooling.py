@@ -16,7 +16,7 @@ def maximum(x: Tensor) -> Tensor:
     """
     if not torch.is_grad_enabled():
         return x.amax(dim=1)  # on a CPU ten times as fast as max, which also finds places
-    if use_kernels(x) and x.dtype in (torch.float32, torch.bfloat16):
+    if x.numel() and use_kernels(x) and x.dtype in (torch.float32, torch.bfloat16):
         return _Maximum.apply(x.float().contiguous()).to(x.dtype)
     return x.max(dim=1).values
 

@@ -142,7 +142,7 @@ def _farthest(running: Tensor, rows: int) -> Tensor:
 
 def _compiled_sample(planes: Tensor, running: Tensor, num_samples: int) -> Tensor:
     """:func:`_sample` in a loop over clouds, each of which stays in the cache of one core."""
-    picked = torch.zeros(running.shape[0], num_samples, dtype=torch.long)
+    picked = running.new_zeros(running.shape[0], num_samples, dtype=torch.long)
     arrays = planes.transpose(0, 1).contiguous().numpy(), running.numpy(), picked.numpy()
     in_threads(
         lambda start, stop: kernels().farthest(start, stop, *arrays),

@@ -39,6 +39,8 @@ default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 print(multiprocessing.get_start_method(), default, flush=True)
 if sys.argv[1] == 'pass':
     atexit.register(print, 'atexit', os.environ['OMP_NUM_THREADS'], os.getcwd())
+if 'torch' in sys.modules:
+    print(sys.modules['torch'].initial_seed(), file=open('seeds', 'a'))
 if sys.argv[1] == 'exit':
     sys.exit('one line')
 if sys.argv[1] == 'kill':
@@ -68,7 +70,7 @@ def check_logs(folder, server):
     failed = [line for line in done.stdout.splitlines() if not line.startswith('$')]
     assert len(failed) == 3
     assert failed[0] == f'exit failed: one line (log: {folder / "exit.log"})'
-    assert failed[1].startswith('kill failed: fork True')
+    assert failed[1].startswith('kill failed: killed by SIGKILL, after: fork True')
     assert 'No such file' in failed[2] and 'no.py' in failed[2]
     log = (folder / 'pass.log').read_text().splitlines()
     assert log == ['arguments pass', 'fork True', f'atexit 1 {folder}']
@@ -82,6 +84,8 @@ def test_tools_write_to_their_log_and_their_failures_are_reported(tmp_path):
 @pytest.mark.slow
 def test_forked_tools_write_to_their_log_and_their_failures_are_reported(tmp_path):
     check_logs(tmp_path, 'mmkd3d.apis.warm_server')
+    seeds = (tmp_path / 'seeds').read_text().split()
+    assert len(seeds) == len(set(seeds)) == 3  # of processes of their own
 
 
 TOOL = """

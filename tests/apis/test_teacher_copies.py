@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from PIL import Image
 
 from mmkd3d.apis.teacher_cache import cache_targets
-from mmkd3d.apis.teacher_copies import fit_copies, use_cached_copies
+from mmkd3d.apis.teacher_copies import draw_copies, fit_copies, use_cached_copies
 from mmkd3d.datasets.transforms.copies import AugmentedCopies
 from mmkd3d.models.targets.cache import StaleCacheError
 from mmkd3d.registry import DATASETS, MODELS
@@ -167,6 +167,23 @@ def test_the_loss_of_recon_is_that_without_a_cache_and_no_image_is_loaded(images
     expected = MODELS.build(dict(target, cache=None))(points, with_images)
     torch.testing.assert_close(feats[0], expected, rtol=1e-6, atol=1e-6)
     assert feats[0].std(0).min() > 0
+
+
+def test_images_are_loaded_as_long_as_one_target_has_no_cache(images, tmp_path):
+    folders = cache_targets(images, tmp_path / 'out', copies=2, device='cpu')
+    images.model.targets.other = dict(type='ImageTarget', teacher=IMAGE)
+    cfg = cached(images, folders)
+    samples = batch_of(cfg)[1]
+    assert 'image' in samples[0] and {sample.copy_idx for sample in samples} == {0, 1}
+
+
+def test_augmentation_of_the_preprocessor_alone_is_drawn_in_copies(clouds):
+    dataset = clouds.train_dataloader.dataset
+    dataset.pipeline = [dict(type='LoadPoints'), dict(type='PackPoints')]
+    copies = draw_copies(clouds, clouds.model.target, 2)
+    assert [copies['transforms'], copies['augments']] == [[], [dict(type='ScaleTranslate')]]
+    steps = [step['type'].rpartition('.')[2] for step in dataset.pipeline]
+    assert steps == ['LoadPoints', 'AugmentedCopies', 'PackPoints']
 
 
 def test_a_build_goes_on_and_a_finished_one_is_kept(clouds, tmp_path, monkeypatch):

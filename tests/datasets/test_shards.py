@@ -113,6 +113,9 @@ def test_missing_and_damaged_shards_are_named(root, packed):
     rejects('shard-00002.npz', PointCloudShards, packed)
     (packed / 'shards.json').write_text(json.dumps(dict(classes=['cup'], shards=[2])))
     rejects("shape 'bed/0.npy' has none of the classes", PointCloudShards, packed)
+    for counts in ('[]', '[1e400]'):
+        (packed / 'shards.json').write_text(f'{{"classes": null, "shards": {counts}}}')
+        rejects('shards.json is damaged', PointCloudShards, packed)
 
 
 def test_hostile_names_are_no_paths(root, packed):

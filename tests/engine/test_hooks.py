@@ -92,6 +92,36 @@ def test_non_finite_loss_stops_before_a_weight_changes(tmp_path):
     assert torch.isnan(dump['inputs']['points'][1]).all()
 
 
+class OwnStep(Line):
+    """Calls the backward pass itself."""
+
+    def train_step(self, data, optim_wrapper):
+        data = self.data_preprocessor(data, True)
+        loss, log_vars = self.parse_losses(self(**data, mode='loss'))
+        loss.backward()
+        optim_wrapper.step()
+        optim_wrapper.zero_grad()
+        return log_vars
+
+
+class ListLoss(Line):
+    """Gives the wrapper a loss of shape (1,)."""
+
+    def train_step(self, data, optim_wrapper):
+        data = self.data_preprocessor(data, True)
+        loss, log_vars = self.parse_losses(self(**data, mode='loss'))
+        optim_wrapper.update_params(loss[None])
+        return log_vars
+
+
+@pytest.mark.parametrize('model', [OwnStep, ListLoss])
+def test_a_model_with_its_own_step_stops_before_a_weight_changes(tmp_path, model):
+    run = runner(tmp_path / 'own', Numbers(bad=5), model())
+    with pytest.raises(NonFiniteLossError, match='Iteration 3: loss_fit=nan'):
+        run.train()
+    assert torch.isfinite(run.model.weight).all() and run.model.weight.item() != 1
+
+
 WRAPPERS = dict(
     plain={},
     norm=dict(clip_grad=dict(max_norm=1.0)),

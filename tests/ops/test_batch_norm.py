@@ -97,3 +97,31 @@ def test_a_norm_of_images_takes_rows(dtype):
     assert (
         (found.float() - expected).abs() <= rounding * expected.abs() + 1e-5 + rounding**2
     ).all()
+
+
+@pytest.mark.parametrize('affine', [True, False])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64, torch.bfloat16])
+def test_norms_of_any_kind_in_evaluation(affine, dtype):
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(6, affine=affine).eval()
+    norm.running_var.uniform_(0.5, 2)
+    x, weight = torch.randn(9, 4, dtype=dtype), torch.randn(6, 4, dtype=dtype)
+    norm = norm.double() if dtype == torch.float64 else norm
+    with torch.no_grad():
+        found = linear_norm(x, weight, None, norm, relu=False)
+        expected = norm(x @ weight.T)
+    assert found.dtype == dtype
+    tolerance = 0.05 if dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_functional_gradients_are_those_of_autograd():
+    _, norm = make(D=5)
+    norm.track_running_stats = False
+    x = torch.randn(8, 5, requires_grad=True)
+
+    def loss(x):
+        return (batch_norm(x, norm, relu=True) * x.sin()).sum()
+
+    expected = torch.autograd.grad(loss(x), x)[0]
+    torch.testing.assert_close(torch.func.grad(loss)(x.detach()), expected, rtol=1e-4, atol=1e-5)

@@ -159,3 +159,9 @@ def test_nms_equals_loop_and_ignores_heights(rotated):
     boxes[:, 2] += 9 * torch.rand(60)
     kept = ops.nms3d(boxes, scores, 0.2, rotated=rotated)
     assert kept.tolist() == expected
+
+
+def test_points_in_boxes_needs_boxes_of_each_cloud():
+    points, boxes = torch.rand(4, 9, 3), random_boxes(6).view(1, 6, 7)
+    rejects(r'boxes \(B, T, 7\), got', ops.points_in_boxes, points, boxes)
+    rejects(r'points \(B, N, 3\)', ops.points_in_boxes, torch.rand(1, 9, 4), boxes)

@@ -76,6 +76,7 @@ def conv(**options):
         dict(act_cfg=dict(type='LeakyReLU')),
         dict(act_cfg=None),
         dict(order=('norm', 'conv', 'act')),
+        dict(padding=1, padding_mode='reflect'),
     ],
 )
 @pytest.mark.parametrize('rows', [True, False])
@@ -86,6 +87,8 @@ def test_other_convolutions_run_as_before(options, rows):
     if rows:
         x = x.to(memory_format=torch.channels_last)
     expected = x
+    if net.with_explicit_padding:
+        expected = net.padding_layer(x)
     for name in net.order:
         layer = dict(conv=net.conv, norm=net.norm, act=getattr(net, 'activate', None))[name]
         if layer is not None:
@@ -93,8 +96,30 @@ def test_other_convolutions_run_as_before(options, rows):
     torch.testing.assert_close(net(x), expected)
 
 
-def test_hooks_of_the_convolution_are_called():
-    net, seen = conv(), []
-    net.conv.register_forward_hook(lambda module, args, out: seen.append(out.shape))
-    net(torch.randn(2, 4, 5, 8).to(memory_format=torch.channels_last))
-    assert seen == [(2, 6, 5, 8)]
+@pytest.mark.parametrize('where', ['of the layer', 'of the backward pass', 'of all modules'])
+def test_any_hook_is_called(where):
+    net, seen = conv(inplace=False), []
+    add = dict(
+        [
+            ('of the layer', net.conv.register_forward_hook),
+            ('of the backward pass', net.norm.register_full_backward_pre_hook),
+            ('of all modules', torch.nn.modules.module.register_module_forward_hook),
+        ]
+    )[where]
+    handle = add(lambda module, *_: seen.append(type(module)))
+    try:
+        net(torch.randn(2, 4, 5, 8).to(memory_format=torch.channels_last)).sum().backward()
+    finally:
+        handle.remove()
+    assert {torch.nn.Conv2d, torch.nn.BatchNorm2d}.intersection(seen)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_convolutions_run_in_bf16(training):
+    torch.manual_seed(0)
+    net = conv().train(training)
+    x = torch.randn(2, 4, 5, 8).to(memory_format=torch.channels_last)
+    with torch.autocast('cpu', torch.bfloat16), torch.set_grad_enabled(training):
+        found, expected = net(x), net(x.contiguous())
+    assert found.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)

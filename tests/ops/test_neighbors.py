@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmkd3d.ops import ball_query, knn, neighbors, pairwise
+from mmkd3d.ops import ball_query, compiled, knn, neighbors, pairwise
 from tests.helpers import rejects
 
 from .clouds import CLOUDS, FORMS, choose_form, random_cloud, sampled, squared_distance, tied_cloud
@@ -145,3 +145,21 @@ def test_errors_say_what_is_wrong():
     for num_samples, inner in ((0, 0.0), (4, 0.1), (4, -1.0)):
         says = '0 <= min_radius < radius'
         rejects(says, ball_query, query, points, 0.1, num_samples, min_radius=inner)
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16])
+def test_the_default_type_changes_nothing(dtype):
+    query, points = random_cloud(2, 5), random_cloud(2, 40, seed=1)
+    expected = knn(query, points, 3)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        found = knn(query, points, 3)
+    finally:
+        torch.set_default_dtype(before)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected))
+
+
+def test_without_compilation_operators_run_in_torch(monkeypatch):
+    monkeypatch.setattr(compiled.kernels().numba.config, 'DISABLE_JIT', 1)
+    assert compiled.kernels.__wrapped__() is None

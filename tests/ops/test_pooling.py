@@ -36,3 +36,9 @@ def test_nan_and_half_precision_are_kept():
     out.sum().backward()
     assert x.grad[1, 2, 0] == 1 and x.grad[2, 0, 1] == 1
     assert maximum(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_a_group_without_points_is_an_error():
+    with pytest.raises(IndexError, match='dim 1'):
+        maximum(torch.rand(3, 0, 4))
+    assert maximum(torch.rand(3, 2, 0)).shape == (3, 0)

@@ -50,6 +50,7 @@ class FiniteLossHook(Hook):
         self.max_overflows = max_overflows
         self._batch: dict | None = None
         self._terms: dict[str, Tensor] = {}  # of the loss
+        self._unchecked: Tensor | None = None  # loss of which no backward pass was seen
 
     def before_train(self, runner) -> None:
         model = unwrap_model(runner.model)
@@ -57,6 +58,7 @@ class FiniteLossHook(Hook):
 
         def parse_and_check(losses: dict):
             total, self._terms = parse_losses(losses)
+            self._unchecked = total.detach()
             return total, self._terms
 
         model.parse_losses = parse_and_check
@@ -84,10 +86,13 @@ class FiniteLossHook(Hook):
                 if p.requires_grad
             ]
             # both in one tensor, to wait for a GPU only once
-            found = torch.stack([loss.detach().isfinite(), norm_is_finite(parameters, loss.device)])
+            found = torch.stack(
+                [loss.detach().isfinite().all(), norm_is_finite(parameters, loss.device)]
+            )
             loss_is_finite, gradients_are_finite = found.tolist()
             if not loss_is_finite:
                 self._stop_at_loss(runner)
+            self._unchecked = None
             if gradients_are_finite:
                 overflows = 0
                 return
@@ -96,7 +101,15 @@ class FiniteLossHook(Hook):
             if not scaled or overflows > self.max_overflows * wrapper._accumulative_counts:
                 self._stop_at_gradient(runner, parameters, loss, overflows if scaled else 0)
 
-        wrapper.backward = backward_and_check
+        step = wrapper.step
+
+        def check_and_step(**kwargs) -> None:
+            # of a model whose train_step calls loss.backward()
+            if self._unchecked is not None and not self._unchecked.isfinite():
+                self._stop_at_loss(runner)
+            step(**kwargs)
+
+        wrapper.backward, wrapper.step = backward_and_check, check_and_step
 
     def _stop_at_loss(self, runner) -> None:
         terms = [

@@ -11,9 +11,17 @@ def num_visible(mask: Tensor) -> int:
 
     Args:
         mask: (B, G) bool, True = masked, equally many in every row.
+
+    Raises:
+        RuntimeError: The rows differ, or the mask was changed after it was drawn.
     """
     if not hasattr(mask, 'num_visible'):
         mask.num_visible = int((~mask[0]).sum())
+    torch._assert_async(  # does not wait for a GPU
+        ((~mask).sum(1) == mask.num_visible).all(),
+        f'Every row of a mask needs the same number of visible patches, {mask.num_visible} here: '
+        'draw equally many in each, and copy a mask (mask.clone()) before you change it.',
+    )
     return mask.num_visible
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from mmkd3d.apis.load import get_config
-from mmkd3d.ops import compiled, sampling
+from mmkd3d.ops import sampling
 from tests.operators import Operators, place, waits
+from tests.ops.clouds import choose_form
 from tests.small_models import build, objects
 
 # Levels below the top have other numbers of visible patches in each cloud: the largest sizes the
@@ -54,7 +55,7 @@ def test_no_step_waits_for_the_gpu(name, monkeypatch):
     # What is checked on a CPU only is not checked here.
     monkeypatch.setattr(torch.Tensor, 'is_cuda', True)
     monkeypatch.setattr(sampling, '_triton_sampler', lambda: None)
-    monkeypatch.setattr(compiled, 'kernels', lambda: None)
+    choose_form(monkeypatch, 'torch')  # the form for GPUs
     found = waits(lambda: loss(model)[1].backward())
     assert {line.split(' at ')[1] for line in found} <= METHODS[name], found
 

@@ -57,6 +57,17 @@ def test_split_by_mask_is_a_loop_over_rows():
         assert torch.equal(masked[b], x[b][mask[b]])
 
 
+def test_masks_with_other_numbers_of_visible_patches_are_refused():
+    x, mask = torch.randn(2, 6, 3), torch.tensor([[True] * 4 + [False] * 2, [True] * 6])
+    with pytest.raises(RuntimeError, match='same number of visible patches, 2 here'):
+        split_by_mask(x, mask)
+    mask[1, :2] = False
+    split_by_mask(x, mask)
+    mask[:, 2] = False  # the number that the mask knows is stale
+    with pytest.raises(RuntimeError, match='copy a mask'):
+        split_by_mask(x, mask)
+
+
 def test_every_parameter_is_trained_and_a_few_steps_lower_the_loss(model):
     check_step(model, cloud())
     assert fall_of_loss(model, cloud(4), steps=25, lr=5e-3) < 0.9
