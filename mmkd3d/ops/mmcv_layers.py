@@ -14,7 +14,7 @@ from .batch_norm import linear_norm
 from .compiled import in_threads, kernels, use_kernels
 from .dispatch import mode
 from .gather import gather
-from .pooling import maximum
+from .pooled_norm import linear_norm_max
 
 
 def group_rows(function: type[torch.autograd.Function]) -> None:
@@ -58,19 +58,46 @@ def convolve(module: type[nn.Module]) -> None:
     module.forward = forward
 
 
-def pool_rows(module: type[nn.Module]) -> None:
-    """Let mmdetection3d's set abstraction take maxima of rows on a CPU."""
-    stock = module._pool_features
+def abstract(module: type[nn.Module]) -> None:
+    """Let mmdetection3d's set abstraction take maxima of groups with the last layer."""
+    stock = module.forward
 
-    def pool(self, features: Tensor) -> Tensor:
-        if self.pool_mod != 'max' or not _is_rows(features) or not _runs_here(features):
-            return stock(self, features)
-        B, C, M, K = features.shape
-        rows = features.permute(0, 2, 3, 1).reshape(B * M, K, C)
-        return maximum(rows).view(B, M, C).mT.contiguous()
+    def forward(
+        self,
+        points_xyz: Tensor,
+        features: Tensor | None = None,
+        indices: Tensor | None = None,
+        target_xyz: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if not (_runs_here(points_xyz) and self.pool_mod == 'max' and all(map(_ends, self.mlps))):
+            return stock(self, points_xyz, features, indices, target_xyz)
+        new_xyz, indices = self._sample_points(points_xyz, features, indices, target_xyz)
+        pooled = []
+        for grouper, mlp in zip(self.groupers, self.mlps):
+            x = grouper(points_xyz, new_xyz, features)
+            for layer in mlp[:-1]:
+                x = layer(x)
+            rows = x.permute(0, 2, 3, 1)
+            B, M, K, C = rows.shape
+            conv, norm = mlp[-1].conv, mlp[-1].norm
+            out = linear_norm_max(rows.reshape(B * M, K, C), conv.weight.flatten(1), conv.bias, norm)
+            pooled.append(out.view(B, M, -1).mT)
+        return new_xyz, torch.cat(pooled, dim=1).contiguous(), indices
 
-    pool.__doc__ = stock.__doc__
-    module._pool_features = pool
+    forward.__doc__ = stock.__doc__
+    module.forward = forward
+
+
+def _ends(mlp: nn.Module) -> bool:
+    """Whether an MLP is layers of mmcv, the last of which is pointwise and has no hooks."""
+    from mmcv.cnn import ConvModule
+
+    return (
+        type(mlp) is nn.Sequential
+        and all(type(layer) is ConvModule for layer in mlp)
+        and not _has_hooks(mlp, mlp[-1])
+        and _is_pointwise(mlp[-1])
+    )
 
 
 def _runs_here(x: Tensor) -> bool:
@@ -95,9 +122,7 @@ def _is_pointwise(module: Any) -> bool:
     parts = conv, norm, module.activate
     if tuple(map(type, parts)) != (nn.Conv2d, nn.BatchNorm2d, nn.ReLU):
         return False
-    if any(
-        part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in parts
-    ):
+    if _has_hooks(*parts):
         return False
     shape = conv.kernel_size, conv.stride, conv.padding, conv.groups
     return bool(
@@ -105,4 +130,10 @@ def _is_pointwise(module: Any) -> bool:
         and norm.affine
         and norm.track_running_stats
         and (norm.training or not torch.is_grad_enabled())
+    )
+
+
+def _has_hooks(*modules: nn.Module) -> bool:
+    return any(
+        each._forward_hooks or each._forward_pre_hooks or each._backward_hooks for each in modules
     )
