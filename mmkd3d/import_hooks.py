@@ -110,7 +110,7 @@ def after_mmdet3d_dataset(module: ModuleType) -> None:
 
 
 def after_mmdet3d_set_abstraction(module: ModuleType) -> None:
-    from mmkd3d.ops.mmcv_layers import abstract
+    from mmkd3d.ops.set_abstraction import abstract
 
     abstract(module.BasePointSAModule)
 

@@ -2,7 +2,7 @@
 
 Groups of points are stored as rows of channels, (B, M, K, C) in memory, which torch calls
 channels-last. 1x1 convolutions keep this layout, as a matrix product with the batch norm and the
-ReLU after it, and the maximum over a group reads it. Models, weights and shapes stay the same; other layers run as before.
+ReLU after it. Models, weights and shapes stay the same; other layers run as before.
 """
 
 from typing import Any
@@ -14,7 +14,6 @@ from .batch_norm import linear_norm
 from .compiled import in_threads, kernels, use_kernels
 from .dispatch import mode
 from .gather import gather
-from .pooled_norm import linear_norm_max
 
 
 def group_rows(function: type[torch.autograd.Function]) -> None:
@@ -23,7 +22,7 @@ def group_rows(function: type[torch.autograd.Function]) -> None:
 
     def forward(ctx, features: Tensor, indices: Tensor, *counts) -> Tensor:
         """Group features (B, C, N) by indices (B, M, K) to (B, C, M, K)."""
-        ctx.rows = not any(x is not None for x in counts) and _runs_here(features)
+        ctx.rows = not any(x is not None for x in counts) and runs_here(features)
         if not ctx.rows:
             return stock_forward(ctx, features, indices, *counts)
         ctx.for_backwards = indices, features.shape[2], len(counts)
@@ -47,7 +46,7 @@ def convolve(module: type[nn.Module]) -> None:
     stock = module.forward
 
     def forward(self, x: Tensor, activate: bool = True, norm: bool = True) -> Tensor:
-        if not (activate and norm and _is_rows(x) and _is_pointwise(self) and _runs_here(x)):
+        if not (activate and norm and _is_rows(x) and is_pointwise(self) and runs_here(x)):
             return stock(self, x, activate, norm)
         rows = x.permute(0, 2, 3, 1)
         weight = self.conv.weight.flatten(1)
@@ -58,49 +57,8 @@ def convolve(module: type[nn.Module]) -> None:
     module.forward = forward
 
 
-def abstract(module: type[nn.Module]) -> None:
-    """Let mmdetection3d's set abstraction take maxima of groups with the last layer."""
-    stock = module.forward
-
-    def forward(
-        self,
-        points_xyz: Tensor,
-        features: Tensor | None = None,
-        indices: Tensor | None = None,
-        target_xyz: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        if not (_runs_here(points_xyz) and self.pool_mod == 'max' and all(map(_ends, self.mlps))):
-            return stock(self, points_xyz, features, indices, target_xyz)
-        new_xyz, indices = self._sample_points(points_xyz, features, indices, target_xyz)
-        pooled = []
-        for grouper, mlp in zip(self.groupers, self.mlps):
-            x = grouper(points_xyz, new_xyz, features)
-            for layer in mlp[:-1]:
-                x = layer(x)
-            rows = x.permute(0, 2, 3, 1)
-            B, M, K, C = rows.shape
-            conv, norm = mlp[-1].conv, mlp[-1].norm
-            out = linear_norm_max(rows.reshape(B * M, K, C), conv.weight.flatten(1), conv.bias, norm)
-            pooled.append(out.view(B, M, -1).mT)
-        return new_xyz, torch.cat(pooled, dim=1).contiguous(), indices
-
-    forward.__doc__ = stock.__doc__
-    module.forward = forward
-
-
-def _ends(mlp: nn.Module) -> bool:
-    """Whether an MLP is layers of mmcv, the last of which is pointwise and has no hooks."""
-    from mmcv.cnn import ConvModule
-
-    return (
-        type(mlp) is nn.Sequential
-        and all(type(layer) is ConvModule for layer in mlp)
-        and not _has_hooks(mlp, mlp[-1])
-        and _is_pointwise(mlp[-1])
-    )
-
-
-def _runs_here(x: Tensor) -> bool:
+def runs_here(x: Tensor) -> bool:
+    """Whether the layers of this module run on ``x``."""
     return use_kernels(x) and x.dtype in (torch.float32, torch.bfloat16) and mode() != 'mmcv'
 
 
@@ -114,7 +72,7 @@ def _is_rows(x: Tensor) -> bool:
     )
 
 
-def _is_pointwise(module: Any) -> bool:
+def is_pointwise(module: Any) -> bool:
     """Whether a ``ConvModule`` is a plain 1x1 convolution, a batch norm and a ReLU."""
     conv, norm = module.conv, module.norm
     if module.order != ('conv', 'norm', 'act') or not module.with_activation:
@@ -122,7 +80,7 @@ def _is_pointwise(module: Any) -> bool:
     parts = conv, norm, module.activate
     if tuple(map(type, parts)) != (nn.Conv2d, nn.BatchNorm2d, nn.ReLU):
         return False
-    if _has_hooks(*parts):
+    if has_hooks(*parts):
         return False
     shape = conv.kernel_size, conv.stride, conv.padding, conv.groups
     return bool(
@@ -133,7 +91,8 @@ def _is_pointwise(module: Any) -> bool:
     )
 
 
-def _has_hooks(*modules: nn.Module) -> bool:
+def has_hooks(*modules: nn.Module) -> bool:
+    """Whether to call the modules themselves."""
     return any(
         each._forward_hooks or each._forward_pre_hooks or each._backward_hooks for each in modules
     )

@@ -9,9 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .batch_norm import linear_norm, sums_of_rows, update_statistics
 from .compiled import in_threads, kernels, use_kernels
-from .pooling import maximum
+from .pooling import find_maxima, maximum
 
-ENTRIES_PER_THREAD = 2**17  # of a part of the layer's output, which stays in a core's cache
+ENTRIES_PER_THREAD = 2**18  # of a part of the layer's output, which stays in a core's cache
 
 
 def linear_norm_max(x: Tensor, weight: Tensor, bias: Tensor | None, norm: _BatchNorm) -> Tensor:
@@ -64,8 +64,7 @@ class _PooledNorm(torch.autograd.Function):
         for part in _parts(N, K * len(weight)):
             rows = x[part].flatten(0, 1) @ columns
             sums += sums_of_rows(rows)
-            arrays = rows.view(-1, K, len(weight)).numpy(), top[part].numpy(), place[part].numpy()
-            in_threads(lambda *share: kernels().maxima(*share, *arrays), len(arrays[0]), 1)
+            find_maxima(rows.view(-1, K, len(weight)), top[part], place[part])
         mean, square = sums / (N * K)
         var = (square - mean * mean).clamp_(min=0)
         update_statistics(norm, mean * sign, var * (N * K / (N * K - 1)))
