@@ -68,8 +68,9 @@ def batch_norm(x: Tensor, norm: _BatchNorm, *, relu: bool = False) -> Tensor:
 
 
 def _stock(x: Tensor, norm: _BatchNorm) -> Tensor:
-    """Torch's batch norm; ``BatchNorm1d`` takes both (N, C) and (1, C, N)."""
-    return nn.BatchNorm1d.forward(norm, x)
+    """Torch's batch norm of (N, C) or (1, C, N); ``BatchNorm2d`` takes them with more axes."""
+    axes = [1] * (4 - x.ndim) if isinstance(norm, nn.BatchNorm2d) else []
+    return _BatchNorm.forward(norm, x.reshape(*x.shape, *axes)).reshape(x.shape)
 
 
 def _batch_norm(x: Tensor, norm: _BatchNorm, relu: bool) -> Tensor:

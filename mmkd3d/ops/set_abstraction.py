@@ -16,8 +16,8 @@ from .pooled_norm import linear_norm_max
 
 
 def abstract(module: type[nn.Module]) -> None:
-    """Let mmdetection3d's set abstraction take maxima of groups with the last layer."""
-    stock = module.forward
+    """Let mmdetection3d's set abstraction run its first and last layers as above on a CPU."""
+    stock, stock_pool = module.forward, module._pool_features
 
     def forward(
         self,
@@ -26,12 +26,13 @@ def abstract(module: type[nn.Module]) -> None:
         indices: Tensor | None = None,
         target_xyz: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        if not (runs_here(points_xyz) and self.pool_mod == 'max' and all(map(_ends, self.mlps))):
+        pools = self.pool_mod == 'max' and type(self)._pool_features is stock_pool
+        if not (pools and runs_here(points_xyz) and all(map(_ends_pointwise, self.mlps))):
             return stock(self, points_xyz, features, indices, target_xyz)
         new_xyz, indices = self._sample_points(points_xyz, features, indices, target_xyz)
         pooled = []
         for grouper, mlp in zip(self.groupers, self.mlps):
-            if features is not None and _group_later(grouper, mlp[0], features):
+            if len(mlp) > 1 and _group_later(grouper, mlp[0], features):
                 x, rest = _convolve_and_group(grouper, mlp[0], points_xyz, new_xyz, features), 1
             else:
                 x, rest = grouper(points_xyz, new_xyz, features), 0
@@ -50,7 +51,7 @@ def abstract(module: type[nn.Module]) -> None:
     module.forward = forward
 
 
-def _ends(mlp: nn.Module) -> bool:
+def _ends_pointwise(mlp: nn.Module) -> bool:
     """Whether an MLP is layers of mmcv, the last of which is pointwise and has no hooks."""
     return (
         type(mlp) is nn.Sequential
@@ -60,10 +61,11 @@ def _ends(mlp: nn.Module) -> bool:
     )
 
 
-def _group_later(grouper: nn.Module, layer: nn.Module, features: Tensor) -> bool:
-    """Whether to group outputs of the first layer: of balls, where rows get no longer by it."""
+def _group_later(grouper: nn.Module, layer: nn.Module, features: Tensor | None) -> bool:
+    """Whether to group the layer's outputs: in plain balls, and where they are no wider."""
     return (
-        type(grouper) is QueryAndGroup
+        features is not None
+        and type(grouper) is QueryAndGroup
         and grouper.use_xyz
         and grouper.max_radius is not None
         and not (grouper.uniform_sample or grouper.return_grouped_xyz or grouper.return_grouped_idx)
@@ -76,7 +78,21 @@ def _group_later(grouper: nn.Module, layer: nn.Module, features: Tensor) -> bool
 def _convolve_and_group(
     grouper: nn.Module, layer: nn.Module, points: Tensor, centers: Tensor, features: Tensor
 ) -> Tensor:
-    """The first layer over groups, with its product of features done once for each point."""
+    """The first layer of groups, which multiplies the features of each point once.
+
+    The offsets from the centers are multiplied after grouping: as a difference of products they
+    would lose digits.
+
+    Args:
+        grouper: Of balls, see :func:`_group_later`.
+        layer: 1x1 convolution, batch norm and ReLU.
+        points: (B, N, 3).
+        centers: (B, M, 3).
+        features: (B, C, N).
+
+    Returns:
+        (B, D, M, K), stored as rows.
+    """
     idx = ball_query(grouper.min_radius, grouper.max_radius, grouper.sample_num, points, centers)
     offsets = grouping_operation(points.mT.contiguous(), idx) - centers.mT[..., None]
     if grouper.normalize_xyz:
