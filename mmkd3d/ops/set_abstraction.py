@@ -5,6 +5,8 @@ multiplies the features of points before they are grouped, which repeats each ma
 its last layer keeps the maxima of groups only.
 """
 
+from typing import Any
+
 import torch
 from mmcv.cnn import ConvModule
 from mmcv.ops import QueryAndGroup, ball_query, grouping_operation
@@ -51,7 +53,7 @@ def abstract(module: type[nn.Module]) -> None:
     module.forward = forward
 
 
-def _ends_pointwise(mlp: nn.Module) -> bool:
+def _ends_pointwise(mlp: Any) -> bool:
     """Whether an MLP is layers of mmcv, the last of which is pointwise and has no hooks."""
     return (
         type(mlp) is nn.Sequential
@@ -61,7 +63,7 @@ def _ends_pointwise(mlp: nn.Module) -> bool:
     )
 
 
-def _group_later(grouper: nn.Module, layer: nn.Module, features: Tensor | None) -> bool:
+def _group_later(grouper: Any, layer: Any, features: Tensor | None) -> bool:
     """Whether to group the layer's outputs: in plain balls, and where they are no wider."""
     return (
         features is not None
@@ -76,7 +78,7 @@ def _group_later(grouper: nn.Module, layer: nn.Module, features: Tensor | None) 
 
 
 def _convolve_and_group(
-    grouper: nn.Module, layer: nn.Module, points: Tensor, centers: Tensor, features: Tensor
+    grouper: Any, layer: Any, points: Tensor, centers: Tensor, features: Tensor
 ) -> Tensor:
     """The first layer of groups, which multiplies the features of each point once.
 
