@@ -110,9 +110,9 @@ def after_mmdet3d_dataset(module: ModuleType) -> None:
 
 
 def after_mmdet3d_set_abstraction(module: ModuleType) -> None:
-    from mmkd3d.ops.mmcv_layers import pool_rows
+    from mmkd3d.ops.set_abstraction import abstract
 
-    pool_rows(module.BasePointSAModule)
+    abstract(module.BasePointSAModule)
 
 
 HOOKS: dict[str, Callable[[ModuleType], None]] = {

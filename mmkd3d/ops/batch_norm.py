@@ -76,14 +76,15 @@ def _stock(x: Tensor, norm: _BatchNorm) -> Tensor:
 
 def _batch_norm(x: Tensor, norm: _BatchNorm, relu: bool) -> Tensor:
     rows = x.contiguous()
-    mean, var = _moments(rows.detach())
+    mean, square = sums_of_rows(rows.detach()) / len(x)
+    var = (square - mean * mean).clamp_(min=0)
     if norm.track_running_stats:
-        _update(norm, mean, var * (len(x) / (len(x) - 1)))
+        update_statistics(norm, mean, var * (len(x) / (len(x) - 1)))
     return _BatchNormRows.apply(rows, norm.weight, norm.bias, mean, var, norm.eps, relu)
 
 
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance (C,) of rows, in float64."""
+def sums_of_rows(x: Tensor) -> Tensor:
+    """Sums of float32 rows (N, C) and of their squares, (2, C), in float64."""
     rows = x.numpy()
 
     def add(start: int, stop: int) -> Tensor:
@@ -91,14 +92,12 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
         kernels().moments(start, stop, rows, *sums.numpy())
         return sums
 
-    sums = sum(in_threads(add, len(x), ROWS_PER_THREAD // x.shape[1]))
-    mean, square = sums / len(x)
-    return mean, (square - mean * mean).clamp_(min=0)
+    return sum(in_threads(add, len(x), ROWS_PER_THREAD // x.shape[1]))
 
 
 @torch.no_grad()
-def _update(norm: _BatchNorm, mean: Tensor, var: Tensor) -> None:
-    """Update the running statistics as torch does."""
+def update_statistics(norm: _BatchNorm, mean: Tensor, var: Tensor) -> None:
+    """Update the running statistics with a mean and an unbiased variance, as torch does."""
     norm.num_batches_tracked.add_(1)
     factor = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
     for running, new in ((norm.running_mean, mean), (norm.running_var, var)):

@@ -172,6 +172,23 @@ def maxima_gradient(start, stop, grad, place, out):
 
 
 @_compile
+def add_at_places(start, stop, grad, place, weight, x, x_grad, weight_grad):
+    """Backward of a linear layer (D, C) whose gradient (N, D) is that of a few points of groups.
+
+    Adds to the gradients of these points of x (N, K, C), at their places (N, D), and of the layer.
+    """
+    for n in range(start, stop):
+        for d in range(grad.shape[1]):
+            value = grad[n, d]
+            if value == 0:
+                continue
+            k = place[n, d]
+            for c in range(x.shape[2]):
+                x_grad[n, k, c] += value * weight[d, c]
+                weight_grad[d, c] += value * x[n, k, c]
+
+
+@_compile
 def moments(start, stop, x, total, square):
     """Add rows of x (N, C) and their squares to total and square (C,), float64."""
     for row in range(start, stop):

@@ -2,7 +2,7 @@
 
 Groups of points are stored as rows of channels, (B, M, K, C) in memory, which torch calls
 channels-last. 1x1 convolutions keep this layout, as a matrix product with the batch norm and the
-ReLU after it, and the maximum over a group reads it. Models, weights and shapes stay the same; other layers run as before.
+ReLU after it. Models, weights and shapes stay the same; other layers run as before.
 """
 
 from typing import Any
@@ -14,7 +14,6 @@ from .batch_norm import linear_norm
 from .compiled import in_threads, kernels, use_kernels
 from .dispatch import mode
 from .gather import gather
-from .pooling import maximum
 
 HOOKS = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
 
@@ -25,7 +24,7 @@ def group_rows(function: type[torch.autograd.Function]) -> None:
 
     def forward(ctx, features: Tensor, indices: Tensor, *counts) -> Tensor:
         """Group features (B, C, N) by indices (B, M, K) to (B, C, M, K)."""
-        ctx.rows = not any(x is not None for x in counts) and _runs_here(features)
+        ctx.rows = not any(x is not None for x in counts) and runs_here(features)
         if not ctx.rows:
             return stock_forward(ctx, features, indices, *counts)
         ctx.for_backwards = indices, features.shape[2], len(counts)
@@ -49,7 +48,7 @@ def convolve(module: type[nn.Module]) -> None:
     stock = module.forward
 
     def forward(self, x: Tensor, activate: bool = True, norm: bool = True) -> Tensor:
-        if not (activate and norm and _is_rows(x) and _is_pointwise(self) and _runs_here(x)):
+        if not (activate and norm and _is_rows(x) and is_pointwise(self) and runs_here(x)):
             return stock(self, x, activate, norm)
         rows = x.permute(0, 2, 3, 1)
         weight = self.conv.weight.flatten(1)
@@ -60,22 +59,8 @@ def convolve(module: type[nn.Module]) -> None:
     module.forward = forward
 
 
-def pool_rows(module: type[nn.Module]) -> None:
-    """Let mmdetection3d's set abstraction take maxima of rows on a CPU."""
-    stock = module._pool_features
-
-    def pool(self, features: Tensor) -> Tensor:
-        if self.pool_mod != 'max' or not _is_rows(features) or not _runs_here(features):
-            return stock(self, features)
-        B, C, M, K = features.shape
-        rows = features.permute(0, 2, 3, 1).reshape(B * M, K, C)
-        return maximum(rows).view(B, M, C).mT.contiguous()
-
-    pool.__doc__ = stock.__doc__
-    module._pool_features = pool
-
-
-def _runs_here(x: Tensor) -> bool:
+def runs_here(x: Tensor) -> bool:
+    """Whether the layers of this module run on ``x``."""
     return use_kernels(x) and x.dtype in (torch.float32, torch.bfloat16) and mode() != 'mmcv'
 
 
@@ -89,7 +74,7 @@ def _is_rows(x: Tensor) -> bool:
     )
 
 
-def _is_pointwise(module: Any) -> bool:
+def is_pointwise(module: Any) -> bool:
     """Whether a ``ConvModule`` is a plain 1x1 convolution, a batch norm and a ReLU."""
     conv, norm = module.conv, module.norm
     if module.order != ('conv', 'norm', 'act') or not module.with_activation:
@@ -97,9 +82,7 @@ def _is_pointwise(module: Any) -> bool:
     parts = conv, norm, module.activate
     if tuple(map(type, parts)) != (nn.Conv2d, nn.BatchNorm2d, nn.ReLU):
         return False
-    if any(getattr(part, hooks) for part in parts for hooks in HOOKS):
-        return False
-    if torch.nn.modules.module._has_any_global_hook() or module.with_explicit_padding:
+    if has_hooks(*parts) or module.with_explicit_padding:
         return False
     shape = conv.kernel_size, conv.stride, conv.padding, conv.groups
     return bool(
@@ -108,3 +91,9 @@ def _is_pointwise(module: Any) -> bool:
         and norm.track_running_stats
         and (norm.training or not torch.is_grad_enabled())
     )
+
+
+def has_hooks(*modules: nn.Module) -> bool:
+    """Whether to call the modules themselves."""
+    own = any(getattr(module, hooks) for module in modules for hooks in HOOKS)
+    return own or torch.nn.modules.module._has_any_global_hook()

@@ -21,14 +21,19 @@ def maximum(x: Tensor) -> Tensor:
     return x.max(dim=1).values
 
 
+def find_maxima(x: Tensor, out: Tensor, place: Tensor) -> None:
+    """Write the maxima of x (N, K, C) over K and their first places to out and place (N, C)."""
+    arrays = x.numpy(), out.numpy(), place.numpy()
+    least = ENTRIES_PER_THREAD // (x.shape[1] * x.shape[2])
+    in_threads(lambda start, stop: kernels().maxima(start, stop, *arrays), len(x), least)
+
+
 class _Maximum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
         out = x.new_empty(len(x), x.shape[2])
         place = torch.empty_like(out, dtype=torch.int32)
-        arrays = x.detach().numpy(), out.numpy(), place.numpy()
-        ctx.least = ENTRIES_PER_THREAD // (x.shape[1] * x.shape[2])
-        in_threads(lambda start, stop: kernels().maxima(start, stop, *arrays), len(x), ctx.least)
+        find_maxima(x.detach(), out, place)
         ctx.save_for_backward(place)
         ctx.shape = x.shape
         return out
@@ -39,7 +44,8 @@ class _Maximum(torch.autograd.Function):
         (place,) = ctx.saved_tensors
         out = grad.new_empty(ctx.shape)
         arrays = grad.contiguous().numpy(), place.numpy(), out.numpy()
+        least = ENTRIES_PER_THREAD // (out.shape[1] * out.shape[2])
         in_threads(
-            lambda start, stop: kernels().maxima_gradient(start, stop, *arrays), len(out), ctx.least
+            lambda start, stop: kernels().maxima_gradient(start, stop, *arrays), len(out), least
         )
         return out

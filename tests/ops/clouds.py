@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from mmkd3d.ops import batch_norm, boxes, compiled, neighbors, pooling, sampling
+from mmkd3d.ops import batch_norm, boxes, compiled, neighbors, pooled_norm, pooling, sampling
 
 
 def random_cloud(num_clouds, num_points, seed=0):
@@ -48,7 +48,7 @@ def choose_form(monkeypatch, form):
     elif form == 'threads':
         share = compiled.in_threads
         monkeypatch.setattr(torch, 'get_num_threads', lambda: 3)
-        for module in (batch_norm, boxes, neighbors, pooling, sampling):
+        for module in (batch_norm, boxes, neighbors, pooled_norm, pooling, sampling):
             monkeypatch.setattr(
                 module, 'in_threads', lambda run, count, least: share(run, count, 1)
             )

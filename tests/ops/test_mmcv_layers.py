@@ -1,52 +1,13 @@
-"""Stock set abstraction of mmdetection3d, with groups as rows and as torch has them."""
-
-import copy
+"""Groups as rows, and 1x1 convolutions of them."""
 
 import pytest
 import torch
 
 import mmkd3d  # noqa: F401
 
-pytest.importorskip('mmdet3d')
+pytest.importorskip('mmcv')
 from mmcv.cnn import ConvModule  # noqa: E402
 from mmcv.ops import grouping_operation  # noqa: E402
-from mmdet3d.models.layers import PointSAModule  # noqa: E402
-
-from tests.ops.clouds import choose_form, random_cloud  # noqa: E402
-
-
-def abstraction(pool='max'):
-    torch.manual_seed(0)
-    return PointSAModule(
-        mlp_channels=[5, 16, 24], num_point=20, radius=0.3, num_sample=9, pool_mod=pool
-    )
-
-
-def run(net, points, features):
-    features = features.clone().requires_grad_()
-    _, out, idx = net(points, features)
-    assert out.is_contiguous()
-    (out * torch.arange(out.numel()).view_as(out).sin()).sum().backward()
-    gradients = [p.grad for p in net.parameters()]
-    return idx, [out.detach(), features.grad, *gradients, *net.buffers()]
-
-
-@pytest.mark.parametrize('pool', ['max', 'avg'])
-def test_set_abstraction_is_the_stock_one(pool, monkeypatch):
-    net = abstraction(pool)
-    stock = copy.deepcopy(net)
-    points, features = random_cloud(2, 300), torch.randn(2, 5, 300)
-    idx, found = run(net, points, features)
-    with torch.no_grad():
-        evaluated = net.eval()(points, features)[1]
-    choose_form(monkeypatch, 'torch')
-    stock_idx, expected = run(stock, points, features)
-    assert torch.equal(idx, stock_idx)
-    for got, want in zip(found, expected):
-        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
-    with torch.no_grad():
-        torch.testing.assert_close(evaluated, stock.eval()(points, features)[1])
-    assert net.state_dict().keys() == stock.state_dict().keys()
 
 
 def test_groups_are_rows_and_gradients_add_up():
