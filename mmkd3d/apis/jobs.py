@@ -135,8 +135,12 @@ class _Descriptor:
     def __init__(self, number: int):
         self.number = number
 
-    def __reduce__(self) -> Any:
-        return DupFd(self.number).__reduce_ex__(2)
+    def __reduce__(self) -> tuple:
+        return _same, (DupFd(self.number),)  # for the process that is being started
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _start(tool: Path, words: list[str], log: Path, lock: int | None, jobs: int) -> BaseProcess:

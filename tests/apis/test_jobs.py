@@ -38,6 +38,13 @@ print('arguments', *sys.argv[1:], flush=True)
 default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 print(multiprocessing.get_start_method(), default, flush=True)
 if sys.argv[1] == 'pass':
+    import fcntl
+    try:
+        fcntl.flock(open('.lock', 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print('locked')
+    held = [os.path.realpath(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')]
+    print('holds the lock', os.path.realpath('.lock') in held, flush=True)
     atexit.register(print, 'atexit', os.environ['OMP_NUM_THREADS'], os.getcwd())
 if 'torch' in sys.modules:
     print(sys.modules['torch'].initial_seed(), file=open('seeds', 'a'))
@@ -49,11 +56,12 @@ if sys.argv[1] == 'kill':
 jobs.config_root = lambda: out / 'configs'
 jobs.SERVER = sys.argv[2]
 os.chdir(out)
-for tool, word in ('tool.py', 'pass'), ('tool.py', 'exit'), ('tool.py', 'kill'), ('no.py', 'x'):
-    try:
-        jobs.run_tool(tool, word, log=out / f'{word}.log')
-    except RuntimeError as error:
-        print(f'{word} failed: {error}')
+with jobs.lock_folder(out) as lock:
+    for tool, word in ('tool.py', 'pass'), ('tool.py', 'exit'), ('tool.py', 'kill'), ('no.py', 'x'):
+        try:
+            jobs.run_tool(tool, word, log=out / f'{word}.log', lock=lock)
+        except RuntimeError as error:
+            print(f'{word} failed: {error}')
 """
 
 
@@ -73,7 +81,8 @@ def check_logs(folder, server):
     assert failed[1].startswith('kill failed: killed by SIGKILL, after: fork True')
     assert 'No such file' in failed[2] and 'no.py' in failed[2]
     log = (folder / 'pass.log').read_text().splitlines()
-    assert log == ['arguments pass', 'fork True', f'atexit 1 {folder}']
+    held = ['locked', 'holds the lock True']
+    assert log == ['arguments pass', 'fork True', *held, f'atexit 1 {folder}']
     assert 'one line' in (folder / 'exit.log').read_text().splitlines()
 
 
