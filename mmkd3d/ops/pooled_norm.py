@@ -11,15 +11,15 @@ from .batch_norm import linear_norm, sums_of_rows, update_statistics
 from .compiled import in_threads, kernels, use_kernels
 from .pooling import find_maxima, maximum
 
-ENTRIES_PER_THREAD = 2**18  # of a part of the layer's output, which stays in a core's cache
+ENTRIES_AT_A_TIME = 2**18  # of the layer's output, which stay in a core's cache
 
 
 def linear_norm_max(x: Tensor, weight: Tensor, bias: Tensor | None, norm: _BatchNorm) -> Tensor:
     """Linear layer, batch norm, ReLU, and the maximum over the points of groups.
 
-    In training on a CPU in float32, the output of the layer is computed a few groups at a time
-    and not kept: the norm needs its moments, the maximum the largest value of each group and
-    its place, and the gradient no more than that and ``x``.
+    In training on a CPU in float32, the output of the layer is not kept, and with one thread
+    computed a few groups at a time: the norm needs its moments, the maximum the largest value of
+    each group and its place, and the gradient no more than that and ``x``.
 
     Args:
         x: (N, K, C), groups of K points.
@@ -105,7 +105,12 @@ class _PooledNorm(torch.autograd.Function):
 
 
 def _parts(num_groups: int, entries: int) -> Iterator[slice]:
-    step = max(1, torch.get_num_threads() * ENTRIES_PER_THREAD // entries)
+    """Groups of so many entries each, a few at a time.
+
+    With several threads all at once: each switch between threads of torch and our own waits.
+    """
+    few = max(1, ENTRIES_AT_A_TIME // entries)
+    step = few if torch.get_num_threads() == 1 else num_groups
     return (slice(start, min(start + step, num_groups)) for start in range(0, num_groups, step))
 
 
@@ -120,4 +125,4 @@ def _add_at_places(
         kernels().add_at_places(start, stop, *arrays, out.numpy())
         return out
 
-    return sum(in_threads(add, len(x), 1))
+    return sum(in_threads(add, len(x), ENTRIES_AT_A_TIME // (x.shape[1] * len(weight))))

@@ -34,7 +34,7 @@ def run(x, linear, norm, forward):
 @pytest.mark.parametrize('N, K, momentum', [(1, 4, 0.1), (150, 7, None)])
 def test_a_layer_and_its_gradients_are_exact(form, bias, N, K, momentum, monkeypatch):
     choose_form(monkeypatch, form)
-    monkeypatch.setattr(pooled_norm, 'ENTRIES_PER_THREAD', 2000)  # several parts, the last short
+    monkeypatch.setattr(pooled_norm, 'ENTRIES_AT_A_TIME', 2000)  # several parts, the last short
     torch.manual_seed(0)
     layers = nn.Linear(16, 24, bias=bias), nn.BatchNorm1d(24, momentum=momentum)
     nn.init.uniform_(layers[1].weight, -1, 2)
