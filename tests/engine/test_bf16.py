@@ -66,8 +66,8 @@ def test_a_model_is_not_in_bf16_outside_of_training_steps(tmp_path):
     ],
 )
 def test_amp_takes_what_the_device_has(kind, device, native, result, monkeypatch):
-    monkeypatch.setattr(cli, 'get_device', lambda: device)
-    monkeypatch.setattr(cli, 'has_bf16', lambda _: native)
+    monkeypatch.setattr('mmengine.device.get_device', lambda: device)
+    monkeypatch.setattr('mmkd3d.utils.precision.has_bf16', lambda _: native)
     extra = dict(loss_scale=512.0) if kind == 'AmpOptimWrapper' else {}
     cfg = Config(dict(optim_wrapper=dict(type=kind, accumulative_counts=2, **extra)))
     with warnings.catch_warnings():
@@ -80,8 +80,8 @@ def test_amp_takes_what_the_device_has(kind, device, native, result, monkeypatch
 
 
 def test_amp_says_what_it_can_not_do_well(monkeypatch):
-    monkeypatch.setattr(cli, 'get_device', lambda: 'cpu')
-    monkeypatch.setattr(cli, 'has_bf16', lambda _: False)
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
+    monkeypatch.setattr('mmkd3d.utils.precision.has_bf16', lambda _: False)
     with pytest.warns(UserWarning, match='no bf16 instructions'):
         cli.enable_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))))
     twice = Config(dict(optim_wrapper=dict(type='mmkd3d.RepeatStepOptimWrapper')))
