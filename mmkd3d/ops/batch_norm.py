@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .compiled import in_threads, kernels, use_kernels
@@ -119,14 +118,15 @@ class _BatchNormRows(torch.autograd.Function):
             len(x),
             ROWS_PER_THREAD // x.shape[1],
         )
-        ctx.save_for_backward(x, scale, shift, mean.float(), inverse)
-        ctx.relu = relu
+        ctx.save_for_backward(x, scale, shift, mean.float(), inverse, weight, bias)
+        ctx.relu, ctx.eps = relu, eps
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad):
-        x, scale, shift, mean, inverse = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True
+            return *_BatchNormRows._differentiable(ctx, grad), None, None, None, None
+        x, scale, shift, mean, inverse, *_ = ctx.saved_tensors
         least = ROWS_PER_THREAD // x.shape[1]
         arrays = [each.numpy() for each in (grad.contiguous(), x, scale, shift, mean)]
 
@@ -142,3 +142,13 @@ class _BatchNormRows(torch.autograd.Function):
         arrays += slope, offset, ctx.relu, out.numpy()
         in_threads(lambda start, stop: kernels().norm_gradient(start, stop, *arrays), len(x), least)
         return out, (dot * inverse).float(), total.float(), None, None, None, None
+
+    @staticmethod
+    def _differentiable(ctx, grad):
+        """Gradients of torch's norm, which have gradients themselves."""
+        x, *_, weight, bias = ctx.saved_tensors
+        out = F.batch_norm(x, None, None, weight, bias, training=True, eps=ctx.eps)
+        out = out.relu() if ctx.relu else out
+        needed = [part for part in (x, weight, bias) if part.requires_grad]
+        found = iter(torch.autograd.grad(out, needed, grad, create_graph=True))
+        return [next(found) if part.requires_grad else None for part in (x, weight, bias)]

@@ -41,8 +41,10 @@ def kernels() -> ModuleType | None:
 
         if cpu_kernels.numba.config.DISABLE_JIT:
             raise RuntimeError('NUMBA_DISABLE_JIT is set')
-    # Numba is missing, does not support the version of numpy, or finds no folder for its cache
-    except (ImportError, RuntimeError) as error:
+        cpu_kernels.hashed(0)  # reads or writes the cache
+    # Numba is missing or does not support the version of numpy; or there is no folder for its
+    # cache, or no space on its disk
+    except (ImportError, RuntimeError, OSError) as error:
         logging.getLogger(__name__).warning(
             'Point operators run in PyTorch, slower on a CPU than with Numba: %s', error
         )

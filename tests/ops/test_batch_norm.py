@@ -127,3 +127,17 @@ def test_functional_gradients_are_those_of_autograd():
 
     expected = torch.autograd.grad(loss(x), x)[0]
     torch.testing.assert_close(torch.func.grad(loss)(x.detach()), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('frozen', [False, True])
+def test_gradients_of_gradients_are_those_of_torch(frozen):
+    _, norm = make(D=5)
+    norm.bias.requires_grad_(not frozen)
+    x, slope = torch.randn(8, 5), torch.randn(8, 5)
+    found = []
+    for forward in (lambda x: batch_norm(x, norm, relu=True), lambda x: norm(x).relu()):
+        x = x.detach().requires_grad_()
+        (grad,) = torch.autograd.grad((forward(x) * slope).sum(), x, create_graph=True)
+        found.append(torch.autograd.grad((grad * x.sin()).sum(), [x, norm.weight]))
+    for got, want in zip(*found):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)

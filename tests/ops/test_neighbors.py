@@ -160,6 +160,14 @@ def test_the_default_type_changes_nothing(dtype):
     assert all(torch.equal(a, b) for a, b in zip(found, expected))
 
 
-def test_without_compilation_operators_run_in_torch(monkeypatch):
-    monkeypatch.setattr(compiled.kernels().numba.config, 'DISABLE_JIT', 1)
-    assert compiled.kernels.__wrapped__() is None
+def test_without_compilation_or_its_cache_operators_run_in_torch(monkeypatch, caplog):
+    loops = compiled.kernels()
+    with monkeypatch.context() as patch:
+        patch.setattr(loops.numba.config, 'DISABLE_JIT', 1)
+        assert compiled.kernels.__wrapped__() is None and 'NUMBA_DISABLE_JIT' in caplog.text
+
+    def full(*_):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(loops, 'hashed', full)
+    assert compiled.kernels.__wrapped__() is None and 'No space left' in caplog.text

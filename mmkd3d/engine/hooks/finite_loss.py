@@ -160,10 +160,10 @@ def norm_is_finite(parameters: list[Tensor], device: torch.device) -> Tensor:
     if not gradients:
         return torch.tensor(True, device=device)
     norms = torch._foreach_norm(gradients)
-    norm = torch.stack([norm.float().to(device) for norm in norms]).norm()
-    if hasattr(norm, 'full_tensor'):  # of all shards of a split training
-        norm = norm.full_tensor()
-    return norm.isfinite()
+    total = torch.stack([norm.float().to(device) for norm in norms]).norm()
+    if hasattr(total, 'full_tensor'):  # split over processes by FSDPStrategy
+        total = total.full_tensor()
+    return total.isfinite()
 
 
 def sample_name(sample) -> str:

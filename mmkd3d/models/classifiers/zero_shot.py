@@ -30,7 +30,8 @@ class BaseZeroShot(BaseModel):
     Args:
         backbone: Config of the backbone.
         text: Config of a ``TextTarget``. Its teacher must share the feature
-            space of the teacher used in pretraining.
+            space of the teacher used in pretraining. Its ``precision`` is
+            ``'fp32'`` here, unless given.
         class_names: Class names in the order of the labels; None takes those
             of the data set.
         aliases: Names to use instead of some class names. ReCon's published
@@ -64,6 +65,8 @@ class BaseZeroShot(BaseModel):
         self.backbone = MODELS.build(backbone)
         # named as in ReCon, so that a teacher in a checkpoint is loaded
         self.targets = nn.ModuleDict(dict(text=MODELS.build(text)))
+        if getattr(self.targets['text'], 'precision', None) == 'auto':
+            self.targets['text'].precision = 'fp32'  # results are the same on every machine
         self.reduction = reduction
         self.class_names = class_names and tuple(class_names)
         self.aliases = aliases or {}

@@ -153,6 +153,12 @@ def test_parts_that_do_not_fit_are_an_error(change, message):
     zero_shot(mode='image', proj=dict(img=D, text=9))
 
 
+@pytest.mark.parametrize('given, found', [({}, 'fp32'), (dict(precision='bf16'), 'bf16')])
+def test_names_are_read_in_float32_on_every_machine(given, found):
+    text = dict(type='TextTarget', teacher=TEXT, prompts=['{}'], **given)
+    assert zero_shot(text=text).targets['text'].precision == found
+
+
 def pretrained():
     torch.manual_seed(1)
     smooth = dict(type='mmkd3d.SmoothL1Loss')
