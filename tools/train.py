@@ -11,6 +11,7 @@ from mmkd3d.apis.cli import (
     set_resume,
 )
 from mmkd3d.apis.errors import short_errors
+from mmkd3d.utils.memory import imports_uncollected, keep_freed_memory
 from mmkd3d.utils.signals import catch_stop
 
 
@@ -36,17 +37,17 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
 
-    # imported here: --help needs none of them
-    from mmengine.device import get_device
-    from mmengine.registry import RUNNERS
-    from mmengine.runner import Runner
+    with imports_uncollected():
+        # imported here: --help needs none of them
+        from mmengine.device import get_device
+        from mmengine.registry import RUNNERS
+        from mmengine.runner import Runner
 
-    from mmkd3d.apis.teacher_copies import use_cached_copies
-    from mmkd3d.engine.hooks.loaders import check_training
-    from mmkd3d.engine.hooks.stop import StopHook
-    from mmkd3d.utils.memory import keep_freed_memory
+        from mmkd3d.apis.teacher_copies import use_cached_copies
+        from mmkd3d.engine.hooks.loaders import check_training
+        from mmkd3d.engine.hooks.stop import StopHook
 
-    cfg = load_config(args)
+        cfg = load_config(args)
     if get_device() == 'cpu':
         keep_freed_memory()
     if args.amp:

@@ -1,4 +1,4 @@
-"""Memory of freed tensors."""
+"""Memory of freed tensors, and the garbage collector."""
 
 import os
 import subprocess
@@ -32,3 +32,25 @@ def test_pages_are_kept_unless_variables_of_the_user_say_how(variables, kept):
         [sys.executable, '-c', CODE], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(kept), str(kept)]
+
+
+COLLECTOR = """
+import gc
+from mmkd3d.utils.memory import imports_uncollected
+assert gc.isenabled() and not gc.get_freeze_count()
+try:
+    with imports_uncollected():
+        assert not gc.isenabled()
+        raise ValueError
+except ValueError:
+    assert gc.isenabled()
+with imports_uncollected():
+    kept = [[] for _ in range(1000)]
+assert gc.isenabled() and gc.get_freeze_count() > 1000
+with imports_uncollected():  # once in a process
+    assert gc.isenabled()
+"""
+
+
+def test_the_collector_pauses_once_and_always_goes_on():
+    subprocess.run([sys.executable, '-c', COLLECTOR], cwd=REPO, check=True)
