@@ -16,7 +16,8 @@ def keep_freed_memory() -> bool:
 
     By default it returns each block over 32 MB to the system at once, which fills the next one
     with zeros, page by page: a third of the time of a training step of VoteNet. The process then
-    holds the most that it needed so far until it ends.
+    holds the most that it needed so far until it ends; up to three times as much where the sizes
+    of tensors change from step to step.
 
     Does nothing without glibc, or where ``MALLOC_`` or ``GLIBC_TUNABLES`` variables set it up.
 
