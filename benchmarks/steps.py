@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 import torch.nn as nn
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from .caches import trust_caches, use_caches
@@ -102,6 +103,7 @@ class TrainStep:
     """
 
     def __init__(self, name: str, mode: Mode, case: Case):
+        MMLogger.get_current_instance().setLevel('WARNING')  # no line for each parameter
         if case.device == 'cpu' and not mode.published:
             keep_memory()
         method = METHODS[name]
@@ -207,10 +209,8 @@ def build_optimizer(cfg: Config, model: nn.Module, mode: Mode) -> torch.optim.Op
     """Optimizer of a config, or a plain AdamW where the published form runs."""
     if mode.published:
         return torch.optim.AdamW(model.parameters())
-    from mmengine.logging import MMLogger
     from mmengine.optim import build_optim_wrapper
 
-    MMLogger.get_current_instance().setLevel('WARNING')  # no line for each parameter
     return build_optim_wrapper(model, cfg.optim_wrapper).optimizer
 
 
