@@ -175,6 +175,7 @@ def leave_processes() -> None:
 
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # nobody leaves while another is at work
+        gc.unfreeze()  # the group was made before imports_uncollected froze all objects
         gc.collect()  # a runner is part of cycles
         torch.distributed.destroy_process_group()
 

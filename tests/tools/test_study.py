@@ -151,7 +151,7 @@ def test_shipped_studies_have_no_mistakes(file, tmp_path):
         _, cfg = study.read_config(str(job.config))
         options = ' '.join(job.words).partition('--cfg-options')[2].split()
         for key in (option.split('=')[0] for option in options):
-            part = cfg
+            part = dict(cfg)
             for name in key.split('.')[:-2]:  # the last part may be new, as in init_cfg.checkpoint
                 part = part[name]
             assert isinstance(part, dict), key
