@@ -26,8 +26,8 @@ from .tables import format_bytes
 NOTE = (
     'Each mode in a process of its own, one step of each in turn. Medians of all steps, and '
     'quartiles of the ratios. Parts are those of the forward pass; the rest is losses, masks and '
-    'augmentation. Ours keep freed memory, as tools/train.py does. Weights of teachers are random. peak: GPU memory, or resident memory of the '
-    'whole process. roofline: share of the matrix products that the machine made per second in '
+    'augmentation. Ours keep freed memory, as tools/train.py does. Weights of teachers are '
+    'random. peak: GPU memory, or resident memory of the whole process. roofline: share of the matrix products that the machine made per second in '
     'the same minutes, in the same precision; not given where a step mixes two.'
 )
 

@@ -175,7 +175,7 @@ def _is_near(points: np.ndarray, least: float, most: float) -> bool:
 
 
 def _reduce(points: np.ndarray, function: np.ufunc) -> np.ndarray:
-    """Minimum or maximum of every column (N, C), in 16 long rows at a time, for which numpy is fast."""
+    """Minimum or maximum of every column (N, C); numpy is fast on a few long rows."""
     while len(points) >= 64 and points.flags.c_contiguous:
         length = len(points) // 16
         rows, rest = points[: 16 * length], points[16 * length :]

@@ -152,7 +152,7 @@ def inspect_operators(env: Environment) -> None:
     except (ImportError, ValueError) as error:
         env.failures['mmkd3d.ops'] = f'{type(error).__name__}: {error}'
         return
-    ours = 'mmkd3d, in plain PyTorch'
+    ours = 'mmkd3d, in PyTorch and Numba'
     if not env.has_compiled_ops:
         source = 'nowhere (MMKD3D_OPS=mmcv)' if chosen == 'mmcv' else ours
     else:

@@ -108,13 +108,12 @@ def describe(chosen: str, is_compiled: bool) -> str:
     """One line on where mmcv's operators come from."""
     if chosen == 'torch' or not is_compiled:
         why = 'MMKD3D_OPS=torch' if chosen == 'torch' else ('no compiled mmcv is installed')
-        return f"mmcv's point and box operators run in plain PyTorch ({why})"
+        return f"mmcv's point and box operators run in PyTorch and Numba ({why})"
     if chosen == 'mmcv':
         return "mmcv's operators are the compiled ones (MMKD3D_OPS=mmcv)"
     return (
         "mmcv's operators are the compiled ones; point and box operators "
-        'without a kernel for the device of their tensors run in plain '
-        'PyTorch'
+        'without a kernel for the device of their tensors run in PyTorch and Numba'
     )
 
 

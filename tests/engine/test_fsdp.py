@@ -46,7 +46,7 @@ class Teacher(nn.Module):
 
 @MODELS.register_module(force=True)
 class SplitNet(BaseModel):
-    """Predicts the distance of points from the origin, and what a teacher says."""
+    """Predicts the distance of points from the origin, and the features of a teacher."""
 
     def __init__(self):
         super().__init__(dict(type='mmkd3d.PointDataPreprocessor'))

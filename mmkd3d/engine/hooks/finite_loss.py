@@ -26,8 +26,8 @@ class FiniteLossHook(Hook):
     """Stop training at the first NaN or infinite loss or gradient.
 
     Losses and gradients are checked after the backward pass and before the
-    optimizer's step, so the weights and the optimizer state are still valid. The error lists loss terms or parameters, and the
-    samples, and the batch is saved to ``WORK_DIR/nonfinite_batch_rank0.pth``
+    optimizer's step, so the weights and the optimizer state are still valid.
+    The error lists loss terms or parameters, and the samples, and the batch is saved to ``WORK_DIR/nonfinite_batch_rank0.pth``
     (load it with ``weights_only=True``). Works with any mmengine model and
     any ``OptimWrapper``.
 

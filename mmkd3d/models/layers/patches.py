@@ -189,9 +189,8 @@ class PatchEmbed(nn.Module):
         x = norm(x.flatten(0, 1))  # (BGK, 512)
         if mask is not None:
             visible, _ = sort_by_mask(mask)
-            x = (
-                x.unflatten(0, (-1, K)).index_select(0, visible.flatten()).flatten(0, 1)
-            )  # (BVK, 512)
+            x = x.unflatten(0, (-1, K)).index_select(0, visible.flatten())
+            x = x.flatten(0, 1)  # (BVK, 512)
         x = self.second[2:](x).view(-1, K, self.embed_dims)
         return maximum(x).view(B, -1, self.embed_dims)
 
