@@ -18,8 +18,8 @@ A study is a config file (see tools/studies/) with seeds, steps and tables::
                    columns={'acc/overall': 'overall'})]
 
 A step runs tools/multi_seed.py, tools/cache_teacher.py or tools/probe.py once
-for each seed, with its options (--cfg-options) and further arguments. {NAME}
-is the result of that step: the last checkpoint of a training, or the folder of
+for each seed, with its options (--cfg-options) and further arguments. {seed} in
+them is the seed. {NAME} is the result of that step: the last checkpoint of a training, or the folder of
 a cache. It has the same seed, or the only one of that step.
 
 doit runs the steps. You can stop the command at any time; run it again to
@@ -59,7 +59,7 @@ STEP = {  # kind -> its other fields
     'probe': {'seeds', 'checkpoint', 'arguments'},
 }
 TABLE = {'title', 'rows', 'columns', 'scale', 'curve', 'curve_is', 'steps_per_epoch'}
-PLACE = re.compile(r'\{([^{}]+)\}')
+PLACE = re.compile(r'\{([\w./-]+)\}')
 
 
 @dataclass
@@ -205,6 +205,7 @@ def make_jobs(
             words.append('--train-only')
         if step.get('options'):
             words += ['--cfg-options', *step.options]
+        words = [word.replace('{seed}', str(seed)) for word in words]
         if name in given:
             result = Path(given[name].replace('{seed}', str(seed))).resolve()
             if not result.exists():
