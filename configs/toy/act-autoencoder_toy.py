@@ -17,6 +17,7 @@ val_dataloader = dict(
         split='val',
         num_samples=64,
         num_points=1024,
+        categories={{_base_.categories}},
         pipeline={{_base_.pipeline}},
     ),
 )

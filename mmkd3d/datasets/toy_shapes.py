@@ -9,7 +9,10 @@ import torch
 from mmkd3d.datasets.base import PointDataset
 from mmkd3d.datasets.items import LazyItems
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
+from mmkd3d.datasets.procedural.deform import deform as deformed
+from mmkd3d.datasets.procedural.shape_scan import scan_shape, surface_points
 from mmkd3d.datasets.procedural.solids import Surface, rotation
+from mmkd3d.datasets.procedural.symmetry import symmetries
 from mmkd3d.ops.projection import orthographic, splat_depth
 from mmkd3d.ops.views import gray_depth, turntable
 from mmkd3d.registry import DATASETS
@@ -19,14 +22,21 @@ SPLITS = ('train', 'val', 'test')
 
 @DATASETS.register_module()
 class ToyShapes(PointDataset):
-    """Sixteen categories of objects built from parametric parts.
+    """Objects built from parametric parts, with all labels that come for free.
 
     A shape depends on ``(seed, split, index)`` alone: proportions, optional
     parts, a scale per axis, any turn about the vertical axis, a small tilt,
     and noise. Points lie on the surface, by area; +y is up; the cloud is
     centred and fills the unit sphere. Categories take turns over the index.
 
-    ``metainfo``: ``classes``; ``parts`` (category -> part ids) and
+    Beside ``points``, an item has ``category`` (its name in words, for text
+    teachers), ``gt_label``, ``gt_parts`` (N,), ``gt_pose`` (3, 3) float32 and
+    ``gt_symmetry`` (3,) bool. ``gt_pose`` rotates the upright shape that faces
+    +z to the given one. ``gt_symmetry`` tells whether mirroring in x, mirroring
+    in z and a quarter turn about y change nothing, for the upright shape before
+    its scale per axis; see :func:`symmetries`. It is False for deformed shapes.
+
+    ``metainfo``: ``classes`` in words; ``parts`` (class -> part ids) and
     ``part_names`` (name of each id).
 
     Args:
@@ -34,18 +44,24 @@ class ToyShapes(PointDataset):
         num_samples: Number of shapes.
         num_points: N of each.
         seed: Names the whole data set.
-        categories: Names to make; None makes all. Labels count within them.
+        categories: Names in ``CATEGORIES`` to make; None makes all, which
+            grow in number with the version. Labels count within them.
         features: Columns after xyz: 'normal' (3) and 'color' (3, 0..1).
         views: Adds ``views`` (views, H, W): depth images from around the
             object, orthographic.
         view_size: H = W of these images.
         noise: Standard deviation of the points, in units of the radius.
-        cache: Keep what was made (12 bytes per point and more).
+        scan: Share of the shapes that are scans, seen from one to five
+            viewpoints: no hidden surfaces, noise along the ray, uneven
+            density, holes and outliers. See :func:`scan_shape`.
+        deform: Share of the shapes that are bent, twisted or tapered.
+        cache: Keep what was made (13 bytes per point and more).
         pipeline: Transforms.
         kwargs: See :class:`PointDataset`.
 
     Raises:
-        ValueError: An unknown split, category or feature.
+        ValueError: An unknown split, category or feature, or a share
+            outside 0 to 1.
     """
 
     METAINFO = dict(up_axis='y')
@@ -62,6 +78,8 @@ class ToyShapes(PointDataset):
         views: int = 0,
         view_size: int = 64,
         noise: float = 0.015,
+        scan: float = 0.0,
+        deform: float = 0.0,
         cache: bool = True,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
@@ -77,7 +95,12 @@ class ToyShapes(PointDataset):
                 raise ValueError(
                     f'ToyShapes: unknown {what} {sorted(unknown)}, expected some of {tuple(known)}.'
                 )
+        if not (0 <= scan <= 1 and 0 <= deform <= 1):
+            raise ValueError(
+                f'ToyShapes: scan and deform are shares from 0 to 1, got {scan} and {deform}.'
+            )
         self.split, self.num_samples = split, num_samples
+        self.scan, self.deform = scan, deform
         self.num_points, self.seed = num_points, seed
         self.features, self.noise = tuple(features), noise
         self.views, self.view_size = views, view_size
@@ -85,9 +108,9 @@ class ToyShapes(PointDataset):
         super().__init__(pipeline=pipeline, **kwargs)
         self.part_ids, part_names = part_table()
         self._metainfo.update(
-            classes=categories,
-            parts={name: self.part_ids[name] for name in categories},
-            part_names=part_names,
+            classes=tuple(map(_words, categories)),
+            parts={_words(name): self.part_ids[name] for name in categories},
+            part_names=tuple(map(_words, part_names)),
         )
         self.categories = categories
 
@@ -106,7 +129,9 @@ class ToyShapes(PointDataset):
                 self._cache[index] = self._make(index)
             made = {k: np.copy(v) for k, v in self._cache[index].items()}
         label = index % len(self.categories)
-        return info | made | dict(gt_label=label, category=self.categories[label])
+        name = self.categories[label]
+        made['gt_parts'] = made['gt_parts'].astype(np.int64) + self.part_ids[name][0]
+        return info | made | dict(gt_label=label, category=_words(name))
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """The label, without making the shape."""
@@ -114,15 +139,27 @@ class ToyShapes(PointDataset):
         return [index % len(self.categories)]
 
     def _make(self, index: int) -> dict:
-        name = self.categories[index % len(self.categories)]
-        rng = np.random.Generator(np.random.PCG64([self.seed, SPLITS.index(self.split), index]))
-        category = CATEGORIES[name]
+        """The item without what depends on its category only."""
+        seeds = [self.seed, SPLITS.index(self.split), index]
+        rng, more = (np.random.Generator(np.random.PCG64(s)) for s in (seeds, [*seeds, 1]))
+        scanned, bent = more.random(2) < (self.scan, self.deform)
+        category = CATEGORIES[self.categories[index % len(self.categories)]]
         solids = category.build(rng)
-        points, normals, owner = Surface(solids).draw(self.num_points, rng)
-        parts = np.array([category.parts.index(s.part) for s in solids])[owner]
-        points, normals = _pose(points, normals, rng)
-        points = points + rng.normal(0, self.noise, points.shape)
+        surface = Surface(solids)
+        count = surface_points(self.num_points) if scanned else self.num_points
+        points, normals, owner = surface.draw(count, rng)
+        if bent:
+            points, normals = deformed(_centred(points), normals, more)
+        points, normals, pose = _pose(points, normals, rng)
+        if scanned:
+            points, normals, chosen = scan_shape(
+                points, normals, surface.open[owner], self.num_points, self.noise, more
+            )
+            points, owner = points - points.mean(0), owner[chosen]
+        else:
+            points = points + rng.normal(0, self.noise, points.shape)
         points /= np.linalg.norm(points, axis=1).max()
+        parts = np.array([category.parts.index(s.part) for s in solids])[owner]
         columns = [points]
         if 'normal' in self.features:
             columns.append(normals)
@@ -130,7 +167,9 @@ class ToyShapes(PointDataset):
             columns.append(_paint(parts, len(category.parts), rng))
         made = dict(
             points=np.concatenate(columns, axis=1).astype(np.float32),
-            gt_parts=parts + self.part_ids[name][0],
+            gt_parts=parts.astype(np.uint8),  # of the category
+            gt_pose=pose.astype(np.float32),
+            gt_symmetry=symmetries(solids) & (not bent),
         )
         if self.views:
             made['views'] = depth_views(made['points'][:, :3], self.views, self.view_size)
@@ -141,20 +180,33 @@ def _item(name: str, index: int) -> dict:
     return dict(index=index, sample_id=f'{name}_{index:06d}')
 
 
+def _words(name: str) -> str:
+    return name.replace('_', ' ')
+
+
 def _pose(points: np.ndarray, normals: np.ndarray, rng) -> tuple:
-    """Stretch, turn and tilt; the mean goes to 0 and the radius to 1."""
+    """Stretch, turn and tilt; the mean goes to 0 and the radius to 1.
+
+    Returns:
+        points (N, 3), unit normals (N, 3) and the rotation (3, 3).
+    """
     stretch = np.diag(np.exp(rng.uniform(-0.45, 0.45, 3)))
     turn = rotation(rng.uniform(0, 2 * np.pi))
     for axis in 'xz':
         turn = rotation(rng.normal(0, 0.12), axis) @ turn
     matrix = turn @ stretch
-    points = points @ matrix.T
     normals = normals @ np.linalg.inv(matrix)
-    points = points - points.mean(0)
     return (
-        points / np.linalg.norm(points, axis=1).max(),
+        _centred(points @ matrix.T),
         normals / np.linalg.norm(normals, axis=1, keepdims=True),
+        turn,
     )
+
+
+def _centred(points: np.ndarray) -> np.ndarray:
+    """Points (N, 3) with mean 0 and radius 1."""
+    points = points - points.mean(0)
+    return points / np.linalg.norm(points, axis=1).max()
 
 
 def _paint(parts: np.ndarray, num_parts: int, rng) -> np.ndarray:

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
+from mmkd3d.datasets.procedural import shape_scan, solids
+from mmkd3d.datasets.procedural.catalogue import CATEGORIES
+from mmkd3d.datasets.procedural.symmetry import symmetries
 from mmkd3d.registry import DATASETS
 from tests.helpers import rejects
+from tests.runs import SHAPES
 
 # fmt: off
 GOLDEN = [
@@ -18,8 +22,12 @@ def build(**cfg):
     return DATASETS.build(dict(type='ToyShapes', **cfg))
 
 
+def everyday(**cfg):
+    return build(categories=SHAPES.categories, **cfg)
+
+
 def test_items_have_the_agreed_form():
-    data = build(num_samples=20, num_points=256)
+    data = everyday(num_samples=20, num_points=256)
     assert len(data) == 20 and len(data.metainfo['classes']) == 16
     for k in (0, 7, 19):
         item = data[k]
@@ -35,17 +43,20 @@ def test_items_have_the_agreed_form():
 
 
 def test_a_shape_depends_on_seed_split_and_index_alone():
-    few = build(num_samples=4, num_points=128, seed=3)
-    many = build(num_samples=9, num_points=128, seed=3, cache=False)
+    some = dict(num_points=128, seed=3, scan=0.5, deform=0.5)
+    few = build(num_samples=4, **some)
+    many = build(num_samples=9, cache=False, **some)
     many[8], many[1]  # the order of access must not matter
     few[3]['points'][:] = 0  # nor in-place changes by the pipeline
     for k in (3, 0, 2):
         assert (few[k]['points'] == many[k]['points']).all()
-        assert (few[k]['gt_parts'] == many[k]['gt_parts']).all()
+        for key in ('gt_parts', 'gt_pose', 'gt_symmetry'):
+            assert (few[k][key] == many[k][key]).all()
+            assert few[k][key].dtype == many[k][key].dtype
     for other in (dict(seed=4), dict(seed=3, split='val')):
         changed = build(num_samples=4, num_points=128, **other)
         assert not np.allclose(changed[0]['points'], few[0]['points'])
-    data = build(num_samples=16, num_points=128, seed=0)  # the same on every machine
+    data = everyday(num_samples=16, num_points=128, seed=0)  # the same on every machine
     mean = [np.abs(data[k]['points']).mean() for k in range(16)]
     np.testing.assert_allclose(mean, GOLDEN, atol=2e-6)
 
@@ -83,10 +94,117 @@ def test_unknown_arguments_are_named():
     rejects('unknown split', build, split='trian')
     rejects("unknown category .*'cat'", build, categories=('mug', 'cat'))
     rejects('unknown feature', build, features=('colour',))
+    rejects('shares from 0 to 1, got 40', build, scan=40)
+
+
+def test_all_categories_are_made_and_named_in_words():
+    data = build(num_samples=len(CATEGORIES), num_points=16)
+    assert data.metainfo['classes'] == tuple(n.replace('_', ' ') for n in CATEGORIES)
+    assert not any('_' in n for n in data.metainfo['part_names'])
+    for k, name in enumerate(data.metainfo['classes']):
+        assert data[k]['category'] == name
+        assert set(data[k]['gt_parts']) <= set(data.metainfo['parts'][name])
+
+
+def scan_of(*parts, eyes, monkeypatch, num=1024, outliers=0):
+    """A scan of solids in the unit sphere from given viewpoints, and the owner of each point."""
+    monkeypatch.setattr(shape_scan, 'HOLES', 0)
+    monkeypatch.setattr(shape_scan, 'OUTLIERS', outliers)
+    monkeypatch.setattr(shape_scan, 'stand_around', lambda rng: np.array(eyes, float))
+    rng = np.random.default_rng(0)
+    surface = solids.Surface(parts)
+    points, normals, owner = surface.draw(shape_scan.surface_points(num), rng)
+    found = shape_scan.scan_shape(points, normals, surface.open[owner], num, 0.005, rng)
+    return *found[:2], owner[found[2]]
+
+
+def test_a_scan_lies_near_what_its_cameras_see(monkeypatch):
+    ball = solids.ellipsoid('ball', (0.9, 0.9, 0.9), (0, 0, 0))
+    points, normals, _ = scan_of(ball, eyes=[(0, 1, 3)], monkeypatch=monkeypatch)
+    assert points.shape == normals.shape == (1024, 3)
+    assert (points @ (0, 1, 3)).min() > -0.1  # not the far side
+    away = np.abs(np.linalg.norm(points, axis=1) - 0.9)
+    assert away.max() < 0.06 and np.median(away) < 0.01
+    assert ((normals * points).sum(1) / np.linalg.norm(points, axis=1)).min() > 0.97
+    more, _, _ = scan_of(ball, eyes=[(0, 1, 3), (0, 1, -3)], monkeypatch=monkeypatch)
+    assert (more[:, 2] < -0.5).any() and (more[:, 2] > 0.5).any()
+    odd, _, _ = scan_of(ball, eyes=[(0, 1, 3)], monkeypatch=monkeypatch, outliers=0.5)
+    far = np.abs(np.linalg.norm(odd, axis=1) - 0.9) > 0.06
+    assert 5 < far.sum() < 300
+
+
+def test_a_scan_hides_what_is_behind_and_shows_both_sides_of_open_surfaces(monkeypatch):
+    plate = solids.rectangle('plate', (1, 1), (0, 0, 0))
+    small = solids.ellipsoid('small', (0.3, 0.3, 0.3), (0, 0, -0.5))
+    for z, seen in ((4, 0), (-4, 1)):
+        _, normals, owner = scan_of(plate, small, eyes=[(0, 0, z)], monkeypatch=monkeypatch)
+        assert ((owner == 1).mean() > 0.1) == seen
+        assert (normals[owner == 0, 2] * z > 0).all() and (owner == 0).any()
+
+
+def test_scans_and_bent_shapes_keep_their_labels():
+    data = everyday(
+        num_samples=12, num_points=1024, features=('normal',), scan=1.0, deform=0.5, noise=0.003
+    )
+    neighbours = NearestNeighbors(n_neighbors=24)
+    for k in range(12):
+        item = data[k]
+        xyz, normal = np.split(item['points'], 2, axis=1)
+        assert np.linalg.norm(xyz, axis=1).max() == pytest.approx(1, abs=1e-5)
+        assert np.abs(xyz.mean(0)).max() < 1e-5
+        assert set(item['gt_parts']) <= set(data.metainfo['parts'][item['category']])
+        near = xyz[neighbours.fit(xyz).kneighbors(xyz, return_distance=False)]
+        near = near - near.mean(1, keepdims=True)
+        plane = np.linalg.svd(near, full_matrices=False)[2][:, 2]
+        assert np.median(np.abs((plane * normal).sum(1))) > 0.8
+
+
+def test_the_pose_turns_the_upright_shape_into_the_given_one():
+    data = build(num_samples=8, num_points=256, features=('normal',), categories=['bookshelf'])
+    for item in (data[k] for k in range(8)):
+        pose = item['gt_pose']
+        assert pose.dtype == np.float32 and np.linalg.det(pose) == pytest.approx(1, abs=1e-5)
+        upright = np.abs(item['points'][:, 3:] @ pose).max(1)  # normals of boxes
+        assert np.median(upright) > 0.999
+
+
+def test_symmetries_are_those_of_the_design():
+    found = {
+        name: np.mean(
+            [symmetries(CATEGORIES[name].build(np.random.default_rng(k))) for k in range(20)], 0
+        )
+        for name in ('car', 'mug', 'bottle', 'laptop', 'table')
+    }
+    np.testing.assert_array_equal(found['car'], [1, 0, 0])
+    np.testing.assert_array_equal(found['laptop'], [1, 0, 0])
+    np.testing.assert_array_equal(found['mug'], [0, 1, 0])  # the handle is at +x
+    assert (found['bottle'][:2] == 1).all() and 0 < found['bottle'][2] < 1  # round or oval
+    assert (found['table'][:2] > 0.8).all()
+    cone = solids.rod('cone', (0, 0, 0), (1, 0, 0), 0.2, top=0.5)
+    slash = solids.rod('slash', (0, 0, 0), (1, 1, 0), 0.1)
+    for solid in (cone, slash):  # their bounds are symmetric
+        np.testing.assert_array_equal(symmetries([solid]), [False, True, False])
+    bent = build(num_samples=2, num_points=16, categories=['car'], deform=1.0)
+    assert not bent[0]['gt_symmetry'].any()
+    assert build(num_samples=2, num_points=16, categories=['car'])[0]['gt_symmetry'][0]
+
+
+def test_loops_and_numpy_hide_the_same_points(monkeypatch):
+    made = [
+        solids.prism('a', (1, 1, 1), (0, 0, 0), top=(0.4, 1.5), shift=(0.5, 0)),
+        solids.cylinder('b', 0.5, 1, (0.3, 0.2, 0), top=1.4),
+        solids.ellipsoid('c', (0.5, 0.3, 0.4), (0, 0.5, 0.2), rotate=solids.rotation(0.4, 'x')),
+        solids.bowl('d', (0.6, 0.6, 0.6), (0, 0, 0)),
+    ]
+    surface = solids.Surface(made)
+    points, normals, owner = surface.draw(2000, np.random.default_rng(0))
+    monkeypatch.setattr(solids, 'kernels', lambda: None)
+    for one, two in zip((points, normals, owner), surface.draw(2000, np.random.default_rng(0))):
+        np.testing.assert_array_equal(one, two)
 
 
 def arrays(split, count):
-    data = build(split=split, num_samples=count, num_points=256, cache=False)
+    data = everyday(split=split, num_samples=count, num_points=256, cache=False)
     items = [data[k] for k in range(count)]
     return (np.stack([i['points'] for i in items]), np.array([i['gt_label'] for i in items]))
 

@@ -11,6 +11,7 @@ val_dataloader = dict(
         split='test',
         num_samples=512,
         num_points=1024,
+        categories={{_base_.categories}},
         pipeline={{_base_.pipeline}},
     ),
 )

@@ -105,6 +105,29 @@ def stand_points(room: Room, count: int, rng) -> np.ndarray:
     return np.stack(found or [np.array([0, 1.7, 0])])
 
 
+def unoccluded(
+    covered: np.ndarray,
+    own: np.ndarray,
+    distance: np.ndarray,
+    num_pixels: int,
+    slack: float,
+    ratio: float = 1.0,
+) -> np.ndarray:
+    """Which points (N,) are nearer than ``ratio * nearest + slack``, with the nearest point of the pixel.
+
+    Args:
+        covered: (N,) or (K, N) pixels that each point covers.
+        own: (N,) pixel that decides about each point.
+        distance: (N,) from the camera.
+        num_pixels: Of the z-buffer.
+        slack: In units of the distance.
+        ratio: See above.
+    """
+    nearest = np.full(num_pixels, np.inf)
+    np.minimum.at(nearest, covered.ravel(), np.broadcast_to(distance, covered.shape).ravel())
+    return distance < nearest[own] * ratio + slack
+
+
 def seen_from(cloud: Cloud, eyes: np.ndarray) -> np.ndarray:
     """Which points are visible from any of the eyes (E, 3), (N,) bool.
 
@@ -122,9 +145,7 @@ def seen_from(cloud: Cloud, eyes: np.ndarray) -> np.ndarray:
         bins = np.minimum((height * rows).astype(int), rows - 1) * columns + np.minimum(
             (azimuth * columns).astype(int), columns - 1
         )
-        nearest = np.full(rows * columns, np.inf)
-        np.minimum.at(nearest, bins, distance)
-        visible |= front & (distance < nearest[bins] * 1.03 + 0.03)
+        visible |= front & unoccluded(bins, bins, distance, rows * columns, 0.03, 1.03)
     return visible
 
 

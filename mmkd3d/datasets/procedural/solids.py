@@ -6,10 +6,51 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmkd3d.ops.compiled import kernels
+
 SEGMENTS = 24  # of a circle
 # A point counts as inside only below this fraction of a solid's extent, so that
 # touching faces (a leg under a seat) don't hide each other due to rounding.
 INSIDE = 0.995
+KINDS = ('prism', 'frustum', 'sphere')
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Whether points lie in a closed unit mesh.
+
+    Attributes:
+        kind: One of ``KINDS``.
+        numbers: Of a prism ``top_x, top_z, shift_x, shift_z``, of a frustum
+            ``top``; see :func:`prism_mesh` and :func:`frustum_mesh`.
+    """
+
+    kind: str
+    numbers: tuple[float, ...] = ()
+
+    def __call__(self, q: np.ndarray) -> np.ndarray:
+        """(M, 3) points -> (M,) bool."""
+        if self.kind == 'sphere':
+            return (q * q).sum(1) < INSIDE
+        between, t = np.abs(q[:, 1]) < INSIDE, (q[:, 1] + 1) / 2
+        if self.kind == 'frustum':
+            radius = 1 + (self.numbers[0] - 1) * t
+            return between & (np.hypot(q[:, 0], q[:, 2]) < INSIDE * radius)
+        top, shift = np.reshape(self.numbers, (2, 2, 1))
+        flat = np.abs(q.T[[0, 2]] - shift * t) < INSIDE * (1 + (top - 1) * t)
+        return between & flat.all(0)
+
+    @functools.cached_property
+    def row(self) -> np.ndarray:
+        """(8,) index of the kind, four numbers, half extents in x, y and z."""
+        top_x, top_z, shift_x, shift_z = (*self.numbers, 1, 1, 0, 0)[:4]
+        reach = (max(1, top_x + abs(shift_x)), 1, max(1, top_z + abs(shift_z)))
+        if self.kind == 'frustum':
+            top_z, reach = 0, (max(1, top_x), 1, max(1, top_x))
+        return np.array([KINDS.index(self.kind), top_x, top_z, shift_x, shift_z, *reach])
+
+
+OPEN = np.array([-1.0] + [0] * 7)  # in place of Inside.row
 
 
 @dataclass(frozen=True)
@@ -30,6 +71,17 @@ class Mesh:
     def vertices(self) -> np.ndarray:
         """(V, 3) distinct corners."""
         return np.unique(self.corners.reshape(-1, 3).round(9), axis=0)
+
+    @functools.cached_property
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (3,) and covariance (3, 3) of the centres of faces, weighted by area."""
+        first, second, third = self.corners.swapaxes(0, 1)
+        area = np.linalg.norm(np.cross(second - first, third - first), axis=1)
+        area /= area.sum()
+        centres = self.corners.mean(1)
+        mean = area @ centres
+        centred = centres - mean
+        return mean, (centred * area[:, None]).T @ centred
 
 
 @dataclass(frozen=True)
@@ -90,7 +142,7 @@ def box_mesh() -> Mesh:
     turns += [rotation(k * np.pi / 2, 'x').round() for k in (1, 3)]
     faces = np.stack([square @ turn.T for turn in turns])
     normals = np.stack([np.tile(turn[:, 2], (4, 1)) for turn in turns])
-    return Mesh(*_quads(faces, normals), lambda q: (np.abs(q) < INSIDE).all(axis=1))
+    return Mesh(*_quads(faces, normals), Inside('prism', (1.0, 1.0, 0.0, 0.0)))
 
 
 @functools.cache
@@ -110,13 +162,7 @@ def prism_mesh(top_x: float, top_z: float, shift_x: float, shift_z: float) -> Me
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
 
-    def inside(q):
-        t = (q[:, 1:2] + 1) / 2
-        centre = np.array([[shift_x, shift_z]]) * t
-        half = 1 + (np.array([[top_x, top_z]]) - 1) * t
-        flat = np.abs(q[:, [0, 2]] - centre) < INSIDE * half
-        return flat.all(axis=1) & (np.abs(q[:, 1]) < INSIDE)
-
+    inside = Inside('prism', (top_x, top_z, shift_x, shift_z))
     return Mesh(corners, np.repeat(normal[:, None], 3, axis=1), inside)
 
 
@@ -135,11 +181,8 @@ def frustum_mesh(top: float, bottom: bool, lid: bool, solid: bool) -> Mesh:
             fan = np.stack([np.tile(up * y, (SEGMENTS, 1)), rim[:-1], rim[1:]], axis=1)
             pieces.append((fan, np.tile(up * y, (SEGMENTS, 3, 1))))
 
-    def inside(q):
-        radius = 1 + (top - 1) * (q[:, 1] + 1) / 2
-        return (np.hypot(q[:, 0], q[:, 2]) < INSIDE * radius) & (np.abs(q[:, 1]) < INSIDE)
-
-    return Mesh(*(np.concatenate(x) for x in zip(*pieces)), inside if solid else None)
+    inside = Inside('frustum', (top,)) if solid else None
+    return Mesh(*(np.concatenate(x) for x in zip(*pieces)), inside)
 
 
 @functools.cache
@@ -151,7 +194,7 @@ def sphere_mesh(low: float = -90.0, high: float = 90.0) -> Mesh:
         np.broadcast_arrays(np.cos(lat) * np.cos(lon), np.sin(lat), np.cos(lat) * np.sin(lon)), -1
     )
     whole = low <= -90 and high >= 90
-    return Mesh(*_grid(points, points), (lambda q: (q * q).sum(1) < INSIDE) if whole else None)
+    return Mesh(*_grid(points, points), Inside('sphere') if whole else None)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -255,25 +298,6 @@ def lathe(part, profile, *, center=(0, 0), squash=1.0, lid=True, base=True):
     return solids
 
 
-def hidden(points: np.ndarray, owner: np.ndarray, solids: Sequence[Solid]) -> np.ndarray:
-    """Which points lie strictly inside a solid other than their own.
-
-    Args:
-        points: (M, 3).
-        owner: (M,) index of the solid that a point was sampled on.
-        solids: All solids.
-
-    Returns:
-        (M,) bool.
-    """
-    inside = np.zeros(len(points), dtype=bool)
-    for k, solid in enumerate(solids):
-        if solid.mesh.inside is not None:
-            local = (points - solid.shift) @ np.linalg.inv(solid.matrix).T
-            inside |= solid.mesh.inside(local) & (owner != k)
-    return inside
-
-
 class Surface:
     """The visible surface of a union of solids, to sample points from.
 
@@ -283,12 +307,27 @@ class Surface:
 
     def __init__(self, solids: Sequence[Solid]):
         self.solids = solids
+        matrix = np.array([s.matrix for s in solids])
+        self._inverse = np.linalg.inv(matrix)
+        self._shift = np.array([s.shift for s in solids])
+        rows = [s.mesh.inside.row if isinstance(s.mesh.inside, Inside) else OPEN for s in solids]
+        self._kinds, self._numbers, reach = np.split(np.array(rows), (1, 5), axis=1)
+        self._halves = (np.abs(matrix) @ reach[..., None])[..., 0]
         self._corners = np.concatenate([s.mesh.corners @ s.matrix.T + s.shift for s in solids])
-        self._normals = np.concatenate([s.mesh.normals @ np.linalg.inv(s.matrix) for s in solids])
+        self._normals = np.concatenate([s.mesh.normals for s in solids])
         self._owner = np.repeat(np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
-        first, second, third = self._corners.swapaxes(0, 1)
-        cross = np.cross(second - first, third - first)
-        self._share = np.cumsum(np.linalg.norm(cross, axis=1) / 2)
+        first = self._corners[:, 0]
+        (ax, ay, az), (bx, by, bz) = (
+            (self._corners[:, 1] - first).T,
+            (self._corners[:, 2] - first).T,
+        )
+        square = (ay * bz - az * by) ** 2 + (az * bx - ax * bz) ** 2 + (ax * by - ay * bx) ** 2
+        self._share = np.cumsum(np.sqrt(square) / 2)
+
+    @property
+    def open(self) -> np.ndarray:
+        """Whether the solids are open surfaces, with two sides, (S,) bool."""
+        return np.array([s.mesh.inside is None for s in self.solids])
 
     @property
     def area(self) -> float:
@@ -311,12 +350,37 @@ class Surface:
 
     def _draw_some(self, draw: int, rng: np.random.Generator) -> tuple:
         face = np.searchsorted(self._share, rng.random(draw) * self.area)
-        u, v = rng.random((2, draw, 1))
+        u, v = rng.random((2, draw))
         flip = u + v > 1
         u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
-        weights = np.concatenate([1 - u - v, u, v], axis=1)[:, :, None]
-        points = (self._corners[face] * weights).sum(1)
+        weights = np.stack([1 - u - v, u, v], axis=1)
+        points = np.einsum('mij,mi->mj', self._corners[face], weights)
         owner = self._owner[face]
-        keep = ~hidden(points, owner, self.solids)
-        normals = (self._normals[face[keep]] * weights[keep]).sum(1)
-        return points[keep], _unit(normals), owner[keep]
+        keep = ~self._hidden(points, owner)
+        face, owner = face[keep], owner[keep]
+        normals = np.einsum('mij,mi->mj', self._normals[face], weights[keep])
+        normals = np.einsum('mi,mij->mj', normals, self._inverse[owner])
+        return points[keep], _unit(normals), owner
+
+    def _hidden(self, points: np.ndarray, owner: np.ndarray) -> np.ndarray:
+        """Which points (M, 3) lie strictly inside a solid other than their own, (M,) bool."""
+        inside, compiled = np.zeros(len(points), dtype=bool), kernels() is not None
+        if compiled:
+            from .loops import inside_others
+
+            inside = inside_others(
+                points,
+                owner,
+                self._shift,
+                self._halves,
+                self._inverse,
+                self._kinds[:, 0],
+                self._numbers,
+                INSIDE,
+            )
+        for k, solid in enumerate(self.solids):
+            test = solid.mesh.inside
+            if test is not None and not (compiled and isinstance(test, Inside)):
+                local = (points - solid.shift) @ self._inverse[k].T
+                inside |= test(local) & (owner != k)
+        return inside

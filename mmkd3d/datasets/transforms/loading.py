@@ -138,8 +138,9 @@ class PackPoints:
     ``inputs``: ``points`` (N, 3+F) float and, where the data set renders
     them, ``views`` (V, H, W) float. ``data_samples``: an element with the
     metainfo ``sample_id``, ``category``, ``caption`` and ``copy_idx`` and the fields
-    ``gt_label`` (long scalar), ``gt_parts`` (N,) long, ``image`` (3, H, W)
-    float in [0, 1] and ``view_points`` (M, 3) float, if present.
+    ``gt_label`` (long scalar), ``gt_parts`` (N,) long, ``gt_symmetry`` (3,) bool,
+    ``gt_pose`` (3, 3) float, ``image`` (3, H, W) float in [0, 1] and
+    ``view_points`` (M, 3) float, if present.
 
     Raises:
         ValueError: Points that are no usable cloud, or an image that is not
@@ -163,8 +164,9 @@ class PackPoints:
             sample.gt_parts = torch.as_tensor(np.asarray(results['gt_parts'], dtype=np.int64))
         if 'image' in results:
             sample.image = self._image(results['image'])
-        if 'view_points' in results:
-            sample.view_points = torch.from_numpy(results['view_points'])
+        for key in ('gt_symmetry', 'gt_pose', 'view_points'):
+            if key in results:
+                sample.set_field(torch.from_numpy(results[key]), key)
         return dict(inputs=inputs, data_samples=sample)
 
     @staticmethod

@@ -1,0 +1,10 @@
+# toy_shapes_pretrain.py, keeping twice as many points to render views.
+_base_ = './toy_shapes_pretrain.py'
+
+pipeline = [
+    dict(type='mmkd3d.KeepViewPoints'),
+    dict(type='mmkd3d.SamplePoints', num_points=1024),
+    dict(type='mmkd3d.NormalizePoints'),
+    dict(type='mmkd3d.PackPoints'),
+]
+train_dataloader = dict(dataset=dict(num_points=2048, pipeline=pipeline))
