@@ -1,4 +1,5 @@
-# Pretraining of the mini students on two CPU cores: 20,000 steps of 16 shapes.
+# Pretraining of the mini students on two CPU cores: 20,000 steps of 16 shapes
+# (tools/train.py --amp where the CPU has bf16).
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),

@@ -30,7 +30,7 @@ class JointPretraining(Reconstruction):
     - ``category`` and ``symmetry`` from the pooled tokens;
     - the ``parts`` label of its centre, from each token.
 
-    Pooled tokens are their maximum and their mean, which is what the probes read. The labels cost
+    Pooled tokens are their mean and their maximum, which is what the probes read. The labels cost
     nothing where the shapes are made by a program (:class:`ToyShapes`).
 
     Args:
@@ -98,7 +98,7 @@ class JointPretraining(Reconstruction):
             )
         )
         tokens = self.forward_encoder(patches)['tokens']  # (B, G, C) of the whole cloud
-        pooled = torch.cat([tokens.amax(1), tokens.mean(1)], dim=1)  # (B, 2C)
+        pooled = torch.cat([tokens.mean(1), tokens.amax(1)], dim=1)  # (B, 2C)
         for name, feature in self.forward_teachers(points, data_samples).items():
             losses[f'loss_{name}'] = self.loss_fns[name](self.proj[name](pooled), feature)
         for name, layer in self.classify.items():
@@ -128,6 +128,22 @@ class JointPretraining(Reconstruction):
         hint = f'Use ToyShapes, or leave {name} out of labels.'
         labels = torch.stack(metainfo(data_samples, LABELS[name], hint))
         return labels.gather(1, patches.center_idx) if name == 'parts' else labels
+
+    def check_classes(self, metainfo: Mapping) -> None:
+        """Check the numbers of ``labels`` against the ``metainfo`` of a data set.
+
+        Raises:
+            ValueError: There are more classes or parts than outputs.
+        """
+        parts = [part for ids in (metainfo.get('parts') or {}).values() for part in ids]
+        needed = dict(category=len(metainfo.get('classes') or ()), parts=max(parts, default=-1) + 1)
+        for name, number in needed.items():
+            layer = self.classify[name] if name in self.classify else None
+            if layer is not None and layer.out_features < number:
+                raise ValueError(
+                    f'The data set has {number} labels of {name}, the model {layer.out_features}: '
+                    f'set model.labels.{name}={number}.'
+                )
 
     @staticmethod
     def _check(targets: dict, losses: dict, labels: Mapping) -> None:
