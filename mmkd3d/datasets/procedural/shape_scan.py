@@ -3,6 +3,7 @@
 import numpy as np
 
 from .scan import unoccluded
+from .solids import dot
 
 DENSITY = 3  # points on the whole surface for each point of the scan
 FEWEST = 3072  # and at least so many, to hide what is behind
@@ -56,7 +57,7 @@ def facing(
     own = np.clip(np.stack([row, column]), 0, PIXELS - 1).astype(int)
     visible = unoccluded(covered, own[0] * PIXELS + own[1], depth, PIXELS**2, SLACK)
     ray = eye - points
-    cosine = (normals * ray).sum(1) / np.linalg.norm(ray, axis=1)
+    cosine = dot(normals, ray) / np.sqrt(dot(ray, ray))
     cosine = np.where(two_sided, np.abs(cosine), cosine)
     return np.where(visible & (cosine > 0.05), cosine, 0)
 
@@ -89,13 +90,14 @@ def scan_shape(
         the surface point.
     """
     eyes = stand_around(rng)
-    cosine = np.stack([facing(points, normals, two_sided, eye) for eye in eyes])  # (V, M)
-    best = cosine.argmax(0)
-    weight = cosine.max(0)
-    if not weight.any():  # rods thinner than a pixel
-        weight[:] = 1
-    ray = points - eyes[best]
-    distance = np.linalg.norm(ray, axis=1)
+    for _ in range(4):
+        cosine = np.stack([facing(points, normals, two_sided, eye) for eye in eyes])  # (V, M)
+        weight = cosine.max(0)
+        if 3 * np.count_nonzero(weight) > num_points:
+            break
+        eyes = np.concatenate([eyes, stand_around(rng)])  # saw the edge of a plate, for example
+    ray = points - eyes[cosine.argmax(0)]
+    distance = np.sqrt(dot(ray, ray))
     weight = _with_holes(points, weight, rng) / distance**2
     index = _draw(weight, num_points, rng)
     ray, distance = ray[index] / distance[index, None], distance[index]
@@ -103,7 +105,7 @@ def scan_shape(
     moved = rng.random(num_points) < rng.uniform(0, OUTLIERS)
     along = along + moved * rng.normal(0, 0.2, num_points)
     found = points[index] + ray * along[:, None] + rng.normal(0, noise / 4, (num_points, 3))
-    away = two_sided[index] & ((normals[index] * ray).sum(1) > 0)
+    away = two_sided[index] & (dot(normals[index], ray) > 0)
     return found, np.where(away[:, None], -1, 1) * normals[index], index
 
 
@@ -112,7 +114,8 @@ def _with_holes(points: np.ndarray, weight: np.ndarray, rng: np.random.Generator
     visible = np.flatnonzero(weight)
     for _ in range(rng.integers(HOLES + 1)):
         center = points[visible[rng.integers(len(visible))]]
-        outside = ((points - center) ** 2).sum(1) > rng.uniform(0.08, 0.3) ** 2
+        ray = points - center
+        outside = dot(ray, ray) > rng.uniform(0.06, 0.25) ** 2
         if 2 * (outside & (weight > 0)).sum() > len(visible):
             weight = weight * outside
     return weight
@@ -123,7 +126,7 @@ def _draw(weight: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
     visible = np.flatnonzero(weight)
     weight = weight[visible]
     # a fixed rate leaves grazed and far surfaces thin even where all points are needed
-    thin = rng.random(len(visible)) < weight / np.quantile(weight, 0.7)
+    thin = rng.random(len(visible)) < weight / np.median(weight)
     visible = visible[thin]
     if len(visible) >= count:
         return rng.choice(visible, count, replace=False)

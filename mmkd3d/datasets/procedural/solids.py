@@ -74,14 +74,15 @@ class Mesh:
 
     @functools.cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (3,) and covariance (3, 3) of the centres of faces, weighted by area."""
+        """Mean (3,) and covariance (3, 3) of the surface."""
         first, second, third = self.corners.swapaxes(0, 1)
         area = np.linalg.norm(np.cross(second - first, third - first), axis=1)
         area /= area.sum()
         centres = self.corners.mean(1)
+        square = np.einsum('f,fci,fcj->ij', area, self.corners, self.corners)
+        square += 9 * np.einsum('f,fi,fj->ij', area, centres, centres)
         mean = area @ centres
-        centred = centres - mean
-        return mean, (centred * area[:, None]).T @ centred
+        return mean, square / 12 - np.outer(mean, mean)
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class Solid:
         return corners.min(0), corners.max(0)
 
 
+def dot(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Products (N,) of vectors (N, D) with vectors."""
+    return np.einsum('ij,ij->i', one, two)
+
+
 def rotation(angle: float, axis: str = 'y') -> np.ndarray:
     """Right-handed rotation matrix (3, 3) about a coordinate axis, radians."""
     i, j = dict(x=(1, 2), y=(2, 0), z=(0, 1))[axis]
@@ -122,7 +128,7 @@ def _quads(corners: np.ndarray, normals: np.ndarray) -> tuple:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.sqrt(np.einsum('...i,...i->...', vectors, vectors))[..., None]
 
 
 def _grid(points: np.ndarray, normals: np.ndarray) -> tuple:
