@@ -196,11 +196,7 @@ def _pose(points: np.ndarray, normals: np.ndarray, rng) -> tuple:
         turn = rotation(rng.normal(0, 0.12), axis) @ turn
     matrix = turn @ stretch
     normals = normals @ np.linalg.inv(matrix)
-    return (
-        _centred(points @ matrix.T),
-        normals / np.sqrt(dot(normals, normals))[:, None],
-        turn,
-    )
+    return (_centred(points @ matrix.T), normals / np.sqrt(dot(normals, normals))[:, None], turn)
 
 
 def _centred(points: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mmkd3d.ops.compiled import kernels
+
 from .scan import unoccluded
 from .solids import dot
 
@@ -29,32 +31,46 @@ def stand_around(rng: np.random.Generator) -> np.ndarray:
 
 
 def facing(
-    points: np.ndarray, normals: np.ndarray, two_sided: np.ndarray, eye: np.ndarray
-) -> np.ndarray:
-    """Cosine (N,) between normals and the direction to the eye, 0 for hidden points.
+    points: np.ndarray, normals: np.ndarray, two_sided: np.ndarray, eyes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How well points are seen from the best viewpoint.
 
     Points that face away are hidden unless their surface has two sides, and so
-    are points behind others.
+    are points behind others, by a z-buffer.
 
     Args:
         points: (N, 3) in the unit sphere.
         normals: (N, 3), unit.
         two_sided: (N,) bool.
-        eye: (3,).
+        eyes: (V, 3), outside the unit sphere and not above each other.
+
+    Returns:
+        cosine (N,) between normal and ray, 0 for hidden points, and view (N,).
     """
-    distance = np.linalg.norm(eye)
-    back = eye / distance
-    right = np.array([back[2], 0, -back[0]]) / np.hypot(back[0], back[2])
-    across, upright, near = np.stack([right, np.cross(back, right), back]) @ points.T
+    far = np.linalg.norm(eyes, axis=1)
+    back = eyes / far[:, None]
+    right = np.stack([back[:, 2], np.zeros(len(eyes)), -back[:, 0]], axis=1)
+    right /= np.hypot(back[:, 0], back[:, 2])[:, None]
+    axes = np.stack([right, np.cross(back, right), back], axis=1)
+    if kernels() is not None:
+        from .loops import facing
+
+        return facing(points, normals, two_sided, eyes, axes, PIXELS, SLACK)
+    cosines = [_cosine(points, normals, two_sided, *camera) for camera in zip(eyes, axes, far)]
+    view = np.argmax(cosines, axis=0)
+    return np.take_along_axis(np.array(cosines), view[None], 0)[0], view
+
+
+def _cosine(points, normals, two_sided, eye, axes, far) -> np.ndarray:
+    """The cosine of :func:`facing` for one viewpoint."""
+    across, upright, near = axes @ points.T
+    depth = far - near
     # the pinhole camera sees the unit sphere, and little else
-    zoom = np.sqrt(distance**2 - 1) / (distance - near) * PIXELS / 2
-    column, row = across * zoom + PIXELS / 2, upright * zoom + PIXELS / 2
-    depth = distance - near
+    place = np.stack([upright, across]) * (np.sqrt(far**2 - 1) * PIXELS / 2 / depth) + PIXELS / 2
     # each point covers a square of one pixel
-    low = np.clip(np.stack([row, column]) - 0.5, 0, PIXELS - 2).astype(int)
-    first = low[0] * PIXELS + low[1]
-    covered = first + np.array([[0], [1], [PIXELS], [PIXELS + 1]])
-    own = np.clip(np.stack([row, column]), 0, PIXELS - 1).astype(int)
+    low = np.clip(place - 0.5, 0, PIXELS - 2).astype(int)
+    own = np.clip(place, 0, PIXELS - 1).astype(int)
+    covered = low[0] * PIXELS + low[1] + np.array([[0], [1], [PIXELS], [PIXELS + 1]])
     visible = unoccluded(covered, own[0] * PIXELS + own[1], depth, PIXELS**2, SLACK)
     ray = eye - points
     cosine = dot(normals, ray) / np.sqrt(dot(ray, ray))
@@ -91,12 +107,11 @@ def scan_shape(
     """
     eyes = stand_around(rng)
     for _ in range(4):
-        cosine = np.stack([facing(points, normals, two_sided, eye) for eye in eyes])  # (V, M)
-        weight = cosine.max(0)
+        weight, view = facing(points, normals, two_sided, eyes)
         if 3 * np.count_nonzero(weight) > num_points:
             break
         eyes = np.concatenate([eyes, stand_around(rng)])  # saw the edge of a plate, for example
-    ray = points - eyes[cosine.argmax(0)]
+    ray = points - eyes[view]
     distance = np.sqrt(dot(ray, ray))
     weight = _with_holes(points, weight, rng) / distance**2
     index = _draw(weight, num_points, rng)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .solids import Solid
+from .solids import Solid, dot
 
 # what must change nothing: mirroring in x, mirroring in z, a quarter turn about y
 OPERATIONS = np.array(
@@ -30,21 +30,22 @@ def symmetries(solids: Sequence[Solid]) -> np.ndarray:
     center -= center.mean(0) * (1, 0, 1)
     spread = matrix @ spread @ matrix.swapaxes(1, 2)
     size = np.sqrt(np.trace(spread, axis1=1, axis2=2))[:, None]  # (S, 1)
-    radius = np.sqrt(size[:, 0] ** 2 + np.einsum('ij,ij->i', center, center)).max()
+    radius = np.sqrt(size[:, 0] ** 2 + dot(center, center)).max()
     center /= SHIFT * radius
     lean /= TURN * size
     spread /= TURN * size[..., None] ** 2
     fixed = np.concatenate([np.log(size) / TURN, [[ids[s.part]] for s in solids]], axis=1)
 
-    def features(turn):
-        turned = (turn @ spread @ turn.T).reshape(-1, 9)
-        return np.concatenate([center @ turn.T, lean @ turn.T, turned, fixed], axis=1)
-
-    same = [_close(features(turn), features(np.eye(3))) for turn in OPERATIONS]
-    return np.array([s.any(0).all() and s.any(1).all() for s in same])
-
-
-def _close(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Pairs of rows with a distance below 1, (S, S) bool."""
-    squares = (np.einsum('ij,ij->i', x, x) for x in (one, two))
-    return np.add.outer(*squares) - 2 * one @ two.T < 1
+    count = len(solids)
+    turns = OPERATIONS[:, None], OPERATIONS.swapaxes(1, 2)
+    features = np.concatenate([center, lean, spread.reshape(-1, 9), fixed], axis=1)
+    turned = [
+        center @ turns[1],
+        lean @ turns[1],
+        (turns[0] @ spread @ turns[1][:, None]).reshape(-1, count, 9),
+        np.broadcast_to(fixed, (len(OPERATIONS), count, 2)),
+    ]
+    square = dot(features, features)  # turns keep it
+    distance = np.add.outer(square, square) - 2 * np.concatenate(turned, axis=2) @ features.T
+    same = distance < 1  # (3, S, S)
+    return same.any(1).all(1) & same.any(2).all(1)
