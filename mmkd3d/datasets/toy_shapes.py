@@ -11,7 +11,7 @@ from mmkd3d.datasets.items import LazyItems
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
 from mmkd3d.datasets.procedural.deform import deform as deformed
 from mmkd3d.datasets.procedural.shape_scan import scan_shape, surface_points
-from mmkd3d.datasets.procedural.solids import Surface, rotation
+from mmkd3d.datasets.procedural.solids import Surface, dot, rotation
 from mmkd3d.datasets.procedural.symmetry import symmetries
 from mmkd3d.ops.projection import orthographic, splat_depth
 from mmkd3d.ops.views import gray_depth, turntable
@@ -158,7 +158,7 @@ class ToyShapes(PointDataset):
             points, owner = points - points.mean(0), owner[chosen]
         else:
             points = points + rng.normal(0, self.noise, points.shape)
-        points /= np.linalg.norm(points, axis=1).max()
+        points /= np.sqrt(dot(points, points).max())
         parts = np.array([category.parts.index(s.part) for s in solids])[owner]
         columns = [points]
         if 'normal' in self.features:
@@ -196,17 +196,13 @@ def _pose(points: np.ndarray, normals: np.ndarray, rng) -> tuple:
         turn = rotation(rng.normal(0, 0.12), axis) @ turn
     matrix = turn @ stretch
     normals = normals @ np.linalg.inv(matrix)
-    return (
-        _centred(points @ matrix.T),
-        normals / np.linalg.norm(normals, axis=1, keepdims=True),
-        turn,
-    )
+    return (_centred(points @ matrix.T), normals / np.sqrt(dot(normals, normals))[:, None], turn)
 
 
 def _centred(points: np.ndarray) -> np.ndarray:
     """Points (N, 3) with mean 0 and radius 1."""
     points = points - points.mean(0)
-    return points / np.linalg.norm(points, axis=1).max()
+    return points / np.sqrt(dot(points, points).max())
 
 
 def _paint(parts: np.ndarray, num_parts: int, rng) -> np.ndarray:

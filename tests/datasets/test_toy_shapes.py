@@ -189,7 +189,7 @@ def test_symmetries_are_those_of_the_design():
     assert build(num_samples=2, num_points=16, categories=['car'])[0]['gt_symmetry'][0]
 
 
-def test_loops_and_numpy_hide_the_same_points(monkeypatch):
+def test_loops_and_numpy_find_the_same_points(monkeypatch):
     made = [
         solids.prism('a', (1, 1, 1), (0, 0, 0), top=(0.4, 1.5), shift=(0.5, 0)),
         solids.cylinder('b', 0.5, 1, (0.3, 0.2, 0), top=1.4),
@@ -198,9 +198,14 @@ def test_loops_and_numpy_hide_the_same_points(monkeypatch):
     ]
     surface = solids.Surface(made)
     points, normals, owner = surface.draw(2000, np.random.default_rng(0))
-    monkeypatch.setattr(solids, 'kernels', lambda: None)
+    eyes, two_sided = np.array([(0, 1, 3), (2, 1, -2.0)]), surface.open[owner]
+    seen = shape_scan.facing(points / 2, normals, two_sided, eyes)
+    for module in (solids, shape_scan):
+        monkeypatch.setattr(module, 'kernels', lambda: None)
+    for one, two in zip(seen, shape_scan.facing(points / 2, normals, two_sided, eyes)):
+        np.testing.assert_allclose(one, two, atol=1e-9)
     for one, two in zip((points, normals, owner), surface.draw(2000, np.random.default_rng(0))):
-        np.testing.assert_array_equal(one, two)
+        np.testing.assert_allclose(one, two, atol=1e-12)
 
 
 def arrays(split, count):

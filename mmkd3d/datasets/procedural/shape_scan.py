@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from mmkd3d.ops.compiled import kernels
+
 from .scan import unoccluded
+from .solids import dot
 
 DENSITY = 3  # points on the whole surface for each point of the scan
 FEWEST = 3072  # and at least so many, to hide what is behind
@@ -28,35 +31,49 @@ def stand_around(rng: np.random.Generator) -> np.ndarray:
 
 
 def facing(
-    points: np.ndarray, normals: np.ndarray, two_sided: np.ndarray, eye: np.ndarray
-) -> np.ndarray:
-    """Cosine (N,) between normals and the direction to the eye, 0 for hidden points.
+    points: np.ndarray, normals: np.ndarray, two_sided: np.ndarray, eyes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How well points are seen from the best viewpoint.
 
     Points that face away are hidden unless their surface has two sides, and so
-    are points behind others.
+    are points behind others, by a z-buffer.
 
     Args:
         points: (N, 3) in the unit sphere.
         normals: (N, 3), unit.
         two_sided: (N,) bool.
-        eye: (3,).
+        eyes: (V, 3), outside the unit sphere and not above each other.
+
+    Returns:
+        cosine (N,) between normal and ray, 0 for hidden points, and view (N,).
     """
-    distance = np.linalg.norm(eye)
-    back = eye / distance
-    right = np.array([back[2], 0, -back[0]]) / np.hypot(back[0], back[2])
-    across, upright, near = np.stack([right, np.cross(back, right), back]) @ points.T
+    far = np.linalg.norm(eyes, axis=1)
+    back = eyes / far[:, None]
+    right = np.stack([back[:, 2], np.zeros(len(eyes)), -back[:, 0]], axis=1)
+    right /= np.hypot(back[:, 0], back[:, 2])[:, None]
+    axes = np.stack([right, np.cross(back, right), back], axis=1)
+    if kernels() is not None:
+        from .loops import facing
+
+        return facing(points, normals, two_sided, eyes, axes, PIXELS, SLACK)
+    cosines = [_cosine(points, normals, two_sided, *camera) for camera in zip(eyes, axes, far)]
+    view = np.argmax(cosines, axis=0)
+    return np.take_along_axis(np.array(cosines), view[None], 0)[0], view
+
+
+def _cosine(points, normals, two_sided, eye, axes, far) -> np.ndarray:
+    """The cosine of :func:`facing` for one viewpoint."""
+    across, upright, near = axes @ points.T
+    depth = far - near
     # the pinhole camera sees the unit sphere, and little else
-    zoom = np.sqrt(distance**2 - 1) / (distance - near) * PIXELS / 2
-    column, row = across * zoom + PIXELS / 2, upright * zoom + PIXELS / 2
-    depth = distance - near
+    place = np.stack([upright, across]) * (np.sqrt(far**2 - 1) * PIXELS / 2 / depth) + PIXELS / 2
     # each point covers a square of one pixel
-    low = np.clip(np.stack([row, column]) - 0.5, 0, PIXELS - 2).astype(int)
-    first = low[0] * PIXELS + low[1]
-    covered = first + np.array([[0], [1], [PIXELS], [PIXELS + 1]])
-    own = np.clip(np.stack([row, column]), 0, PIXELS - 1).astype(int)
+    low = np.clip(place - 0.5, 0, PIXELS - 2).astype(int)
+    own = np.clip(place, 0, PIXELS - 1).astype(int)
+    covered = low[0] * PIXELS + low[1] + np.array([[0], [1], [PIXELS], [PIXELS + 1]])
     visible = unoccluded(covered, own[0] * PIXELS + own[1], depth, PIXELS**2, SLACK)
     ray = eye - points
-    cosine = (normals * ray).sum(1) / np.linalg.norm(ray, axis=1)
+    cosine = dot(normals, ray) / np.sqrt(dot(ray, ray))
     cosine = np.where(two_sided, np.abs(cosine), cosine)
     return np.where(visible & (cosine > 0.05), cosine, 0)
 
@@ -89,13 +106,13 @@ def scan_shape(
         the surface point.
     """
     eyes = stand_around(rng)
-    cosine = np.stack([facing(points, normals, two_sided, eye) for eye in eyes])  # (V, M)
-    best = cosine.argmax(0)
-    weight = cosine.max(0)
-    if not weight.any():  # rods thinner than a pixel
-        weight[:] = 1
-    ray = points - eyes[best]
-    distance = np.linalg.norm(ray, axis=1)
+    for _ in range(4):
+        weight, view = facing(points, normals, two_sided, eyes)
+        if 3 * np.count_nonzero(weight) > num_points:
+            break
+        eyes = np.concatenate([eyes, stand_around(rng)])  # saw the edge of a plate, for example
+    ray = points - eyes[view]
+    distance = np.sqrt(dot(ray, ray))
     weight = _with_holes(points, weight, rng) / distance**2
     index = _draw(weight, num_points, rng)
     ray, distance = ray[index] / distance[index, None], distance[index]
@@ -103,7 +120,7 @@ def scan_shape(
     moved = rng.random(num_points) < rng.uniform(0, OUTLIERS)
     along = along + moved * rng.normal(0, 0.2, num_points)
     found = points[index] + ray * along[:, None] + rng.normal(0, noise / 4, (num_points, 3))
-    away = two_sided[index] & ((normals[index] * ray).sum(1) > 0)
+    away = two_sided[index] & (dot(normals[index], ray) > 0)
     return found, np.where(away[:, None], -1, 1) * normals[index], index
 
 
@@ -112,7 +129,8 @@ def _with_holes(points: np.ndarray, weight: np.ndarray, rng: np.random.Generator
     visible = np.flatnonzero(weight)
     for _ in range(rng.integers(HOLES + 1)):
         center = points[visible[rng.integers(len(visible))]]
-        outside = ((points - center) ** 2).sum(1) > rng.uniform(0.08, 0.3) ** 2
+        ray = points - center
+        outside = dot(ray, ray) > rng.uniform(0.06, 0.25) ** 2
         if 2 * (outside & (weight > 0)).sum() > len(visible):
             weight = weight * outside
     return weight
@@ -123,7 +141,7 @@ def _draw(weight: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
     visible = np.flatnonzero(weight)
     weight = weight[visible]
     # a fixed rate leaves grazed and far surfaces thin even where all points are needed
-    thin = rng.random(len(visible)) < weight / np.quantile(weight, 0.7)
+    thin = rng.random(len(visible)) < weight / np.median(weight)
     visible = visible[thin]
     if len(visible) >= count:
         return rng.choice(visible, count, replace=False)

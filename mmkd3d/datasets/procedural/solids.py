@@ -12,6 +12,7 @@ SEGMENTS = 24  # of a circle
 # A point counts as inside only below this fraction of a solid's extent, so that
 # touching faces (a leg under a seat) don't hide each other due to rounding.
 INSIDE = 0.995
+YZX, ZXY = np.array([[1, 2, 0], [2, 0, 1]])
 KINDS = ('prism', 'frustum', 'sphere')
 
 
@@ -74,14 +75,20 @@ class Mesh:
 
     @functools.cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (3,) and covariance (3, 3) of the centres of faces, weighted by area."""
-        first, second, third = self.corners.swapaxes(0, 1)
-        area = np.linalg.norm(np.cross(second - first, third - first), axis=1)
+        """Mean (3,) and covariance (3, 3) of the surface."""
+        area = np.sqrt(dot(self.areas, self.areas))
         area /= area.sum()
-        centres = self.corners.mean(1)
-        mean = area @ centres
-        centred = centres - mean
-        return mean, (centred * area[:, None]).T @ centred
+        centres = self.corners.sum(1)  # times 3
+        mean = area @ centres / 3
+        # exact for a triangle: its corners and 3 times its centre, weighted equally
+        points = np.concatenate([self.corners.reshape(-1, 3), centres])
+        weights = np.concatenate([np.repeat(area, 3), area])
+        return mean, (points.T * weights) @ points / 12 - np.outer(mean, mean)
+
+    @functools.cached_property
+    def areas(self) -> np.ndarray:
+        """(F, 3) vectors along the normals of faces with their areas as lengths."""
+        return _crosses(self.corners) / 2
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,11 @@ class Solid:
         return corners.min(0), corners.max(0)
 
 
+def dot(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Products (N,) of vectors (N, D) with vectors."""
+    return np.einsum('ij,ij->i', one, two)
+
+
 def rotation(angle: float, axis: str = 'y') -> np.ndarray:
     """Right-handed rotation matrix (3, 3) about a coordinate axis, radians."""
     i, j = dict(x=(1, 2), y=(2, 0), z=(0, 1))[axis]
@@ -115,6 +127,12 @@ def rotation(angle: float, axis: str = 'y') -> np.ndarray:
     return matrix
 
 
+def _crosses(corners: np.ndarray) -> np.ndarray:
+    """Cross products (F, 3) of two sides of triangles (F, 3, 3)."""
+    one, two = (corners[:, 1:] - corners[:, :1]).transpose(1, 2, 0)
+    return (one[YZX] * two[ZXY] - one[ZXY] * two[YZX]).T
+
+
 def _quads(corners: np.ndarray, normals: np.ndarray) -> tuple:
     """Split quads (Q, 4, 3) into triangles (2 Q, 3, 3)."""
     split = [[0, 1, 2], [0, 2, 3]]
@@ -122,7 +140,7 @@ def _quads(corners: np.ndarray, normals: np.ndarray) -> tuple:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.sqrt(np.einsum('...i,...i->...', vectors, vectors))[..., None]
 
 
 def _grid(points: np.ndarray, normals: np.ndarray) -> tuple:
@@ -159,8 +177,8 @@ def prism_mesh(top_x: float, top_z: float, shift_x: float, shift_z: float) -> Me
     top = corners[..., 1] > 0
     scale, shift = np.array([top_x, 1, top_z]), np.array([shift_x, 0, shift_z])
     corners[top] = corners[top] * scale + shift
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    normal = _crosses(corners)
+    normal /= np.maximum(np.sqrt(dot(normal, normal)), 1e-12)[:, None]
 
     inside = Inside('prism', (top_x, top_z, shift_x, shift_z))
     return Mesh(corners, np.repeat(normal[:, None], 3, axis=1), inside)
@@ -307,22 +325,18 @@ class Surface:
 
     def __init__(self, solids: Sequence[Solid]):
         self.solids = solids
-        matrix = np.array([s.matrix for s in solids])
-        self._inverse = np.linalg.inv(matrix)
+        self._matrix = np.array([s.matrix for s in solids])
+        self._inverse = np.linalg.inv(self._matrix)
         self._shift = np.array([s.shift for s in solids])
         rows = [s.mesh.inside.row if isinstance(s.mesh.inside, Inside) else OPEN for s in solids]
         self._kinds, self._numbers, reach = np.split(np.array(rows), (1, 5), axis=1)
-        self._halves = (np.abs(matrix) @ reach[..., None])[..., 0]
-        self._corners = np.concatenate([s.mesh.corners @ s.matrix.T + s.shift for s in solids])
+        self._halves = (np.abs(self._matrix) @ reach[..., None])[..., 0]
+        self._corners = np.concatenate([s.mesh.corners for s in solids])
         self._normals = np.concatenate([s.mesh.normals for s in solids])
         self._owner = np.repeat(np.arange(len(solids)), [len(s.mesh.corners) for s in solids])
-        first = self._corners[:, 0]
-        (ax, ay, az), (bx, by, bz) = (
-            (self._corners[:, 1] - first).T,
-            (self._corners[:, 2] - first).T,
-        )
-        square = (ay * bz - az * by) ** 2 + (az * bx - ax * bz) ** 2 + (ax * by - ay * bx) ** 2
-        self._share = np.cumsum(np.sqrt(square) / 2)
+        cofactors = self._inverse * np.linalg.det(self._matrix)[:, None, None]
+        areas = np.concatenate([s.mesh.areas @ c for s, c in zip(solids, cofactors)])
+        self._share = np.cumsum(np.sqrt(dot(areas, areas)))
 
     @property
     def open(self) -> np.ndarray:
@@ -349,38 +363,51 @@ class Surface:
         return tuple(np.concatenate(x)[:num_points] for x in zip(*found))
 
     def _draw_some(self, draw: int, rng: np.random.Generator) -> tuple:
-        face = np.searchsorted(self._share, rng.random(draw) * self.area)
+        where = rng.random(draw) * self.area
         u, v = rng.random((2, draw))
         flip = u + v > 1
         u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
-        weights = np.stack([1 - u - v, u, v], axis=1)
-        points = np.einsum('mij,mi->mj', self._corners[face], weights)
-        owner = self._owner[face]
-        keep = ~self._hidden(points, owner)
-        face, owner = face[keep], owner[keep]
-        normals = np.einsum('mij,mi->mj', self._normals[face], weights[keep])
-        normals = np.einsum('mi,mij->mj', normals, self._inverse[owner])
-        return points[keep], _unit(normals), owner
+        if kernels() is None:
+            points, normals, owner = self._place(np.searchsorted(self._share, where), u, v)
+            hidden = np.zeros(draw, dtype=bool)
+        else:
+            from .loops import find, place
 
-    def _hidden(self, points: np.ndarray, owner: np.ndarray) -> np.ndarray:
-        """Which points (M, 3) lie strictly inside a solid other than their own, (M,) bool."""
-        inside, compiled = np.zeros(len(points), dtype=bool), kernels() is not None
-        if compiled:
-            from .loops import inside_others
-
-            inside = inside_others(
-                points,
-                owner,
+            points, normals, owner, hidden = place(
+                find(self._share, where),
+                u,
+                v,
+                self._owner,
+                self._corners,
+                self._normals,
+                self._matrix,
+                self._inverse,
                 self._shift,
                 self._halves,
-                self._inverse,
                 self._kinds[:, 0],
                 self._numbers,
                 INSIDE,
             )
+        self._hide(points, owner, hidden)
+        keep = np.flatnonzero(~hidden)
+        return points.take(keep, 0), normals.take(keep, 0), owner.take(keep)
+
+    def _place(self, face: np.ndarray, u: np.ndarray, v: np.ndarray) -> tuple:
+        """Points, unit normals and owners at (1 - u - v, u, v) of faces, all (M,)."""
+        weights, owner = np.stack([1 - u - v, u, v], axis=1), self._owner[face]
+        local = np.einsum('mij,mi->mj', self._corners[face], weights)
+        points = np.einsum('mij,mj->mi', self._matrix[owner], local) + self._shift[owner]
+        normals = np.einsum('mij,mi->mj', self._normals[face], weights)
+        return points, _unit(np.einsum('mi,mij->mj', normals, self._inverse[owner])), owner
+
+    def _hide(self, points: np.ndarray, owner: np.ndarray, hidden: np.ndarray) -> None:
+        """Mark points (M, 3) that lie strictly inside a solid other than their own.
+
+        Kinds that the loops have tested are left out.
+        """
+        tested = Inside if kernels() is not None else ()
         for k, solid in enumerate(self.solids):
-            test = solid.mesh.inside
-            if test is not None and not (compiled and isinstance(test, Inside)):
+            inside = solid.mesh.inside
+            if inside is not None and not isinstance(inside, tested):
                 local = (points - solid.shift) @ self._inverse[k].T
-                inside |= test(local) & (owner != k)
-        return inside
+                hidden |= inside(local) & (owner != k)
