@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import furniture, things
+from . import creatures, furniture, things
 
 
 class Category(NamedTuple):
@@ -28,6 +28,15 @@ CATEGORIES: dict[str, Category] = dict(
     sofa=Category(furniture.sofa, ('seat', 'back', 'arm', 'foot')),
     table=Category(furniture.table, ('top', 'leg', 'shelf')),
     vase=Category(things.vase, ('body', 'neck', 'handle', 'plant')),
+    # creatures, plants and free forms
+    alien=Category(creatures.alien, ('body', 'leg', 'arm', 'head', 'antenna', 'eye')),
+    hand=Category(creatures.hand, ('finger', 'thumb', 'palm', 'wrist')),
+    head=Category(creatures.head, ('skull', 'face', 'nose', 'ear', 'neck', 'bust', 'hair')),
+    human=Category(
+        creatures.human, ('torso', 'head', 'leg', 'arm', 'foot', 'hand', 'hat', 'skirt', 'hair')
+    ),
+    skull=Category(creatures.skull, ('cranium', 'face', 'jaw', 'teeth')),
+    teddy_bear=Category(creatures.teddy_bear, ('body', 'leg', 'arm', 'head', 'muzzle', 'ear')),
 )
 
 
