@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import creatures, furniture, things
+from . import animals, creatures, furniture, things
 
 
 class Category(NamedTuple):
@@ -30,10 +30,38 @@ CATEGORIES: dict[str, Category] = dict(
     vase=Category(things.vase, ('body', 'neck', 'handle', 'plant')),
     # creatures, plants and free forms
     alien=Category(creatures.alien, ('body', 'leg', 'arm', 'head', 'antenna', 'eye')),
+    bear=Category(animals.BUILDERS['bear'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    camel=Category(
+        animals.BUILDERS['camel'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'hump')
+    ),
+    cat=Category(animals.BUILDERS['cat'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    cow=Category(animals.BUILDERS['cow'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
+    deer=Category(animals.BUILDERS['deer'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
+    dog=Category(animals.BUILDERS['dog'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    elephant=Category(
+        animals.BUILDERS['elephant'],
+        ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'trunk', 'tusk'),
+    ),
+    giraffe=Category(
+        animals.BUILDERS['giraffe'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
+    ),
     hand=Category(creatures.hand, ('finger', 'thumb', 'palm', 'wrist')),
     head=Category(creatures.head, ('skull', 'face', 'nose', 'ear', 'neck', 'bust', 'hair')),
+    horse=Category(
+        animals.BUILDERS['horse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')
+    ),
     human=Category(
         creatures.human, ('torso', 'head', 'leg', 'arm', 'foot', 'hand', 'hat', 'skirt', 'hair')
+    ),
+    lion=Category(animals.BUILDERS['lion'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')),
+    mouse=Category(animals.BUILDERS['mouse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    pig=Category(animals.BUILDERS['pig'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    rabbit=Category(animals.BUILDERS['rabbit'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    rhinoceros=Category(
+        animals.BUILDERS['rhinoceros'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
+    ),
+    sheep=Category(
+        animals.BUILDERS['sheep'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn', 'wool')
     ),
     skull=Category(creatures.skull, ('cranium', 'face', 'jaw', 'teeth')),
     teddy_bear=Category(creatures.teddy_bear, ('body', 'leg', 'arm', 'head', 'muzzle', 'ear')),

@@ -4,11 +4,11 @@ import pytest
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES
 from mmkd3d.datasets.procedural.solids import Surface
 
-MODULES = 'creatures animals plants abstract'
+MODULES = ('creatures', 'animals', 'wildlife', 'plants', 'abstract')
 NAMES = [
     name
     for name, category in CATEGORIES.items()
-    if category.build.__module__.rpartition('.')[2] in MODULES.split()
+    if getattr(category.build, 'func', category.build).__module__.rpartition('.')[2] in MODULES
 ]
 
 
