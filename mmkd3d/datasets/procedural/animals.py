@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .creatures import AHEAD, DOWN, UP, Solids, aim, joints
+from .creatures import AHEAD, UP, Solids, aim, joints
 from .free_form import Bar, blob, stand, tubes
 from .solids import ellipsoid, rotation
 

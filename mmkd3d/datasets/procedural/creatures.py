@@ -8,7 +8,7 @@ from .free_form import Bar, blob, stand, tubes
 from .solids import Solid, box, cylinder, ellipsoid, rotation
 
 Solids = list[Solid]
-DOWN, UP, AHEAD = np.array([0, -1.0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, 1.0])
+UP, AHEAD = np.array([0, 1.0, 0]), np.array([0, 0, 1.0])
 
 
 def aim(swing: float, spread: float = 0.0) -> np.ndarray:
