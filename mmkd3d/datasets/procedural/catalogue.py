@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import furniture, things
+from . import animals, creatures, furniture, things, wildlife
 
 
 class Category(NamedTuple):
@@ -28,6 +28,56 @@ CATEGORIES: dict[str, Category] = dict(
     sofa=Category(furniture.sofa, ('seat', 'back', 'arm', 'foot')),
     table=Category(furniture.table, ('top', 'leg', 'shelf')),
     vase=Category(things.vase, ('body', 'neck', 'handle', 'plant')),
+    # creatures, plants and free forms
+    alien=Category(creatures.alien, ('body', 'leg', 'arm', 'head', 'antenna', 'eye')),
+    bear=Category(animals.BUILDERS['bear'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    bird=Category(wildlife.bird, ('body', 'neck', 'beak', 'leg', 'head', 'tail', 'wing')),
+    butterfly=Category(wildlife.butterfly, ('wing', 'body', 'antenna')),
+    camel=Category(
+        animals.BUILDERS['camel'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'hump')
+    ),
+    cat=Category(animals.BUILDERS['cat'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    cow=Category(animals.BUILDERS['cow'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
+    crab=Category(wildlife.crab, ('shell', 'leg', 'claw', 'eye')),
+    deer=Category(animals.BUILDERS['deer'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
+    dinosaur=Category(wildlife.dinosaur, ('body', 'head', 'leg', 'arm', 'plate')),
+    dog=Category(animals.BUILDERS['dog'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    elephant=Category(
+        animals.BUILDERS['elephant'],
+        ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'trunk', 'tusk'),
+    ),
+    fish=Category(wildlife.fish, ('body', 'tail', 'fin', 'eye')),
+    frog=Category(wildlife.frog, ('body', 'leg', 'eye')),
+    giraffe=Category(
+        animals.BUILDERS['giraffe'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
+    ),
+    hand=Category(creatures.hand, ('finger', 'thumb', 'palm', 'wrist')),
+    head=Category(creatures.head, ('skull', 'face', 'nose', 'ear', 'neck', 'bust', 'hair')),
+    horse=Category(
+        animals.BUILDERS['horse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')
+    ),
+    human=Category(
+        creatures.human, ('torso', 'head', 'leg', 'arm', 'foot', 'hand', 'hat', 'skirt', 'hair')
+    ),
+    insect=Category(wildlife.insect, ('abdomen', 'thorax', 'head', 'leg', 'antenna', 'wing')),
+    lion=Category(animals.BUILDERS['lion'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')),
+    lizard=Category(wildlife.lizard, ('body', 'head', 'leg')),
+    mouse=Category(animals.BUILDERS['mouse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    octopus=Category(wildlife.octopus, ('head', 'eye', 'arm')),
+    pig=Category(animals.BUILDERS['pig'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    rabbit=Category(animals.BUILDERS['rabbit'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    rhinoceros=Category(
+        animals.BUILDERS['rhinoceros'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
+    ),
+    shark=Category(wildlife.shark, ('body', 'tail', 'fin')),
+    sheep=Category(
+        animals.BUILDERS['sheep'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn', 'wool')
+    ),
+    skull=Category(creatures.skull, ('cranium', 'face', 'jaw', 'teeth')),
+    snake=Category(wildlife.snake, ('body', 'head')),
+    spider=Category(wildlife.spider, ('abdomen', 'thorax', 'leg', 'jaw')),
+    teddy_bear=Category(creatures.teddy_bear, ('body', 'leg', 'arm', 'head', 'muzzle', 'ear')),
+    turtle=Category(wildlife.turtle, ('shell', 'belly', 'head', 'tail', 'leg')),
 )
 
 
