@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import furniture, things
+from . import craft, furniture, things, vehicles
 
 
 class Category(NamedTuple):
@@ -28,6 +28,29 @@ CATEGORIES: dict[str, Category] = dict(
     sofa=Category(furniture.sofa, ('seat', 'back', 'arm', 'foot')),
     table=Category(furniture.table, ('top', 'leg', 'shelf')),
     vase=Category(things.vase, ('body', 'neck', 'handle', 'plant')),
+    # vehicles
+    bicycle=Category(vehicles.bicycle, ('frame', 'wheel', 'handlebar', 'seat', 'pedal')),
+    biplane=Category(craft.biplane, ('body', 'engine', 'wing', 'strut', 'tail', 'gear')),
+    bus=Category(vehicles.bus, ('body', 'window', 'wheel')),
+    excavator=Category(vehicles.excavator, ('track', 'body', 'cab', 'arm', 'bucket')),
+    fighter_jet=Category(
+        craft.fighter_jet, ('body', 'cockpit', 'wing', 'tail', 'engine', 'missile')
+    ),
+    helicopter=Category(craft.helicopter, ('body', 'rotor', 'tail', 'skid')),
+    hot_air_balloon=Category(craft.hot_air_balloon, ('balloon', 'basket', 'rope')),
+    motorcycle=Category(
+        vehicles.motorcycle, ('frame', 'wheel', 'handlebar', 'tank', 'seat', 'engine', 'exhaust')
+    ),
+    rocket=Category(craft.rocket, ('body', 'nose', 'nozzle', 'booster', 'fin')),
+    sailboat=Category(craft.sailboat, ('hull', 'house', 'mast', 'sail', 'keel')),
+    ship=Category(craft.ship, ('hull', 'house', 'funnel', 'mast', 'gun', 'load', 'sail')),
+    spaceship=Category(craft.spaceship, ('hull', 'engine', 'wing', 'cockpit')),
+    submarine=Category(craft.submarine, ('hull', 'tower', 'periscope', 'fin', 'screw')),
+    tank=Category(vehicles.tank, ('track', 'hull', 'turret', 'barrel')),
+    tractor=Category(vehicles.tractor, ('body', 'wheel', 'cab', 'exhaust', 'arm')),
+    train=Category(vehicles.train, ('body', 'cab', 'chimney', 'wheel')),
+    truck=Category(vehicles.truck, ('cab', 'frame', 'cargo', 'wheel')),
+    wheel=Category(vehicles.wheel, ('rim', 'spoke', 'hub')),
 )
 
 
