@@ -1,10 +1,20 @@
 import numpy as np
 import pytest
 
-from mmkd3d.datasets.procedural import craft, vehicles
+from mmkd3d.datasets.procedural import (
+    arms,
+    bath,
+    craft,
+    fittings,
+    household,
+    personal,
+    ships,
+    tools,
+    vehicles,
+)
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES
 
-MODULES = (craft, vehicles)
+MODULES = (arms, bath, craft, fittings, household, personal, ships, tools, vehicles)
 NAMES = [
     name for name, c in CATEGORIES.items() if c.build.__module__ in [m.__name__ for m in MODULES]
 ]
