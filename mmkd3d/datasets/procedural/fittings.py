@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .assembly import Solids, around, both, chance, disc, number, pipe, placed
+from .assembly import Solids, around, both, chance, disc, grounded, number, pipe, placed
 from .solids import box, cylinder, ellipsoid, prism, ring, rod, rotation
 
 FLAT = rotation(np.pi / 2, 'x')
@@ -101,7 +101,7 @@ def dresser(rng) -> Solids:
         else:
             middle = (0, h + glass / 2, -d * 0.4)
             solids.append(disc('mirror', glass / 2, 0.03, middle, axis='z', squash=1.2))
-    return solids
+    return grounded(solids)
 
 
 def refrigerator(rng) -> Solids:
@@ -219,7 +219,7 @@ def monitor(rng) -> Solids:
         screen += both([box('speaker', (w * 0.1, h, t * 2), (w * 0.55, h / 2, -t))])
     tilt = 0.0 if style == 0 else rng.normal(-0.05, 0.1)
     turn = rotation(rng.normal(0, 0.25)) @ rotation(tilt, 'x')
-    return stand + placed(screen, (0, tall, 0), turn=turn)
+    return grounded(stand + placed(screen, (0, tall, 0), turn=turn))
 
 
 def office_chair(rng) -> Solids:
@@ -344,4 +344,4 @@ def ladder(rng) -> Solids:
         solids = front + placed(back, turn=rotation(lean, 'x'), about=(0, h, 0))
         solids.append(box('rung', (w * narrow, t, 0.15), (0, h, 0)))
         return placed(solids, (0, -h * (1 - np.cos(lean)), 0))
-    return placed(solids, turn=rotation(-rng.uniform(0, 0.4), 'x'))
+    return grounded(placed(solids, turn=rotation(-rng.uniform(0, 0.4), 'x')))

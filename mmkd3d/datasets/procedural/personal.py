@@ -255,7 +255,7 @@ def camera(rng) -> Solids:
         tall = h * rng.uniform(5, 12)
         leg = rod('tripod', (tall * 0.3, 0, 0), (0, tall, 0), h * 0.09)
         solids = placed(solids, (0, tall, 0)) + around([leg], 3)
-    return solids
+    return grounded(solids)
 
 
 def telephone(rng) -> Solids:
@@ -289,7 +289,7 @@ def telephone(rng) -> Solids:
     if chance(rng, 0.3):
         return solids + placed(receiver, (w * 1.1, 0, 0), turn=rotation(rng.uniform(0, 3)))
     x = -w * 0.36 if turn[0, 0] < 0.5 else 0
-    return solids + placed(receiver, (x, h * 0.95, -d * 0.25 if x == 0 else 0), turn=turn)
+    return grounded(solids + placed(receiver, (x, h * 0.95, -d * 0.25 if x == 0 else 0), turn=turn))
 
 
 def keyboard(rng) -> Solids:
