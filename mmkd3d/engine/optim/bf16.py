@@ -1,11 +1,12 @@
 """Optimizer wrapper for mixed precision in bf16."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 import torch.nn as nn
 from mmengine.optim import OptimWrapper
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mmkd3d.registry import OPTIM_WRAPPERS
 
@@ -27,5 +28,9 @@ class Bf16OptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Context of a forward pass in training."""
         device = self.optimizer.param_groups[0]['params'][0].device
-        with super().optim_context(model), torch.autocast(device.type, torch.bfloat16):
+        with ExitStack() as stack:
+            stack.enter_context(super().optim_context(model))
+            stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+            if device.type == 'cpu':  # whose fused attention is slow in bf16, backwards
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             yield
