@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import animals, creatures, furniture, things, wildlife
+from . import animals, creatures, furniture, plants, things, wildlife
 
 
 class Category(NamedTuple):
@@ -32,11 +32,14 @@ CATEGORIES: dict[str, Category] = dict(
     alien=Category(creatures.alien, ('body', 'leg', 'arm', 'head', 'antenna', 'eye')),
     bear=Category(animals.BUILDERS['bear'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
     bird=Category(wildlife.bird, ('body', 'neck', 'beak', 'leg', 'head', 'tail', 'wing')),
+    bush=Category(plants.bush, ('leaves', 'stem')),
     butterfly=Category(wildlife.butterfly, ('wing', 'body', 'antenna')),
+    cactus=Category(plants.cactus, ('stem', 'arm', 'pot')),
     camel=Category(
         animals.BUILDERS['camel'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'hump')
     ),
     cat=Category(animals.BUILDERS['cat'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    conifer=Category(plants.conifer, ('trunk', 'leaves')),
     cow=Category(animals.BUILDERS['cow'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
     crab=Category(wildlife.crab, ('shell', 'leg', 'claw', 'eye')),
     deer=Category(animals.BUILDERS['deer'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
@@ -47,7 +50,9 @@ CATEGORIES: dict[str, Category] = dict(
         ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'trunk', 'tusk'),
     ),
     fish=Category(wildlife.fish, ('body', 'tail', 'fin', 'eye')),
+    flower=Category(plants.flower, ('stem', 'petal', 'centre', 'leaf')),
     frog=Category(wildlife.frog, ('body', 'leg', 'eye')),
+    fruit=Category(plants.fruit, ('flesh', 'stem', 'leaf')),
     giraffe=Category(
         animals.BUILDERS['giraffe'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
     ),
@@ -60,11 +65,15 @@ CATEGORIES: dict[str, Category] = dict(
         creatures.human, ('torso', 'head', 'leg', 'arm', 'foot', 'hand', 'hat', 'skirt', 'hair')
     ),
     insect=Category(wildlife.insect, ('abdomen', 'thorax', 'head', 'leg', 'antenna', 'wing')),
+    leaf=Category(plants.leaf, ('blade', 'stalk')),
     lion=Category(animals.BUILDERS['lion'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')),
     lizard=Category(wildlife.lizard, ('body', 'head', 'leg')),
     mouse=Category(animals.BUILDERS['mouse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    mushroom=Category(plants.mushroom, ('stem', 'cap')),
     octopus=Category(wildlife.octopus, ('head', 'eye', 'arm')),
+    palm=Category(plants.palm, ('trunk', 'leaf', 'fruit')),
     pig=Category(animals.BUILDERS['pig'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    potted_plant=Category(plants.potted_plant, ('pot', 'leaves', 'stem')),
     rabbit=Category(animals.BUILDERS['rabbit'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
     rhinoceros=Category(
         animals.BUILDERS['rhinoceros'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
@@ -77,6 +86,7 @@ CATEGORIES: dict[str, Category] = dict(
     snake=Category(wildlife.snake, ('body', 'head')),
     spider=Category(wildlife.spider, ('abdomen', 'thorax', 'leg', 'jaw')),
     teddy_bear=Category(creatures.teddy_bear, ('body', 'leg', 'arm', 'head', 'muzzle', 'ear')),
+    tree=Category(plants.tree, ('trunk', 'leaves')),
     turtle=Category(wildlife.turtle, ('shell', 'belly', 'head', 'tail', 'leg')),
 )
 

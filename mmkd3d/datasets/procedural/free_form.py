@@ -204,18 +204,38 @@ def _inside_tube(centre: np.ndarray, radius: np.ndarray, frames: np.ndarray):
     return inside
 
 
+def sheets(part: str, points: np.ndarray) -> list[Solid]:
+    """Open surfaces through (T, U, V, 3) grids of points; smooth normals."""
+    points = np.asarray(points, float)
+    across = np.empty((2, *points.shape))
+    for grid, steps in ((points, across[0]), (points.swapaxes(1, 2), across[1].swapaxes(1, 2))):
+        steps[:, 1:-1] = grid[:, 2:] - grid[:, :-2]
+        steps[:, 0], steps[:, -1] = grid[:, 1] - grid[:, 0], grid[:, -1] - grid[:, -2]
+    normals = _cross(*across)
+    normals /= np.sqrt((normals * normals).sum(-1, keepdims=True) + 1e-30)
+    faces = _faces(*points.shape[1:3])
+    corners, normals = (
+        x.reshape(len(points), -1, 3).take(faces, axis=1) for x in (points, normals)
+    )
+    return [Solid(part, Mesh(c, n, None), _EYE, _ZERO) for c, n in zip(corners, normals)]
+
+
 def sheet(part: str, points: np.ndarray) -> Solid:
     """An open surface through a (U, V, 3) grid of points; smooth normals."""
-    points = np.asarray(points, float)
-    du, dv = np.empty_like(points), np.empty_like(points)
-    du[1:-1], du[0], du[-1] = (
-        points[2:] - points[:-2],
-        points[1] - points[0],
-        points[-1] - points[-2],
-    )
-    dv[:, 1:-1] = points[:, 2:] - points[:, :-2]
-    dv[:, 0], dv[:, -1] = points[:, 1] - points[:, 0], points[:, -1] - points[:, -2]
-    return _in_place(part, points, _cross(du, dv))
+    return sheets(part, np.asarray(points)[None])[0]
+
+
+def revolved(part: str, profile, *, sides: int = 16, ribs: int = 0, depth: float = 0.0) -> Solid:
+    """A smooth surface about y through ``profile`` [(radius, y), ...], upwards.
+
+    ``ribs`` waves of ``depth`` (a share of the radius) run around it. It hides
+    nothing inside.
+    """
+    radius, y = np.asarray(profile, float).T[:, :, None]
+    angle = np.linspace(0, 2 * np.pi, sides + 1)
+    wave = 1 + depth * np.cos(ribs * angle)
+    x, z = radius * wave * np.cos(angle), radius * wave * np.sin(angle)
+    return sheet(part, np.stack([x, np.broadcast_to(y, x.shape), z], axis=-1))
 
 
 @functools.lru_cache(maxsize=8)
