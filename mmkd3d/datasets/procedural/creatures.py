@@ -270,9 +270,10 @@ def head(rng) -> Solids:
 
 def skull(rng) -> Solids:
     """A bare skull with eye sockets' rims, cheeks, teeth and a jaw."""
-    r, wide, long, gape = rng.uniform((0.09, 0.72, 0.6, 0), (0.11, 0.9, 0.9, 0.35))
+    r, wide, long, gape = rng.uniform((0.09, 0.62, 0.55, 0), (0.11, 0.92, 0.95, 0.5))
+    tall, back = rng.uniform((0.75, 0.9), (1.05, 1.35)) * r
     solids = [
-        blob('cranium', (r * wide, r * 0.9, r * 1.1), (0, r * 0.3, -r * 0.2), rng, bumps=0.03),
+        blob('cranium', (r * wide, tall, back), (0, r * 0.3, r * 0.9 - back), rng, bumps=0.03),
         ellipsoid('face', (r * wide * 0.6, r * long * 0.7, r * 0.4), (0, -r * 0.35, r * 0.6)),
     ]
     angle = np.linspace(0, 2 * np.pi, 6)[:-1]

@@ -37,7 +37,7 @@ def _leaves(
     bend = tilt + droop * t
     out, up = (np.cumsum(f(bend), axis=1) * long / rows for f in (np.sin, np.cos))
     half = wide * long / 2 * np.sin(np.pi * (0.04 + 0.94 * t) ** blunt)
-    u = np.array([-1.0, 0, 1])
+    u = np.array([1.0, 0, -1])  # the upper side is the front
     aside = u * half[..., None]
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     x, z = out[..., None] * cos - aside * sin, out[..., None] * sin + aside * cos
@@ -255,7 +255,7 @@ def cactus(rng) -> Solids:
     r, solids = tall * rng.uniform(0.08, 0.16), []
     if kind == 0:
         bars = [Bar('stem', [(0, 0, 0), (0, tall * 0.5, 0), (0, tall, 0)], r)]
-        for k in range(rng.integers(0, 5)):
+        for _ in range(rng.integers(0, 5)):
             a, y = rng.uniform(0, 2 * np.pi), tall * rng.uniform(0.25, 0.65)
             out, rise = (
                 _around(a, np.pi / 2) * r * rng.uniform(2.0, 3.5),
