@@ -6,6 +6,7 @@ from .creatures import AHEAD, UP, Solids
 from .free_form import (
     Bar,
     blob,
+    cross,
     curve,
     extrusion,
     facets,
@@ -332,7 +333,7 @@ def free_vase(rng) -> Solids:
                 'handle',
                 [squash @ p for p in (ends[0], middle, ends[1])],
                 rng.uniform(0.03, 0.08),
-                side=np.cross(out, UP),
+                side=cross(out, UP),
             )
         )
     return stand(solids + (tubes(bars, steps=8, sides=7) if bars else []))

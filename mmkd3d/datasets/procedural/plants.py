@@ -3,7 +3,7 @@
 import numpy as np
 
 from .creatures import UP, Solids
-from .free_form import Bar, blob, revolved, sheet, sheets, stand, superellipsoid, tube, tubes
+from .free_form import Bar, blob, cross, revolved, sheet, sheets, stand, superellipsoid, tube, tubes
 from .solids import box, cylinder, ellipsoid, rotation
 
 TURN = np.pi * (3 - np.sqrt(5))  # between neighbouring leaves
@@ -132,7 +132,7 @@ def conifer(rng) -> Solids:
                     'leaves',
                     path,
                     wide * np.array([0.05, 0.11, 0.02]),
-                    side=np.cross(way, UP),
+                    side=cross(way, UP),
                     flat=0.5,
                 )
             )
@@ -269,7 +269,7 @@ def cactus(rng) -> Solids:
                     out + (0, y + rise, 0),
                 ]
             )
-            bars.append(Bar('arm', path, r * rng.uniform(0.5, 0.8), side=np.cross(out, UP)))
+            bars.append(Bar('arm', path, r * rng.uniform(0.5, 0.8), side=cross(out, UP)))
         solids += tubes(bars)
     elif kind == 1:
         size = tall * rng.uniform((0.25, 0.3), (0.5, 0.6))[[0, 1, 0]]

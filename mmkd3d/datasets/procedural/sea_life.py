@@ -3,7 +3,7 @@
 import numpy as np
 
 from .creatures import AHEAD, UP, Solids, aim, joints
-from .free_form import Bar, blob, stand, tubes
+from .free_form import Bar, blob, cross, stand, tubes
 from .solids import bowl, ellipsoid, rotation
 from .wildlife import fin
 
@@ -95,7 +95,7 @@ def octopus(rng) -> Solids:
             path.append(path[-1] + (out * np.cos(pitch) + UP * np.sin(pitch)) * reach / 4)
             pitch += rng.normal(0.25, 0.4)
             out = rotation(turn) @ out
-        side = np.cross(path[2] - path[0], UP) + (1e-3, 0, 0)
+        side = cross(path[2] - path[0], UP) + (1e-3, 0, 0)
         bars.append(
             Bar('arm', path, size * rng.uniform(0.2, 0.3) * np.linspace(1, 0.2, 5), side=side)
         )

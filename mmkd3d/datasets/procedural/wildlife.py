@@ -3,7 +3,7 @@
 import numpy as np
 
 from .creatures import AHEAD, UP, Solids, aim, joints
-from .free_form import Bar, curve, sheets, stand, tubes
+from .free_form import Bar, cross, curve, sheets, stand, tubes
 from .solids import ellipsoid, rotation
 
 
@@ -19,7 +19,7 @@ def fin(part, root, tip, root_chord, tip_chord, *, bend=0.0, normal=UP) -> Solid
     normal = np.asarray(normal, float)
     grids = np.stack([middle + normal * (lift + s * thick) for s in (-1, 1)])
     # both faces outwards: rows from the root turn the normal to +-normal
-    first = int(np.cross(tip - root, -AHEAD) @ normal > 0)
+    first = int(cross(tip - root, -AHEAD) @ normal > 0)
     grids[1 - first] = grids[1 - first, ::-1]
     return sheets(part, grids)
 
