@@ -65,7 +65,7 @@ CATEGORIES: dict[str, Category] = dict(
         animals.BUILDERS['horse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')
     ),
     human=Category(
-        creatures.human, ('torso', 'head', 'leg', 'arm', 'foot', 'hand', 'hat', 'skirt', 'hair')
+        creatures.human, ('torso', 'head', 'leg', 'foot', 'arm', 'hand', 'hat', 'skirt', 'hair')
     ),
     insect=Category(insects.insect, ('abdomen', 'thorax', 'head', 'leg', 'antenna', 'wing')),
     knot=Category(abstract.knot, ('tube',)),

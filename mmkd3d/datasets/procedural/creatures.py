@@ -99,31 +99,34 @@ def human(rng) -> Solids:
         Bar('torso', spine, body, side=(np.array([1.0, 0, 0]) + across) / 2, cap=0.5),
         Bar('head', [spine[-1], neck, top], tall * 0.033),
     ]
-    legs, arms, ends = [], [], []
+    neckline = spine[-1] - up * tall * 0.03
+    bars += _limbs(rng, pose, (leg, arm), thick, hips * 0.55, (neckline, across * wide))
+    solids = tubes(bars)
+    solids.append(ellipsoid('head', (head * 0.78, head * 1.1, head * 0.9), top))
+    solids += _human_top(rng, head, top) + _dress(rng, hips, leg, pose)
+    lying = rng.choice([-1, 1]) * np.pi / 2 * (rng.random() < 0.06)
+    return stand([s.moved(rotation(lying, 'x')) for s in solids])
+
+
+def _limbs(rng, pose: Pose, long, thick, hip, shoulders) -> list[Bar]:
+    """Legs and arms with feet and hands; ``shoulders`` is (middle, half)."""
+    bars, (leg, arm), (middle, half) = [], long, shoulders
     for k, s in enumerate((-1, 1)):
         thigh, shin = aim(pose.thigh[k], s * rng.uniform(0, 0.2)), pose.thigh[k] - pose.knee[k]
-        path = joints((s * hips * 0.55, 0, 0), (leg, thigh), (leg, aim(shin)))
+        path = joints((s * hip, 0, 0), (leg, thigh), (leg, aim(shin)))
         foot = aim(shin + np.pi / 2 - rng.uniform(-0.2, 0.3), s * rng.uniform(0, 0.3))
-        legs.append(Bar('leg', path, thick * np.array([0.056, 0.052, 0.036, 0.037, 0.024])))
-        ends.append(
+        bars.append(Bar('leg', path, thick * np.array([0.056, 0.052, 0.036, 0.037, 0.024])))
+        bars.append(
             Bar('foot', path[-1] + np.outer((-0.3, 0.4, 1), foot) * leg * 0.42, thick * 0.026)
         )
-        shoulder = spine[-1] - up * tall * 0.03 + s * across * wide
+        shoulder = middle + s * half
         upper = aim(pose.arm[k], s * pose.out[k])
         fore = aim(pose.arm[k] + pose.elbow[k], s * pose.out[k] * rng.uniform(0.3, 1.1))
         path = joints(shoulder, (arm, upper), (arm, fore))
-        arms.append(Bar('arm', path, thick * np.array([0.036, 0.031, 0.025, 0.026, 0.018])))
+        bars.append(Bar('arm', path, thick * np.array([0.036, 0.031, 0.025, 0.026, 0.018])))
         hand = path[-1] + np.outer((0, 0.5, 1), fore) * arm * 0.42
-        ends.append(Bar('hand', hand, thick * np.array([0.018, 0.026, 0.014]), flat=0.6))
-    solids = tubes(bars + legs + arms + ends)
-    solids.append(ellipsoid('head', (head * 0.78, head * 1.1, head * 0.9), top))
-    solids += _human_top(rng, head, top) + _dress(rng, hips, leg, pose)
-    solids = (
-        [s.moved(rotation(rng.choice([-1, 1]) * np.pi / 2, 'x')) for s in solids]
-        if (rng.random() < 0.06)
-        else solids
-    )
-    return stand(solids)
+        bars.append(Bar('hand', hand, thick * np.array([0.018, 0.026, 0.014]), flat=0.6))
+    return bars
 
 
 def _human_top(rng, head, top) -> Solids:

@@ -121,6 +121,21 @@ class Bar(NamedTuple):
         return _spline(len(knots), steps, closed) @ knots
 
 
+def _frames(bars: Sequence[Bar], steps: int, closed: bool) -> tuple:
+    """Centres, radii and their slopes, and three axes (T, steps, 2 or 3)."""
+    samples = np.stack([bar.samples(steps, closed) for bar in bars])
+    values, change = samples[:, :steps], samples[:, steps:]
+    centre, radius = values[..., :3], values[..., 3:]
+    radius = np.maximum(radius, 1e-4 * radius.max(axis=(1, 2), keepdims=True))
+    change = change / np.sqrt((change[..., :3] ** 2).sum(-1, keepdims=True))
+    along, growth = change[..., :3], change[..., 3:]
+    side = np.array([bar.side for bar in bars], float)[:, None]
+    first = side - (along * side).sum(-1, keepdims=True) * along
+    first /= np.sqrt((first * first).sum(-1, keepdims=True))
+    second = cross(along, first)
+    return centre, radius, growth, along, first, second
+
+
 def tubes(
     bars: Sequence[Bar], *, steps: int = 8, sides: int = 8, closed: bool = False, solid: bool = True
 ) -> list[Solid]:
@@ -133,16 +148,7 @@ def tubes(
         closed: The last point of a path is joined to its first; no ends.
         solid: Hide points of other solids inside.
     """
-    samples = np.stack([bar.samples(steps, closed) for bar in bars])
-    values, change = samples[:, :steps], samples[:, steps:]
-    centre, radius = values[..., :3], values[..., 3:]
-    radius = np.maximum(radius, 1e-4 * radius.max(axis=(1, 2), keepdims=True))
-    change = change / np.sqrt((change[..., :3] ** 2).sum(-1, keepdims=True))
-    along, growth = change[..., :3], change[..., 3:]
-    side = np.array([bar.side for bar in bars], float)[:, None]
-    first = side - (along * side).sum(-1, keepdims=True) * along
-    first /= np.sqrt((first * first).sum(-1, keepdims=True))
-    second = cross(along, first)
+    centre, radius, growth, along, first, second = _frames(bars, steps, closed)
     index, cos, sin = _rows(steps, closed)
     cap = np.array([bar.cap for bar in bars])[:, None, None]
     a, b, t = first[:, index], second[:, index], along[:, index]
@@ -169,15 +175,14 @@ def tubes(
     )
     inside = [None] * len(bars)
     if solid:
-        outward = np.zeros((len(bars), steps))
+        outward = np.zeros((len(bars), steps, 1))
         if not closed:
-            outward[:, [0, -1]] = np.array([-1, 1]) / length[:, [0, -1], 0]
-        frames = np.stack([first / radius[..., :1], second / radius[..., 1:]], axis=2)
-        frames = np.concatenate([frames, (along * outward[..., None])[:, :, None]], axis=2)
+            outward[:, [0, -1]] = np.array([[-1], [1]]) / length[:, [0, -1]]
+        frames = first / radius[..., :1], second / radius[..., 1:], along * outward
         reach = radius.max(axis=(1, 2))[:, None] * 1.05
         box = np.stack([centre.min(1) - reach, centre.max(1) + reach], axis=1)
-        square = (centre * centre).sum(-1)
-        inside = [_inside_tube(*each) for each in zip(centre, square, box, frames)]
+        each = zip(centre, (centre * centre).sum(-1), box, np.stack(frames, axis=2))
+        inside = [_inside_tube(*one) for one in each]
     return [
         Solid(bar.part, Mesh(c, n, i), _EYE, _ZERO)
         for bar, c, n, i in zip(bars, corners, normals, inside)

@@ -118,6 +118,35 @@ def snake(rng) -> Solids:
     return stand(solids)
 
 
+def _dinosaur_legs(rng, biped: bool, deep: float, spine) -> list[Bar]:
+    """Four legs, or two and short arms; ``spine`` is (hip, middle, chest)."""
+    bars = []
+    step = rng.uniform(-0.5, 0.5) * np.array([1, -1])
+    leg = rng.uniform(0.6, 0.95) if biped else rng.uniform(0.4, 0.8)
+    for k, s in enumerate((-1, 1)):
+        for front in (False, True):
+            at, long = (spine[2], leg) if front else (spine[0], leg * 1.05)
+            root = at + np.array([s * deep * 0.55, -deep * 0.2, 0])
+            swing, r = step[k] * (-1 if front else 1), deep * 0.3
+            if front and biped:
+                long, r, swing = leg * rng.uniform(0.25, 0.5), deep * 0.12, 0.5
+            path = joints(
+                root,
+                (long * 0.4, aim(swing + 0.35)),
+                (long * 0.4, aim(swing - 0.4)),
+                (long * 0.25, aim(swing + 0.2)),
+            )
+            path = np.concatenate([path, [path[-1] + AHEAD * r * 1.3]])
+            bars.append(
+                Bar(
+                    'leg' if not (front and biped) else 'arm',
+                    path,
+                    r * np.array([1.4, 1.2, 0.8, 0.7, 0.5, 0.5, 0.55, 0.5]),
+                )
+            )
+    return bars
+
+
 def dinosaur(rng) -> Solids:
     """Two-legged hunters and long-necked or plated four-legged dinosaurs."""
     biped, size = rng.random() < 0.5, rng.uniform(1.0, 4.0)
@@ -159,29 +188,7 @@ def dinosaur(rng) -> Solids:
             jaw * 0.6,
         )
     )
-    step = rng.uniform(-0.5, 0.5) * np.array([1, -1])
-    leg = rng.uniform(0.6, 0.95) if biped else rng.uniform(0.4, 0.8)
-    for k, s in enumerate((-1, 1)):
-        for front in (False, True):
-            at, long = (spine[2], leg) if front else (spine[0], leg * 1.05)
-            root = at + np.array([s * deep * 0.55, -deep * 0.2, 0])
-            swing, r = step[k] * (-1 if front else 1), deep * 0.3
-            if front and biped:
-                long, r, swing = leg * rng.uniform(0.25, 0.5), deep * 0.12, 0.5
-            path = joints(
-                root,
-                (long * 0.4, aim(swing + 0.35)),
-                (long * 0.4, aim(swing - 0.4)),
-                (long * 0.25, aim(swing + 0.2)),
-            )
-            path = np.concatenate([path, [path[-1] + AHEAD * r * 1.3]])
-            bars.append(
-                Bar(
-                    'leg' if not (front and biped) else 'arm',
-                    path,
-                    r * np.array([1.4, 1.2, 0.8, 0.7, 0.5, 0.5, 0.55, 0.5]),
-                )
-            )
+    bars += _dinosaur_legs(rng, biped, deep, spine)
     ridge = curve([*back, *spine], 13)[2:]
     plate = rng.uniform(0.15, 0.5) * deep * 2
     if not biped and rng.random() < 0.4:
