@@ -205,6 +205,20 @@ def hand(rng) -> Solids:
     return stand([s.moved(turn) for s in solids])
 
 
+def _hair(rng, r, wide) -> Solids:
+    """Hair on most heads, long on some."""
+    if rng.random() < 0.35:
+        return []
+    size = r * rng.uniform(1.0, 1.2)
+    radii = (size * wide * 1.15, size * rng.uniform(0.9, 1.2), size)
+    solids = [blob('hair', radii, (0, r * 0.6, -r * 0.35), rng, bumps=0.08, waves=3)]
+    if rng.random() < 0.4:
+        drop = rng.uniform(0.8, 2.2)
+        fall = np.array([[0, 0.4, -0.6], [0, -0.5, -0.9], [0, -drop, -0.9]]) * r
+        solids += tubes([Bar('hair', fall, r * np.array([0.9, 0.85, 0.5]), flat=0.4)])
+    return solids
+
+
 def head(rng) -> Solids:
     """A human head on a neck, maybe on a bust, with hair or without."""
     r = rng.uniform(0.085, 0.105)
@@ -251,24 +265,7 @@ def head(rng) -> Solids:
         path = [chest - (0, drop, 0), chest - (0, drop / 2, 0), chest]
         body = [(half * 0.95, half * 0.55), (half, half * 0.5), (r * 0.6, r * 0.5)]
         solids += tubes([Bar('bust', path, body, cap=0.1)])
-    if rng.random() < 0.65:
-        size = r * rng.uniform(1.0, 1.2)
-        solids.append(
-            blob(
-                'hair',
-                (size * wide * 1.15, size * rng.uniform(0.9, 1.2), size),
-                (0, r * 0.6, -r * 0.35),
-                rng,
-                bumps=0.08,
-                waves=3,
-            )
-        )
-        if rng.random() < 0.4:
-            drop = rng.uniform(0.8, 2.2) * r
-            fall = np.array([[0, 0.4, -0.6], [0, -0.5, -0.9], [0, 0, -0.9]]) * r
-            fall[2, 1] = -drop
-            solids += tubes([Bar('hair', fall, r * np.array([0.9, 0.85, 0.5]), flat=0.4)])
-    return stand(solids)
+    return stand(solids + _hair(rng, r, wide))
 
 
 def skull(rng) -> Solids:
