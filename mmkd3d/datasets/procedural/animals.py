@@ -1,12 +1,12 @@
 """Four-legged animals: one skeleton, ranges for each species, many postures."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .creatures import AHEAD, UP, Solids, aim, joints
-from .free_form import Bar, blob, stand, tubes
+from .free_form import Bar, blob, cross, stand, tubes
 from .solids import ellipsoid, rotation
 
 
@@ -16,16 +16,16 @@ class Species(NamedTuple):
     In ``SPECIES`` every field is a range, after a draw a number.
     """
 
-    size: tuple | float  # length of a leg in metres
-    long: tuple | float  # body
-    deep: tuple | float  # half the height of the body
-    leg: tuple | float  # radius
-    neck: tuple | float
-    rise: tuple | float  # neck above the horizontal
-    head: tuple | float
-    snout: tuple | float  # width of the muzzle, as a share of the head
-    ear: tuple | float
-    tail: tuple | float
+    size: Any  # length of a leg in metres
+    long: Any  # body
+    deep: Any  # half the height of the body
+    leg: Any  # radius
+    neck: Any
+    rise: Any  # neck above the horizontal
+    head: Any
+    snout: Any  # width of the muzzle, as a share of the head
+    ear: Any
+    tail: Any
 
 
 # fmt: off
@@ -153,7 +153,7 @@ def _ears(rng, name: str, animal: Species, skull, head) -> list[Bar]:
         if name == 'elephant':
             start, way = skull + (s * head * 0.28, 0, -head * 0.15), np.array([s, -0.2, -0.7])
         path = start + np.outer((0, 0.5, 1), way) * animal.ear
-        side = np.cross(way, AHEAD)
+        side = cross(way, AHEAD)
         bars.append(Bar('ear', path, wide * np.array([0.7, 1.0, 0.45]), side=side, flat=0.3))
     return bars
 
@@ -260,7 +260,7 @@ def _extras(rng, name, animal, skull, face, neck) -> list[Bar]:
             bars += _antler(rng, root, s, animal.neck * rng.uniform(0.7, 1.2))
     elif name == 'horse' and rng.random() < 0.75:
         base, nape = neck
-        back = np.cross((1.0, 0, 0), nape - base)
+        back = cross(np.array([1.0, 0, 0]), nape - base)
         back = -back / np.linalg.norm(back) * animal.deep * 0.5
         if back[1] < 0:
             back = -back

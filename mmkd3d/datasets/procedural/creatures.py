@@ -99,31 +99,34 @@ def human(rng) -> Solids:
         Bar('torso', spine, body, side=(np.array([1.0, 0, 0]) + across) / 2, cap=0.5),
         Bar('head', [spine[-1], neck, top], tall * 0.033),
     ]
-    legs, arms, ends = [], [], []
+    neckline = spine[-1] - up * tall * 0.03
+    bars += _limbs(rng, pose, (leg, arm), thick, hips * 0.55, (neckline, across * wide))
+    solids = tubes(bars)
+    solids.append(ellipsoid('head', (head * 0.78, head * 1.1, head * 0.9), top))
+    solids += _human_top(rng, head, top) + _dress(rng, hips, leg, pose)
+    lying = rng.choice([-1, 1]) * np.pi / 2 * (rng.random() < 0.06)
+    return stand([s.moved(rotation(lying, 'x')) for s in solids])
+
+
+def _limbs(rng, pose: Pose, long, thick, hip, shoulders) -> list[Bar]:
+    """Legs and arms with feet and hands; ``shoulders`` is (middle, half)."""
+    bars, (leg, arm), (middle, half) = [], long, shoulders
     for k, s in enumerate((-1, 1)):
         thigh, shin = aim(pose.thigh[k], s * rng.uniform(0, 0.2)), pose.thigh[k] - pose.knee[k]
-        path = joints((s * hips * 0.55, 0, 0), (leg, thigh), (leg, aim(shin)))
+        path = joints((s * hip, 0, 0), (leg, thigh), (leg, aim(shin)))
         foot = aim(shin + np.pi / 2 - rng.uniform(-0.2, 0.3), s * rng.uniform(0, 0.3))
-        legs.append(Bar('leg', path, thick * np.array([0.056, 0.052, 0.036, 0.037, 0.024])))
-        ends.append(
+        bars.append(Bar('leg', path, thick * np.array([0.056, 0.052, 0.036, 0.037, 0.024])))
+        bars.append(
             Bar('foot', path[-1] + np.outer((-0.3, 0.4, 1), foot) * leg * 0.42, thick * 0.026)
         )
-        shoulder = spine[-1] - up * tall * 0.03 + s * across * wide
+        shoulder = middle + s * half
         upper = aim(pose.arm[k], s * pose.out[k])
         fore = aim(pose.arm[k] + pose.elbow[k], s * pose.out[k] * rng.uniform(0.3, 1.1))
         path = joints(shoulder, (arm, upper), (arm, fore))
-        arms.append(Bar('arm', path, thick * np.array([0.036, 0.031, 0.025, 0.026, 0.018])))
+        bars.append(Bar('arm', path, thick * np.array([0.036, 0.031, 0.025, 0.026, 0.018])))
         hand = path[-1] + np.outer((0, 0.5, 1), fore) * arm * 0.42
-        ends.append(Bar('hand', hand, thick * np.array([0.018, 0.026, 0.014]), flat=0.6))
-    solids = tubes(bars + legs + arms + ends)
-    solids.append(ellipsoid('head', (head * 0.78, head * 1.1, head * 0.9), top))
-    solids += _human_top(rng, head, top) + _dress(rng, hips, leg, pose)
-    solids = (
-        [s.moved(rotation(rng.choice([-1, 1]) * np.pi / 2, 'x')) for s in solids]
-        if (rng.random() < 0.06)
-        else solids
-    )
-    return stand(solids)
+        bars.append(Bar('hand', hand, thick * np.array([0.018, 0.026, 0.014]), flat=0.6))
+    return bars
 
 
 def _human_top(rng, head, top) -> Solids:
@@ -202,6 +205,20 @@ def hand(rng) -> Solids:
     return stand([s.moved(turn) for s in solids])
 
 
+def _hair(rng, r, wide) -> Solids:
+    """Hair on most heads, long on some."""
+    if rng.random() < 0.35:
+        return []
+    size = r * rng.uniform(1.0, 1.2)
+    radii = (size * wide * 1.15, size * rng.uniform(0.9, 1.2), size)
+    solids = [blob('hair', radii, (0, r * 0.6, -r * 0.35), rng, bumps=0.08, waves=3)]
+    if rng.random() < 0.4:
+        drop = rng.uniform(0.8, 2.2)
+        fall = np.array([[0, 0.4, -0.6], [0, -0.5, -0.9], [0, -drop, -0.9]]) * r
+        solids += tubes([Bar('hair', fall, r * np.array([0.9, 0.85, 0.5]), flat=0.4)])
+    return solids
+
+
 def head(rng) -> Solids:
     """A human head on a neck, maybe on a bust, with hair or without."""
     r = rng.uniform(0.085, 0.105)
@@ -248,31 +265,15 @@ def head(rng) -> Solids:
         path = [chest - (0, drop, 0), chest - (0, drop / 2, 0), chest]
         body = [(half * 0.95, half * 0.55), (half, half * 0.5), (r * 0.6, r * 0.5)]
         solids += tubes([Bar('bust', path, body, cap=0.1)])
-    if rng.random() < 0.65:
-        size = r * rng.uniform(1.0, 1.2)
-        solids.append(
-            blob(
-                'hair',
-                (size * wide * 1.15, size * rng.uniform(0.9, 1.2), size),
-                (0, r * 0.6, -r * 0.35),
-                rng,
-                bumps=0.08,
-                waves=3,
-            )
-        )
-        if rng.random() < 0.4:
-            drop = rng.uniform(0.8, 2.2) * r
-            fall = np.array([[0, 0.4, -0.6], [0, -0.5, -0.9], [0, 0, -0.9]]) * r
-            fall[2, 1] = -drop
-            solids += tubes([Bar('hair', fall, r * np.array([0.9, 0.85, 0.5]), flat=0.4)])
-    return stand(solids)
+    return stand(solids + _hair(rng, r, wide))
 
 
 def skull(rng) -> Solids:
     """A bare skull with eye sockets' rims, cheeks, teeth and a jaw."""
-    r, wide, long, gape = rng.uniform((0.09, 0.72, 0.6, 0), (0.11, 0.9, 0.9, 0.35))
+    r, wide, long, gape = rng.uniform((0.09, 0.62, 0.55, 0), (0.11, 0.92, 0.95, 0.5))
+    tall, back = rng.uniform((0.75, 0.9), (1.05, 1.35)) * r
     solids = [
-        blob('cranium', (r * wide, r * 0.9, r * 1.1), (0, r * 0.3, -r * 0.2), rng, bumps=0.03),
+        blob('cranium', (r * wide, tall, back), (0, r * 0.3, r * 0.9 - back), rng, bumps=0.03),
         ellipsoid('face', (r * wide * 0.6, r * long * 0.7, r * 0.4), (0, -r * 0.35, r * 0.6)),
     ]
     angle = np.linspace(0, 2 * np.pi, 6)[:-1]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .solids import INSIDE, Mesh, Solid
 
@@ -38,7 +39,7 @@ def _spline(count: int, steps: int, closed: bool) -> np.ndarray:
     return weights.reshape(2 * steps, count)
 
 
-def curve(points: Sequence, steps: int, closed: bool = False) -> np.ndarray:
+def curve(points: ArrayLike, steps: int, closed: bool = False) -> np.ndarray:
     """A smooth curve (steps, D) through ``points`` (K, D), ends included."""
     points = np.asarray(points, float)
     return _spline(len(points), steps, closed)[:steps] @ points
@@ -79,10 +80,10 @@ def _in_place(part: str, points, normals, inside=None) -> Solid:
     return Solid(part, mesh, _EYE, _ZERO)
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cross product along the last axis; much faster than NumPy's if small."""
-    x, y, z = np.moveaxis(a, -1, 0)
-    u, v, w = np.moveaxis(b, -1, 0)
+    x, y, z = a[..., 0], a[..., 1], a[..., 2]
+    u, v, w = b[..., 0], b[..., 1], b[..., 2]
     return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1)
 
 
@@ -100,16 +101,17 @@ class Bar(NamedTuple):
     """
 
     part: str
-    path: Sequence
-    radii: Sequence | float
-    side: Sequence = (1.0, 0.0, 0.0)
+    path: ArrayLike
+    radii: ArrayLike
+    side: ArrayLike = (1.0, 0.0, 0.0)
     flat: float = 1.0
     cap: float = 1.0
 
     def samples(self, steps: int, closed: bool) -> np.ndarray:
         """Centre and two radii (steps, 5), then their slopes (steps, 5)."""
-        knots = np.empty((len(self.path), 5))
-        knots[:, :3] = self.path
+        path = np.asarray(self.path, float)
+        knots = np.empty((len(path), 5))
+        knots[:, :3] = path
         radii = np.asarray(self.radii, float)
         if radii.ndim < 2:
             knots[:, 3] = radii
@@ -117,6 +119,21 @@ class Bar(NamedTuple):
         else:
             knots[:, 3:] = radii
         return _spline(len(knots), steps, closed) @ knots
+
+
+def _frames(bars: Sequence[Bar], steps: int, closed: bool) -> tuple:
+    """Centres, radii and their slopes, and three axes (T, steps, 2 or 3)."""
+    samples = np.stack([bar.samples(steps, closed) for bar in bars])
+    values, change = samples[:, :steps], samples[:, steps:]
+    centre, radius = values[..., :3], values[..., 3:]
+    radius = np.maximum(radius, 1e-4 * radius.max(axis=(1, 2), keepdims=True))
+    change = change / np.sqrt((change[..., :3] ** 2).sum(-1, keepdims=True))
+    along, growth = change[..., :3], change[..., 3:]
+    side = np.array([bar.side for bar in bars], float)[:, None]
+    first = side - (along * side).sum(-1, keepdims=True) * along
+    first /= np.sqrt((first * first).sum(-1, keepdims=True))
+    second = cross(along, first)
+    return centre, radius, growth, along, first, second
 
 
 def tubes(
@@ -131,16 +148,7 @@ def tubes(
         closed: The last point of a path is joined to its first; no ends.
         solid: Hide points of other solids inside.
     """
-    samples = np.stack([bar.samples(steps, closed) for bar in bars])
-    values, change = samples[:, :steps], samples[:, steps:]
-    centre, radius = values[..., :3], values[..., 3:]
-    radius = np.maximum(radius, 1e-4 * radius.max(axis=(1, 2), keepdims=True))
-    change = change / np.sqrt((change[..., :3] ** 2).sum(-1, keepdims=True))
-    along, growth = change[..., :3], change[..., 3:]
-    side = np.array([bar.side for bar in bars], float)[:, None]
-    first = side - (along * side).sum(-1, keepdims=True) * along
-    first /= np.sqrt((first * first).sum(-1, keepdims=True))
-    second = _cross(along, first)
+    centre, radius, growth, along, first, second = _frames(bars, steps, closed)
     index, cos, sin = _rows(steps, closed)
     cap = np.array([bar.cap for bar in bars])[:, None, None]
     a, b, t = first[:, index], second[:, index], along[:, index]
@@ -167,55 +175,74 @@ def tubes(
     )
     inside = [None] * len(bars)
     if solid:
-        outward = np.zeros((len(bars), steps))
+        outward = np.zeros((len(bars), steps, 1))
         if not closed:
-            outward[:, [0, -1]] = np.array([-1, 1]) / length[:, [0, -1], 0]
-        frames = np.stack([first / radius[..., :1], second / radius[..., 1:]], axis=2)
-        frames = np.concatenate([frames, (along * outward[..., None])[:, :, None]], axis=2)
-        inside = [_inside_tube(*each) for each in zip(centre, radius, frames)]
+            outward[:, [0, -1]] = np.array([[-1], [1]]) / length[:, [0, -1]]
+        frames = first / radius[..., :1], second / radius[..., 1:], along * outward
+        reach = radius.max(axis=(1, 2))[:, None] * 1.05
+        box = np.stack([centre.min(1) - reach, centre.max(1) + reach], axis=1)
+        each = zip(centre, (centre * centre).sum(-1), box, np.stack(frames, axis=2))
+        inside = [_inside_tube(*one) for one in each]
     return [
         Solid(bar.part, Mesh(c, n, i), _EYE, _ZERO)
         for bar, c, n, i in zip(bars, corners, normals, inside)
     ]
 
 
-def tube(part: str, path: Sequence, radii: Sequence | float, **options) -> Solid:
+def tube(part: str, path: ArrayLike, radii: ArrayLike, **options) -> Solid:
     """A single bar; ``options`` are those of :class:`Bar` and :func:`tubes`."""
     shape = {k: options.pop(k) for k in ('side', 'flat', 'cap') if k in options}
     return tubes([Bar(part, path, radii, **shape)], **options)[0]
 
 
-def _inside_tube(centre: np.ndarray, radius: np.ndarray, frames: np.ndarray):
+def _inside_tube(centre: np.ndarray, square: np.ndarray, box: np.ndarray, frames: np.ndarray):
     """Test by the nearest sample of the axis, within the bounding box only."""
-    reach = radius.max() * 1.05
-    low, high = centre.min(0) - reach, centre.max(0) + reach
-    square = (centre * centre).sum(1)
 
     def inside(q):
         found = np.zeros(len(q), dtype=bool)
-        box = np.flatnonzero(((q > low) & (q < high)).all(axis=1))
-        if len(box):
-            q = q[box]
+        some = np.flatnonzero(((q > box[0]) & (q < box[1])).all(axis=1))
+        if len(some):
+            q = q[some]
             near = (square - 2 * (q @ centre.T)).argmin(1)
             x, y, z = ((q - centre[near])[:, None] * frames[near]).sum(-1).T
-            found[box] = x * x + y * y + np.maximum(z, 0) ** 2 < INSIDE**4
+            found[some] = x * x + y * y + np.maximum(z, 0) ** 2 < INSIDE**4
         return found
 
     return inside
 
 
+def sheets(part: str, points: np.ndarray) -> list[Solid]:
+    """Open surfaces through (T, U, V, 3) grids of points; smooth normals."""
+    points = np.asarray(points, float)
+    across = np.empty((2, *points.shape))
+    for grid, steps in ((points, across[0]), (points.swapaxes(1, 2), across[1].swapaxes(1, 2))):
+        steps[:, 1:-1] = grid[:, 2:] - grid[:, :-2]
+        steps[:, 0], steps[:, -1] = grid[:, 1] - grid[:, 0], grid[:, -1] - grid[:, -2]
+    normals = cross(*across)
+    normals /= np.sqrt((normals * normals).sum(-1, keepdims=True) + 1e-30)
+    faces = _faces(*points.shape[1:3])
+    corners, normals = (
+        x.reshape(len(points), -1, 3).take(faces, axis=1) for x in (points, normals)
+    )
+    return [Solid(part, Mesh(c, n, None), _EYE, _ZERO) for c, n in zip(corners, normals)]
+
+
 def sheet(part: str, points: np.ndarray) -> Solid:
     """An open surface through a (U, V, 3) grid of points; smooth normals."""
-    points = np.asarray(points, float)
-    du, dv = np.empty_like(points), np.empty_like(points)
-    du[1:-1], du[0], du[-1] = (
-        points[2:] - points[:-2],
-        points[1] - points[0],
-        points[-1] - points[-2],
-    )
-    dv[:, 1:-1] = points[:, 2:] - points[:, :-2]
-    dv[:, 0], dv[:, -1] = points[:, 1] - points[:, 0], points[:, -1] - points[:, -2]
-    return _in_place(part, points, _cross(du, dv))
+    return sheets(part, np.asarray(points)[None])[0]
+
+
+def revolved(part: str, profile, *, sides: int = 16, ribs: int = 0, depth: float = 0.0) -> Solid:
+    """A smooth surface about y through ``profile`` [(radius, y), ...], upwards.
+
+    ``ribs`` waves of ``depth`` (a share of the radius) run around it. It hides
+    nothing inside.
+    """
+    radius, y = np.asarray(profile, float).T[:, :, None]
+    angle = np.linspace(0, 2 * np.pi, sides + 1)
+    wave = 1 + depth * np.cos(ribs * angle)
+    x, z = radius * wave * np.cos(angle), radius * wave * np.sin(angle)
+    return sheet(part, np.stack([x, np.broadcast_to(y, x.shape), z], axis=-1))
 
 
 @functools.lru_cache(maxsize=8)
@@ -291,7 +318,7 @@ def superellipsoid(part: str, radii, center, *, power=(1.0, 1.0), rotate=None) -
 
 def facets(part: str, corners: np.ndarray) -> Solid:
     """Flat triangles (F, 3, 3), counter-clockwise from outside."""
-    normals = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.sqrt((normals * normals).sum(1, keepdims=True)) + 1e-12
     mesh = Mesh(corners, np.repeat(normals[:, None], 3, axis=1), None)
     return Solid(part, mesh, _EYE, _ZERO)
