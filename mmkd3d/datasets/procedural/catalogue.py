@@ -6,12 +6,15 @@ from typing import NamedTuple
 from . import (
     arms,
     bath,
+    buildings,
     craft,
     fittings,
     furniture,
     household,
     personal,
+    play,
     ships,
+    structures,
     things,
     tools,
     vehicles,
@@ -116,6 +119,32 @@ CATEGORIES: dict[str, Category] = dict(
     shovel=Category(tools.shovel, ('shaft', 'blade', 'handle')),
     sword=Category(tools.sword, ('handle', 'pommel', 'guard', 'blade')),
     wrench=Category(tools.wrench, ('handle', 'jaw', 'screw')),
+    # buildings and structures
+    bridge=Category(structures.bridge, ('deck', 'arch', 'pier', 'rail', 'truss', 'tower', 'cable')),
+    castle=Category(buildings.castle, ('tower', 'wall', 'battlement', 'gate', 'roof')),
+    church=Category(buildings.church, ('nave', 'roof', 'tower', 'spire', 'door', 'cross')),
+    crane=Category(structures.crane, ('base', 'mast', 'jib', 'weight', 'cab', 'rope', 'hook')),
+    fence=Category(structures.fence, ('post', 'rail', 'picket')),
+    gate=Category(structures.gate, ('post', 'arch', 'beam', 'leaf')),
+    gazebo=Category(structures.gazebo, ('floor', 'post', 'roof', 'well', 'rail')),
+    house=Category(buildings.house, ('wall', 'window', 'roof', 'door', 'chimney', 'post')),
+    lighthouse=Category(
+        buildings.lighthouse, ('tower', 'gallery', 'lantern', 'roof', 'base', 'house')
+    ),
+    skyscraper=Category(buildings.skyscraper, ('tower', 'spire', 'base', 'band', 'roof')),
+    temple=Category(buildings.temple, ('base', 'column', 'beam', 'roof', 'hall')),
+    tent=Category(structures.tent, ('cloth', 'pole', 'rope')),
+    windmill=Category(buildings.windmill, ('tower', 'cap', 'sail', 'door', 'gallery')),
+    # games, music, machines
+    chandelier=Category(play.chandelier, ('canopy', 'cord', 'arm', 'light', 'body', 'shade')),
+    chess_piece=Category(play.chess_piece, ('base', 'body', 'collar', 'head')),
+    drum=Category(play.drum, ('shell', 'hoop', 'lug', 'leg', 'cymbal')),
+    fan=Category(play.fan, ('blade', 'motor', 'cage', 'pole', 'base')),
+    horn=Category(play.horn, ('bell', 'tube', 'mouthpiece', 'valve')),
+    piano=Category(play.piano, ('body', 'key', 'leg', 'lid', 'pedal', 'stool')),
+    robot=Category(play.robot, ('body', 'head', 'eye', 'antenna', 'arm', 'hand', 'leg', 'foot')),
+    satellite=Category(play.satellite, ('body', 'panel', 'boom', 'dish', 'aerial')),
+    wheelbarrow=Category(play.wheelbarrow, ('tray', 'wheel', 'handle', 'leg')),
 )
 
 

@@ -4,17 +4,33 @@ import pytest
 from mmkd3d.datasets.procedural import (
     arms,
     bath,
+    buildings,
     craft,
     fittings,
     household,
     personal,
+    play,
     ships,
+    structures,
     tools,
     vehicles,
 )
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES
 
-MODULES = (arms, bath, craft, fittings, household, personal, ships, tools, vehicles)
+MODULES = (
+    arms,
+    bath,
+    buildings,
+    craft,
+    fittings,
+    household,
+    personal,
+    play,
+    ships,
+    structures,
+    tools,
+    vehicles,
+)
 NAMES = [
     name for name, c in CATEGORIES.items() if c.build.__module__ in [m.__name__ for m in MODULES]
 ]
