@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .assembly import Solids, around, both, chance, disc, grounded, number, placed
+from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, placed
 from .solids import bowl, box, cylinder, lathe, prism, ring, rod, rotation
 
 
@@ -219,9 +219,7 @@ def lighthouse(rng) -> Solids:
     edge = r * top
     wide, lamp = edge * rng.uniform(1.2, 1.7), edge * rng.uniform(0.6, 0.9)
     solids.append(cylinder('gallery', wide, h * 0.03, (0, h, 0)))
-    solids.append(
-        ring('gallery', wide, edge * 0.05, (0, h + edge * 0.6, 0), rotate=rotation(np.pi / 2, 'x'))
-    )
+    solids.append(ring('gallery', wide, edge * 0.05, (0, h + edge * 0.6, 0), rotate=FLAT))
     solids += around(
         [rod('gallery', (wide, h, 0), (wide, h + edge * 0.6, 0), edge * 0.04)], number(rng, 4, 8)
     )

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from .assembly import Solids, around, both, chance, disc, grounded, number, pipe, placed
+from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, pipe, placed
 from .solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
-
-FLAT = rotation(np.pi / 2, 'x')
 
 
 def umbrella(rng) -> Solids:
@@ -195,9 +193,7 @@ def book(rng) -> Solids:
                 box('cover', (c, thick * t, h * k), (-w * k / 2, thick * t / 2, 0)),
                 box('page', (w * k * 0.95, thick * t - 2 * c, h * k * 0.95), (0, thick * t / 2, 0)),
             ]
-            solids += placed(
-                one, (*rng.normal(0, 0.01, 1), y, 0), turn=rotation(rng.normal(0, 0.15))
-            )
+            solids += placed(one, (rng.normal(0, 0.01), y, 0), turn=rotation(rng.normal(0, 0.15)))
             y += thick * t
         return solids
     angle = rng.uniform(0.05, 0.5) if style == 1 else rng.uniform(0.6, 1.4)
@@ -231,7 +227,7 @@ def flashlight(rng) -> Solids:
             (0, long * 0.9, r),
         ]
         solids += pipe('handle', bow, r * 0.35)
-    return grounded(placed(solids, turn=rotation(np.pi / 2, 'x')))
+    return grounded(placed(solids, turn=FLAT))
 
 
 def camera(rng) -> Solids:

@@ -190,7 +190,7 @@ def gazebo(rng) -> Solids:
     if chance(rng, 0.6):
         y, half = rng.uniform(0.6, 1.0), np.pi / count
         ends = [(r * np.cos(half), y, s * r * np.sin(half)) for s in (-1, 1)]
-        rail = [rod('rail', *ends, t * 0.5)]
+        rail = [rod('rail', ends[0], ends[1], t * 0.5)]
         solids += around(rail, count, start=half)[:-1]
     if chance(rng, 0.4):
         size = r * rng.uniform(0.25, 0.5)
