@@ -246,7 +246,7 @@ def fan(rng) -> Solids:
     return [*solids, foot.moved(rotation(np.pi / 4)), foot.moved(rotation(-np.pi / 4))]
 
 
-def _limb(rng, part, start, lengths, angles, t) -> Solids:
+def _limb(part, start, lengths, angles, t) -> tuple[Solids, np.ndarray]:
     """A chain of bars; angles are from straight down, about x."""
     points = [np.asarray(start, float)]
     for long, a in zip(lengths, np.cumsum(angles)):
@@ -276,9 +276,7 @@ def robot(rng) -> Solids:
     solids += placed(head, (0, y, 0), turn=turn) + [rod('head', (0, h, 0), (0, y, 0), t)]
     for side in (-1, 1):
         bend = (rng.uniform(-0.6, 2.5), rng.uniform(0, 1.6))
-        arm, hand = _limb(
-            rng, 'arm', (side * (w / 2 + t), h * 0.88, 0), (h * 0.45, h * 0.4), bend, t
-        )
+        arm, hand = _limb('arm', (side * (w / 2 + t), h * 0.88, 0), (h * 0.45, h * 0.4), bend, t)
         grip = [box('hand', (t * 0.5, t * 2.4, t * 1.5), (s * t, 0, 0)) for s in (-1, 1)]
         solids += arm + placed(grip, hand, turn=rotation(-sum(bend), 'x'))
     if chance(rng, 0.3):
@@ -290,7 +288,7 @@ def robot(rng) -> Solids:
     for side in (-1, 1):
         bend = (side * step, -rng.uniform(0, 0.5))
         limb, foot = _limb(
-            rng, 'leg', (side * w * 0.28, 0.02, 0), (leg * 0.55, leg * 0.5), bend, t * 1.3
+            'leg', (side * w * 0.28, 0.02, 0), (leg * 0.55, leg * 0.5), bend, t * 1.3
         )
         solids += [*limb, box('foot', (t * 3, t * 1.2, t * 5), foot + (0, 0, t))]
     return grounded(solids)

@@ -6,6 +6,29 @@ from .assembly import Solids, arc, around, both, chance, grounded, number, pipe,
 from .solids import bowl, box, cylinder, ellipsoid, prism, ring, rod, rotation
 
 
+def _hangers(rng, long, y, z, w, r, *, chain) -> Solids:
+    """Two towers and their cables: a chain in a curve, or straight stays."""
+    high, at = long * rng.uniform(0.18, 0.35), long * rng.uniform(0.22, 0.33)
+    solids: Solids = []
+    for x in (-at, at):
+        solids += [
+            box('tower', (long * 0.02, y + high, w * 0.12), (x, (y + high) / 2, s * z))
+            for s in (-1, 1)
+        ]
+        solids.append(box('tower', (long * 0.02, long * 0.02, w), (x, y + high * 0.9, 0)))
+    if chain:
+        sag = at * np.linspace(-1, 1, 5)
+        curve = [(k, y + high * (0.1 + 0.9 * (k / at) ** 2), 0) for k in sag]
+        cable = pipe('cable', [(-long / 2, y, 0), *curve, (long / 2, y, 0)], r * 0.6)
+    else:
+        cable = [
+            rod('cable', (s * at, y + high, 0), (s * at + k * at, y, 0), r * 0.5)
+            for s in (-1, 1)
+            for k in (-0.6, -0.3, 0.3, 0.6)
+        ]
+    return solids + placed(cable, (0, 0, z)) + placed(cable, (0, 0, -z))
+
+
 def bridge(rng) -> Solids:
     """Arch, beam, truss, suspension and cable-stayed bridges along x."""
     long, w = rng.uniform((20, 3), (60, 8))
@@ -35,24 +58,7 @@ def bridge(rng) -> Solids:
         side = pipe('truss', zigzag, r) + [rod('truss', (x[1], top, z), (x[-2], top, z), r)]
         solids += [*side, *placed(side, (0, 0, -w))]
     if style >= 2:
-        high, at = long * rng.uniform(0.18, 0.35), long * rng.uniform(0.22, 0.33)
-        for x in (-at, at):
-            solids += [
-                box('tower', (long * 0.02, y + high, w * 0.12), (x, (y + high) / 2, s * z))
-                for s in (-1, 1)
-            ]
-            solids.append(box('tower', (long * 0.02, long * 0.02, w), (x, y + high * 0.9, 0)))
-        if style == 2:
-            sag = at * np.linspace(-1, 1, 5)
-            chain = [(k, y + high * (0.1 + 0.9 * (k / at) ** 2), 0) for k in sag]
-            cable = pipe('cable', [(-long / 2, y, 0), *chain, (long / 2, y, 0)], r * 0.6)
-        else:
-            cable = [
-                rod('cable', (s * at, y + high, 0), (s * at + k * at, y, 0), r * 0.5)
-                for s in (-1, 1)
-                for k in (-0.6, -0.3, 0.3, 0.6)
-            ]
-        solids += placed(cable, (0, 0, z)) + placed(cable, (0, 0, -z))
+        solids += _hangers(rng, long, y, z, w, r, chain=style == 2)
     if style < 2 and chance(rng, 0.6):
         solids += [
             box('rail', (long, t * 0.5, t * 0.5), (0, y + long * 0.03, s * z)) for s in (-1, 1)
@@ -199,6 +205,17 @@ def gazebo(rng) -> Solids:
     return solids
 
 
+def _marquee(rng, w, h, long, t) -> Solids:
+    """A gable roof on four poles, with or without a rear wall."""
+    wall, x, z = h * 0.8, w * 0.48, long * 0.48
+    size, top = (w, h * 0.7, long), (0.02, rng.uniform(0, 0.8))
+    solids = [prism('cloth', size, (0, wall + h * 0.35, 0), top=top)]
+    solids += both([rod('pole', (x, 0, s * z), (x, wall, s * z), t) for s in (-1, 1)])
+    if chance(rng, 0.5):
+        solids.append(box('cloth', (w, wall, 0.02), (0, wall / 2, -z)))
+    return solids
+
+
 def tent(rng) -> Solids:
     """Ridge tents, tepees, domes and marquees with poles and ropes."""
     w, h = rng.uniform((1.6, 1.2), (4, 2.8))
@@ -231,24 +248,7 @@ def tent(rng) -> Solids:
                 )
             )
     else:
-        wall = h * 0.8
-        solids = [
-            prism(
-                'cloth',
-                (w, h * 0.7, long),
-                (0, wall + h * 0.35, 0),
-                top=(0.02, rng.uniform(0, 0.8)),
-            )
-        ]
-        solids += [
-            rod(
-                'pole', (x * w * 0.48, 0, z * long * 0.48), (x * w * 0.48, wall, z * long * 0.48), t
-            )
-            for x in (-1, 1)
-            for z in (-1, 1)
-        ]
-        if chance(rng, 0.5):
-            solids.append(box('cloth', (w, wall, 0.02), (0, wall / 2, -long * 0.48)))
+        solids = _marquee(rng, w, h, long, t)
     if style in (0, 3) and chance(rng, 0.7):
         y = h * 0.9 if style == 0 else h * 0.8
         edge = w * (0.05 if style == 0 else 0.48)

@@ -44,7 +44,7 @@ def test_a_made_thing_has_its_parts_and_stands_on_the_floor(name):
         solids = build(np.random.default_rng(seed))
         assert 1 < len(solids) < 60
         seen |= {s.part for s in solids}
-        if seed > 3:
+        if seed > 1:
             continue
         low, high = (np.array(x) for x in zip(*(s.bounds() for s in solids)))
         assert np.isfinite(low).all() and np.isfinite(high).all()
@@ -54,7 +54,7 @@ def test_a_made_thing_has_its_parts_and_stands_on_the_floor(name):
         assert abs(np.linalg.det([s.matrix for s in solids])).min() > 0
         sizes.add(tuple(size.round(6)))
     assert seen == set(parts)
-    assert len(sizes) == 4
+    assert len(sizes) == 2
 
 
 def test_a_seed_names_one_thing():
