@@ -6,6 +6,16 @@ from .assembly import Solids, arc, around, both, chance, grounded, number, pipe,
 from .solids import bowl, box, cylinder, ellipsoid, prism, ring, rod, rotation
 
 
+def _blocks(points, thick, deep, *, overlap) -> Solids:
+    """The stones of an arch through ``points`` (N, 3) in an xy plane."""
+    solids = []
+    for a, b in zip(points, points[1:]):
+        turn = rotation(np.arctan2(b[1] - a[1], b[0] - a[0]), 'z')
+        size = (np.linalg.norm(b - a) * overlap, thick, deep)
+        solids.append(box('arch', size, (a + b) / 2, rotate=turn))
+    return solids
+
+
 def _hangers(rng, long, y, z, w, r, *, chain) -> Solids:
     """Two towers and their cables: a chain in a curve, or straight stays."""
     high, at = long * rng.uniform(0.18, 0.35), long * rng.uniform(0.22, 0.33)
@@ -41,10 +51,7 @@ def bridge(rng) -> Solids:
         span = long / count
         for x in long * ((np.arange(count) + 0.5) / count - 0.5):
             bow = arc(1.0, 0.0, np.pi, 6) * (span * 0.46, y * 0.9, 0) + (x, 0, 0)
-            for a, b in zip(bow, bow[1:]):
-                middle, turn = (a + b) / 2, np.arctan2(b[1] - a[1], b[0] - a[0])
-                size = (np.linalg.norm(b - a) * 1.1, t * 1.5, w * 0.9)
-                solids.append(box('arch', size, middle, rotate=rotation(turn, 'z')))
+            solids += _blocks(bow, t * 1.5, w * 0.9, overlap=1.1)
         for x in np.linspace(-0.5, 0.5, count + 1) * long:
             solids.append(box('pier', (long * 0.03, y, w), (x, y / 2, 0)))
     else:
@@ -77,10 +84,7 @@ def gate(rng) -> Solids:
     if style == 0:  # a round arch
         count = 7
         bow = arc(w / 2 + post / 2, 0, np.pi, count)
-        for a, b in zip(bow, bow[1:]):
-            middle, turn = (a + b) / 2 + (0, h, 0), np.arctan2(b[1] - a[1], b[0] - a[0])
-            size = (np.linalg.norm(b - a) * 1.25, post, d)
-            solids.append(box('arch', size, middle, rotate=rotation(turn, 'z')))
+        solids += _blocks(bow + (0, h, 0), post, d, overlap=1.25)
         if chance(rng, 0.6):
             tall = h * rng.uniform(0.1, 0.4)
             solids.append(box('beam', (full, tall, d), (0, h + w / 2 + post + tall / 2, 0)))

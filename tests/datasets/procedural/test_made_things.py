@@ -40,7 +40,9 @@ NAMES = [
 def test_a_made_thing_has_its_parts_and_stands_on_the_floor(name):
     build, parts = CATEGORIES[name]
     seen, sizes = set(), set()
-    for seed in range(30):
+    for seed in range(40):
+        if seed > 1 and seen == set(parts):
+            break
         solids = build(np.random.default_rng(seed))
         assert 1 < len(solids) < 60
         seen |= {s.part for s in solids}
