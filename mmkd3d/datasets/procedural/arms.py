@@ -59,6 +59,24 @@ def handgun(rng) -> Solids:
     return grounded(placed(solids, turn=turn))
 
 
+def _stock(rng, h, t, long, at) -> Solids:
+    """A shoulder stock in one piece, of wire, or straight with a pistol grip."""
+    style = number(rng, 0, 2)
+    if style == 0:
+        drop = (h * rng.uniform(0.1, 1.0), 0)
+        top = (rng.uniform(1.3, 2), 1)
+        butt = prism('stock', (h * 0.8, long, t), (0, 0, 0), top=top, shift=drop)
+        return [butt.moved(rotation(np.pi / 2, 'z'), (-long / 2, -h * 0.1, 0))]
+    if style == 1:
+        wire = [(0, h * 0.2, 0), (-long, h * 0.2, 0), (-long, -h, 0), (0, -h * 0.3, 0)]
+        solids = pipe('stock', wire, h * 0.1)
+    else:
+        solids = [prism('stock', (long, h * 1.3, t), (-long / 2, -h * 0.2, 0), top=(0.9, 1))]
+    lean = rotation(-rng.uniform(0.1, 0.5), 'z')
+    grip = [prism('grip', (h * 0.8, h * 2, t), (0, -h, 0), top=(1.1, 1))]
+    return solids + placed(grip, (at, -h * 0.3, 0), turn=lean)
+
+
 def rifle(rng) -> Solids:
     """Hunting, assault and machine guns: stock, magazine, scope, bipod."""
     long = rng.uniform(0.6, 1.2)
@@ -70,24 +88,7 @@ def rifle(rng) -> Solids:
     fore = long * rng.uniform(0.12, 0.35)
     size = (fore, h * rng.uniform(0.5, 0.9), t)
     solids.append(prism('frame', size, (body + fore / 2, -h * 0.05, 0), top=(1, 0.8)))
-    stock, drop = long * rng.uniform(0.2, 0.33), h * rng.uniform(0.1, 1.0)
-    style = number(rng, 0, 2)
-    if style == 0:
-        butt = prism(
-            'stock', (h * 0.8, stock, t), (0, 0, 0), top=(rng.uniform(1.3, 2), 1), shift=(drop, 0)
-        )
-        solids.append(butt.moved(rotation(np.pi / 2, 'z'), (-stock / 2, -h * 0.1, 0)))
-    else:
-        if style == 1:
-            wire = [(0, h * 0.2, 0), (-stock, h * 0.2, 0), (-stock, -h, 0), (0, -h * 0.3, 0)]
-            solids += pipe('stock', wire, h * 0.1)
-        else:
-            solids.append(
-                prism('stock', (stock, h * 1.3, t), (-stock / 2, -h * 0.2, 0), top=(0.9, 1))
-            )
-        lean = rotation(-rng.uniform(0.1, 0.5), 'z')
-        grip = [prism('grip', (h * 0.8, h * 2, t), (0, -h, 0), top=(1.1, 1))]
-        solids += placed(grip, (body * 0.1, -h * 0.3, 0), turn=lean)
+    solids += _stock(rng, h, t, long * rng.uniform(0.2, 0.33), body * 0.1)
     solids += _trigger(body * 0.25, -h * 0.5, h * 0.6)
     if chance(rng, 0.6):
         bend = rotation(rng.uniform(-0.1, 0.5), 'z')

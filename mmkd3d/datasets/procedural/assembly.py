@@ -7,8 +7,9 @@ import numpy as np
 from .solids import Solid, cylinder, prism, rod, rotation
 
 Solids = list[Solid]
+FLAT = rotation(np.pi / 2, 'x')  # turns rings and blocks from upright to lying
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
-_ALONG = dict(x=rotation(-np.pi / 2, 'z'), y=None, z=rotation(np.pi / 2, 'x'))
+_ALONG = dict(x=rotation(-np.pi / 2, 'z'), y=None, z=FLAT)
 
 
 def chance(rng, probability: float) -> bool:

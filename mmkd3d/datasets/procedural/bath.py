@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from .assembly import Solids, both, chance, disc, number, pipe, placed
-from .fittings import FLAT
+from .assembly import FLAT, Solids, both, chance, disc, number, pipe, placed
 from .fixtures import basin
 from .solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 

@@ -8,6 +8,7 @@ from . import (
     animals,
     arms,
     bath,
+    buildings,
     craft,
     creatures,
     fittings,
@@ -16,8 +17,10 @@ from . import (
     insects,
     personal,
     plants,
+    play,
     sea_life,
     ships,
+    structures,
     things,
     tools,
     vehicles,
@@ -196,6 +199,32 @@ CATEGORIES: dict[str, Category] = dict(
     tree=Category(plants.tree, ('trunk', 'leaves')),
     twisted_column=Category(abstract.twisted_column, ('column', 'base')),
     wavy_sheet=Category(abstract.wavy_sheet, ('sheet',)),
+    # buildings and structures
+    bridge=Category(structures.bridge, ('deck', 'arch', 'pier', 'rail', 'truss', 'tower', 'cable')),
+    castle=Category(buildings.castle, ('tower', 'wall', 'battlement', 'gate', 'roof')),
+    church=Category(buildings.church, ('nave', 'roof', 'tower', 'spire', 'door', 'cross')),
+    crane=Category(structures.crane, ('base', 'mast', 'jib', 'weight', 'cab', 'rope', 'hook')),
+    fence=Category(structures.fence, ('post', 'rail', 'picket')),
+    gate=Category(structures.gate, ('post', 'arch', 'beam', 'leaf')),
+    gazebo=Category(structures.gazebo, ('floor', 'post', 'roof', 'well', 'rail')),
+    house=Category(buildings.house, ('wall', 'window', 'roof', 'door', 'chimney', 'post')),
+    lighthouse=Category(
+        buildings.lighthouse, ('tower', 'gallery', 'lantern', 'roof', 'base', 'house')
+    ),
+    skyscraper=Category(buildings.skyscraper, ('tower', 'spire', 'base', 'band', 'roof')),
+    temple=Category(buildings.temple, ('base', 'column', 'beam', 'roof', 'hall')),
+    tent=Category(structures.tent, ('cloth', 'pole', 'rope')),
+    windmill=Category(buildings.windmill, ('tower', 'cap', 'sail', 'door', 'gallery')),
+    # games, music, machines
+    chandelier=Category(play.chandelier, ('canopy', 'cord', 'arm', 'light', 'body', 'shade')),
+    chess_piece=Category(play.chess_piece, ('base', 'body', 'collar', 'head')),
+    drum=Category(play.drum, ('shell', 'hoop', 'lug', 'leg', 'cymbal')),
+    fan=Category(play.fan, ('blade', 'motor', 'cage', 'pole', 'base')),
+    horn=Category(play.horn, ('bell', 'tube', 'mouthpiece', 'valve')),
+    piano=Category(play.piano, ('body', 'key', 'leg', 'lid', 'pedal', 'stool')),
+    robot=Category(play.robot, ('body', 'head', 'eye', 'antenna', 'arm', 'hand', 'leg', 'foot')),
+    satellite=Category(play.satellite, ('body', 'panel', 'boom', 'dish', 'aerial')),
+    wheelbarrow=Category(play.wheelbarrow, ('tray', 'wheel', 'handle', 'leg')),
 )
 
 

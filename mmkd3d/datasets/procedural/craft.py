@@ -91,7 +91,7 @@ def biplane(rng) -> Solids:
             (x, levels[0] + lift, 0.12 * long),
             (x, levels[-1] + lift, 0.12 * long + stagger / 2),
         ]
-        solids += both([rod('strut', *ends, 0.03)])
+        solids += both([rod('strut', ends[0], ends[1], 0.03)])
     fin = dict(sweep=chord * 0.15, taper=rng.uniform(0.5, 0.9))
     solids += both(
         [wing('tail', span * 0.35, chord * 0.7, 0.08, (0, 0.2 * r, -long * 0.45), **fin)]
@@ -149,7 +149,7 @@ def fighter_jet(rng) -> Solids:
         x, y = w * 0.4 + span * k, -h * 0.25 + span * k * np.sin(fly['up'])
         middle = z - sweep * k
         ends = [(x, y, middle - chord * 0.4), (x, y, middle + chord * 0.5)]
-        solids += both([rod('missile', *ends, h * 0.1)])
+        solids += both([rod('missile', ends[0], ends[1], h * 0.1)])
     return grounded(solids)
 
 

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from .assembly import Solids, around, both, chance, disc, grounded, number, pipe, placed
+from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, pipe, placed
 from .solids import box, cylinder, ellipsoid, prism, ring, rod, rotation
-
-FLAT = rotation(np.pi / 2, 'x')
 
 
 def _grip(rng, x, y, z, long, *, upright=True) -> Solids:
@@ -172,7 +170,7 @@ def microwave(rng) -> Solids:
     return solids
 
 
-def _stand(rng, w, z) -> Solids:
+def _stand(rng, w, z) -> tuple[Solids, float]:
     """The foot of a screen: a column on a plate, or two feet; returns its height as well."""
     tall = w * rng.uniform(0.08, 0.35)
     if chance(rng, 0.35):
@@ -285,7 +283,7 @@ def stool(rng) -> Solids:
             solids.append(ring('rung', at, thin * 0.6, (0, k * h, 0), rotate=FLAT))
         else:
             ends = [(at * np.cos(half), k * h, s * at * np.sin(half)) for s in (-1, 1)]
-            solids += around([rod('rung', *ends, thin * 0.6)], count, start=start + half)
+            solids += around([rod('rung', ends[0], ends[1], thin * 0.6)], count, start=start + half)
     return solids
 
 

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from .assembly import Solids, arc, around, both, chance, disc, grounded, number, pipe, placed
+from .assembly import FLAT, Solids, arc, around, both, chance, disc, grounded, number, pipe, placed
 from .solids import box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
-
-FLAT = rotation(np.pi / 2, 'x')
 
 
 def vessel(part, profile, *, wall=0.92) -> Solids:

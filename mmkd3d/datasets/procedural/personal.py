@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from .assembly import Solids, around, both, chance, disc, grounded, number, pipe, placed
+from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, pipe, placed
 from .solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
-
-FLAT = rotation(np.pi / 2, 'x')
 
 
 def umbrella(rng) -> Solids:
@@ -56,11 +54,24 @@ def eyeglasses(rng) -> Solids:
     return grounded(solids)
 
 
+def _brim(rng, r, h, oval, *, band) -> Solids:
+    """The flat or sloping rim of a hat, and perhaps a band above it."""
+    wide, edge = r * rng.uniform(1.25, 2.4), rng.uniform(-0.03, 0.04)
+    shell = dict(ends=(False, False), squash=oval)
+    top = wide / r if edge > 0 else 1
+    solids = [
+        cylinder('brim', r, abs(edge) + 0.004, (0, edge / 2, 0), top=top, **shell),
+        cylinder('brim', wide, 0.006, (0, 0, 0), squash=oval),
+    ]
+    if band and chance(rng, 0.6):
+        solids.append(cylinder('band', r * 1.02, h * 0.15, (0, h * 0.09, 0), top=0.99, **shell))
+    return solids
+
+
 def hat(rng) -> Solids:
     """Top hats, bowlers, caps, cones, sun hats."""
     r = rng.uniform(0.09, 0.12)
     style, h = number(rng, 0, 3), r * rng.uniform(0.8, 1.4)
-    brim = r * rng.uniform(1.25, 2.4)
     oval = rng.uniform(1.0, 1.25)
     if style == 0:
         h *= rng.uniform(0.8, 1.9)
@@ -89,31 +100,7 @@ def hat(rng) -> Solids:
                 ellipsoid('band', np.full(3, r * rng.uniform(0.08, 0.35)), (0, h * 0.92, 0))
             )
     if style < 3:
-        edge = rng.uniform(-0.03, 0.04)
-        solids += [
-            cylinder(
-                'brim',
-                r,
-                abs(edge) + 0.004,
-                (0, edge / 2, 0),
-                top=brim / r if edge > 0 else 1,
-                ends=(False, False),
-                squash=oval,
-            ),
-            cylinder('brim', brim, 0.006, (0, 0, 0), squash=oval),
-        ]
-        if chance(rng, 0.6) and style != 1:
-            solids.append(
-                cylinder(
-                    'band',
-                    r * 1.02,
-                    h * 0.15,
-                    (0, h * 0.09, 0),
-                    squash=oval,
-                    ends=(False, False),
-                    top=0.99,
-                )
-            )
+        solids += _brim(rng, r, h, oval, band=style != 1)
     return grounded(solids)
 
 
@@ -195,9 +182,7 @@ def book(rng) -> Solids:
                 box('cover', (c, thick * t, h * k), (-w * k / 2, thick * t / 2, 0)),
                 box('page', (w * k * 0.95, thick * t - 2 * c, h * k * 0.95), (0, thick * t / 2, 0)),
             ]
-            solids += placed(
-                one, (*rng.normal(0, 0.01, 1), y, 0), turn=rotation(rng.normal(0, 0.15))
-            )
+            solids += placed(one, (rng.normal(0, 0.01), y, 0), turn=rotation(rng.normal(0, 0.15)))
             y += thick * t
         return solids
     angle = rng.uniform(0.05, 0.5) if style == 1 else rng.uniform(0.6, 1.4)
@@ -231,7 +216,7 @@ def flashlight(rng) -> Solids:
             (0, long * 0.9, r),
         ]
         solids += pipe('handle', bow, r * 0.35)
-    return grounded(placed(solids, turn=rotation(np.pi / 2, 'x')))
+    return grounded(placed(solids, turn=FLAT))
 
 
 def camera(rng) -> Solids:

