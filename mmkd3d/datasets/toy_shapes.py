@@ -11,7 +11,7 @@ from mmkd3d.datasets.items import LazyItems
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
 from mmkd3d.datasets.procedural.deform import deform as deformed
 from mmkd3d.datasets.procedural.shape_scan import scan_shape, surface_points
-from mmkd3d.datasets.procedural.solids import Surface, dot, rotation
+from mmkd3d.datasets.procedural.solids import Surface, dot, mean_point, rotation
 from mmkd3d.datasets.procedural.symmetry import symmetries
 from mmkd3d.ops.projection import orthographic, splat_depth
 from mmkd3d.ops.views import gray_depth, turntable
@@ -155,7 +155,7 @@ class ToyShapes(PointDataset):
             points, normals, chosen = scan_shape(
                 points, normals, surface.open[owner], self.num_points, self.noise, more
             )
-            points, owner = points - points.mean(0), owner[chosen]
+            points, owner = points - mean_point(points), owner[chosen]
         else:
             points = points + rng.normal(0, self.noise, points.shape)
         points /= np.sqrt(dot(points, points).max())
@@ -201,7 +201,7 @@ def _pose(points: np.ndarray, normals: np.ndarray, rng) -> tuple:
 
 def _centred(points: np.ndarray) -> np.ndarray:
     """Points (N, 3) with mean 0 and radius 1."""
-    points = points - points.mean(0)
+    points = points - mean_point(points)
     return points / np.sqrt(dot(points, points).max())
 
 

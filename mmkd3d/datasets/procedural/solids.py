@@ -117,6 +117,11 @@ def dot(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.einsum('ij,ij->i', one, two)
 
 
+def mean_point(points: np.ndarray) -> np.ndarray:
+    """Mean (3,) of points (N, 3), faster than numpy's."""
+    return np.full(len(points), 1 / len(points)) @ points
+
+
 def rotation(angle: float, axis: str = 'y') -> np.ndarray:
     """Right-handed rotation matrix (3, 3) about a coordinate axis, radians."""
     i, j = dict(x=(1, 2), y=(2, 0), z=(0, 1))[axis]
