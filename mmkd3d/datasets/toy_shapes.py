@@ -169,7 +169,7 @@ class ToyShapes(PointDataset):
             points=np.concatenate(columns, axis=1).astype(np.float32),
             gt_parts=parts.astype(np.uint8),  # of the category
             gt_pose=pose.astype(np.float32),
-            gt_symmetry=symmetries(solids) & (not bent),
+            gt_symmetry=np.zeros(3, dtype=bool) if bent else symmetries(solids),
         )
         if self.views:
             made['views'] = depth_views(made['points'][:, :3], self.views, self.view_size)

@@ -49,6 +49,8 @@ def place(
 ):
     """Points at (1 - u - v, u, v) of faces, and whether they lie inside another solid.
 
+    Where u + v > 1, 1 - u and 1 - v are meant.
+
     Args:
         face: (M,) index of the face of each point.
         us: (M,), and vs.
@@ -70,6 +72,8 @@ def place(
     local = np.empty(3)
     for i in range(count):
         u, v = us[i], vs[i]
+        if u + v > 1:
+            u, v = 1 - u, 1 - v
         t = 1 - u - v
         own = owners[face[i]]
         owner[i] = own

@@ -365,13 +365,13 @@ class Surface:
             some = self._draw_some(int((num_points - have) * 1.3) + 64, rng)
             found.append(some)
             have += len(some[0])
-        return tuple(np.concatenate(x)[:num_points] for x in zip(*found))
+        if len(found) > 1:
+            found = [[np.concatenate(x) for x in zip(*found)]]
+        return tuple(x[:num_points] for x in found[0])
 
     def _draw_some(self, draw: int, rng: np.random.Generator) -> tuple:
         where = rng.random(draw) * self.area
         u, v = rng.random((2, draw))
-        flip = u + v > 1
-        u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
         if kernels() is None:
             points, normals, owner = self._place(np.searchsorted(self._share, where), u, v)
             hidden = np.zeros(draw, dtype=bool)
@@ -398,7 +398,9 @@ class Surface:
         return points.take(keep, 0), normals.take(keep, 0), owner.take(keep)
 
     def _place(self, face: np.ndarray, u: np.ndarray, v: np.ndarray) -> tuple:
-        """Points, unit normals and owners at (1 - u - v, u, v) of faces, all (M,)."""
+        """See :func:`.loops.place`."""
+        flip = u + v > 1
+        u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
         weights, owner = np.stack([1 - u - v, u, v], axis=1), self._owner[face]
         local = np.einsum('mij,mi->mj', self._corners[face], weights)
         points = np.einsum('mij,mj->mi', self._matrix[owner], local) + self._shift[owner]
