@@ -6,6 +6,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 
+# Teachers with weights from files.
+RANDOM = ('TimmTeacher', 'ImageNetTeacher', 'OpenClipTeacher', 'OpenClipTextTeacher', 'ACTTeacher')
+
 
 def shrink(node):
     """Shrink a model config and use random teachers, because their weights are unavailable."""
@@ -46,7 +49,7 @@ def shrink(node):
         node.update(group_sizes=(8, 4, 4))
     if kind == 'PointNet2SASSG':
         node.update(num_points=(64, 32, 32, 32), num_samples=(8, 8, 8, 8))
-    if kind in ('TimmTeacher', 'OpenClipTeacher', 'OpenClipTextTeacher', 'ACTTeacher'):
+    if kind in RANDOM:
         node.update(random_weights=True)
     if kind == 'TimmTeacher' and node['model_name'].startswith('vit'):
         node['model_kwargs'] = dict(depth=1)

@@ -18,9 +18,10 @@ A study is a config file (see tools/studies/) with seeds, steps and tables::
                    columns={'acc/overall': 'overall'})]
 
 A step runs tools/multi_seed.py, tools/cache_teacher.py or tools/probe.py once
-for each seed, with its options (--cfg-options) and further arguments. {NAME}
-is the result of that step: the last checkpoint of a training, or the folder of
-a cache. It has the same seed, or the only one of that step.
+for each seed, with its options (--cfg-options) and further arguments. {seed} in
+them is the seed. {NAME} is the result of that step: the last checkpoint of a
+training ({NAME@iter_2500}: an earlier one), or the folder of a cache. It has the
+same seed, or the only one of that step.
 
 doit runs the steps. You can stop the command at any time; run it again to
 continue: finished steps are skipped, a training resumes from its last
@@ -59,7 +60,7 @@ STEP = {  # kind -> its other fields
     'probe': {'seeds', 'checkpoint', 'arguments'},
 }
 TABLE = {'title', 'rows', 'columns', 'scale', 'curve', 'curve_is', 'steps_per_epoch'}
-PLACE = re.compile(r'\{([^{}]+)\}')
+PLACE = re.compile(r'\{([\w./-]+)(@[\w]+)?\}')
 
 
 @dataclass
@@ -95,6 +96,11 @@ class Job:
         """What a placeholder stands for."""
         return Path(self.records()[0]['checkpoint']) if self.kind == 'train' else self.folder
 
+    def _fill(self, place: re.Match) -> str:
+        """What a placeholder stands for."""
+        result = self.needs[place[1]].result
+        return str(result.with_stem(place[2][1:]) if place[2] else result)
+
     def is_done(self) -> bool:
         return self.kind == 'given' or (self.folder / 'done').is_file()
 
@@ -105,8 +111,7 @@ class Job:
 
     def run(self, lock: int, jobs: int) -> None:
         """Run the tool; see :func:`run_tool`."""
-        results = {name: str(job.result) for name, job in self.needs.items()}
-        words = [PLACE.sub(lambda place: results[place[1]], word) for word in self.words]
+        words = [PLACE.sub(self._fill, word) for word in self.words]
         if self.kind == 'train':
             where = ['multi_seed.py', self.config, '--work-dir', self.folder, '--seeds', self.seed]
         elif self.kind == 'cache':
@@ -205,12 +210,13 @@ def make_jobs(
             words.append('--train-only')
         if step.get('options'):
             words += ['--cfg-options', *step.options]
+        words = [word.replace('{seed}', str(seed)) for word in words]
         if name in given:
             result = Path(given[name].replace('{seed}', str(seed))).resolve()
             if not result.exists():
                 raise FileNotFoundError(f'--checkpoint {name}: {result} does not exist.')
             return Job(name, seed, 'given', path, [], {}, str(result), result)
-        needs = {need: add(need, seed, above) for need in PLACE.findall(' '.join(words))}
+        needs = {need: add(need, seed, above) for need, _ in PLACE.findall(' '.join(words))}
         settings = text_digest(
             [kind, str(seed), *words, json.dumps(cfg.to_dict(), default=str)]
             + [need.settings for need in needs.values()]

@@ -1,6 +1,5 @@
 # I2P-MAE on the 904 training shapes of the Princeton Shape Benchmark, with the settings
-# of point-m2ae-mini_1xb16-20e_psb.py and a MobileNetV2 as teacher (make its weights with
-# tools/prepare_data/mobilenetv2_teacher.py). Two CPU cores.
+# of point-m2ae-mini_1xb16-20e_psb.py and an EfficientNet-Lite2 as teacher. Two CPU cores.
 _base_ = [
     '../_base_/models/i2p-mae-mini.py',
     '../_base_/datasets/psb.py',

@@ -7,17 +7,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    targets=dict(
-        img=dict(
-            renderer=dict(num_views=1),
-            teacher=dict(
-                _delete_=True,
-                type='TimmTeacher',
-                model_name='vit_base_patch16_224',
-                checkpoint='weights/vit_base_patch16_224.safetensors',
-            ),
-        )
-    )
-)
+model = dict(targets=dict(img=dict(renderer=dict(num_views=1))))
 auto_scale_lr = dict(base_batch_size=32)

@@ -1,7 +1,6 @@
 # Concept distillation on parts of rooms: the points that one frame shows, with the image
-# of that frame (PosedFrames), in metres. The image teacher has random weights, since none
-# can be shipped. For ScanNet, use mmdet3d's data set and the folder of its frames as
-# root.
+# of that frame (PosedFrames), in metres. For ScanNet, use mmdet3d's data set and the
+# folder of its frames as root.
 _base_ = [
     '../_base_/models/concept_pointvit-mini.py',
     '../_base_/schedules/pretrain_concept_300e.py',
@@ -24,9 +23,7 @@ model = dict(
     target=dict(
         num_views=1,
         views=dict(_delete_=True, type='PosedFrames', num_views=1, size=size),
-        teacher=dict(
-            _delete_=True, type='TimmTeacher', model_name='resnet10t', random_weights=True
-        ),
+        teacher=dict(size=size),
     ),
 )
 train_dataloader = dict(

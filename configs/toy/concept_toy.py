@@ -1,6 +1,5 @@
-# Concept distillation on ToyShapes. The image teacher has random weights,
-# since none can be shipped: this shows that everything runs, on two small
-# views of every cloud.
+# Concept distillation on ToyShapes, with two views of every cloud. The control:
+# model.target.teacher.random_weights=True.
 _base_ = [
     '../_base_/models/concept_pointvit-mini.py',
     '../_base_/datasets/toy_shapes_views.py',
@@ -10,17 +9,7 @@ _base_ = [
 
 model = dict(
     extractor=dict(num_concepts=8),
-    target=dict(
-        num_views=2,
-        views=dict(renderer=dict(num_views=2, size=64)),
-        teacher=dict(
-            _delete_=True,
-            type='TimmTeacher',
-            model_name='vit_tiny_patch16_224',
-            model_kwargs=dict(img_size=64, depth=2),
-            random_weights=True,
-        ),
-    ),
+    target=dict(num_views=2, views=dict(renderer=dict(num_views=2))),
 )
 train_dataloader = dict(batch_size=32)
 param_scheduler = dict(period=6, warmup=1)

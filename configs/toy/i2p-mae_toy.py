@@ -1,5 +1,4 @@
-# I2P-MAE on ToyShapes. The image teacher has random weights, since none can be shipped:
-# this shows that the method runs, on small images.
+# I2P-MAE on ToyShapes. The control: model.target.teacher.random_weights=True.
 _base_ = [
     '../_base_/models/i2p-mae-mini.py',
     '../_base_/datasets/toy_shapes.py',
@@ -10,17 +9,7 @@ _base_ = [
 model = dict(
     backbone=dict(drop_path_rate=0.0),
     decoder=dict(drop_path_rate=0.0),
-    target=dict(
-        precision='fp32',
-        projector=dict(size=64),
-        teacher=dict(
-            _delete_=True,
-            type='TimmTeacher',
-            model_name='vit_tiny_patch16_224',
-            model_kwargs=dict(img_size=64, depth=2),
-            random_weights=True,
-        ),
-    ),
+    target=dict(precision='fp32'),
 )
 train_dataloader = dict(batch_size=16)
 param_scheduler = dict(period=6, warmup=1, lag=0)

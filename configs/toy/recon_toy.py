@@ -1,6 +1,5 @@
-# ReCon on ToyShapes. The text teacher is pretrained. The image teacher has random
-# weights, since none can be shipped: its branch only shows that it runs, on one small
-# view of every cloud.
+# ReCon on ToyShapes, with one view of every cloud. The control of the image teacher:
+# model.targets.img.teacher.random_weights=True.
 _base_ = [
     '../_base_/models/recon-mini.py',
     '../_base_/datasets/toy_shapes_views.py',
@@ -12,18 +11,7 @@ _base_ = [
 model = dict(
     backbone=dict(drop_path_rate=0.0),
     decoder=dict(drop_path_rate=0.0),
-    targets=dict(
-        img=dict(
-            renderer=dict(num_views=1, size=64),
-            teacher=dict(
-                _delete_=True,
-                type='TimmTeacher',
-                model_name='vit_tiny_patch16_224',
-                model_kwargs=dict(img_size=64, depth=2),
-                random_weights=True,
-            ),
-        )
-    ),
+    targets=dict(img=dict(renderer=dict(num_views=1))),
 )
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

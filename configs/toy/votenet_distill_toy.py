@@ -1,6 +1,5 @@
 # votenet_toy.py with a DistillationHook: beside detection, the tokens of the student
-# learn the features of an image network on posed frames of the rooms. The network has
-# random weights, since none can be shipped.
+# learn the features of an image network on posed frames of the rooms.
 _base_ = './votenet_toy.py'
 
 data_root = 'data/toy_rooms_frames'
@@ -14,7 +13,7 @@ custom_hooks = _base_.custom_hooks + [
         type='mmkd3d.DistillationHook',
         target=dict(
             type='mmkd3d.PointTarget',
-            teacher=dict(type='mmkd3d.TimmTeacher', model_name='resnet10t', random_weights=True),
+            teacher=dict(type='mmkd3d.ImageNetTeacher', size=size),
             views=dict(type='mmkd3d.PosedFrames', num_views=2, size=size),
         ),
         student='backbone',

@@ -1,6 +1,7 @@
 """Parts of a pretraining checkpoint: the student alone, the teachers alone."""
 
 import io
+import json
 from pathlib import Path
 
 import torch
@@ -15,7 +16,9 @@ from .stored import parse_config, stored_spec
 PREFIX = 'backbone.'
 
 
-def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = False) -> Path:
+def export_backbone(
+    checkpoint: str | Path, out: str | Path, *, half: bool = False, trust: bool = False
+) -> Path:
     """Write the student of a pretraining checkpoint to its own file.
 
     The keys are those of the backbone itself, which
@@ -25,7 +28,10 @@ def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = Fa
 
     Args:
         checkpoint: Of a model with a ``backbone``, ours or published.
-        out: The file; tensors and plain metadata only.
+        out: The file; tensors and plain metadata only. ``.safetensors`` selects
+            that format.
+        half: Write float16, which halves the file. Running statistics stay
+            float32, since their variances may be below the range of float16.
         trust: See :func:`read_checkpoint`.
 
     Returns:
@@ -52,10 +58,23 @@ def export_backbone(checkpoint: str | Path, out: str | Path, *, trust: bool = Fa
     backbone = student_config(content)
     if backbone:  # the file can be used without naming a config then
         meta['backbone'] = backbone
-    file = io.BytesIO()
-    torch.save(dict(state_dict=student, meta=meta), file)
-    write_atomic(out, file.getbuffer())
+    if half:
+        student = {key: halved(key, value) for key, value in student.items()}
+    if Path(out).suffix == '.safetensors':
+        from safetensors.torch import save
+
+        state = {key: value.contiguous() for key, value in student.items()}
+        write_atomic(out, save(state, dict(mmkd3d=json.dumps(meta))))
+    else:
+        file = io.BytesIO()
+        torch.save(dict(state_dict=student, meta=meta), file)
+        write_atomic(out, file.getbuffer())
     return Path(out)
+
+
+def halved(key: str, value: torch.Tensor) -> torch.Tensor:
+    """A weight in float16; running statistics and integers as they are."""
+    return value if 'running_' in key or not value.is_floating_point() else value.half()
 
 
 def student_config(checkpoint: dict) -> dict | None:

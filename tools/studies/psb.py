@@ -1,6 +1,5 @@
 # Princeton Shape Benchmark: every small student, pretrained on the training
 # split, finetuned on the 21 classes in both splits, and probed.
-#   python tools/prepare_data/mobilenetv2_teacher.py ... (the image teacher)
 #   python tools/study.py tools/studies/psb.py --jobs 2
 seeds = (0, 1, 2)
 start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')

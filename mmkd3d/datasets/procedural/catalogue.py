@@ -3,7 +3,22 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import furniture, things
+from . import (
+    animals,
+    arms,
+    bath,
+    craft,
+    creatures,
+    fittings,
+    furniture,
+    household,
+    personal,
+    ships,
+    things,
+    tools,
+    vehicles,
+    wildlife,
+)
 
 
 class Category(NamedTuple):
@@ -28,6 +43,132 @@ CATEGORIES: dict[str, Category] = dict(
     sofa=Category(furniture.sofa, ('seat', 'back', 'arm', 'foot')),
     table=Category(furniture.table, ('top', 'leg', 'shelf')),
     vase=Category(things.vase, ('body', 'neck', 'handle', 'plant')),
+    # creatures, plants and free forms
+    alien=Category(creatures.alien, ('body', 'leg', 'arm', 'head', 'antenna', 'eye')),
+    bear=Category(animals.BUILDERS['bear'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    bird=Category(wildlife.bird, ('body', 'neck', 'beak', 'leg', 'head', 'tail', 'wing')),
+    butterfly=Category(wildlife.butterfly, ('wing', 'body', 'antenna')),
+    camel=Category(
+        animals.BUILDERS['camel'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'hump')
+    ),
+    cat=Category(animals.BUILDERS['cat'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    cow=Category(animals.BUILDERS['cow'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
+    crab=Category(wildlife.crab, ('shell', 'leg', 'claw', 'eye')),
+    deer=Category(animals.BUILDERS['deer'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')),
+    dinosaur=Category(wildlife.dinosaur, ('body', 'head', 'leg', 'arm', 'plate')),
+    dog=Category(animals.BUILDERS['dog'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    elephant=Category(
+        animals.BUILDERS['elephant'],
+        ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'trunk', 'tusk'),
+    ),
+    fish=Category(wildlife.fish, ('body', 'tail', 'fin', 'eye')),
+    frog=Category(wildlife.frog, ('body', 'leg', 'eye')),
+    giraffe=Category(
+        animals.BUILDERS['giraffe'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
+    ),
+    hand=Category(creatures.hand, ('finger', 'thumb', 'palm', 'wrist')),
+    head=Category(creatures.head, ('skull', 'face', 'nose', 'ear', 'neck', 'bust', 'hair')),
+    horse=Category(
+        animals.BUILDERS['horse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')
+    ),
+    human=Category(
+        creatures.human, ('torso', 'head', 'leg', 'arm', 'foot', 'hand', 'hat', 'skirt', 'hair')
+    ),
+    insect=Category(wildlife.insect, ('abdomen', 'thorax', 'head', 'leg', 'antenna', 'wing')),
+    lion=Category(animals.BUILDERS['lion'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'mane')),
+    lizard=Category(wildlife.lizard, ('body', 'head', 'leg')),
+    mouse=Category(animals.BUILDERS['mouse'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    octopus=Category(wildlife.octopus, ('head', 'eye', 'arm')),
+    pig=Category(animals.BUILDERS['pig'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    rabbit=Category(animals.BUILDERS['rabbit'], ('body', 'leg', 'tail', 'neck', 'head', 'ear')),
+    rhinoceros=Category(
+        animals.BUILDERS['rhinoceros'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn')
+    ),
+    shark=Category(wildlife.shark, ('body', 'tail', 'fin')),
+    sheep=Category(
+        animals.BUILDERS['sheep'], ('body', 'leg', 'tail', 'neck', 'head', 'ear', 'horn', 'wool')
+    ),
+    skull=Category(creatures.skull, ('cranium', 'face', 'jaw', 'teeth')),
+    snake=Category(wildlife.snake, ('body', 'head')),
+    spider=Category(wildlife.spider, ('abdomen', 'thorax', 'leg', 'jaw')),
+    teddy_bear=Category(creatures.teddy_bear, ('body', 'leg', 'arm', 'head', 'muzzle', 'ear')),
+    turtle=Category(wildlife.turtle, ('shell', 'belly', 'head', 'tail', 'leg')),
+    # vehicles
+    bicycle=Category(vehicles.bicycle, ('frame', 'wheel', 'handlebar', 'seat', 'pedal')),
+    biplane=Category(craft.biplane, ('body', 'engine', 'wing', 'strut', 'tail', 'gear')),
+    bus=Category(vehicles.bus, ('body', 'window', 'wheel')),
+    excavator=Category(vehicles.excavator, ('track', 'body', 'cab', 'arm', 'bucket')),
+    fighter_jet=Category(
+        craft.fighter_jet, ('body', 'cockpit', 'wing', 'tail', 'engine', 'missile')
+    ),
+    helicopter=Category(craft.helicopter, ('body', 'rotor', 'tail', 'skid')),
+    hot_air_balloon=Category(craft.hot_air_balloon, ('balloon', 'basket', 'rope')),
+    motorcycle=Category(
+        vehicles.motorcycle, ('frame', 'wheel', 'handlebar', 'tank', 'seat', 'engine', 'exhaust')
+    ),
+    rocket=Category(craft.rocket, ('body', 'nose', 'nozzle', 'booster', 'fin')),
+    sailboat=Category(ships.sailboat, ('hull', 'house', 'mast', 'sail', 'keel')),
+    ship=Category(ships.ship, ('hull', 'house', 'funnel', 'mast', 'gun', 'load', 'sail')),
+    spaceship=Category(craft.spaceship, ('hull', 'engine', 'wing', 'cockpit')),
+    submarine=Category(ships.submarine, ('hull', 'tower', 'periscope', 'fin', 'screw')),
+    tank=Category(vehicles.tank, ('track', 'hull', 'turret', 'barrel')),
+    tractor=Category(vehicles.tractor, ('body', 'wheel', 'cab', 'exhaust', 'arm')),
+    train=Category(vehicles.train, ('body', 'cab', 'chimney', 'wheel')),
+    truck=Category(vehicles.truck, ('cab', 'frame', 'cargo', 'wheel')),
+    wheel=Category(vehicles.wheel, ('rim', 'spoke', 'hub')),
+    # kitchen, bath and office
+    bathtub=Category(bath.bathtub, ('tub', 'tap', 'foot')),
+    curtain=Category(bath.curtain, ('cloth', 'rail', 'tie')),
+    door=Category(bath.door, ('leaf', 'handle', 'panel', 'frame')),
+    dresser=Category(fittings.dresser, ('body', 'top', 'leg', 'drawer', 'handle', 'mirror')),
+    ladder=Category(fittings.ladder, ('rail', 'rung')),
+    microwave=Category(fittings.microwave, ('body', 'panel', 'key', 'door', 'handle', 'foot')),
+    monitor=Category(fittings.monitor, ('stand', 'screen', 'frame', 'speaker')),
+    office_chair=Category(fittings.office_chair, ('leg', 'wheel', 'seat', 'back', 'arm')),
+    oven=Category(fittings.oven, ('body', 'burner', 'door', 'handle', 'knob', 'panel')),
+    refrigerator=Category(fittings.refrigerator, ('body', 'door', 'handle', 'shelf')),
+    sink=Category(bath.sink, ('bowl', 'stand', 'tap')),
+    stairs=Category(fittings.stairs, ('step', 'post', 'rail')),
+    stool=Category(fittings.stool, ('seat', 'leg', 'rung')),
+    toilet=Category(bath.toilet, ('base', 'bowl', 'seat', 'tank', 'lid')),
+    wardrobe=Category(fittings.wardrobe, ('body', 'leg', 'door', 'handle', 'shelf', 'drawer')),
+    wastebasket=Category(bath.wastebasket, ('body', 'rim', 'pedal', 'lid', 'handle', 'wheel')),
+    window=Category(bath.window, ('frame', 'pane', 'bar', 'sill', 'shutter')),
+    # small things
+    book=Category(personal.book, ('cover', 'page')),
+    camera=Category(personal.camera, ('body', 'lens', 'finder', 'button', 'tripod', 'grip')),
+    candelabra=Category(household.candelabra, ('base', 'stem', 'arm', 'cup', 'candle')),
+    clock=Category(personal.clock, ('case', 'hand', 'crown', 'foot', 'bell', 'strap')),
+    crate=Category(household.crate, ('body', 'post', 'lid', 'handle')),
+    eyeglasses=Category(personal.eyeglasses, ('frame', 'bridge', 'temple', 'lens')),
+    flashlight=Category(personal.flashlight, ('barrel', 'head', 'switch', 'lens', 'handle')),
+    goblet=Category(household.goblet, ('foot', 'stem', 'bowl', 'handle')),
+    hat=Category(personal.hat, ('crown', 'brim', 'band')),
+    iron=Category(household.iron, ('sole', 'body', 'handle', 'dial')),
+    keyboard=Category(personal.keyboard, ('base', 'key', 'mouse')),
+    pot=Category(household.pot, ('body', 'handle', 'lid')),
+    shoe=Category(personal.shoe, ('sole', 'heel', 'upper', 'lace')),
+    teapot=Category(household.teapot, ('body', 'lid', 'spout', 'handle')),
+    telephone=Category(personal.telephone, ('body', 'key', 'receiver')),
+    umbrella=Category(personal.umbrella, ('canopy', 'rib', 'shaft', 'grip')),
+    # tools and weapons
+    axe=Category(tools.axe, ('handle', 'head', 'blade')),
+    bolt=Category(tools.bolt, ('head', 'shaft', 'thread', 'nut')),
+    cannon=Category(arms.cannon, ('barrel', 'axle', 'wheel', 'trail', 'shield')),
+    gear=Category(tools.gear, ('tooth', 'rim', 'hub', 'shaft')),
+    hammer=Category(tools.hammer, ('handle', 'head', 'claw')),
+    handgun=Category(arms.handgun, ('grip', 'frame', 'barrel', 'trigger', 'cylinder')),
+    hook=Category(tools.hook, ('hook', 'shaft', 'plate', 'bar', 'eye')),
+    knife=Category(tools.knife, ('handle', 'bolster', 'blade')),
+    pliers=Category(tools.pliers, ('joint', 'jaw', 'handle')),
+    rifle=Category(
+        arms.rifle, ('frame', 'barrel', 'stock', 'grip', 'trigger', 'magazine', 'scope', 'bipod')
+    ),
+    scissors=Category(tools.scissors, ('screw', 'blade', 'handle')),
+    screwdriver=Category(tools.screwdriver, ('handle', 'shaft', 'tip')),
+    shovel=Category(tools.shovel, ('shaft', 'blade', 'handle')),
+    sword=Category(tools.sword, ('handle', 'pommel', 'guard', 'blade')),
+    wrench=Category(tools.wrench, ('handle', 'jaw', 'screw')),
 )
 
 

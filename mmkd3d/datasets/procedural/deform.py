@@ -96,7 +96,7 @@ def deform(points: np.ndarray, normals: np.ndarray, rng: np.random.Generator) ->
         axis = 'yxz'[rng.choice(3, p=(0.5, 0.25, 0.25))]
         a, b, phase = rng.uniform(-1, 1, 3)
         if kind == 0:
-            points, normals = bend(points, normals, axis, 0.65 * a)
+            points, normals = bend(points, normals, axis, 0.65 * a / np.abs(points).max())
         elif kind == 1:
             points, normals = twist(points, normals, axis, 1.3 * a)
         elif kind == 2:

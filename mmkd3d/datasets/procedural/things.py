@@ -199,7 +199,7 @@ def car(rng) -> Solids:
     return solids
 
 
-def _wing(part, span, chord, thick, root, *, sweep, taper, up=0.0, side=1):
+def wing(part, span, chord, thick, root, *, sweep, taper, up=0.0, side=1):
     """A tapered wing that grows from ``root`` to the side."""
     wing = prism(part, (thick, span, chord), (0, span / 2, 0), top=(0.5, taper), shift=(0, -sweep))
     return wing.moved(rotation(-side * (np.pi / 2 - up), 'z'), root)
@@ -242,8 +242,8 @@ def airplane(rng) -> Solids:
     ]
     back = (0, 0 if rng.random() < 0.7 else r * 3.4, -long * 0.44)
     for side in (-1, 1):
-        solids.append(_wing('wing', span, chord, r * 0.3, (0, high, long * 0.05), side=side, **fly))
-        solids.append(_wing('tail', span * 0.38, chord * 0.55, r * 0.2, back, side=side, **tail))
+        solids.append(wing('wing', span, chord, r * 0.3, (0, high, long * 0.05), side=side, **fly))
+        solids.append(wing('tail', span * 0.38, chord * 0.55, r * 0.2, back, side=side, **tail))
     solids.append(
         prism(
             'tail',

@@ -13,6 +13,7 @@ from ..layers.patches import Patches, PointHead
 from ..layers.transformer import split_by_mask
 
 
+@MODELS.register_module()
 class BasePretrainer(BaseModel):
     """A student and the losses that train it.
 

@@ -196,7 +196,13 @@ class ImageTeacher(BaseTeacher):
             available, else activation.
         no_attention: Why attention is not available; None if it is.
         kwargs: Of :class:`BaseTeacher`.
+
+    Attributes:
+        reference_size: (height, width) of the reference image; None is
+            ``size``.
     """
+
+    reference_size: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -263,7 +269,7 @@ class ImageTeacher(BaseTeacher):
 
         Always uses the statistics that belong to the weights and RGB order.
         """
-        image = reference_image(self.size).to(self.own_mean.device)
+        image = reference_image(self.reference_size or self.size).to(self.own_mean.device)
         pixels = (image - self.own_mean) / self.own_std
         return self.forward_pixels(pixels)['tokens'].mean(1)[0]
 

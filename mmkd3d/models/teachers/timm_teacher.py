@@ -99,8 +99,12 @@ class TimmTeacher(ImageTeacher):
         embed = getattr(net, 'patch_embed', getattr(net, 'stem', None))
         size = getattr(embed, 'img_size', None) or data['input_size'][1:]
         found = shapes(net.eval(), size, model_name)
+        if random_weights and not found.gives_map:
+            # A reset would shrink a convolutional network's features to about 1e-9; it
+            # keeps what timm has drawn.
+            randomize(net)
         super().__init__(
-            randomize(net) if random_weights else net,
+            net,
             found.embed_dims,
             global_dims=found.global_dims,
             size=size,
@@ -119,7 +123,7 @@ class TimmTeacher(ImageTeacher):
     @torch.no_grad()
     def forward_pixels(self, pixels: Tensor) -> dict:
         """See :class:`ImageTeacher`."""
-        x = self.net.forward_features(pixels)
+        x = self.features(pixels)
         return {
             'global': self.net.forward_head(x),
             'tokens': tokens_of(self.net, x),
@@ -134,8 +138,7 @@ class TimmTeacher(ImageTeacher):
         transformer, since its outputs have nearly equal energy.
         """
         if self.gives_map:
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
-            x = self.net.forward_features(pixels)
+            x = self.features(pixels)
             return self.dense(x, x.float(), activation_energy(x))
         attention = self.saliency == 'attention'
         watched = self.net.blocks[-1] if attention else self.net.norm
@@ -148,6 +151,12 @@ class TimmTeacher(ImageTeacher):
         else:
             saliency = activation_energy(self.as_map(inputs[0]))
         return self.dense(x, self.as_map(x).float(), saliency)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Features of the network; convolutions are faster in channels-last order."""
+        if self.gives_map:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return self.net.forward_features(pixels)
 
     def dense(self, x: Tensor, feats: Tensor, saliency: Tensor) -> dict:
         """Result of ``forward_dense`` for features ``x`` of the network."""

@@ -1,0 +1,8 @@
+# Joint pretraining on made shapes, 20,000 steps of 16. Ask the teachers once, before
+# training: tools/cache_teacher.py joint_pointvit-mini_1xb16-20k_toyshapes prints how.
+_base_ = [
+    '../_base_/models/joint_pointvit-mini.py',
+    '../_base_/datasets/toy_shapes_pretrain_views.py',
+    '../_base_/schedules/pretrain_20k.py',
+    '../_base_/iter_runtime.py',
+]

@@ -1,0 +1,161 @@
+"""Joint pretraining: reconstruction, teachers and free labels train one student."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmkd3d.registry import MODELS
+from mmkd3d.utils.samples import metainfo
+
+from ..layers.patches import Patches
+from .base import Reconstruction
+
+# Free labels: the field of the data samples that holds each.
+LABELS = dict(category='gt_label', parts='gt_parts', symmetry='gt_symmetry')
+
+
+@MODELS.register_module()
+class JointPretraining(Reconstruction):
+    """One student learns from reconstruction, teachers and free labels together (ours).
+
+    The student reads each cloud twice: its visible patches, from which a decoder predicts the
+    points of the masked ones, as in :class:`PointMAE`; and the whole cloud. From the whole cloud,
+    linear layers predict
+
+    - the feature of each teacher, standardised, from the pooled tokens (as in :class:`ReCon`, but
+      without global tokens and without a stopped gradient);
+    - ``category`` and ``symmetry`` from the pooled tokens;
+    - the ``parts`` label of its centre, from each token.
+
+    Pooled tokens are their mean and their maximum, which is what the probes read. The labels cost
+    nothing where the shapes are made by a program (:class:`ToyShapes`).
+
+    Args:
+        backbone: Config of a student with patches of one size.
+        decoder: Config of a decoder ``(visible, centers, mask) -> (B, M, C)``.
+        masker: Config of a masker.
+        losses: ``chamfer``, config of a loss between point clouds; under the name of each target
+            the config of a loss between features.
+        targets: Configs of targets ``(points, data_samples) -> (B, D)``, by name.
+        labels: Number of classes of each free label to learn, of ``category``, ``parts`` and
+            ``symmetry`` (its number is that of the symmetries).
+        label_weight: Factor of the loss of each label.
+        kwargs: Of :class:`BasePretrainer`.
+
+    Raises:
+        ValueError: A target without a loss of its name or the reverse, an unknown label, or the
+            parts do not fit together.
+    """
+
+    with_levels = False
+
+    def __init__(
+        self,
+        backbone: dict,
+        *,
+        decoder: dict,
+        masker: dict,
+        losses: dict,
+        targets: dict | None = None,
+        labels: Mapping[str, int] | None = None,
+        label_weight: float = 0.1,
+        **kwargs,
+    ):
+        super().__init__(backbone, masker=masker, **kwargs)
+        losses, targets = dict(losses), dict(targets or {})
+        self.build_decoder(decoder)
+        self.loss_chamfer = MODELS.build(losses.pop('chamfer'))
+        self._check(targets, losses, labels or {})
+        self.targets = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in targets.items()})
+        self.loss_fns = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in losses.items()})
+        self.standardizers = nn.ModuleDict(
+            {name: nn.BatchNorm1d(t.dims, affine=False) for name, t in self.targets.items()}
+        )
+        width = self.backbone.embed_dims
+        self.proj = nn.ModuleDict(
+            {name: nn.Linear(2 * width, target.dims) for name, target in self.targets.items()}
+        )
+        self.classify = nn.ModuleDict(
+            {
+                name: nn.Linear(width if name == 'parts' else 2 * width, number)
+                for name, number in (labels or {}).items()
+            }
+        )
+        self.label_weight = label_weight
+
+    def loss(self, points: Tensor, data_samples: list | None) -> dict:
+        """Chamfer distance, and a loss for each teacher and each label."""
+        patches = self.group(points)  # (B, G, K, 3)
+        mask = self.draw_mask(points, patches)  # (B, G), True = masked
+        visible = self.forward_encoder(patches, mask)  # tokens (B, V, C)
+        tokens = self.forward_decoder(visible, patches, mask)  # (B, M, C)
+        losses = dict(
+            loss_chamfer=self.loss_chamfer(
+                self.to_points(tokens), self.forward_target(patches, mask)
+            )
+        )
+        tokens = self.forward_encoder(patches)['tokens']  # (B, G, C) of the whole cloud
+        pooled = torch.cat([tokens.mean(1), tokens.amax(1)], dim=1)  # (B, 2C)
+        for name, feature in self.forward_teachers(points, data_samples).items():
+            losses[f'loss_{name}'] = self.loss_fns[name](self.proj[name](pooled), feature)
+        for name, layer in self.classify.items():
+            labels = self.forward_labels(name, patches, data_samples)
+            logits = layer(tokens if name == 'parts' else pooled).float()
+            if name == 'symmetry':
+                loss = F.binary_cross_entropy_with_logits(logits, labels.float())
+            else:
+                loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten())
+            losses[f'loss_{name}'] = self.label_weight * loss
+        return losses
+
+    @torch.no_grad()
+    def forward_teachers(self, points: Tensor, data_samples: list) -> dict:
+        """Standardised feature (B, D) of each teacher."""
+        return {
+            name: self.standardizers[name](target(points, data_samples).float())
+            for name, target in self.targets.items()
+        }
+
+    def forward_labels(self, name: str, patches: Patches, data_samples: list) -> Tensor:
+        """A free label: ``category`` (B,), ``symmetry`` (B, 3), or ``parts`` (B, G) of the centres.
+
+        Raises:
+            ValueError: Some samples lack the label.
+        """
+        hint = f'Use ToyShapes, or leave {name} out of labels.'
+        labels = torch.stack(metainfo(data_samples, LABELS[name], hint))
+        return labels.gather(1, patches.center_idx) if name == 'parts' else labels
+
+    def check_classes(self, metainfo: Mapping) -> None:
+        """Check the numbers of ``labels`` against the ``metainfo`` of a data set.
+
+        Raises:
+            ValueError: There are more classes or parts than outputs.
+        """
+        parts = [part for ids in (metainfo.get('parts') or {}).values() for part in ids]
+        needed = dict(category=len(metainfo.get('classes') or ()), parts=max(parts, default=-1) + 1)
+        for name, number in needed.items():
+            layer = self.classify[name] if name in self.classify else None
+            if layer is not None and layer.out_features < number:
+                raise ValueError(
+                    f'The data set has {number} labels of {name}, the model {layer.out_features}: '
+                    f'set model.labels.{name}={number}.'
+                )
+
+    @staticmethod
+    def _check(targets: dict, losses: dict, labels: Mapping) -> None:
+        """Raise ``ValueError`` if the parts do not fit together."""
+        alone = set(targets) ^ set(losses)
+        if alone:
+            raise ValueError(
+                f'Each target needs a loss of the same name, got only one of them for '
+                f'{sorted(alone)}: targets are {tuple(targets)}, losses {tuple(losses)}.'
+            )
+        unknown = set(labels) - set(LABELS)
+        if unknown:
+            raise ValueError(f'labels are some of {tuple(LABELS)}, got {sorted(unknown)}.')
+        if not (targets or labels):
+            raise ValueError('Only reconstruction is left: give targets or labels, or use PointMAE.')
