@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .solids import INSIDE, Mesh, Solid
+from .solids import INSIDE, InsideTube, Mesh, Solid
 
 _EYE, _ZERO = np.eye(3), np.zeros(3)
 
@@ -172,7 +172,7 @@ def tubes(
             outward[:, [0, -1]] = np.array([-1, 1]) / length[:, [0, -1], 0]
         frames = np.stack([first / radius[..., :1], second / radius[..., 1:]], axis=2)
         frames = np.concatenate([frames, (along * outward[..., None])[:, :, None]], axis=2)
-        inside = [_inside_tube(*each) for each in zip(centre, radius, frames)]
+        inside = [InsideTube(*each) for each in zip(centre, radius, frames)]
     return [
         Solid(bar.part, Mesh(c, n, i), _EYE, _ZERO)
         for bar, c, n, i in zip(bars, corners, normals, inside)
@@ -183,25 +183,6 @@ def tube(part: str, path: Sequence, radii: Sequence | float, **options) -> Solid
     """A single bar; ``options`` are those of :class:`Bar` and :func:`tubes`."""
     shape = {k: options.pop(k) for k in ('side', 'flat', 'cap') if k in options}
     return tubes([Bar(part, path, radii, **shape)], **options)[0]
-
-
-def _inside_tube(centre: np.ndarray, radius: np.ndarray, frames: np.ndarray):
-    """Test by the nearest sample of the axis, within the bounding box only."""
-    reach = radius.max() * 1.05
-    low, high = centre.min(0) - reach, centre.max(0) + reach
-    square = (centre * centre).sum(1)
-
-    def inside(q):
-        found = np.zeros(len(q), dtype=bool)
-        box = np.flatnonzero(((q > low) & (q < high)).all(axis=1))
-        if len(box):
-            q = q[box]
-            near = (square - 2 * (q @ centre.T)).argmin(1)
-            x, y, z = ((q - centre[near])[:, None] * frames[near]).sum(-1).T
-            found[box] = x * x + y * y + np.maximum(z, 0) ** 2 < INSIDE**4
-        return found
-
-    return inside
 
 
 def sheet(part: str, points: np.ndarray) -> Solid:
