@@ -93,7 +93,7 @@ def test_views_show_the_object_from_around():
 
 def test_unknown_arguments_are_named():
     rejects('unknown split', build, split='trian')
-    rejects("unknown category .*'cat'", build, categories=('mug', 'cat'))
+    rejects("unknown category .*'unicorn'", build, categories=('mug', 'unicorn'))
     rejects('unknown feature', build, features=('colour',))
     rejects('shares from 0 to 1, got 40', build, scan=40)
 
