@@ -104,7 +104,7 @@ class ToyShapes(PointDataset):
         self.num_points, self.seed = num_points, seed
         self.features, self.noise = tuple(features), noise
         self.views, self.view_size = views, view_size
-        self._cache = {} if cache else None
+        self._cache: dict[int, dict] | None = {} if cache else None
         super().__init__(pipeline=pipeline, **kwargs)
         self.part_ids, part_names = part_table()
         self._metainfo.update(
