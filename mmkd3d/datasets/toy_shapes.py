@@ -11,7 +11,7 @@ from mmkd3d.datasets.items import LazyItems
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
 from mmkd3d.datasets.procedural.deform import deform as deformed
 from mmkd3d.datasets.procedural.shape_scan import scan_shape, surface_points
-from mmkd3d.datasets.procedural.solids import Surface, dot, rotation
+from mmkd3d.datasets.procedural.solids import Surface, dot, mean_point, rotation
 from mmkd3d.datasets.procedural.symmetry import symmetries
 from mmkd3d.ops.projection import orthographic, splat_depth
 from mmkd3d.ops.views import gray_depth, turntable
@@ -104,7 +104,7 @@ class ToyShapes(PointDataset):
         self.num_points, self.seed = num_points, seed
         self.features, self.noise = tuple(features), noise
         self.views, self.view_size = views, view_size
-        self._cache = {} if cache else None
+        self._cache: dict[int, dict] | None = {} if cache else None
         super().__init__(pipeline=pipeline, **kwargs)
         self.part_ids, part_names = part_table()
         self._metainfo.update(
@@ -155,7 +155,7 @@ class ToyShapes(PointDataset):
             points, normals, chosen = scan_shape(
                 points, normals, surface.open[owner], self.num_points, self.noise, more
             )
-            points, owner = points - points.mean(0), owner[chosen]
+            points, owner = points - mean_point(points), owner[chosen]
         else:
             points = points + rng.normal(0, self.noise, points.shape)
         points /= np.sqrt(dot(points, points).max())
@@ -169,7 +169,7 @@ class ToyShapes(PointDataset):
             points=np.concatenate(columns, axis=1).astype(np.float32),
             gt_parts=parts.astype(np.uint8),  # of the category
             gt_pose=pose.astype(np.float32),
-            gt_symmetry=symmetries(solids) & (not bent),
+            gt_symmetry=np.zeros(3, dtype=bool) if bent else symmetries(solids),
         )
         if self.views:
             made['views'] = depth_views(made['points'][:, :3], self.views, self.view_size)
@@ -201,7 +201,7 @@ def _pose(points: np.ndarray, normals: np.ndarray, rng) -> tuple:
 
 def _centred(points: np.ndarray) -> np.ndarray:
     """Points (N, 3) with mean 0 and radius 1."""
-    points = points - points.mean(0)
+    points = points - mean_point(points)
     return points / np.sqrt(dot(points, points).max())
 
 

@@ -28,7 +28,9 @@ def test_loaders_follow_the_same_rules(path):
         loader = cfg.get(f'{split}_dataloader')
         if loader is None:
             continue
-        assert loader.sampler.type == 'DefaultSampler'
+        # schedules by iterations draw without epochs
+        infinite = path.stem.startswith('toy_shapes_pretrain')
+        assert loader.sampler.type == ('InfiniteSampler' if infinite else 'DefaultSampler')
         assert loader.sampler.shuffle == (split == 'train')
         # base configs of mmdetection3d omit mmengine's defaults and the scope
         stock = loader.sampler.get('_scope_') == 'mmdet3d'
@@ -76,7 +78,7 @@ def test_shapes_load_with_a_dense_cloud_for_views(scope, data_root, monkeypatch)
         assert [p.shape for p in batch['inputs']['points']] == [(1024, 3)] * 2
         assert all(hasattr(s, 'gt_label') for s in batch['data_samples'])
     monkeypatch.setenv('MMKD3D_DATA', str(data_root))
-    for name in ('toy_shapes_views', 'psb_views'):
+    for name in ('toy_shapes_views', 'toy_shapes_pretrain_views', 'psb_views'):
         batch = first_batch(config(name).train_dataloader)
         for points, sample in zip(batch['inputs']['points'], batch['data_samples']):
             assert points.shape == (1024, 3)

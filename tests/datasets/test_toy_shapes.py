@@ -5,6 +5,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from mmkd3d.datasets.procedural import shape_scan, solids
 from mmkd3d.datasets.procedural.catalogue import CATEGORIES
+from mmkd3d.datasets.procedural.free_form import tube
 from mmkd3d.datasets.procedural.symmetry import symmetries
 from mmkd3d.registry import DATASETS
 from tests.helpers import rejects
@@ -92,7 +93,7 @@ def test_views_show_the_object_from_around():
 
 def test_unknown_arguments_are_named():
     rejects('unknown split', build, split='trian')
-    rejects("unknown category .*'cat'", build, categories=('mug', 'cat'))
+    rejects("unknown category .*'unicorn'", build, categories=('mug', 'unicorn'))
     rejects('unknown feature', build, features=('colour',))
     rejects('shares from 0 to 1, got 40', build, scan=40)
 
@@ -195,6 +196,7 @@ def test_loops_and_numpy_find_the_same_points(monkeypatch):
         solids.cylinder('b', 0.5, 1, (0.3, 0.2, 0), top=1.4),
         solids.ellipsoid('c', (0.5, 0.3, 0.4), (0, 0.5, 0.2), rotate=solids.rotation(0.4, 'x')),
         solids.bowl('d', (0.6, 0.6, 0.6), (0, 0, 0)),
+        tube('e', [(-1, 0, 0), (0, 0.5, 0.2), (1, 0, 0)], 0.4).moved(solids.rotation(0.3)),
     ]
     surface = solids.Surface(made)
     points, normals, owner = surface.draw(2000, np.random.default_rng(0))

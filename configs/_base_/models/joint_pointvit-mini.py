@@ -34,5 +34,5 @@ model = dict(
         ),
         text=dict(type='TextTarget', prompts='recon-60-v1', teacher=dict(type='TextTeacher')),
     ),
-    labels=dict(category=16, parts=58, symmetry=3),
+    labels=dict(category=161, parts=688, symmetry=3),
 )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .solids import INSIDE, Mesh, Solid
+from .solids import INSIDE, InsideTube, Mesh, Solid
 
 _EYE, _ZERO = np.eye(3), np.zeros(3)
 
@@ -178,11 +178,10 @@ def tubes(
         outward = np.zeros((len(bars), steps, 1))
         if not closed:
             outward[:, [0, -1]] = np.array([[-1], [1]]) / length[:, [0, -1]]
-        frames = first / radius[..., :1], second / radius[..., 1:], along * outward
-        reach = radius.max(axis=(1, 2))[:, None] * 1.05
-        box = np.stack([centre.min(1) - reach, centre.max(1) + reach], axis=1)
-        each = zip(centre, (centre * centre).sum(-1), box, np.stack(frames, axis=2))
-        inside = [_inside_tube(*one) for one in each]
+        frames = np.stack(
+            [first / radius[..., :1], second / radius[..., 1:], along * outward], axis=2
+        )
+        inside = [InsideTube(*each) for each in zip(centre, radius, frames)]
     return [
         Solid(bar.part, Mesh(c, n, i), _EYE, _ZERO)
         for bar, c, n, i in zip(bars, corners, normals, inside)
@@ -193,22 +192,6 @@ def tube(part: str, path: ArrayLike, radii: ArrayLike, **options) -> Solid:
     """A single bar; ``options`` are those of :class:`Bar` and :func:`tubes`."""
     shape = {k: options.pop(k) for k in ('side', 'flat', 'cap') if k in options}
     return tubes([Bar(part, path, radii, **shape)], **options)[0]
-
-
-def _inside_tube(centre: np.ndarray, square: np.ndarray, box: np.ndarray, frames: np.ndarray):
-    """Test by the nearest sample of the axis, within the bounding box only."""
-
-    def inside(q):
-        found = np.zeros(len(q), dtype=bool)
-        some = np.flatnonzero(((q > box[0]) & (q < box[1])).all(axis=1))
-        if len(some):
-            q = q[some]
-            near = (square - 2 * (q @ centre.T)).argmin(1)
-            x, y, z = ((q - centre[near])[:, None] * frames[near]).sum(-1).T
-            found[some] = x * x + y * y + np.maximum(z, 0) ** 2 < INSIDE**4
-        return found
-
-    return inside
 
 
 def sheets(part: str, points: np.ndarray) -> list[Solid]:

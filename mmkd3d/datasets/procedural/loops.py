@@ -49,6 +49,8 @@ def place(
 ):
     """Points at (1 - u - v, u, v) of faces, and whether they lie inside another solid.
 
+    Where u + v > 1, 1 - u and 1 - v are meant.
+
     Args:
         face: (M,) index of the face of each point.
         us: (M,), and vs.
@@ -70,6 +72,8 @@ def place(
     local = np.empty(3)
     for i in range(count):
         u, v = us[i], vs[i]
+        if u + v > 1:
+            u, v = 1 - u, 1 - v
         t = 1 - u - v
         own = owners[face[i]]
         owner[i] = own
@@ -169,3 +173,29 @@ def facing(points, normals, two_sided, eyes, axes, pixels, slack):
             if cosine > 0.05 and cosine > best[i]:
                 best[i], view[i] = cosine, k
     return best, view
+
+
+@_compile
+def hide_in_tube(points, owner, own, inverse, shift, low, high, centre, frames, limit, hidden):
+    """Mark points in a tube, see ``solids.InsideTube``, unless they belong to solid ``own``."""
+    for i in range(len(points)):
+        if hidden[i] or owner[i] == own:
+            continue
+        x, y, z = points[i, 0] - shift[0], points[i, 1] - shift[1], points[i, 2] - shift[2]
+        u = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2] * z
+        v = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2] * z
+        w = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2] * z
+        if not (low[0] < u < high[0] and low[1] < v < high[1] and low[2] < w < high[2]):
+            continue
+        near, least = 0, np.inf
+        for k in range(len(centre)):
+            x, y, z = u - centre[k, 0], v - centre[k, 1], w - centre[k, 2]
+            square = x * x + y * y + z * z
+            if square < least:
+                near, least = k, square
+        x, y, z = u - centre[near, 0], v - centre[near, 1], w - centre[near, 2]
+        f = frames[near]
+        a = f[0, 0] * x + f[0, 1] * y + f[0, 2] * z
+        b = f[1, 0] * x + f[1, 1] * y + f[1, 2] * z
+        c = max(f[2, 0] * x + f[2, 1] * y + f[2, 2] * z, 0.0)
+        hidden[i] = a * a + b * b + c * c < limit

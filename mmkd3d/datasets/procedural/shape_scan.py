@@ -111,38 +111,43 @@ def scan_shape(
         if 3 * np.count_nonzero(weight) > num_points:
             break
         eyes = np.concatenate([eyes, stand_around(rng)])  # saw the edge of a plate, for example
-    ray = points - eyes[view]
+    visible = np.flatnonzero(weight)
+    points, normals, two_sided = (
+        points.take(visible, 0),
+        normals.take(visible, 0),
+        two_sided[visible],
+    )
+    ray = points - eyes.take(view[visible], 0)
     distance = np.sqrt(dot(ray, ray))
-    weight = _with_holes(points, weight, rng) / distance**2
-    index = _draw(weight, num_points, rng)
-    ray, distance = ray[index] / distance[index, None], distance[index]
+    chosen = _draw(weight[visible] / distance**2 * _outside_holes(points, rng), num_points, rng)
+    distance = distance[chosen]
+    ray = ray.take(chosen, 0) / distance[:, None]
     along = rng.normal(0, noise, num_points) * (distance / distance.min()) ** 2
     moved = rng.random(num_points) < rng.uniform(0, OUTLIERS)
-    along = along + moved * rng.normal(0, 0.2, num_points)
-    found = points[index] + ray * along[:, None] + rng.normal(0, noise / 4, (num_points, 3))
-    away = two_sided[index] & (dot(normals[index], ray) > 0)
-    return found, np.where(away[:, None], -1, 1) * normals[index], index
+    along += moved * rng.normal(0, 0.2, num_points)
+    found = points.take(chosen, 0) + ray * along[:, None]
+    found += rng.normal(0, noise / 4, (num_points, 3))
+    normals = normals.take(chosen, 0)
+    away = two_sided[chosen] & (dot(normals, ray) > 0)
+    return found, np.where(away[:, None], -normals, normals), visible[chosen]
 
 
-def _with_holes(points: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """``weight`` with 0 in some balls about visible points, as long as half of them stay."""
-    visible = np.flatnonzero(weight)
+def _outside_holes(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Points (M, 3) outside some balls about points, which leave at least half of them."""
+    square, kept = dot(points, points), np.ones(len(points), dtype=bool)
     for _ in range(rng.integers(HOLES + 1)):
-        center = points[visible[rng.integers(len(visible))]]
-        ray = points - center
-        outside = dot(ray, ray) > rng.uniform(0.06, 0.25) ** 2
-        if 2 * (outside & (weight > 0)).sum() > len(visible):
-            weight = weight * outside
-    return weight
+        center = points[rng.integers(len(points))]
+        outside = square - 2 * points @ center + center @ center > rng.uniform(0.06, 0.25) ** 2
+        if 2 * np.count_nonzero(kept & outside) > len(points):
+            kept &= outside
+    return kept
 
 
 def _draw(weight: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Indices (count,): each once, by weight; repeated where weights are too few."""
-    visible = np.flatnonzero(weight)
-    weight = weight[visible]
     # a fixed rate leaves grazed and far surfaces thin even where all points are needed
-    thin = rng.random(len(visible)) < weight / np.median(weight)
-    visible = visible[thin]
-    if len(visible) >= count:
-        return rng.choice(visible, count, replace=False)
-    return np.concatenate([visible, rng.choice(visible, count - len(visible))])
+    rate = weight / np.median(weight[weight > 0])
+    some = np.flatnonzero(rng.random(len(weight)) < rate)
+    if len(some) >= count:
+        return rng.choice(some, count, replace=False)
+    return np.concatenate([some, rng.choice(some, count - len(some))])

@@ -51,6 +51,40 @@ class Inside:
         return np.array([KINDS.index(self.kind), top_x, top_z, shift_x, shift_z, *reach])
 
 
+@dataclass(frozen=True)
+class InsideTube:
+    """Whether points lie in a tube, by the nearest sample of its axis.
+
+    Attributes:
+        centre: (T, 3) samples of the axis.
+        radius: (T, 1 or 2) there.
+        frames: (T, 3, 3): sides over their radii, and outwards over the length
+            of the caps at the ends.
+    """
+
+    centre: np.ndarray
+    radius: np.ndarray
+    frames: np.ndarray
+
+    @functools.cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest corner (3,) of a box that holds the tube."""
+        reach = self.radius.max() * 1.05
+        return self.centre.min(0) - reach, self.centre.max(0) + reach
+
+    def __call__(self, q: np.ndarray) -> np.ndarray:
+        """(M, 3) points -> (M,) bool."""
+        low, high = self.bounds
+        found = np.zeros(len(q), dtype=bool)
+        box = np.flatnonzero(((q > low) & (q < high)).all(axis=1))
+        if len(box):
+            q = q[box]
+            near = (dot(self.centre, self.centre) - 2 * (q @ self.centre.T)).argmin(1)
+            x, y, z = ((q - self.centre[near])[:, None] * self.frames[near]).sum(-1).T
+            found[box] = x * x + y * y + np.maximum(z, 0) ** 2 < INSIDE**4
+        return found
+
+
 OPEN = np.array([-1.0] + [0] * 7)  # in place of Inside.row
 
 
@@ -115,6 +149,11 @@ class Solid:
 def dot(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     """Products (N,) of vectors (N, D) with vectors."""
     return np.einsum('ij,ij->i', one, two)
+
+
+def mean_point(points: np.ndarray) -> np.ndarray:
+    """Mean (3,) of points (N, 3), faster than numpy's."""
+    return np.full(len(points), 1 / len(points)) @ points
 
 
 def rotation(angle: float, axis: str = 'y') -> np.ndarray:
@@ -360,13 +399,13 @@ class Surface:
             some = self._draw_some(int((num_points - have) * 1.3) + 64, rng)
             found.append(some)
             have += len(some[0])
-        return tuple(np.concatenate(x)[:num_points] for x in zip(*found))
+        if len(found) > 1:
+            found = [[np.concatenate(x) for x in zip(*found)]]
+        return tuple(x[:num_points] for x in found[0])
 
     def _draw_some(self, draw: int, rng: np.random.Generator) -> tuple:
         where = rng.random(draw) * self.area
         u, v = rng.random((2, draw))
-        flip = u + v > 1
-        u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
         if kernels() is None:
             points, normals, owner = self._place(np.searchsorted(self._share, where), u, v)
             hidden = np.zeros(draw, dtype=bool)
@@ -393,7 +432,9 @@ class Surface:
         return points.take(keep, 0), normals.take(keep, 0), owner.take(keep)
 
     def _place(self, face: np.ndarray, u: np.ndarray, v: np.ndarray) -> tuple:
-        """Points, unit normals and owners at (1 - u - v, u, v) of faces, all (M,)."""
+        """See :func:`.loops.place`."""
+        flip = u + v > 1
+        u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
         weights, owner = np.stack([1 - u - v, u, v], axis=1), self._owner[face]
         local = np.einsum('mij,mi->mj', self._corners[face], weights)
         points = np.einsum('mij,mj->mi', self._matrix[owner], local) + self._shift[owner]
@@ -405,9 +446,17 @@ class Surface:
 
         Kinds that the loops have tested are left out.
         """
-        tested = Inside if kernels() is not None else ()
+        compiled = kernels() is not None
         for k, solid in enumerate(self.solids):
             inside = solid.mesh.inside
-            if inside is not None and not isinstance(inside, tested):
+            if inside is None or (compiled and isinstance(inside, Inside)):
+                continue
+            if compiled and isinstance(inside, InsideTube):
+                from .loops import hide_in_tube
+
+                place = self._inverse[k], self._shift[k], *inside.bounds
+                tube = inside.centre, inside.frames, INSIDE**4
+                hide_in_tube(points, owner, k, *place, *tube, hidden)
+            else:
                 local = (points - solid.shift) @ self._inverse[k].T
                 hidden |= inside(local) & (owner != k)
