@@ -29,7 +29,7 @@ SETTINGS = dict(
 def config(name, **options):
     cfg = Config.fromfile(REPO / 'configs' / name)
     cfg.merge_from_dict(copy.deepcopy(RUNTIME))
-    cfg.merge_from_dict(options)
+    cfg.merge_from_dict(copy.deepcopy(options))
     return cfg
 
 
