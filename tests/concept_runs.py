@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 from tests.helpers import REPO
+from tests.models.teachers.nets import TINY, VIT
 from tests.runs import RUNTIME, Curve, train
 
 STUDENT = dict(embed_dims=32, depth=2, num_heads=2, num_groups=8, group_size=16, patch_dims=(8, 16))
@@ -16,7 +17,7 @@ SETTINGS = dict(
         extractor=dict(embed_dims=32, num_heads=2),
         target=dict(
             views=dict(renderer=dict(size=48)),
-            teacher=dict(model_kwargs=dict(img_size=48, depth=1, embed_dim=24, num_heads=2)),
+            teacher=dict(VIT, _delete_=True, model_kwargs=dict(TINY, img_size=48)),
         ),
     ),
     train_dataloader=dict(batch_size=8, dataset=dict(num_samples=24, num_points=128)),
@@ -28,7 +29,7 @@ SETTINGS = dict(
 def config(name, **options):
     cfg = Config.fromfile(REPO / 'configs' / name)
     cfg.merge_from_dict(copy.deepcopy(RUNTIME))
-    cfg.merge_from_dict(options)
+    cfg.merge_from_dict(copy.deepcopy(options))
     return cfg
 
 

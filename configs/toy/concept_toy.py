@@ -9,7 +9,9 @@ _base_ = [
 
 model = dict(
     extractor=dict(num_concepts=8),
-    target=dict(num_views=2, views=dict(renderer=dict(num_views=2))),
+    target=dict(
+        num_views=2, views=dict(renderer=dict(num_views=2, size=128)), teacher=dict(size=128)
+    ),
 )
 train_dataloader = dict(batch_size=32)
 param_scheduler = dict(period=6, warmup=1)

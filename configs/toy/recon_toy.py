@@ -11,7 +11,7 @@ _base_ = [
 model = dict(
     backbone=dict(drop_path_rate=0.0),
     decoder=dict(drop_path_rate=0.0),
-    targets=dict(img=dict(renderer=dict(num_views=1))),
+    targets=dict(img=dict(renderer=dict(num_views=1, size=128), teacher=dict(size=128))),
 )
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

@@ -1,6 +1,6 @@
 # 3D detection on ToyRooms, which are made from a seed on first use: mmdetection3d's
 # VoteNet head on the mini student. Weights of a pretraining run
-# (point-mae_toy.py, masked-distillation_toy.py):
+# (point-mae_toy.py, masked-distillation_toy.py, concept_toy.py):
 #   --cfg-options model.backbone.init_cfg.type=Pretrained \
 #       model.backbone.init_cfg.checkpoint=work_dirs/point-mae_toy/epoch_6.pth
 _base_ = [

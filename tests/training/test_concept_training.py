@@ -248,7 +248,11 @@ def test_parts_of_rooms_learn_from_the_frame_that_shows_them(tmp_path, mmdet3d_s
     cfg.train_dataloader.dataset.rooms = dict(num_train=6, num_val=1, num_points=6000, frames=3)
     cfg.merge_from_dict(
         dict(
-            model=dict(backbone=dict(STUDENT), extractor=SETTINGS['model']['extractor']),
+            model=dict(
+                backbone=dict(STUDENT),
+                extractor=SETTINGS['model']['extractor'],
+                target=dict(teacher=dict(random_weights=True)),
+            ),
             train_dataloader=dict(batch_size=6),
             train_cfg=dict(max_epochs=24),
             default_hooks=dict(checkpoint=dict(interval=24)),

