@@ -29,8 +29,8 @@ model = dict(
         img=dict(
             type='ImageTarget',
             reduce='mean',
-            renderer=dict(type='ViewRenderer', num_views=4, size=128),
-            teacher=dict(type='ImageNetTeacher', size=128),
+            renderer=dict(type='ViewRenderer', num_views=4, size=192),
+            teacher=dict(type='ImageNetTeacher', size=192),
         ),
         text=dict(type='TextTarget', prompts='recon-60-v1', teacher=dict(type='TextTeacher')),
     ),
