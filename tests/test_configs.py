@@ -24,10 +24,10 @@ COMBINATIONS = """
     3detr_i2p-mae-b_1xb8-1080e_scannet-3d
     3detr_point-mae-pointvit-s_1xb8-1080e_scannet-3d
     3detr_recon-b_1xb8-1080e_scannet-3d
-    act-autoencoder_minilm_1xb16-40e_psb
+    act-autoencoder_minilm_1xb16-2500i_psb
     act-autoencoder_vit-b16_1xb64-300e_shapenet55
     act_3detr-encoder_1xb16-300e_scannet
-    act_pointvit-mini_minilm_1xb64-30e_psb
+    act_pointvit-mini_minilm_1xb16-20k_psb
     act_pointvit-s_1xb128-300e_shapenet55
     act_pointvit-s_guided_1xb128-300e_shapenet55
     cls_act-pointvit-s_1xb32-300e_modelnet40
@@ -36,9 +36,9 @@ COMBINATIONS = """
     cls_recon-b_1xb32-300e_modelnet40
     cls_recon-twotower_1xb32-300e_scanobjectnn-hardest
     concept_3detr-encoder_1xb16-300e_scannet
-    concept_pointnet2_1xb32-10e_psb
+    concept_pointnet2_1xb16-5k_psb
     concept_pointnet2_1xb64-300e_shapenet55
-    concept_pointvit-mini_1xb64-30e_psb
+    concept_pointvit-mini_1xb16-20k_psb
     concept_pointvit-s_1xb128-300e_shapenet55
     concept_pointvit-s_depth_1xb128-300e_shapenet55
     concept_pointvit-s_masked_1xb128-300e_shapenet55
@@ -46,9 +46,9 @@ COMBINATIONS = """
     groupfree3d_point-mae-pointvit-s_4xb8-80e_scannet-3d
     groupfree3d_pointnet2_1xb2-60e_scannet-small
     i2p-mae-b_1xb64-300e_shapenet55
-    i2p-mae-mini_1xb16-20e_psb
-    i2p-mae-mini_random-mask_1xb16-20e_psb
-    masked-distillation_pointvit-mini_minilm_1xb64-30e_psb
+    i2p-mae-mini_1xb16-20k_psb
+    i2p-mae-mini_random-mask_1xb16-20k_psb
+    masked-distillation_pointvit-mini_minilm_1xb16-20k_psb
     masked-distillation_pointvit-s_vit-b16_1xb128-300e_shapenet55
     partseg_act-pointvit-s_1xb16-300e_shapenetpart
     partseg_i2p-mae-b_1xb16-300e_shapenetpart
@@ -60,8 +60,8 @@ COMBINATIONS = """
     recon-b_guided_1xb128-300e_shapenet55
     recon-b_no-img_1xb128-300e_shapenet55
     recon-b_zeroshot_1xb128-300e_shapenet55
-    recon-mini_1xb64-30e_psb
-    recon-mini_no-text_1xb64-30e_psb
+    recon-mini_1xb16-20k_psb
+    recon-mini_no-text_1xb16-20k_psb
     recon-twotower_1xb128-300e_shapenet55
     semseg_act-pointvit-s_1xb32-60e_s3dis
     semseg_i2p-mae-b_1xb32-60e_s3dis

@@ -28,7 +28,7 @@ def parse_args(argv):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: python tools/cache_teacher.py '
-        'recon-mini_1xb64-30e_psb\n'
+        'recon-mini_1xb16-20k_psb\n'
         'augmented: python tools/cache_teacher.py i2p-mae-b_1xb64-300e_shapenet55 --max-gb 200\n'
         'then: python tools/train.py CONFIG --cfg-options '
         'model.targets.img.cache=FOLDER model.targets.text.cache=FOLDER',

@@ -18,7 +18,7 @@ from mmkd3d.evaluation.published import METHODS, POOLINGS, PUBLISHED
 from mmkd3d.evaluation.records import check_seeds, spread_table, summarize, write_record
 
 EXAMPLES = """examples:
-  python tools/probe.py point-mae_pointvit-mini_1xb64-30e_psb out_{seed}/epoch_30.pth \\
+  python tools/probe.py point-mae_pointvit-mini_1xb16-20k_psb out_{seed}/epoch_30.pth \\
       --seeds 0 1 2 --data psb_1809.npz --label fine --names fine_names \\
       --split is_test --classes in_both_splits
   python tools/probe.py recon-b_1xb128-300e_shapenet55 CHECKPOINT \\

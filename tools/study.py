@@ -5,13 +5,13 @@ A study is a config file (see tools/studies/) with seeds, steps and tables::
 
     seeds = (0, 1, 2)
     steps = {
-        'cache': dict(cache='recon-mini_1xb64-30e_psb', seeds=(0,)),
-        'point-mae': dict(train='point-mae_pointvit-mini_1xb64-30e_psb'),
+        'cache': dict(cache='recon-mini_1xb16-20k_psb', seeds=(0,)),
+        'point-mae': dict(train='point-mae_pointvit-mini_1xb16-20k_psb'),
         'finetune': dict(
             train='cls_pointvit-mini_1xb32-15e_psb-21', test=True,
             options=['model.backbone.init_cfg.checkpoint={point-mae}']),
         'probe': dict(
-            probe='point-mae_pointvit-mini_1xb64-30e_psb', checkpoint='{point-mae}',
+            probe='point-mae_pointvit-mini_1xb16-20k_psb', checkpoint='{point-mae}',
             arguments=['--data', 'shapes.npz', ...]),
     }
     tables = [dict(title='...', rows={'Point-MAE': 'finetune'},

@@ -109,7 +109,7 @@ def check_masker(cfg: Config) -> None:
         raise ValueError(
             f'{model.get("type", "The config")} has no backbone and masker: '
             'mask draws masked pretraining, such as '
-            'configs/i2p_mae/point-m2ae-mini_1xb16-20e_psb.py.'
+            'configs/i2p_mae/point-m2ae-mini_1xb16-20k_psb.py.'
         )
 
 

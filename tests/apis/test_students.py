@@ -56,8 +56,8 @@ def test_the_config_in_every_form(form, tmp_path):
 @pytest.mark.parametrize(
     'name',
     [
-        'point-mae_pointvit-mini_1xb64-30e_psb',
-        'recon-mini_1xb64-30e_psb',
+        'point-mae_pointvit-mini_1xb16-20k_psb',
+        'recon-mini_1xb16-20k_psb',
         'cls_act-pointvit-s_1xb32-300e_modelnet40',
         'partseg_recon-b_1xb16-300e_shapenetpart',
         'zeroshot_recon-mini_psb',

@@ -132,10 +132,10 @@ def test_runs_are_listed_without_running_them(capsys):
     study.main(['tools/studies/psb.py', '--list', '--only', 'finetune/act', '--seeds', '0', '1'])
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if 'mmengine' not in line] == [
-        'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-40e_psb',
-        'act/seed_0: train act_pointvit-mini_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
+        'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-2500i_psb',
+        'act/seed_0: train act_pointvit-mini_minilm_1xb16-20k_psb, needs act-autoencoder/seed_0',
         'finetune/act/seed_0: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_0',
-        'act/seed_1: train act_pointvit-mini_minilm_1xb64-30e_psb, needs act-autoencoder/seed_0',
+        'act/seed_1: train act_pointvit-mini_minilm_1xb16-20k_psb, needs act-autoencoder/seed_0',
         'finetune/act/seed_1: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_1',
     ]
 

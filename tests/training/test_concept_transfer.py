@@ -139,7 +139,7 @@ def test_export_names_a_file_without_student(pretrained, tmp_path):
 
 @pytest.mark.slow
 def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
-    cfg = config('concept/concept_pointnet2_1xb32-10e_psb.py', **SETTINGS)
+    cfg = config('concept/concept_pointnet2_1xb16-5k_psb.py', **SETTINGS)
     toy = copy.deepcopy(PRETRAIN)
     cfg.train_dataloader = toy.train_dataloader
     cfg.train_dataloader.dataset.pipeline = [

@@ -13,7 +13,7 @@ probe = [
     'svm',
     'knn',
 ]
-config = 'point-mae_pointvit-mini_1xb64-30e_psb'
+config = 'point-mae_pointvit-mini_1xb16-20k_psb'
 steps = {
     'float32': dict(train=config),
     'bf16': dict(train=config, options=['optim_wrapper.type=mmkd3d.Bf16OptimWrapper']),

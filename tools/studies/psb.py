@@ -28,33 +28,33 @@ probe = [
 ]
 # Name: how it is pretrained, what it starts from, the finetuning of its kind.
 students = {
-    'point-mae': ('point-mae_pointvit-mini_1xb64-30e_psb', [], 'cls_pointvit-mini'),
+    'point-mae': ('point-mae_pointvit-mini_1xb16-20k_psb', [], 'cls_pointvit-mini'),
     'concept': (
-        'concept_pointvit-mini_1xb64-30e_psb',
+        'concept_pointvit-mini_1xb16-20k_psb',
         ['model.target.cache={concept-cache}/target'],
         'cls_pointvit-mini',
     ),
     'act': (
-        'act_pointvit-mini_minilm_1xb64-30e_psb',
+        'act_pointvit-mini_minilm_1xb16-20k_psb',
         ['model.teacher.checkpoint={act-autoencoder}'],
         'cls_act-pointvit-mini',
     ),
     'recon': (
-        'recon-mini_1xb64-30e_psb',
+        'recon-mini_1xb16-20k_psb',
         [
             'model.targets.img.cache={recon-cache}/img',
             'model.targets.text.cache={recon-cache}/text',
         ],
         'cls_recon-mini',
     ),
-    'point-m2ae': ('point-m2ae-mini_1xb16-20e_psb', [], 'cls_m2ae-mini'),
-    'i2p-mae': ('i2p-mae-mini_1xb16-20e_psb', [], 'cls_m2ae-mini'),
+    'point-m2ae': ('point-m2ae-mini_1xb16-20k_psb', [], 'cls_m2ae-mini'),
+    'i2p-mae': ('i2p-mae-mini_1xb16-20k_psb', [], 'cls_m2ae-mini'),
 }
 finetune = '_1xb32-15e_psb-21'
 steps = {
-    'act-autoencoder': dict(train='act-autoencoder_minilm_1xb16-40e_psb', seeds=(0,)),
-    'recon-cache': dict(cache='recon-mini_1xb64-30e_psb', seeds=(0,)),
-    'concept-cache': dict(cache='concept_pointvit-mini_1xb64-30e_psb', seeds=(0,)),
+    'act-autoencoder': dict(train='act-autoencoder_minilm_1xb16-2500i_psb', seeds=(0,)),
+    'recon-cache': dict(cache='recon-mini_1xb16-20k_psb', seeds=(0,)),
+    'concept-cache': dict(cache='concept_pointvit-mini_1xb16-20k_psb', seeds=(0,)),
 }
 steps.update(
     {name: dict(train=config, options=options) for name, (config, options, _) in students.items()}

@@ -8,7 +8,7 @@ small = '1xb2-60e_scannet-small'
 scratch = ['model.backbone.init_cfg=None']
 start = ('model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}')
 steps = {
-    'shapes': dict(train='point-mae_pointvit-mini_1xb64-30e_psb'),
+    'shapes': dict(train='point-mae_pointvit-mini_1xb16-20k_psb'),
     'scans': dict(train='point-mae_pointvit-mini_1xb2-100e_scannet-small'),
     'scans-3detr': dict(train='point-mae_3detr-encoder_1xb2-100e_scannet-small'),
     'votenet/own': dict(train=f'votenet_pointnet2_{small}', test=True),

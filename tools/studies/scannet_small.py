@@ -5,7 +5,7 @@
 seeds = (0, 1, 2)
 student = 'semseg_pointvit-mini_1xb4-20e_scannet-small'
 steps = {
-    'point-mae': dict(train='point-mae_pointvit-mini_1xb64-30e_psb'),
+    'point-mae': dict(train='point-mae_pointvit-mini_1xb16-20k_psb'),
     'semseg/pointnet2': dict(train='semseg_pointnet2_1xb4-20e_scannet-small', test=True),
     'semseg/scratch': dict(train=student, test=True),
     'semseg/point-mae': dict(

@@ -8,11 +8,11 @@ pipeline = [
     dict(type='mmkd3d.PackPoints'),
 ]
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=0,
     persistent_workers=False,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmkd3d.NpzPoints',
         file='{{$MMKD3D_DATA:data}}/psb_1809.npz',

@@ -28,6 +28,7 @@ model = dict(
     targets=dict(
         img=dict(
             type='ImageTarget',
+            precision='bf16',
             reduce='mean',
             renderer=dict(type='ViewRenderer', num_views=4, size=192),
             teacher=dict(type='ImageNetTeacher', size=192),

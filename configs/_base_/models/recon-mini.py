@@ -9,6 +9,7 @@ model = dict(
     decoder=dict(embed_dims=128, depth=2, num_heads=4),
     targets=dict(
         img=dict(
+            precision='bf16',
             reduce='mean',
             renderer=dict(type='ViewRenderer', num_views=4, size=192),
             teacher=dict(_delete_=True, type='ImageNetTeacher', size=192),

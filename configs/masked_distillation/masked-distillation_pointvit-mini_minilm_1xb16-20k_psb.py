@@ -1,5 +1,5 @@
-# point-mae_pointvit-mini_1xb64-30e_psb.py with another target.
-_base_ = '../point_mae/point-mae_pointvit-mini_1xb64-30e_psb.py'
+# point-mae_pointvit-mini_1xb16-20k_psb.py with another target.
+_base_ = '../point_mae/point-mae_pointvit-mini_1xb16-20k_psb.py'
 
 model = dict(
     type='MaskedDistillation',

@@ -1,16 +1,13 @@
 # ACT, stage I, on the 904 training shapes of the Princeton Shape Benchmark; the teacher
-# is a sentence encoder of the extra `text`. Two CPU cores.
+# is a sentence encoder of the extra `text`. Two CPU cores. The schedules of 100,000
+# iterations are shortened to 2,500, from a temperature that fits logit_gain.
 _base_ = [
     '../_base_/models/act-autoencoder_minilm.py',
     '../_base_/datasets/psb.py',
-    '../_base_/schedules/act_autoencoder_300e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/pretrain_20k.py',
+    '../_base_/iter_runtime.py',
 ]
 
-train_dataloader = dict(batch_size=16)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
-param_scheduler = dict(period=40, warmup=2, lag=0)
-train_cfg = dict(max_epochs=40, val_begin=10, val_interval=10)
 val_dataloader = dict(
     batch_size=32,
     num_workers=0,
@@ -27,11 +24,15 @@ val_dataloader = dict(
         pipeline={{_base_.pipeline}},
     ),
 )
-# 56 iterations per epoch: the schedules of 100,000 iterations in 2,240, from a
-# temperature that fits logit_gain
-custom_hooks = [
-    dict(type='mmkd3d.ReseedHook'),
-    dict(type='mmkd3d.FiniteLossHook'),
+val_cfg = dict(type='ValLoop')
+val_evaluator = dict(type='mmkd3d.Reconstruction')
+optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=5e-4))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=100),
+    dict(type='CosineAnnealingLR', T_max=2500, eta_min=1e-6, by_epoch=False),
+]
+train_cfg = dict(max_iters=2500, val_interval=500)
+custom_hooks = _base_.custom_hooks + [
     dict(
         type='mmkd3d.AnnealHook',
         target='quantizer.temperature',
@@ -42,5 +43,3 @@ custom_hooks = [
     dict(type='mmkd3d.AnnealHook', target='kl_weight', start=0.0, end=0.1, begin=800, length=1000),
     dict(type='mmkd3d.CodebookUsageHook'),
 ]
-default_hooks = dict(checkpoint=dict(interval=10))
-auto_scale_lr = dict(base_batch_size=16)

@@ -2,12 +2,12 @@
 # for ../scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py, whose
 # backbone reads no height. Fewer points than there: the weights are the same.
 # Two CPU cores. Compute the teacher's features once, before training:
-# tools/cache_teacher.py concept_pointnet2_1xb32-10e_psb.
+# tools/cache_teacher.py concept_pointnet2_1xb16-5k_psb.
 _base_ = [
     '../_base_/models/concept_pointvit-mini.py',
     '../_base_/datasets/psb.py',
-    '../_base_/schedules/pretrain_concept_300e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/pretrain_20k.py',
+    '../_base_/iter_runtime.py',
 ]
 
 pipeline = [
@@ -35,10 +35,21 @@ model = dict(
     adapter=dict(type='SeedsToTokens', in_channels=256, embed_dims=128),
 )
 train_dataloader = dict(dataset=dict(pipeline=pipeline))
-param_scheduler = dict(period=10, warmup=1)
-train_cfg = dict(max_epochs=10)
-default_hooks = dict(checkpoint=dict(interval=5))
-auto_scale_lr = dict(base_batch_size=32)
+
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=250),
+    dict(type='CosineAnnealingLR', T_max=5000, eta_min=1e-6, by_epoch=False),
+]
+train_cfg = dict(max_iters=5000)
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'queries': dict(decay_mult=0.0),
+            'pos_embed': dict(decay_mult=0.0),
+            'log_scale': dict(decay_mult=0.0),
+        }
+    )
+)
 custom_hooks = _base_.custom_hooks + [
     dict(type='mmkd3d.FitTargetsHook'),
     dict(type='mmkd3d.CollapseAlarmHook'),

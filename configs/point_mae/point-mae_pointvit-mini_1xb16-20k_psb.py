@@ -3,9 +3,6 @@
 _base_ = [
     '../_base_/models/point-mae_pointvit-mini.py',
     '../_base_/datasets/psb.py',
-    '../_base_/schedules/pretrain_30e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/pretrain_20k.py',
+    '../_base_/iter_runtime.py',
 ]
-
-train_dataloader = dict(batch_size=64)
-default_hooks = dict(checkpoint=dict(interval=10))

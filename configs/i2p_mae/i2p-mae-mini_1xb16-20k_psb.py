@@ -1,0 +1,17 @@
+# I2P-MAE on the 904 training shapes of the Princeton Shape Benchmark, with the settings
+# of point-m2ae-mini_1xb16-20k_psb.py and an EfficientNet-Lite2 as teacher. Two CPU cores.
+_base_ = [
+    '../_base_/models/i2p-mae-mini.py',
+    '../_base_/datasets/psb.py',
+    '../_base_/schedules/pretrain_20k.py',
+    '../_base_/iter_runtime.py',
+]
+
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'backbone.embeds.': dict(decay_mult=0.0),
+            'decoder.propagations.': dict(decay_mult=0.0),
+        }
+    )
+)
