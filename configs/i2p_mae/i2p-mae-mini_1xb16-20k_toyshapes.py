@@ -7,6 +7,7 @@ _base_ = [
     '../_base_/iter_runtime.py',
 ]
 
+train_dataloader = dict(dataset=dict(num_samples=10000))
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={

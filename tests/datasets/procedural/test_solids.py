@@ -9,7 +9,8 @@ NAMES = (
     'inset_sink toilet garbage_bin'
 )
 FIXTURES = [getattr(fixtures, name) for name in NAMES.split()]
-BUILDERS = [c.build for c in CATEGORIES.values()] + FIXTURES
+EVERYDAY = dict(list(CATEGORIES.items())[:16])  # tests of their own cover the others
+BUILDERS = [c.build for c in EVERYDAY.values()] + FIXTURES
 
 
 def draw(*parts, n=20000, seed=0):

