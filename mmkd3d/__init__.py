@@ -11,6 +11,7 @@ _LAZY = dict(
     get_config='mmkd3d.apis.load',
     get_model='mmkd3d.apis.load',
     list_models='mmkd3d.apis.config_files',
+    list_students='mmkd3d.checkpoints',
     load_pretrained='mmkd3d.checkpoints',
     load_student='mmkd3d.apis.load',
 )

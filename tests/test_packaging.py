@@ -115,7 +115,7 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
     assert not [name for name in names if name.endswith('.pyc')]
     tools = {name.split('/tools/')[1] for name in names if '/tools/' in name}
     assert {'train.py', 'multi_seed.py', 'dist_train.sh', 'prepare_data/dataset.py'} <= tools
-    assert not {'benchmark.py', 'study.py', 'studies/psb.py', 'demo.py', 'test.sh'} & tools
+    assert not {'benchmark.py', 'study.py', 'studies/students.py', 'demo.py', 'test.sh'} & tools
     top = {name.split('/')[0].split('.dist-info')[0] for name in names}
     assert {name.split('-')[0] for name in top} == {'mmkd3d'}
 

@@ -382,7 +382,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example: python tools/study.py tools/studies/psb.py --jobs 2',
+        epilog='example: python tools/study.py tools/studies/students.py --jobs 2',
     )
     parser.add_argument('study', help='file of the study')
     parser.add_argument('--out', type=Path, help='default: work_dirs/studies/STUDY')

@@ -80,9 +80,12 @@ def load_student(
     Args:
         config: Of a pretraining or of a downstream task, whose
             ``model.backbone`` is the student: a ``Config``, or see
-            :func:`get_config`; None: the config stored in the checkpoint.
+            :func:`get_config`; None: the config stored in the checkpoint. Or
+            the name of a shipped student, see
+            :func:`~mmkd3d.checkpoints.list_students`.
         checkpoint: One of ours, whole or exported, or a published one; or its
-            content as a dict. None: random weights, with a warning.
+            content as a dict. None: random weights, with a warning, if
+            ``config`` is no shipped student.
         device: None: the CPU.
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`; also build what the
             checkpoint's own config names, without a check.
@@ -99,7 +102,10 @@ def load_student(
     """
     from mmkd3d.checkpoints.files import check_content, read_checkpoint
     from mmkd3d.checkpoints.loading import load_pretrained
+    from mmkd3d.checkpoints.shipped import list_students
 
+    if checkpoint is None and config in list_students():
+        config, checkpoint = None, config
     if isinstance(checkpoint, (str, Path)):
         name = checkpoint
         checkpoint = read_checkpoint(checkpoint, trust=trust)

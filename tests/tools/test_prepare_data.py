@@ -10,7 +10,7 @@ from PIL import Image
 from mmkd3d.datasets.posed_images import read_cameras
 from mmkd3d.datasets.toy_rooms import write_toy_rooms
 from tests.helpers import rejects
-from tools.prepare_data import class_vectors, coseg, psb, scannet_small
+from tools.prepare_data import class_vectors, coseg, hold_out, psb, scannet_small
 
 CLA = """PSB 1
 4 {count}
@@ -180,3 +180,27 @@ def test_class_vectors_have_the_form_of_the_prepared_file(tmp_path, data_root):
     vectors = ours['scannet_384']
     assert vectors.dtype == theirs['scannet_512'].dtype and len(vectors) == 20
     np.testing.assert_allclose(np.linalg.norm(vectors.astype(float), axis=1), 1, atol=1e-3)
+
+
+def test_another_half_is_held_out(tmp_path):
+    arrays = dict(
+        points=np.arange(7 * 2 * 3).reshape(7, 2, 3).astype('float16'),
+        label=np.array([0, 0, 0, 1, 1, 1, 1]),
+        is_test=np.array([0, 0, 0, 0, 0, 0, 1], bool),
+        room=np.array(['a1', 'a2', 'b1', 'b1', 'a1', 'c', 'c']),
+        names=np.array(['x', 'y']),
+    )
+    source, out = tmp_path / 'all.npz', tmp_path / 'half.npz'
+    np.savez(source, **arrays)
+    words = [str(source), '--out', str(out)]
+    hold_out.main([*words, '--train-half', 'is_test', '--label', 'label', '--every', '2'])
+    found = read(out)
+    assert found['is_test'].tolist() == [False, True, False, False, True, False]
+    assert found['names'].tolist() == ['x', 'y'] and len(found['points']) == 6
+    hold_out.main([*words, '--by', 'room', '--test', 'a', '--up', 'z'])
+    found = read(out)
+    assert found['is_test'].tolist() == [True, True, False, False, True, False, False]
+    x, y, z = np.moveaxis(arrays['points'], -1, 0)
+    np.testing.assert_array_equal(found['points'], np.stack([x, z, -y], -1))
+    rejects("has no ..rooom", hold_out.main, [*words, '--by', 'rooom', '--test', 'a'], error=SystemExit)
+    rejects('2', hold_out.main, [*words, '--by', 'room'], error=SystemExit)

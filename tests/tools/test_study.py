@@ -129,14 +129,15 @@ def test_existing_results_stand_in_for_a_step(start, tmp_path):
 
 
 def test_runs_are_listed_without_running_them(capsys):
-    study.main(['tools/studies/psb.py', '--list', '--only', 'finetune/act', '--seeds', '0', '1'])
+    words = ['--list', '--only', 'probe/psb-21/act', '--seeds', '0', '1']
+    study.main(['tools/studies/students.py', *words])
     lines = capsys.readouterr().out.splitlines()
+    act = 'act_pointvit-mini_minilm-std_1xb16-20k_toyshapes'
     assert [line for line in lines if 'mmengine' not in line] == [
-        'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-2500i_psb',
-        'act/seed_0: train act_pointvit-mini_minilm_1xb16-20k_psb, needs act-autoencoder/seed_0',
-        'finetune/act/seed_0: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_0',
-        'act/seed_1: train act_pointvit-mini_minilm_1xb16-20k_psb, needs act-autoencoder/seed_0',
-        'finetune/act/seed_1: train cls_act-pointvit-mini_1xb32-15e_psb-21, needs act/seed_1',
+        'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-2500i_toyshapes',
+        f'act-mini/seed_0: train {act}, needs act-autoencoder/seed_0',
+        f'probe/psb-21/act-mini/seed_0: probe {act}, needs act-mini/seed_0',
+        f'probe/psb-21/act-mini/seed_1: probe {act}, needs act-mini/seed_0',
     ]
 
 
@@ -181,10 +182,10 @@ def test_wrong_studies_are_errors_before_anything_runs(start, tools):
         assert tools.calls == []
     for argv, message in {
         '--only prob/act': "No step starts with 'prob/act'",
-        '--checkpoint act=gone_{seed}.pth': 'gone_0.pth does not exist',
+        '--checkpoint act-mini=gone_{seed}.pth': 'gone_0.pth does not exist',
         '--seeds 0 0': 'each once',
     }.items():
-        words = ['tools/studies/psb.py', '--list', *argv.split()]
+        words = ['tools/studies/students.py', '--list', *argv.split()]
         rejects(message, study.main, words, error=SystemExit)
 
 
@@ -212,6 +213,36 @@ def test_a_curve_is_a_table_of_steps_and_a_picture(tmp_path):
         study.draw_curve(CURVE, found, tmp_path / name)
     assert (tmp_path / 'same').read_bytes() == (tmp_path / 'curve').read_bytes()
     assert (tmp_path / 'none').stat().st_size < (tmp_path / 'curve').stat().st_size
+
+
+def test_differences_are_paired_by_seed():
+    runs = dict(scratch={0: 50.0, 1: 60.0, 2: 70.0}, student={0: 52.0, 1: 63.0, 2: 74.0, 3: 99.0})
+    records = [
+        dict(name=name, seed=seed, metrics=dict(acc=value))
+        for name, values in runs.items()
+        for seed, value in values.items()
+    ]
+    against = dict(b='a', c='a')
+    table = dict(
+        title='T', rows=dict(a='scratch', b='student', c='lost'), columns=dict(acc='x'), against=against
+    )
+    lines = study.study_tables(Config(dict(tables=[table])), records).splitlines()
+    # differences 2, 3, 4: mean 3, deviation 1; t(0.975, 2) / sqrt(3) = 2.484
+    assert '| minus a | +3.0 [0.5, 5.5] | 4 |' in lines
+    assert lines[-1] == '| minus a | - | 0 |'
+    one = [record for record in records if record['seed'] == 0]
+    assert '| minus a | +2.0 | 1 |' in study.study_tables(Config(dict(tables=[table])), one)
+
+
+def test_placeholders_are_seeds_and_earlier_checkpoints(start, tmp_path):
+    words = ['--draw', '{seed}', '--at', '{pretrain@iter_5}', '--more={"a":{"b":1}}']
+    steps = dict(
+        pretrain=dict(train=PRETRAIN),
+        probe=dict(probe=PRETRAIN, checkpoint='none', arguments=words),
+    )
+    calls, _ = start(steps=steps, seeds=(4,), tables=())
+    (folder,) = (tmp_path / 'out/pretrain').glob('seed_4-*')
+    assert calls[1][2][-5:] == ['--draw', '4', '--at', str(folder / 'iter_5.pth'), words[-1]]
 
 
 @pytest.mark.nightly

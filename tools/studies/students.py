@@ -46,13 +46,18 @@ scratch = {
     'scratch, global tokens': 'recon-mini',
     'scratch, hierarchical': 'm2ae-mini',
 }
-# Name: file, its arrays.
-psb = ['--names', 'fine_names', '--label', 'fine']
+# Name: file, labels and names in it, number of classes in both halves.
 sets = {
-    'psb-21': [f'{data}/psb_1809.npz', '--label', 'fine', '--names', 'fine_names'],
-    'psb-coarse': [f'{data}/psb_1809.npz', '--label', 'coarse', '--names', 'coarse_names'],
-    'scannet': ['work_dirs/scannet_rooms.npz', '--label', 'label', '--names', 'names'],
-    'modelnet': ['work_dirs/modelnet40_156.npz', '--label', 'label', '--names', 'names'],
+    'psb-21': (f'{data}/psb_1809.npz', 'fine', 'fine_names', 21),
+    'psb-coarse': (f'{data}/psb_1809.npz', 'coarse', 'coarse_names', 17),
+    'scannet': ('work_dirs/scannet_rooms.npz', 'label', 'names', 6),
+    'modelnet': ('work_dirs/modelnet40_156.npz', 'label', 'names', 39),
+}
+titles = {
+    'psb-21': 'Princeton Shape Benchmark, 21 classes',
+    'psb-coarse': 'Princeton Shape Benchmark, 17 coarse classes',
+    'scannet': 'objects of ScanNet, tested in other rooms',
+    'modelnet': 'ModelNet40, 2 shapes a class to learn from',
 }
 steps = {
     'image-cache': dict(
@@ -68,24 +73,30 @@ steps = {
 }
 for name, (config, options, _) in pretrained.items():
     steps[name] = dict(train=config + made, seeds=(0,), options=[bf16, *options])
+
 # Probes of frozen features.
 split = ['--split', 'is_test', '--classes', 'in_both_splits', '--method', 'svm', 'knn']
-few = ['--few-labels', '1', '5', '20']
 probed = {name: (config + made, f'{{{name}}}') for name, (config, *_) in pretrained.items()}
 probed.update({name: (config + made, 'none') for name, config in random.items()})
 probed['histograms'] = ('shape-distributions', 'none')
 for name, (config, checkpoint) in probed.items():
-    for target, where in sets.items():
+    for target, (file, label, names, _) in sets.items():
+        where = ['--data', file, '--label', label, '--names', names]
         steps[f'probe/{target}/{name}'] = dict(
-            probe=config, checkpoint=checkpoint, arguments=['--data', *where, *split, *few]
+            probe=config,
+            checkpoint=checkpoint,
+            arguments=[*where, *split, '--few-labels', '1', '5', '20'],
         )
+
 # What a budget buys.
-budgets = (500, 1000, 2500, 5000, 10000, 15000, 20000)
+budgets = (2500, 5000, 10000, 15000, 20000)
 for name, (config, *_) in pretrained.items():
-    for steps_done in budgets[2:]:
-        steps[f'budget/{name}/{steps_done}'] = dict(
+    for number in budgets:
+        file, label, names, _ = sets['psb-21']
+        steps[f'budget/{name}/{number}'] = dict(
             probe=config + made,
-            checkpoint=f'{{{name}@iter_{steps_done}}}',
+            checkpoint=f'{{{name}@iter_{number}}}',
             seeds=(0,),
-            arguments=['--data', *sets['psb-21'], *split, '--few-labels', '5'],
+            arguments=['--data', file, '--label', label, '--names', names, *split]
+            + ['--few-labels', '5'],
         )

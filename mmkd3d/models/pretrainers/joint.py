@@ -39,7 +39,8 @@ class JointPretraining(Reconstruction):
         masker: Config of a masker.
         losses: ``chamfer``, config of a loss between point clouds; under the name of each target
             the config of a loss between features.
-        targets: Configs of targets ``(points, data_samples) -> (B, D)``, by name.
+        targets: Configs of targets ``(points, data_samples) -> (B, D)``, by name. None switches a
+            target, or a loss, off.
         labels: Number of classes of each free label to learn, of ``category``, ``parts`` and
             ``symmetry`` (its number is that of the symmetries).
         label_weight: Factor of the loss of each label.
@@ -65,7 +66,7 @@ class JointPretraining(Reconstruction):
         **kwargs,
     ):
         super().__init__(backbone, masker=masker, **kwargs)
-        losses, targets = dict(losses), dict(targets or {})
+        losses, targets = ({k: v for k, v in (d or {}).items() if v} for d in (losses, targets))
         self.build_decoder(decoder)
         self.loss_chamfer = MODELS.build(losses.pop('chamfer'))
         self._check(targets, losses, labels or {})
