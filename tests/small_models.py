@@ -75,6 +75,7 @@ def objects(channels=3, views=None):
             metainfo=dict(sample_id=str(i), category='chair'),
             gt_label=torch.tensor(i % 2),
             gt_parts=torch.arange(512) % 2,
+            gt_symmetry=torch.tensor([True, False, i > 0]),
             image=torch.rand(*(views or ()), 3, 224, 224),
             view_points=points[i, :, :3],
         )

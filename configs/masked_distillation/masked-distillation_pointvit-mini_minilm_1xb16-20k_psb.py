@@ -1,5 +1,10 @@
 # point-mae_pointvit-mini_1xb16-20k_psb.py with another target.
-_base_ = '../point_mae/point-mae_pointvit-mini_1xb16-20k_psb.py'
+_base_ = [
+    '../_base_/models/point-mae_pointvit-mini.py',
+    '../_base_/datasets/psb.py',
+    '../_base_/schedules/pretrain_20k.py',
+    '../_base_/iter_runtime.py',
+]
 
 model = dict(
     type='MaskedDistillation',

@@ -154,7 +154,7 @@ def test_shipped_studies_have_no_mistakes(file, tmp_path):
         for key in (option.split('=')[0] for option in options):
             part = dict(cfg)
             for name in key.split('.')[:-2]:  # the last part may be new, as in init_cfg.checkpoint
-                part = part[name]
+                part = part[int(name) if isinstance(part, (list, tuple)) else name]
             assert isinstance(part, dict), key
 
 

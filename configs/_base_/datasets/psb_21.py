@@ -15,7 +15,7 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         split_value=False,
         pipeline=[

@@ -1,23 +1,23 @@
-# Finetuning of small students on few labels (up to about 20 a class): 150 steps.
+# Finetuning of small students on few labels (up to about 20 a class): 300 steps.
 # Chosen on a split of the training half, see docs/finetuning.md.
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05, fused=True),
+    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
     paramwise_cfg=dict(
         layer_decay_rate=1.0,
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
         flat_decay_mult=0.0,
-        custom_keys={'token': dict(decay_mult=0.0), 'head': dict(lr_mult=20.0)},
+        custom_keys={'token': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)},
     ),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=15),
-    dict(type='CosineAnnealingLR', T_max=150, eta_min=1e-6, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
+    dict(type='CosineAnnealingLR', T_max=300, eta_min=1e-6, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=150, val_interval=150)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 auto_scale_lr = dict(enable=False, base_batch_size=32)

@@ -1,6 +1,6 @@
 # The small hierarchical student, for Point-M2AE and I2P-MAE. As in their finetuning, the
 # last norm is not loaded.
-_base_ = './cls_pointvit-mini_1xb32-15e_psb-21.py'
+_base_ = './classifier_pointvit-mini.py'
 
 model = dict(
     backbone=dict(
@@ -17,4 +17,3 @@ model = dict(
     ),
     head=dict(norm=True, pooling=('mean', 'max')),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone.embeds.': dict(decay_mult=0.0)}))

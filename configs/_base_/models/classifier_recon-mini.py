@@ -1,5 +1,5 @@
-# The student with ReCon's global tokens; the head reads all of them.
-_base_ = './cls_pointvit-mini_1xb32-15e_psb-21.py'
+# The small student with ReCon's global tokens; the head reads all of them.
+_base_ = './classifier_pointvit-mini.py'
 
 model = dict(
     backbone=dict(
