@@ -1,5 +1,5 @@
-# Finetuning of the small student with a class token, for ACT, on five
-# labels of each of 21 classes of the Princeton Shape Benchmark; see cls_act-pointvit-mini_1xb32-400i_psb-21.py.
+# cls_act-pointvit-mini_1xb32-400i_psb-21.py on five labels of each class, with the recipe for few
+# labels.
 _base_ = [
     '../_base_/models/classifier_act-pointvit-mini.py',
     '../_base_/datasets/psb_21.py',

@@ -1,5 +1,5 @@
-# Finetuning of the small hierarchical student, for Point-M2AE and I2P-MAE, on five
-# labels of each of 21 classes of the Princeton Shape Benchmark; see cls_m2ae-mini_1xb32-400i_psb-21.py.
+# cls_m2ae-mini_1xb32-400i_psb-21.py on five labels of each class, with the recipe for few
+# labels.
 _base_ = [
     '../_base_/models/classifier_m2ae-mini.py',
     '../_base_/datasets/psb_21.py',

@@ -1,5 +1,5 @@
-# Finetuning of the small plain student, for Point-MAE, concept distillation and joint pretraining, on five
-# labels of each of 21 classes of the Princeton Shape Benchmark; see cls_pointvit-mini_1xb32-400i_psb-21.py.
+# cls_pointvit-mini_1xb32-400i_psb-21.py on five labels of each class, with the recipe for few
+# labels.
 _base_ = [
     '../_base_/models/classifier_pointvit-mini.py',
     '../_base_/datasets/psb_21.py',

@@ -94,6 +94,7 @@ def test_parts_of_an_npz_file_are_learnt_without_a_table(tmp_path):
         'model = dict(\n'
         '    head=dict(num_classes=4, num_categories=2),\n'
         '    category_parts=None)\n'
+        'train_dataloader = dict(sampler=dict(type="DefaultSampler"))\n'
     )
     before, after = run(
         Config.fromfile(tmp_path / 'cfg.py'), tmp_path / 'run', 30, file=str(tmp_path / 'parts.npz')

@@ -23,10 +23,8 @@ SMALL = dict(
         ),
         head=dict(in_channels=24, num_classes=3, **runs.HIDDEN),
     ),
-    optim_wrapper=dict(optimizer=dict(lr=3e-3)),
-    param_scheduler=dict(period=20, warmup=0, lag=0),
-    train_cfg=dict(max_epochs=20, val_interval=10),
-    default_hooks=dict(checkpoint=dict(interval=10, max_keep_ckpts=5)),
+    train_cfg=dict(max_iters=120, val_interval=60),
+    default_hooks=dict(checkpoint=dict(interval=60)),
 )
 
 
@@ -63,12 +61,14 @@ def in_a_file(root, rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'kind, write, best', [('folder', in_folders, False), ('npz', in_a_file, True)]
+    'kind, write, best', [('few_1xb32-300i_folder', in_folders, False), ('1xb32-400i_npz', in_a_file, True)]
 )
 def test_shapes_of_the_user_are_told_apart(tmp_path, kind, write, best):
     data = write(tmp_path, np.random.default_rng(0))
-    cfg = Config.fromfile(config_path(f'cls_point-mae-pointvit-s_1xb32-300e_{kind}'))
+    cfg = Config.fromfile(config_path(f'cls_pointvit-mini_{kind}'))
     cfg.merge_from_dict(SMALL)
+    cfg.optim_wrapper.optimizer.lr = 3e-3
+    cfg.param_scheduler = None
     cfg.merge_from_dict(runs.RUNTIME)
     cfg.merge_from_dict(dict(work_dir=str(tmp_path / 'run'), experiment_name=tmp_path.name))
     for split in ('train', 'val', 'test'):
@@ -82,6 +82,6 @@ def test_shapes_of_the_user_are_told_apart(tmp_path, kind, write, best):
     runner.train()
     assert runner.test()['acc/overall'] > 80
     files = {path.name for path in (tmp_path / 'run').glob('*.pth')}
-    assert {'epoch_10.pth', 'epoch_20.pth'} <= files
+    assert {'iter_60.pth', 'iter_120.pth'} <= files
     named = [name for name in files if name.startswith('best_acc_overall_')]
     assert len(named) == best and len(files) == 2 + best

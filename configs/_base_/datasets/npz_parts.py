@@ -17,8 +17,8 @@ train_dataloader = dict(
     batch_size=16,
     num_workers=0,
     persistent_workers=False,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    drop_last=False,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         split_value=False,
         pipeline=[

@@ -1,20 +1,13 @@
-# Finetuning on your shapes, files of any supported format in data/shapes/train/CLASS and
-# data/shapes/test/CLASS: set data_root of the loaders and the number of classes. The
-# error for a wrong number shows the right one.
-_base_ = [
-    '../../_base_/models/classifier_pointvit-s.py',
-    '../../_base_/schedules/finetune_300e.py',
-    '../../_base_/default_runtime.py',
-]
-
+# Your shapes, files of any supported format in data/shapes/train/CLASS and
+# data/shapes/test/CLASS: set data_root of the loaders.
 data_root = 'data/shapes'
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
     persistent_workers=False,
-    drop_last=True,
+    drop_last=False,
     worker_init_fn=dict(type='mmkd3d.seed_worker'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmkd3d.PointCloudFolder',
         data_root=f'{data_root}/train',
@@ -45,15 +38,3 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd3d.Accuracy')
 test_evaluator = val_evaluator
-model = dict(
-    data_preprocessor=dict(type='PointDataPreprocessor', augments=[dict(type='ScaleTranslate')]),
-    backbone=dict(
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/point-mae_pointvit-s_1xb128-300e_shapenet55/epoch_301.pth',
-            allow_missing=['cls_'],  # pretrained without a class token
-        )
-    ),
-    head=dict(num_classes=10),
-)
-default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))
