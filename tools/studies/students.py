@@ -8,7 +8,7 @@
 #   python tools/ship_students.py work_dirs/studies/students
 seeds = (0, 1, 2, 3, 4)
 bf16 = 'optim_wrapper.type=mmkd3d.Bf16OptimWrapper'
-start = ['model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={%s}']
+start = ['model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}']
 data = '{{$MMKD3D_DATA:data}}'
 made = '_1xb16-20k_toyshapes'
 
@@ -100,3 +100,90 @@ for name, (config, *_) in pretrained.items():
             arguments=['--data', file, '--label', label, '--names', names, *split]
             + ['--few-labels', '5'],
         )
+
+# Finetuning under one recipe for few and one for many labels, from scratch and from each
+# student: on few labels of PSB-21, and on all labels of each set and of COSEG's parts.
+wanted = {name: (f'{{{name}}}', kind) for name, (_, _, kind) in pretrained.items()}
+wanted.update({name: (None, kind) for name, kind in scratch.items()})
+base = {}
+for name, (checkpoint, kind) in wanted.items():
+    base[name] = [option.format(checkpoint) for option in start] if checkpoint else []
+    for shots in (1, 5, 20):
+        steps[f'finetune/{shots}/{name}'] = dict(
+            train=f'cls_{kind}_few_1xb32-300i_psb-21',
+            test=True,
+            options=[
+                *base[name],
+                f'train_dataloader.dataset.shots={shots}',
+                'train_dataloader.dataset.draw={seed}',
+            ],
+        )
+    for target, (file, label, names, number) in sets.items():
+        settings = [f'model.head.num_classes={number}']
+        for half in ('train', 'val', 'test'):
+            settings += [
+                f'{half}_dataloader.dataset.{key}={value}'
+                for key, value in dict(file=file, label=label, names=names, ids=None).items()
+            ]
+        steps[f'finetune/{target}/{name}'] = dict(
+            train=f'cls_{kind}_1xb32-400i_psb-21',
+            test=True,
+            seeds=seeds if target == 'psb-21' else seeds[:3],
+            options=[*base[name], *settings],
+        )
+parts = [name for name, (_, kind) in wanted.items() if kind == 'pointvit-mini']
+for name in parts:
+    steps[f'finetune/coseg/{name}'] = dict(
+        train='partseg_pointvit-mini_1xb16-400i_coseg', test=True, options=base[name], seeds=(0, 1, 2)
+    )
+
+probes = {
+    'svm/accuracy': 'linear SVM',
+    'knn/accuracy': 'k-NN',
+    '1-label/accuracy': '1 label',
+    '5-label/accuracy': '5 labels',
+    '20-label/accuracy': '20 labels',
+}
+same = {name: next(s for s, k in scratch.items() if k == kind) for name, (_, kind) in wanted.items()}
+against = {name: other for name, other in same.items() if name != other}
+tables = [
+    dict(
+        title=f'Frozen features: {title}',
+        rows={name: f'probe/{target}/{name}' for name in probed},
+        columns=probes,
+    )
+    for target, title in titles.items()
+]
+tables += [
+    dict(
+        title=f'Finetuning: {labels}',
+        rows={name: f'finetune/{key}/{name}' for name in wanted},
+        columns={'acc/overall': 'accuracy', 'acc/class_mean': 'class mean'},
+        against=against,
+    )
+    for key, labels in {
+        **{str(n): f'PSB, 21 classes, {n} label{"s" * (n > 1)} a class' for n in (1, 5, 20)},
+        **{target: f'{title}, all labels' for target, title in titles.items()},
+    }.items()
+]
+tables += [
+    dict(
+        title='Finetuning: parts of COSEG',
+        rows={name: f'finetune/coseg/{name}' for name in parts},
+        columns={'part_iou/instance': 'instance mIoU', 'part_iou/category': 'class mIoU'},
+        against={name: other for name, other in against.items() if name in parts},
+    ),
+    dict(
+        title='What a budget buys: PSB, 21 classes, frozen features',
+        rows={
+            f'{name}, {number:,} steps': f'budget/{name}/{number}'
+            for name in pretrained
+            for number in budgets
+        },
+        columns={k: v for k, v in probes.items() if k[0] not in '12'},
+    ),
+]
+notes = (
+    'Mean ± deviation over the seeds of probe or finetuning; one pretraining. The study compares '
+    'all students, with random weights, from scratch and with histograms: docs/results.md.'
+)

@@ -158,12 +158,14 @@ def mean_point(points: np.ndarray) -> np.ndarray:
 
 def rotation(angle: float, axis: str = 'y') -> np.ndarray:
     """Right-handed rotation matrix (3, 3) about a coordinate axis, radians."""
-    i, j = dict(x=(1, 2), y=(2, 0), z=(0, 1))[axis]
-    matrix = np.eye(3)
-    matrix[[i, j], [i, j]] = np.cos(angle)
-    matrix[j, i] = np.sin(angle)
-    matrix[i, j] = -np.sin(angle)
-    return matrix
+    c, s = np.cos(angle), np.sin(angle)
+    if axis == 'x':
+        rows = (1.0, 0.0, 0.0), (0.0, c, -s), (0.0, s, c)
+    elif axis == 'y':
+        rows = (c, 0.0, s), (0.0, 1.0, 0.0), (-s, 0.0, c)
+    else:
+        rows = (c, -s, 0.0), (s, c, 0.0), (0.0, 0.0, 1.0)
+    return np.array(rows)
 
 
 def _crosses(corners: np.ndarray) -> np.ndarray:
