@@ -18,7 +18,7 @@ starts = {
         'model.backbone.init_cfg.checkpoint={point-mae}',
     ],
 }
-shapes = ['model.head.num_classes=41']
+shapes = ['model.head.num_classes=41', 'optim_wrapper.type=mmkd3d.Bf16OptimWrapper']
 for half in ('train', 'val', 'test'):
     shapes += [
         f'{half}_dataloader.dataset.file=work_dirs/psb_train_half.npz',
@@ -46,8 +46,6 @@ for recipe, (config, lr, factor, iters) in recipes.items():
     }
     variants = {
         'the recipe': [],
-        'half the rates': [f'{rate}={lr / 2}'],
-        'twice the rates': [f'{rate}={lr * 2}'],
         'backbone at half the rate': [f'{rate}={lr / 2}', f'{head}={factor * 2}'],
         'backbone at twice the rate': [f'{rate}={lr * 2}', f'{head}={factor / 2}'],
         'one rate for all': [f'{head}=1'],
@@ -55,6 +53,10 @@ for recipe, (config, lr, factor, iters) in recipes.items():
         'half the steps': length[iters // 2],
         'twice the steps': length[iters * 2],
         'head first': [hooks % (iters // 4)],
+    }
+    more = {  # from a student alone
+        'head at half the rate': [f'{head}={factor / 2}'],
+        'head at twice the rate': [f'{head}={factor * 2}'],
         'maximum alone': ['model.head.pooling=[max]'],
         'linear head': ['model.head.hidden_dims=[]'],
         'no augmentation': [f'{augments}=[]'],
@@ -65,7 +67,8 @@ for recipe, (config, lr, factor, iters) in recipes.items():
     }
     draw = ['train_dataloader.dataset.draw={seed}'] if recipe == 'few' else []
     for begin, student in starts.items():
-        for variant, options in variants.items():
+        tried = variants | more if student else variants
+        for variant, options in tried.items():
             step = f'{recipe}/{begin}/{variant}'
             steps[step] = dict(train=config, test=True, options=[*shapes, *student, *draw, *options])
             rows.setdefault(f'{recipe}/{begin}', {})[variant] = step
