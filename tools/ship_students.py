@@ -42,7 +42,9 @@ def parse_args(argv=None):
         epilog='example: python tools/ship_students.py tools/studies/students.py',
     )
     parser.add_argument('study', help='file of the study; it lists the students as `pretrained`')
-    parser.add_argument('--out', type=Path, help='folder of the study; default work_dirs/studies/STUDY')
+    parser.add_argument(
+        '--out', type=Path, help='folder of the study; default work_dirs/studies/STUDY'
+    )
     return parser.parse_args(argv)
 
 
@@ -125,7 +127,9 @@ def main(argv=None):
     records = json.loads((out / 'records.json').read_text())
     for name in study.pretrained:
         (record,) = (r for r in records if r['name'] == name)
-        file = mmkd3d.export_backbone(record['checkpoint'], FOLDER / f'{name}.safetensors', half=True)
+        file = mmkd3d.export_backbone(
+            record['checkpoint'], FOLDER / f'{name}.safetensors', half=True
+        )
         write_atomic(FOLDER / f'{name}.md', card(name, record, records, study).encode())
         print(f'{file}: {file.stat().st_size / 1e6:.2f} MB')
 

@@ -8,7 +8,5 @@ _base_ = [
 
 model = dict(
     standardize=True,
-    teacher=dict(
-        checkpoint='work_dirs/act-autoencoder_minilm_1xb16-2500i_toyshapes/iter_2500.pth'
-    ),
+    teacher=dict(checkpoint='work_dirs/act-autoencoder_minilm_1xb16-2500i_toyshapes/iter_2500.pth'),
 )

@@ -7,4 +7,6 @@ _base_ = [
     '../_base_/iter_runtime.py',
 ]
 
-model = dict(teacher=dict(checkpoint='work_dirs/act-autoencoder_minilm_1xb16-2500i_psb/iter_2500.pth'))
+model = dict(
+    teacher=dict(checkpoint='work_dirs/act-autoencoder_minilm_1xb16-2500i_psb/iter_2500.pth')
+)

@@ -10,9 +10,9 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from mmkd3d.datasets import scannet_layout as layout
-from mmkd3d.datasets.procedural.frames import write_frames
-from mmkd3d.datasets.procedural.room import NYU40, build_room
-from mmkd3d.datasets.procedural.scan import Scene, scan, stand_points
+from mmkd3d.datasets.procedural.rooms.frames import write_frames
+from mmkd3d.datasets.procedural.rooms.room import NYU40, build_room
+from mmkd3d.datasets.procedural.rooms.scan import Scene, scan, stand_points
 from mmkd3d.registry import DATASETS
 
 VERSION = 1  # of what a seed gives; raise it when that changes

@@ -8,11 +8,12 @@ import torch
 
 from mmkd3d.datasets.base import PointDataset
 from mmkd3d.datasets.items import LazyItems
-from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
 from mmkd3d.datasets.procedural.deform import deform as deformed
-from mmkd3d.datasets.procedural.shape_scan import scan_shape, surface_points
-from mmkd3d.datasets.procedural.solids import Surface, dot, mean_point, rotation
-from mmkd3d.datasets.procedural.symmetry import symmetries
+from mmkd3d.datasets.procedural.shapes.catalogue import CATEGORIES, part_table
+from mmkd3d.datasets.procedural.shapes.scan import scan_shape, surface_points
+from mmkd3d.datasets.procedural.shapes.symmetry import symmetries
+from mmkd3d.datasets.procedural.solids import dot, mean_point, rotation
+from mmkd3d.datasets.procedural.surface import Surface
 from mmkd3d.ops.projection import orthographic, splat_depth
 from mmkd3d.ops.views import gray_depth, turntable
 from mmkd3d.registry import DATASETS

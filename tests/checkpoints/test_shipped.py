@@ -23,7 +23,9 @@ def pretrained(tmp_path):
         if name.endswith('running_var'):
             buffer.fill_(1e-8)  # 0 in float16
     state = {f'backbone.{key}': value for key, value in student.state_dict().items()}
-    content = dict(state_dict=state, meta=dict(cfg=f'model = dict(type="PointMAE", backbone={BACKBONE})'))
+    content = dict(
+        state_dict=state, meta=dict(cfg=f'model = dict(type="PointMAE", backbone={BACKBONE})')
+    )
     torch.save(content, tmp_path / 'run.pth')
     return tmp_path / 'run.pth', student.eval()
 

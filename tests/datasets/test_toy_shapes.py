@@ -3,10 +3,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-from mmkd3d.datasets.procedural import shape_scan, solids
-from mmkd3d.datasets.procedural.catalogue import CATEGORIES
+from mmkd3d.datasets.procedural import solids
+from mmkd3d.datasets.procedural import surface as surfaces
 from mmkd3d.datasets.procedural.free_form import tube
-from mmkd3d.datasets.procedural.symmetry import symmetries
+from mmkd3d.datasets.procedural.shapes import scan as shape_scan
+from mmkd3d.datasets.procedural.shapes.catalogue import CATEGORIES
+from mmkd3d.datasets.procedural.shapes.symmetry import symmetries
+from mmkd3d.datasets.procedural.surface import Surface
 from mmkd3d.registry import DATASETS
 from tests.helpers import rejects
 from tests.runs import SHAPES
@@ -113,7 +116,7 @@ def scan_of(*parts, eyes, monkeypatch, num=1024, outliers=0):
     monkeypatch.setattr(shape_scan, 'OUTLIERS', outliers)
     monkeypatch.setattr(shape_scan, 'stand_around', lambda rng: np.array(eyes, float))
     rng = np.random.default_rng(0)
-    surface = solids.Surface(parts)
+    surface = Surface(parts)
     points, normals, owner = surface.draw(shape_scan.surface_points(num), rng)
     found = shape_scan.scan_shape(points, normals, surface.open[owner], num, 0.005, rng)
     return *found[:2], owner[found[2]]
@@ -198,11 +201,11 @@ def test_loops_and_numpy_find_the_same_points(monkeypatch):
         solids.bowl('d', (0.6, 0.6, 0.6), (0, 0, 0)),
         tube('e', [(-1, 0, 0), (0, 0.5, 0.2), (1, 0, 0)], 0.4).moved(solids.rotation(0.3)),
     ]
-    surface = solids.Surface(made)
+    surface = Surface(made)
     points, normals, owner = surface.draw(2000, np.random.default_rng(0))
     eyes, two_sided = np.array([(0, 1, 3), (2, 1, -2.0)]), surface.open[owner]
     seen = shape_scan.facing(points / 2, normals, two_sided, eyes)
-    for module in (solids, shape_scan):
+    for module in (surfaces, shape_scan):
         monkeypatch.setattr(module, 'kernels', lambda: None)
     for one, two in zip(seen, shape_scan.facing(points / 2, normals, two_sided, eyes)):
         np.testing.assert_allclose(one, two, atol=1e-9)

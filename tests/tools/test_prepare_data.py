@@ -202,5 +202,7 @@ def test_another_half_is_held_out(tmp_path):
     assert found['is_test'].tolist() == [True, True, False, False, True, False, False]
     x, y, z = np.moveaxis(arrays['points'], -1, 0)
     np.testing.assert_array_equal(found['points'], np.stack([x, z, -y], -1))
-    rejects("has no ..rooom", hold_out.main, [*words, '--by', 'rooom', '--test', 'a'], error=SystemExit)
+    rejects(
+        'has no ..rooom', hold_out.main, [*words, '--by', 'rooom', '--test', 'a'], error=SystemExit
+    )
     rejects('2', hold_out.main, [*words, '--by', 'room'], error=SystemExit)

@@ -224,7 +224,10 @@ def test_differences_are_paired_by_seed():
     ]
     against = dict(b='a', c='a')
     table = dict(
-        title='T', rows=dict(a='scratch', b='student', c='lost'), columns=dict(acc='x'), against=against
+        title='T',
+        rows=dict(a='scratch', b='student', c='lost'),
+        columns=dict(acc='x'),
+        against=against,
     )
     lines = study.study_tables(Config(dict(tables=[table])), records).splitlines()
     # differences 2, 3, 4: mean 3, deviation 1; t(0.975, 2) / sqrt(3) = 2.484

@@ -30,7 +30,9 @@ def parse_args(argv=None):
     parser.add_argument('--every', type=int, help='hold out every so many-th shape of each class')
     parser.add_argument('--by', help='array of strings, for --test')
     parser.add_argument('--test', nargs='+', help='beginnings of the strings of the test shapes')
-    parser.add_argument('--up', choices=('y', 'z'), default='y', help='axis of the file that points up')
+    parser.add_argument(
+        '--up', choices=('y', 'z'), default='y', help='axis of the file that points up'
+    )
     args = parser.parse_args(argv)
     if bool(args.every) == bool(args.by) or bool(args.every) != bool(args.label):
         parser.error('give --every and --label, or --by and --test')

@@ -70,7 +70,9 @@ for recipe, (config, lr, factor, iters) in recipes.items():
         tried = variants | more if student else variants
         for variant, options in tried.items():
             step = f'{recipe}/{begin}/{variant}'
-            steps[step] = dict(train=config, test=True, options=[*shapes, *student, *draw, *options])
+            steps[step] = dict(
+                train=config, test=True, options=[*shapes, *student, *draw, *options]
+            )
             rows.setdefault(f'{recipe}/{begin}', {})[variant] = step
 tables = [
     dict(

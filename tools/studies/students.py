@@ -134,7 +134,10 @@ for name, (checkpoint, kind) in wanted.items():
 parts = [name for name, (_, kind) in wanted.items() if kind == 'pointvit-mini']
 for name in parts:
     steps[f'finetune/coseg/{name}'] = dict(
-        train='partseg_pointvit-mini_1xb16-400i_coseg', test=True, options=base[name], seeds=(0, 1, 2)
+        train='partseg_pointvit-mini_1xb16-400i_coseg',
+        test=True,
+        options=base[name],
+        seeds=(0, 1, 2),
     )
 
 probes = {
@@ -144,7 +147,9 @@ probes = {
     '5-label/accuracy': '5 labels',
     '20-label/accuracy': '20 labels',
 }
-same = {name: next(s for s, k in scratch.items() if k == kind) for name, (_, kind) in wanted.items()}
+same = {
+    name: next(s for s, k in scratch.items() if k == kind) for name, (_, kind) in wanted.items()
+}
 against = {name: other for name, other in same.items() if name != other}
 tables = [
     dict(

@@ -33,7 +33,9 @@ class ShapeDistributions(nn.Module):
             ValueError: Another level than 'global'.
         """
         if level != 'global':
-            raise ValueError(f"Shape distributions describe whole clouds: level='global', got {level!r}.")
+            raise ValueError(
+                f"Shape distributions describe whole clouds: level='global', got {level!r}."
+            )
         draws = torch.Generator().manual_seed(0)  # the same for all shapes
         idx = torch.randint(points.shape[1], (3, PAIRS), generator=draws).to(points.device)
         cloud = points[..., :3] - points[..., :3].mean(1, keepdim=True)

@@ -159,4 +159,6 @@ class JointPretraining(Reconstruction):
         if unknown:
             raise ValueError(f'labels are some of {tuple(LABELS)}, got {sorted(unknown)}.')
         if not (targets or labels):
-            raise ValueError('Only reconstruction is left: give targets or labels, or use PointMAE.')
+            raise ValueError(
+                'Only reconstruction is left: give targets or labels, or use PointMAE.'
+            )

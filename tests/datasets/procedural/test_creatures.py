@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mmkd3d.datasets.procedural.catalogue import CATEGORIES
-from mmkd3d.datasets.procedural.solids import Surface
+from mmkd3d.datasets.procedural.shapes.catalogue import CATEGORIES
+from mmkd3d.datasets.procedural.surface import Surface
 
 MODULES = 'creatures animals wildlife sea_life insects plants abstract'.split()
 NAMES = [

@@ -3,8 +3,8 @@ import pytest
 
 from mmkd3d.datasets.procedural import free_form
 from mmkd3d.datasets.procedural.free_form import Bar, curve, tube, tubes
-from mmkd3d.datasets.procedural.solids import Surface
-from mmkd3d.datasets.procedural.wildlife import fin
+from mmkd3d.datasets.procedural.shapes.wildlife import fin
+from mmkd3d.datasets.procedural.surface import Surface
 
 PATH = [(0, 0, 0), (0, 1, 0), (0, 1.5, 0.8), (0, 1.4, 2)]
 ANGLE = np.linspace(0, 2 * np.pi, 13)[:-1]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmkd3d.datasets.procedural import (
+from mmkd3d.datasets.procedural.shapes import (
     arms,
     bath,
     buildings,
@@ -15,7 +15,7 @@ from mmkd3d.datasets.procedural import (
     tools,
     vehicles,
 )
-from mmkd3d.datasets.procedural.catalogue import CATEGORIES
+from mmkd3d.datasets.procedural.shapes.catalogue import CATEGORIES
 
 MODULES = (
     arms,

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from mmkd3d.datasets import scannet_layout
-from mmkd3d.datasets.procedural import scan as scanning
-from mmkd3d.datasets.procedural.frames import DEPTH_SIZE, intrinsics, look_from, render
-from mmkd3d.datasets.procedural.room import DETECTION_CLASSES, NYU40, build_room
+from mmkd3d.datasets.procedural.rooms import scan as scanning
+from mmkd3d.datasets.procedural.rooms.frames import DEPTH_SIZE, intrinsics, look_from, render
+from mmkd3d.datasets.procedural.rooms.room import DETECTION_CLASSES, NYU40, build_room
 
 # objects that may touch: those standing on tables, and built-in ones
 TOGETHER = (
@@ -58,7 +58,8 @@ def test_a_scan_has_the_asked_points_and_a_seen_floor(rooms):
 
 
 def test_what_is_behind_a_box_is_not_seen():
-    from mmkd3d.datasets.procedural.solids import Surface, box, rectangle
+    from mmkd3d.datasets.procedural.solids import box, rectangle
+    from mmkd3d.datasets.procedural.surface import Surface
 
     wall = rectangle('wall', (4, 4), (0, 0, -3))
     front = box('box', (1, 1, 1), (0, 0, -1.5))

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from mmkd3d.datasets.procedural import fixtures, furniture, solids, things
-from mmkd3d.datasets.procedural.catalogue import CATEGORIES, part_table
+from mmkd3d.datasets.procedural import solids
+from mmkd3d.datasets.procedural.shapes import fixtures, furniture, things
+from mmkd3d.datasets.procedural.shapes.catalogue import CATEGORIES, part_table
+from mmkd3d.datasets.procedural.surface import Surface
 
 NAMES = (
     'door window picture curtain shower_curtain counter refrigerator bathtub wash_stand '
@@ -14,7 +16,7 @@ BUILDERS = [c.build for c in EVERYDAY.values()] + FIXTURES
 
 
 def draw(*parts, n=20000, seed=0):
-    return solids.Surface(list(parts)).draw(n, np.random.default_rng(seed))
+    return Surface(list(parts)).draw(n, np.random.default_rng(seed))
 
 
 def test_box_points_are_on_its_faces_by_area():
@@ -40,7 +42,7 @@ def test_box_points_are_on_its_faces_by_area():
     ],
 )
 def test_area_is_that_of_the_round_body(solid, area):
-    assert solids.Surface([solid]).area == pytest.approx(area, rel=0.03)
+    assert Surface([solid]).area == pytest.approx(area, rel=0.03)
 
 
 def test_normals_of_a_sphere_point_outwards_after_a_stretch():

@@ -22,7 +22,12 @@ def test_histograms_are_those_of_numpy():
         length = np.linalg.norm(near, axis=1), np.linalg.norm(far, axis=1)
         cosine = (near * far).sum(1) / np.maximum(length[0] * length[1], 1e-8)
         for k, (values, low, high) in enumerate(
-            [(np.linalg.norm(shape, axis=1), 0, 1), (length[0], 0, 2), (cosine, -1, 1), (shape[:, 1], -1, 1)]
+            [
+                (np.linalg.norm(shape, axis=1), 0, 1),
+                (length[0], 0, 2),
+                (cosine, -1, 1),
+                (shape[:, 1], -1, 1),
+            ]
         ):
             expected = np.histogram(values, BINS, (low, high))[0] / len(values)
             part = feature[k * BINS : (k + 1) * BINS]

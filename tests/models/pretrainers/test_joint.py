@@ -1,6 +1,5 @@
 """Joint pretraining: what each loss compares, and which parts it needs."""
 
-import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -91,7 +90,11 @@ def test_teachers_are_standardised():
 def test_what_does_not_fit_is_refused():
     rejects('labels are some of', joint, dict(colour=3))
     rejects('Only reconstruction', joint, None, targets=False)
-    rejects(r"only one of them for \['img'\]", joint, losses=dict(chamfer=dict(type='mmkd3d.ChamferLoss')))
+    rejects(
+        r"only one of them for \['img'\]",
+        joint,
+        losses=dict(chamfer=dict(type='mmkd3d.ChamferLoss')),
+    )
     rejects('2 of 2 samples have no gt_symmetry', joint().loss, cloud(2), bare(2))
     model = joint()
     model.check_classes(dict(classes='abcd', parts=dict(a=(0, 1), b=(5,))))

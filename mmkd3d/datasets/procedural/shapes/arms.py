@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import box, ellipsoid, lathe, prism, ring, rod, rotation
 from .assembly import Solids, around, chance, disc, grounded, number, pipe, placed
-from .solids import box, ellipsoid, lathe, prism, ring, rod, rotation
 
 
 def _trigger(x, y, size) -> Solids:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .solids import Solid, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
+from ..solids import Solid, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 
 Solids = list[Solid]
 

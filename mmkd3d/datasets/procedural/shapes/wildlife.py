@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..free_form import Bar, cross, curve, sheets, stand, tubes
+from ..solids import ellipsoid, rotation
 from .creatures import AHEAD, UP, Solids, aim, joints
-from .free_form import Bar, cross, curve, sheets, stand, tubes
-from .solids import ellipsoid, rotation
 
 
 def fin(part, root, tip, root_chord, tip_chord, *, bend=0.0, normal=UP) -> Solids:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..free_form import Bar, blob, cross, stand, tubes
+from ..solids import bowl, ellipsoid, rotation
 from .creatures import AHEAD, UP, Solids, aim, joints
-from .free_form import Bar, blob, cross, stand, tubes
-from .solids import bowl, ellipsoid, rotation
 from .wildlife import fin
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 from .assembly import FLAT, Solids, arc, around, both, chance, disc, grounded, number, pipe, placed
-from .solids import box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 
 
 def vessel(part, profile, *, wall=0.92) -> Solids:

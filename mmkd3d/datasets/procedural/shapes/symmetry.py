@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .solids import Solid, dot
+from ..solids import Solid, dot
 
 # what must change nothing: mirroring in x, mirroring in z, a quarter turn about y
 OPERATIONS = np.array(

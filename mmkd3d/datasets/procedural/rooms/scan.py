@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..surface import Surface, unoccluded
 from .room import Room
-from .solids import Surface
 
 WOOD = ((150, 110, 70), (190, 150, 105), (95, 65, 45), (215, 195, 165))
 WHITE = ((232, 232, 228), (215, 218, 222), (240, 236, 225))
@@ -103,29 +103,6 @@ def stand_points(room: Room, count: int, rng) -> np.ndarray:
         if len(found) == count:
             break
     return np.stack(found or [np.array([0, 1.7, 0])])
-
-
-def unoccluded(
-    covered: np.ndarray,
-    own: np.ndarray,
-    distance: np.ndarray,
-    num_pixels: int,
-    slack: float,
-    ratio: float = 1.0,
-) -> np.ndarray:
-    """Which points (N,) are nearer than ``ratio * nearest + slack``, with the nearest point of the pixel.
-
-    Args:
-        covered: (N,) or (K, N) pixels that each point covers.
-        own: (N,) pixel that decides about each point.
-        distance: (N,) from the camera.
-        num_pixels: Of the z-buffer.
-        slack: In units of the distance.
-        ratio: See above.
-    """
-    nearest = np.full(num_pixels, np.inf)
-    np.minimum.at(nearest, covered.ravel(), np.broadcast_to(distance, covered.shape).ravel())
-    return distance < nearest[own] * ratio + slack
 
 
 def seen_from(cloud: Cloud, eyes: np.ndarray) -> np.ndarray:

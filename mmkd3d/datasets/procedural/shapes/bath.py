@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 from .assembly import FLAT, Solids, both, chance, disc, number, pipe, placed
 from .fixtures import basin
-from .solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 
 
 def _tap(rng, part, at, size) -> Solids:

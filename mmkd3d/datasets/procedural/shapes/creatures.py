@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .free_form import Bar, blob, stand, tubes
-from .solids import Solid, box, cylinder, ellipsoid, rotation
+from ..free_form import Bar, blob, stand, tubes
+from ..solids import Solid, box, cylinder, ellipsoid, rotation
 
 Solids = list[Solid]
 UP, AHEAD = np.array([0, 1.0, 0]), np.array([0, 0, 1.0])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import box, cylinder, ellipsoid, prism, ring, rod, rotation
 from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, pipe, placed
-from .solids import box, cylinder, ellipsoid, prism, ring, rod, rotation
 
 
 def _grip(rng, x, y, z, long, *, upright=True) -> Solids:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import fixtures, furniture, things
-from .solids import Solid, rectangle, rotation
+from ..shapes import fixtures, furniture, things
+from ..solids import Solid, rectangle, rotation
 
 Solids = list[Solid]
 

@@ -5,7 +5,7 @@ x is width, y is up, the front looks to +z; sizes are in metres.
 
 import numpy as np
 
-from .solids import Solid, box, cylinder, prism, rod, rotation
+from ..solids import Solid, box, cylinder, prism, rod, rotation
 
 Solids = list[Solid]
 

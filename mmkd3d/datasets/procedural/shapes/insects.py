@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..free_form import Bar, blob, sheet, stand, tubes
+from ..solids import ellipsoid, rotation
 from .creatures import UP, Solids
-from .free_form import Bar, blob, sheet, stand, tubes
-from .solids import ellipsoid, rotation
 from .wildlife import fin
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, pipe, placed
-from .solids import bowl, box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 
 UP, LYING = rotation(0.0), rotation(np.pi / 2, 'z')
 

@@ -2,9 +2,20 @@
 
 import numpy as np
 
+from ..free_form import (
+    Bar,
+    blob,
+    cross,
+    revolved,
+    sheet,
+    sheets,
+    stand,
+    superellipsoid,
+    tube,
+    tubes,
+)
+from ..solids import box, cylinder, ellipsoid, rotation
 from .creatures import UP, Solids
-from .free_form import Bar, blob, cross, revolved, sheet, sheets, stand, superellipsoid, tube, tubes
-from .solids import box, cylinder, ellipsoid, rotation
 
 TURN = np.pi * (3 - np.sqrt(5))  # between neighbouring leaves
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from mmkd3d.ops.compiled import kernels
 
-from .scan import unoccluded
-from .solids import dot
+from ..solids import dot
+from ..surface import unoccluded
 
 DENSITY = 3  # points on the whole surface for each point of the scan
 FEWEST = 3072  # and at least so many, to hide what is behind
@@ -53,7 +53,7 @@ def facing(
     right /= np.hypot(back[:, 0], back[:, 2])[:, None]
     axes = np.stack([right, np.cross(back, right), back], axis=1)
     if kernels() is not None:
-        from .loops import facing
+        from ..loops import facing
 
         return facing(points, normals, two_sided, eyes, axes, PIXELS, SLACK)
     cosines = [_cosine(points, normals, two_sided, *camera) for camera in zip(eyes, axes, far)]

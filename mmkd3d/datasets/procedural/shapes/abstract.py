@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from .creatures import AHEAD, UP, Solids
-from .free_form import (
+from ..free_form import (
     Bar,
     blob,
     cross,
@@ -17,7 +16,8 @@ from .free_form import (
     tube,
     tubes,
 )
-from .solids import box, cylinder, ellipsoid, prism, ring, rotation
+from ..solids import box, cylinder, ellipsoid, prism, ring, rotation
+from .creatures import AHEAD, UP, Solids
 
 
 def _turned(rng) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import bowl, box, cylinder, lathe, prism, ring, rod, rotation
 from .assembly import FLAT, Solids, around, both, chance, disc, grounded, number, placed
-from .solids import bowl, box, cylinder, lathe, prism, ring, rod, rotation
 
 
 def _roof(rng, w, d, y, *, part='roof', steep=None) -> Solids:

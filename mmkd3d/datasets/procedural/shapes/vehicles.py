@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import box, cylinder, ellipsoid, prism, ring, rod, rotation
 from .assembly import Solids, around, both, chance, disc, number, pipe, placed, taper
-from .solids import box, cylinder, ellipsoid, prism, ring, rod, rotation
 
 
 def _axles(radius, wide, track, places, part='wheel') -> Solids:

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..free_form import Bar, blob, cross, stand, tubes
+from ..solids import ellipsoid, rotation
 from .creatures import AHEAD, UP, Solids, aim, joints
-from .free_form import Bar, blob, cross, stand, tubes
-from .solids import ellipsoid, rotation
 
 
 class Species(NamedTuple):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import bowl, box, cylinder, ellipsoid, prism, rod, rotation
 from .assembly import Solids, around, both, chance, disc, grounded, number, pipe, placed, taper
-from .solids import bowl, box, cylinder, ellipsoid, prism, rod, rotation
 from .things import wing
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .solids import Solid, cylinder, prism, rod, rotation
+from ..solids import Solid, cylinder, prism, rod, rotation
 
 Solids = list[Solid]
 FLAT = rotation(np.pi / 2, 'x')  # turns rings and blocks from upright to lying

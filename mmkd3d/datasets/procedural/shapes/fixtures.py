@@ -5,7 +5,7 @@ Same axes as the furniture; wall-mounted objects have their back at z = 0.
 
 import numpy as np
 
-from .solids import Solid, bowl, box, cylinder, lathe, prism, ring, rotation
+from ..solids import Solid, bowl, box, cylinder, lathe, prism, ring, rotation
 
 Solids = list[Solid]
 

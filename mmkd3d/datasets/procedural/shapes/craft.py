@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 from .assembly import Solids, around, both, chance, disc, grounded, number, pipe, placed, taper
-from .solids import box, cylinder, ellipsoid, lathe, prism, ring, rod, rotation
 from .things import wing
 
 

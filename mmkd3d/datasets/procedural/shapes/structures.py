@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..solids import bowl, box, cylinder, ellipsoid, prism, ring, rod, rotation
 from .assembly import Solids, arc, around, both, chance, grounded, number, pipe, placed
-from .solids import bowl, box, cylinder, ellipsoid, prism, ring, rod, rotation
 
 
 def _blocks(points, thick, deep, *, overlap) -> Solids:

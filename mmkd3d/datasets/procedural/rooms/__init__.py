@@ -1,0 +1,1 @@
+"""Rooms: furniture placed along walls, scans and frames of it."""

@@ -1,0 +1,1 @@
+"""Single shapes: builders by theme, their catalogue, scans, symmetries."""
