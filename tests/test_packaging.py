@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import mmkd3d
 from tests.helpers import REPO
 from tests.packages import PIP, check_run, copy_source, install, make_environment
 
@@ -69,6 +70,16 @@ def test_every_config_is_read(installed, tmp_path):
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize('name', mmkd3d.list_students())
+def test_a_shipped_student_is_there(installed, tmp_path, name):
+    code = (
+        f'import torch, mmkd3d; s = mmkd3d.load_student({name!r}); '
+        'print(s.extract_feat(torch.rand(1, 1024, 3)).shape[0])'
+    )
+    assert evaluate(installed[0], tmp_path, code) == '1'
+
+
+@pytest.mark.nightly
 def test_installed_tool_starts(installed, tmp_path):
     python, _, package = installed
     done = check_run([python, package / '.mim' / 'tools' / 'train.py', '-h'], tmp_path)
@@ -108,11 +119,14 @@ def test_wheel_holds_the_package_and_its_data_and_no_more(wheel):
             folders[0] / 'py.typed',
             *folders[0].rglob('*.json'),
             *folders[1].glob('*'),
+            *(folders[0] / 'students').glob('*'),
         )
         if path.is_file() and '.mim' not in path.parts
     }
     assert expected <= names
     assert not [name for name in names if name.endswith('.pyc')]
+    students = [file for file in zipfile.ZipFile(wheel).infolist() if '/students/' in file.filename]
+    assert sum(file.file_size for file in students) < 15e6
     tools = {name.split('/tools/')[1] for name in names if '/tools/' in name}
     assert {'train.py', 'multi_seed.py', 'dist_train.sh', 'prepare_data/dataset.py'} <= tools
     assert not {'benchmark.py', 'study.py', 'studies/students.py', 'demo.py', 'test.sh'} & tools
