@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import mmkd3d
 from mmkd3d.apis.cli import add_reading_options, add_trust_option, report_bad
 from mmkd3d.checkpoints.input_spec import NORMALIZE
+from mmkd3d.checkpoints.shipped import find_checkpoint
 from mmkd3d.models.backbones import LEVELS
 from mmkd3d.utils.hashes import file_digest
 
@@ -44,7 +45,11 @@ def parse_args(argv=None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES
     )
     add = parser.add_argument
-    add('checkpoint', type=Path, help='our checkpoint, exported or not, or a published one')
+    add(
+        'checkpoint',
+        type=Path,
+        help='our checkpoint, exported or not, or a published one; or name of a shipped student',
+    )
     add(
         'inputs',
         nargs='+',
@@ -136,7 +141,8 @@ def settings(args: argparse.Namespace) -> dict:
     """What the features depend on."""
     names = ('config', 'level', 'layer', 'num_points', 'normalize', 'up')
     names += ('columns', 'key', 'load_dim', 'drop_nan')
-    digest = file_digest(args.checkpoint)[:16] if args.checkpoint.is_file() else ''
+    file = find_checkpoint(args.checkpoint)
+    digest = file_digest(file)[:16] if file.is_file() else ''
     return dict({k: getattr(args, k) for k in names}, checkpoint_hash=digest)
 
 

@@ -24,6 +24,7 @@ import mmkd3d
 from mmkd3d.apis.cli import key_value, read_options
 from mmkd3d.apis.config_files import config_path
 from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
+from mmkd3d.checkpoints.shipped import find_checkpoint
 from mmkd3d.evaluation.records import (
     check_seeds,
     make_record,
@@ -249,7 +250,9 @@ def do_run(args, run: Run, data: dict, lock: int) -> dict:
         config=args.config.stem,
         checkpoint=checkpoint,
         started_from={
-            path: file_digest(path)[:16] for path in run.started_from if Path(path).is_file()
+            name: file_digest(path)[:16]
+            for name in run.started_from
+            if (path := find_checkpoint(name)).is_file()
         },
         data_hash=data['data_hash'],
         command=['python', 'tools/train.py', *train, *options],

@@ -34,8 +34,8 @@ def parse_args(argv):
     add('config', help='name of a shipped config, or a file')
     add(
         'checkpoint',
-        help="checkpoint of the config; with {seed} in its path one for each seed; 'none' for "
-        'random weights',
+        help='checkpoint of the config, or name of a shipped student; with {seed} in its path one '
+        "for each seed; 'none' for random weights",
     )
     add(
         '--data',

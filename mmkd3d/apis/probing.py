@@ -11,6 +11,7 @@ from mmengine.runner import set_random_seed
 from mmkd3d.apis.config_files import list_models
 from mmkd3d.apis.load import find_config, load_student
 from mmkd3d.checkpoints import load_pretrained
+from mmkd3d.checkpoints.shipped import find_checkpoint
 from mmkd3d.datasets.identity import identify
 from mmkd3d.evaluation.features import cached_features
 from mmkd3d.evaluation.held_out import HeldOut
@@ -90,8 +91,8 @@ class StudentProbe:
         """Evaluate students; yields each result with its record.
 
         Args:
-            checkpoint: A file; a pattern with ``{seed}`` for a file per seed;
-                or ``'none'`` for random weights of each seed.
+            checkpoint: A file, or the name of a shipped student; a pattern with
+                ``{seed}`` for a file per seed; or ``'none'`` for random weights of each seed.
             seeds: Seeds of the students and of the random choices. Probes
                 without random choices run once for a single checkpoint.
             command: The command to record.
@@ -172,10 +173,11 @@ def students(checkpoint: str, seeds: Sequence[int]) -> list[tuple[Run, Sequence[
     """
     if checkpoint == RANDOM:
         return [(Run(None, seed), [seed]) for seed in seeds]
-    files = {seed: checkpoint.replace('{seed}', str(seed)) for seed in seeds}
+    names = {seed: checkpoint.replace('{seed}', str(seed)) for seed in seeds}
+    files = {seed: str(find_checkpoint(name)) for seed, name in names.items()}
     missing = [file for file in dict.fromkeys(files.values()) if not Path(file).is_file()]
     if missing:
         raise FileNotFoundError(f'No checkpoint at {", ".join(missing)}.')
     if '{seed}' not in checkpoint:
-        return [(Run(checkpoint, seeds[0]), seeds)]
+        return [(Run(files[seeds[0]], seeds[0]), seeds)]
     return [(Run(file, seed), [seed]) for seed, file in files.items()]

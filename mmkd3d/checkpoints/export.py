@@ -38,7 +38,7 @@ def export_backbone(
         ``out``.
 
     Raises:
-        ValueError: There is no backbone in the file.
+        ValueError: There is no backbone in the file, or a weight is beyond the range of float16.
     """
     content = read_checkpoint(checkpoint, trust=trust)
     state, _ = our_state(content, checkpoint)
@@ -63,7 +63,8 @@ def export_backbone(
     if Path(out).suffix == '.safetensors':
         from safetensors.torch import save
 
-        state = {key: value.contiguous() for key, value in student.items()}
+        # copies, since safetensors refuses tensors that share memory
+        state = {k: v.clone(memory_format=torch.contiguous_format) for k, v in student.items()}
         write_atomic(out, save(state, dict(mmkd3d=json.dumps(meta))))
     else:
         file = io.BytesIO()
@@ -74,7 +75,15 @@ def export_backbone(
 
 def halved(key: str, value: torch.Tensor) -> torch.Tensor:
     """A weight in float16; running statistics and integers as they are."""
-    return value if 'running_' in key or not value.is_floating_point() else value.half()
+    if 'running_' in key or not value.is_floating_point():
+        return value
+    found = value.half()
+    if found.isinf().any() and value.isfinite().all():
+        raise ValueError(
+            f'The weights {key} are up to {value.abs().max():.3g}, beyond 65504, the largest '
+            'float16: export with half=False.'
+        )
+    return found
 
 
 def student_config(checkpoint: dict) -> dict | None:

@@ -50,10 +50,12 @@ def make_spec(given: Mapping) -> InputSpec:
             raise ValueError(
                 f'input_spec: {name} is one of {", ".join(allowed)} or None, got {value!r}.'
             )
-    for name in ('points', 'channels'):
+    for name, most in dict(points=10**8, channels=10**5).items():
         value = getattr(spec, name)
-        if value is not None and (type(value) is not int or value < 1):
-            raise ValueError(f'input_spec: {name} is a number from 1 on or None, got {value!r}.')
+        if value is not None and (type(value) is not int or not 1 <= value <= most):
+            raise ValueError(
+                f'input_spec: {name} is a number from 1 to {most} or None, got {value!r}.'
+            )
     return spec
 
 

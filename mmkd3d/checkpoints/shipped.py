@@ -13,7 +13,7 @@ def list_students() -> list[str]:
 def find_checkpoint(name: str | Path) -> Path:
     """Path of a checkpoint: a file, or the name of a shipped student."""
     path = Path(name)
-    if not path.exists() and str(name) in list_students():
+    if not path.is_file() and str(name) in list_students():
         return FOLDER / f'{name}.safetensors'
     return path
 

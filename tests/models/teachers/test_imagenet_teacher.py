@@ -91,6 +91,26 @@ def swapped(state, one, two):
     return dict(items)
 
 
+@needs_weights
+def test_damaged_weights_are_refused(monkeypatch, tmp_path):
+    state = read_checkpoint(find_weights())
+    state['_conv_stem.weight'] *= 1.5
+    file = tmp_path / 'models' / imagenet_teacher.FILE
+    file.parent.mkdir()
+    torch.save(state, file)
+    monkeypatch.setattr(imagenet_teacher, 'find_weights', lambda: file)
+    rejects('does not know the weights of this ImageNetTeacher', teacher, size=64)
+    teacher(size=64, reference=False)
+
+
+def test_a_package_without_its_file_is_named(monkeypatch, tmp_path):
+    """What a removal can leave behind: a folder without __init__.py."""
+    monkeypatch.setattr(imagenet_teacher, 'PACKAGED', 'rest_of_a_package')
+    (tmp_path / 'rest_of_a_package').mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    rejects('rest_of_a_package has no .*force-reinstall', teacher, error=FileNotFoundError)
+
+
 def test_without_the_package_only_the_control_is_made(monkeypatch):
     monkeypatch.setattr(imagenet_teacher, 'PACKAGED', 'no_such_package')
     rejects(r'no_such_package.*pip install "mmkd3d\[image\]"', teacher, error=FileNotFoundError)
