@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Export the students of a finished study to mmkd3d/students, each with its card.
+"""Export the pretrained students of a study to mmkd3d/students, each with its card.
 
 The weights become half precision. A card tells data, teachers with their
 licences, steps, commit, the command that makes the student again, the feature
@@ -16,7 +16,8 @@ from typing import Any
 
 import mmkd3d
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.evaluation.records import summarize
+from mmkd3d.checkpoints import read_checkpoint
+from mmkd3d.evaluation.records import REPO, summarize
 from mmkd3d.utils.atomic import write_atomic
 from tools import study as studies
 
@@ -84,7 +85,10 @@ def card(name: str, record: dict, records: list[dict], study: Any) -> str:
     config = mmkd3d.get_config(record['config'])
     steps, batch = config.train_cfg.max_iters, config.train_dataloader.batch_size
     made = config.train_dataloader.dataset
-    student = mmkd3d.load_student(None, FOLDER / f'{name}.safetensors')
+    file, path = FOLDER / f'{name}.safetensors', Path(study.filename).resolve()
+    source = path.relative_to(REPO) if path.is_relative_to(REPO) else Path(path.name)
+    student = mmkd3d.load_student(None, file)
+    points = read_checkpoint(file)['meta']['input_spec']['points']
     size = sum(p.numel() for p in student.parameters()) / 1e6
     known = sorted(TEACHERS[kind] for kind in teachers_of(config.model.to_dict()))
     return '\n'.join(
@@ -97,15 +101,14 @@ def card(name: str, record: dict, records: list[dict], study: Any) -> str:
             f'    student = mmkd3d.load_student({name!r})',
             f'    backbone=dict(..., init_cfg=dict(type="Pretrained", checkpoint={name!r}))',
             '',
-            f'- **Input**: {made.num_points if made.num_points == 1024 else 1024} points, centred, '
-            'in the unit sphere, y up.',
+            f'- **Input**: {points} points, centred, in the unit sphere, y up.',
             f'- **Data**: {made.num_samples:,} ToyShapes (seed {made.get("seed", 0)}, scans '
             f'{made.scan:.0%}, deformed {made.deform:.0%}): made by a program of this package, no '
             'real data. Licence: Apache-2.0.',
             f'- **Teachers**: {"; ".join(known) if known else "none"}.',
             f'- **Training**: {steps:,} steps of {batch}, bf16, commit {str(record["commit"])[:10]}.',
-            f'- **Again**: `python tools/study.py {study.filename} --only {name}`, then '
-            f'`python tools/ship_students.py {study.filename}`.',
+            f'- **Again**: `python tools/study.py {source} --only {name}`, then '
+            f'`python tools/ship_students.py {source}`.',
             f'- **Feature of a fixed cloud** (see `tools/ship_students.py`): '
             f'{fixed_feature(student)}.',
             '',
@@ -125,13 +128,21 @@ def main(argv=None):
     study = studies.load_study(args.study)
     out = args.out or Path('work_dirs/studies', Path(args.study).stem)
     records = json.loads((out / 'records.json').read_text())
-    for name in study.pretrained:
-        (record,) = (r for r in records if r['name'] == name)
+    found = {r['name']: r for r in records if r['name'] in study.pretrained}
+    if not found:
+        raise ValueError(
+            f'{out}/records.json has none of {", ".join(study.pretrained)}: run '
+            f'python tools/study.py {args.study} first.'
+        )
+    for name, record in found.items():
         file = mmkd3d.export_backbone(
             record['checkpoint'], FOLDER / f'{name}.safetensors', half=True
         )
         write_atomic(FOLDER / f'{name}.md', card(name, record, records, study).encode())
         print(f'{file}: {file.stat().st_size / 1e6:.2f} MB')
+    lacking = [name for name in study.pretrained if name not in found]
+    if lacking:
+        print(f'Not pretrained yet: {", ".join(lacking)}.')
 
 
 if __name__ == '__main__':

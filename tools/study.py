@@ -153,6 +153,10 @@ def load_study(path: str) -> Config:
         lost = set(table.rows.values()) - set(study.steps)
         if lost:
             raise ValueError(f'The table {table.title!r} names unknown steps: {sorted(lost)}.')
+        against = table.get('against', {})
+        lost = {*against, *against.values()} - set(table.rows)
+        if lost:
+            raise ValueError(f'against of {table.title!r} names unknown rows: {sorted(lost)}.')
     return study
 
 
@@ -214,7 +218,7 @@ def make_jobs(
             words.append('--train-only')
         if step.get('options'):
             words += ['--cfg-options', *step.options]
-        words = [word.replace('{seed}', str(seed)) for word in words]
+        words = [str(word).replace('{seed}', str(seed)) for word in words]
         if name in given:
             result = Path(given[name].replace('{seed}', str(seed))).resolve()
             if not result.exists():
@@ -422,6 +426,8 @@ def main(argv=None):
             check_seeds(args.seeds)
             study.seeds = args.seeds
         jobs = make_jobs(study, out, only=args.only, given=given)
+        # earlier results of other steps stay in records and tables
+        known = make_jobs(study, out, given=given) if args.only else jobs
         if args.list:
             for job in jobs:
                 needs = ''.join(f', needs {need.name}' for need in job.needs.values())
@@ -434,7 +440,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         raise SystemExit('Stopped. Run the same command again to continue.')
     records = [
-        dict(record, name=job.step) for job in jobs if job.is_done() for record in job.records()
+        dict(record, name=job.step) for job in known if job.is_done() for record in job.records()
     ]
     for number, table in enumerate(study.tables):
         if 'curve' in table:

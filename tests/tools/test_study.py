@@ -123,6 +123,11 @@ def test_existing_results_stand_in_for_a_step(start, tmp_path):
     calls, _ = start('--only', 'fine', '--checkpoint', pattern)
     assert [config for _, config, _ in calls] == [FINETUNE, FINETUNE]
     assert START.format(pretrain=tmp_path / 'epoch_1.pth') in calls[1][2]
+    # results of other steps are kept
+    _, records = start('--only', 'cache')
+    assert 'finetune' not in {record['name'] for record in records}
+    _, records = start()
+    assert start('--only', 'probe')[1] == records and len(records) == 6
     # all runs with the first seed come first
     calls, _ = start(steps={name: dict(train=FINETUNE) for name in 'ab'}, seeds=(3, 1), tables=())
     assert [words[words.index('--seeds') + 1] for _, _, words in calls] == ['3', '3', '1', '1']
@@ -175,9 +180,11 @@ def test_wrong_studies_are_errors_before_anything_runs(start, tools):
         (dict(a=dict(train=PRETRAIN, test=True)), 'point-mae_toy has no test_dataloader'),
         (dict(a=dict(train='classifier_tyo')), 'no shipped config'),
         (one(), "'T' names unknown steps"),
+        (one(), "against of 'T' names unknown rows: .'lost'"),
         ({}, 'has no steps'),
     ):
         table = TABLE if 'unknown steps' in message else dict(TABLE, rows=dict(row='a'))
+        table |= dict(against=dict(row='lost')) if 'unknown rows' in message else {}
         rejects(message, start, steps=steps, seeds=(0,), tables=[table], error=SystemExit)
         assert tools.calls == []
     for argv, message in {
@@ -238,14 +245,22 @@ def test_differences_are_paired_by_seed():
 
 
 def test_placeholders_are_seeds_and_earlier_checkpoints(start, tmp_path):
-    words = ['--draw', '{seed}', '--at', '{pretrain@iter_5}', '--more={"a":{"b":1}}']
+    words = ['--draw', '{seed}', '--k', 3, '--at', '{pretrain@iter_5}', '--more={"a":{"b":1}}']
     steps = dict(
         pretrain=dict(train=PRETRAIN),
         probe=dict(probe=PRETRAIN, checkpoint='none', arguments=words),
     )
     calls, _ = start(steps=steps, seeds=(4,), tables=())
     (folder,) = (tmp_path / 'out/pretrain').glob('seed_4-*')
-    assert calls[1][2][-5:] == ['--draw', '4', '--at', str(folder / 'iter_5.pth'), words[-1]]
+    assert calls[1][2][-7:] == [
+        '--draw',
+        '4',
+        '--k',
+        '3',
+        '--at',
+        str(folder / 'iter_5.pth'),
+        words[-1],
+    ]
 
 
 @pytest.mark.nightly
