@@ -30,3 +30,13 @@ def test_the_backbone_waits_for_the_head():
     head = {'head.weight', 'head.bias'}
     assert moved == [head] * 3 + [head | {'backbone.weight'}] * 2
     rejects('iters must be at least 1', HeadFirstHook, 0)
+
+
+def test_several_processes_need_a_setting():
+    """Without it, DDP fails in the second step with a text that does not name the hook."""
+    runner, hook = Runner(), HeadFirstHook(iters=3)
+    hook.before_train(runner)
+    runner.model.find_unused_parameters = True  # as DDP has it
+    hook.before_train(runner)
+    runner.model.find_unused_parameters = False
+    rejects('set find_unused_parameters=True', hook.before_train, runner)

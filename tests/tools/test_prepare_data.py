@@ -206,3 +206,10 @@ def test_another_half_is_held_out(tmp_path):
         'has no ..rooom', hold_out.main, [*words, '--by', 'rooom', '--test', 'a'], error=SystemExit
     )
     rejects('2', hold_out.main, [*words, '--by', 'room'], error=SystemExit)
+    split = [*words, '--label', 'label', '--every']
+    rejects('2', hold_out.main, [*split, '1'], error=SystemExit)
+    rejects('0 of 7 shapes', hold_out.main, [*split, '5'], error=SystemExit)
+    with_normals = dict(arrays, points=np.zeros((7, 4, 6)), scalar=np.float32(1))
+    np.savez(words[0], **with_normals)
+    hold_out.main([*split, '2'])
+    rejects(r'points of \(7, 4, 6\)', hold_out.main, [*split, '2', '--up', 'z'], error=SystemExit)

@@ -38,6 +38,10 @@ def parse_args(argv=None):
         parser.error('give --every and --label, or --by and --test')
     if bool(args.by) != bool(args.test):
         parser.error('--by and --test belong together')
+    if args.every is not None and args.every < 2:
+        parser.error(f'--every must be 2 or more, got {args.every}')
+    if args.out.suffix != '.npz':
+        parser.error(f'--out is an npz file, got {args.out}')
     return args
 
 
@@ -62,13 +66,19 @@ def main(argv=None):
         raise ValueError(f'{args.file} has no {sorted(keys - set(arrays))}, only {sorted(arrays)}.')
     if args.train_half:
         keep = ~arrays[args.train_half].astype(bool)
-        arrays = {k: v[keep] if len(v) == len(keep) else v for k, v in arrays.items()}
+        arrays = {k: v[keep] if v.shape[:1] == keep.shape else v for k, v in arrays.items()}
+    if args.up == 'z' and arrays['points'].shape[-1] != 3:
+        raise ValueError(f'--up z turns coordinates, got points of {arrays["points"].shape}.')
     if args.up == 'z':
         arrays['points'] = arrays['points'][..., [0, 2, 1]] * np.array([1, 1, -1], 'float16')
     arrays['is_test'] = held_out(arrays, args)
+    test = arrays['is_test'].sum()
+    if test in (0, len(arrays['is_test'])):
+        raise ValueError(
+            f'{test} of {len(arrays["is_test"])} shapes would be test shapes: choose others.'
+        )
     args.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez(args.out, **arrays)
-    test = arrays['is_test'].sum()
     print(f'{args.out}: {len(arrays["is_test"]) - test} training shapes, {test} test shapes')
 
 

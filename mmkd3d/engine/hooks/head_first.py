@@ -18,7 +18,8 @@ class HeadFirstHook(Hook):
         iters: Number of steps in which only the other parts are trained.
 
     Raises:
-        ValueError: ``iters`` is below 1.
+        ValueError: ``iters`` is below 1; or several processes train without
+            ``find_unused_parameters=True`` in the config.
     """
 
     def __init__(self, iters: int):
@@ -26,6 +27,14 @@ class HeadFirstHook(Hook):
             raise ValueError(f'iters must be at least 1, got {iters}.')
         self.iters = iters
         self.frozen = []
+
+    def before_train(self, runner) -> None:
+        # DDP waits for the gradient of each parameter that had one when it was made
+        if not getattr(runner.model, 'find_unused_parameters', True):
+            raise ValueError(
+                'HeadFirstHook leaves parameters without gradients: set '
+                'find_unused_parameters=True in the config.'
+            )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if runner.iter < self.iters and not self.frozen:

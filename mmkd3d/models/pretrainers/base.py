@@ -210,6 +210,18 @@ class Reconstruction(BasePretrainer):
         self.decoder = MODELS.build(decoder)
         self.to_points = PointHead(self.decoder.embed_dims, self.backbone.group.group_size)
 
+    @staticmethod
+    def _names(targets: dict, losses: dict) -> list[str]:
+        """Names of the targets in use: those whose config and loss are not None."""
+        alone = [n for n in targets if targets[n] and n not in losses]
+        alone += [n for n in losses if losses[n] and n not in targets]
+        if alone:
+            raise ValueError(
+                f'Each target needs a loss of the same name, got only one of them for {alone}: '
+                f'targets are {tuple(targets)}, losses {tuple(losses)}.'
+            )
+        return [name for name in targets if targets[name] and losses.get(name)]
+
     def forward_target(self, patches: Patches, mask: Tensor) -> Tensor:
         """Points (BM, K, 3) of the masked patches, relative to their centres."""
         return split_by_mask(patches.points, mask)[1].flatten(0, 1)

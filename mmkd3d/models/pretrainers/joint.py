@@ -38,17 +38,16 @@ class JointPretraining(Reconstruction):
         decoder: Config of a decoder ``(visible, centers, mask) -> (B, M, C)``.
         masker: Config of a masker.
         losses: ``chamfer``, config of a loss between point clouds; under the name of each target
-            the config of a loss between features.
-        targets: Configs of targets ``(points, data_samples) -> (B, D)``, by name. None switches a
-            target, or a loss, off.
+            the config of a loss between features. None switches a target off.
+        targets: Configs of targets ``(points, data_samples) -> (B, D)``, by name, or None.
         labels: Number of classes of each free label to learn, of ``category``, ``parts`` and
-            ``symmetry`` (its number is that of the symmetries).
+            ``symmetry`` (the number of symmetries, 3). None switches a label off.
         label_weight: Factor of the loss of each label.
         kwargs: Of :class:`BasePretrainer`.
 
     Raises:
-        ValueError: A target without a loss of its name or the reverse, an unknown label, or the
-            parts do not fit together.
+        ValueError: No Chamfer loss, a target without a loss of its name or the reverse, an
+            unknown label, or the parts do not fit together.
     """
 
     with_levels = False
@@ -61,17 +60,20 @@ class JointPretraining(Reconstruction):
         masker: dict,
         losses: dict,
         targets: dict | None = None,
-        labels: Mapping[str, int] | None = None,
+        labels: Mapping[str, int | None] | None = None,
         label_weight: float = 0.1,
         **kwargs,
     ):
         super().__init__(backbone, masker=masker, **kwargs)
-        losses, targets = ({k: v for k, v in (d or {}).items() if v} for d in (losses, targets))
+        losses, targets = dict(losses), dict(targets or {})
+        numbers = {name: number for name, number in (labels or {}).items() if number}
+        chamfer = losses.pop('chamfer', None)
+        names = self._names(targets, losses)
+        self._check(names, chamfer, numbers)
         self.build_decoder(decoder)
-        self.loss_chamfer = MODELS.build(losses.pop('chamfer'))
-        self._check(targets, losses, labels or {})
-        self.targets = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in targets.items()})
-        self.loss_fns = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in losses.items()})
+        self.loss_chamfer = MODELS.build(chamfer)
+        self.targets = nn.ModuleDict({name: MODELS.build(targets[name]) for name in names})
+        self.loss_fns = nn.ModuleDict({name: MODELS.build(losses[name]) for name in names})
         self.standardizers = nn.ModuleDict(
             {name: nn.BatchNorm1d(t.dims, affine=False) for name, t in self.targets.items()}
         )
@@ -82,7 +84,7 @@ class JointPretraining(Reconstruction):
         self.classify = nn.ModuleDict(
             {
                 name: nn.Linear(width if name == 'parts' else 2 * width, number)
-                for name, number in (labels or {}).items()
+                for name, number in numbers.items()
             }
         )
         self.label_weight = label_weight
@@ -103,7 +105,7 @@ class JointPretraining(Reconstruction):
         for name, feature in self.forward_teachers(points, data_samples).items():
             losses[f'loss_{name}'] = self.loss_fns[name](self.proj[name](pooled), feature)
         for name, layer in self.classify.items():
-            labels = self.forward_labels(name, patches, data_samples)
+            labels = self.forward_labels(name, points, patches, data_samples)
             logits = layer(tokens if name == 'parts' else pooled).float()
             if name == 'symmetry':
                 loss = F.binary_cross_entropy_with_logits(logits, labels.float())
@@ -120,15 +122,26 @@ class JointPretraining(Reconstruction):
             for name, target in self.targets.items()
         }
 
-    def forward_labels(self, name: str, patches: Patches, data_samples: list) -> Tensor:
+    def forward_labels(
+        self, name: str, points: Tensor, patches: Patches, data_samples: list
+    ) -> Tensor:
         """A free label: ``category`` (B,), ``symmetry`` (B, 3), or ``parts`` (B, G) of the centres.
 
         Raises:
-            ValueError: Some samples lack the label.
+            ValueError: Some samples lack the label, or points lack theirs.
         """
         hint = f'Use ToyShapes, or leave {name} out of labels.'
-        labels = torch.stack(metainfo(data_samples, LABELS[name], hint))
-        return labels.gather(1, patches.center_idx) if name == 'parts' else labels
+        found = metainfo(data_samples, LABELS[name], hint)
+        if name != 'parts':
+            return torch.stack(found)
+        numbers = {len(parts) for parts in found}
+        if numbers != {points.shape[1]}:
+            raise ValueError(
+                f'Clouds of {points.shape[1]} points have gt_parts of {sorted(numbers)}: sample '
+                'points in the pipeline, where labels are sampled with them, or leave parts out '
+                'of labels.'
+            )
+        return torch.stack(found).gather(1, patches.center_idx)
 
     def check_classes(self, metainfo: Mapping) -> None:
         """Check the numbers of ``labels`` against the ``metainfo`` of a data set.
@@ -147,18 +160,16 @@ class JointPretraining(Reconstruction):
                 )
 
     @staticmethod
-    def _check(targets: dict, losses: dict, labels: Mapping) -> None:
+    def _check(names: list[str], chamfer: dict | None, labels: Mapping) -> None:
         """Raise ``ValueError`` if the parts do not fit together."""
-        alone = set(targets) ^ set(losses)
-        if alone:
-            raise ValueError(
-                f'Each target needs a loss of the same name, got only one of them for '
-                f'{sorted(alone)}: targets are {tuple(targets)}, losses {tuple(losses)}.'
-            )
+        if not chamfer:
+            raise ValueError('losses.chamfer is missing, JointPretraining always reconstructs.')
         unknown = set(labels) - set(LABELS)
         if unknown:
             raise ValueError(f'labels are some of {tuple(LABELS)}, got {sorted(unknown)}.')
-        if not (targets or labels):
+        if labels.get('symmetry', 3) != 3:
+            raise ValueError(f'labels.symmetry is 3, got {labels["symmetry"]}.')
+        if not (names or labels):
             raise ValueError(
                 'Only reconstruction is left: give targets or labels, or use PointMAE.'
             )

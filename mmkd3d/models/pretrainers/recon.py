@@ -104,18 +104,6 @@ class ReCon(Reconstruction):
             losses['loss_contrast'] = self.contrast(feats['global_tokens']['cls'], categories)
         return losses
 
-    @staticmethod
-    def _names(targets: dict, losses: dict) -> list[str]:
-        """Names of the targets in use: those whose config and loss are not None."""
-        alone = [n for n in targets if targets[n] and n not in losses]
-        alone += [n for n in losses if losses[n] and n not in targets]
-        if alone:
-            raise ValueError(
-                f'Each target needs a loss of the same name, got only one of them for {alone}: '
-                f'targets are {tuple(targets)}, losses {tuple(losses)}.'
-            )
-        return [name for name in targets if targets[name] and losses.get(name)]
-
     def _check(self, names: list[str], chamfer: dict | None, contrast: dict | None) -> None:
         """Raise ``ValueError`` if the parts do not fit together."""
         tokens = self.backbone.global_names

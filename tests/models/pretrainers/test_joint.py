@@ -30,7 +30,7 @@ def joint(labels=LABELS, targets=True, **kwargs):
         backbone=dict(SMALL, type='mmkd3d.PointTransformer', with_cls_token=False),
         decoder=dict(type='mmkd3d.MaskedDecoder', embed_dims=24, depth=1, num_heads=3),
         masker=dict(type='mmkd3d.RandomMasker', ratio=0.6),
-        targets=dict(img=dict(type='SizeTarget')) if targets else None,
+        targets=dict(img=dict(type='SizeTarget')) if targets is True else targets or None,
         losses=losses | (dict(img=dict(type='mmkd3d.CosineLoss')) if targets else {}),
         labels=labels,
     )
@@ -64,7 +64,7 @@ def test_all_losses_fall_and_train_everything():
 def test_parts_are_those_of_the_centres():
     model, points = joint(), cloud(2)
     patches = model.group(points)
-    labels = model.forward_labels('parts', patches, samples(2, points.shape[1]))
+    labels = model.forward_labels('parts', points, patches, samples(2, points.shape[1]))
     for b in range(2):
         for g in range(patches.centers.shape[1]):
             index = (points[b] - patches.centers[b, g]).norm(dim=1).argmin()
@@ -96,10 +96,41 @@ def test_what_does_not_fit_is_refused():
         losses=dict(chamfer=dict(type='mmkd3d.ChamferLoss')),
     )
     rejects('2 of 2 samples have no gt_symmetry', joint().loss, cloud(2), bare(2))
+    cosine = dict(type='mmkd3d.CosineLoss')
+    rejects('chamfer is missing', joint, losses=dict(img=cosine))
+    rejects('chamfer is missing', joint, losses=dict(img=cosine, chamfer=None))
+    rejects('symmetry is 3, got 2', joint, dict(symmetry=2))
     model = joint()
     model.check_classes(dict(classes='abcd', parts=dict(a=(0, 1), b=(5,))))
     rejects('set model.labels.parts=7', model.check_classes, dict(parts=dict(a=(0, 6))))
     rejects('set model.labels.category=5', model.check_classes, dict(classes='abcde'))
+
+
+def test_none_switches_targets_and_labels_off():
+    """A config can only set an entry of its base to None."""
+    chamfer, cosine = dict(type='mmkd3d.ChamferLoss'), dict(type='mmkd3d.CosineLoss')
+    labels, target = dict(category=4, parts=None), dict(type='SizeTarget')
+    for losses, targets in (
+        (dict(chamfer=chamfer, img=None), dict(img=target)),
+        (dict(chamfer=chamfer, img=cosine), dict(img=None)),
+    ):
+        losses = joint(labels, losses=losses, targets=targets).loss(cloud(2), samples(2))
+        assert set(losses) == {'loss_chamfer', 'loss_category'}
+
+
+def test_parts_of_points_that_are_gone_are_refused():
+    """Labels would belong to other points, without an error."""
+    cfg = dict(
+        type='mmkd3d.PointDataPreprocessor', augments=[dict(type='SubsamplePoints', num_points=64)]
+    )
+    points = cloud(2)
+    model, given_samples = joint(data_preprocessor=cfg), samples(2, points.shape[1])
+    data = dict(inputs=dict(points=list(points)), data_samples=given_samples)
+    batch = model.data_preprocessor(data, True)
+    rejects('64 points have gt_parts of .96', model, **batch, mode='loss')
+    del given_samples[1].gt_parts
+    given_samples[1].gt_parts = torch.zeros(50).long()
+    rejects('gt_parts of .50, 96', model.loss, points, given_samples)
 
 
 def bare(batch):
