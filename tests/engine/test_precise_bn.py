@@ -187,3 +187,19 @@ def test_two_processes_average_their_statistics(ranks):
 
 def test_no_samples_are_refused():
     rejects('at least 1, got 0', PreciseBNHook, num_samples=0)
+
+
+@pytest.mark.parametrize(
+    'number, drop_last, sizes',
+    [
+        (6, True, [6]),  # an endless sampler fills its batches of 32 with them
+        (33, False, [32]),
+        (34, False, [32, 2]),
+        (34, True, [32]),
+        (32, True, [32]),
+    ],
+)
+def test_batches_are_neither_none_nor_of_one(number, drop_last, sizes):
+    data = torch.randn(number, 1)
+    loader = DataLoader(data, batch_size=32, drop_last=drop_last)
+    assert [len(batch) for batch in shuffled_batches(loader)] == sizes

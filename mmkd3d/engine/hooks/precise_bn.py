@@ -83,15 +83,20 @@ class PreciseBNHook(Hook):
 
 
 def shuffled_batches(loader: DataLoader) -> DataLoader:
-    """Loader of the same batches in a fixed order, independent of the iteration of ``loader``."""
+    """Loader of the same batches in a fixed order, independent of the iteration of ``loader``.
+
+    It gives a batch of a data set that is smaller than one, and none of a single sample at its
+    end, which BatchNorm refuses: an endless sampler never comes to either.
+    """
+    sampler, size = DefaultSampler(loader.dataset, shuffle=True, seed=0), loader.batch_size or 1
     return DataLoader(
         loader.dataset,
-        batch_size=loader.batch_size,
-        sampler=DefaultSampler(loader.dataset, shuffle=True, seed=0),
+        batch_size=size,
+        sampler=sampler,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,
-        drop_last=loader.drop_last,
+        drop_last=len(sampler) > size and (loader.drop_last or len(sampler) % size == 1),
         worker_init_fn=loader.worker_init_fn,
     )
 
