@@ -162,11 +162,12 @@ def stored_model(checkpoint: dict, name: str) -> Iterator[None]:
 
 def warn_of_random_weights(model: nn.Module) -> None:
     student = getattr(model, 'backbone', model)
-    print_log(
-        f'{type(student).__name__} has random weights: no checkpoint was given.',
-        'current',
-        logging.WARNING,
-    )
+    if any(True for _ in student.parameters()):
+        print_log(
+            f'{type(student).__name__} has random weights: no checkpoint was given.',
+            'current',
+            logging.WARNING,
+        )
 
 
 def device_of(device: str | torch.device | None) -> torch.device:

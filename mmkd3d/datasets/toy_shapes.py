@@ -104,7 +104,7 @@ class ToyShapes(PointDataset):
             raise ValueError(
                 f'ToyShapes: scan and deform are shares from 0 to 1, got {scan} and {deform}.'
             )
-        self.split, self.num_samples = split, num_samples
+        self.split, self.num_samples, self.categories = split, num_samples, categories
         self.scan, self.deform = scan, deform
         self.num_points, self.seed = num_points, seed
         self.features, self.noise = tuple(features), noise
@@ -117,11 +117,11 @@ class ToyShapes(PointDataset):
             parts={_words(name): self.part_ids[name] for name in categories},
             part_names=tuple(map(_words, part_names)),
         )
-        self.categories = categories
 
     def load_data_list(self) -> LazyItems:
         """One item per shape; points are made on access."""
-        return LazyItems(self.num_samples, partial(_item, f'toy_{self.split}_{self.seed}'))
+        item = partial(_item, f'toy_{self.split}_{self.seed}', len(self.categories))
+        return LazyItems(self.num_samples, item)
 
     def get_data_info(self, idx: int) -> dict:
         """The item with its points."""
@@ -133,15 +133,13 @@ class ToyShapes(PointDataset):
             if index not in self._cache:
                 self._cache[index] = self._make(index)
             made = {k: np.copy(v) for k, v in self._cache[index].items()}
-        label = index % len(self.categories)
-        name = self.categories[label]
+        name = self.categories[info['gt_label']]
         made['gt_parts'] = made['gt_parts'].astype(np.int64) + self.part_ids[name][0]
-        return info | made | dict(gt_label=label, category=_words(name))
+        return info | made | dict(category=_words(name))
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """The label, without making the shape."""
-        index = super().get_data_info(idx)['index']
-        return [index % len(self.categories)]
+        return [super().get_data_info(idx)['gt_label']]
 
     def _make(self, index: int) -> dict:
         """The item without what depends on its category only."""
@@ -181,8 +179,8 @@ class ToyShapes(PointDataset):
         return made
 
 
-def _item(name: str, index: int) -> dict:
-    return dict(index=index, sample_id=f'{name}_{index:06d}')
+def _item(name: str, number: int, index: int) -> dict:
+    return dict(index=index, sample_id=f'{name}_{index:06d}', gt_label=index % number)
 
 
 def _words(name: str) -> str:

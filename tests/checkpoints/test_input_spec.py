@@ -96,6 +96,10 @@ def test_wrappers_metainfo_and_what_is_stated():
     colour, up = (dict(input_spec=x) for x in (dict(colour=1), dict(up='w')))
     rejects('has no colour: its fields are points,', spec_of_config, colour)
     rejects("up is one of x, y, z.*got 'w'", spec_of_config, up)
+    for number in (0, 1.5, True, 10**30):  # the last would fill the memory with repeated points
+        rejects(
+            'points is a number from 1 to', spec_of_config, dict(input_spec=dict(points=number))
+        )
 
 
 @pytest.fixture(scope='module')

@@ -74,6 +74,15 @@ def test_chosen_categories_are_numbered_anew():
     assert data.metainfo['parts']['mug'] == everything['mug']
 
 
+def test_few_shapes_of_each_category_can_be_drawn():
+    whole, few = (everyday(num_samples=64, num_points=64, shots=n) for n in (None, 1))
+    assert sorted(few.get_cat_ids(i)[0] for i in range(len(few))) == list(range(16))
+    ids = [whole[i]['sample_id'] for i in range(64)]
+    chosen = few[5]
+    same = whole[ids.index(chosen['sample_id'])]
+    assert (same['points'] == chosen['points']).all() and same['gt_label'] == chosen['gt_label']
+
+
 def test_normals_and_colours_are_columns():
     item = build(num_samples=1, num_points=512, features=('normal', 'color'))[0]
     xyz, normal, color = np.split(item['points'], 3, axis=1)

@@ -61,6 +61,7 @@ def test_what_gives_batches_passes_and_no_samples_do_not(tmp_path):
     rejects('0 samples. Check data_root', check_training, runner(tmp_path / 'c', data=empty))
     none = dict(by_epoch=True, max_epochs=0)
     rejects('max_epochs must be 1 or more', check_training, runner(tmp_path / 'd', none))
+    rejects('nothing to train: the config has no', check_training, SimpleNamespace(train_loop=None))
     loop = SimpleNamespace(dataloader=DataLoader([1], batch_size=2, drop_last=True))
     run = SimpleNamespace(val_loop=loop, test_loop=loop)
     for hook, name in (('before_val', 'val'), ('before_test', 'test')):

@@ -41,10 +41,15 @@ def check_training(runner: Runner) -> None:
     """Build the training and validation loops, and check that they have work.
 
     Raises:
-        ValueError: No epochs or iterations, a batch of one sample with a head
-            that has BatchNorm, or see :func:`check_loader`.
+        ValueError: No training in the config, no epochs or iterations, a batch of one sample with
+            a head that has BatchNorm, or see :func:`check_loader`.
     """
     loop = runner.train_loop
+    if loop is None:
+        raise ValueError(
+            'There is nothing to train: the config has no train_cfg, train_dataloader and '
+            'optim_wrapper.'
+        )
     name = 'max_epochs' if isinstance(loop, EpochBasedTrainLoop) else 'max_iters'
     if getattr(loop, name) < 1:
         raise ValueError(f'train_cfg.{name} must be 1 or more, got {getattr(loop, name)}.')
