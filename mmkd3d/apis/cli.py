@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import sys
 import warnings
@@ -49,12 +50,23 @@ def add_options(
 
 
 def read_options(words: Sequence[str]) -> dict:
-    """The values of words KEY=VALUE, as mmengine's ``DictAction`` reads them."""
+    """The values of words KEY=VALUE: dicts and lists of dicts in JSON, others as mmengine reads them.
+
+    mmengine's ``DictAction`` reads no dicts: ``KEY=[{"type":"EMAHook"}]`` is a list of texts to it.
+    """
     from mmengine.config import DictAction
 
+    structures, others = {}, []
+    for word in words:
+        key, _, value = word.partition('=')
+        with_dicts = value.lstrip('[ ').startswith('{')
+        try:
+            structures[key] = json.loads(value if with_dicts else '')
+        except ValueError:
+            others.append(word)
     parser = argparse.ArgumentParser()
     parser.add_argument('options', nargs='*', action=DictAction)
-    return parser.parse_args(['--', *words]).options or {}
+    return (parser.parse_args(['--', *others]).options or {}) | structures
 
 
 def common_parser(description: str, example: str) -> argparse.ArgumentParser:
