@@ -8,7 +8,7 @@
 seeds = (0, 1)
 pretrain = 'point-mae_pointvit-mini_1xb16-20k_toyshapes'
 recipes = dict(
-    few=('cls_pointvit-mini_few_1xb32-300i_psb-21', 2e-4, 10, 300),
+    few=('cls_pointvit-mini_few_1xb32-600i_psb-21', 2e-4, 10, 600),
     many=('cls_pointvit-mini_1xb32-400i_psb-21', 2e-4, 10, 400),
 )
 starts = {

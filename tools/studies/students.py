@@ -5,7 +5,7 @@
 #   python tools/prepare_data/hold_out.py data/modelnet40_subset_156.npz --label label \
 #       --every 2 --out work_dirs/modelnet40_156.npz
 #   python tools/study.py tools/studies/students.py --jobs 2
-#   python tools/ship_students.py work_dirs/studies/students
+#   python tools/ship_students.py tools/studies/students.py
 seeds = (0, 1, 2, 3, 4)
 bf16 = 'optim_wrapper.type=mmkd3d.Bf16OptimWrapper'
 start = ['model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint={}']
@@ -46,18 +46,18 @@ scratch = {
     'scratch, global tokens': 'recon-mini',
     'scratch, hierarchical': 'm2ae-mini',
 }
-# Name: file, labels and names in it, number of classes in both halves.
+# Name: file, labels and names in it, number of classes in both halves, few labels.
 sets = {
-    'psb-21': (f'{data}/psb_1809.npz', 'fine', 'fine_names', 21),
-    'psb-coarse': (f'{data}/psb_1809.npz', 'coarse', 'coarse_names', 17),
-    'scannet': ('work_dirs/scannet_rooms.npz', 'label', 'names', 6),
-    'modelnet': ('work_dirs/modelnet40_156.npz', 'label', 'names', 39),
+    'psb-21': (f'{data}/psb_1809.npz', 'fine', 'fine_names', 21, (1, 5, 20)),
+    'psb-coarse': (f'{data}/psb_1809.npz', 'coarse', 'coarse_names', 21, (1, 5, 20)),
+    'scannet': ('work_dirs/scannet_rooms.npz', 'label', 'names', 6, (1, 5, 20)),
+    'modelnet': ('work_dirs/modelnet40_156.npz', 'label', 'names', 33, (1,)),
 }
 titles = {
     'psb-21': 'Princeton Shape Benchmark, 21 classes',
-    'psb-coarse': 'Princeton Shape Benchmark, 17 coarse classes',
+    'psb-coarse': 'Princeton Shape Benchmark, 21 coarse classes',
     'scannet': 'objects of ScanNet, tested in other rooms',
-    'modelnet': 'ModelNet40, 2 shapes a class to learn from',
+    'modelnet': 'ModelNet40, 33 classes, 81 shapes to learn from',
 }
 steps = {
     'image-cache': dict(
@@ -80,19 +80,19 @@ probed = {name: (config + made, f'{{{name}}}') for name, (config, *_) in pretrai
 probed.update({name: (config + made, 'none') for name, config in random.items()})
 probed['histograms'] = ('shape-distributions', 'none')
 for name, (config, checkpoint) in probed.items():
-    for target, (file, label, names, _) in sets.items():
+    for target, (file, label, names, _, few) in sets.items():
         where = ['--data', file, '--label', label, '--names', names]
         steps[f'probe/{target}/{name}'] = dict(
             probe=config,
             checkpoint=checkpoint,
-            arguments=[*where, *split, '--few-labels', '1', '5', '20'],
+            arguments=[*where, *split, '--few-labels', *map(str, few)],
         )
 
 # What a budget buys.
 budgets = (2500, 5000, 10000, 15000, 20000)
 for name, (config, *_) in pretrained.items():
     for number in budgets:
-        file, label, names, _ = sets['psb-21']
+        file, label, names, *_ = sets['psb-21']
         steps[f'budget/{name}/{number}'] = dict(
             probe=config + made,
             checkpoint=f'{{{name}@iter_{number}}}',
@@ -110,7 +110,7 @@ for name, (checkpoint, kind) in wanted.items():
     base[name] = [option.format(checkpoint) for option in start] if checkpoint else []
     for shots in (1, 5, 20):
         steps[f'finetune/{shots}/{name}'] = dict(
-            train=f'cls_{kind}_few_1xb32-300i_psb-21',
+            train=f'cls_{kind}_few_1xb32-600i_psb-21',
             test=True,
             options=[
                 *base[name],
@@ -118,7 +118,7 @@ for name, (checkpoint, kind) in wanted.items():
                 'train_dataloader.dataset.draw={seed}',
             ],
         )
-    for target, (file, label, names, number) in sets.items():
+    for target, (file, label, names, number, _) in sets.items():
         settings = [f'model.head.num_classes={number}']
         for half in ('train', 'val', 'test'):
             settings += [

@@ -1,4 +1,4 @@
-# Finetuning of small students on few labels (up to about 20 a class): 300 steps.
+# Finetuning of small students on few labels (up to about 20 a class): 600 steps.
 # Chosen on a split of the training half, see docs/finetuning.md.
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -14,10 +14,10 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
-    dict(type='CosineAnnealingLR', T_max=300, eta_min=1e-6, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=60),
+    dict(type='CosineAnnealingLR', T_max=600, eta_min=1e-6, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=600)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 auto_scale_lr = dict(enable=False, base_batch_size=32)
