@@ -15,7 +15,7 @@ model = dict(
         **_base_.student,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/point-mae_pointvit-mini_1xb16-20k_psb/iter_20000.pth',
+            checkpoint='point-mae-mini',
         ),
     ),
     neck=dict(type='mmkd3d.TokensToSeeds', in_channels=128, out_channels=256),

@@ -7,7 +7,7 @@ model = dict(
         **_base_.student,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/point-mae_pointvit-mini_1xb16-20k_psb/iter_20000.pth',
+            checkpoint='point-mae-mini',
         ),
     ),
     bbox_head=dict(in_channels=128, fps_rule='mmcv'),

@@ -1,5 +1,5 @@
-# VoteNet with the mini student, each patch a seed, pretrained by Point-MAE on the
-# Princeton Shape Benchmark. 13 ScanNet scans (10 train, 3 val), two CPU cores.
+# VoteNet with the mini student, each patch a seed, pretrained by Point-MAE on made shapes.
+# 13 ScanNet scans (10 train, 3 val), two CPU cores.
 _base_ = [
     '../_base_/models/votenet_scannet.py',
     '../_base_/students/pointvit-mini.py',
@@ -15,7 +15,7 @@ model = dict(
         **_base_.student,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/point-mae_pointvit-mini_1xb16-20k_psb/iter_20000.pth',
+            checkpoint='point-mae-mini',
         ),
     ),
     neck=dict(type='mmkd3d.TokensToSeeds', in_channels=128, out_channels=256),
