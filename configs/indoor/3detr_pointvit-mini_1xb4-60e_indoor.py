@@ -13,10 +13,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         **_base_.student,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='point-mae-mini',
-        ),
+        init_cfg=dict(type='Pretrained', checkpoint='point-mae-mini'),
     ),
     bbox_head=dict(num_classes=3, in_channels=128, num_queries=128, depth=4, fps_rule='mmcv'),
 )

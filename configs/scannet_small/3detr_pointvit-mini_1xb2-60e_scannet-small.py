@@ -5,10 +5,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         **_base_.student,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='point-mae-mini',
-        ),
+        init_cfg=dict(type='Pretrained', checkpoint='point-mae-mini'),
     ),
     bbox_head=dict(in_channels=128, fps_rule='mmcv'),
 )

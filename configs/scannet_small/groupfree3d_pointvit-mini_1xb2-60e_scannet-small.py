@@ -8,10 +8,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         **_base_.student,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='point-mae-mini',
-        ),
+        init_cfg=dict(type='Pretrained', checkpoint='point-mae-mini'),
     ),
     neck=dict(type='mmkd3d.TokensToSeeds', in_channels=128, out_channels=288),
 )
