@@ -16,7 +16,6 @@ from typing import Any
 
 import mmkd3d
 from mmkd3d.apis.errors import short_errors
-from mmkd3d.checkpoints import read_checkpoint
 from mmkd3d.evaluation.records import REPO, summarize
 from mmkd3d.utils.atomic import write_atomic
 from tools import study as studies
@@ -82,6 +81,8 @@ def results(records: list[dict], name: str, study: Any) -> list[str]:
 
 def card(name: str, record: dict, records: list[dict], study: Any) -> str:
     """The card of a student, as Markdown."""
+    from mmkd3d.checkpoints import read_checkpoint
+
     config = mmkd3d.get_config(record['config'])
     steps, batch = config.train_cfg.max_iters, config.train_dataloader.batch_size
     made = config.train_dataloader.dataset

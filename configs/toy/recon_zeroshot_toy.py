@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     backbone=dict(embed_dims=128, depth=4, num_heads=4, num_groups=32, patch_dims=(32, 64)),
-    proj=dict(img=192, text=384),
+    proj=dict(img=1280, text=384),
     text=dict(teacher=dict(_delete_=True, type='TextTeacher', normalize=False)),
     mode='text',
 )

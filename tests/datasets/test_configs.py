@@ -20,6 +20,9 @@ def scope(request):
     DefaultScope._instance_dict.update(before)
 
 
+BY_ITERATIONS = ('toy_shapes_pretrain', 'psb', 'folder_cls', 'npz_cls', 'npz_parts')
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_loaders_follow_the_same_rules(path):
     cfg = Config.fromfile(path)
@@ -29,7 +32,7 @@ def test_loaders_follow_the_same_rules(path):
         if loader is None:
             continue
         # schedules by iterations draw without epochs
-        infinite = path.stem.startswith('toy_shapes_pretrain')
+        infinite = split == 'train' and path.stem.startswith(BY_ITERATIONS)
         assert loader.sampler.type == ('InfiniteSampler' if infinite else 'DefaultSampler')
         assert loader.sampler.shuffle == (split == 'train')
         # base configs of mmdetection3d omit mmengine's defaults and the scope

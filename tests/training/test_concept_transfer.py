@@ -139,9 +139,11 @@ def test_export_names_a_file_without_student(pretrained, tmp_path):
 
 @pytest.mark.slow
 def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
-    cfg = config('concept/concept_pointnet2_1xb16-5k_psb.py', **SETTINGS)
+    settings = {k: v for k, v in SETTINGS.items() if k != 'train_cfg'}
+    cfg = config('concept/concept_pointnet2_1xb16-5k_psb.py', **settings)
     toy = copy.deepcopy(PRETRAIN)
     cfg.train_dataloader = toy.train_dataloader
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler')
     cfg.train_dataloader.dataset.pipeline = [
         dict(type='mmkd3d.KeepViewPoints'),
         dict(type='mmkd3d.NormalizePoints'),
@@ -154,12 +156,13 @@ def test_pointnet2_goes_into_stock_votenet(tmp_path, mmdet3d_scope):
     cfg.model.backbone.pop('drop_path_rate')
     cfg.model.backbone.update(num_points=(64, 32, 16, 16), num_samples=(8, 8, 8, 8))
     cfg.model.adapter.embed_dims = 32
-    cfg.train_cfg.max_epochs = 2
+    cfg.train_cfg.max_iters = 8
+    cfg.default_hooks.checkpoint.interval = 8
     runner = train(cfg, tmp_path / 'run')
     model = runner.model
     fixed = [n for n, p in model.named_parameters() if not p.requires_grad]
     assert fixed and all('FP_modules' in name for name in fixed)
-    out = mmkd3d.export_backbone(tmp_path / 'run' / 'epoch_2.pth', tmp_path / 'student.pth')
+    out = mmkd3d.export_backbone(tmp_path / 'run' / 'iter_8.pth', tmp_path / 'student.pth')
     stock = config('scannet_small/votenet_pointnet2_1xb2-60e_scannet-small.py')
     init_default_scope('mmdet3d')
     stock.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(out))

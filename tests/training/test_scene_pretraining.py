@@ -10,13 +10,19 @@ from tests.runs import RUNTIME, Curve, train
 pytest.importorskip('mmdet3d')
 
 CONFIGS = REPO / 'configs'
-TEACHER = dict(model_kwargs=dict(img_size=32, depth=1, embed_dim=24, num_heads=2))
+TEACHER = dict(
+    _delete_=True,
+    type='TimmTeacher',
+    model_name='vit_tiny_patch16_224',
+    random_weights=True,
+    model_kwargs=dict(img_size=32, depth=1, embed_dim=24, num_heads=2),
+)
 DIMS = (12, 18, 24)
 MODELS = {
     'i2p-mae': dict(
         backbone={k: v for k, v in student().items() if k != 'type'},
         decoder=dict(stage_dims=DIMS[:0:-1], num_heads=3),
-        target=dict(projector=dict(size=32), teacher=TEACHER),
+        target=dict(projector=dict(size=32), teacher=dict(TEACHER)),
     ),
     # Rooms have no category, so ReCon has no text branch here.
     'recon': dict(
@@ -24,7 +30,7 @@ MODELS = {
             embed_dims=24, depth=2, num_heads=2, group_size=16, global_tokens=('cls', 'img')
         ),
         decoder=dict(embed_dims=24, depth=1, num_heads=2),
-        targets=dict(img=dict(renderer=dict(size=32), teacher=TEACHER), text=None),
+        targets=dict(img=dict(renderer=dict(size=32), teacher=dict(TEACHER)), text=None),
     ),
 }
 
