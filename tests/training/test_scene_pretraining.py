@@ -5,18 +5,13 @@ from mmengine.config import Config
 
 from tests.helpers import REPO
 from tests.models.small_m2ae import student
+from tests.models.teachers.nets import TINY, VIT
 from tests.runs import RUNTIME, Curve, train
 
 pytest.importorskip('mmdet3d')
 
 CONFIGS = REPO / 'configs'
-TEACHER = dict(
-    _delete_=True,
-    type='TimmTeacher',
-    model_name='vit_tiny_patch16_224',
-    random_weights=True,
-    model_kwargs=dict(img_size=32, depth=1, embed_dim=24, num_heads=2),
-)
+TEACHER = dict(VIT, _delete_=True, model_kwargs=dict(TINY, img_size=32))
 DIMS = (12, 18, 24)
 MODELS = {
     'i2p-mae': dict(

@@ -1,23 +1,10 @@
-# Finetuning of small students on few labels (up to about 20 a class): 600 steps.
-# Chosen on a split of the training half, see docs/finetuning.md.
-optim_wrapper = dict(
-    type='OptimWrapper',
-    constructor='mmkd3d.LayerDecayOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.05, fused=True),
-    clip_grad=dict(max_norm=10, norm_type=2),
-    paramwise_cfg=dict(
-        layer_decay_rate=1.0,
-        norm_decay_mult=0.0,
-        bias_decay_mult=0.0,
-        flat_decay_mult=0.0,
-        custom_keys={'token': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)},
-    ),
-)
+# Finetuning of small students on few labels (up to about 20 a class): 600 steps, see
+# docs/finetuning.md.
+_base_ = './finetune_many.py'
+
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=60),
     dict(type='CosineAnnealingLR', T_max=600, eta_min=1e-6, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=600)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-auto_scale_lr = dict(enable=False, base_batch_size=32)
+train_cfg = dict(max_iters=600, val_interval=600)

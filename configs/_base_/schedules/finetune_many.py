@@ -1,5 +1,5 @@
 # Finetuning of small students on many labels (a few hundred shapes and more): 400 steps.
-# Chosen on a split of the training half, see docs/finetuning.md.
+# See docs/finetuning.md.
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='mmkd3d.LayerDecayOptimWrapperConstructor',

@@ -27,8 +27,9 @@ class FiniteLossHook(Hook):
 
     Losses and gradients are checked after the backward pass and before the
     optimizer's step, so the weights and the optimizer state are still valid.
-    The error lists loss terms or parameters, and the samples, and the batch is saved to ``WORK_DIR/nonfinite_batch_rank0.pth``
-    (load it with ``weights_only=True``). Works with any mmengine model and
+    The error lists loss terms or parameters, and the samples. The batch is
+    saved to ``WORK_DIR/nonfinite_batch_rank0.pth`` (load it with
+    ``weights_only=True``). Works with any mmengine model and
     any ``OptimWrapper``.
 
     Mixed precision scales the loss, and skips steps whose gradients overflow

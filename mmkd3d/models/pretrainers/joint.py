@@ -74,7 +74,7 @@ class JointPretraining(Reconstruction):
         self.loss_chamfer = MODELS.build(chamfer)
         self.targets = nn.ModuleDict({name: MODELS.build(targets[name]) for name in names})
         self.loss_fns = nn.ModuleDict({name: MODELS.build(losses[name]) for name in names})
-        self.standardizers = nn.ModuleDict(
+        self.standardize = nn.ModuleDict(
             {name: nn.BatchNorm1d(t.dims, affine=False) for name, t in self.targets.items()}
         )
         width = self.backbone.embed_dims
@@ -118,7 +118,7 @@ class JointPretraining(Reconstruction):
     def forward_teachers(self, points: Tensor, data_samples: list) -> dict:
         """Standardised feature (B, D) of each teacher."""
         return {
-            name: self.standardizers[name](target(points, data_samples).float())
+            name: self.standardize[name](target(points, data_samples).float())
             for name, target in self.targets.items()
         }
 

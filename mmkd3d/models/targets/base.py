@@ -154,8 +154,8 @@ class BaseImageTarget(BaseTarget):
     With a cache no teacher runs, and features are looked up by ``sample_id``.
     Random views cannot be cached and are refused, and augmented images as a
     fixed number of copies only. If samples contain the inputs of the teacher,
-    these are compared with the cached checksums once. Remove the loading steps from the pipeline to save
-    their time.
+    these are compared with the cached checksums once. Remove the loading steps
+    from the pipeline to save their time.
 
     Subclasses set ``shape`` and implement ``read``.
 
