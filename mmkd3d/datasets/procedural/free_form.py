@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .solids import INSIDE, InsideTube, Mesh, Solid
+from .solids import EYE, INSIDE, InsideTube, Mesh, Solid, cross
 
-_EYE, _ZERO = np.eye(3), np.zeros(3)
+_ZERO = np.zeros(3)
 
 
 @functools.lru_cache(maxsize=256)
@@ -77,14 +77,7 @@ def _in_place(part: str, points, normals, inside=None) -> Solid:
     faces = _faces(*points.shape[:2])
     normals = normals / np.sqrt((normals * normals).sum(-1, keepdims=True) + 1e-30)
     mesh = Mesh(points.reshape(-1, 3)[faces], normals.reshape(-1, 3)[faces], inside)
-    return Solid(part, mesh, _EYE, _ZERO)
-
-
-def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cross product along the last axis; much faster than NumPy's if small."""
-    x, y, z = a[..., 0], a[..., 1], a[..., 2]
-    u, v, w = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1)
+    return Solid(part, mesh, EYE, _ZERO)
 
 
 class Bar(NamedTuple):
@@ -183,7 +176,7 @@ def tubes(
         )
         inside = [InsideTube(*each) for each in zip(centre, radius, frames)]
     return [
-        Solid(bar.part, Mesh(c, n, i), _EYE, _ZERO)
+        Solid(bar.part, Mesh(c, n, i), EYE, _ZERO)
         for bar, c, n, i in zip(bars, corners, normals, inside)
     ]
 
@@ -207,7 +200,7 @@ def sheets(part: str, points: np.ndarray) -> list[Solid]:
     corners, normals = (
         x.reshape(len(points), -1, 3).take(faces, axis=1) for x in (points, normals)
     )
-    return [Solid(part, Mesh(c, n, None), _EYE, _ZERO) for c, n in zip(corners, normals)]
+    return [Solid(part, Mesh(c, n, None), EYE, _ZERO) for c, n in zip(corners, normals)]
 
 
 def sheet(part: str, points: np.ndarray) -> Solid:
@@ -304,7 +297,7 @@ def facets(part: str, corners: np.ndarray) -> Solid:
     normals = cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.sqrt((normals * normals).sum(1, keepdims=True)) + 1e-12
     mesh = Mesh(corners, np.repeat(normals[:, None], 3, axis=1), None)
-    return Solid(part, mesh, _EYE, _ZERO)
+    return Solid(part, mesh, EYE, _ZERO)
 
 
 def extrusion(part: str, outline: np.ndarray, depth: float, *, taper: float = 1.0) -> Solid:

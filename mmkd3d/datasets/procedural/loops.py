@@ -92,7 +92,9 @@ def place(
             value = local[0] * b[0, j] + local[1] * b[1, j] + local[2] * b[2, j]
             directions[i, j] = value
             square += value * value
-        directions[i] /= np.sqrt(square)
+        length = np.sqrt(square)
+        for j in range(3):
+            directions[i, j] /= length
         for k in range(len(shift)):
             if kinds[k] < 0 or k == own:
                 continue

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -83,6 +84,7 @@ class InsideTube:
         return found
 
 
+EYE = np.eye(3)
 OPEN = np.array([-1.0] + [0] * 7)  # in place of Inside.row
 
 
@@ -113,9 +115,9 @@ class Mesh:
         centres = self.corners.sum(1)  # times 3
         mean = area @ centres / 3
         # exact for a triangle: its corners and 3 times its centre, weighted equally
-        points = np.concatenate([self.corners.reshape(-1, 3), centres])
-        weights = np.concatenate([np.repeat(area, 3), area])
-        return mean, (points.T * weights) @ points / 12 - np.outer(mean, mean)
+        points = np.concatenate([self.corners.reshape(-1, 9), centres], axis=1)
+        weighted = (points * area[:, None]).reshape(-1, 3)
+        return mean, weighted.T @ points.reshape(-1, 3) / 12 - np.outer(mean, mean)
 
     @functools.cached_property
     def areas(self) -> np.ndarray:
@@ -123,8 +125,7 @@ class Mesh:
         return _crosses(self.corners) / 2
 
 
-@dataclass(frozen=True)
-class Solid:
+class Solid(NamedTuple):
     """``mesh`` under ``x -> matrix @ x + shift``; belongs to ``part``."""
 
     part: str
@@ -147,6 +148,13 @@ class Solid:
 def dot(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     """Products (N,) of vectors (N, D) with vectors."""
     return np.einsum('ij,ij->i', one, two)
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross product along the last axis; much faster than NumPy's if small."""
+    x, y, z = a[..., 0], a[..., 1], a[..., 2]
+    u, v, w = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1)
 
 
 def mean_point(points: np.ndarray) -> np.ndarray:
@@ -309,9 +317,8 @@ def rod(part, start, end, radius, *, top=1.0) -> Solid:
     start, end = np.asarray(start, float), np.asarray(end, float)
     length = np.linalg.norm(end - start)
     y = (end - start) / length
-    helper = np.eye(3)[np.abs(y).argmin()]
-    x = unit(np.cross(helper, y))
-    rotate = np.stack([x, y, np.cross(x, y)], axis=1)
+    x = unit(cross(EYE[np.abs(y).argmin()], y))
+    rotate = np.stack([x, y, cross(x, y)], axis=1)
     mesh = frustum_mesh(float(top), True, True, True)
     return _place(part, mesh, (radius, length / 2, radius), (start + end) / 2, rotate)
 

@@ -5,7 +5,6 @@ import numpy as np
 from ..free_form import (
     Bar,
     blob,
-    cross,
     curve,
     extrusion,
     facets,
@@ -16,7 +15,7 @@ from ..free_form import (
     tube,
     tubes,
 )
-from ..solids import box, cylinder, ellipsoid, prism, ring, rotation
+from ..solids import box, cross, cylinder, ellipsoid, prism, ring, rotation
 from .creatures import AHEAD, UP, Solids
 
 

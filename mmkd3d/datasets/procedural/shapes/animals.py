@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..free_form import Bar, blob, cross, stand, tubes
-from ..solids import ellipsoid, rotation
+from ..free_form import Bar, blob, stand, tubes
+from ..solids import cross, ellipsoid, rotation
 from .creatures import AHEAD, UP, Solids, aim, joints
 
 

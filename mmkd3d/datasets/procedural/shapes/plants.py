@@ -5,7 +5,6 @@ import numpy as np
 from ..free_form import (
     Bar,
     blob,
-    cross,
     revolved,
     sheet,
     sheets,
@@ -14,7 +13,7 @@ from ..free_form import (
     tube,
     tubes,
 )
-from ..solids import box, cylinder, ellipsoid, rotation
+from ..solids import box, cross, cylinder, ellipsoid, rotation
 from .creatures import UP, Solids
 
 TURN = np.pi * (3 - np.sqrt(5))  # between neighbouring leaves

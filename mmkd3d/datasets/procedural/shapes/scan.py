@@ -4,7 +4,7 @@ import numpy as np
 
 from mmkd3d.ops.compiled import kernels
 
-from ..solids import dot
+from ..solids import cross, dot
 from ..surface import unoccluded
 
 DENSITY = 3  # points on the whole surface for each point of the scan
@@ -51,7 +51,7 @@ def facing(
     back = eyes / far[:, None]
     right = np.stack([back[:, 2], np.zeros(len(eyes)), -back[:, 0]], axis=1)
     right /= np.hypot(back[:, 0], back[:, 2])[:, None]
-    axes = np.stack([right, np.cross(back, right), back], axis=1)
+    axes = np.stack([right, cross(back, right), back], axis=1)
     if kernels() is not None:
         from ..loops import facing
 

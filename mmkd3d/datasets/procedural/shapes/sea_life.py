@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..free_form import Bar, blob, cross, stand, tubes
-from ..solids import bowl, ellipsoid, rotation
+from ..free_form import Bar, blob, stand, tubes
+from ..solids import bowl, cross, ellipsoid, rotation
 from .creatures import AHEAD, UP, Solids, aim, joints
 from .wildlife import fin
 

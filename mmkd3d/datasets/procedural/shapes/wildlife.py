@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..free_form import Bar, cross, curve, sheets, stand, tubes
-from ..solids import ellipsoid, rotation
+from ..free_form import Bar, curve, sheets, stand, tubes
+from ..solids import cross, ellipsoid, rotation
 from .creatures import AHEAD, UP, Solids, aim, joints
 
 
