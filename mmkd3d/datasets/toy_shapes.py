@@ -47,6 +47,8 @@ class ToyShapes(PointDataset):
         seed: Names the whole data set.
         categories: Names in ``CATEGORIES`` to make; None makes all, which
             grow in number with the version. Labels count within them.
+        exclude: Names among them whose shapes are left out. All else stays: the
+            other shapes, labels and ``sample_id``, which caches of teachers need.
         features: Columns after xyz: 'normal' (3) and 'color' (3, 0..1).
         views: Adds ``views`` (views, H, W): depth images from around the
             object, orthographic.
@@ -75,6 +77,7 @@ class ToyShapes(PointDataset):
         num_points: int = 1024,
         seed: int = 0,
         categories: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
         features: Sequence[str] = (),
         views: int = 0,
         view_size: int = 64,
@@ -89,6 +92,7 @@ class ToyShapes(PointDataset):
         for got, known, what in (
             ((split,), SPLITS, 'split'),
             (categories, CATEGORIES, 'category'),
+            (exclude, categories, 'category to exclude,'),
             (features, ('normal', 'color'), 'feature'),
         ):
             unknown = set(got) - set(known)
@@ -105,7 +109,7 @@ class ToyShapes(PointDataset):
                 f'ToyShapes: scan and deform are shares from 0 to 1, got {scan} and {deform}.'
             )
         self.split, self.num_samples, self.categories = split, num_samples, categories
-        self.scan, self.deform = scan, deform
+        self.exclude, self.scan, self.deform = exclude, scan, deform
         self.num_points, self.seed = num_points, seed
         self.features, self.noise = tuple(features), noise
         self.views, self.view_size = views, view_size
@@ -120,8 +124,11 @@ class ToyShapes(PointDataset):
 
     def load_data_list(self) -> LazyItems:
         """One item per shape; points are made on access."""
-        item = partial(_item, f'toy_{self.split}_{self.seed}', len(self.categories))
-        return LazyItems(self.num_samples, item)
+        kept = [k for k, name in enumerate(self.categories) if name not in self.exclude]
+        rounds, rest = divmod(self.num_samples, len(self.categories))
+        number = rounds * len(kept) + sum(k < rest for k in kept)
+        name = f'toy_{self.split}_{self.seed}'
+        return LazyItems(number, partial(_item, name, len(self.categories), kept))
 
     def get_data_info(self, idx: int) -> dict:
         """The item with its points."""
@@ -179,8 +186,11 @@ class ToyShapes(PointDataset):
         return made
 
 
-def _item(name: str, number: int, index: int) -> dict:
-    return dict(index=index, sample_id=f'{name}_{index:06d}', gt_label=index % number)
+def _item(name: str, number: int, kept: Sequence[int], position: int) -> dict:
+    """The item at ``position`` of those whose category, of ``number``, is ``kept``."""
+    turn, place = divmod(position, len(kept))
+    index = turn * number + kept[place]
+    return dict(index=index, sample_id=f'{name}_{index:06d}', gt_label=kept[place])
 
 
 def _words(name: str) -> str:

@@ -74,6 +74,18 @@ def test_chosen_categories_are_numbered_anew():
     assert data.metainfo['parts']['mug'] == everything['mug']
 
 
+def test_excluded_categories_leave_the_other_shapes_as_they_are():
+    categories = ('mug', 'car', 'sofa', 'tree')
+    whole = build(num_samples=10, num_points=64, categories=categories)
+    some = build(num_samples=10, num_points=64, categories=categories, exclude=('car', 'tree'))
+    assert some.metainfo == whole.metainfo
+    expected = [whole[k] for k in range(10) if whole[k]['category'] in ('mug', 'sofa')]
+    assert len(some) == len(expected)
+    for got, item in zip(some, expected):
+        assert got['sample_id'] == item['sample_id'] and got['gt_label'] == item['gt_label']
+        assert (got['points'] == item['points']).all()
+
+
 def test_few_shapes_of_each_category_can_be_drawn():
     whole, few = (everyday(num_samples=64, num_points=64, shots=n) for n in (None, 1))
     assert sorted(few.get_cat_ids(i)[0] for i in range(len(few))) == list(range(16))
@@ -108,6 +120,7 @@ def test_unknown_arguments_are_named():
     rejects("unknown category .*'unicorn'", build, categories=('mug', 'unicorn'))
     rejects('unknown feature', build, features=('colour',))
     rejects('shares from 0 to 1, got 40', build, scan=40)
+    rejects('category to exclude', build, categories=('mug', 'car'), exclude=('sofa',))
     rejects('each category once', build, categories=('mug', 'sofa', 'mug'))
     rejects('num_points is 2 or more, got 1', build, num_points=1)
 
