@@ -17,6 +17,7 @@ from typing import Any
 import mmkd3d
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.evaluation.records import REPO, summarize
+from mmkd3d.evaluation.tables import cell, with_method
 from mmkd3d.utils.atomic import write_atomic
 from tools import study as studies
 
@@ -69,13 +70,13 @@ def fixed_feature(student: Any) -> list[float]:
 
 def results(records: list[dict], name: str, study: Any) -> list[str]:
     """Table of the probes and the finetunings of a student."""
-    rows = summarize([studies.with_method(r) for r in records], by=lambda r: r['name'])
+    rows = summarize([with_method(r) for r in records], by=lambda r: r['name'])
     lines = [f'| data | {" | ".join(COLUMNS.values())} | finetuned |', '|---' * 7 + '|']
     for target, title in study.titles.items():
         found = rows.get(f'probe/{target}/{name}', {})
-        cells = [studies.cell(found.get(metric), 1.0) for metric in COLUMNS]
+        cells = [cell(found.get(metric), 1.0) for metric in COLUMNS]
         full = rows.get(f'finetune/{target}/{name}', {}).get('acc/overall')
-        lines.append(f'| {title} | {" | ".join([*cells, studies.cell(full, 1.0)])} |')
+        lines.append(f'| {title} | {" | ".join([*cells, cell(full, 1.0)])} |')
     return lines
 
 

@@ -45,13 +45,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 import mmkd3d
 from mmkd3d.apis.config_files import config_path
 from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
-from mmkd3d.evaluation.records import check_seeds, summarize, write_record
+from mmkd3d.evaluation.records import check_seeds, write_record
+from mmkd3d.evaluation.tables import draw_curve, write_tables
 from mmkd3d.utils.atomic import write_atomic
 from mmkd3d.utils.hashes import text_digest
 
@@ -275,113 +275,6 @@ def run_jobs(jobs: Sequence[Job], out: Path, *, parallel: int = 1) -> dict[str, 
     return failed
 
 
-def study_tables(study: Config, records: Sequence[dict]) -> str:
-    """The tables in Markdown: mean ± deviation. Missing rows say "not run".
-
-    Metrics of a probe have its method in front: ``svm/accuracy``.
-    """
-    records = [with_method(record) for record in records]
-    rows = summarize(records, by=lambda record: record['name'])
-    text = []
-    for table in study.tables:
-        found = [metric for step in table.rows.values() for metric in rows.get(step, ())]
-        columns = table.get('columns') or {metric: metric for metric in found}
-        if 'curve' in table:
-            epochs = sorted({epoch_of(m) for m in found if m.startswith(f'{table.curve}@')})
-            per_epoch = table.get('steps_per_epoch', 1)
-            columns = {f'{table.curve}@{n}': f'{n * per_epoch} steps' for n in epochs}
-        text += [f'## {table.title}\n', f'| run | {" | ".join(columns.values())} | runs |']
-        text.append('|---' * (len(columns) + 2) + '|')
-        for label, step in table.rows.items():
-            metrics = rows.get(step, {})
-            cells = [cell(metrics.get(m), table.get('scale', 1.0)) for m in columns]
-            runs = max((m['n'] for m in metrics.values()), default=0)
-            text.append(f'| {label} | {" | ".join(cells)} | {runs} |')
-            base = table.get('against', {}).get(label)
-            if base:
-                pair = [by_seed(records, table.rows[name]) for name in (label, base)]
-                cells = [difference(*pair, m, table.get('scale', 1.0)) for m in columns]
-                text.append(f'| minus {base} | {" | ".join(cells)} | {runs} |')
-        text.append('')
-        unknown = sorted(set(columns) - set(found))
-        if found and unknown:
-            text.append(f'No run has the metrics {unknown}; there are {sorted(set(found))}.\n')
-    return '\n'.join(text)
-
-
-def with_method(record: dict) -> dict:
-    method = f'{record["method"]}/' if 'method' in record else ''
-    return dict(record, metrics={method + k: v for k, v in record['metrics'].items()})
-
-
-def cell(found: Mapping | None, scale: float) -> str:
-    """``70.4 ± 2.7``; without a deviation for one run; or "not run"."""
-    if found is None:
-        return 'not run'
-    text = f'{scale * found["mean"]:.1f}'
-    return text if found['n'] == 1 else f'{text} ± {scale * found["std"]:.1f}'
-
-
-def by_seed(records: Sequence[dict], step: str) -> dict[tuple, float]:
-    """(metric, seed) -> value of a step."""
-    found = [record for record in records if record['name'] == step]
-    return {(m, r['seed']): value for r in found for m, value in r['metrics'].items()}
-
-
-def difference(ours: Mapping, theirs: Mapping, metric: str, scale: float) -> str:
-    """Mean paired difference with its 95 % interval: ``+8.7 [6.1, 11.3]``."""
-    from scipy.stats import t
-
-    both = [key for key in ours if key[0] == metric and key in theirs]
-    values = [scale * (ours[key] - theirs[key]) for key in both]
-    if not values:
-        return '-'
-    if len(values) == 1:
-        return f'{values[0]:+.1f}'
-    half = t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return f'{mean(values):+.1f} [{mean(values) - half:.1f}, {mean(values) + half:.1f}]'
-
-
-def epoch_of(name: str) -> int:
-    """Of ``METRIC@EPOCH``."""
-    return int(name.rsplit('@', 1)[1])
-
-
-def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
-    """Draw mean and deviation of each row of a table with a ``curve``, as svg.
-
-    The same records give the same file, byte by byte.
-    """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    metric, scale = table['curve'], table.get('scale', 1.0)
-    per_epoch = table.get('steps_per_epoch', 1)
-    rows = summarize(records, by=lambda record: record['name'])
-    figure, axes = pyplot.subplots(figsize=(6, 4))
-    for label, step in table['rows'].items():
-        points = sorted(
-            (epoch_of(name) * per_epoch, scale * found['mean'], scale * found['std'], found['n'])
-            for name, found in rows.get(step, {}).items()
-            if name.startswith(f'{metric}@')
-        )
-        if points:
-            steps, means, errors, runs = zip(*points)
-            axes.errorbar(steps, means, errors, capsize=3, label=f'{label} ({runs[0]})')
-    axes.set(
-        xlabel='training steps' if per_epoch > 1 else 'epochs', ylabel=table.get('curve_is', metric)
-    )
-    axes.grid(alpha=0.3)
-    if axes.has_data():
-        axes.legend(title='mean ± deviation (runs)')
-    figure.tight_layout()
-    with matplotlib.rc_context({'svg.hashsalt': 'mmkd3d'}):
-        figure.savefig(path, format='svg', metadata={'Date': None})
-    pyplot.close(figure)
-
-
 def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -445,7 +338,7 @@ def main(argv=None):
     for number, table in enumerate(study.tables):
         if 'curve' in table:
             draw_curve(table, records, out / f'curve_{number}.svg')
-    text = study_tables(study, records)
+    text = write_tables(study.tables, records)
     write_record(out / 'records.json', records)
     write_atomic(out / 'tables.md', text.encode())
     print(f'\n{text}\nwritten to {out}: records.json, tables.md')

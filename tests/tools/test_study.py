@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
 from tests.helpers import REPO, rejects
 from tests.tools.test_multi_seed import TINY
@@ -194,54 +193,6 @@ def test_wrong_studies_are_errors_before_anything_runs(start, tools):
     }.items():
         words = ['tools/studies/students.py', '--list', *argv.split()]
         rejects(message, study.main, words, error=SystemExit)
-
-
-CURVE = dict(
-    title='AP', rows=dict(scratch='s', rooms='r'), curve='mAP', steps_per_epoch=50, scale=100
-)
-
-
-def test_a_curve_is_a_table_of_steps_and_a_picture(tmp_path):
-    curves = ({2: 0.1, 10: 0.3}, {2: 0.2, 10: 0.5})
-    records = [
-        dict(name='s', seed=seed, metrics={f'mAP@{epoch}': v for epoch, v in curve.items()})
-        for seed, curve in enumerate(curves)
-    ]
-    text = study.study_tables(Config(dict(tables=[CURVE])), records)
-    assert '| run | 100 steps | 500 steps | runs |' in text
-    assert '| scratch | 15.0 ± 7.1 | 40.0 ± 14.1 | 2 |' in text
-    assert '| rooms | not run | not run | 0 |' in text
-    table = dict(TABLE, columns=dict(ac='accuracy'))  # misspelt
-    record = dict(name='finetune', seed=0, metrics=dict(acc=1.0))
-    text = study.study_tables(Config(dict(tables=[table])), [record])
-    assert "No run has the metrics ['ac']; there are ['acc']." in text
-    assert 'No run' not in study.study_tables(Config(dict(tables=[table])), [])
-    for name, found in (('curve', records), ('same', records), ('none', [])):
-        study.draw_curve(CURVE, found, tmp_path / name)
-    assert (tmp_path / 'same').read_bytes() == (tmp_path / 'curve').read_bytes()
-    assert (tmp_path / 'none').stat().st_size < (tmp_path / 'curve').stat().st_size
-
-
-def test_differences_are_paired_by_seed():
-    runs = dict(scratch={0: 50.0, 1: 60.0, 2: 70.0}, student={0: 52.0, 1: 63.0, 2: 74.0, 3: 99.0})
-    records = [
-        dict(name=name, seed=seed, metrics=dict(acc=value))
-        for name, values in runs.items()
-        for seed, value in values.items()
-    ]
-    against = dict(b='a', c='a')
-    table = dict(
-        title='T',
-        rows=dict(a='scratch', b='student', c='lost'),
-        columns=dict(acc='x'),
-        against=against,
-    )
-    lines = study.study_tables(Config(dict(tables=[table])), records).splitlines()
-    # differences 2, 3, 4: mean 3, deviation 1; t(0.975, 2) / sqrt(3) = 2.484
-    assert '| minus a | +3.0 [0.5, 5.5] | 4 |' in lines
-    assert lines[-1] == '| minus a | - | 0 |'
-    one = [record for record in records if record['seed'] == 0]
-    assert '| minus a | +2.0 | 1 |' in study.study_tables(Config(dict(tables=[table])), one)
 
 
 def test_placeholders_are_seeds_and_earlier_checkpoints(start, tmp_path):

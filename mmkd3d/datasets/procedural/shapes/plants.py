@@ -2,17 +2,7 @@
 
 import numpy as np
 
-from ..free_form import (
-    Bar,
-    blob,
-    revolved,
-    sheet,
-    sheets,
-    stand,
-    superellipsoid,
-    tube,
-    tubes,
-)
+from ..free_form import Bar, blob, revolved, sheet, sheets, stand, superellipsoid, tube, tubes
 from ..solids import box, cross, cylinder, ellipsoid, rotation
 from .creatures import UP, Solids
 
