@@ -1,0 +1,57 @@
+# What helps in joint pretraining? One thing less at a time, with an eighth of the steps of
+# the shipped student and three seeds; frozen features of real shapes.
+#   python tools/study.py tools/studies/joint.py --jobs 2
+seeds = (0, 1, 2)
+joint, point_mae = (f'{name}_pointvit-mini_1xb16-20k_toyshapes' for name in ('joint', 'point-mae'))
+short = [
+    'optim_wrapper.type=mmkd3d.Bf16OptimWrapper',
+    'train_cfg.max_iters=2500',
+    'param_scheduler.1.T_max=2500',
+]
+image = ['model.targets.img.cache={image-cache}/img']
+random = ['model.targets.img.teacher.random_weights=True']
+no_image = ['model.losses.img=None', 'model.targets.img=None']
+no_text = ['model.losses.text=None', 'model.targets.text=None']
+no_labels = [f'model.labels.{name}=None' for name in ('category', 'parts', 'symmetry')]
+rows = {
+    'all': (joint, image),
+    'no-image-teacher': (joint, no_image),
+    'random-image-teacher': (joint, [*random, 'model.targets.img.cache={random-cache}/img']),
+    'no-text-teacher': (joint, [*image, *no_text]),
+    'no-teachers': (joint, [*no_image, *no_text]),
+    'no-labels': (joint, [*image, *no_labels]),
+    'no-parts': (joint, [*image, 'model.labels.parts=None']),
+    'reconstruction-alone': (point_mae, []),
+}
+cache = dict(cache=joint, seeds=(0,))
+arguments = ['--dtype', 'float16', '--only', 'img']
+steps = {
+    'image-cache': dict(**cache, arguments=arguments),
+    'random-cache': dict(**cache, arguments=arguments, options=random),
+}
+sets = {'21 classes': 'fine', '21 coarse classes': 'coarse'}
+for row, (config, options) in rows.items():
+    steps[row] = dict(train=config, options=[*short, *options])
+    for label in sets.values():
+        steps[f'probe/{label}/{row}'] = dict(
+            probe=config,
+            checkpoint=f'{{{row}}}',
+            arguments=['--data', '{{$MMKD3D_DATA:data}}/psb_1809.npz', '--split', 'is_test']
+            + ['--label', label, '--names', f'{label}_names', '--classes', 'in_both_splits']
+            + ['--method', 'svm', 'knn', '--few-labels', '1', '5', '20'],
+        )
+tables = [
+    dict(
+        title=f'What helps: Princeton Shape Benchmark, {title}',
+        rows={row.replace('-', ' '): f'probe/{label}/{row}' for row in rows},
+        columns={
+            'svm/accuracy': 'linear SVM',
+            'knn/accuracy': 'k-NN',
+            '1-label/accuracy': '1 label',
+            '5-label/accuracy': '5 labels',
+            '20-label/accuracy': '20 labels',
+        },
+        against={row.replace('-', ' '): 'all' for row in rows if row != 'all'},
+    )
+    for title, label in sets.items()
+]
