@@ -17,7 +17,7 @@ from typing import Any
 import mmkd3d
 from mmkd3d.apis.errors import short_errors
 from mmkd3d.evaluation.records import REPO, summarize
-from mmkd3d.evaluation.tables import cell, with_method
+from mmkd3d.evaluation.tables import by_seed, cell, difference, paired, with_method
 from mmkd3d.utils.atomic import write_atomic
 from tools import study as studies
 
@@ -69,14 +69,25 @@ def fixed_feature(student: Any) -> list[float]:
 
 
 def results(records: list[dict], name: str, study: Any) -> list[str]:
-    """Table of the probes and the finetunings of a student."""
-    rows = summarize([with_method(r) for r in records], by=lambda r: r['name'])
-    lines = [f'| data | {" | ".join(COLUMNS.values())} | finetuned |', '|---' * 7 + '|']
+    """Tables of the probes and the finetunings of a student."""
+    records = [with_method(r) for r in records]
+    rows = summarize(records, by=lambda r: r['name'])
+    lines = [f'| frozen | {" | ".join(COLUMNS.values())} |', '|---' * 6 + '|']
     for target, title in study.titles.items():
-        found = rows.get(f'probe/{target}/{name}', {})
-        cells = [cell(found.get(metric), 1.0) for metric in COLUMNS]
-        full = rows.get(f'finetune/{target}/{name}', {}).get('acc/overall')
-        lines.append(f'| {title} | {" | ".join([*cells, cell(full, 1.0)])} |')
+        for row, label in {name: title, study.without.get(name): f'{title}, *'}.items():
+            found = rows.get(f'probe/{target}/{row}', {})
+            cells = [cell(found.get(metric), 1.0) for metric in COLUMNS]
+            if row:
+                lines.append(f'| {label} | {" | ".join(cells)} |')
+    if name in study.without:
+        lines += ['', '\\* pretrained without the categories of the tests.']
+    lines += ['', '| finetuned | from this student | from scratch | difference |', '|---' * 4 + '|']
+    for key, title in study.finetuned.items():
+        metric, measure = next(iter(study.measures[key].items()))
+        pair = [f'finetune/{key}/{student}' for student in (name, study.same[name])]
+        cells = [cell(rows.get(step, {}).get(metric), 1.0) for step in pair]
+        cells.append(difference(paired(*(by_seed(records, step) for step in pair), metric, 1.0)))
+        lines.append(f'| {title}, {measure} | {" | ".join(cells)} |')
     return lines
 
 
@@ -107,6 +118,7 @@ def card(name: str, record: dict, records: list[dict], study: Any) -> str:
             f'- **Data**: {made.num_samples:,} ToyShapes (seed {made.get("seed", 0)}, scans '
             f'{made.scan:.0%}, deformed {made.deform:.0%}): made by a program of this package, no '
             'real data. Licence: Apache-2.0.',
+            f'- **Categories that the tests have too**: {", ".join(study.overlap).replace("_", " ")}.',
             f'- **Teachers**: {"; ".join(known) if known else "none"}.',
             f'- **Training**: {steps:,} steps of {batch}, bf16, commit {str(record["commit"])[:10]}.',
             f'- **Again**: `python tools/study.py {source} --only {name}`, then '
