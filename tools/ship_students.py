@@ -76,7 +76,7 @@ def results(records: list[dict], name: str, study: Any) -> list[str]:
     for target, title in study.titles.items():
         for row, label in {name: title, study.without.get(name): f'{title}, *'}.items():
             found = rows.get(f'probe/{target}/{row}', {})
-            cells = [cell(found.get(metric), 1.0) for metric in COLUMNS]
+            cells = [cell(found, metric, 1.0) for metric in COLUMNS]
             if row:
                 lines.append(f'| {label} | {" | ".join(cells)} |')
     if name in study.without:
@@ -85,7 +85,7 @@ def results(records: list[dict], name: str, study: Any) -> list[str]:
     for key, title in study.finetuned.items():
         metric, measure = next(iter(study.measures[key].items()))
         pair = [f'finetune/{key}/{student}' for student in (name, study.same[name])]
-        cells = [cell(rows.get(step, {}).get(metric), 1.0) for step in pair]
+        cells = [cell(rows.get(step, {}), metric, 1.0) for step in pair]
         cells.append(difference(paired(*(by_seed(records, step) for step in pair), metric, 1.0)))
         lines.append(f'| {title}, {measure} | {" | ".join(cells)} |')
     return lines

@@ -32,7 +32,7 @@ def write_tables(tables: Sequence[Mapping], records: Sequence[dict]) -> str:
         text.append('|---' * (len(columns) + 2) + '|')
         for label, step in table['rows'].items():
             metrics = rows.get(step, {})
-            cells = [cell(metrics.get(m), table.get('scale', 1.0)) for m in columns]
+            cells = [cell(metrics, m, table.get('scale', 1.0)) for m in columns]
             runs = max((m['n'] for m in metrics.values()), default=0)
             text.append(f'| {label} | {" | ".join(cells)} | {runs} |')
             base = table.get('against', {}).get(label)
@@ -54,12 +54,19 @@ def with_method(record: dict) -> dict:
     return dict(record, metrics={method + k: v for k, v in record['metrics'].items()})
 
 
-def cell(found: Mapping | None, scale: float) -> str:
-    """``70.4 ± 2.7``; without a deviation if all runs are equal; or "not run"."""
-    if found is None:
+def cell(metrics: Mapping, metric: str, scale: float) -> str:
+    """``70.4 ± 2.7`` of a row of :func:`summarize`; or "not run".
+
+    The deviation is that over the runs; for one run of a probe with few labels, over its draws.
+    Without it if all runs are equal.
+    """
+    if metric not in metrics:
         return 'not run'
+    found = metrics[metric]
+    draws = metrics.get(f'{metric.split("/")[0]}/deviation', found)
+    std = found['std'] if found['n'] > 1 or draws is found else draws['mean']
     text = f'{scale * found["mean"]:.1f}'
-    return f'{text} ± {scale * found["std"]:.1f}' if found['std'] else text
+    return f'{text} ± {scale * std:.1f}' if std else text
 
 
 def by_seed(records: Sequence[dict], step: str) -> dict[tuple, float]:

@@ -48,3 +48,14 @@ def test_differences_are_paired_by_seed():
     assert lines[-1] == '| minus a | - | 0 |'
     one = [record for record in records if record['seed'] == 0]
     assert '| minus a | +2.0 | 1 |' in write_tables([table], one)
+
+
+def test_one_run_of_few_labels_has_the_deviation_of_its_draws():
+    record = dict(name='p', seed=0, method='5-label', metrics=dict(accuracy=80.0, deviation=1.5))
+    other = dict(record, seed=1, metrics=dict(accuracy=82.0, deviation=1.5))
+    table = dict(title='T', rows=dict(probe='p'), columns={'5-label/accuracy': '5 labels'})
+    assert '| probe | 80.0 ± 1.5 | 1 |' in write_tables([table], [record])
+    assert '| probe | 81.0 ± 1.4 | 2 |' in write_tables([table], [record, other])
+    svm = dict(record, method='svm', metrics=dict(accuracy=80.0))
+    table['columns'] = {'svm/accuracy': 'SVM'}
+    assert '| probe | 80.0 | 1 |' in write_tables([table], [svm])

@@ -107,6 +107,7 @@ for name, (config, checkpoint) in probed.items():
         steps[f'probe/{target}/{name}'] = dict(
             probe=config,
             checkpoint=checkpoint,
+            seeds=seeds[:3] if name in random else seeds[:1],
             arguments=[*where, *split, '--few-labels', *map(str, few)],
         )
 
@@ -218,6 +219,8 @@ tables += [
     )
 ]
 notes = (
-    'Mean ± deviation over the seeds of probe or finetuning; one pretraining. The study compares '
-    'all students, with random weights, from scratch and with histograms: docs/results.md.'
+    'One pretraining. Frozen: ± is the deviation over ten draws of few labels. Finetuned: mean and '
+    'deviation over seeds, each with another draw of few labels, and the mean paired difference '
+    'with its 95 % interval. docs/results.md compares all students, with random weights, from '
+    'scratch and with histograms.'
 )
