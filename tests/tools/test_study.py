@@ -133,15 +133,16 @@ def test_existing_results_stand_in_for_a_step(start, tmp_path):
 
 
 def test_runs_are_listed_without_running_them(capsys):
-    words = ['--list', '--only', 'probe/psb-21/act', '--seeds', '0', '1']
+    words = ['--list', '--only', 'finetune/5/act', '--seeds', '0', '1']
     study.main(['tools/studies/students.py', *words])
     lines = capsys.readouterr().out.splitlines()
     act = 'act_pointvit-mini_minilm-std_1xb16-20k_toyshapes'
+    few = 'cls_act-pointvit-mini_few_1xb32-600i_psb-21'
     assert [line for line in lines if 'mmengine' not in line] == [
         'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-2500i_toyshapes',
         f'act-mini/seed_0: train {act}, needs act-autoencoder/seed_0',
-        f'probe/psb-21/act-mini/seed_0: probe {act}, needs act-mini/seed_0',
-        f'probe/psb-21/act-mini/seed_1: probe {act}, needs act-mini/seed_0',
+        f'finetune/5/act-mini/seed_0: train {few}, needs act-mini/seed_0',
+        f'finetune/5/act-mini/seed_1: train {few}, needs act-mini/seed_0',
     ]
 
 
