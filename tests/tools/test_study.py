@@ -132,9 +132,9 @@ def test_existing_results_stand_in_for_a_step(start, tmp_path):
     assert [words[words.index('--seeds') + 1] for _, _, words in calls] == ['3', '3', '1', '1']
 
 
-def test_runs_are_listed_without_running_them(capsys):
+def test_runs_are_listed_without_running_them(capsys, tmp_path):
     words = ['--list', '--only', 'finetune/5/act', '--seeds', '0', '1']
-    study.main(['tools/studies/students.py', *words])
+    study.main(['tools/studies/students.py', '--out', str(tmp_path), *words])
     lines = capsys.readouterr().out.splitlines()
     act = 'act_pointvit-mini_minilm-std_1xb16-20k_toyshapes'
     few = 'cls_act-pointvit-mini_few_1xb32-600i_psb-21'
