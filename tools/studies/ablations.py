@@ -1,6 +1,6 @@
-# What helps in joint pretraining? One thing less at a time, with an eighth of the steps of
-# the shipped student and three seeds; frozen features of real shapes.
-#   python tools/study.py tools/studies/joint.py --jobs 2
+# What helps in joint pretraining, and what holds ACT back? One thing changed at a time, with
+# an eighth of the steps of the shipped students and three seeds; frozen features.
+#   python tools/study.py tools/studies/ablations.py --jobs 2
 seeds = (0, 1, 2)
 joint, point_mae = (f'{name}_pointvit-mini_1xb16-20k_toyshapes' for name in ('joint', 'point-mae'))
 short = [
@@ -13,6 +13,7 @@ random = ['model.targets.img.teacher.random_weights=True']
 no_image = ['model.losses.img=None', 'model.targets.img=None']
 no_text = ['model.losses.text=None', 'model.targets.text=None']
 no_labels = [f'model.labels.{name}=None' for name in ('category', 'parts', 'symmetry')]
+stage_1 = ['model.teacher.checkpoint={act-autoencoder}']
 rows = {
     'all': (joint, image),
     'no-image-teacher': (joint, no_image),
@@ -22,12 +23,18 @@ rows = {
     'no-labels': (joint, [*image, *no_labels]),
     'no-parts': (joint, [*image, 'model.labels.parts=None']),
     'reconstruction-alone': (point_mae, []),
+    'act': (act, stage_1),
+    'act-60-percent-masked': (act, [*stage_1, 'model.masker.ratio=0.6']),
+    'act-targets-as-they-are': (act, [*stage_1, 'model.standardize=False']),
 }
 cache = dict(cache=joint, seeds=(0,))
 arguments = ['--dtype', 'float16', '--only', 'img']
 steps = {
     'image-cache': dict(**cache, arguments=arguments),
     'random-cache': dict(**cache, arguments=arguments, options=random),
+    'act-autoencoder': dict(
+        train='act-autoencoder_minilm_1xb16-2500i_toyshapes', seeds=(0,), options=short[:1]
+    ),
 }
 sets = {'21 classes': 'fine', '21 coarse classes': 'coarse'}
 for row, (config, options) in rows.items():
@@ -51,7 +58,11 @@ tables = [
             '5-label/accuracy': '5 labels',
             '20-label/accuracy': '20 labels',
         },
-        against={row.replace('-', ' '): 'all' for row in rows if row != 'all'},
+        against={
+            row.replace('-', ' '): 'act' if 'act' in row else 'all'
+            for row in rows
+            if row not in ('all', 'act')
+        },
     )
     for title, label in sets.items()
 ]
