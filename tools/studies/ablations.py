@@ -2,7 +2,9 @@
 # an eighth of the steps of the shipped students and three seeds; frozen features.
 #   python tools/study.py tools/studies/ablations.py --jobs 2
 seeds = (0, 1, 2)
-joint, point_mae = (f'{name}_pointvit-mini_1xb16-20k_toyshapes' for name in ('joint', 'point-mae'))
+made = '1xb16-20k_toyshapes'
+joint, point_mae = f'joint_pointvit-mini_{made}', f'point-mae_pointvit-mini_{made}'
+act = f'act_pointvit-mini_minilm-std_{made}'
 short = [
     'optim_wrapper.type=mmkd3d.Bf16OptimWrapper',
     'train_cfg.max_iters=2500',
