@@ -77,17 +77,21 @@ def results(records: list[dict], name: str, study: Any) -> list[str]:
         for row, label in {name: title, study.without.get(name): f'{title}, *'}.items():
             found = rows.get(f'probe/{target}/{row}', {})
             cells = [cell(found, metric, 1.0) for metric in COLUMNS]
-            if row:
+            if found:
                 lines.append(f'| {label} | {" | ".join(cells)} |')
-    if name in study.without:
+    if any('*' in line for line in lines):
         lines += ['', '\\* pretrained without the categories of the tests.']
-    lines += ['', '| finetuned | from this student | from scratch | difference |', '|---' * 4 + '|']
+    tuned = []
     for key, title in study.finetuned.items():
         metric, measure = next(iter(study.measures[key].items()))
         pair = [f'finetune/{key}/{student}' for student in (name, study.same[name])]
-        cells = [cell(rows.get(step, {}), metric, 1.0) for step in pair]
-        cells.append(difference(paired(*(by_seed(records, step) for step in pair), metric, 1.0)))
-        lines.append(f'| {title}, {measure} | {" | ".join(cells)} |')
+        if pair[0] in rows:
+            cells = [cell(rows.get(step, {}), metric, 1.0) for step in pair]
+            both = paired(*(by_seed(records, step) for step in pair), metric, 1.0)
+            tuned.append(f'| {title}, {measure} | {" | ".join([*cells, difference(both)])} |')
+    if tuned:
+        lines += ['', '| finetuned | from this student | from scratch | difference |']
+        lines += ['|---' * 4 + '|', *tuned]
     return lines
 
 

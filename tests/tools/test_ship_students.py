@@ -47,6 +47,12 @@ def test_a_card_tells_where_a_student_comes_from(ship, tmp_path, capsys):
         dict(name='probe/psb-21/joint-mini', seed=s, method='svm', metrics=dict(accuracy=80.0 + s))
         for s in (0, 2)
     ]
+    for step, values in {'joint-mini': (70.0, 80.0), 'scratch, plain': (60.0, 68.0)}.items():
+        probes += [
+            dict(name=f'finetune/5/{step}', seed=seed, metrics={'acc/overall': value})
+            for seed, value in enumerate(values)
+        ]
+    probes.append(dict(probes[0], name='probe/psb-21/joint-other'))
     ship([trained(tmp_path / 'iter_9.pth'), *probes])
     assert 'Not pretrained yet: point-mae-mini' in capsys.readouterr().out
     card = read_card('joint-mini')
@@ -57,8 +63,12 @@ def test_a_card_tells_where_a_student_comes_from(ship, tmp_path, capsys):
         '20,000 steps of 16, bf16, commit a1a1a1a1a1.',
         '`python tools/study.py tools/studies/students.py --only joint-mini`',
         '| Princeton Shape Benchmark, 21 classes | 81.0 ± 1.4 | not run |',
+        '| Princeton Shape Benchmark, 21 classes, * | 80.0 | not run |',
+        '* pretrained without the categories',
+        '| PSB, 21 classes, 5 labels a class, accuracy | 75.0 ± 7.1 | 64.0 ± 5.7 | +11.0 [',
     ):
         assert text in card
+    assert 'ModelNet40, 33' not in card and 'COSEG' not in card  # not run
     assert str(REPO) not in card and str(tmp_path) not in card
     values = ship_students.fixed_feature(mmkd3d.load_student('joint-mini'))
     assert f'{values}.' in card

@@ -196,7 +196,11 @@ tables = [
     dict(
         title=f'Frozen features: {title}',
         rows={n: f'probe/{target}/{n}' for n in probed if f'probe/{target}/{n}' in steps},
-        columns=probes,
+        columns={
+            metric: heading
+            for metric, heading in probes.items()
+            if 'label' not in metric or int(metric.split('-')[0]) in sets[target][-1]
+        },
     )
     for target, title in titles.items()
 ]
