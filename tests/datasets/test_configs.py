@@ -20,7 +20,7 @@ def scope(request):
     DefaultScope._instance_dict.update(before)
 
 
-BY_ITERATIONS = ('toy_shapes_pretrain', 'psb', 'folder_cls', 'npz_cls', 'npz_parts')
+BY_ITERATIONS = ('toy_shapes_pretrain', 'psb', 'coseg', 'folder_cls', 'npz_cls', 'npz_parts')
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
