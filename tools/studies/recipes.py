@@ -12,6 +12,7 @@
 #   python tools/prepare_data/scannet_small.py
 #   python tools/study.py tools/studies/recipes.py --jobs 2
 seeds = (0, 1)
+bf16 = 'optim_wrapper.type=mmkd3d.Bf16OptimWrapper'
 pretrain = 'point-mae_pointvit-mini_1xb16-20k_toyshapes'
 starts = {
     'scratch': [],
@@ -22,20 +23,20 @@ starts = {
 }
 held = ('val', 'test')
 halves = ('train', *held)
-shapes = ['model.head.num_classes=41', 'optim_wrapper.type=mmkd3d.Bf16OptimWrapper']
+shapes = ['model.head.num_classes=41', bf16]
 for half in halves:
     shapes += [
         f'{half}_dataloader.dataset.file=work_dirs/psb_train_half.npz',
         f'{half}_dataloader.dataset.subset_of_classes=None',
         f'{half}_dataloader.dataset.min_per_class=10',
     ]
-parts = ['optim_wrapper.type=mmkd3d.Bf16OptimWrapper']
+parts = [bf16]
 parts += [f'{half}_dataloader.dataset.file=work_dirs/coseg_train_half.npz' for half in halves]
-scans = ['optim_wrapper.type=mmkd3d.Bf16OptimWrapper']
+scans = [bf16]
 scans += [f'{half}_dataloader.dataset.ann_file=scannet_infos_train.pkl' for half in held]
 scans += ['train_dataloader.dataset.indices=[0,1,2,3,4,5,6]']
 scans += [f'{half}_dataloader.dataset.indices=[7,8,9]' for half in held]
-rooms = ['optim_wrapper.type=mmkd3d.Bf16OptimWrapper']
+rooms = [bf16]
 rooms += [f'{half}_dataloader.dataset.data_root=work_dirs/toy_rooms_64' for half in halves]
 rooms += [f'{half}_dataloader.dataset.rooms.num_train=64' for half in halves]
 rooms += [f'{half}_dataloader.dataset.rooms.num_val=1' for half in halves]
