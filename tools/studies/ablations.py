@@ -1,10 +1,13 @@
-# What helps in joint pretraining, and what holds ACT back? One thing changed at a time, with
-# an eighth of the steps of the shipped students and three seeds; frozen features.
+# What helps in joint pretraining, what holds ACT back, and what do the weights of the image
+# teacher bring to each method? One thing changed at a time, with an eighth of the steps of
+# the shipped students and three seeds; frozen features.
 #   python tools/study.py tools/studies/ablations.py --jobs 2
 seeds = (0, 1, 2)
 made = '1xb16-20k_toyshapes'
 joint, point_mae = f'joint_pointvit-mini_{made}', f'point-mae_pointvit-mini_{made}'
 act = f'act_pointvit-mini_minilm-std_{made}'
+recon, concept = f'recon-mini_{made}', f'concept_pointvit-mini_{made}'
+i2p_mae = f'i2p-mae-mini_{made}'
 short = [
     'optim_wrapper.type=mmkd3d.Bf16OptimWrapper',
     'train_cfg.max_iters=2500',
@@ -12,6 +15,8 @@ short = [
 ]
 image = ['model.targets.img.cache={image-cache}/img']
 random = ['model.targets.img.teacher.random_weights=True']
+random_image = [*random, 'model.targets.img.cache={random-image-cache}/img']
+random_target = ['model.target.teacher.random_weights=True']
 no_image = ['model.losses.img=None', 'model.targets.img=None']
 no_text = ['model.losses.text=None', 'model.targets.text=None']
 no_labels = [f'model.labels.{name}=None' for name in ('category', 'parts', 'symmetry')]
@@ -19,7 +24,7 @@ stage_1 = ['model.teacher.checkpoint={act-autoencoder}']
 rows = {
     'all': (joint, image),
     'no-image-teacher': (joint, no_image),
-    'random-image-teacher': (joint, [*random, 'model.targets.img.cache={random-cache}/img']),
+    'random-image-teacher': (joint, random_image),
     'no-text-teacher': (joint, [*image, *no_text]),
     'no-teachers': (joint, [*no_image, *no_text]),
     'no-labels': (joint, [*image, *no_labels]),
@@ -28,16 +33,35 @@ rows = {
     'act': (act, stage_1),
     'act-60-percent-masked': (act, [*stage_1, 'model.masker.ratio=0.6']),
     'act-targets-as-they-are': (act, [*stage_1, 'model.standardize=False']),
+    'recon': (recon, image),
+    'recon-random-image-teacher': (recon, random_image),
+    'concept': (concept, ['model.target.cache={concept-cache}/target']),
+    'concept-random-teacher': (
+        concept,
+        [*random_target, 'model.target.cache={random-concept-cache}/target'],
+    ),
+    'i2p-mae': (i2p_mae, ['model.target.cache={i2p-cache}/target']),
+    'i2p-mae-random-teacher': (
+        i2p_mae,
+        [*random_target, 'model.target.cache={random-i2p-cache}/target'],
+    ),
 }
-cache = dict(cache=joint, seeds=(0,))
-arguments = ['--dtype', 'float16', '--only', 'img']
-steps = {
-    'image-cache': dict(**cache, arguments=arguments),
-    'random-cache': dict(**cache, arguments=arguments, options=random),
+half = ['--dtype', 'float16']
+caches = {
+    'image': (joint, [*half, '--only', 'img'], random),
+    'concept': (concept, half, random_target),
+    'i2p': (i2p_mae, ['--copies', '1'], random_target),
+}
+steps = {}
+for name, (config, arguments, weights) in caches.items():
+    cache = dict(cache=config, seeds=(0,), arguments=arguments)
+    steps |= {f'{name}-cache': cache, f'random-{name}-cache': dict(cache, options=weights)}
+steps |= {
     'act-autoencoder': dict(
         train='act-autoencoder_minilm_1xb16-2500i_toyshapes', seeds=(0,), options=short[:1]
     ),
 }
+alone = ('act', 'recon', 'concept', 'i2p-mae')  # as they are; other rows change them
 sets = {'21 classes': 'fine', '21 coarse classes': 'coarse'}
 for row, (config, options) in rows.items():
     steps[row] = dict(train=config, options=[*short, *options])
@@ -52,7 +76,7 @@ for row, (config, options) in rows.items():
 tables = [
     dict(
         title=f'What helps: Princeton Shape Benchmark, {title}',
-        rows={row.replace('-', ' '): f'probe/{label}/{row}' for row in rows},
+        rows={row: f'probe/{label}/{row}' for row in rows},
         columns={
             'svm/accuracy': 'linear SVM',
             'knn/accuracy': 'k-NN',
@@ -61,9 +85,9 @@ tables = [
             '20-label/accuracy': '20 labels',
         },
         against={
-            row.replace('-', ' '): 'act' if 'act' in row else 'all'
+            row: next((name for name in alone if row.startswith(f'{name}-')), 'all')
             for row in rows
-            if row not in ('all', 'act')
+            if row not in ('all', *alone)
         },
     )
     for title, label in sets.items()
