@@ -1,4 +1,4 @@
-# cls_m2ae-mini_1xb32-400i_psb-21.py on five labels of each class, with the recipe for few
+# cls_m2ae-mini_1xb32-800i_psb-21.py on five labels of each class, with the recipe for few
 # labels.
 _base_ = [
     '../_base_/models/classifier_m2ae-mini.py',

@@ -62,7 +62,7 @@ def in_a_file(root, rng):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     'kind, write, best',
-    [('few_1xb32-600i_folder', in_folders, False), ('1xb32-400i_npz', in_a_file, True)],
+    [('few_1xb32-600i_folder', in_folders, False), ('1xb32-800i_npz', in_a_file, True)],
 )
 def test_shapes_of_the_user_are_told_apart(tmp_path, kind, write, best):
     data = write(tmp_path, np.random.default_rng(0))

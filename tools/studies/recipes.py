@@ -49,8 +49,8 @@ rooms += epochs.format(100).split()
 # Config, data, steps, metric.
 recipes = dict(
     few=('cls_pointvit-mini_few_1xb32-600i_psb-21', shapes, 600, 'acc/overall'),
-    many=('cls_pointvit-mini_1xb32-400i_psb-21', shapes, 400, 'acc/overall'),
-    parts=('partseg_pointvit-mini_1xb16-400i_coseg', parts, 400, 'part_iou/instance'),
+    many=('cls_pointvit-mini_1xb32-800i_psb-21', shapes, 800, 'acc/overall'),
+    parts=('partseg_pointvit-mini_1xb16-800i_coseg', parts, 800, 'part_iou/instance'),
     segmentation=('semseg_pointvit-mini_1xb4-20e_scannet-small', scans, None, 'miou'),
     detection=('votenet_rooms_toy', rooms, None, 'mAP_0.25'),
 )
@@ -101,7 +101,7 @@ for recipe in recipes:
             'backbone at half the rate': [f'{rate}=1e-4', f'{head}=20'],
             'backbone at twice the rate': [f'{rate}=4e-4', f'{head}=5'],
             'one rate for all': [f'{head}=1'],
-            'other layer decay': [f'{decay}={0.75 if recipe == "few" else 1.0}'],
+            'layer decay': [f'{decay}=0.75'],
             'half the steps': length[iters // 2],
             'twice the steps': length[iters * 2],
             'head first': [hooks % (iters // 4)],

@@ -153,7 +153,7 @@ for name, (checkpoint, kind) in wanted.items():
                 for key, value in dict(file=file, label=label, names=names, ids=None).items()
             ]
         steps[f'finetune/{target}/{name}'] = dict(
-            train=f'cls_{kind}_1xb32-400i_psb-21',
+            train=f'cls_{kind}_1xb32-800i_psb-21',
             test=True,
             seeds=seeds if target == 'psb-21' else seeds[:3],
             options=[*base[name], *settings],
@@ -161,7 +161,7 @@ for name, (checkpoint, kind) in wanted.items():
 for name, (_, kind) in wanted.items():
     token = kind == 'act-pointvit-mini'  # its class token is not used
     steps[f'finetune/coseg/{name}'] = dict(
-        train=f'partseg_{"pointvit-mini" if token else kind}_1xb16-400i_coseg',
+        train=f'partseg_{"pointvit-mini" if token else kind}_1xb16-800i_coseg',
         test=True,
         options=base[name]
         + ['model.backbone.init_cfg.allow_unexpected=[cls_]'] * (token and name in pretrained),

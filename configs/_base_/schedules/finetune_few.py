@@ -2,7 +2,6 @@
 # docs/finetuning.md.
 _base_ = './finetune_many.py'
 
-optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=60),
     dict(type='CosineAnnealingLR', T_max=600, eta_min=1e-6, by_epoch=False),

@@ -1,4 +1,4 @@
-# Finetuning of small students on many labels (a few hundred shapes and more): 400 steps.
+# Finetuning of small students on many labels (a few hundred shapes and more): 800 steps.
 # See docs/finetuning.md.
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -6,7 +6,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
     paramwise_cfg=dict(
-        layer_decay_rate=0.75,
+        layer_decay_rate=1.0,  # none
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
         flat_decay_mult=0.0,
@@ -14,10 +14,10 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=40),
-    dict(type='CosineAnnealingLR', T_max=400, eta_min=1e-6, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=80),
+    dict(type='CosineAnnealingLR', T_max=800, eta_min=1e-6, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=400, val_interval=400)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=800, val_interval=800)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 auto_scale_lr = dict(enable=False, base_batch_size=32)
