@@ -23,4 +23,5 @@ model = dict(
     head=dict(num_classes=8, num_categories=2, with_global=True),
     category_parts=[[0, 1, 2, 3], [4, 5, 6, 7]],
 )
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'token': dict(decay_mult=0.0)}))
 default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))

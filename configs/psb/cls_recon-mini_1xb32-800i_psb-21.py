@@ -10,4 +10,5 @@ _base_ = [
 ]
 
 model = dict(head=dict(num_classes=21))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'token': dict(decay_mult=0.0)}))
 default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))

@@ -9,4 +9,5 @@ _base_ = [
 
 model = dict(head=dict(num_classes=21))
 train_dataloader = dict(dataset=dict(shots=5))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'token': dict(decay_mult=0.0)}))
 default_hooks = dict(precise_bn=dict(type='mmkd3d.PreciseBNHook'))

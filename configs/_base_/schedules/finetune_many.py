@@ -10,7 +10,7 @@ optim_wrapper = dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
         flat_decay_mult=0.0,
-        custom_keys={'token': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)},
+        custom_keys={'head': dict(lr_mult=10.0)},
     ),
 )
 param_scheduler = [
