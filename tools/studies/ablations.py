@@ -59,7 +59,7 @@ for name, (config, arguments, weights) in caches.items():
 steps |= {
     'act-autoencoder': dict(
         train='act-autoencoder_minilm_1xb16-2500i_toyshapes', seeds=(0,), options=short[:1]
-    ),
+    )
 }
 alone = ('act', 'recon', 'concept', 'i2p-mae')  # as they are; other rows change them
 sets = {'21 classes': 'fine', '21 coarse classes': 'coarse'}

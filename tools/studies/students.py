@@ -51,8 +51,10 @@ controls = {
             'model.targets.img.cache={image-cache}/img',
             f'train_dataloader.dataset.exclude=[{",".join(overlap)}]',
         ],
+        'pointvit-mini',
     )
 }
+made_students = pretrained | controls
 # Students of the same sizes with random weights.
 random = {
     'random, plain': 'point-mae_pointvit-mini',
@@ -91,14 +93,12 @@ steps = {
         train='act-autoencoder_minilm_1xb16-2500i_toyshapes', seeds=(0,), options=[bf16]
     ),
 }
-for name, (config, options, *_) in (pretrained | controls).items():
+for name, (config, options, _) in made_students.items():
     steps[name] = dict(train=config + made, seeds=(0,), options=[bf16, *options])
 
 # Probes of frozen features.
 split = ['--split', 'is_test', '--classes', 'in_both_splits', '--method', 'svm', 'knn']
-probed = {
-    name: (config + made, f'{{{name}}}') for name, (config, *_) in (pretrained | controls).items()
-}
+probed = {name: (config + made, f'{{{name}}}') for name, (config, *_) in made_students.items()}
 probed.update({name: (config + made, 'none') for name, config in random.items()})
 probed['histograms'] = ('shape-distributions', 'none')
 for name, (config, checkpoint) in probed.items():
@@ -128,7 +128,7 @@ for name, (config, *_) in pretrained.items():
 
 # Finetuning under one recipe for few and one for many labels, from scratch and from each
 # student: on few labels of PSB-21, and on all labels of each set and of COSEG's parts.
-wanted = {name: (f'{{{name}}}', kind) for name, (_, _, kind) in pretrained.items()}
+wanted = {name: (f'{{{name}}}', kind) for name, (_, _, kind) in made_students.items()}
 wanted.update({name: (None, kind) for name, kind in scratch.items()})
 base = {}
 for name, (checkpoint, kind) in wanted.items():
@@ -164,7 +164,7 @@ for name, (_, kind) in wanted.items():
         train=f'partseg_{"pointvit-mini" if token else kind}_1xb16-800i_coseg',
         test=True,
         options=base[name]
-        + ['model.backbone.init_cfg.allow_unexpected=[cls_]'] * (token and name in pretrained),
+        + ['model.backbone.init_cfg.allow_unexpected=[cls_]'] * (token and name in made_students),
         seeds=seeds[:3],
     )
 
@@ -209,7 +209,7 @@ tables += [
         title=f'Finetuning: {title}',
         rows={name: f'finetune/{key}/{name}' for name in wanted},
         columns=measures[key],
-        against={name: same[name] for name in pretrained},
+        against={name: same[name] for name in made_students},
     )
     for key, title in finetuned.items()
 ]
