@@ -66,22 +66,26 @@ def results(records: list[dict], name: str, study: Any) -> list[str]:
     records = [with_method(r) for r in records]
     rows = summarize(records, by=lambda r: r['name'])
     lines = [f'| frozen | {" | ".join(study.probes.values())} |', '|---' * 6 + '|']
+    others = {name: '', study.without.get(name): ', *'}
     for target, title in study.titles.items():
-        for row, label in {name: title, study.without.get(name): f'{title}, *'}.items():
+        for row, mark in others.items():
             found = rows.get(f'probe/{target}/{row}', {})
             cells = [cell(found, metric, 1.0) for metric in study.probes]
             if found:
-                lines.append(f'| {label} | {" | ".join(cells)} |')
+                lines.append(f'| {title}{mark} | {" | ".join(cells)} |')
     if any('*' in line for line in lines):
         lines += ['', '\\* pretrained without the categories of the tests.']
     tuned = []
     for key, title in study.finetuned.items():
         metric, measure = next(iter(study.measures[key].items()))
-        pair = [f'finetune/{key}/{student}' for student in (name, study.same[name])]
-        if pair[0] in rows:
-            cells = [cell(rows.get(step, {}), metric, 1.0) for step in pair]
-            both = paired(*(by_seed(records, step) for step in pair), metric, 1.0)
-            tuned.append(f'| {title}, {measure} | {" | ".join([*cells, difference(both)])} |')
+        scratch = f'finetune/{key}/{study.same[name]}'
+        for row, mark in others.items():
+            step = f'finetune/{key}/{row}'
+            if step in rows:
+                cells = [cell(rows.get(run, {}), metric, 1.0) for run in (step, scratch)]
+                both = paired(*(by_seed(records, run) for run in (step, scratch)), metric, 1.0)
+                cells.append(difference(both))
+                tuned.append(f'| {title}{mark}, {measure} | {" | ".join(cells)} |')
     if tuned:
         lines += ['', '| finetuned | from this student | from scratch | difference |']
         lines += ['|---' * 4 + '|', *tuned]
