@@ -156,9 +156,7 @@ for name, (checkpoint, kind) in wanted.items():
                 for key, value in dict(file=file, label=label, names=names, ids=None).items()
             ]
         steps[f'finetune/{target}/{name}'] = dict(
-            train=f'cls_{kind}_{recipe}_psb-21',
-            test=True,
-            options=[*base[name], *settings],
+            train=f'cls_{kind}_{recipe}_psb-21', test=True, options=[*base[name], *settings]
         )
 for name, (_, kind) in wanted.items():
     token = kind == 'act-pointvit-mini'  # its class token is not used
