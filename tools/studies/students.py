@@ -52,7 +52,13 @@ controls = {
             f'train_dataloader.dataset.exclude=[{",".join(overlap)}]',
         ],
         'pointvit-mini',
-    )
+    ),
+    'joint-no-labels': (
+        'joint_pointvit-mini',
+        ['model.targets.img.cache={image-cache}/img']
+        + [f'model.labels.{name}=None' for name in ('category', 'parts', 'symmetry')],
+        'pointvit-mini',
+    ),
 }
 made_students = pretrained | controls
 # Students of the same sizes with random weights.
