@@ -81,7 +81,7 @@ sets = {
     'scannet': ('work_dirs/scannet_rooms.npz', 'label', 'names', 6, (1, 5, 20)),
     'modelnet': ('work_dirs/modelnet40_156.npz', 'label', 'names', 33, (1,)),
 }
-small = ('scannet', 'modelnet')  # all their labels are few
+few_labels = ('scannet', 'modelnet')  # sets that take the recipe for few labels
 titles = {
     'psb-21': 'Princeton Shape Benchmark, 21 classes',
     'psb-coarse': 'Princeton Shape Benchmark, 21 coarse classes',
@@ -153,9 +153,9 @@ for name, (checkpoint, kind) in wanted.items():
             ],
         )
     for target, (file, label, names, number, _) in sets.items():
-        recipe = 'few_1xb32-600i' if target in small else '1xb32-800i'
+        recipe = 'few_1xb32-600i' if target in few_labels else '1xb32-800i'
         settings = [f'model.head.num_classes={number}']
-        settings += ['train_dataloader.dataset.shots=None'] * (target in small)
+        settings += ['train_dataloader.dataset.shots=None'] * (target in few_labels)
         for half in ('train', 'val', 'test'):
             settings += [
                 f'{half}_dataloader.dataset.{key}={value}'
