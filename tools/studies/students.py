@@ -1,5 +1,6 @@
 # The shipped students: pretraining on made shapes, probes of frozen features on four sets of
-# real shapes, and finetuning on few and on all labels.
+# real shapes, and finetuning on few and on all labels. Probes and finetuning read the students
+# that are in mmkd3d/students; tools/ship_students.py puts new ones there.
 #   python tools/prepare_data/hold_out.py data/scannet_objects.npz --by scene \
 #       --test scene0004 scene0005 --up z --out work_dirs/scannet_rooms.npz
 #   python tools/prepare_data/hold_out.py data/modelnet40_subset_156.npz --label label \
@@ -61,6 +62,8 @@ controls = {
     ),
 }
 made_students = pretrained | controls
+# Name: what probes and finetuning start from.
+weights = {name: name if name in pretrained else f'{{{name}}}' for name in made_students}
 # Students of the same sizes with random weights.
 random = {
     'random, plain': 'point-mae_pointvit-mini',
@@ -105,7 +108,7 @@ for name, (config, options, _) in made_students.items():
 
 # Probes of frozen features.
 split = ['--split', 'is_test', '--classes', 'in_both_splits', '--method', 'svm', 'knn']
-probed = {name: (config + made, f'{{{name}}}') for name, (config, *_) in made_students.items()}
+probed = {name: (config + made, weights[name]) for name, (config, *_) in made_students.items()}
 probed.update({name: (config + made, 'none') for name, config in random.items()})
 probed['histograms'] = ('shape-distributions', 'none')
 for name, (config, checkpoint) in probed.items():
@@ -135,7 +138,7 @@ for name, (config, *_) in pretrained.items():
 
 # Finetuning under one recipe for few and one for many labels, from scratch and from each
 # student: on few labels of PSB-21, and on all labels of each set and of COSEG's parts.
-wanted = {name: (f'{{{name}}}', kind) for name, (_, _, kind) in made_students.items()}
+wanted = {name: (weights[name], kind) for name, (_, _, kind) in made_students.items()}
 wanted.update({name: (None, kind) for name, kind in scratch.items()})
 base = {}
 for name, (checkpoint, kind) in wanted.items():
