@@ -3,7 +3,8 @@
 
 The weights become half precision. A card tells data, teachers with their
 licences, steps, commit, the command that makes the student again, the feature
-of a fixed cloud, and the results of the study.
+of a fixed cloud, and the results of the study. Without new pretrainings in the
+records, only the cards of the students that ship are written again.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def parse_args(argv=None):
     )
     parser.add_argument('study', help='file of the study; it lists the students as `pretrained`')
     parser.add_argument(
-        '--out', type=Path, help='folder of the study; default work_dirs/studies/STUDY'
+        '--records',
+        type=Path,
+        nargs='+',
+        help='results of the study; default work_dirs/studies/STUDY/records.json',
     )
     return parser.parse_args(argv)
 
@@ -92,17 +96,18 @@ def results(records: list[dict], name: str, study: Any) -> list[str]:
     return lines
 
 
-def card(name: str, record: dict, records: list[dict], study: Any) -> str:
+def card(name: str, records: list[dict], study: Any) -> str:
     """The card of a student, as Markdown."""
     from mmkd3d.checkpoints import read_checkpoint
 
-    config = mmkd3d.get_config(record['config'])
+    config = mmkd3d.get_config(study.steps[name].train)
     steps, batch = config.train_cfg.max_iters, config.train_dataloader.batch_size
     made = config.train_dataloader.dataset
     file, path = FOLDER / f'{name}.safetensors', Path(study.filename).resolve()
     source = path.relative_to(REPO) if path.is_relative_to(REPO) else Path(path.name)
     student = mmkd3d.load_student(None, file)
-    points = read_checkpoint(file)['meta']['input_spec']['points']
+    meta = read_checkpoint(file)['meta']
+    points = meta['input_spec']['points']
     size = sum(p.numel() for p in student.parameters()) / 1e6
     known = sorted(TEACHERS[kind] for kind in teachers_of(config.model.to_dict()))
     return '\n'.join(
@@ -121,7 +126,7 @@ def card(name: str, record: dict, records: list[dict], study: Any) -> str:
             'real data. Licence: Apache-2.0.',
             f'- **Categories that the tests have too**: {", ".join(study.overlap).replace("_", " ")}.',
             f'- **Teachers**: {"; ".join(known) if known else "none"}.',
-            f'- **Training**: {steps:,} steps of {batch}, bf16, commit {str(record["commit"])[:10]}.',
+            f'- **Training**: {steps:,} steps of {batch}, bf16, commit {meta["commit"][:10]}.',
             f'- **Again**: `python tools/study.py {source} --only {name}`, then '
             f'`python tools/ship_students.py {source}`.',
             f'- **Feature of a fixed cloud** (see `tools/ship_students.py`): '
@@ -141,21 +146,23 @@ def card(name: str, record: dict, records: list[dict], study: Any) -> str:
 def main(argv=None):
     args = parse_args(argv)
     study = studies.load_study(args.study)
-    out = args.out or Path('work_dirs/studies', Path(args.study).stem)
-    records = json.loads((out / 'records.json').read_text())
-    found = {r['name']: r for r in records if r['name'] in study.pretrained}
-    if not found:
+    files = args.records or [Path('work_dirs/studies', Path(args.study).stem, 'records.json')]
+    records = [record for file in files for record in json.loads(file.read_text())]
+    for record in records:
+        if record['name'] in study.pretrained:
+            file = FOLDER / f'{record["name"]}.safetensors'
+            mmkd3d.export_backbone(record['checkpoint'], file, half=True, commit=record['commit'])
+    shipped = [name for name in study.pretrained if (FOLDER / f'{name}.safetensors').is_file()]
+    if not shipped:
         raise ValueError(
-            f'{out}/records.json has none of {", ".join(study.pretrained)}: run '
+            f'None of {", ".join(study.pretrained)} ships or is in {files[0]}: run '
             f'python tools/study.py {args.study} first.'
         )
-    for name, record in found.items():
-        file = mmkd3d.export_backbone(
-            record['checkpoint'], FOLDER / f'{name}.safetensors', half=True
-        )
-        write_atomic(FOLDER / f'{name}.md', card(name, record, records, study).encode())
-        print(f'{file}: {file.stat().st_size / 1e6:.2f} MB')
-    lacking = [name for name in study.pretrained if name not in found]
+    for name in shipped:
+        write_atomic(FOLDER / f'{name}.md', card(name, records, study).encode())
+        size = (FOLDER / f'{name}.safetensors').stat().st_size
+        print(f'{name}: {size / 1e6:.2f} MB')
+    lacking = [name for name in study.pretrained if name not in shipped]
     if lacking:
         print(f'Not pretrained yet: {", ".join(lacking)}.')
 

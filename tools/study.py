@@ -33,7 +33,9 @@ is another run, in another folder.
 
 OUT holds a folder for each run with its log, records.json (every result with
 protocol, seed, commit, and checksums of data and checkpoint), tables.md, and
-a plot of each curve.
+a plot of each curve. --page also writes the tables below the headings of a page
+that have their titles. --records keeps results without OUT: what is in that
+file is not run again, and what is new is added to it.
 """
 
 from __future__ import annotations
@@ -50,10 +52,12 @@ from typing import TYPE_CHECKING
 import mmkd3d
 from mmkd3d.apis.config_files import config_path
 from mmkd3d.apis.jobs import lock_folder, pass_stop_on, run_tool
+from mmkd3d.checkpoints import list_students
+from mmkd3d.checkpoints.shipped import find_checkpoint
 from mmkd3d.evaluation.records import check_seeds, write_record
-from mmkd3d.evaluation.tables import draw_curve, write_tables
+from mmkd3d.evaluation.tables import draw_curve, fill_page, write_tables
 from mmkd3d.utils.atomic import write_atomic
-from mmkd3d.utils.hashes import text_digest
+from mmkd3d.utils.hashes import file_digest, text_digest
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -80,6 +84,7 @@ class Job:
         needs: The jobs whose results replace the placeholders.
         settings: Checksum of everything above.
         folder: Of logs and results; or the existing result.
+        kept: Its results in the file of ``--records``.
     """
 
     step: str
@@ -90,6 +95,7 @@ class Job:
     needs: dict[str, Job]
     settings: str
     folder: Path
+    kept: Sequence[dict] = ()
 
     @property
     def name(self) -> str:
@@ -106,12 +112,14 @@ class Job:
         return str(result.with_stem(place[2][1:]) if place[2] else result)
 
     def is_done(self) -> bool:
-        return self.kind == 'given' or (self.folder / 'done').is_file()
+        done = self.kind == 'given' or (self.folder / 'done').is_file()
+        return done or bool(self.kept)
 
     def records(self) -> list[dict]:
         """Its results; empty for a cache or a given result."""
         file = self.folder / 'records.json'
-        return json.loads(file.read_text()) if file.is_file() else []
+        found = json.loads(file.read_text()) if file.is_file() else self.kept
+        return [dict(record, name=self.step, settings=self.settings) for record in found]
 
     def run(self, lock: int, jobs: int) -> None:
         """Run the tool; see :func:`run_tool`."""
@@ -164,6 +172,12 @@ def load_study(path: str) -> Config:
 def read_config(target: str) -> tuple[Path, Config]:
     path = config_path(target)
     return path, mmkd3d.get_config(path)
+
+
+@functools.cache
+def shipped_digest(name: str) -> str:
+    """Checksum of a shipped student: another one of that name gives other results."""
+    return file_digest(find_checkpoint(name)) if name in list_students() else ''
 
 
 def make_jobs(
@@ -228,6 +242,7 @@ def make_jobs(
         settings = text_digest(
             [kind, str(seed), *words, json.dumps(cfg.to_dict(), default=str)]
             + [need.settings for need in needs.values()]
+            + [shipped_digest(word.rpartition('=')[2]) for word in words]
         )
         folder = out / name / f'seed_{seed}-{settings[:8]}'
         return Job(name, seed, kind, path, words, needs, settings, folder)
@@ -237,6 +252,42 @@ def make_jobs(
             if seed in study.steps[name].get('seeds', study.seeds):
                 add(name, seed)
     return list(jobs.values())
+
+
+def keep_results(jobs: Sequence[Job], results: Sequence[dict]) -> None:
+    """Give jobs the results of runs with the same settings, which need not be repeated.
+
+    Not to jobs that others need: they use the files, which are not in the results.
+    """
+    needed = {need.name for job in jobs for need in job.needs.values()}
+    for job in jobs:
+        if job.name not in needed:
+            job.kept = [result for result in results if result['settings'] == job.settings]
+
+
+def without_idle(jobs: Sequence[Job], only: Sequence[str]) -> list[Job]:
+    """The jobs that somebody wants: by ``only``, or for a job that is not done."""
+    kept: set[str] = set()
+
+    def keep(job: Job) -> None:
+        kept.add(job.name)
+        for need in () if job.is_done() else job.needs.values():
+            keep(need)
+
+    for job in jobs:
+        if job.step.startswith(tuple(only) or ''):
+            keep(job)
+    return [job for job in jobs if job.name in kept]
+
+
+def add_results(results: Sequence[dict], records: Sequence[dict]) -> list[dict]:
+    """Results with those of new runs, each as its step, seed, settings, metrics and commit."""
+    keys = ('name', 'seed', 'method', 'metrics', 'settings', 'commit', 'date')
+    new = [{k: r[k] for k in keys if k in r} for r in records if r['metrics']]
+    for record in new:
+        record['metrics'] = {k: round(v, 4) for k, v in record['metrics'].items()}
+    again = {record['settings'] for record in new}
+    return [r for r in results if r['settings'] not in again] + new
 
 
 def run_jobs(jobs: Sequence[Job], out: Path, *, parallel: int = 1) -> dict[str, str]:
@@ -261,7 +312,7 @@ def run_jobs(jobs: Sequence[Job], out: Path, *, parallel: int = 1) -> dict[str, 
             yield dict(
                 basename=job.name,
                 actions=[(action, [job])],
-                task_dep=[need.name for need in job.needs.values()],
+                task_dep=[need.name for need in job.needs.values() if need in jobs],
                 uptodate=[job.is_done],
                 io=dict(capture=False),
                 verbosity=2,
@@ -299,6 +350,10 @@ def parse_args(argv):
         metavar='STEP=PATTERN',
         help='existing results of steps, such as point-mae=out/pm_{seed}/epoch_30.pth',
     )
+    parser.add_argument(
+        '--records', type=Path, metavar='FILE', help='results that are kept: read, and added to'
+    )
+    parser.add_argument('--page', type=Path, help='Markdown page whose tables are replaced')
     parser.add_argument('--list', action='store_true', help='list the runs without running them')
     args = parser.parse_args(argv)
     if args.jobs < 1:
@@ -321,6 +376,11 @@ def main(argv=None):
         jobs = make_jobs(study, out, only=args.only, given=given)
         # earlier results of other steps stay in records and tables
         known = make_jobs(study, out, given=given) if args.only else jobs
+        kept = args.records and args.records.is_file()
+        results = json.loads(args.records.read_text()) if kept else []
+        keep_results(known, results)
+        keep_results(jobs, results)
+        jobs = without_idle(jobs, args.only)
         if args.list:
             for job in jobs:
                 needs = ''.join(f', needs {need.name}' for need in job.needs.values())
@@ -332,15 +392,18 @@ def main(argv=None):
         raise SystemExit(str(error))
     except KeyboardInterrupt:
         raise SystemExit('Stopped. Run the same command again to continue.')
-    records = [
-        dict(record, name=job.step) for job in known if job.is_done() for record in job.records()
-    ]
+    records = [record for job in known if job.is_done() for record in job.records()]
     for number, table in enumerate(study.tables):
         if 'curve' in table:
             draw_curve(table, records, out / f'curve_{number}.svg')
     text = write_tables(study.tables, records)
     write_record(out / 'records.json', records)
     write_atomic(out / 'tables.md', text.encode())
+    if args.records:  # a result a line, for readable differences
+        lines = ',\n'.join(map(json.dumps, add_results(results, records)))
+        write_atomic(args.records, f'[{lines}]\n'.encode())
+    if args.page:
+        write_atomic(args.page, fill_page(args.page.read_text(), text).encode())
     print(f'\n{text}\nwritten to {out}: records.json, tables.md')
     lost = [job.name for job in jobs if not job.is_done()]
     if lost:

@@ -17,7 +17,12 @@ PREFIX = 'backbone.'
 
 
 def export_backbone(
-    checkpoint: str | Path, out: str | Path, *, half: bool = False, trust: bool = False
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    half: bool = False,
+    trust: bool = False,
+    commit: str | None = None,
 ) -> Path:
     """Write the student of a pretraining checkpoint to its own file.
 
@@ -33,6 +38,7 @@ def export_backbone(
         half: Write float16, which halves the file. Running statistics stay
             float32, since their variances may be below the range of float16.
         trust: See :func:`read_checkpoint`.
+        commit: Of the training, for the metadata.
 
     Returns:
         ``out``.
@@ -55,6 +61,8 @@ def export_backbone(
         mmkd3d_version=__version__,
         input_spec=stored_spec(content)._asdict(),
     )
+    if commit:
+        meta['commit'] = commit
     backbone = student_config(content)
     if backbone:  # the file can be used without naming a config then
         meta['backbone'] = backbone

@@ -1,5 +1,6 @@
 """Tables and curves of results over seeds, with paired differences."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -46,6 +47,18 @@ def write_tables(tables: Sequence[Mapping], records: Sequence[dict]) -> str:
         if found and unknown:
             text.append(f'No run has the metrics {unknown}; there are {sorted(set(found))}.\n')
     return '\n'.join(text)
+
+
+def fill_page(page: str, tables: str) -> str:
+    """The page with the newest tables below the headings that have their titles.
+
+    Args:
+        page: Markdown; tables follow their headings, of any level.
+        tables: From :func:`write_tables`. Tables whose title is no heading are left out.
+    """
+    table_below_heading = re.compile(r'^(#+ (.+)\n\n)((?:\|.*\n)+)', re.MULTILINE)
+    newest = {title: table for _, title, table in table_below_heading.findall(tables)}
+    return table_below_heading.sub(lambda found: found[1] + newest.get(found[2], found[3]), page)
 
 
 def with_method(record: dict) -> dict:

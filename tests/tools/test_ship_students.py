@@ -25,7 +25,7 @@ def ship(tmp_path, monkeypatch):
 
     def run(records):
         (tmp_path / 'records.json').write_text(json.dumps(records))
-        ship_students.main([str(STUDY), '--out', str(tmp_path)])
+        ship_students.main([str(STUDY), '--records', str(tmp_path / 'records.json')])
 
     return run
 
@@ -72,7 +72,13 @@ def test_a_card_tells_where_a_student_comes_from(ship, tmp_path, capsys):
     assert str(REPO) not in card and str(tmp_path) not in card
     values = ship_students.fixed_feature(mmkd3d.load_student('joint-mini'))
     assert f'{values}.' in card
+    # results alone: the same student, another card
+    (tmp_path / 'iter_9.pth').unlink()
+    ship(probes[:1])
+    again = read_card('joint-mini')
+    assert '21 classes | 80.0 | not run |' in again and 'finetuned' not in again
+    assert again.partition('## Results')[0] == card.partition('## Results')[0]
 
 
 def test_a_study_without_a_student_is_refused(ship):
-    rejects('has none of point-mae-mini, .*tools/study.py', ship, [], error=SystemExit)
+    rejects('None of point-mae-mini, .*tools/study.py', ship, [], error=SystemExit)

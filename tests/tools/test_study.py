@@ -1,10 +1,13 @@
 """tools/study.py: order of the runs, restarts and tables."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
+from mmkd3d.checkpoints import shipped
 from tests.helpers import REPO, rejects
 from tests.tools.test_multi_seed import TINY
 from tools import study
@@ -103,6 +106,24 @@ def test_finished_runs_are_skipped_and_other_settings_are_other_runs(start):
     assert not {str(call) for call in again} & {str(call) for call in first}
 
 
+def test_another_student_of_a_shipped_name_is_another_run(tmp_path, monkeypatch):
+    file = tmp_path / 'point-mae-mini.safetensors'
+    monkeypatch.setattr(shipped, 'FOLDER', tmp_path)
+    start = 'model.backbone.init_cfg.checkpoint=point-mae-mini'
+    loaded = Config(dict(seeds=(0,), steps=dict(a=dict(train=FINETUNE, options=[start]))))
+
+    def settings():
+        study.shipped_digest.cache_clear()
+        return study.make_jobs(loaded, tmp_path)[0].settings
+
+    found = []
+    for content in (b'1', b'2', b'1'):
+        file.write_bytes(content)
+        found.append(settings())
+    study.shipped_digest.cache_clear()
+    assert found[0] == found[2] != found[1]
+
+
 def test_a_failure_stops_only_the_steps_that_need_it_and_is_retried(start, tools):
     tools.broken = PRETRAIN
     with pytest.raises(SystemExit) as error:
@@ -132,8 +153,29 @@ def test_existing_results_stand_in_for_a_step(start, tmp_path):
     assert [words[words.index('--seeds') + 1] for _, _, words in calls] == ['3', '3', '1', '1']
 
 
+def test_kept_results_stand_in_for_runs_whose_files_nobody_needs(start, tmp_path):
+    words = ['--records', str(tmp_path / 'kept.json'), '--page', str(tmp_path / 'page.md')]
+    (tmp_path / 'page.md').write_text('# Page\n\nText.\n\n### T\n\n| old |\n\n## U\n\n| u |\n')
+    _, first = start(*words)
+    kept = json.loads((tmp_path / 'kept.json').read_text())
+    metrics = [[(r['name'], r['seed'], r['metrics']) for r in rows] for rows in (first, kept)]
+    assert metrics[0] == metrics[1] and not any('checkpoint' in record for record in kept)
+    table = (tmp_path / 'out/tables.md').read_text()
+    assert '| fine | 5.0 ± 7.1 |' in table
+    page = (tmp_path / 'page.md').read_text()
+    assert page == f'# Page\n\nText.\n\n#{table.strip()}\n\n## U\n\n| u |\n'
+    shutil.rmtree(tmp_path / 'out')
+    only = [*words, '--only', 'finetune', 'probe']
+    assert start(*only)[0] == [] and (tmp_path / 'page.md').read_text() == page
+    # a step with other settings, and what it needs
+    steps = dict(STEPS, finetune=dict(STEPS['finetune'], arguments=['--best-on-test']))
+    again = [config for _, config, _ in start(*only, steps=steps)[0]]
+    assert again == ['recon_toy', *[PRETRAIN, FINETUNE] * 2]
+    assert len(json.loads((tmp_path / 'kept.json').read_text())) == len(kept) + 2
+
+
 def test_runs_are_listed_without_running_them(capsys, tmp_path):
-    words = ['--list', '--only', 'finetune/5/act', '--seeds', '0', '1']
+    words = ['--list', '--only', 'budget/act-mini/25', 'finetune/5/act', '--seeds', '0', '1']
     study.main(['tools/studies/students.py', '--out', str(tmp_path), *words])
     lines = capsys.readouterr().out.splitlines()
     act = 'act_pointvit-mini_minilm-std_1xb16-20k_toyshapes'
@@ -141,8 +183,9 @@ def test_runs_are_listed_without_running_them(capsys, tmp_path):
     assert [line for line in lines if 'mmengine' not in line] == [
         'act-autoencoder/seed_0: train act-autoencoder_minilm_1xb16-2500i_toyshapes',
         f'act-mini/seed_0: train {act}, needs act-autoencoder/seed_0',
-        f'finetune/5/act-mini/seed_0: train {few}, needs act-mini/seed_0',
-        f'finetune/5/act-mini/seed_1: train {few}, needs act-mini/seed_0',
+        f'budget/act-mini/2500/seed_0: probe {act}, needs act-mini/seed_0',
+        f'finetune/5/act-mini/seed_0: train {few}',
+        f'finetune/5/act-mini/seed_1: train {few}',
     ]
 
 
