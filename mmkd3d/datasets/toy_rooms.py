@@ -11,8 +11,9 @@ from mmengine.logging import print_log
 
 from mmkd3d.datasets import scannet_layout as layout
 from mmkd3d.datasets.procedural.rooms.frames import write_frames
+from mmkd3d.datasets.procedural.rooms.lived_in import build_lived_in_room
 from mmkd3d.datasets.procedural.rooms.room import NYU40, build_room
-from mmkd3d.datasets.procedural.rooms.scan import Scene, scan, stand_points
+from mmkd3d.datasets.procedural.rooms.scan import Scene, scan, stand_points, walk
 from mmkd3d.registry import DATASETS
 
 VERSION = 1  # of what a seed gives; raise it when that changes
@@ -33,6 +34,7 @@ def write_toy_rooms(
     num_points: int = 20000,
     seed: int = 0,
     frames: int = 0,
+    lived_in: bool = False,
 ) -> Path:
     """Write furnished rooms as mmdetection3d's ScanNet preparation would.
 
@@ -49,6 +51,9 @@ def write_toy_rooms(
         num_points: Points of each scan.
         seed: Names the whole data set.
         frames: Posed colour and depth images of each room.
+        lived_in: Rooms of any size, some L-shaped, with furniture and clutter of
+            ``ToyShapes`` close together, scanned by a depth camera that walks about, with
+            its occlusion, noise and uneven density. Otherwise tidy rooms, seen completely.
 
     Returns:
         ``out``.
@@ -67,6 +72,8 @@ def write_toy_rooms(
         seed=seed,
         frames=frames,
     )
+    if lived_in:  # the stamps of older folders do not have it
+        wanted['lived_in'] = True
     if _made.setdefault(out, wanted) != wanted:
         raise ValueError(
             f'{out} is in use with {_made[out]}, now {wanted} is needed. '
@@ -119,9 +126,14 @@ def _write_room(out: Path, split: str, index: int, wanted: dict) -> tuple:
     rng = np.random.Generator(np.random.PCG64([wanted['seed'], FIRST_NUMBER[split], index]))
     name = f'scene{FIRST_NUMBER[split] + index:04d}_00'
     matrix = _alignment(rng)
-    scene = Scene(build_room(rng), rng)
-    eyes = stand_points(scene.room, 6, rng)
-    cloud = scan(scene, wanted['num_points'], rng, eyes)
+    if wanted.get('lived_in'):
+        scene = Scene(build_lived_in_room(rng), rng)
+        eyes = stand_points(scene.room, 6, rng) if wanted['frames'] else None
+        cloud = walk(scene, wanted['num_points'], rng)
+    else:
+        scene = Scene(build_room(rng), rng)
+        eyes = stand_points(scene.room, 6, rng)
+        cloud = scan(scene, wanted['num_points'], rng, eyes)
     semantics = np.array([NYU40[i.name] for i in scene.room.items])[cloud.item]
     instances = cloud.item + 1
     rare = np.bincount(instances)[instances] < MIN_POINTS

@@ -163,3 +163,55 @@ def test_stock_data_sets_read_the_folder(root):
     data = segmentation(root, type='ToyRoomsSeg', rooms=ROOMS, columns=6)
     mask = data[0]['data_samples'].gt_pts_seg.pts_semantic_mask
     assert {0, 1} <= set(mask.tolist()) <= set(range(21))
+
+
+@pytest.fixture(scope='module')
+def lived_in(tmp_path_factory):
+    rooms = dict(num_train=6, num_val=1, num_points=8000, seed=1, lived_in=True)
+    return write_toy_rooms(tmp_path_factory.mktemp('lived_in') / 'rooms', **rooms), rooms
+
+
+def test_lived_in_rooms_are_crowded_and_seen_unevenly(lived_in, root):
+    names, uneven = set(), {}
+    for folder in (lived_in[0], root):
+        uneven[folder] = []
+        for info in infos(folder)['data_list']:
+            points, semantic, instance = scene(folder, info)
+            aligned = scannet_layout.align(
+                points[:, :3].astype(float), np.array(info['axis_align_matrix'])
+            )
+            floor = aligned[semantic == 2]
+            assert len(floor) and abs(floor[:, 2]).max() < 0.2
+            cells = np.floor(floor[:, :2] / 0.5)
+            counts = np.unique(cells, axis=0, return_counts=True)[1]
+            uneven[folder].append(counts.std() / counts.mean())
+            if folder == lived_in[0]:
+                assert (semantic == 40).any() and len(info['instances']) >= 4  # clutter, things
+                names |= {i['bbox_label_3d'] for i in info['instances']}
+                sizes = np.array([i['bbox_3d'][3:] for i in info['instances']])
+                assert (sizes > 0).all() and sizes.max() < 4
+    assert len(names) >= 10
+    assert np.mean(uneven[lived_in[0]]) > 1.3 * np.mean(uneven[root])
+
+
+def test_lived_in_rooms_depend_on_seed_and_index_alone(lived_in, tmp_path):
+    out, rooms = lived_in
+    again = write_toy_rooms(tmp_path / 'r', **dict(rooms, num_train=2))
+    for name in ('scene0000_00.bin', 'scene0001_00.bin'):
+        files = [
+            folder / kind / name for kind in scannet_layout.FOLDERS[:3] for folder in (out, again)
+        ]
+        assert all(a.read_bytes() == b.read_bytes() for a, b in zip(files[::2], files[1::2]))
+    assert len({p.read_bytes() for p in (out / 'points').iterdir()}) == 7
+
+
+def test_things_of_lived_in_rooms_have_the_sizes_of_things():
+    from mmkd3d.datasets.procedural.rooms import lived_in as made
+
+    rng = np.random.default_rng(0)
+    for name, kinds in made.FURNITURE.items():
+        low, high = made.furniture(name, rng).bounds()
+        limits = [limit for pair in kinds.values() for limit in pair]
+        assert low[1] == pytest.approx(0) and min(limits) <= high[1] <= max(limits)
+    for _ in range(20):
+        assert 0.08 <= np.ptp(made.clutter(rng).bounds(), axis=0).max() < 0.45

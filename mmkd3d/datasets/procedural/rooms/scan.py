@@ -29,6 +29,8 @@ COLORS = dict(
 # items that cut a hole into their wall, or the counter below
 OPENINGS = dict(wall=('door', 'window', 'picture'), counter=('sink',))
 PANORAMA = (160, 320)  # rows, columns of the visibility buffer
+RANGE = 4.5  # metres that a depth camera sees
+VIEW = (0.56, 0.42)  # tangents of half its field of view, across and along
 
 
 class Cloud(NamedTuple):
@@ -139,3 +141,51 @@ def scan(scene: Scene, num_points: int, rng: np.random.Generator, eyes: np.ndarr
     cloud = cloud.take(index)
     jitter = rng.normal(0, 0.004, cloud.points.shape)
     return cloud._replace(points=cloud.points + jitter)
+
+
+def walk(scene: Scene, num_points: int, rng: np.random.Generator) -> Cloud:
+    """A scan with ``num_points`` points as a hand-held depth camera makes it.
+
+    The camera looks around at some places. A frame shows what is within its field of view and
+    4.5 m, in front and not at a grazing angle; near surfaces get more points. Noise grows with
+    the distance, and what no frame shows is missing.
+    """
+    cloud = scene.draw(4 * num_points, rng)
+    eyes = stand_points(scene.room, int(rng.integers(4, 9)), rng)
+    weight, noise = np.zeros(len(cloud.points)), np.full(len(cloud.points), np.inf)
+    for eye in eyes:
+        seen = seen_from(cloud, eye[None])
+        ray = cloud.points - eye
+        distance = np.linalg.norm(ray, axis=1) + 1e-9
+        cosine = np.abs((cloud.normals * ray).sum(1)) / distance
+        frames = np.zeros(len(ray), dtype=bool)
+        for _ in range(rng.integers(3, 8)):
+            frames |= _in_view(ray, rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.7))
+        seen &= frames & (distance < RANGE) & (cosine > 0.15)
+        weight += seen * cosine / np.maximum(distance, 0.6) ** 2
+        noise = np.where(seen, np.minimum(noise, 0.002 + 0.001 * distance**2), noise)
+    for _ in range(rng.integers(3, 12)):  # dark, shiny or missed
+        center = cloud.points[rng.integers(len(cloud.points))]
+        weight *= np.linalg.norm(cloud.points - center, axis=1) > rng.uniform(0.05, 0.3)
+    shiny = np.isin(cloud.item, [k for k, i in enumerate(scene.room.items) if i.name == 'window'])
+    weight *= np.where(shiny & (rng.random(len(weight)) < 0.7), 0, 1)
+    total = np.count_nonzero(weight)
+    if total < 100:  # every place looked at a wall
+        return scan(scene, num_points, rng, eyes)
+    chosen = rng.choice(
+        len(weight), num_points, replace=total < num_points, p=weight / weight.sum()
+    )
+    cloud, noise = cloud.take(chosen), noise[chosen]
+    jitter = rng.normal(0, 1, cloud.points.shape) * np.minimum(noise, 0.04)[:, None]
+    gain = rng.uniform(0.6, 1.15)
+    colors = np.clip(cloud.colors * gain + rng.normal(0, 8, cloud.colors.shape), 0, 255)
+    return cloud._replace(points=cloud.points + jitter, colors=colors)
+
+
+def _in_view(ray: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
+    """Which rays (N, 3) a camera sees that looks to ``yaw`` and down by ``pitch``."""
+    forward = np.array([np.sin(yaw) * np.cos(pitch), -np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+    right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
+    depth = ray @ forward
+    across, along = np.abs(ray @ right), np.abs(ray @ np.cross(right, forward))
+    return (depth > 0.4) & (across < depth * VIEW[0]) & (along < depth * VIEW[1])
