@@ -135,7 +135,8 @@ def draw_curve(table: Mapping, records: Sequence[dict], path: Path) -> None:
             steps, means, errors, runs = zip(*points)
             axes.errorbar(steps, means, errors, capsize=3, label=f'{label} ({runs[0]})')
     axes.set(
-        xlabel='training steps' if per_epoch > 1 else 'epochs', ylabel=table.get('curve_is', metric)
+        xlabel='training steps' if 'steps_per_epoch' in table else 'epochs',
+        ylabel=table.get('curve_is', metric),
     )
     axes.grid(alpha=0.3)
     if axes.has_data():

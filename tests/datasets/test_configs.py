@@ -20,7 +20,16 @@ def scope(request):
     DefaultScope._instance_dict.update(before)
 
 
-BY_ITERATIONS = ('toy_shapes_pretrain', 'psb', 'coseg', 'folder_cls', 'npz_cls', 'npz_parts')
+BY_ITERATIONS = (
+    'toy_shapes_pretrain',
+    'psb',
+    'coseg',
+    'folder_cls',
+    'npz_cls',
+    'npz_parts',
+    'toy_rooms',
+    'room_proposals',
+)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)

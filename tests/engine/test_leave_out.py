@@ -23,7 +23,7 @@ def load(rows, *, resume=False, classes=4):
 
 def test_rows_from_the_given_one_on_stay_as_initialised():
     for classes in (4, 7):
-        found, own, old = load({'head': 2}, classes=classes)
+        found, own, old = load({'head.*': 2}, classes=classes)
         for key in ('head.weight', 'head.bias'):
             assert torch.equal(found[key][:2], old[key][:2])
             assert torch.equal(found[key][2:], own[key][2:])
@@ -33,11 +33,11 @@ def test_rows_from_the_given_one_on_stay_as_initialised():
 
 
 def test_a_resumed_run_gets_all_weights():
-    found, _, old = load({'head': 2}, resume=True)
+    found, _, old = load({'head.*': 2}, resume=True)
     assert all(torch.equal(found[key], old[key]) for key in old)
 
 
 def test_wrong_rows_say_so():
-    rejects("No key of old.pth starts with 'haed'. The keys are head.weight", load, {'haed': 2})
+    rejects("No key of old.pth fits 'haed.*'. The keys are head.weight", load, {'haed.*': 2})
     rejects('rows from 0 on', LeaveOutHook, {'head': -1})
     rejects('rows from 0 on', LeaveOutHook, {})

@@ -1,6 +1,7 @@
 """Start from a checkpoint without some of its weights."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -15,21 +16,20 @@ class LeaveOutHook(Hook):
 
     For a detector that was pretrained on pseudo classes, for example. The scores of its
     classes mean nothing for the real ones, everything else is kept:
-    ``rows={'bbox_head.conv_pred.conv_cls': 2}`` for VoteNet, whose first two rows score
-    objectness. A resumed run gets all weights.
+    ``rows={'*.conv_cls.*': 2}`` for VoteNet, whose first two rows score objectness. A resumed
+    run gets all weights.
 
     Args:
-        rows: Start of the keys -> the first row to leave out; 0 for the whole tensor.
+        rows: Pattern of keys -> the first row to leave out; 0 for the whole tensor.
 
     Raises:
-        ValueError: A row below 0, or a start that fits no key of the checkpoint.
+        ValueError: A row below 0, or a pattern that fits no key of the checkpoint.
     """
 
     def __init__(self, rows: Mapping[str, int]):
-        wrong = {start: row for start, row in rows.items() if not row >= 0}
-        if wrong or not rows:
+        if not rows or min(rows.values()) < 0:
             raise ValueError(
-                f'rows is a dict of starts of keys and rows from 0 on, got {dict(rows)}.'
+                f'rows is a dict of patterns of keys and rows from 0 on, got {dict(rows)}.'
             )
         self.rows = dict(rows)
 
@@ -37,11 +37,11 @@ class LeaveOutHook(Hook):
         if runner._resume:
             return
         state, own = checkpoint['state_dict'], unwrap_model(runner.model).state_dict()
-        for start, row in self.rows.items():
-            keys = [key for key in state if key.startswith(start) and key in own]
+        for pattern, row in self.rows.items():
+            keys = [key for key in state if fnmatch(key, pattern) and key in own]
             if not keys:
                 raise ValueError(
-                    f'No key of {runner._load_from} starts with {start!r}. The keys are '
+                    f'No key of {runner._load_from} fits {pattern!r}. The keys are '
                     f'{", ".join(list(state)[:5])}, ...'
                 )
             for key in keys:
