@@ -54,11 +54,16 @@ def fill_page(page: str, tables: str) -> str:
 
     Args:
         page: Markdown; tables follow their headings, of any level.
-        tables: From :func:`write_tables`. Tables whose title is no heading are left out.
+        tables: From :func:`write_tables`. A table without a run, or whose title is no heading
+            of the page, changes nothing.
     """
-    table_below_heading = re.compile(r'^(#+ (.+)\n\n)((?:\|.*\n)+)', re.MULTILINE)
-    newest = {title: table for _, title, table in table_below_heading.findall(tables)}
-    return table_below_heading.sub(lambda found: found[1] + newest.get(found[2], found[3]), page)
+    below_heading = re.compile(r'^(#+ (.+)\n\n)((?:\|.*\n)+)', re.MULTILINE)
+    newest = {
+        title: table
+        for _, title, table in below_heading.findall(tables)
+        if re.search(r'\| [1-9]\d* \|\n', table)
+    }
+    return below_heading.sub(lambda found: found[1] + newest.get(found[2], found[3]), page)
 
 
 def with_method(record: dict) -> dict:

@@ -28,7 +28,6 @@ BY_ITERATIONS = (
     'npz_cls',
     'npz_parts',
     'toy_rooms',
-    'room_proposals',
 )
 
 

@@ -1,6 +1,6 @@
 """Tables and curves of results over seeds."""
 
-from mmkd3d.evaluation.tables import draw_curve, write_tables
+from mmkd3d.evaluation.tables import draw_curve, fill_page, write_tables
 
 CURVE = dict(
     title='AP', rows=dict(scratch='s', rooms='r'), curve='mAP', steps_per_epoch=50, scale=100
@@ -59,3 +59,12 @@ def test_one_run_of_few_labels_has_the_deviation_of_its_draws():
     svm = dict(record, method='svm', metrics=dict(accuracy=80.0))
     table['columns'] = {'svm/accuracy': 'SVM'}
     assert '| probe | 80.0 | 1 |' in write_tables([table], [svm])
+
+
+def test_a_page_gets_the_tables_that_have_runs():
+    tables = [dict(title=title, rows=dict(a=title), columns=dict(x='x')) for title in 'AB']
+    text = write_tables(tables, [dict(name='A', seed=0, metrics=dict(x=12.0))])
+    page = '# Page\n\n### A\n\n| old |\n| a |\n\nText.\n\n#### B\n\n| b |\n\n## C\n\n| c |\n'
+    table = text.partition('\n\n')[2].partition('\n\n')[0]
+    assert fill_page(page, text) == page.replace('| old |\n| a |', table) and '12.0' in table
+    assert fill_page('no table\n', text) == 'no table\n'
