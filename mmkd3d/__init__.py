@@ -8,12 +8,14 @@ _LAZY = dict(
     FeatureExtractor='mmkd3d.apis.features',
     config_path='mmkd3d.apis.config_files',
     export_backbone='mmkd3d.checkpoints',
+    from_pretrained='mmkd3d.apis.hub',
     get_config='mmkd3d.apis.load',
     get_model='mmkd3d.apis.load',
     list_models='mmkd3d.apis.config_files',
     list_students='mmkd3d.checkpoints',
     load_pretrained='mmkd3d.checkpoints',
     load_student='mmkd3d.apis.load',
+    save_pretrained='mmkd3d.apis.hub',
 )
 
 __all__ = ['__version__', *_LAZY]

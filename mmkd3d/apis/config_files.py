@@ -5,6 +5,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+STARTS = {  # of the names of configs -> task
+    'cls': 'classification',
+    'classifier': 'classification',
+    'partseg': 'part segmentation',
+    'semseg': 'semantic segmentation',
+    'votenet': 'detection',
+    'groupfree3d': 'detection',
+    '3detr': 'detection',
+    '3detr-m': 'detection',
+    'zeroshot': 'zero-shot',
+}
 
 
 def config_root() -> Path:
@@ -27,14 +38,37 @@ def shipped_configs() -> list[Path]:
     return sorted(path for path in config_root().rglob('*.py') if '_base_' not in path.parts)
 
 
-def list_models(pattern: str = '*') -> list[str]:
-    """Names of the shipped configs.
+def list_models(
+    pattern: str = '*', *, pretrained: bool = False, task: str | None = None
+) -> list[str]:
+    """Names of the shipped configs, or of what has weights.
 
     Args:
         pattern: Wildcards for the name: ``'point-mae*'``.
+        pretrained: The students that ship, and the published weights that
+            :func:`mmkd3d.load_student` downloads, instead of the configs.
+        task: ``'pretraining'``, ``'classification'``, ``'part segmentation'``,
+            ``'semantic segmentation'``, ``'detection'`` or, of configs, ``'zero-shot'``.
+
+    Raises:
+        ValueError: An unknown task.
     """
+    if task not in (None, *STARTS.values(), 'pretraining'):
+        known = ', '.join(dict.fromkeys(['pretraining', *STARTS.values()]))
+        raise ValueError(f'task is one of {known}, got {task!r}.')
+    if pretrained:
+        from mmkd3d.checkpoints.shipped import list_students
+        from mmkd3d.checkpoints.weights import list_weights
+
+        ours = list_students() if task in (None, 'pretraining') else []
+        return [name for name in ours if fnmatch(name, pattern)] + list_weights(pattern, task)
     names = sorted(path.stem for path in shipped_configs())
-    return [name for name in names if fnmatch(name, pattern)]
+    return [n for n in names if fnmatch(n, pattern) and task in (None, task_of(n))]
+
+
+def task_of(config: str) -> str:
+    """What a config is for, by its name."""
+    return STARTS.get(config.split('_')[0], 'pretraining')
 
 
 def config_path(name: str | Path) -> Path:

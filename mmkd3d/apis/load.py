@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from mmengine.registry import init_default_scope
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mmkd3d.apis.config_files import config_path
+from mmkd3d.checkpoints.weights import find_weights, similar_names
 
 ConfigLike: TypeAlias = Config | str | Path | None
 
@@ -44,9 +46,10 @@ def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
     """Build the model of a config.
 
     Args:
-        name: See :func:`get_config`.
+        name: See :func:`get_config`; or published weights of a whole model, such as
+            ``'3detr-scannet'``, see :func:`list_models`.
         checkpoint: Weights of the whole model, from our training. None: random
-            weights, with a warning.
+            weights, with a warning, if ``name`` has none.
 
     Returns:
         The model in eval mode, on the CPU.
@@ -54,6 +57,9 @@ def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
     from mmkd3d.checkpoints import load_pretrained
     from mmkd3d.registry import MODELS
 
+    published = find_weights(name) if checkpoint is None else None
+    if published:
+        name, checkpoint = published.config, published.name
     config = get_config(name)
     init_default_scope(config.get('default_scope', 'mmkd3d'))
     model = MODELS.build(config.model)
@@ -68,10 +74,12 @@ def load_student(
     config: ConfigLike,
     checkpoint: str | Path | dict | None = None,
     *,
+    pretrained: bool | None = None,
     device: str | torch.device | None = None,
     trust: bool = False,
     name: str | Path | None = None,
-) -> nn.Module:
+    return_info: bool = False,
+) -> Any:
     """Build a student and load its weights, without a Runner.
 
     Only the student is built, so that no weights of a teacher are needed; the
@@ -81,15 +89,19 @@ def load_student(
         config: Of a pretraining or of a downstream task, whose
             ``model.backbone`` is the student: a ``Config``, or see
             :func:`get_config`; None: the config stored in the checkpoint. Or
-            the name of a shipped student, see
-            :func:`~mmkd3d.checkpoints.list_students`.
+            a name with weights, of a shipped student or a published one
+            (``mmkd3d.list_models(pretrained=True)``), such as ``'joint-mini'`` or
+            ``'act'``. Published weights are downloaded when first used.
         checkpoint: One of ours, whole or exported, or a published one; or its
             content as a dict. None: random weights, with a warning, if
-            ``config`` is no shipped student.
+            ``config`` is no name with weights.
+        pretrained: False: random weights. True: an error for a name that has none.
         device: None: the CPU.
         trust: See :func:`~mmkd3d.checkpoints.read_checkpoint`; also build what the
             checkpoint's own config names, without a check.
         name: Of the checkpoint, for messages, if its content is given.
+        return_info: Also return what is known of the weights, as a dict: the entry of
+            the table of published ones, or the card of a shipped student.
 
     Returns:
         A model with ``extract_feat(points (B, N, 3+F), level)``, see
@@ -102,31 +114,64 @@ def load_student(
     """
     from mmkd3d.checkpoints.files import check_content, read_checkpoint
     from mmkd3d.checkpoints.loading import load_pretrained
-    from mmkd3d.checkpoints.shipped import list_students
 
-    if checkpoint is None and config in list_students():
+    if checkpoint is None and isinstance(config, str) and has_weights(config):
         config, checkpoint = None, config
+        if pretrained is False:
+            published = find_weights(checkpoint)
+            if published:  # nothing to download
+                config, checkpoint = published.config, None
+    if pretrained and checkpoint is None:
+        raise ValueError(
+            f'No weights of {config!r} are known: give a checkpoint, or one of '
+            'mmkd3d.list_models(pretrained=True).'
+        )
+    info = about_weights(checkpoint) if return_info else None
     if isinstance(checkpoint, (str, Path)):
         name = checkpoint
         checkpoint = read_checkpoint(checkpoint, trust=trust)
     elif checkpoint is not None:
         name = name or 'the given dict'
         check_content(checkpoint, name)
-    cfg = find_config(config, checkpoint, name, trust=trust)
+    try:
+        cfg = find_config(config, checkpoint, name, trust=trust)
+    except FileNotFoundError as error:
+        similar = ', '.join(similar_names(str(config)))
+        raise FileNotFoundError(
+            f'{error}{similar and f" Names with weights: {similar}."}'
+        ) from None
     init_default_scope(cfg.get('default_scope', 'mmkd3d'))
     if config is None and checkpoint is not None and not trust:
         with stored_model(checkpoint, str(name)):
             model: Any = build_student(cfg.model)
     else:
         model = build_student(cfg.model)
-    if checkpoint is not None:
+    if checkpoint is not None and pretrained is not False:
         if hasattr(model, 'backbone'):
             load_pretrained(model.backbone, checkpoint, name=name)
         else:
             load_pretrained(model, checkpoint, prefix='', name=name)
-    else:
+    elif pretrained is None:
         warn_of_random_weights(model)
-    return model.to(device_of(device or 'cpu')).eval()
+    model = model.to(device_of(device or 'cpu')).eval()
+    return (model, info) if return_info else model
+
+
+def has_weights(name: str) -> bool:
+    """Whether it is the name of a shipped student or of published weights."""
+    from mmkd3d.checkpoints.shipped import list_students
+
+    return name in list_students() or find_weights(name) is not None
+
+
+def about_weights(name: Any) -> dict:
+    """What is known of a name with weights, as plain data; empty for other checkpoints."""
+    from mmkd3d.checkpoints.shipped import list_students, read_card
+
+    published = find_weights(name) if isinstance(name, str) else None
+    if published:
+        return asdict(published)
+    return dict(name=name, card=read_card(name)) if name in list_students() else {}
 
 
 @contextmanager
@@ -207,7 +252,10 @@ def find_config(
         ValueError: No config is known, it has no model, or that of the
             checkpoint is not safe to build.
     """
-    if config is None:
+    published = find_weights(str(name)) if config is None and name else None
+    if published:  # its file has no config
+        cfg = get_config(published.config)
+    elif config is None:
         from mmkd3d.checkpoints import stored_config
 
         cfg = None

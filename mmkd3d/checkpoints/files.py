@@ -13,6 +13,7 @@ import torch.nn as nn
 from mmkd3d.utils.file_kind import file_kind
 
 from .shipped import find_checkpoint, list_students
+from .weights import similar_names
 
 BEFORE_ZIP = b'\x80\x02\x8a\nl\xfc\x9cF\xf9'  # the format of PyTorch until 1.5
 STATE_KEYS = ('state_dict', 'base_model', 'model_state_dict', 'model')
@@ -23,7 +24,7 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
 
     Args:
         path: ``.pth``, ``.pt`` or ``.safetensors``; or the name of a shipped
-            student, see :func:`~.shipped.list_students`.
+            student or of published weights, see :func:`mmkd3d.list_models`.
         trust: Unpickle whatever is in the file. A pickle can run any code:
             only for files whose author you trust.
 
@@ -37,8 +38,11 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> dict:
     if not path.is_file():
         if path.exists():
             raise FileNotFoundError(f'{path} is a folder or a device, no file.')
+        similar = similar_names(str(path))
+        hint = f' Did you mean {" or ".join(similar)}?' if similar else ''
         raise FileNotFoundError(
-            f'No checkpoint at {path}; shipped students: {", ".join(list_students())}.'
+            f'No checkpoint at {path}.{hint} mmkd3d.list_models(pretrained=True) lists all names; '
+            f'{", ".join(list_students())} ship with the package.'
         )
     try:
         if is_safetensors(path):

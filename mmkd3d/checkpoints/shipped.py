@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from .weights import fetch, find_weights
+
 FOLDER = Path(__file__).parents[1] / 'students'
 
 
@@ -11,11 +13,18 @@ def list_students() -> list[str]:
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """Path of a checkpoint: a file, or the name of a shipped student."""
+    """Path of a checkpoint: a file, or the name of a shipped student or of published weights.
+
+    Raises:
+        FileNotFoundError: Published weights are not here and cannot be downloaded.
+    """
     path = Path(name)
-    if not path.is_file() and str(name) in list_students():
+    if path.is_file():
+        return path
+    if str(name) in list_students():
         return FOLDER / f'{name}.safetensors'
-    return path
+    weights = find_weights(str(name))
+    return fetch(weights) if weights else path
 
 
 def read_card(name: str) -> str:

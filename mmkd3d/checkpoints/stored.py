@@ -36,6 +36,7 @@ REFUSED = (
     'ObjectSample',
     'Pretrained',
     'RandomSamplingNegPos',
+    'Student',
 )
 # Arguments that switch the safe reading of other files off.
 UNSAFE = ('trust', 'weights_only', 'model_kwargs')

@@ -100,7 +100,7 @@ def test_weights_that_share_memory_are_exported(pretrained, tmp_path):
 def test_unknown_names_list_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, 'FOLDER', tmp_path)
     (tmp_path / 'tiny.safetensors').touch()
-    rejects('shipped students: tiny', read_checkpoint, 'tinny', error=FileNotFoundError)
+    rejects('Did you mean tiny', read_checkpoint, 'tinny', error=FileNotFoundError)
     rejects("No shipped student 'tinny', there are tiny", read_card, 'tinny')
 
 
