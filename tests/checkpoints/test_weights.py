@@ -11,7 +11,7 @@ import mmkd3d
 from mmkd3d.apis.config_files import config_path
 from mmkd3d.checkpoints import SOURCES, list_students, read_checkpoint, to_published, weights
 from mmkd3d.checkpoints.weights import all_weights, fetch, find_weights
-from tests.helpers import rejects
+from tests.helpers import REPO, rejects
 
 
 @pytest.fixture
@@ -36,6 +36,8 @@ def test_each_entry_fits_the_package(name):
     names = [*mmkd3d.list_models(), *list_students()]
     names += [n for e in all_weights().values() for n in (e.name, *e.aliases)]
     assert all(names.count(known) == 1 for known in (name, *entry.aliases))
+    page = (REPO / 'docs/weights.md').read_text()
+    assert f'| `{name}`' in page and f'[file]({entry.url})' in page
 
 
 def test_names_are_listed_by_pattern_and_task():
