@@ -116,11 +116,11 @@ def load_student(
     from mmkd3d.checkpoints.loading import load_pretrained
 
     if checkpoint is None and isinstance(config, str) and has_weights(config):
-        config, checkpoint = None, config
-        if pretrained is False:
-            published = find_weights(checkpoint)
-            if published:  # nothing to download
-                config, checkpoint = published.config, None
+        published = find_weights(config) if pretrained is False else None
+        if published:  # nothing to download
+            config = published.config
+        else:
+            config, checkpoint = None, config
     if pretrained and checkpoint is None:
         raise ValueError(
             f'No weights of {config!r} are known: give a checkpoint, or one of '
