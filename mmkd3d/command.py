@@ -16,6 +16,7 @@ TOOLS = {  # command -> file in tools/, and what it does
     'infer': ('infer.py', 'find objects in scans of rooms'),
     'features': ('extract_features.py', 'features of files, by any checkpoint'),
     'probe': ('probe.py', 'measure frozen features: linear SVM, k-NN, few labels'),
+    'embed': ('embed.py', 'features as points in the plane: t-SNE or PCA'),
     'visualize': ('visualize.py', 'masks, reconstructions, views, boxes as pictures'),
     'convert': ('convert_checkpoint.py', 'published checkpoints to ours, and back'),
     'cache': ('cache_teacher.py', 'compute the features of a teacher once'),
