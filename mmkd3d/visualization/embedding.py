@@ -9,6 +9,7 @@ import numpy as np
 # colours, the form of the markers changes
 PALETTE = ('#0072b2', '#e69f00', '#009e73', '#d55e00', '#cc79a7', '#56b4e9', '#000000', '#a6a600')
 MARKERS = 'osD^vPX*'
+TITLES = dict(tsne='t-SNE', pca='PCA')
 
 
 def flatten(features: np.ndarray, method: str = 'tsne', *, seed: int = 0) -> np.ndarray:
@@ -77,7 +78,7 @@ def draw_embedding(
             linewidths=0,
             label=f'{name} ({mine.sum()})',
         )
-    axes.set(xticks=[], yticks=[], title=f'{len(points):,} clouds, {method}')
+    axes.set(xticks=[], yticks=[], title=f'{len(points):,} clouds, {TITLES[method]}')
     axes.set_aspect('equal', adjustable='datalim')
     if len(set(names)) > 1:
         columns = 1 + (len(set(names)) - 1) // 24

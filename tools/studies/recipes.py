@@ -13,12 +13,11 @@
 #   python tools/study.py tools/studies/recipes.py --jobs 2
 seeds = (0, 1)
 bf16 = 'optim_wrapper.type=mmkd3d.Bf16OptimWrapper'
-pretrain = 'point-mae_pointvit-mini_1xb16-20k_toyshapes'
 starts = {
     'scratch': [],
     'point-mae': [
         'model.backbone.init_cfg.type=Pretrained',
-        'model.backbone.init_cfg.checkpoint={point-mae}',
+        'model.backbone.init_cfg.checkpoint=point-mae-mini',
     ],
 }
 held = ('val', 'test')
@@ -79,7 +78,7 @@ scenes = {
         'twice the steps': epochs.format(200).split(),
     },
 }
-steps = {'point-mae': dict(train=pretrain, seeds=(0,))}
+steps = {}
 rows = {}
 for recipe in recipes:
     config, data, iters = recipes[recipe][:3]
