@@ -1,4 +1,4 @@
-# ACT, stage I, on made shapes, 2,500 steps of 16; the teacher is a sentence encoder of the
+# ACT, stage I, on generated shapes, 2,500 steps of 16; the teacher is a sentence encoder of the
 # extra `text`. The schedules of 100,000 iterations are those of the PSB config.
 _base_ = [
     '../_base_/models/act-autoencoder_minilm.py',

@@ -1,4 +1,4 @@
-# ACT, stage II, on made shapes, 20,000 steps of 16, with standardised targets (ours).
+# ACT, stage II, on generated shapes, 20,000 steps of 16, with standardised targets (ours).
 _base_ = [
     '../_base_/models/act_pointvit-mini.py',
     '../_base_/datasets/toy_shapes_pretrain.py',

@@ -1,4 +1,4 @@
-# Concept distillation on made shapes, 20,000 steps of 16. Ask the teacher once, before
+# Concept distillation on generated shapes, 20,000 steps of 16. Ask the teacher once, before
 # training: tools/cache_teacher.py concept_pointvit-mini_1xb16-20k_toyshapes prints how.
 _base_ = [
     '../_base_/models/concept_pointvit-mini.py',

@@ -1,4 +1,4 @@
-# I2P-MAE on made shapes, 20,000 steps of 16. Ask the teacher once, before training:
+# I2P-MAE on generated shapes, 20,000 steps of 16. Ask the teacher once, before training:
 # tools/cache_teacher.py i2p-mae-mini_1xb16-20k_toyshapes prints how to use the cache.
 _base_ = [
     '../_base_/models/i2p-mae-mini.py',

@@ -1,4 +1,4 @@
-# Joint pretraining on made shapes, 20,000 steps of 16. Ask the teachers once, before
+# Joint pretraining on generated shapes, 20,000 steps of 16. Ask the teachers once, before
 # training: tools/cache_teacher.py joint_pointvit-mini_1xb16-20k_toyshapes prints how.
 _base_ = [
     '../_base_/models/joint_pointvit-mini.py',

@@ -1,4 +1,4 @@
-# VoteNet with the mini student, each patch a seed, pretrained by Point-MAE on made shapes.
+# VoteNet with the mini student, each patch a seed, pretrained by Point-MAE on generated shapes.
 # 13 ScanNet scans (10 train, 3 val), two CPU cores.
 _base_ = [
     '../_base_/models/votenet_scannet.py',

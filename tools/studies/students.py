@@ -1,4 +1,4 @@
-# The shipped students: pretraining on made shapes, probes of frozen features on four sets of
+# The shipped students: pretraining on generated shapes, probes of frozen features on four sets of
 # real shapes, and finetuning on few and on all labels. Probes and finetuning read the students
 # that are in mmkd3d/students; tools/ship_students.py puts new ones there.
 #   python tools/prepare_data/hold_out.py data/scannet_objects.npz --by scene \
