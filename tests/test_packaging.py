@@ -53,6 +53,16 @@ print(mmengine.Config.fromfile('mine.py').default_scope)
     assert model.endswith('PointMAE') and scope == 'mmkd3d'
 
 
+def test_the_command_works_from_any_folder(installed, tmp_path):
+    python = Path(installed[0])
+    names = check_run([python.with_name('mmkd3d'), 'list', '--pretrained'], tmp_path).stdout
+    assert {'joint-mini', 'recon-b'} <= set(names.split())
+    shown = check_run([python, '-m', 'mmkd3d', 'show', 'act'], tmp_path).stdout
+    assert "pretrained='act-pointvit-s'" in shown
+    usage = check_run([python, '-m', 'mmkd3d', 'prepare', 'hold_out', '--help'], tmp_path).stdout
+    assert usage.startswith('usage: mmkd3d prepare hold_out')
+
+
 def test_mim_folder_holds_configs_tools_and_index(installed):
     mim = installed[2] / '.mim'
     assert (mim / 'configs' / '_base_' / 'default_runtime.py').is_file()

@@ -281,8 +281,13 @@ def items_of(cfg: Any) -> Iterator[tuple[str, Any]]:
 
 
 def without_initial_weights(cfg: Any) -> Any:
-    """A copy without ``init_cfg=dict(type='Pretrained', ...)``: the file has the weights."""
+    """A copy without ``init_cfg=dict(type='Pretrained', ...)`` and names of weights, of which
+    only the student's config is kept: the file has the weights."""
     if isinstance(cfg, Mapping):
+        if cfg.get('type') in ('Student', 'mmkd3d.Student'):
+            from mmkd3d.models.backbones.student import without_name
+
+            cfg = without_name(cfg)
         return {k: without_initial_weights(v) for k, v in cfg.items() if not is_pretrained(k, v)}
     if isinstance(cfg, (list, tuple)):
         return type(cfg)(without_initial_weights(item) for item in cfg)

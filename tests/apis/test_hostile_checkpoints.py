@@ -69,7 +69,9 @@ def hostile_configs(canary) -> dict:
     clip = dict(
         type='OpenClipTeacher', model_name='local-dir:x', model_kwargs=dict(weights_only=False)
     )
+    named = dict(type='mmkd3d.Student', pretrained=str(pickled))
     return {
+        'student of another file': student(**{'model.backbone': named}),
         'teacher that trusts': student(**{'model.backbone': teacher}),
         'teacher of a hub': student(**{'model.backbone': clip}),
         'config file of a teacher': detector(model=distilled),

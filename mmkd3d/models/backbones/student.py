@@ -1,5 +1,6 @@
 """A pretrained student as a backbone, by its name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch.nn as nn
@@ -24,14 +25,11 @@ def student(pretrained: str, **changes: Any) -> nn.Module:
         FileNotFoundError: There is no such checkpoint, or it cannot be downloaded.
         ValueError: The changes do not fit the weights, or the file has no config.
     """
-    from mmkd3d.apis.load import find_config
     from mmkd3d.checkpoints import read_checkpoint
     from mmkd3d.checkpoints.loading import our_state
 
     content = read_checkpoint(pretrained)
-    stored = find_config(None, content, pretrained).model.backbone.to_dict()
-    if '.' not in stored['type']:  # whatever the scope of the config is
-        stored['type'] = f'mmkd3d.{stored["type"]}'
+    stored = stored_student(pretrained, content)
     init_cfg = dict(type='Pretrained', checkpoint=str(pretrained))
     if changes.get('with_cls_token') is False:
         init_cfg['allow_unexpected'] = ['cls_']
@@ -46,3 +44,31 @@ def student(pretrained: str, **changes: Any) -> nn.Module:
             f'has {known}: leave out what decides the sizes of weights, it comes with them.'
         )
     return model
+
+
+def stored_student(name: str, content: dict | None = None) -> dict:
+    """Config of the student of a checkpoint; ``content`` is that of its file, if it was read."""
+    from mmkd3d.apis.load import find_config
+
+    found = find_config(None, content, name).model.backbone.to_dict()
+    if '.' not in found['type']:  # whatever the scope of the config is
+        found['type'] = f'mmkd3d.{found["type"]}'
+    return found
+
+
+def without_name(cfg: Mapping) -> Mapping:
+    """A backbone's config with the type and the sizes in place of a name with weights.
+
+    Only of names: nothing is downloaded, and no other file is read. Other configs are
+    returned as they are.
+    """
+    from mmkd3d.apis.load import has_weights
+    from mmkd3d.checkpoints import read_checkpoint
+    from mmkd3d.checkpoints.weights import find_weights
+
+    name = cfg.get('pretrained')
+    if not (isinstance(name, str) and has_weights(name)):
+        return cfg
+    content = None if find_weights(name) else read_checkpoint(name)
+    changes = {k: v for k, v in cfg.items() if k not in ('type', 'pretrained')}
+    return {**stored_student(name, content), **changes}

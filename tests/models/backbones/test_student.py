@@ -3,6 +3,7 @@
 import torch
 
 import mmkd3d
+from mmkd3d.models.pretrainers.base import BasePretrainer
 from mmkd3d.registry import MODELS
 from tests.helpers import rejects
 
@@ -49,3 +50,18 @@ def test_a_detector_of_mmdetection3d_gets_its_backbone_by_name():
     weight = mmkd3d.load_student('joint-mini').backbone.state_dict()
     key = next(k for k in weight if k.endswith('weight') and weight[k].dim() == 2)
     assert torch.equal(model.backbone.state_dict()[key], weight[key])
+
+
+def test_a_checkpoint_of_such_a_model_is_loaded_without_its_config(tmp_path):
+    student = dict(type='mmkd3d.Student', pretrained='joint-mini', num_groups=16)
+    model = BasePretrainer(student).eval()
+    for parameter in model.parameters():
+        parameter.data.add_(0.1)
+    text = f'model = dict(type="PointMAE", backbone={student})'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=text)), tmp_path / 'run.pth')
+    found = mmkd3d.load_student(None, tmp_path / 'run.pth')
+    points = torch.rand(1, 512, 3)
+    torch.testing.assert_close(found.extract_feat(points), model.extract_feat(points))
+    out = mmkd3d.export_backbone(tmp_path / 'run.pth', tmp_path / 'student.safetensors')
+    again = mmkd3d.load_student(None, out)
+    torch.testing.assert_close(again.extract_feat(points), model.extract_feat(points))
