@@ -1,14 +1,11 @@
 """Published checkpoints by name: where they come from, and their files on this machine."""
 
 import functools
-import logging
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
 from urllib.error import URLError
-
-from mmengine.logging import print_log
 
 TABLE = Path(__file__).with_name('weights.yaml')
 
@@ -105,6 +102,7 @@ def fetch(weights: Weights) -> Path:
             where to get it and where to put it.
         ValueError: The file is not the one that was published.
     """
+    from mmengine.logging import print_log
     from torch import hub
 
     from .files import check_kind
@@ -129,6 +127,8 @@ def fetch(weights: Weights) -> Path:
 @functools.cache
 def _check(path: Path, weights: Weights) -> None:
     """Compare the file with its checksum, once in a process; tell the licence."""
+    from mmengine.logging import print_log
+
     from mmkd3d.utils.hashes import file_digest
 
     digest = file_digest(path) if weights.sha256 else None
@@ -139,7 +139,5 @@ def _check(path: Path, weights: Weights) -> None:
         )
     licence = weights.licence or 'not stated by its authors'
     print_log(
-        f'{weights.name}, {weights.method}, {weights.made_by}. Licence: {licence}.',
-        'current',
-        logging.INFO,
+        f'{weights.name}, {weights.method}, {weights.made_by}. Licence: {licence}.', 'current'
     )
