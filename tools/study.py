@@ -43,6 +43,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -239,8 +240,10 @@ def make_jobs(
                 raise FileNotFoundError(f'--checkpoint {name}: {result} does not exist.')
             return Job(name, seed, 'given', path, [], {}, str(result), result)
         needs = {need: add(need, seed, above) for need, _ in PLACE.findall(' '.join(words))}
+        text = [kind, str(seed), *words, json.dumps(cfg.to_dict(), default=str)]
+        here = os.environ.get('MMKD3D_DATA', 'data')  # the same data elsewhere are the same run
         settings = text_digest(
-            [kind, str(seed), *words, json.dumps(cfg.to_dict(), default=str)]
+            [part.replace(here, 'data') for part in text]
             + [need.settings for need in needs.values()]
             + [shipped_digest(word.rpartition('=')[2]) for word in words]
         )

@@ -25,7 +25,18 @@ def describe(name: str | Path) -> str:
     """
     published = find_weights(str(name))
     if published:
-        fields = ('name', 'method', 'made_by', 'page', 'url', 'task', 'data', 'metric', 'config')
+        fields = (
+            'name',
+            'method',
+            'made_by',
+            'page',
+            'url',
+            'task',
+            'data',
+            'metric',
+            'config',
+            'note',
+        )
         lines = [f'{key}: {value}' for key in fields if (value := getattr(published, key))]
         here = published.path if published.path.is_file() else 'not downloaded yet'
         lines += [f'licence: {published.licence or "not stated"}', f'file: {here}']

@@ -54,16 +54,11 @@ def from_pretrained(
 
     file = Path(name) / WEIGHTS
     if not file.is_file():
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-        )
+        from huggingface_hub import hf_hub_download  # its errors are of these two kinds
 
         try:
             file = Path(hf_hub_download(str(name), WEIGHTS, revision=revision))
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        except (OSError, ValueError) as error:
             raise FileNotFoundError(
                 f'{Path(name) / WEIGHTS} is no file, and {name} cannot be downloaded from the '
                 f'Hugging Face hub ({type(error).__name__}). Give a folder that '

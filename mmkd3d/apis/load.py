@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mmkd3d.apis.config_files import config_path
-from mmkd3d.checkpoints.weights import find_weights, similar_names
+from mmkd3d.checkpoints.weights import Weights, find_weights, similar_names
 
 ConfigLike: TypeAlias = Config | str | Path | None
 
@@ -42,6 +42,15 @@ def get_config(name: str | Path) -> Config:
         ) from error
 
 
+def published_config(weights: Weights) -> Config:
+    """The config that fits published weights."""
+    from mmkd3d.apis.cli import read_options
+
+    config = get_config(weights.config)
+    config.merge_from_dict(read_options(list(weights.options)))
+    return config
+
+
 def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
     """Build the model of a config.
 
@@ -58,9 +67,8 @@ def get_model(name: str, *, checkpoint: str | None = None) -> nn.Module:
     from mmkd3d.registry import MODELS
 
     published = find_weights(name) if checkpoint is None else None
-    if published:
-        name, checkpoint = published.config, published.name
-    config = get_config(name)
+    config = published_config(published) if published else get_config(name)
+    checkpoint = published.name if published else checkpoint
     init_default_scope(config.get('default_scope', 'mmkd3d'))
     model = MODELS.build(config.model)
     if checkpoint is not None:
@@ -118,7 +126,7 @@ def load_student(
     if checkpoint is None and isinstance(config, str) and has_weights(config):
         published = find_weights(config) if pretrained is False else None
         if published:  # nothing to download
-            config = published.config
+            config = published_config(published)
         else:
             config, checkpoint = None, config
     if pretrained and checkpoint is None:
@@ -254,7 +262,7 @@ def find_config(
     """
     published = find_weights(str(name)) if config is None and name else None
     if published:  # its file has no config
-        cfg = get_config(published.config)
+        cfg = published_config(published)
     elif config is None:
         from mmkd3d.checkpoints import stored_config
 

@@ -28,7 +28,8 @@ class Weights:
     file: str | None = None
     sha256: str | None = None
     metric: str | None = None
-    options: str | None = None
+    options: tuple[str, ...] = ()
+    note: str | None = None
 
     @property
     def path(self) -> Path:
@@ -56,8 +57,8 @@ def all_weights() -> dict[str, Weights]:
     for release in yaml.safe_load(TABLE.read_text(encoding='utf-8')):
         files = release.pop('files')
         for name, fields in files.items():
-            fields['aliases'] = tuple(fields.get('aliases', ()))
-            found[name] = Weights(name=name, **release, **fields)
+            lists = {key: tuple(fields.pop(key, ())) for key in ('aliases', 'options')}
+            found[name] = Weights(name=name, **release, **fields, **lists)
     return found
 
 

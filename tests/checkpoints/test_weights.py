@@ -53,6 +53,18 @@ def test_names_are_listed_by_pattern_and_task():
     rejects('task is one of pretraining, .*got .sport.', mmkd3d.list_models, task='sport')
 
 
+def test_the_sizes_are_those_of_the_file():
+    sizes = [
+        sum(p.numel() for p in mmkd3d.load_student(name, pretrained=False).parameters())
+        for name in ('maskpoint-scannet-enc3x', 'maskpoint-scannet-enc12x')
+    ]
+    assert sizes[1] > 3 * sizes[0]  # 3 and 12 layers
+    assert (
+        mmkd3d.load_student('point-mae-modelnet40-8k', pretrained=False).backbone.group.num_groups
+        == 512
+    )
+
+
 def test_without_a_network_the_error_says_where_to_put_the_file(cache):
     entry = find_weights('act')
     with pytest.raises(FileNotFoundError) as error:

@@ -3,15 +3,8 @@ _base_ = './scannet_small.py'
 
 num_points = 10000
 data_root = 'data/toy_rooms_400'
-load_points = dict(
-    type='mmdet3d.LoadPointsFromFile',
-    coord_type='DEPTH',
-    shift_height=False,
-    load_dim=6,
-    use_dim=[0, 1, 2],
-)
 train_pipeline = [
-    load_points,
+    {{_base_.load_points}},
     dict(
         type='mmdet3d.LoadAnnotations3D',
         with_bbox_3d=True,
@@ -39,7 +32,7 @@ train_pipeline = [
     ),
 ]
 test_pipeline = [
-    load_points,
+    {{_base_.load_points}},
     dict(type='mmdet3d.GlobalAlignment', rotation_axis=2),
     dict(type='mmdet3d.PointSample', num_points=num_points),
     dict(type='mmdet3d.Pack3DDetInputs', keys=['points']),

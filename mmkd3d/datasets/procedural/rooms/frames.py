@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mmkd3d.ops.projection import project, splat_depth
 
-from .scan import Cloud, Scene
+from .scan import Cloud, Scene, look_from
 
 DENSE = 300_000  # points used to render a room
 COLOR_SIZE, DEPTH_SIZE = (484, 648), (240, 320)  # rows, columns
@@ -24,17 +24,6 @@ def intrinsics(size: tuple[int, int]) -> np.ndarray:
     return np.array(
         [[FOCAL * columns, 0, (size[1] - 1) / 2], [0, FOCAL * rows, (size[0] - 1) / 2], [0, 0, 1]]
     )
-
-
-def look_from(eye: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
-    """(4, 4) camera to room: x right, y down, z forward; pitch is down."""
-    forward = np.array([np.sin(yaw) * np.cos(pitch), -np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
-    right = np.cross(forward, (0, 1.0, 0))
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
-    pose[:3, 3] = eye
-    return pose
 
 
 def render(cloud: Cloud, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -69,15 +69,19 @@ def _block(size: np.ndarray, rng: np.random.Generator) -> Item:
     width, height, depth = size
     x, z = rng.uniform(0.2, 0.45, 2) * (width, depth)  # of the corner that is cut off
     right, back = rng.choice([-1, 1], 2)
-    turn = plain.rotation(-right * np.pi / 2)
-    side = rectangle('wall', (z, height), (right * (width / 2 - x), height / 2, 0), turn)
-    front = rectangle('wall', (x, height), (0, height / 2, back * (depth / 2 - z)))
-    if back > 0:
-        front = rectangle(
-            'wall', (x, height), (0, height / 2, depth / 2 - z), plain.rotation(np.pi)
-        )
-    side = side.moved(np.eye(3), (0, 0, back * (depth - z) / 2))
-    front = front.moved(np.eye(3), (right * (width - x) / 2, 0, 0))
+    middle = right * (width - x) / 2, height / 2, back * (depth - z) / 2
+    side = rectangle(
+        'wall',
+        (z, height),
+        (right * (width / 2 - x), *middle[1:]),
+        plain.rotation(-right * np.pi / 2),
+    )
+    front = rectangle(
+        'wall',
+        (x, height),
+        (*middle[:2], back * (depth / 2 - z)),
+        plain.rotation(np.pi) if back > 0 else None,
+    )
     return Item('wall', [side, front])
 
 
@@ -89,23 +93,23 @@ def build_lived_in_room(rng: np.random.Generator) -> Room:
     if rng.random() < 0.3:
         room.add([_block(room.size, rng)])
     for _ in range(rng.integers(1, 4)):
-        plain._try(room, plain._hang, plain._single('door', fixtures.door), rng, lift=0.0)
+        plain.put(room, plain.hang, plain.single('door', fixtures.door), rng, lift=0.0)
     # groups of the plain rooms: a desk with its chair, a table with chairs, a kitchen, a bath
     kinds = tuple(plain.KINDS)
     some = rng.choice(len(kinds), 1 if area < 12 else 2, replace=False)
     for name in (name for k in some for name in plain.KINDS[kinds[k]][0]):
-        place = plain._to_wall if name in plain.WALL else plain._anywhere
-        plain._try(room, place, (plain.WALL | plain.FREE)[name], rng)
+        place = plain.to_wall if name in plain.WALL else plain.anywhere
+        plain.put(room, place, (plain.WALL | plain.FREE)[name], rng)
     names = tuple(FURNITURE)
     weights = np.array([WEIGHTS.get(name, 1.0) for name in names])
     for name in rng.choice(names, int(rng.uniform(0.5, 1.3) * area) + 2, p=weights / weights.sum()):
-        place = plain._anywhere if name in FREE and rng.random() < 0.7 else plain._to_wall
-        plain._try(room, place, lambda r, name=name: [furniture(name, r)], rng)
+        place = plain.anywhere if name in FREE and rng.random() < 0.7 else plain.to_wall
+        plain.put(room, place, lambda r, name=name: [furniture(name, r)], rng)
     for _ in range(rng.integers(0, 4)):
-        plain._try(room, plain._hang, plain._window, rng, lift=rng.uniform(0.6, 1.1))
+        plain.put(room, plain.hang, plain.window, rng, lift=rng.uniform(0.6, 1.1))
     for _ in range(rng.integers(0, 5)):
-        picture = plain._single('picture', fixtures.picture)
-        plain._try(room, plain._hang, picture, rng, lift=rng.uniform(1.0, 1.7))
+        picture = plain.single('picture', fixtures.picture)
+        plain.put(room, plain.hang, picture, rng, lift=rng.uniform(1.0, 1.7))
     _scatter(room, rng)
     room.items = plain.shell(room.size) + room.items
     return room

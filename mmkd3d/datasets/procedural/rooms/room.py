@@ -105,7 +105,7 @@ def _bounds(group: Sequence[Item]) -> np.ndarray:
     return np.stack([boxes[:, 0].min(0), boxes[:, 1].max(0)])
 
 
-def _to_wall(group, room: Room, rng, *, gap=None, lift=0.0) -> list[Item]:
+def to_wall(group, room: Room, rng, *, gap=None, lift=0.0) -> list[Item]:
     """Put the back of a group (its lowest z) at a random position on a wall."""
     side = int(rng.integers(4))
     width, _, depth = room.size if side % 2 == 0 else room.size[[2, 1, 0]]
@@ -118,12 +118,12 @@ def _to_wall(group, room: Room, rng, *, gap=None, lift=0.0) -> list[Item]:
     return [item.moved(turn, shift) for item in group]
 
 
-def _hang(group, room: Room, rng, *, lift: float) -> list[Item]:
+def hang(group, room: Room, rng, *, lift: float) -> list[Item]:
     """Put z = 0 of a group on a wall, so that frames extend into the wall."""
-    return _to_wall(group, room, rng, gap=_bounds(group)[0, 2], lift=lift)
+    return to_wall(group, room, rng, gap=_bounds(group)[0, 2], lift=lift)
 
 
-def _anywhere(group, room: Room, rng) -> list[Item]:
+def anywhere(group, room: Room, rng) -> list[Item]:
     turn = rotation(rng.uniform(0, 2 * np.pi))
     x, z = rng.uniform(-0.5, 0.5, 2) * (room.size[[0, 2]] - 0.8)
     return [item.moved(turn, (x, 0, z)) for item in group]
@@ -210,31 +210,31 @@ def bath(rng) -> list[Item]:
     return [tub, cloth.moved(np.eye(3), (0, 0, tub.bounds()[1, 2] + 0.02))]
 
 
-def _single(name, build):
+def single(name, build):
     return lambda rng: [Item(name, build(rng))]
 
 
 WALL = dict(
-    bed=_single('bed', furniture.bed),
-    sofa=_single('sofa', furniture.sofa),
-    cabinet=_single('cabinet', furniture.cabinet),
-    bookshelf=_single('bookshelf', furniture.bookshelf),
-    fridge=_single('refrigerator', fixtures.refrigerator),
-    toilet=_single('toilet', fixtures.toilet),
-    wash=_single('sink', fixtures.wash_stand),
+    bed=single('bed', furniture.bed),
+    sofa=single('sofa', furniture.sofa),
+    cabinet=single('cabinet', furniture.cabinet),
+    bookshelf=single('bookshelf', furniture.bookshelf),
+    fridge=single('refrigerator', fixtures.refrigerator),
+    toilet=single('toilet', fixtures.toilet),
+    wash=single('sink', fixtures.wash_stand),
     desk=work_place,
     kitchen=kitchen,
     tub=bath,
 )
 FREE = dict(
     dining=dining,
-    chair=_single('chair', furniture.chair),
-    lamp=_single('lamp', furniture.lamp),
-    bin=_single('garbagebin', fixtures.garbage_bin),
+    chair=single('chair', furniture.chair),
+    lamp=single('lamp', furniture.lamp),
+    bin=single('garbagebin', fixtures.garbage_bin),
 )
 
 
-def _window(rng) -> list[Item]:
+def window(rng) -> list[Item]:
     """A window, often between two curtains."""
     pane = Item('window', fixtures.window(rng))
     low, high = pane.bounds()
@@ -248,9 +248,9 @@ def _window(rng) -> list[Item]:
     return group
 
 
-def _try(room: Room, place, build, rng, tries: int = 12, **kwargs) -> bool:
+def put(room: Room, place, build, rng, tries: int = 12, **kwargs) -> bool:
     for _ in range(tries):
-        reach = 0.1 if place is _hang else 0.01
+        reach = 0.1 if place is hang else 0.01
         if room.add(place(build(rng), room, rng, **kwargs), reach=reach):
             return True
     return False
@@ -278,14 +278,14 @@ def build_room(rng: np.random.Generator) -> Room:
     width, depth = rng.uniform(low[0], high[0]), rng.uniform(low[1], high[1])
     room = Room(np.array([width, rng.uniform(2.3, 2.8), depth]))
     for _ in range(rng.integers(1, 3)):
-        _try(room, _hang, _single('door', fixtures.door), rng, lift=0.0)
+        put(room, hang, single('door', fixtures.door), rng, lift=0.0)
     chosen = need + tuple(rng.choice(extra, size=rng.integers(3, len(extra) + 1), replace=False))
     for name in chosen:
-        place = _to_wall if name in WALL else _anywhere
-        _try(room, place, (WALL | FREE)[name], rng)
+        place = to_wall if name in WALL else anywhere
+        put(room, place, (WALL | FREE)[name], rng)
     for _ in range(rng.integers(0, 3)):
-        _try(room, _hang, _window, rng, lift=rng.uniform(0.8, 1.0))
+        put(room, hang, window, rng, lift=rng.uniform(0.8, 1.0))
     for _ in range(rng.integers(0, 4)):
-        _try(room, _hang, _single('picture', fixtures.picture), rng, lift=rng.uniform(1.2, 1.6))
+        put(room, hang, single('picture', fixtures.picture), rng, lift=rng.uniform(1.2, 1.6))
     room.items = shell(room.size) + room.items
     return room

@@ -184,8 +184,16 @@ def walk(scene: Scene, num_points: int, rng: np.random.Generator) -> Cloud:
 
 def _in_view(ray: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
     """Which rays (N, 3) a camera sees that looks to ``yaw`` and down by ``pitch``."""
+    across, along, depth = (ray @ look_from(np.zeros(3), yaw, pitch)[:3, :3]).T
+    return (depth > 0.4) & (np.abs(across) < depth * VIEW[0]) & (np.abs(along) < depth * VIEW[1])
+
+
+def look_from(eye: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
+    """(4, 4) camera to room: x right, y down, z forward; pitch is down."""
     forward = np.array([np.sin(yaw) * np.cos(pitch), -np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
-    right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
-    depth = ray @ forward
-    across, along = np.abs(ray @ right), np.abs(ray @ np.cross(right, forward))
-    return (depth > 0.4) & (across < depth * VIEW[0]) & (along < depth * VIEW[1])
+    right = np.cross(forward, (0, 1.0, 0))
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = eye
+    return pose
